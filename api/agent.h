@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_API_AGENT_H
+#define FLEETFS_API_AGENT_H
+
+/*
+ * The model: one agent as the API last described it, and one page of agents.
+ *
+ * Plain data, immutable once decoded. An agent is one block of memory, made by the fetching thread
+ * and handed over with its page; from then on only the FUSE thread touches it, so its count of
+ * references needs no lock.
+ *
+ * Every field of an agent but its id may be absent: a string is then NULL, a number AGENT_ABSENT, a
+ * list empty. A field of the wrong type counts as absent. Strings are bytes as they came: never NUL
+ * within, perhaps not UTF-8, and never safe to show or to use as a name (api/utf8.h).
+ *
+ * The fields and their meaning are the API's (its reference: GET /agents).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define AGENT_ABSENT INT64_MIN
+
+/* Ceilings, since all of it is somebody else's; what is beyond them is left out of the lists, but
+ * still stands in agent.json. */
+#define AGENT_MAX_LABELS 256
+#define AGENT_MAX_GPUS   256
+#define AGENT_MAX_TASKS  4096
+
+struct agent_gpu {
+	const char *device_name;
+	const char *device_type;
+	int64_t vram_total; /* bytes */
+	int64_t vram_free;  /* bytes */
+	int64_t vram_used;  /* bytes, derived: total - free; absent unless 0 <= free <= total */
+};
+
+struct agent_list {
+	const char *const *items;
+	size_t count;
+};
+
+struct agent {
+	unsigned int refs;
+
+	const char *id; /* never NULL */
+	const char *status;
+	const char *version;
+	const char *last_heartbeat; /* RFC 3339, as it came */
+	const char *connected_at;   /* RFC 3339, as it came */
+	const char *platform_arch;
+	const char *tool;
+	const char *tool_version;
+	const char *comfyui_version;
+	const char *current_task_id;
+	const char *sync_phase;
+	const char *sync_detail;
+	int64_t gpu_capacity;
+	int64_t gpu_free; /* derived: max(0, gpu_capacity - running_count); absent if either is */
+	int64_t running_count;
+	int64_t tasks_completed;
+	int64_t sync_percent;
+	struct agent_list running_tasks;
+	struct agent_list labels; /* each label once, in the API's order */
+
+	struct {
+		const char *comfyui_version;
+		const char *pytorch_version;
+		const char *os_type;
+	} system_stats;
+
+	const struct agent_gpu *gpus; /* system_stats.gpu_devices, in the API's order */
+	size_t gpu_count;
+
+	/* The agent's own JSON object on one line without its end: every field, known or not, in the
+	 * API's order, unsafe characters as \uNNNN. Not terminated by NUL. */
+	const char *json;
+	size_t json_bytes;
+};
+
+/* Takes one more reference. */
+const struct agent *agent_ref(const struct agent *agent);
+
+/* Gives a reference back, and the agent with the last one. NULL is fine. */
+void agent_unref(const struct agent *agent);
+
+/*
+ * The table of fields: what the decoder reads, what the cache compares and what the tree shows are
+ * all this one table, so a field is added in one place.
+ */
+enum agent_field_id {
+	AGENT_ID,
+	AGENT_STATUS,
+	AGENT_VERSION,
+	AGENT_LAST_HEARTBEAT,
+	AGENT_CONNECTED_AT,
+	AGENT_PLATFORM_ARCH,
+	AGENT_TOOL,
+	AGENT_TOOL_VERSION,
+	AGENT_COMFYUI_VERSION,
+	AGENT_GPU_CAPACITY,
+	AGENT_GPU_FREE,
+	AGENT_RUNNING_COUNT,
+	AGENT_RUNNING_TASKS,
+	AGENT_CURRENT_TASK_ID,
+	AGENT_TASKS_COMPLETED,
+	AGENT_SYNC_PHASE,
+	AGENT_SYNC_DETAIL,
+	AGENT_SYNC_PERCENT,
+	AGENT_LABELS,
+	AGENT_STATS_COMFYUI_VERSION,
+	AGENT_STATS_PYTORCH_VERSION,
+	AGENT_STATS_OS_TYPE,
+	AGENT_GPU_NAME,
+	AGENT_GPU_TYPE,
+	AGENT_GPU_VRAM_TOTAL,
+	AGENT_GPU_VRAM_FREE,
+	AGENT_GPU_VRAM_USED,
+	AGENT_JSON,
+	AGENT_FIELDS
+};
+
+enum agent_type {
+	AGENT_TYPE_STRING, /* const char * */
+	AGENT_TYPE_NUMBER, /* int64_t */
+	AGENT_TYPE_LIST,   /* struct agent_list */
+	AGENT_TYPE_JSON,   /* the pair json, json_bytes */
+};
+
+enum agent_place {
+	AGENT_PLACE_TOP,   /* a member of the agent's object; offset in struct agent */
+	AGENT_PLACE_STATS, /* a member of system_stats; offset in struct agent */
+	AGENT_PLACE_GPU,   /* a member of one of gpu_devices; offset in struct agent_gpu */
+};
+
+struct agent_field {
+	const char *key; /* the API's name; NULL: derived by the decoder, not sent */
+	uint8_t place;   /* enum agent_place */
+	uint8_t type;    /* enum agent_type */
+	uint16_t offset; /* bytes into the struct that place tells */
+};
+
+extern const struct agent_field agent_fields[AGENT_FIELDS];
+
+/* Where a field's value is: points to the type that the table tells. gpu counts from 0 and must be
+ * below gpu_count; it is looked at for AGENT_PLACE_GPU only. */
+const void *agent_value(const struct agent *agent, enum agent_field_id field, size_t gpu);
+
+/* Whether two agents have the same value in a field (for AGENT_PLACE_GPU: of that GPU of both). */
+bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_id field,
+		size_t gpu);
+
+/* One answer of GET /agents. */
+struct page {
+	int64_t total_count;  /* as page_meta says; AGENT_ABSENT when it says nothing usable */
+	int64_t per_page;     /* as page_meta says; AGENT_ABSENT likewise */
+	size_t malformed;     /* elements of agent_list that are no agent, and were dropped */
+	size_t agent_count;
+	const struct agent *agents[]; /* one reference each */
+};
+
+/* Gives the page and its references back. NULL is fine. */
+void page_free(struct page *page);
+
+#endif

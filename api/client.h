@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_API_CLIENT_H
+#define FLEETFS_API_CLIENT_H
+
+/*
+ * The fetching thread: pages wanted go in, pages or failures come out. The only file that includes
+ * curl.
+ *
+ * One thread of its own runs curl_multi and decodes, so that neither DNS nor TLS nor a large body
+ * ever delays the FUSE thread. The two meet in two queues: client_want() wakes this thread,
+ * client_fd() becomes readable when something arrived. Everything handed over is immutable or
+ * changes its owner, so that nothing else is shared.
+ *
+ * The client asks once per want (it may ask a second time by itself, when the API answered 401 and
+ * the token turned out to have been replaced). When and whether to ask again is the cache's
+ * decision.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/agent.h"
+#include "api/credential.h"
+#include "api/failure.h"
+
+struct client_config {
+	const char *base;            /* the API's base URL, without "/agents"; http or https */
+	const char *cacert;          /* a CA bundle, or NULL for the system's */
+	int64_t timeout_ms;          /* for one request, everything included */
+	int64_t connect_timeout_ms;  /* for resolving, connecting and TLS */
+	unsigned int per_page;       /* 1 to 100 */
+	unsigned int max_connections; /* 1 to 64; also how many requests are under way at once */
+};
+
+/* What became of one client_want(). */
+struct arrival {
+	struct arrival *next;
+	unsigned int number;    /* the page, from 1 */
+	struct page *page;      /* NULL: failed. Owned by the arrival; take it by setting NULL */
+	struct failure failure; /* when page is NULL */
+	unsigned int requests;  /* HTTP requests that it took: 1, or 2 after a 401 */
+	uint64_t bytes;         /* received, headers included, as on the wire (compressed) */
+	int64_t token_expiry;   /* of the token in use, seconds since 1970; 0: not known */
+	char note[256];         /* something for the log ("token read again from …"), or "" */
+};
+
+/* NULL is fine. */
+void arrival_free(struct arrival *arrival);
+
+struct client;
+
+/*
+ * Starts the thread, with every signal blocked in it. Calls curl_global_init(): not before a fork.
+ * config is copied; credential becomes the client's own on success. 0 or -errno.
+ */
+int client_new(const struct client_config *config, struct credential *credential,
+	       struct client **ret_client);
+
+/* Aborts what is under way, ends the thread (well within 2 s whatever the network does), frees all.
+ * NULL is fine. */
+void client_free(struct client *client);
+
+/* Asks for a page, number from 1. Exactly one arrival with this number follows, in any order with
+ * those of other pages. 0 or -ENOMEM. Any thread. */
+int client_want(struct client *client, unsigned int number);
+
+/* Readable (poll) while there are arrivals to take. Owned by the client. */
+int client_fd(const struct client *client);
+
+/* The next arrival, for arrival_free(), or NULL. Never waits. */
+struct arrival *client_take(struct client *client);
+
+/* SIGHUP: the token's file is read again before the next request, whatever its time stamps say. */
+void client_reread_token(struct client *client);
+
+#endif

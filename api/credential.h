@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_API_CREDENTIAL_H
+#define FLEETFS_API_CREDENTIAL_H
+
+/*
+ * The bearer token: where it comes from, what kind it is, when it changed.
+ *
+ * Looked for in this order: token_file; $CREDENTIALS_DIRECTORY/fleetfs.token; $FLEETFS_TOKEN;
+ * $CYBERUN_KEY; ~/.config/fleetfs/token. The first that exists is the one, and its faults are told
+ * rather than passed over. A file must be a regular file (a link is followed) owned by the user or
+ * root, without any permission for group or others (the folder of $CREDENTIALS_DIRECTORY
+ * excepted), of at most 64 KiB: one line, a trailing newline allowed. Every byte of a token is in
+ * 0x21 to 0x7e, since it goes verbatim into a header; of a team, in [A-Za-z0-9_-].
+ *
+ * Kinds: `sk-…` and `dk-…` are sent alone; a JWT (`eyJ…`) needs a team; `ak-…` is an agent's own key,
+ * which cannot read the API, and is refused; anything else is sent as it is, with the team if set.
+ *
+ * Used by the fetching thread alone after credential_new(). The token's memory is wiped when freed.
+ */
+
+#include <stdbool.h>
+
+#include "api/failure.h"
+
+struct credential;
+
+/*
+ * Finds and reads the token. token_file and team may be NULL; both are copied. 0, or -errno with
+ * FAILURE_CREDENTIAL and a sentence that says what is wrong and what to do in *ret_failure (cause
+ * and message only), e.g. -ENOENT when there is no token anywhere. The sentence never holds the
+ * token.
+ */
+int credential_new(const char *token_file, const char *team, struct credential **ret,
+		   struct failure *ret_failure);
+
+/* NULL is fine. */
+void credential_free(struct credential *credential);
+
+/*
+ * Reads the file again if it is another than the one read last (device, inode, size, mtime or ctime
+ * differ), or if force. True when the token is now a different one. A file that is gone or no longer
+ * acceptable leaves the token as it was and tells why in *ret_failure (else untouched: set its
+ * message to "" before). A token from the environment never changes.
+ */
+bool credential_refresh(struct credential *credential, bool force, struct failure *ret_failure);
+
+/* Valid until the next refresh or free. */
+const char *credential_token(const struct credential *credential);
+
+/* The value of X-Team-ID to send, or NULL for none. Valid as long as the credential. */
+const char *credential_team(const struct credential *credential);
+
+/* What kind it is, for people: "JWT", "integration key (sk-)", "device key (dk-)", "token". */
+const char *credential_kind(const struct credential *credential);
+
+/* Where it was found, for people: a path or "$FLEETFS_TOKEN". Never the token. */
+const char *credential_source(const struct credential *credential);
+
+/* When a JWT says it expires (`exp`), seconds since 1970; 0: not known. It is not verified. */
+int64_t credential_expiry(const struct credential *credential);
+
+#endif

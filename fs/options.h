@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_OPTIONS_H
+#define FLEETFS_FS_OPTIONS_H
+
+/*
+ * The command line: one table of settings, each in three spellings (--name=VALUE, --name VALUE,
+ * -o name=VALUE; `-` and `_` mean the same in a name), checked as they are read.
+ *
+ * FUSE's own mount options are collected for libfuse; those of mount(8) that mean nothing here
+ * (rw, ro, auto, noauto, user, users, _netdev, dev, suid, exec, nofail, x-…) are accepted and
+ * ignored.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define OPTIONS_DEFAULT_SOURCE "https://core.cyberun.cloud/api/v1"
+
+struct options {
+	char *source;     /* base URL as given; the default if left out. Trailing slashes removed */
+	char *mountpoint; /* as given; NULL with help, version and check */
+	int64_t ttl_ms;
+	int64_t stale_ms;
+	int64_t timeout_ms;
+	int64_t connect_timeout_ms;
+	unsigned int retries;
+	unsigned int per_page;
+	unsigned int max_connections;
+	char *token_file; /* NULL: look elsewhere */
+	char *team;       /* NULL: none; $CYBERUN_TEAM_ID by default */
+	char *cacert;     /* NULL: the system's */
+	char *log_file;   /* NULL: stderr or syslog */
+	char *fuse;       /* mount options for libfuse, joined with `,`; "" for none */
+	bool allow_http;
+	bool delay_connect;
+	bool foreground; /* -f or -d */
+	bool debug;      /* -d */
+	bool help;       /* -h */
+	bool version;    /* -V */
+	bool check;      /* --check */
+};
+
+/*
+ * Reads the command line. 0 and *ret_options to be given to options_done(); or the exit status (1 or
+ * 2) with a line for stderr in ret_why, which names the option, the value and what is allowed, and
+ * the nearest name for one that is not known. With help or version nothing else is checked. A
+ * source that may not be used (plain http to a host that is not loopback without allow_http) is 1;
+ * all else is 2.
+ */
+int options_parse(int argc, char *const argv[], struct options *ret_options, char ret_why[static 512]);
+
+void options_done(struct options *options);
+
+/* The text of --help. */
+const char *options_help(void);
+
+struct text;
+
+/* The settings in force, `name: value` lines (fs/text.h), for .fleetfs/config. */
+void options_text(const struct options *options, struct text *text);
+
+#endif

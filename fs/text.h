@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_TEXT_H
+#define FLEETFS_FS_TEXT_H
+
+/*
+ * The text of a file while it is being written: a growable buffer with a ceiling.
+ *
+ * A failed append (out of memory, beyond the ceiling) marks the text as failed, and later appends do
+ * nothing: write everything, then ask text_error() once.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct text {
+	char *bytes; /* not terminated by NUL; NULL while empty */
+	size_t length;
+	size_t capacity;
+	size_t ceiling;
+	int error;
+};
+
+/* An empty text that may grow to ceiling bytes. Allocates nothing. */
+void text_init(struct text *text, size_t ceiling);
+
+/* Frees the buffer; the text is empty again and may be used again. */
+void text_done(struct text *text);
+
+/* Empties it, keeps its memory, forgets an error. */
+void text_clear(struct text *text);
+
+/* 0, -ENOMEM or -EFBIG. */
+int text_error(const struct text *text);
+
+/* Bytes as they are. */
+void text_bytes(struct text *text, const char *bytes, size_t length);
+
+/* printf; for text of our own, never with a string from the network. */
+__attribute__((format(printf, 2, 3))) void text_printf(struct text *text, const char *format, ...);
+
+/* A string from the network, made safe to show on one line: controls (C0, C1, DEL, bidirectional)
+ * and bytes that are not UTF-8 as \xNN, lower-case hex, byte by byte. NULL adds nothing. */
+void text_escaped(struct text *text, const char *string);
+
+/* A moment as RFC 3339 in UTC with milliseconds: 2026-01-31T12:00:00.250Z. */
+void text_time(struct text *text, int64_t wall_ns);
+
+#endif
