@@ -4,9 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOP(key, type, member)   {key, AGENT_PLACE_TOP, type, offsetof(struct agent, member)}
-#define STATS(key, type, member) {key, AGENT_PLACE_STATS, type, offsetof(struct agent, member)}
-#define GPU(key, type, member)   {key, AGENT_PLACE_GPU, type, offsetof(struct agent_gpu, member)}
+#define TOP(key, type, member)                                             \
+	{                                                                  \
+		key, AGENT_PLACE_TOP, type, offsetof(struct agent, member) \
+	}
+#define STATS(key, type, member)                                             \
+	{                                                                    \
+		key, AGENT_PLACE_STATS, type, offsetof(struct agent, member) \
+	}
+#define GPU(key, type, member)                                                 \
+	{                                                                      \
+		key, AGENT_PLACE_GPU, type, offsetof(struct agent_gpu, member) \
+	}
 
 const struct agent_field agent_fields[AGENT_FIELDS] = {
 	[AGENT_ID] = TOP("agent_id", AGENT_TYPE_STRING, id),
@@ -91,7 +100,8 @@ bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_i
 	case AGENT_TYPE_LIST:
 		return same_list(in_a, in_b);
 	case AGENT_TYPE_JSON:
-		return a->json_bytes == b->json_bytes && memcmp(a->json, b->json, a->json_bytes) == 0;
+		return a->json_bytes == b->json_bytes &&
+		       memcmp(a->json, b->json, a->json_bytes) == 0;
 	}
 	return false;
 }

@@ -25,8 +25,8 @@
 /* Ceilings, since all of it is somebody else's; what is beyond them is left out of the lists, but
  * still stands in agent.json. */
 #define AGENT_MAX_LABELS 256
-#define AGENT_MAX_GPUS   256
-#define AGENT_MAX_TASKS  4096
+#define AGENT_MAX_GPUS	 256
+#define AGENT_MAX_TASKS	 4096
 
 struct agent_gpu {
 	const char *device_name;
@@ -73,8 +73,8 @@ struct agent {
 	const struct agent_gpu *gpus; /* system_stats.gpu_devices, in the API's order */
 	size_t gpu_count;
 
-	/* The agent's own JSON object on one line without its end: every field, known or not, in the
-	 * API's order, unsafe characters as \uNNNN. Not terminated by NUL. */
+	/* The agent's own JSON object on one line without its end: every field, known or not, in
+	 * the API's order, unsafe characters as \uNNNN. Not terminated by NUL. */
 	const char *json;
 	size_t json_bytes;
 };
@@ -136,8 +136,8 @@ enum agent_place {
 
 struct agent_field {
 	const char *key; /* the API's name; NULL: derived by the decoder, not sent */
-	uint8_t place;   /* enum agent_place */
-	uint8_t type;    /* enum agent_type */
+	uint8_t place;	 /* enum agent_place */
+	uint8_t type;	 /* enum agent_type */
 	uint16_t offset; /* bytes into the struct that place tells */
 };
 
@@ -153,9 +153,9 @@ bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_i
 
 /* One answer of GET /agents. */
 struct page {
-	int64_t total_count;  /* as page_meta says; AGENT_ABSENT when it says nothing usable */
-	int64_t per_page;     /* as page_meta says; AGENT_ABSENT likewise */
-	size_t malformed;     /* elements of agent_list that are no agent, and were dropped */
+	int64_t total_count; /* as page_meta says; AGENT_ABSENT when it says nothing usable */
+	int64_t per_page;    /* as page_meta says; AGENT_ABSENT likewise */
+	size_t malformed;    /* elements of agent_list that are no agent, and were dropped */
 	size_t agent_count;
 	const struct agent *agents[]; /* one reference each */
 };

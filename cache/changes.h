@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_CACHE_CHANGES_H
+#define FLEETFS_CACHE_CHANGES_H
+
+/*
+ * Old agent + new agent → which values changed, and since when each has been as it is.
+ *
+ * The modification time of a file is when this mount first saw its value, looked at or not. Most
+ * values of an agent never change while it is mounted, so only the ones that did are kept, in a
+ * short list; the rest have been there since the agent was first seen.
+ *
+ * A value is named by its field and an index: the GPU's number for a field of a GPU, the label's
+ * position for AGENT_LABELS, else CHANGES_WHOLE. (AGENT_LABELS, CHANGES_WHOLE) is the set of labels
+ * and (AGENT_GPU_NAME, CHANGES_WHOLE) the set of GPUs: what their folders list.
+ */
+
+#include <stdint.h>
+
+#include "api/agent.h"
+
+#define CHANGES_WHOLE UINT16_MAX
+
+struct change {
+	int64_t since_ns; /* wall clock */
+	uint16_t field;	  /* enum agent_field_id */
+	uint16_t index;
+};
+
+/* A zeroed one is empty. */
+struct changes {
+	struct change *items;
+	uint16_t count;
+	uint16_t capacity;
+};
+
+void changes_done(struct changes *changes);
+
+/*
+ * Notes at now_ns (wall clock) what differs between two looks at one agent. first_ns: what
+ * changes_since() is asked with for the old agent. 0, or -ENOMEM with nothing noted.
+ */
+int changes_note(struct changes *changes, const struct agent *before, const struct agent *after,
+		 int64_t first_ns, int64_t now_ns);
+
+/* Since when a value is as it is; first_ns if it never changed. */
+int64_t changes_since(const struct changes *changes, enum agent_field_id field, uint16_t index,
+		      int64_t first_ns);
+
+#endif

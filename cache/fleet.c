@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/fleet.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "cache/sweep.h"
+
+#define PATIENCE_MS 2000 /* with stale data at hand, so long a slow API is waited for */
+
+static int64_t now_of(const struct fleet *fleet)
+{
+	return fleet->ports.now_ms(fleet->ports.user);
+}
+
+struct fleet *fleet_new(const struct fleet_config *config, const struct fleet_ports *ports)
+{
+	struct fleet *fleet = calloc(1, sizeof(*fleet));
+
+	if (!fleet)
+		return NULL;
+	fleet->config = *config;
+	fleet->ports = *ports;
+	fleet->hash_seed = (uint64_t)ports->random(ports->user) << 32 | ports->random(ports->user);
+	fleet->mounted_ns = ports->wall_ns(ports->user);
+	fleet->names_ns = fleet->mounted_ns;
+	return fleet;
+}
+
+static void page_reset(struct fleet_page *page)
+{
+	for (size_t i = 0; i < page->count; i++)
+		record_unref(page->records[i]);
+	free(page->records);
+	page->records = NULL;
+	page->count = 0;
+	page->arrived_seq = 0;
+}
+
+void fleet_forget_pages(struct fleet *fleet, unsigned int last_page)
+{
+	fleet->last_page = last_page;
+	for (unsigned int i = last_page; i < fleet->page_count; i++)
+		page_reset(&fleet->pages[i]);
+}
+
+void fleet_free(struct fleet *fleet)
+{
+	if (!fleet)
+		return;
+	sweep_free_all(fleet);
+	for (unsigned int i = 0; i < fleet->page_count; i++)
+		page_reset(&fleet->pages[i]);
+	free(fleet->pages);
+	for (size_t i = 0; i < fleet->record_count; i++)
+		record_unref(fleet->records[i]);
+	free(fleet->records);
+	free(fleet->free_indices);
+	table_done(&fleet->by_name);
+	free(fleet);
+}
+
+/* Freshness */
+
+bool fleet_fresh(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq)
+{
+	return read_seq > fleet->flush_seq && now_of(fleet) < read_ms + fleet->config.ttl_ms;
+}
+
+static bool may_serve(const struct fleet *fleet, const struct record *record,
+		      const struct look *look)
+{
+	return record->read_seq > look->began ||
+	       fleet_fresh(fleet, record->read_ms, record->read_seq);
+}
+
+struct look fleet_look(struct fleet *fleet)
+{
+	return (struct look){
+		.began = ++fleet->seq,
+		.began_ms = now_of(fleet),
+		.wake_ms = INT64_MAX,
+	};
+}
+
+void fleet_expire(struct fleet *fleet)
+{
+	fleet->flush_seq = ++fleet->seq;
+	trouble_clear(&fleet->trouble);
+}
+
+static int64_t left_ms(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq)
+{
+	if (!fleet_fresh(fleet, read_ms, read_seq))
+		return 0;
+	return read_ms + fleet->config.ttl_ms - now_of(fleet);
+}
+
+int64_t fleet_record_ms(const struct fleet *fleet, const struct record *record)
+{
+	return left_ms(fleet, record->read_ms, record->read_seq);
+}
+
+/* A list remembered through a failure has no time left: the kernel is to ask each time. */
+int64_t fleet_list_ms(const struct fleet *fleet)
+{
+	const struct sweep *sweep = fleet->sweeps;
+
+	if (!sweep || sweep->from_memory || sweep->oldest_ms == INT64_MAX)
+		return 0;
+	return left_ms(fleet, sweep->oldest_ms, sweep->began_seq);
+}
+
+int64_t fleet_list_mtime_ns(struct fleet *fleet)
+{
+	const struct sweep *sweep = fleet->sweeps;
+
+	/* Moved once per expiry, before the new sweep begins: the time that the kernel sees now is
+	 * the one it will find again after it has listed, so that it can keep that listing. */
+	if (sweep && sweep->number != fleet->names_bumped_for && fleet_list_ms(fleet) == 0 &&
+	    sweep->oldest_ms != INT64_MAX) {
+		fleet->names_bump++;
+		fleet->names_bumped_for = sweep->number;
+	}
+	return fleet->names_ns + fleet->names_bump;
+}
+
+void fleet_names_changed(struct fleet *fleet)
+{
+	fleet->names_ns = fleet->ports.wall_ns(fleet->ports.user);
+	fleet->names_bump = 0;
+}
+
+/* Records */
+
+static uint64_t hash_name(const struct fleet *fleet, const char *name)
+{
+	return XXH3_64bits_withSeed(name, strlen(name), fleet->hash_seed);
+}
+
+static struct record *record_named(const struct fleet *fleet, const char *name)
+{
+	struct table_link *at = table_first(&fleet->by_name, hash_name(fleet, name));
+
+	for (; at; at = table_next(at)) {
+		struct record *record = TABLE_ENTRY(at, struct record, by_name);
+
+		if (strcmp(record->name, name) == 0)
+			return record;
+	}
+	return NULL;
+}
+
+static int reserve_index(struct fleet *fleet)
+{
+	size_t more = fleet->record_capacity ? fleet->record_capacity * 2 : 128;
+	struct record **records;
+	uint32_t *indices;
+
+	if (fleet->free_count > 0 || fleet->record_count < fleet->record_capacity)
+		return 0;
+	records = realloc(fleet->records, more * sizeof(struct record *));
+	if (!records)
+		return -ENOMEM;
+	fleet->records = records;
+	indices = realloc(fleet->free_indices, more * sizeof(*indices));
+	if (!indices)
+		return -ENOMEM;
+	fleet->free_indices = indices;
+	fleet->record_capacity = more;
+	return 0;
+}
+
+/* A newcomer's reference in the fleet. What the first sweep finds has been there, for all that is
+ * known, since before the mount; who is found later has come since. */
+static int meet(struct fleet *fleet, const struct agent *agent, const char *name,
+		struct record **ret_record)
+{
+	struct record *record;
+	int err = reserve_index(fleet);
+
+	if (err < 0)
+		return err;
+	if (fleet->present >= FLEET_MAX_AGENTS)
+		return -EFBIG;
+	record = record_new(name, agent);
+	if (!record)
+		return -ENOMEM;
+	record->by_name.hash = hash_name(fleet, name);
+	err = table_insert(&fleet->by_name, &record->by_name);
+	if (err < 0) {
+		free(record);
+		return err;
+	}
+	agent_ref(agent);
+	record->index = fleet->free_count > 0 ? fleet->free_indices[--fleet->free_count]
+					      : (uint32_t)fleet->record_count++;
+	fleet->records[record->index] = record_ref(record);
+	fleet->present++;
+	record->first_ns =
+		fleet->health.swept ? fleet->ports.wall_ns(fleet->ports.user) : fleet->mounted_ns;
+	if (fleet->health.swept)
+		fleet_names_changed(fleet);
+	*ret_record = record;
+	return 0;
+}
+
+void fleet_depart(struct fleet *fleet, struct record *record)
+{
+	record->present = false;
+	table_remove(&fleet->by_name, &record->by_name);
+	fleet->records[record->index] = NULL;
+	fleet->free_indices[fleet->free_count++] = record->index;
+	fleet->present--;
+	fleet_names_changed(fleet);
+	if (fleet->ports.gone)
+		fleet->ports.gone(fleet->ports.user, record);
+	record_unref(record);
+}
+
+/* Pages */
+
+struct fleet_page *fleet_page(struct fleet *fleet, unsigned int number)
+{
+	if (number > FLEET_MAX_PAGES)
+		return NULL;
+	if (number > fleet->page_count) {
+		unsigned int more = number + number / 2;
+		struct fleet_page *pages = realloc(fleet->pages, more * sizeof(*pages));
+
+		if (!pages)
+			return NULL;
+		memset(pages + fleet->page_count, 0, (more - fleet->page_count) * sizeof(*pages));
+		fleet->pages = pages;
+		fleet->page_count = more;
+	}
+	return &fleet->pages[number - 1];
+}
+
+/* What a failure forbids: -errno while it is held, -EAGAIN while it is being retried but not yet, 0
+ * when it is time to ask. */
+static int forbidden(const struct trouble *trouble, int64_t now_ms, struct look *look)
+{
+	if (!trouble->active || now_ms >= trouble->until_ms)
+		return 0;
+	if (!trouble_retrying(trouble))
+		return -failure_errno(trouble->cause);
+	if (look->wake_ms > trouble->until_ms)
+		look->wake_ms = trouble->until_ms;
+	return -EAGAIN;
+}
+
+int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look)
+{
+	struct fleet_page *page = fleet_page(fleet, number);
+	int64_t now_ms = now_of(fleet);
+	int err;
+
+	if (!page)
+		return number > FLEET_MAX_PAGES ? -EFBIG : -ENOMEM;
+	if (page->in_flight) {
+		fleet->health.coalesced += !look->waited;
+		look->waited = true;
+		return -EAGAIN;
+	}
+	look->waited = true;
+	err = forbidden(&fleet->trouble, now_ms, look);
+	if (err == 0)
+		err = forbidden(&page->trouble, now_ms, look);
+	if (err < 0)
+		return err;
+	/* An API that failed is probed by one request at a time. */
+	if (fleet->trouble.active && fleet->in_flight > 0)
+		return -EAGAIN;
+	err = fleet->ports.want(fleet->ports.user, number);
+	if (err < 0)
+		return err;
+	page->in_flight = true;
+	page->asked_failures = fleet->noted;
+	fleet->in_flight++;
+	fleet->health.asked++;
+	return -EAGAIN;
+}
+
+/* Looking for one agent */
+
+/* Whether a page was read since the look began, wants it otherwise: 0, -EAGAIN or -errno. Who is
+ * not where it was last seen is looked for anew, so that the page be fresh is not enough. */
+static int read_since(struct fleet *fleet, unsigned int number, struct look *look)
+{
+	if (number < 1 || (number > fleet->last_page && number > 1))
+		return 0;
+	if (number <= fleet->page_count && fleet->pages[number - 1].arrived_seq > look->began)
+		return 0;
+	return fleet_ask(fleet, number, look);
+}
+
+static int look_around(struct fleet *fleet, struct record *record, struct look *look)
+{
+	unsigned int page = record->page;
+	int err = read_since(fleet, page, look);
+	int before, after;
+
+	if (err < 0)
+		return err;
+	before = read_since(fleet, page - 1, look);
+	after = read_since(fleet, page + 1, look);
+	return before < 0 ? before : after;
+}
+
+/* Goes on with a sweep: 0 at its end, -EAGAIN, or -ENOMEM. */
+static int sweep_on(struct fleet *fleet, struct look *look, struct sweep **ret_sweep)
+{
+	struct sweep *sweep = sweep_for(fleet, look, false);
+	int err;
+
+	if (!sweep)
+		return -ENOMEM;
+	*ret_sweep = sweep;
+	err = sweep_advance(fleet, sweep);
+	return err < 0 || sweep->complete ? err : -EAGAIN;
+}
+
+static bool may_serve_stale(const struct fleet *fleet, const struct record *record)
+{
+	return now_of(fleet) < record->read_ms + fleet->config.ttl_ms + fleet->config.stale_ms;
+}
+
+/* What an agent's data is worth when it could not be renewed (now): stale data, the failure, or
+ * more patience. */
+static int settle(const struct fleet *fleet, const struct record *record, struct look *look,
+		  int err)
+{
+	int64_t patience_ms = look->began_ms + PATIENCE_MS;
+
+	if (!may_serve_stale(fleet, record))
+		return err;
+	if (err != -EAGAIN || now_of(fleet) >= patience_ms)
+		return 0;
+	if (look->wake_ms > patience_ms)
+		look->wake_ms = patience_ms;
+	return err;
+}
+
+int fleet_renew(struct fleet *fleet, struct record *record, struct look *look)
+{
+	struct sweep *sweep = NULL;
+	int err;
+
+	look->wake_ms = INT64_MAX;
+	if (!record->present)
+		return -ENOENT;
+	if (may_serve(fleet, record, look)) {
+		fleet->health.hits += !look->waited;
+		return 0;
+	}
+	err = look_around(fleet, record, look);
+	if (err == 0) {
+		/* Not where it was: only a whole sweep can tell that it left. */
+		record_ref(record);
+		err = sweep_on(fleet, look, &sweep);
+		if (!record->present)
+			err = -ENOENT;
+		else if (may_serve(fleet, record, look))
+			err = 0;
+		else if (err == -EAGAIN && sweep)
+			err = sweep_ask(fleet, sweep, look);
+		record_unref(record);
+	}
+	if (err == 0 || err == -ENOENT)
+		return err;
+	return settle(fleet, record, look, err);
+}
+
+int fleet_find(struct fleet *fleet, const char *name, struct look *look, struct record **ret)
+{
+	struct record *record = record_named(fleet, name);
+	struct sweep *sweep = NULL;
+	int err;
+
+	look->wake_ms = INT64_MAX;
+	if (!record) {
+		err = sweep_on(fleet, look, &sweep);
+		record = record_named(fleet, name);
+		if (!record) {
+			if (err == -EAGAIN && sweep)
+				return sweep_ask(fleet, sweep, look);
+			return err < 0 ? err : -ENOENT;
+		}
+	}
+	err = fleet_renew(fleet, record, look);
+	if (err == 0)
+		*ret = record;
+	return err;
+}
+
+/* Listing */
+
+/* The next record at or after *position, moving it there; NULL when there is none yet. */
+static struct record *next_present(const struct sweep *sweep, size_t *position)
+{
+	for (; *position < sweep->count; ++*position)
+		if (sweep->order[*position]->present)
+			return sweep->order[*position];
+	return NULL;
+}
+
+/* Keeps the pages coming for a reader that goes on. */
+static void read_ahead(struct fleet *fleet, struct sweep *sweep, size_t position)
+{
+	struct look nobody = fleet_look(fleet);
+
+	if (!sweep->complete && sweep->next_page > 2 &&
+	    sweep->count - position <
+		    (size_t)fleet->config.per_page * fleet->config.max_connections)
+		sweep_ask(fleet, sweep, &nobody);
+}
+
+int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret)
+{
+	struct sweep *sweep;
+	size_t position = *cursor & UINT32_MAX;
+
+	look->wake_ms = INT64_MAX;
+	sweep = *cursor == 0 ? sweep_for(fleet, look, true) : sweep_find(fleet, *cursor >> 32);
+	if (!sweep)
+		return *cursor == 0 ? -ENOMEM : -ESTALE;
+	for (;;) {
+		struct record *record;
+		int64_t patience_ms = look->began_ms + PATIENCE_MS;
+		int err = sweep_advance(fleet, sweep);
+
+		if (err < 0)
+			return err;
+		record = next_present(sweep, &position);
+		if (record || sweep->complete) {
+			if (record) {
+				*cursor = sweep->number << 32 | (position + 1);
+				read_ahead(fleet, sweep, position);
+			}
+			*ret = record;
+			return 0;
+		}
+		err = sweep_ask(fleet, sweep, look);
+		if (err == -EAGAIN && now_of(fleet) < patience_ms) {
+			if (fleet->health.swept && look->wake_ms > patience_ms)
+				look->wake_ms = patience_ms;
+			return err;
+		}
+		if (sweep_remember(fleet, sweep) < 0)
+			return err;
+	}
+}
+
+/* What arrives */
+
+/* Whether an id, met on a page, stands on an earlier one too, as far as is known: the first in the
+ * API's order wins. If that page has expired or was read again without it, it has simply moved. */
+static bool is_earlier(const struct fleet *fleet, const struct record *record, unsigned int number)
+{
+	return record->page < number &&
+	       fleet->pages[record->page - 1].arrived_seq == record->read_seq &&
+	       fleet_fresh(fleet, record->read_ms, record->read_seq);
+}
+
+static int renew(struct fleet *fleet, struct record *record, const struct agent *agent)
+{
+	if (!agent_same(record->agent, agent, AGENT_JSON, 0)) {
+		int err = changes_note(&record->changes, record->agent, agent, record->first_ns,
+				       fleet->ports.wall_ns(fleet->ports.user));
+
+		if (err < 0)
+			return err;
+		agent_unref(record->agent);
+		record->agent = agent_ref(agent);
+	}
+	record->renewals++;
+	return 0;
+}
+
+/* One element of a page that came: 0 and its record, or NULL for one that is dropped; *repeated
+ * counts those that stand twice on this very page, for which drifting pages are no explanation. */
+static int receive(struct fleet *fleet, unsigned int number, uint64_t seq,
+		   const struct agent *agent, size_t *repeated, struct record **ret_record)
+{
+	char name[FLEET_NAME_BYTES];
+	struct record *record;
+	int err;
+
+	fleet->ports.name(agent->id, name);
+	record = record_named(fleet, name);
+	if (!record) {
+		err = meet(fleet, agent, name, &record);
+		if (err < 0)
+			return err;
+		err = sweep_add_newcomer(fleet, record);
+	} else if (record->read_seq == seq) {
+		fleet->health.duplicates++;
+		++*repeated;
+		if (fleet->ports.duplicate && !record->told_duplicate)
+			fleet->ports.duplicate(fleet->ports.user, record);
+		record->told_duplicate = true;
+		*ret_record = NULL;
+		return 0;
+	} else if (is_earlier(fleet, record, number)) {
+		fleet->health.duplicates++;
+		*ret_record = NULL;
+		return 0;
+	} else {
+		err = renew(fleet, record, agent);
+	}
+	if (err < 0)
+		return err;
+	record->read_ms = now_of(fleet);
+	record->read_seq = seq;
+	record->missed_seq = 0;
+	record->page = number;
+	*ret_record = record;
+	return 0;
+}
+
+int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
+{
+	struct fleet_page *place = fleet_page(fleet, number);
+	struct record **records = malloc((page->agent_count + 1) * sizeof(struct record *));
+	uint64_t seq = ++fleet->seq;
+	size_t count = 0, repeated = page->malformed;
+	int err = place && records ? 0 : -ENOMEM;
+
+	for (size_t i = 0; err == 0 && i < page->agent_count; i++) {
+		struct record *record = NULL;
+
+		err = receive(fleet, number, seq, page->agents[i], &repeated, &record);
+		if (err == 0 && record)
+			records[count++] = record_ref(record);
+	}
+	if (err < 0) {
+		while (count > 0)
+			record_unref(records[--count]);
+		free(records);
+		page_free(page);
+		return err;
+	}
+	page_reset(place);
+	place->records = records;
+	place->count = count;
+	place->items = page->agent_count + page->malformed;
+	place->repeated = repeated;
+	place->total_count = page->total_count;
+	place->per_page = page->per_page;
+	place->arrived_ms = now_of(fleet);
+	place->arrived_seq = seq;
+	if (place->in_flight)
+		fleet->in_flight--;
+	place->in_flight = false;
+	trouble_clear(&place->trouble);
+	trouble_clear(&fleet->trouble);
+	if (fleet->last_page < number && count > 0)
+		fleet->last_page = number;
+	fleet->health.arrived++;
+	fleet->health.malformed += page->malformed;
+	fleet->health.success_ns = fleet->ports.wall_ns(fleet->ports.user);
+	page_free(page);
+	return 0;
+}
+
+void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure *failure)
+{
+	struct fleet_page *page = fleet_page(fleet, number);
+	uint32_t random = fleet->ports.random(fleet->ports.user);
+	bool general = failure_is_general(failure->cause);
+
+	++fleet->seq;
+	fleet->failure = *failure;
+	fleet->health.failures[failure->cause]++;
+	if (!page)
+		return;
+	if (page->in_flight)
+		fleet->in_flight--;
+	page->in_flight = false;
+	if (!general) {
+		trouble_failed(&page->trouble, failure, fleet->config.retries, now_of(fleet),
+			       random);
+	} else if (page->asked_failures == fleet->noted) {
+		/* Pages asked for at the same time fail together: that is one failure. */
+		fleet->noted++;
+		trouble_failed(&fleet->trouble, failure, fleet->config.retries, now_of(fleet),
+			       random);
+	}
+}
+
+/* Health */
+
+void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health)
+{
+	int64_t now_ms = now_of(fleet);
+	struct fleet_health health = fleet->health;
+
+	health.agents = fleet->present;
+	health.list_age_ms = health.swept ? now_ms - fleet->list_ms : -1;
+	health.failing = fleet->trouble.active;
+	health.stale = health.failing && health.swept &&
+		       health.list_age_ms < fleet->config.ttl_ms + fleet->config.stale_ms;
+	if (health.failing && fleet->trouble.until_ms > now_ms)
+		health.retry_ms = fleet->trouble.until_ms - now_ms;
+	*ret_health = health;
+}
+
+const struct failure *fleet_last_failure(const struct fleet *fleet)
+{
+	return fleet->failure.at_ns ? &fleet->failure : NULL;
+}

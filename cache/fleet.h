@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_CACHE_FLEET_H
+#define FLEETFS_CACHE_FLEET_H
+
+/*
+ * The agent list under a ttl: what is known, how fresh it is, and which page is missing.
+ *
+ * Ask, and ask again. Every question either is answered from memory at once, or fails, or returns
+ * -EAGAIN: then the pages that it lacks have been wanted through the port, and the caller asks the
+ * very same question, with the same `look`, when one has arrived (or failed), or at look.wake_ms.
+ * Nothing here waits, nothing here is fetched unless somebody asked, and because whoever asks for a
+ * page that is on its way just waits for it too, no page is ever fetched twice at once.
+ *
+ * Freshness. A page, and each agent on it, is served for `ttl` from the moment it arrived; and to a
+ * look that began before it arrived, however long that look takes. So a look never starves on a ttl
+ * that is shorter than its own fetching.
+ *
+ * Completeness. The API pages by offset, so while agents come and go between two requests the pages
+ * shift, and a pass over all of them can meet an agent twice or not at all. A sweep is a listing in
+ * the making, an order that only grows; readers walk it by position while it is made. It takes the
+ * pages in order (those still fresh without asking again), drops what it has already, and at the
+ * end of a pass compares with `total_count`: if they disagree it makes another pass, three at most,
+ * and merges. An agreeing count proves little, since one agent may have come for each that was
+ * overlooked: so an agent that was known, and that the pass missed, gets a second look at once, at
+ * the pages around where it was last seen, and only one missed twice has left. What no look can
+ * promise is an agent never seen before that moved against the reading in its very first sweep; the
+ * next one finds it.
+ *
+ * Failure. See trouble.h for when the API is asked again. Meanwhile what is known is served up to
+ * `stale` beyond its ttl, at once if the failure is fresh; if the API is merely slow, after 2 s.
+ *
+ * One thread. Clock, randomness and the source of pages are ports, so tests run in virtual time.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/agent.h"
+#include "api/failure.h"
+#include "cache/record.h"
+
+#define FLEET_NAME_BYTES 256
+#define FLEET_MAX_PAGES	 20000	 /* that a sweep asks for, whatever the API says it has */
+#define FLEET_MAX_AGENTS 1000000 /* known at once; the page that would exceed it is refused */
+
+struct fleet_config {
+	int64_t ttl_ms;
+	int64_t stale_ms;
+	unsigned int retries;
+	unsigned int per_page;	      /* what a page is asked to hold */
+	unsigned int max_connections; /* how many pages are worth asking for at once */
+};
+
+struct fleet_ports {
+	void *user;
+	/* Fetch a page (from 1); exactly one fleet_arrived() or fleet_failed() follows, later. 0 or
+	 * -errno, then nothing follows. */
+	int (*want)(void *user, unsigned int page);
+	int64_t (*now_ms)(void *user);	/* never goes back; counts while suspended too */
+	int64_t (*wall_ns)(void *user); /* since 1970 */
+	uint32_t (*random)(void *user);
+	/* The name of an agent in the tree; different ids, different names. */
+	void (*name)(const char *id, char ret_name[static FLEET_NAME_BYTES]);
+	/* The agent left; its record lives on only by references. May be NULL. */
+	void (*gone)(void *user, struct record *record);
+	/* An id that stands twice in one answer, told once per record. May be NULL. */
+	void (*duplicate)(void *user, const struct record *record);
+};
+
+struct fleet;
+
+/* NULL without memory. config and ports are copied. Wall time at this moment is the age of all that
+ * the first sweep finds. */
+struct fleet *fleet_new(const struct fleet_config *config, const struct fleet_ports *ports);
+
+/* Calls no port. NULL is fine. */
+void fleet_free(struct fleet *fleet);
+
+/* A question's memory from one asking to the next. */
+struct look {
+	uint64_t began;	  /* the fleet's count of events when it was first asked */
+	int64_t began_ms; /* its clock, likewise */
+	int64_t wake_ms; /* set with -EAGAIN: when to ask again at the latest; INT64_MAX: no need */
+	bool waited;	 /* it could not be answered at once */
+};
+
+/* Begins a question. */
+struct look fleet_look(struct fleet *fleet);
+
+/* The agent of this name, read within the ttl (or as stale as the failing API permits). 0 and a
+ * record, borrowed until the next call that can wait; -ENOENT once a whole sweep was without it;
+ * -EAGAIN; or -errno of the failure. */
+int fleet_find(struct fleet *fleet, const char *name, struct look *look, struct record **ret);
+
+/* The same for a record at hand: 0 when it is fresh, -ENOENT when the agent has left. */
+int fleet_renew(struct fleet *fleet, struct record *record, struct look *look);
+
+/*
+ * The next agent of a listing. *cursor is 0 to begin, and is moved on with each record: it is a
+ * number that means this place in this sweep for ever (below 2^63, above 2^32). 0 and a record, or
+ * 0 and NULL at the end; -EAGAIN; -ESTALE when the listing was left alone for so long that its
+ * sweep is forgotten; or -errno of the failure.
+ */
+int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret);
+
+/* How long an agent's data, the list as a whole, or the answer that a name does not exist may still
+ * be served, ms; 0: no longer. */
+int64_t fleet_record_ms(const struct fleet *fleet, const struct record *record);
+int64_t fleet_list_ms(const struct fleet *fleet);
+
+/* Modification time of the list of names, wall clock: when the set of names last changed, and 1 ns
+ * more each time that it expired (so that the kernel lists again). Never waits. */
+int64_t fleet_list_mtime_ns(struct fleet *fleet);
+
+/* A page wanted has come; takes it over. 0, or -ENOMEM or -EFBIG: then nothing came of it, and
+ * fleet_failed() must follow. */
+int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page);
+
+/* A page wanted could not be had. */
+void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure *failure);
+
+/* From now on everything known counts as expired. */
+void fleet_expire(struct fleet *fleet);
+
+struct fleet_health {
+	size_t agents;	     /* known and present */
+	unsigned int pages;  /* of the last whole sweep */
+	bool swept;	     /* there was a whole sweep */
+	bool verified;	     /* and it agreed with total_count */
+	bool failing;	     /* the last thing that arrived was a failure of the API */
+	bool stale;	     /* failing, and what is known may still be served */
+	int64_t list_age_ms; /* of the oldest page of the last whole sweep; -1: none */
+	int64_t success_ns;  /* when a page last arrived, wall clock; 0: never */
+	int64_t sweep_ns;    /* when the last whole sweep ended, wall clock; 0: never */
+	int64_t retry_ms;    /* how long until the API is asked again; 0: at the next access */
+	uint64_t asked;	     /* pages wanted */
+	uint64_t arrived;    /* pages that came */
+	uint64_t coalesced;  /* looks that waited for a page that was already on its way */
+	uint64_t hits;	     /* looks answered at once */
+	uint64_t sweeps;     /* whole sweeps */
+	uint64_t passes;     /* over all pages, repetitions included */
+	uint64_t duplicates; /* agents listed twice, and dropped the second time */
+	uint64_t malformed;  /* elements that were no agent */
+	uint64_t failures[FAILURE_CAUSES];
+};
+
+void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health);
+
+/* The last failure, or NULL if there was none. Borrowed until the next arrives. */
+const struct failure *fleet_last_failure(const struct fleet *fleet);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_CACHE_RECORD_H
+#define FLEETFS_CACHE_RECORD_H
+
+/*
+ * What is known of one agent, and when it was read. A record lives as long as its agent is in the
+ * list; whoever keeps one longer (a sweep, a folder that the kernel knows) holds a reference. After
+ * the agent has left, its record only says so: one that comes back is a new record.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/agent.h"
+#include "cache/changes.h"
+#include "cache/table.h"
+
+struct record {
+	struct table_link by_name; /* in the fleet's table */
+	unsigned int refs;
+	uint32_t index; /* dense: below the fleet's count of records, no other record has it */
+	const struct agent *agent; /* as last read; never NULL */
+	int64_t read_ms;	   /* when the page it was read on arrived; monotonic */
+	uint64_t read_seq;	   /* the same, in the fleet's count of arrivals */
+	uint64_t missed_seq;	   /* the count when it was missed; 0: it was not */
+	int64_t first_ns;	   /* the age of what it had when first seen; wall clock */
+	struct changes changes;
+	unsigned int page;     /* on which it was last seen, from 1 */
+	unsigned int renewals; /* how often it was read again */
+	bool present;	       /* false: it left the list */
+	bool told_duplicate;   /* its id stood twice in one answer, and that was told */
+	void *user;	       /* fs/'s: the files of this agent that the kernel knows */
+	char name[];	       /* as the tree shows it, NUL-terminated */
+};
+
+/* A record without references, present, agent's reference taken over. NULL without memory (agent
+ * is then still the caller's). */
+struct record *record_new(const char *name, const struct agent *agent);
+
+struct record *record_ref(struct record *record);
+
+/* NULL is fine. */
+void record_unref(struct record *record);
+
+/* Since when a value is as it is (cache/changes.h); wall clock. */
+int64_t record_since(const struct record *record, enum agent_field_id field, uint16_t index);
+
+#endif

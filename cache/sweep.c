@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/sweep.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_PASSES	3
+#define MOST_BARREN	2
+#define FORGET_MS	60000	   /* a listing left alone for so long may be forgotten */
+#define MOST_REMEMBERED (4u << 20) /* records in all listings together */
+
+/* Sets of records */
+
+static bool set_has(const struct record_set *set, const struct record *record)
+{
+	size_t word = record->index / 64;
+
+	return word < set->word_count && (set->words[word] >> (record->index % 64) & 1);
+}
+
+static int set_add(struct record_set *set, const struct record *record)
+{
+	size_t word = record->index / 64;
+
+	if (word >= set->word_count) {
+		size_t more = word + 1 + word / 2;
+		uint64_t *words = realloc(set->words, more * sizeof(*words));
+
+		if (!words)
+			return -ENOMEM;
+		memset(words + set->word_count, 0, (more - set->word_count) * sizeof(*words));
+		set->words = words;
+		set->word_count = more;
+	}
+	set->words[word] |= UINT64_C(1) << (record->index % 64);
+	return 0;
+}
+
+static void set_clear(struct record_set *set)
+{
+	if (set->words)
+		memset(set->words, 0, set->word_count * sizeof(*set->words));
+}
+
+static void set_done(struct record_set *set)
+{
+	free(set->words);
+	*set = (struct record_set){0};
+}
+
+/* The life of a sweep */
+
+static void drop_pass(struct sweep *sweep)
+{
+	set_done(&sweep->seen);
+	free(sweep->again);
+	sweep->again = NULL;
+	sweep->again_count = 0;
+}
+
+static void sweep_free(struct sweep *sweep)
+{
+	for (size_t i = 0; i < sweep->count; i++)
+		record_unref(sweep->order[i]);
+	free(sweep->order);
+	set_done(&sweep->in);
+	drop_pass(sweep);
+	free(sweep);
+}
+
+void sweep_free_all(struct fleet *fleet)
+{
+	for (struct sweep *at = fleet->sweeps, *older; at; at = older) {
+		older = at->older;
+		sweep_free(at);
+	}
+	fleet->sweeps = NULL;
+}
+
+/* A reader of an older listing goes on in it, and nobody says when it is done (there is no close):
+ * so older ones are kept for a while. The last whole one is needed while the API fails. */
+static void forget_old(struct fleet *fleet)
+{
+	int64_t now_ms = fleet->ports.now_ms(fleet->ports.user);
+	size_t remembered = 0;
+	bool whole = false;
+
+	for (struct sweep **at = &fleet->sweeps; *at;) {
+		struct sweep *sweep = *at;
+		bool needed = sweep == fleet->sweeps || (sweep->complete && !whole);
+
+		whole |= sweep->complete;
+		remembered += sweep->count;
+		if (needed ||
+		    (now_ms - sweep->used_ms < FORGET_MS && remembered < MOST_REMEMBERED)) {
+			at = &sweep->older;
+			continue;
+		}
+		*at = sweep->older;
+		sweep_free(sweep);
+	}
+}
+
+static void begin_pass(struct fleet *fleet, struct sweep *sweep)
+{
+	sweep->pass_seq = ++fleet->seq;
+	sweep->floor_seq = UINT64_MAX;
+	set_clear(&sweep->seen);
+}
+
+static void begin_full_pass(struct fleet *fleet, struct sweep *sweep)
+{
+	begin_pass(fleet, sweep);
+	sweep->passes++;
+	sweep->next_page = 1;
+	sweep->items = 0;
+	sweep->unique = 0;
+	sweep->repeated = 0;
+	sweep->barren = 0;
+	sweep->total_count = AGENT_ABSENT;
+	fleet->health.passes++;
+}
+
+static struct sweep *usable(const struct fleet *fleet, const struct look *look, bool remembered_too)
+{
+	struct sweep *sweep = fleet->sweeps;
+
+	if (!sweep || (sweep->from_memory && !remembered_too))
+		return NULL;
+	if (sweep->began_seq > look->began)
+		return sweep;
+	if (sweep->began_seq <= fleet->flush_seq)
+		return NULL;
+	if (sweep->oldest_ms == INT64_MAX || fleet_fresh(fleet, sweep->oldest_ms, fleet->seq))
+		return sweep;
+	return NULL;
+}
+
+struct sweep *sweep_for(struct fleet *fleet, const struct look *look, bool remembered_too)
+{
+	struct sweep *sweep = usable(fleet, look, remembered_too);
+
+	if (sweep)
+		return sweep;
+	/* The kernel must not take the old listing for the new one. */
+	fleet_list_mtime_ns(fleet);
+	sweep = calloc(1, sizeof(*sweep));
+	if (!sweep)
+		return NULL;
+	sweep->number = ++fleet->sweep_number;
+	sweep->began_seq = ++fleet->seq;
+	sweep->used_ms = fleet->ports.now_ms(fleet->ports.user);
+	sweep->oldest_ms = INT64_MAX;
+	begin_full_pass(fleet, sweep);
+	sweep->older = fleet->sweeps;
+	fleet->sweeps = sweep;
+	forget_old(fleet);
+	return sweep;
+}
+
+struct sweep *sweep_find(struct fleet *fleet, uint64_t number)
+{
+	for (struct sweep *at = fleet->sweeps; at; at = at->older)
+		if (at->number == number)
+			return at;
+	return NULL;
+}
+
+/* Taking pages in */
+
+static int append(struct sweep *sweep, struct record *record)
+{
+	int err;
+
+	if (set_has(&sweep->in, record))
+		return 0;
+	if (sweep->count == sweep->capacity) {
+		size_t more = sweep->capacity ? sweep->capacity * 2 : 128;
+		struct record **order = realloc(sweep->order, more * sizeof(struct record *));
+
+		if (!order)
+			return -ENOMEM;
+		sweep->order = order;
+		sweep->capacity = more;
+	}
+	err = set_add(&sweep->in, record);
+	if (err < 0)
+		return err;
+	sweep->order[sweep->count++] = record_ref(record);
+	return 0;
+}
+
+int sweep_add_newcomer(struct fleet *fleet, struct record *record)
+{
+	if (!fleet->sweeps || !fleet->sweeps->complete)
+		return 0;
+	return append(fleet->sweeps, record);
+}
+
+/* A first pass takes what is still fresh; a further one must see for itself. */
+static bool may_take(const struct fleet *fleet, const struct sweep *sweep, unsigned int number)
+{
+	const struct fleet_page *page;
+
+	if (number > fleet->page_count)
+		return false;
+	page = &fleet->pages[number - 1];
+	if (page->arrived_seq == 0)
+		return false;
+	if (page->arrived_seq > sweep->pass_seq)
+		return true;
+	return sweep->passes == 1 && !sweep->again &&
+	       fleet_fresh(fleet, page->arrived_ms, page->arrived_seq);
+}
+
+static int take(struct sweep *sweep, const struct fleet_page *page)
+{
+	size_t unique_before = sweep->unique;
+
+	for (size_t i = 0; i < page->count; i++) {
+		struct record *record = page->records[i];
+		int err;
+
+		if (!record->present)
+			continue;
+		err = append(sweep, record);
+		if (err == 0 && !set_has(&sweep->seen, record)) {
+			err = set_add(&sweep->seen, record);
+			sweep->unique++;
+		}
+		if (err < 0)
+			return err;
+	}
+	if (sweep->floor_seq > page->arrived_seq)
+		sweep->floor_seq = page->arrived_seq;
+	sweep->barren = sweep->unique == unique_before ? sweep->barren + 1 : 0;
+	return 0;
+}
+
+/* Whether the page just taken was the last. An honest API is asked for exactly ⌈N / per_page⌉
+ * pages; one whose numbers contradict themselves until a page is not full or brings nothing new. */
+static bool was_last(const struct fleet *fleet, const struct sweep *sweep,
+		     const struct fleet_page *page)
+{
+	int64_t size = page->per_page != AGENT_ABSENT ? page->per_page : fleet->config.per_page;
+
+	if (page->items == 0 || sweep->barren >= MOST_BARREN)
+		return true;
+	if (sweep->next_page > FLEET_MAX_PAGES)
+		return true;
+	if (page->total_count >= 0 && sweep->items <= (uint64_t)page->total_count)
+		return sweep->items == (uint64_t)page->total_count;
+	return page->items < (uint64_t)size;
+}
+
+/* The end of a pass */
+
+static int compare_pages(const void *a, const void *b)
+{
+	unsigned int one = *(const unsigned int *)a, other = *(const unsigned int *)b;
+
+	return (one > other) - (one < other);
+}
+
+/* Was missed by a pass. A pass that took in older pages is no new evidence against an agent that
+ * those pages have testified against before. */
+static bool missed_twice(struct fleet *fleet, const struct sweep *sweep, struct record *record)
+{
+	if (record->missed_seq == 0) {
+		record->missed_seq = fleet->seq;
+		return false;
+	}
+	return sweep->floor_seq > record->missed_seq;
+}
+
+/* Lists the pages around those agents that were known, are not in this listing, and were missed but
+ * once; the ones missed twice leave. */
+static int look_for_missing(struct fleet *fleet, struct sweep *sweep, unsigned int last_page)
+{
+	unsigned int *again = NULL;
+	size_t count = 0, capacity = 0;
+
+	for (size_t i = 0; i < fleet->record_count; i++) {
+		struct record *record = fleet->records[i];
+		unsigned int center;
+
+		if (!record || set_has(&sweep->in, record))
+			continue;
+		if (record->read_seq > sweep->pass_seq) {
+			/* Met meanwhile on a page that was read for somebody else. */
+			if (append(sweep, record) < 0)
+				goto no_memory;
+			continue;
+		}
+		if (missed_twice(fleet, sweep, record)) {
+			fleet_depart(fleet, record);
+			continue;
+		}
+		center = record->page < last_page ? record->page : last_page;
+		for (unsigned int page = center - 1; page <= center + 1; page++) {
+			if (page < 1 || page > last_page)
+				continue;
+			if (count == capacity) {
+				size_t more = capacity ? capacity * 2 : 16;
+				unsigned int *pages = realloc(again, more * sizeof(*pages));
+
+				if (!pages)
+					goto no_memory;
+				again = pages;
+				capacity = more;
+			}
+			again[count++] = page;
+		}
+	}
+	free(sweep->again);
+	sweep->again = NULL;
+	sweep->again_count = 0;
+	sweep->again_at = 0;
+	if (count == 0) {
+		free(again);
+		return 0;
+	}
+	qsort(again, count, sizeof(*again), compare_pages);
+	for (size_t i = 0; i < count; i++)
+		if (i == 0 || again[i] != again[i - 1])
+			again[sweep->again_count++] = again[i];
+	sweep->again = again;
+	return 0;
+
+no_memory:
+	free(again);
+	return -ENOMEM;
+}
+
+static void complete(struct fleet *fleet, struct sweep *sweep)
+{
+	sweep->complete = true;
+	drop_pass(sweep);
+	fleet->list_ms = sweep->oldest_ms;
+	fleet->health.swept = true;
+	fleet->health.verified = sweep->verified;
+	fleet->health.sweeps++;
+	fleet->health.sweep_ns = fleet->ports.wall_ns(fleet->ports.user);
+}
+
+static int end_pass(struct fleet *fleet, struct sweep *sweep)
+{
+	unsigned int last_page = sweep->again ? fleet->last_page : sweep->next_page - 1;
+	int err;
+
+	if (!sweep->again) {
+		size_t expected = sweep->unique + sweep->repeated;
+		size_t total = sweep->total_count >= 0 ? (size_t)sweep->total_count : SIZE_MAX;
+		size_t apart = expected > total ? expected - total : total - expected;
+
+		fleet_forget_pages(fleet, last_page);
+		fleet->health.pages = last_page;
+		sweep->verified = apart == 0;
+		/* What three passes could not explain (an id on two pages for good, a count that
+		 * lies) is not worth three passes every ttl. */
+		if (apart != 0 && apart != fleet->unexplained && sweep->passes < MOST_PASSES) {
+			begin_full_pass(fleet, sweep);
+			return 0;
+		}
+		fleet->unexplained = apart;
+	}
+	err = look_for_missing(fleet, sweep, last_page);
+	if (err < 0)
+		return err;
+	if (sweep->again) {
+		begin_pass(fleet, sweep);
+		return 0;
+	}
+	complete(fleet, sweep);
+	return 0;
+}
+
+int sweep_advance(struct fleet *fleet, struct sweep *sweep)
+{
+	sweep->used_ms = fleet->ports.now_ms(fleet->ports.user);
+	while (!sweep->complete) {
+		unsigned int number =
+			sweep->again ? sweep->again[sweep->again_at] : sweep->next_page;
+		const struct fleet_page *page;
+		bool last;
+		int err;
+
+		if (!may_take(fleet, sweep, number))
+			return 0;
+		page = &fleet->pages[number - 1];
+		err = take(sweep, page);
+		if (err < 0)
+			return err;
+		if (sweep->again) {
+			last = ++sweep->again_at == sweep->again_count;
+		} else {
+			sweep->next_page++;
+			sweep->items += page->items;
+			sweep->repeated += page->repeated;
+			sweep->total_count = page->total_count;
+			if (sweep->oldest_ms > page->arrived_ms)
+				sweep->oldest_ms = page->arrived_ms;
+			last = was_last(fleet, sweep, page);
+		}
+		if (last) {
+			err = end_pass(fleet, sweep);
+			if (err < 0)
+				return err;
+		}
+	}
+	return 0;
+}
+
+/* Asking for more */
+
+/* The last page there seems to be, so that reading ahead does not run past the end. */
+static unsigned int likely_last(const struct fleet *fleet, const struct sweep *sweep)
+{
+	uint64_t size, pages;
+
+	if (sweep->next_page == 1)
+		return sweep->passes > 1 ? fleet->last_page : 1;
+	if (sweep->total_count <= 0)
+		return sweep->next_page;
+	size = sweep->items / (sweep->next_page - 1);
+	if (size == 0)
+		size = fleet->config.per_page;
+	pages = ((uint64_t)sweep->total_count + size - 1) / size;
+	if (pages > FLEET_MAX_PAGES)
+		pages = FLEET_MAX_PAGES;
+	return pages < sweep->next_page ? sweep->next_page : (unsigned int)pages;
+}
+
+int sweep_ask(struct fleet *fleet, struct sweep *sweep, struct look *look)
+{
+	unsigned int window = fleet->config.max_connections;
+	int err;
+
+	if (sweep->again) {
+		err = fleet_ask(fleet, sweep->again[sweep->again_at], look);
+		for (size_t i = sweep->again_at + 1;
+		     i < sweep->again_count && i < sweep->again_at + window; i++)
+			if (!may_take(fleet, sweep, sweep->again[i]))
+				fleet_ask(fleet, sweep->again[i], look);
+		return err;
+	}
+	/* One page for who only glances; twice as many as were read for who goes on. */
+	if (sweep->passes == 1 && window > 2 * (sweep->next_page - 1))
+		window = 2 * (sweep->next_page - 1);
+	err = fleet_ask(fleet, sweep->next_page, look);
+	for (unsigned int i = 1; i < window && sweep->next_page + i <= likely_last(fleet, sweep);
+	     i++)
+		if (!may_take(fleet, sweep, sweep->next_page + i))
+			fleet_ask(fleet, sweep->next_page + i, look);
+	return err;
+}
+
+/* When the API fails */
+
+int sweep_remember(struct fleet *fleet, struct sweep *sweep)
+{
+	int64_t now_ms = fleet->ports.now_ms(fleet->ports.user);
+	const struct sweep *before = sweep->older;
+
+	while (before && !before->complete)
+		before = before->older;
+	if (!before || now_ms >= fleet->list_ms + fleet->config.ttl_ms + fleet->config.stale_ms)
+		return -ENOENT;
+	for (size_t i = 0; i < before->count; i++)
+		if (before->order[i]->present && append(sweep, before->order[i]) < 0)
+			return -ENOMEM;
+	sweep->complete = true;
+	sweep->verified = false;
+	sweep->from_memory = true;
+	drop_pass(sweep);
+	/* It expires when the API is worth asking again. */
+	sweep->oldest_ms = now_ms - fleet->config.ttl_ms;
+	if (trouble_held(&fleet->trouble, now_ms))
+		sweep->oldest_ms = fleet->trouble.until_ms - fleet->config.ttl_ms;
+	return 0;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_CACHE_SWEEP_H
+#define FLEETFS_CACHE_SWEEP_H
+
+/*
+ * Inside of the cache: the fleet's own structures, and the sweep, which is most of its cleverness
+ * (the idea is told in fleet.h). Included by fleet.c and sweep.c only.
+ */
+
+#include "cache/fleet.h"
+#include "cache/table.h"
+#include "cache/trouble.h"
+
+/* Time is counted twice: in milliseconds for expiry, and in events (arrivals, looks and passes
+ * beginning) for before and after, since much happens within one millisecond. */
+struct fleet_page {
+	struct record **records; /* each once, in the API's order; references */
+	size_t count;
+	size_t items;	 /* elements that the answer had, duplicates and malformed ones included */
+	size_t repeated; /* of them, dropped */
+	int64_t total_count; /* as the answer said; AGENT_ABSENT */
+	int64_t per_page;    /* as the answer said; AGENT_ABSENT */
+	int64_t arrived_ms;
+	uint64_t arrived_seq;	 /* 0: never */
+	uint64_t asked_failures; /* fleet->noted when it was asked for */
+	bool in_flight;
+	struct trouble trouble; /* of this page alone */
+};
+
+/* A set of records by their index. */
+struct record_set {
+	uint64_t *words;
+	size_t word_count;
+};
+
+struct sweep {
+	struct sweep *older;
+	uint64_t number; /* from 1; the upper half of a cursor */
+	uint64_t began_seq;
+	int64_t used_ms;
+	int64_t oldest_ms;     /* arrival of its oldest page; INT64_MAX: none yet */
+	struct record **order; /* the listing: only grows; references */
+	size_t count;
+	size_t capacity;
+	struct record_set in; /* what order holds */
+	bool complete;
+	bool verified;
+	bool from_memory; /* completed with what was known, since the API failed */
+
+	/* The pass under way. A second look is a pass over some pages only. */
+	unsigned int passes; /* over all pages, this one included */
+	uint64_t pass_seq;   /* when it began */
+	uint64_t floor_seq;  /* arrival of its oldest page */
+	struct record_set seen;
+	unsigned int next_page;
+	size_t items;	     /* elements that its pages had */
+	size_t unique;	     /* agents on them, each once */
+	size_t repeated;     /* elements that its pages had dropped */
+	int64_t total_count; /* as its latest page said */
+	unsigned int barren; /* pages in a row without an agent new to the pass */
+	unsigned int *again; /* second look: pages to read again, ascending */
+	size_t again_count;
+	size_t again_at;
+};
+
+struct fleet {
+	struct fleet_config config;
+	struct fleet_ports ports;
+	uint64_t seq;	    /* the count of events */
+	uint64_t flush_seq; /* what arrived before has been declared expired */
+	uint64_t hash_seed;
+
+	struct table by_name;
+	struct record **records; /* by index; NULL: free */
+	uint32_t *free_indices;
+	size_t record_count; /* indices in use or free */
+	size_t free_count;
+	size_t record_capacity;
+	size_t present;
+
+	struct fleet_page *pages; /* page n is pages[n - 1] */
+	unsigned int page_count;
+	unsigned int last_page; /* that the fleet is known to have */
+	unsigned int in_flight;
+
+	struct sweep *sweeps; /* newest first */
+	uint64_t sweep_number;
+	size_t unexplained; /* by how much the last sweep disagreed with total_count to the end */
+	int64_t list_ms;    /* arrival of the oldest page of the last whole sweep */
+
+	int64_t names_ns;	   /* when the set of names last changed */
+	int64_t names_bump;	   /* expiries announced since */
+	uint64_t names_bumped_for; /* sweep whose expiry was announced last */
+	int64_t mounted_ns;
+
+	struct trouble trouble;	    /* of the API as a whole */
+	uint64_t noted;		    /* its failures noted */
+	struct failure failure;	    /* the last one, of whatever kind */
+	struct fleet_health health; /* the counters in it; the rest is filled in on demand */
+};
+
+/* fleet.c, for sweep.c */
+
+/* Whether something that arrived then may be served now. */
+bool fleet_fresh(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq);
+
+/* The page's place, made if need be; NULL without memory or beyond FLEET_MAX_PAGES. May move all
+ * pages. */
+struct fleet_page *fleet_page(struct fleet *fleet, unsigned int number);
+
+/* Wants a page for a look, unless it is on its way or the failure of late forbids it. -EAGAIN, or
+ * -errno of that failure. */
+int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look);
+
+/* The agent has left. */
+void fleet_depart(struct fleet *fleet, struct record *record);
+
+/* The list was found to have so many pages; what is known of further ones is dropped. */
+void fleet_forget_pages(struct fleet *fleet, unsigned int last_page);
+
+/* The set of names is another than before. */
+void fleet_names_changed(struct fleet *fleet);
+
+/* sweep.c */
+
+/* The newest sweep, if it may still serve this look; else a new one. remembered_too: even if it was
+ * completed from memory, which is good enough for a listing, but proves no absence. NULL without
+ * memory. */
+struct sweep *sweep_for(struct fleet *fleet, const struct look *look, bool remembered_too);
+
+/* The sweep of this number, or NULL if it is forgotten. */
+struct sweep *sweep_find(struct fleet *fleet, uint64_t number);
+
+/* Takes in every page that it can. 0, or -ENOMEM. */
+int sweep_advance(struct fleet *fleet, struct sweep *sweep);
+
+/* Wants the pages that it lacks next: as many at once as the reader's progress suggests. -EAGAIN,
+ * or -errno of a failure. */
+int sweep_ask(struct fleet *fleet, struct sweep *sweep, struct look *look);
+
+/* Completes it with all that the sweep before it knew. 0, or -ENOENT when there is nothing that may
+ * still be served, or -ENOMEM. */
+int sweep_remember(struct fleet *fleet, struct sweep *sweep);
+
+/* An agent was met for the first time outside of any sweep: the newest listing gains it. */
+int sweep_add_newcomer(struct fleet *fleet, struct record *record);
+
+void sweep_free_all(struct fleet *fleet);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_CACHE_TROUBLE_H
+#define FLEETFS_CACHE_TROUBLE_H
+
+/*
+ * When something that failed may be asked again. One for the API as a whole, one for each page
+ * whose body alone was bad.
+ *
+ * A first failure is retried while its reader waits: `retries` times, each after a random part of a
+ * doubling delay (full jitter, so that a thousand mounts do not come back in step). When that did
+ * not help, the failure is held against everybody: for a second, then two, four, up to 30, and at
+ * least as long as Retry-After says (300 s at most) nobody asks; then one request probes, and its
+ * failure holds longer. The first success clears it all.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/failure.h"
+
+struct trouble {
+	int64_t until_ms; /* nobody asks before; monotonic */
+	uint8_t cause;	  /* enum failure_cause of the last failure */
+	uint8_t tries;	  /* retries of the first failure so far */
+	uint8_t holds;	  /* how often it was held, so how long the next hold is */
+	bool active;	  /* failed, and not cleared since */
+};
+
+/* Notes a failure. random: any 32 random bits. */
+void trouble_failed(struct trouble *trouble, const struct failure *failure, unsigned int retries,
+		    int64_t now_ms, uint32_t random);
+
+void trouble_clear(struct trouble *trouble);
+
+/* Whether it is being retried while readers wait, rather than held against them. */
+bool trouble_retrying(const struct trouble *trouble);
+
+/* Whether the failure is to be told now: active, held, and not yet time to ask again. */
+bool trouble_held(const struct trouble *trouble, int64_t now_ms);
+
+#endif
