@@ -19,7 +19,7 @@ struct builder {
 };
 
 static void add(struct builder *builder, enum agent_field_id field, uint16_t index,
-		int64_t since_ns)
+                int64_t since_ns)
 {
 	struct changes *next = &builder->next;
 
@@ -41,7 +41,7 @@ static void add(struct builder *builder, enum agent_field_id field, uint16_t ind
 
 /* A value that has been as it is since now, if it changed, or else since whenever it was. */
 static void carry(struct builder *builder, const struct changes *old, enum agent_field_id field,
-		  uint16_t index, bool changed, int64_t first_ns, int64_t now_ns)
+                  uint16_t index, bool changed, int64_t first_ns, int64_t now_ns)
 {
 	int64_t since_ns = changed ? now_ns : changes_since(old, field, index, first_ns);
 
@@ -61,8 +61,8 @@ static size_t find_label(const struct agent *agent, const char *label, size_t li
 
 /* A label keeps its time wherever in the list it moves to. */
 static void carry_labels(struct builder *builder, const struct changes *old,
-			 const struct agent *before, const struct agent *after, int64_t first_ns,
-			 int64_t now_ns)
+                         const struct agent *before, const struct agent *after, int64_t first_ns,
+                         int64_t now_ns)
 {
 	size_t kept = 0;
 
@@ -82,8 +82,8 @@ static void carry_labels(struct builder *builder, const struct changes *old,
 }
 
 static void carry_gpus(struct builder *builder, const struct changes *old,
-		       const struct agent *before, const struct agent *after, int64_t first_ns,
-		       int64_t now_ns)
+                       const struct agent *before, const struct agent *after, int64_t first_ns,
+                       int64_t now_ns)
 {
 	for (size_t gpu = 0; gpu < after->gpu_count; gpu++) {
 		for (enum agent_field_id field = 0; field < AGENT_FIELDS; field++) {
@@ -99,7 +99,7 @@ static void carry_gpus(struct builder *builder, const struct changes *old,
 }
 
 int changes_note(struct changes *changes, const struct agent *before, const struct agent *after,
-		 int64_t first_ns, int64_t now_ns)
+                 int64_t first_ns, int64_t now_ns)
 {
 	struct builder builder = {0};
 
@@ -119,7 +119,7 @@ int changes_note(struct changes *changes, const struct agent *before, const stru
 }
 
 int64_t changes_since(const struct changes *changes, enum agent_field_id field, uint16_t index,
-		      int64_t first_ns)
+                      int64_t first_ns)
 {
 	for (uint16_t i = 0; i < changes->count; i++)
 		if (changes->items[i].field == field && changes->items[i].index == index)

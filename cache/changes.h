@@ -22,7 +22,7 @@
 
 struct change {
 	int64_t since_ns; /* wall clock */
-	uint16_t field;	  /* enum agent_field_id */
+	uint16_t field;   /* enum agent_field_id */
 	uint16_t index;
 };
 
@@ -40,10 +40,10 @@ void changes_done(struct changes *changes);
  * changes_since() is asked with for the old agent. 0, or -ENOMEM with nothing noted.
  */
 int changes_note(struct changes *changes, const struct agent *before, const struct agent *after,
-		 int64_t first_ns, int64_t now_ns);
+                 int64_t first_ns, int64_t now_ns);
 
 /* Since when a value is as it is; first_ns if it never changed. */
 int64_t changes_since(const struct changes *changes, enum agent_field_id field, uint16_t index,
-		      int64_t first_ns);
+                      int64_t first_ns);
 
 #endif

@@ -70,7 +70,7 @@ bool fleet_fresh(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq)
 }
 
 static bool may_serve(const struct fleet *fleet, const struct record *record,
-		      const struct look *look)
+                      const struct look *look)
 {
 	return record->read_seq > look->began ||
 	       fleet_fresh(fleet, record->read_ms, record->read_seq);
@@ -176,7 +176,7 @@ static int reserve_index(struct fleet *fleet)
 /* A newcomer's reference in the fleet. What the first sweep finds has been there, for all that is
  * known, since before the mount; who is found later has come since. */
 static int meet(struct fleet *fleet, const struct agent *agent, const char *name,
-		struct record **ret_record)
+                struct record **ret_record)
 {
 	struct record *record;
 	int err = reserve_index(fleet);
@@ -196,7 +196,7 @@ static int meet(struct fleet *fleet, const struct agent *agent, const char *name
 	}
 	agent_ref(agent);
 	record->index = fleet->free_count > 0 ? fleet->free_indices[--fleet->free_count]
-					      : (uint32_t)fleet->record_count++;
+	                                      : (uint32_t)fleet->record_count++;
 	fleet->records[record->index] = record_ref(record);
 	fleet->present++;
 	record->first_ns =
@@ -331,7 +331,7 @@ static bool may_serve_stale(const struct fleet *fleet, const struct record *reco
 /* What an agent's data is worth when it could not be renewed (now): stale data, the failure, or
  * more patience. */
 static int settle(const struct fleet *fleet, const struct record *record, struct look *look,
-		  int err)
+                  int err)
 {
 	int64_t patience_ms = look->began_ms + PATIENCE_MS;
 
@@ -407,14 +407,14 @@ static struct record *next_present(const struct sweep *sweep, size_t *position)
 	return NULL;
 }
 
-/* Keeps the pages coming for a reader that goes on. */
+/* Keeps the pages coming for a reader that goes on: one look ahead for each page that it reads. */
 static void read_ahead(struct fleet *fleet, struct sweep *sweep, size_t position)
 {
-	struct look nobody = fleet_look(fleet);
+	struct look nobody = {.waited = true};
+	size_t ahead = (size_t)fleet->config.per_page * fleet->config.max_connections;
 
-	if (!sweep->complete && sweep->next_page > 2 &&
-	    sweep->count - position <
-		    (size_t)fleet->config.per_page * fleet->config.max_connections)
+	if (!sweep->complete && sweep->next_page > 2 && position % fleet->config.per_page == 0 &&
+	    sweep->count - position < ahead)
 		sweep_ask(fleet, sweep, &nobody);
 }
 
@@ -469,7 +469,7 @@ static int renew(struct fleet *fleet, struct record *record, const struct agent 
 {
 	if (!agent_same(record->agent, agent, AGENT_JSON, 0)) {
 		int err = changes_note(&record->changes, record->agent, agent, record->first_ns,
-				       fleet->ports.wall_ns(fleet->ports.user));
+		                       fleet->ports.wall_ns(fleet->ports.user));
 
 		if (err < 0)
 			return err;
@@ -483,7 +483,7 @@ static int renew(struct fleet *fleet, struct record *record, const struct agent 
 /* One element of a page that came: 0 and its record, or NULL for one that is dropped; *repeated
  * counts those that stand twice on this very page, for which drifting pages are no explanation. */
 static int receive(struct fleet *fleet, unsigned int number, uint64_t seq,
-		   const struct agent *agent, size_t *repeated, struct record **ret_record)
+                   const struct agent *agent, size_t *repeated, struct record **ret_record)
 {
 	char name[FLEET_NAME_BYTES];
 	struct record *record;
@@ -582,12 +582,12 @@ void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure
 	page->in_flight = false;
 	if (!general) {
 		trouble_failed(&page->trouble, failure, fleet->config.retries, now_of(fleet),
-			       random);
+		               random);
 	} else if (page->asked_failures == fleet->noted) {
 		/* Pages asked for at the same time fail together: that is one failure. */
 		fleet->noted++;
 		trouble_failed(&fleet->trouble, failure, fleet->config.retries, now_of(fleet),
-			       random);
+		               random);
 	}
 }
 
@@ -602,7 +602,7 @@ void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health)
 	health.list_age_ms = health.swept ? now_ms - fleet->list_ms : -1;
 	health.failing = fleet->trouble.active;
 	health.stale = health.failing && health.swept &&
-		       health.list_age_ms < fleet->config.ttl_ms + fleet->config.stale_ms;
+	               health.list_age_ms < fleet->config.ttl_ms + fleet->config.stale_ms;
 	if (health.failing && fleet->trouble.until_ms > now_ms)
 		health.retry_ms = fleet->trouble.until_ms - now_ms;
 	*ret_health = health;
@@ -611,4 +611,9 @@ void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health)
 const struct failure *fleet_last_failure(const struct fleet *fleet)
 {
 	return fleet->failure.at_ns ? &fleet->failure : NULL;
+}
+
+int64_t fleet_wall_ns(const struct fleet *fleet)
+{
+	return fleet->ports.wall_ns(fleet->ports.user);
 }

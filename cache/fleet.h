@@ -41,14 +41,14 @@
 #include "cache/record.h"
 
 #define FLEET_NAME_BYTES 256
-#define FLEET_MAX_PAGES	 20000	 /* that a sweep asks for, whatever the API says it has */
+#define FLEET_MAX_PAGES  20000   /* that a sweep asks for, whatever the API says it has */
 #define FLEET_MAX_AGENTS 1000000 /* known at once; the page that would exceed it is refused */
 
 struct fleet_config {
 	int64_t ttl_ms;
 	int64_t stale_ms;
 	unsigned int retries;
-	unsigned int per_page;	      /* what a page is asked to hold */
+	unsigned int per_page;        /* what a page is asked to hold */
 	unsigned int max_connections; /* how many pages are worth asking for at once */
 };
 
@@ -57,7 +57,7 @@ struct fleet_ports {
 	/* Fetch a page (from 1); exactly one fleet_arrived() or fleet_failed() follows, later. 0 or
 	 * -errno, then nothing follows. */
 	int (*want)(void *user, unsigned int page);
-	int64_t (*now_ms)(void *user);	/* never goes back; counts while suspended too */
+	int64_t (*now_ms)(void *user);  /* never goes back; counts while suspended too */
 	int64_t (*wall_ns)(void *user); /* since 1970 */
 	uint32_t (*random)(void *user);
 	/* The name of an agent in the tree; different ids, different names. */
@@ -79,10 +79,10 @@ void fleet_free(struct fleet *fleet);
 
 /* A question's memory from one asking to the next. */
 struct look {
-	uint64_t began;	  /* the fleet's count of events when it was first asked */
+	uint64_t began;   /* the fleet's count of events when it was first asked */
 	int64_t began_ms; /* its clock, likewise */
 	int64_t wake_ms; /* set with -EAGAIN: when to ask again at the latest; INT64_MAX: no need */
-	bool waited;	 /* it could not be answered at once */
+	bool waited;     /* it could not be answered at once */
 };
 
 /* Begins a question. */
@@ -113,6 +113,9 @@ int64_t fleet_list_ms(const struct fleet *fleet);
  * more each time that it expired (so that the kernel lists again). Never waits. */
 int64_t fleet_list_mtime_ns(struct fleet *fleet);
 
+/* The wall clock, ns since 1970. */
+int64_t fleet_wall_ns(const struct fleet *fleet);
+
 /* A page wanted has come; takes it over. 0, or -ENOMEM or -EFBIG: then nothing came of it, and
  * fleet_failed() must follow. */
 int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page);
@@ -124,20 +127,20 @@ void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure
 void fleet_expire(struct fleet *fleet);
 
 struct fleet_health {
-	size_t agents;	     /* known and present */
+	size_t agents;       /* known and present */
 	unsigned int pages;  /* of the last whole sweep */
-	bool swept;	     /* there was a whole sweep */
-	bool verified;	     /* and it agreed with total_count */
-	bool failing;	     /* the last thing that arrived was a failure of the API */
-	bool stale;	     /* failing, and what is known may still be served */
+	bool swept;          /* there was a whole sweep */
+	bool verified;       /* and it agreed with total_count */
+	bool failing;        /* the last thing that arrived was a failure of the API */
+	bool stale;          /* failing, and what is known may still be served */
 	int64_t list_age_ms; /* of the oldest page of the last whole sweep; -1: none */
 	int64_t success_ns;  /* when a page last arrived, wall clock; 0: never */
 	int64_t sweep_ns;    /* when the last whole sweep ended, wall clock; 0: never */
 	int64_t retry_ms;    /* how long until the API is asked again; 0: at the next access */
-	uint64_t asked;	     /* pages wanted */
+	uint64_t asked;      /* pages wanted */
 	uint64_t arrived;    /* pages that came */
 	uint64_t coalesced;  /* looks that waited for a page that was already on its way */
-	uint64_t hits;	     /* looks answered at once */
+	uint64_t hits;       /* looks answered at once */
 	uint64_t sweeps;     /* whole sweeps */
 	uint64_t passes;     /* over all pages, repetitions included */
 	uint64_t duplicates; /* agents listed twice, and dropped the second time */

@@ -20,17 +20,17 @@ struct record {
 	unsigned int refs;
 	uint32_t index; /* dense: below the fleet's count of records, no other record has it */
 	const struct agent *agent; /* as last read; never NULL */
-	int64_t read_ms;	   /* when the page it was read on arrived; monotonic */
-	uint64_t read_seq;	   /* the same, in the fleet's count of arrivals */
-	uint64_t missed_seq;	   /* the count when it was missed; 0: it was not */
-	int64_t first_ns;	   /* the age of what it had when first seen; wall clock */
+	int64_t read_ms;           /* when the page it was read on arrived; monotonic */
+	uint64_t read_seq;         /* the same, in the fleet's count of arrivals */
+	uint64_t missed_seq;       /* the count when it was missed; 0: it was not */
+	int64_t first_ns;          /* the age of what it had when first seen; wall clock */
 	struct changes changes;
 	unsigned int page;     /* on which it was last seen, from 1 */
 	unsigned int renewals; /* how often it was read again */
-	bool present;	       /* false: it left the list */
+	bool present;          /* false: it left the list */
 	bool told_duplicate;   /* its id stood twice in one answer, and that was told */
-	void *user;	       /* fs/'s: the files of this agent that the kernel knows */
-	char name[];	       /* as the tree shows it, NUL-terminated */
+	void *user;            /* fs/'s: the files of this agent that the kernel knows */
+	char name[];           /* as the tree shows it, NUL-terminated */
 };
 
 /* A record without references, present, agent's reference taken over. NULL without memory (agent

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_PASSES	3
-#define MOST_BARREN	2
-#define FORGET_MS	60000	   /* a listing left alone for so long may be forgotten */
+#define MOST_PASSES     3
+#define MOST_BARREN     2
+#define FORGET_MS       60000      /* a listing left alone for so long may be forgotten */
 #define MOST_REMEMBERED (4u << 20) /* records in all listings together */
 
 /* Sets of records */
@@ -241,7 +241,7 @@ static int take(struct sweep *sweep, const struct fleet_page *page)
 /* Whether the page just taken was the last. An honest API is asked for exactly ⌈N / per_page⌉
  * pages; one whose numbers contradict themselves until a page is not full or brings nothing new. */
 static bool was_last(const struct fleet *fleet, const struct sweep *sweep,
-		     const struct fleet_page *page)
+                     const struct fleet_page *page)
 {
 	int64_t size = page->per_page != AGENT_ABSENT ? page->per_page : fleet->config.per_page;
 

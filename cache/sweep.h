@@ -16,12 +16,12 @@
 struct fleet_page {
 	struct record **records; /* each once, in the API's order; references */
 	size_t count;
-	size_t items;	 /* elements that the answer had, duplicates and malformed ones included */
+	size_t items;    /* elements that the answer had, duplicates and malformed ones included */
 	size_t repeated; /* of them, dropped */
 	int64_t total_count; /* as the answer said; AGENT_ABSENT */
 	int64_t per_page;    /* as the answer said; AGENT_ABSENT */
 	int64_t arrived_ms;
-	uint64_t arrived_seq;	 /* 0: never */
+	uint64_t arrived_seq;    /* 0: never */
 	uint64_t asked_failures; /* fleet->noted when it was asked for */
 	bool in_flight;
 	struct trouble trouble; /* of this page alone */
@@ -53,8 +53,8 @@ struct sweep {
 	uint64_t floor_seq;  /* arrival of its oldest page */
 	struct record_set seen;
 	unsigned int next_page;
-	size_t items;	     /* elements that its pages had */
-	size_t unique;	     /* agents on them, each once */
+	size_t items;        /* elements that its pages had */
+	size_t unique;       /* agents on them, each once */
 	size_t repeated;     /* elements that its pages had dropped */
 	int64_t total_count; /* as its latest page said */
 	unsigned int barren; /* pages in a row without an agent new to the pass */
@@ -66,7 +66,7 @@ struct sweep {
 struct fleet {
 	struct fleet_config config;
 	struct fleet_ports ports;
-	uint64_t seq;	    /* the count of events */
+	uint64_t seq;       /* the count of events */
 	uint64_t flush_seq; /* what arrived before has been declared expired */
 	uint64_t hash_seed;
 
@@ -88,14 +88,14 @@ struct fleet {
 	size_t unexplained; /* by how much the last sweep disagreed with total_count to the end */
 	int64_t list_ms;    /* arrival of the oldest page of the last whole sweep */
 
-	int64_t names_ns;	   /* when the set of names last changed */
-	int64_t names_bump;	   /* expiries announced since */
+	int64_t names_ns;          /* when the set of names last changed */
+	int64_t names_bump;        /* expiries announced since */
 	uint64_t names_bumped_for; /* sweep whose expiry was announced last */
 	int64_t mounted_ns;
 
-	struct trouble trouble;	    /* of the API as a whole */
-	uint64_t noted;		    /* its failures noted */
-	struct failure failure;	    /* the last one, of whatever kind */
+	struct trouble trouble;     /* of the API as a whole */
+	uint64_t noted;             /* its failures noted */
+	struct failure failure;     /* the last one, of whatever kind */
 	struct fleet_health health; /* the counters in it; the rest is filled in on demand */
 };
 

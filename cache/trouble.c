@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/trouble.h"
 
-#define RETRY_FIRST_MS	    250
-#define HOLD_FIRST_MS	    1000
-#define HOLD_MOST_MS	    30000
+#define RETRY_FIRST_MS      250
+#define HOLD_FIRST_MS       1000
+#define HOLD_MOST_MS        30000
 #define RETRY_AFTER_MOST_MS 300000
 
 /* What a second try can mend within one operation. A refused credential or request will be refused
@@ -22,7 +22,7 @@ static bool worth_a_retry(const struct failure *failure)
 }
 
 void trouble_failed(struct trouble *trouble, const struct failure *failure, unsigned int retries,
-		    int64_t now_ms, uint32_t random)
+                    int64_t now_ms, uint32_t random)
 {
 	int64_t wait_ms;
 

@@ -20,15 +20,15 @@
 
 struct trouble {
 	int64_t until_ms; /* nobody asks before; monotonic */
-	uint8_t cause;	  /* enum failure_cause of the last failure */
-	uint8_t tries;	  /* retries of the first failure so far */
-	uint8_t holds;	  /* how often it was held, so how long the next hold is */
-	bool active;	  /* failed, and not cleared since */
+	uint8_t cause;    /* enum failure_cause of the last failure */
+	uint8_t tries;    /* retries of the first failure so far */
+	uint8_t holds;    /* how often it was held, so how long the next hold is */
+	bool active;      /* failed, and not cleared since */
 };
 
 /* Notes a failure. random: any 32 random bits. */
 void trouble_failed(struct trouble *trouble, const struct failure *failure, unsigned int retries,
-		    int64_t now_ms, uint32_t random);
+                    int64_t now_ms, uint32_t random);
 
 void trouble_clear(struct trouble *trouble);
 

@@ -6,8 +6,9 @@
  * Any string → a file name that is safe to type, print and glob; different strings get different
  * names.
  *
- * `%`, `/`, controls (C0, C1, DEL, bidirectional) and bytes that are not UTF-8 become %XX, upper-case
- * hex, byte by byte; so do a leading `.` or `-` and a leading or trailing space. The empty string is
+ * `%`, `/`, controls (C0, C1, DEL, bidirectional) and bytes that are not UTF-8 become %XX,
+ * upper-case hex, byte by byte; so do a leading `.` or `-` and a leading or trailing space. The
+ * empty string is
  * `%`. What would be longer than 255 bytes is cut to at most 200, where neither a character nor the
  * escapes of one character are split, and gets `%~` and 32 hex digits: the 128-bit hash (XXH128) of
  * the whole string. Nothing else has a `%` that no two hex digits follow, so these never meet.

@@ -15,9 +15,10 @@
 #include <stdint.h>
 
 #define OPTIONS_DEFAULT_SOURCE "https://core.cyberun.cloud/api/v1"
+#define OPTIONS_WHY_BYTES      512
 
 struct options {
-	char *source;     /* base URL as given; the default if left out. Trailing slashes removed */
+	char *source; /* base URL as given, trailing slashes removed. NULL with help and version */
 	char *mountpoint; /* as given; NULL with help, version and check */
 	int64_t ttl_ms;
 	int64_t stale_ms;
@@ -26,7 +27,7 @@ struct options {
 	unsigned int retries;
 	unsigned int per_page;
 	unsigned int max_connections;
-	char *token_file; /* NULL: look elsewhere */
+	char *token_file; /* files are absolute, as the daemon works in `/`. NULL: look elsewhere */
 	char *team;       /* NULL: none; $CYBERUN_TEAM_ID by default */
 	char *cacert;     /* NULL: the system's */
 	char *log_file;   /* NULL: stderr or syslog */
@@ -41,20 +42,21 @@ struct options {
 };
 
 /*
- * Reads the command line. 0 and *ret_options to be given to options_done(); or the exit status (1 or
- * 2) with a line for stderr in ret_why, which names the option, the value and what is allowed, and
- * the nearest name for one that is not known. With help or version nothing else is checked. A
- * source that may not be used (plain http to a host that is not loopback without allow_http) is 1;
- * all else is 2.
+ * Reads the command line. 0 and *ret_options to be given to options_done(); or the exit status (1
+ * or 2) with a line for stderr in ret_why, which names the option, the value and what is allowed,
+ * and the nearest name for one that is not known, safe to show (text_escaped()). With help or
+ * version nothing else is checked. A source that may not be used (plain http to a host that is not
+ * loopback without allow_http) and a lack of memory are 1; all else is 2.
  */
-int options_parse(int argc, char *const argv[], struct options *ret_options, char ret_why[static 512]);
+int options_parse(int argc, char *const argv[], struct options *ret_options,
+                  char ret_why[static OPTIONS_WHY_BYTES]);
 
 void options_done(struct options *options);
 
-/* The text of --help. */
-const char *options_help(void);
-
 struct text;
+
+/* The text of --help. */
+void options_help(struct text *text);
 
 /* The settings in force, `name: value` lines (fs/text.h), for .fleetfs/config. */
 void options_text(const struct options *options, struct text *text);

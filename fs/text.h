@@ -5,8 +5,8 @@
 /*
  * The text of a file while it is being written: a growable buffer with a ceiling.
  *
- * A failed append (out of memory, beyond the ceiling) marks the text as failed, and later appends do
- * nothing: write everything, then ask text_error() once.
+ * A failed append (out of memory, beyond the ceiling) marks the text as failed, and later appends
+ * do nothing: write everything, then ask text_error() once.
  */
 
 #include <stddef.h>

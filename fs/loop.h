@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_LOOP_H
+#define FLEETFS_FS_LOOP_H
+
+/*
+ * The FUSE thread: requests of the kernel, arrivals, deadlines and signals in one poll(2), which
+ * sleeps for ever when there is nothing to wait for.
+ */
+
+struct fuse_session;
+struct ops;
+
+struct loop {
+	struct fuse_session *session; /* mounted */
+	struct ops *ops;
+	int arrivals_fd; /* readable when something arrived */
+	int signals_fd;  /* a signalfd(2) for the signals below */
+	void *user;
+	void (*arrived)(void *user); /* take everything that arrived; the loop then asks again */
+	void (*hangup)(void *user);  /* SIGHUP */
+};
+
+/* Runs until SIGTERM or SIGINT, or until somebody unmounts: 0; or -errno if the kernel's side
+ * fails. */
+int loop_run(const struct loop *loop);
+
+#endif

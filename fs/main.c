@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: MIT */
+#define FUSE_USE_VERSION 314
+
+/*
+ * Ties the rooms together: api/client fetches what cache/fleet wants, fs/ops shows what it knows.
+ *
+ * The order of the start matters. What can be refused without the network is refused first, on the
+ * caller's own stderr. Then the fork, before there are threads and before libcurl is initialised,
+ * since neither survives one. The child fetches page 1 and mounts; only then does the parent leave,
+ * so that "mounted" means it.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api/client.h"
+#include "api/credential.h"
+#include "api/decode.h"
+#include "cache/fleet.h"
+#include "fs/log.h"
+#include "fs/loop.h"
+#include "fs/mountpoint.h"
+#include "fs/names.h"
+#include "fs/node.h"
+#include "fs/ops.h"
+#include "fs/options.h"
+#include "fs/self.h"
+
+struct program {
+	struct options options;
+	struct self self;
+	char version[512];
+	char *mountpoint; /* absolute */
+	struct credential *credential;
+	struct client *client;
+	struct fleet *fleet;
+	struct ops *ops;
+	struct fuse_session *session;
+	int signals_fd;
+	int parent_fd; /* -1 in the foreground */
+};
+
+/* A start that fails says one line on stderr, whatever the log is. */
+__attribute__((format(printf, 1, 2))) static int fail(const char *format, ...)
+{
+	va_list arguments;
+
+	fputs("fleetfs: ", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+	return EXIT_FAILURE;
+}
+
+/* Ports of the cache */
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* Time spent suspended makes data old, too; setting the clock does not. */
+static int64_t port_now_ms(void *user)
+{
+	(void)user;
+	return clock_ns(CLOCK_BOOTTIME) / 1000000;
+}
+
+static int64_t port_wall_ns(void *user)
+{
+	(void)user;
+	return clock_ns(CLOCK_REALTIME);
+}
+
+static uint32_t port_random(void *user)
+{
+	uint32_t random = 0;
+
+	(void)user;
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+		random = (uint32_t)clock_ns(CLOCK_MONOTONIC);
+	return random;
+}
+
+static int port_want(void *user, unsigned int page)
+{
+	const struct program *program = user;
+
+	return client_want(program->client, page);
+}
+
+static void port_gone(void *user, struct record *record)
+{
+	(void)user;
+	nodes_orphan(record);
+}
+
+static void port_duplicate(void *user, const struct record *record)
+{
+	(void)user;
+	log_warning("agent %s is listed twice: the second is dropped", record->name);
+}
+
+/* What arrives */
+
+static void log_change(const struct program *program, const struct fleet_health *before,
+                       const struct arrival *arrival)
+{
+	struct fleet_health after;
+
+	if (arrival->note[0])
+		log_info("%s", arrival->note);
+	fleet_health(program->fleet, &after);
+	if (after.failing && !before->failing)
+		log_warning("the API fails: %s", arrival->failure.message);
+	else if (!after.failing && before->failing)
+		log_info("the API answers again");
+	else if (!arrival->page && arrival->failure.message[0])
+		log_debug("page %u: %s", arrival->number, arrival->failure.message);
+}
+
+static void on_arrivals(void *user)
+{
+	struct program *program = user;
+	struct arrival *arrival;
+
+	while ((arrival = client_take(program->client))) {
+		struct fleet_health before;
+		struct page *page = arrival->page;
+
+		fleet_health(program->fleet, &before);
+		program->self.http_requests += arrival->requests;
+		program->self.http_bytes += arrival->bytes;
+		program->self.token_expiry = arrival->token_expiry;
+		if (page) {
+			int err;
+
+			arrival->page = NULL;
+			err = fleet_arrived(program->fleet, arrival->number, page);
+			if (err < 0) {
+				arrival->failure = (struct failure){
+					.cause =
+						err == -ENOMEM ? FAILURE_MEMORY : FAILURE_OVERSIZED,
+					.retry_after_ms = -1,
+					.at_ns = port_wall_ns(NULL),
+				};
+				snprintf(arrival->failure.message, sizeof(arrival->failure.message),
+				         err == -ENOMEM ? "out of memory" : "too many agents");
+				page = NULL;
+			}
+		}
+		if (!page)
+			fleet_failed(program->fleet, arrival->number, &arrival->failure);
+		log_change(program, &before, arrival);
+		arrival_free(arrival);
+	}
+}
+
+static void on_hangup(void *user)
+{
+	struct program *program = user;
+
+	log_reopen();
+	log_info("SIGHUP: the token is read again, and everything is fetched anew when it is read");
+	client_reread_token(program->client);
+	fleet_expire(program->fleet);
+}
+
+/* Starting */
+
+static void on_fuse_log(enum fuse_log_level level, const char *format, va_list arguments)
+{
+	char line[512];
+	int length = vsnprintf(line, sizeof(line), format, arguments);
+
+	while (length > 0 && length < (int)sizeof(line) && line[length - 1] == '\n')
+		line[--length] = '\0';
+	log_line(level <= FUSE_LOG_WARNING ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "%s", line);
+}
+
+/* What can be refused without the network. */
+static int prepare(struct program *program)
+{
+	struct options *options = &program->options;
+	struct failure failure = {0};
+	char why[512];
+
+	if (mountpoint_prepare(options->mountpoint, &program->mountpoint, why, sizeof(why)) < 0)
+		return fail("%s", why);
+	if (credential_new(options->token_file, options->team, &program->credential, &failure) < 0)
+		return fail("%s", failure.message);
+	return 0;
+}
+
+/* Where messages go once it is mounted; until then they are for the caller's stderr. */
+static int begin_log(const struct options *options)
+{
+	int err = log_open(options->log_file, options->foreground, options->debug);
+
+	return err < 0 ? fail("log_file %s: %s", options->log_file, strerror(-err)) : 0;
+}
+
+static int start_parts(struct program *program)
+{
+	const struct options *options = &program->options;
+	const struct client_config client_config = {
+		.base = options->source,
+		.cacert = options->cacert,
+		.timeout_ms = options->timeout_ms,
+		.connect_timeout_ms = options->connect_timeout_ms,
+		.per_page = options->per_page,
+		.max_connections = options->max_connections,
+	};
+	const struct fleet_config fleet_config = {
+		.ttl_ms = options->ttl_ms,
+		.stale_ms = options->stale_ms,
+		.retries = options->retries,
+		.per_page = options->per_page,
+		.max_connections = options->max_connections,
+	};
+	const struct fleet_ports ports = {
+		.user = program,
+		.want = port_want,
+		.now_ms = port_now_ms,
+		.wall_ns = port_wall_ns,
+		.random = port_random,
+		.name = name_encode,
+		.gone = port_gone,
+		.duplicate = port_duplicate,
+	};
+	int err;
+
+	program->self = (struct self){
+		.options = options,
+		.version = program->version,
+		.token_kind = credential_kind(program->credential),
+		.token_source = strdup(credential_source(program->credential)),
+		.token_expiry = credential_expiry(program->credential),
+		.mounted_ns = port_wall_ns(NULL),
+	};
+	err = client_new(&client_config, program->credential, &program->client);
+	if (err < 0)
+		return fail("cannot start fetching: %s", strerror(-err));
+	program->credential = NULL;
+	program->fleet = fleet_new(&fleet_config, &ports);
+	program->self.fleet = program->fleet;
+	if (program->fleet)
+		program->ops = ops_new(program->fleet, &program->self, port_now_ms, NULL);
+	return program->ops && program->self.token_source ? 0 : fail("out of memory");
+}
+
+static const char *remedy(enum failure_cause cause)
+{
+	switch (cause) {
+	case FAILURE_CREDENTIAL:
+		return "check the token";
+	case FAILURE_UNREACHABLE:
+	case FAILURE_TIMEOUT:
+		return "check the URL and the network, or mount with delay_connect";
+	case FAILURE_REQUEST:
+	case FAILURE_MALFORMED:
+	case FAILURE_REDIRECT:
+		return "check the URL (the API's base, without /agents) and the team";
+	default:
+		return "try again, or mount with delay_connect";
+	}
+}
+
+/* Fetches page 1, as a first reader would, so that a mount that cannot work is refused. */
+static int probe(struct program *program)
+{
+	struct look look = fleet_look(program->fleet);
+	int64_t deadline_ms = look.began_ms + program->options.timeout_ms;
+	const struct failure *failure;
+	int err;
+
+	for (;;) {
+		struct pollfd polled[] = {
+			{.fd = client_fd(program->client), .events = POLLIN},
+			{.fd = program->signals_fd, .events = POLLIN},
+		};
+		int64_t now_ms = port_now_ms(NULL), until_ms = deadline_ms;
+		struct record *record;
+		uint64_t cursor = 0;
+
+		err = fleet_walk(program->fleet, &cursor, &look, &record);
+		if (err != -EAGAIN || now_ms >= deadline_ms)
+			break;
+		if (until_ms > look.wake_ms)
+			until_ms = look.wake_ms;
+		poll(polled, 2, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);
+		if (polled[1].revents)
+			return fail("interrupted");
+		on_arrivals(program);
+	}
+	if (err == 0)
+		return 0;
+	failure = fleet_last_failure(program->fleet);
+	if (!failure)
+		return fail("no answer from %s within %g s: %s", program->options.source,
+		            (double)program->options.timeout_ms / 1000, remedy(FAILURE_TIMEOUT));
+	log_error("cannot list the agents at %s: %s: %s", program->options.source, failure->message,
+	          remedy(failure->cause));
+	return EXIT_FAILURE;
+}
+
+/* "ro,…,fsname=SOURCE": a comma within the source is escaped, as mount options demand. */
+static char *mount_options(const struct options *options)
+{
+	struct text text;
+	char *joined = NULL;
+
+	text_init(&text, 1 << 16);
+	text_printf(&text, "ro,nosuid,nodev,noexec,subtype=fleetfs,fsname=");
+	for (const char *at = options->source; *at; at++) {
+		if (*at == ',' || *at == '\\')
+			text_bytes(&text, "\\", 1);
+		text_bytes(&text, at, 1);
+	}
+	if (*options->fuse)
+		text_printf(&text, ",%s", options->fuse);
+	if (text_error(&text) == 0)
+		joined = strndup(text.bytes, text.length);
+	text_done(&text);
+	return joined;
+}
+
+static int mount_session(struct program *program)
+{
+	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
+	char *joined = mount_options(&program->options);
+	int err = -1;
+
+	if (joined && fuse_opt_add_arg(&arguments, "fleetfs") == 0 &&
+	    fuse_opt_add_arg(&arguments, "-o") == 0 && fuse_opt_add_arg(&arguments, joined) == 0)
+		program->session = ops_session(program->ops, &arguments);
+	if (program->session)
+		err = fuse_session_mount(program->session, program->mountpoint);
+	fuse_opt_free_args(&arguments);
+	free(joined);
+	if (err == 0)
+		return 0;
+	if (access("/dev/fuse", R_OK | W_OK) < 0)
+		return fail("cannot mount on %s: /dev/fuse: %s (an ordinary user needs it to be "
+		            "mode 0666)",
+		            program->mountpoint, strerror(errno));
+	return fail("cannot mount on %s", program->mountpoint);
+}
+
+/* The parent waits for a byte: the mount is there. */
+static int leave_parent(const struct program *program)
+{
+	int null_fd;
+
+	if (program->parent_fd < 0)
+		return 0;
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null_fd < 0 || chdir("/") < 0 || write(program->parent_fd, "", 1) != 1)
+		return fail("cannot go into the background: %s", strerror(errno));
+	dup2(null_fd, STDIN_FILENO);
+	dup2(null_fd, STDOUT_FILENO);
+	dup2(null_fd, STDERR_FILENO);
+	close(null_fd);
+	close(program->parent_fd);
+	return 0;
+}
+
+static int run(struct program *program)
+{
+	struct loop loop;
+	int err = start_parts(program);
+
+	if (err == 0 && !program->options.delay_connect)
+		err = probe(program);
+	if (err == 0)
+		err = mount_session(program);
+	if (err == 0)
+		err = begin_log(&program->options);
+	if (err == 0)
+		err = leave_parent(program);
+	if (err != 0)
+		return err;
+	log_info("mounted %s on %s", program->options.source, program->mountpoint);
+	loop = (struct loop){
+		.session = program->session,
+		.ops = program->ops,
+		.arrivals_fd = client_fd(program->client),
+		.signals_fd = program->signals_fd,
+		.user = program,
+		.arrived = on_arrivals,
+		.hangup = on_hangup,
+	};
+	err = loop_run(&loop);
+	if (err < 0)
+		log_error("the kernel's side failed: %s", strerror(-err));
+	else
+		log_info("unmounted %s", program->mountpoint);
+	return err < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* Before any thread, so that all of them have the signals blocked. */
+static int block_signals(struct program *program)
+{
+	sigset_t signals;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	program->signals_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	return program->signals_fd < 0 ? fail("signalfd: %s", strerror(errno)) : 0;
+}
+
+/* The reverse of the start: those who wait are answered, the mount goes, then the fetching. */
+static void finish(struct program *program)
+{
+	ops_free(program->ops);
+	if (program->session) {
+		fuse_session_unmount(program->session);
+		fuse_session_destroy(program->session);
+	}
+	client_free(program->client);
+	fleet_free(program->fleet);
+	credential_free(program->credential);
+	free((char *)(uintptr_t)program->self.token_source);
+	free(program->mountpoint);
+	options_done(&program->options);
+}
+
+/* In the background: -1 in the child, which goes on; else the exit status of the start. */
+static int into_background(struct program *program)
+{
+	int fds[2], status = 0;
+	char byte;
+	pid_t child;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return fail("pipe: %s", strerror(errno));
+	child = fork();
+	if (child < 0)
+		return fail("fork: %s", strerror(errno));
+	if (child == 0) {
+		close(fds[0]);
+		setsid();
+		program->parent_fd = fds[1];
+		return -1;
+	}
+	close(fds[1]);
+	if (read(fds[0], &byte, 1) == 1)
+		return EXIT_SUCCESS;
+	if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) != 0)
+		return WEXITSTATUS(status);
+	return fail("the background process died");
+}
+
+static int tell(void (*text_of)(struct text *text))
+{
+	struct text text;
+
+	text_init(&text, 1 << 20);
+	text_of(&text);
+	fwrite(text.bytes, 1, text.length, stdout);
+	text_done(&text);
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char *argv[])
+{
+	struct program program = {.parent_fd = -1, .signals_fd = -1};
+	char why[OPTIONS_WHY_BYTES];
+	int status = options_parse(argc, argv, &program.options, why);
+
+	if (status != 0) {
+		fprintf(stderr, "fleetfs: %s\n", why);
+		return status;
+	}
+	snprintf(program.version, sizeof(program.version), "fleetfs %s\nlibfuse %s\n%s\ncJSON %s\n",
+	         FLEETFS_VERSION, fuse_pkgversion(), client_version(), decode_version());
+	if (program.options.help) {
+		status = tell(options_help);
+	} else if (program.options.version) {
+		status = fputs(program.version, stdout) < 0;
+	} else {
+		fuse_set_log_func(on_fuse_log);
+		log_open(NULL, true, program.options.debug);
+		status = prepare(&program);
+		if (status == 0 && !program.options.foreground) {
+			status = into_background(&program);
+			if (status < 0)
+				status = 0;
+			else
+				goto out;
+		}
+		if (status == 0)
+			status = block_signals(&program);
+		if (status == 0)
+			status = run(&program);
+	}
+out:
+	finish(&program);
+	return status;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_OPS_H
+#define FLEETFS_FS_OPS_H
+
+/*
+ * The FUSE operations, by walking the table of rows.
+ *
+ * An operation is a function that answers or says -EAGAIN: the cache lacks a page. Then its request
+ * is parked, with a deadline and an interrupt function, and the same function runs again from the
+ * start when something arrived. Every operation replies at exactly one point, in answer(). Nothing
+ * waits, and what needs no page is never behind what does.
+ *
+ * open and opendir answer ENOSYS, after which the kernel asks neither again and serves repeated
+ * reads from its page cache without any request. So no state hangs on a file handle.
+ */
+
+#include <stdint.h>
+
+#include "cache/fleet.h"
+#include "fs/self.h"
+
+struct ops;
+struct fuse_session;
+struct fuse_args;
+
+/* NULL without memory. self and fleet are borrowed; the fleet's port `gone` must lead to
+ * nodes_orphan() (fs/node.h).
+ * now_ms is the fleet's clock. */
+struct ops *ops_new(struct fleet *fleet, struct self *self, int64_t (*now_ms)(void *user),
+                    void *user);
+
+/* Answers what is parked with ENOTCONN, and frees all. After the session's loop has ended, before
+ * the fleet is freed. NULL is fine. */
+void ops_free(struct ops *ops);
+
+/* A session for these operations, not yet mounted, or NULL (libfuse has told why). */
+struct fuse_session *ops_session(struct ops *ops, struct fuse_args *args);
+
+/* Something arrived: runs everything parked again. */
+void ops_retry(struct ops *ops);
+
+/* Runs what is due: deadlines, and what the cache wants to be asked again by now. Returns how long
+ * until the next is due, ms; -1: nothing is parked. */
+int64_t ops_due_ms(struct ops *ops);
+
+#endif

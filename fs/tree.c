@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/tree.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define FOLDER(parent, name)                                \
+	{                                                   \
+		parent, TREE_ONCE, AGENT_FIELDS, name, NULL \
+	}
+#define FILE_OF(parent, name, field)                 \
+	{                                            \
+		parent, TREE_ONCE, field, name, NULL \
+	}
+#define FILE_BY(parent, name, function)                         \
+	{                                                       \
+		parent, TREE_ONCE, AGENT_FIELDS, name, function \
+	}
+
+const struct row tree_rows[] = {
+	/* folders, in the order of enum tree_folder */
+	[TREE_ROOT] = FOLDER(TREE_FOLDERS, ""),
+	[TREE_SELF] = FOLDER(TREE_ROOT, ".fleetfs"),
+	[TREE_AGENTS] = FOLDER(TREE_ROOT, "agents"),
+	[TREE_AGENT] = {TREE_AGENTS, TREE_EACH_AGENT, AGENT_LAST_HEARTBEAT, NULL, NULL},
+	[TREE_LABELS] = FILE_OF(TREE_AGENT, "labels", AGENT_LABELS),
+	[TREE_SYSTEM_STATS] = FOLDER(TREE_AGENT, "system_stats"),
+	[TREE_GPUS] = FILE_OF(TREE_AGENT, "gpus", AGENT_GPU_NAME),
+	[TREE_GPU] = {TREE_GPUS, TREE_EACH_GPU, AGENT_FIELDS, NULL, NULL},
+
+	/* .fleetfs/ */
+	FILE_BY(TREE_SELF, "README", self_readme),
+	FILE_BY(TREE_SELF, "version", self_version),
+	FILE_BY(TREE_SELF, "config", self_config),
+	FILE_BY(TREE_SELF, "health", self_health),
+	FILE_BY(TREE_SELF, "stats", self_stats),
+	FILE_BY(TREE_SELF, "last_error", self_last_error),
+
+	/* agents/<agent>/ */
+	FILE_OF(TREE_AGENT, "id", AGENT_ID),
+	FILE_OF(TREE_AGENT, "status", AGENT_STATUS),
+	FILE_OF(TREE_AGENT, "version", AGENT_VERSION),
+	FILE_OF(TREE_AGENT, "last_heartbeat", AGENT_LAST_HEARTBEAT),
+	FILE_OF(TREE_AGENT, "connected_at", AGENT_CONNECTED_AT),
+	FILE_OF(TREE_AGENT, "platform_arch", AGENT_PLATFORM_ARCH),
+	FILE_OF(TREE_AGENT, "tool", AGENT_TOOL),
+	FILE_OF(TREE_AGENT, "tool_version", AGENT_TOOL_VERSION),
+	FILE_OF(TREE_AGENT, "comfyui_version", AGENT_COMFYUI_VERSION),
+	FILE_OF(TREE_AGENT, "gpu_capacity", AGENT_GPU_CAPACITY),
+	FILE_OF(TREE_AGENT, "gpu_free", AGENT_GPU_FREE),
+	FILE_OF(TREE_AGENT, "running_count", AGENT_RUNNING_COUNT),
+	FILE_OF(TREE_AGENT, "running_tasks", AGENT_RUNNING_TASKS),
+	FILE_OF(TREE_AGENT, "current_task_id", AGENT_CURRENT_TASK_ID),
+	FILE_OF(TREE_AGENT, "tasks_completed", AGENT_TASKS_COMPLETED),
+	FILE_OF(TREE_AGENT, "sync_phase", AGENT_SYNC_PHASE),
+	FILE_OF(TREE_AGENT, "sync_detail", AGENT_SYNC_DETAIL),
+	FILE_OF(TREE_AGENT, "sync_percent", AGENT_SYNC_PERCENT),
+	FILE_OF(TREE_AGENT, "agent.json", AGENT_JSON),
+
+	/* agents/<agent>/labels/ */
+	{TREE_LABELS, TREE_EACH_LABEL, AGENT_LABELS, NULL, NULL},
+
+	/* agents/<agent>/system_stats/ */
+	FILE_OF(TREE_SYSTEM_STATS, "comfyui_version", AGENT_STATS_COMFYUI_VERSION),
+	FILE_OF(TREE_SYSTEM_STATS, "pytorch_version", AGENT_STATS_PYTORCH_VERSION),
+	FILE_OF(TREE_SYSTEM_STATS, "os_type", AGENT_STATS_OS_TYPE),
+
+	/* agents/<agent>/gpus/<n>/ */
+	FILE_OF(TREE_GPU, "name", AGENT_GPU_NAME),
+	FILE_OF(TREE_GPU, "type", AGENT_GPU_TYPE),
+	FILE_OF(TREE_GPU, "vram_total", AGENT_GPU_VRAM_TOTAL),
+	FILE_OF(TREE_GPU, "vram_free", AGENT_GPU_VRAM_FREE),
+	FILE_OF(TREE_GPU, "vram_used", AGENT_GPU_VRAM_USED),
+};
+
+const size_t tree_row_count = sizeof(tree_rows) / sizeof(tree_rows[0]);
+
+enum tree_folder tree_folder_of(const struct row *row)
+{
+	size_t position = (size_t)(row - tree_rows);
+
+	return position < TREE_FOLDERS ? (enum tree_folder)position : TREE_FOLDERS;
+}
+
+size_t tree_count(const struct row *row, const struct agent *agent)
+{
+	switch ((enum tree_each)row->each) {
+	case TREE_ONCE:
+		return 1;
+	case TREE_EACH_LABEL:
+		return agent->labels.count;
+	case TREE_EACH_GPU:
+		return agent->gpu_count;
+	case TREE_EACH_AGENT:
+		break;
+	}
+	return 0;
+}
+
+void tree_name(const struct row *row, const struct agent *agent, size_t index,
+               char ret_name[static NAME_BYTES])
+{
+	if (row->each == TREE_EACH_LABEL)
+		name_encode(agent->labels.items[index], ret_name);
+	else if (row->each == TREE_EACH_GPU)
+		snprintf(ret_name, NAME_BYTES, "%zu", index);
+	else
+		snprintf(ret_name, NAME_BYTES, "%s", row->name);
+}
+
+static void line(struct text *text, const char *string)
+{
+	text_escaped(text, string);
+	text_bytes(text, "\n", 1);
+}
+
+static void string_text(struct text *text, const char *string)
+{
+	if (string && *string)
+		line(text, string);
+}
+
+void tree_field_text(const struct row *row, const struct agent *agent, size_t index,
+                     struct text *text)
+{
+	const void *value = agent_value(agent, row->field, index);
+
+	switch ((enum agent_type)agent_fields[row->field].type) {
+	case AGENT_TYPE_STRING:
+		string_text(text, *(const char *const *)value);
+		break;
+	case AGENT_TYPE_NUMBER:
+		if (*(const int64_t *)value != AGENT_ABSENT)
+			text_printf(text, "%" PRId64 "\n", *(const int64_t *)value);
+		break;
+	case AGENT_TYPE_LIST: {
+		const struct agent_list *list = value;
+
+		if (row->each == TREE_EACH_LABEL)
+			string_text(text, list->items[index]);
+		else
+			for (size_t i = 0; i < list->count; i++)
+				line(text, list->items[i]);
+		break;
+	}
+	case AGENT_TYPE_JSON:
+		break;
+	}
+}
+
+/*
+ * The folders of an agent get a nanosecond more with each renewal, a thousand at most: that is how
+ * the kernel learns to list them again, in one request, instead of asking for each name in them.
+ */
+int64_t tree_mtime_ns(const struct row *row, const struct record *record, size_t index)
+{
+	int64_t bump_ns = record->renewals % 1000;
+	bool indexed = row->each == TREE_EACH_LABEL || row->parent == TREE_GPU;
+
+	if (tree_folder_of(row) == TREE_AGENT) {
+		const char *heartbeat = record->agent->last_heartbeat;
+		int64_t heartbeat_ns = heartbeat ? tree_parse_time(heartbeat) : -1;
+
+		return (heartbeat_ns >= 0 ? heartbeat_ns : record->first_ns) + bump_ns;
+	}
+	if (tree_folder_of(row) == TREE_FOLDERS)
+		bump_ns = 0;
+	if (row->field == AGENT_FIELDS)
+		return record->first_ns + bump_ns;
+	return record_since(record, row->field, indexed ? (uint16_t)index : CHANGES_WHOLE) +
+	       bump_ns;
+}
+
+/* Time stamps */
+
+static int digits(const char **at, int count)
+{
+	int value = 0;
+
+	for (int i = 0; i < count; i++, ++*at) {
+		if (**at < '0' || **at > '9')
+			return -1;
+		value = value * 10 + (**at - '0');
+	}
+	return value;
+}
+
+static bool skip(const char **at, const char *one_of)
+{
+	if (**at == '\0' || !strchr(one_of, **at))
+		return false;
+	++*at;
+	return true;
+}
+
+static int64_t parse_fraction_ns(const char **at)
+{
+	int64_t ns = 0, unit = 100000000;
+
+	if (**at != '.')
+		return 0;
+	++*at;
+	if (**at < '0' || **at > '9')
+		return -1;
+	for (; **at >= '0' && **at <= '9'; ++*at, unit /= 10)
+		ns += (**at - '0') * unit;
+	return ns;
+}
+
+/* Seconds east of UTC; INT32_MAX if there is no offset. */
+static int parse_offset_s(const char **at)
+{
+	int sign = **at == '-' ? -1 : 1;
+	int hours, minutes;
+
+	if (skip(at, "Zz"))
+		return 0;
+	if (!skip(at, "+-"))
+		return INT32_MAX;
+	hours = digits(at, 2);
+	if (hours < 0 || hours > 23 || !skip(at, ":"))
+		return INT32_MAX;
+	minutes = digits(at, 2);
+	if (minutes < 0 || minutes > 59)
+		return INT32_MAX;
+	return sign * (hours * 3600 + minutes * 60);
+}
+
+int64_t tree_parse_time(const char *text)
+{
+	static const int month_days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	const char *at = text;
+	struct tm tm = {0};
+	int64_t fraction_ns, seconds;
+	int offset_s;
+
+	tm.tm_year = digits(&at, 4) - 1900;
+	if (!skip(&at, "-"))
+		return -1;
+	tm.tm_mon = digits(&at, 2) - 1;
+	if (!skip(&at, "-"))
+		return -1;
+	tm.tm_mday = digits(&at, 2);
+	if (!skip(&at, "Tt "))
+		return -1;
+	tm.tm_hour = digits(&at, 2);
+	if (!skip(&at, ":"))
+		return -1;
+	tm.tm_min = digits(&at, 2);
+	if (!skip(&at, ":"))
+		return -1;
+	tm.tm_sec = digits(&at, 2);
+	fraction_ns = parse_fraction_ns(&at);
+	offset_s = parse_offset_s(&at);
+	if (offset_s == INT32_MAX || *at != '\0' || fraction_ns < 0)
+		return -1;
+	/* A second field of -1 stems from digits that are none; 60 is a leap second. */
+	if (tm.tm_year < 70 || tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 ||
+	    tm.tm_mday > month_days[tm.tm_mon] || tm.tm_hour < 0 || tm.tm_hour > 23 ||
+	    tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 60)
+		return -1;
+	seconds = timegm(&tm) - offset_s;
+	/* Nanoseconds since 1970 fit until 2262. */
+	if (seconds < 0 || seconds > INT64_MAX / 1000000000 - 1)
+		return -1;
+	return seconds * 1000000000 + fraction_ns;
+}

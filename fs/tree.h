@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_TREE_H
+#define FLEETFS_FS_TREE_H
+
+/*
+ * THE table: every file and folder of the mount is one row of it, and nothing else in fs/ knows a
+ * name. To add a file, add a row; to add a folder, a row and the rows whose parent it is.
+ *
+ * A row stands once in its parent, or once for each agent, label or GPU (`each`). A file's text
+ * comes from a field of the agent (`field`) or, for what is no agent's, from a function (`text`).
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/record.h"
+#include "fs/names.h"
+#include "fs/self.h"
+#include "fs/text.h"
+
+enum tree_folder { /* the rows that are folders, by position in the table */
+	           TREE_ROOT,
+	           TREE_SELF,
+	           TREE_AGENTS,
+	           TREE_AGENT,
+	           TREE_LABELS,
+	           TREE_SYSTEM_STATS,
+	           TREE_GPUS,
+	           TREE_GPU,
+	           TREE_FOLDERS
+};
+
+enum tree_each { TREE_ONCE, TREE_EACH_AGENT, TREE_EACH_LABEL, TREE_EACH_GPU };
+
+struct row {
+	uint8_t parent; /* enum tree_folder */
+	uint8_t each;   /* enum tree_each */
+	uint8_t field;  /* enum agent_field_id of a file's text or of a folder's mtime; AGENT_FIELDS
+	                 */
+	const char *name;                                     /* NULL: by each */
+	void (*text)(const struct self *self, struct text *); /* NULL: by field */
+};
+
+extern const struct row tree_rows[];
+extern const size_t tree_row_count;
+
+/* The longest text of a file; a value that would be longer is refused (-EFBIG). */
+#define TREE_MAX_TEXT (16u << 20)
+
+enum tree_folder tree_folder_of(const struct row *row); /* TREE_FOLDERS: it is a file */
+
+/* How often a row stands in its folder; not for TREE_EACH_AGENT. agent: NULL if it is no agent's.
+ */
+size_t tree_count(const struct row *row, const struct agent *agent);
+
+/* The name of its index-th occurrence; not for TREE_EACH_AGENT. */
+void tree_name(const struct row *row, const struct agent *agent, size_t index,
+               char ret_name[static NAME_BYTES]);
+
+/* The text of a file that shows a field, appended. Not for AGENT_JSON, which agent.json holds. */
+void tree_field_text(const struct row *row, const struct agent *agent, size_t index,
+                     struct text *text);
+
+/* When a folder or file of an agent was last changed, wall clock. */
+int64_t tree_mtime_ns(const struct row *row, const struct record *record, size_t index);
+
+/* An RFC 3339 time stamp, ns since 1970; -1 if it is none, or before that. */
+int64_t tree_parse_time(const char *text);
+
+#endif
