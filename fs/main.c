@@ -197,11 +197,12 @@ static void on_fuse_log(enum fuse_log_level level, const char *format, va_list a
 /* What can be refused without the network. */
 static int prepare(struct program *program)
 {
-	struct options *options = &program->options;
+	const struct options *options = &program->options;
 	struct failure failure = {0};
 	char why[512];
 
-	if (mountpoint_prepare(options->mountpoint, &program->mountpoint, why, sizeof(why)) < 0)
+	if (!options->check &&
+	    mountpoint_prepare(options->mountpoint, &program->mountpoint, why, sizeof(why)) < 0)
 		return fail("%s", why);
 	if (credential_new(options->token_file, options->team, &program->credential, &failure) < 0)
 		return fail("%s", failure.message);
@@ -282,42 +283,85 @@ static const char *remedy(enum failure_cause cause)
 	}
 }
 
-/* Fetches page 1, as a first reader would, so that a mount that cannot work is refused. */
-static int probe(struct program *program)
+/* Before the loop runs: waits until something arrived or the look wants to be asked again. */
+static int await(struct program *program, const struct look *look, int64_t deadline_ms)
+{
+	struct pollfd polled[] = {
+		{.fd = client_fd(program->client), .events = POLLIN},
+		{.fd = program->signals_fd, .events = POLLIN},
+	};
+	int64_t now_ms = port_now_ms(NULL);
+	int64_t until_ms = deadline_ms < look->wake_ms ? deadline_ms : look->wake_ms;
+
+	if (now_ms >= deadline_ms)
+		return -ETIMEDOUT;
+	poll(polled, 2, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);
+	if (polled[1].revents)
+		return -EINTR;
+	on_arrivals(program);
+	return 0;
+}
+
+/* The next agent of a listing, as a reader would get it; NULL at the end. */
+static int next_agent(struct program *program, uint64_t *cursor, struct record **ret_record)
 {
 	struct look look = fleet_look(program->fleet);
 	int64_t deadline_ms = look.began_ms + program->options.timeout_ms;
-	const struct failure *failure;
-	int err;
 
-	for (;;) {
-		struct pollfd polled[] = {
-			{.fd = client_fd(program->client), .events = POLLIN},
-			{.fd = program->signals_fd, .events = POLLIN},
-		};
-		int64_t now_ms = port_now_ms(NULL), until_ms = deadline_ms;
-		struct record *record;
-		uint64_t cursor = 0;
+	int err = fleet_walk(program->fleet, cursor, &look, ret_record);
 
-		err = fleet_walk(program->fleet, &cursor, &look, &record);
-		if (err != -EAGAIN || now_ms >= deadline_ms)
-			break;
-		if (until_ms > look.wake_ms)
-			until_ms = look.wake_ms;
-		poll(polled, 2, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);
-		if (polled[1].revents)
-			return fail("interrupted");
-		on_arrivals(program);
+	while (err == -EAGAIN) {
+		err = await(program, &look, deadline_ms);
+		if (err == 0)
+			err = fleet_walk(program->fleet, cursor, &look, ret_record);
 	}
-	if (err == 0)
-		return 0;
-	failure = fleet_last_failure(program->fleet);
+	return err;
+}
+
+static int tell_failure(const struct program *program, int err)
+{
+	const struct failure *failure = fleet_last_failure(program->fleet);
+
+	if (err == -EINTR)
+		return fail("interrupted");
 	if (!failure)
 		return fail("no answer from %s within %g s: %s", program->options.source,
 		            (double)program->options.timeout_ms / 1000, remedy(FAILURE_TIMEOUT));
 	log_error("cannot list the agents at %s: %s: %s", program->options.source, failure->message,
 	          remedy(failure->cause));
 	return EXIT_FAILURE;
+}
+
+/* Fetches page 1, so that a mount that cannot work is refused. */
+static int probe(struct program *program)
+{
+	struct record *record;
+	uint64_t cursor = 0;
+	int err = next_agent(program, &cursor, &record);
+
+	return err < 0 ? tell_failure(program, err) : 0;
+}
+
+/* --check: reads the whole list, and tells what there is. */
+static int check(struct program *program)
+{
+	int64_t began_ms = port_now_ms(NULL);
+	struct fleet_health health;
+	struct record *record;
+	uint64_t cursor = 0;
+	int err;
+
+	do {
+		err = next_agent(program, &cursor, &record);
+	} while (err == 0 && record);
+	if (err < 0)
+		return tell_failure(program, err);
+	fleet_health(program->fleet, &health);
+	printf("%s: %zu agents on %u pages, read in %.3f s, %s\n", program->options.source,
+	       health.agents, health.pages, (double)(port_now_ms(NULL) - began_ms) / 1000,
+	       health.verified ? "as many as the API counts" : "not as many as the API counts");
+	printf("token: %s from %s\n", program->self.token_kind, program->self.token_source);
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* "ro,…,fsname=SOURCE": a comma within the source is escaped, as mount options demand. */
@@ -386,6 +430,8 @@ static int run(struct program *program)
 	struct loop loop;
 	int err = start_parts(program);
 
+	if (err == 0 && program->options.check)
+		return check(program);
 	if (err == 0 && !program->options.delay_connect)
 		err = probe(program);
 	if (err == 0)
@@ -482,6 +528,30 @@ static int tell(void (*text_of)(struct text *text))
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* What the command line asks for; its exit status. */
+static int do_it(struct program *program)
+{
+	const struct options *options = &program->options;
+	int status;
+
+	if (options->help)
+		return tell(options_help);
+	if (options->version)
+		return fputs(program->version, stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	fuse_set_log_func(on_fuse_log);
+	log_open(NULL, true, options->debug);
+	status = prepare(program);
+	if (status != 0)
+		return status;
+	if (!options->foreground && !options->check) {
+		status = into_background(program);
+		if (status >= 0)
+			return status;
+	}
+	status = block_signals(program);
+	return status != 0 ? status : run(program);
+}
+
 int main(int argc, char *argv[])
 {
 	struct program program = {.parent_fd = -1, .signals_fd = -1};
@@ -494,27 +564,7 @@ int main(int argc, char *argv[])
 	}
 	snprintf(program.version, sizeof(program.version), "fleetfs %s\nlibfuse %s\n%s\ncJSON %s\n",
 	         FLEETFS_VERSION, fuse_pkgversion(), client_version(), decode_version());
-	if (program.options.help) {
-		status = tell(options_help);
-	} else if (program.options.version) {
-		status = fputs(program.version, stdout) < 0;
-	} else {
-		fuse_set_log_func(on_fuse_log);
-		log_open(NULL, true, program.options.debug);
-		status = prepare(&program);
-		if (status == 0 && !program.options.foreground) {
-			status = into_background(&program);
-			if (status < 0)
-				status = 0;
-			else
-				goto out;
-		}
-		if (status == 0)
-			status = block_signals(&program);
-		if (status == 0)
-			status = run(&program);
-	}
-out:
+	status = do_it(&program);
 	finish(&program);
 	return status;
 }
