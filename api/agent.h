@@ -25,8 +25,8 @@
 /* Ceilings, since all of it is somebody else's; what is beyond them is left out of the lists, but
  * still stands in agent.json. */
 #define AGENT_MAX_LABELS 256
-#define AGENT_MAX_GPUS	 256
-#define AGENT_MAX_TASKS	 4096
+#define AGENT_MAX_GPUS   256
+#define AGENT_MAX_TASKS  4096
 
 struct agent_gpu {
 	const char *device_name;
@@ -73,8 +73,9 @@ struct agent {
 	const struct agent_gpu *gpus; /* system_stats.gpu_devices, in the API's order */
 	size_t gpu_count;
 
-	/* The agent's own JSON object on one line without its end: every field, known or not, in
-	 * the API's order, unsafe characters as \uNNNN. Not terminated by NUL. */
+	/* The agent's own JSON object as one line: every field, known or not, in
+	 * the API's order, unsafe characters as \uNNNN. The line end follows: json[json_bytes - 1]
+	 * is a newline. */
 	const char *json;
 	size_t json_bytes;
 };
@@ -136,8 +137,8 @@ enum agent_place {
 
 struct agent_field {
 	const char *key; /* the API's name; NULL: derived by the decoder, not sent */
-	uint8_t place;	 /* enum agent_place */
-	uint8_t type;	 /* enum agent_type */
+	uint8_t place;   /* enum agent_place */
+	uint8_t type;    /* enum agent_type */
 	uint16_t offset; /* bytes into the struct that place tells */
 };
 
@@ -149,7 +150,7 @@ const void *agent_value(const struct agent *agent, enum agent_field_id field, si
 
 /* Whether two agents have the same value in a field (for AGENT_PLACE_GPU: of that GPU of both). */
 bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_id field,
-		size_t gpu);
+                size_t gpu);
 
 /* One answer of GET /agents. */
 struct page {

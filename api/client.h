@@ -73,4 +73,7 @@ struct arrival *client_take(struct client *client);
 /* SIGHUP: the token's file is read again before the next request, whatever its time stamps say. */
 void client_reread_token(struct client *client);
 
+/* Of the libcurl in use, and what it is built with: "libcurl/7.88.1 OpenSSL/3.0 …". */
+const char *client_version(void);
+
 #endif

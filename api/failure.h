@@ -13,25 +13,25 @@
 enum failure_cause {
 	FAILURE_CREDENTIAL,  /* 401, 403 */
 	FAILURE_REQUEST,     /* 400 and every other 4xx */
-	FAILURE_BUSY,	     /* 429 */
-	FAILURE_SERVER,	     /* 5xx, or a status that GET /agents has no use for */
+	FAILURE_BUSY,        /* 429 */
+	FAILURE_SERVER,      /* 5xx, or a status that GET /agents has no use for */
 	FAILURE_REDIRECT,    /* 3xx; never followed */
 	FAILURE_MALFORMED,   /* 200, but the body is not an answer to GET /agents */
 	FAILURE_TRUNCATED,   /* 200, but the connection ended or stalled within the body */
 	FAILURE_OVERSIZED,   /* beyond a ceiling: body, headers, nesting, tokens, agents */
 	FAILURE_UNREACHABLE, /* cannot resolve, connect or verify; lost before an answer began */
 	FAILURE_TIMEOUT,     /* no whole answer in time */
-	FAILURE_MEMORY,	     /* out of memory here */
+	FAILURE_MEMORY,      /* out of memory here */
 	FAILURE_CAUSES
 };
 
 struct failure {
-	uint8_t cause;		/* enum failure_cause */
-	uint16_t http_status;	/* 0: there was no answer */
+	uint8_t cause;          /* enum failure_cause */
+	uint16_t http_status;   /* 0: there was no answer */
 	int64_t retry_after_ms; /* from now; -1: the API did not say. Not yet capped */
-	int64_t at_ns;		/* wall clock, since 1970 */
-	char url[256];		/* what was asked, without any secret; cut to fit */
-	char message[512];	/* one sentence, the API's words included: untrusted bytes */
+	int64_t at_ns;          /* wall clock, since 1970 */
+	char url[256];          /* what was asked, without any secret; cut to fit */
+	char message[512];      /* one sentence, the API's words included: untrusted bytes */
 };
 
 /* The errno that an operation fails with, positive. */

@@ -16,9 +16,9 @@
 enum utf8_kind {
 	UTF8_PLAIN,   /* safe to show as it is; this includes the space and the backslash */
 	UTF8_CONTROL, /* C0 and C1 controls, DEL, bidirectional controls: valid, but not safe to
-			 show */
+	                 show */
 	UTF8_INVALID, /* a byte that begins no valid character (overlong, surrogate, cut short, …)
-		       */
+	               */
 };
 
 struct utf8_char {

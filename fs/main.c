@@ -307,7 +307,6 @@ static int next_agent(struct program *program, uint64_t *cursor, struct record *
 {
 	struct look look = fleet_look(program->fleet);
 	int64_t deadline_ms = look.began_ms + program->options.timeout_ms;
-
 	int err = fleet_walk(program->fleet, cursor, &look, ret_record);
 
 	while (err == -EAGAIN) {

@@ -233,7 +233,7 @@ static int find_child(struct call *call, const struct node *folder, struct node 
 static int run_lookup(struct call *call, struct answer *answer)
 {
 	struct ops *ops = call->ops;
-	const struct node *folder;
+	const struct node *folder = NULL;
 	int err = folder_of(call, true, &folder);
 
 	if (err < 0)
@@ -414,7 +414,7 @@ static int list_rows(struct call *call, struct answer *answer, const struct node
 static int run_readdirplus(struct call *call, struct answer *answer)
 {
 	struct ops *ops = call->ops;
-	const struct node *folder;
+	const struct node *folder = NULL;
 	int err = folder_of(call, call->offset == 0, &folder);
 
 	if (err == 0)

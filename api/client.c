@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/client.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api/request.h"
+
+struct queue {
+	struct arrival *first;
+	struct arrival **end; /* where the next one is linked in */
+};
+
+struct client {
+	struct request_settings settings;
+	unsigned int request_count;
+	int event_fd; /* counts 1 while `arrived` is not empty, else 0 */
+	CURLM *multi;
+	pthread_t thread;
+
+	/* The fetching thread's alone. */
+	struct request *requests;
+	struct credential *credential;
+	unsigned int token_number; /* goes up whenever the token changes */
+
+	pthread_mutex_t lock; /* guards what follows */
+	struct queue wanted;  /* an arrival is made with its want, so that it can always be had */
+	struct queue arrived;
+	bool reread;
+	bool stop;
+};
+
+static void queue_push(struct queue *queue, struct arrival *arrival)
+{
+	arrival->next = NULL;
+	*queue->end = arrival;
+	queue->end = &arrival->next;
+}
+
+static struct arrival *queue_pop(struct queue *queue)
+{
+	struct arrival *arrival = queue->first;
+
+	if (!arrival)
+		return NULL;
+	queue->first = arrival->next;
+	if (!queue->first)
+		queue->end = &queue->first;
+	arrival->next = NULL;
+	return arrival;
+}
+
+static void queue_clear(struct queue *queue)
+{
+	struct arrival *arrival;
+
+	while ((arrival = queue_pop(queue)))
+		arrival_free(arrival);
+}
+
+void arrival_free(struct arrival *arrival)
+{
+	if (!arrival)
+		return;
+	page_free(arrival->page);
+	free(arrival);
+}
+
+static void deliver(struct client *client, struct arrival *arrival)
+{
+	arrival->token_expiry = credential_expiry(client->credential);
+	pthread_mutex_lock(&client->lock);
+	if (!client->arrived.first)
+		eventfd_write(client->event_fd, 1);
+	queue_push(&client->arrived, arrival);
+	pthread_mutex_unlock(&client->lock);
+}
+
+static void refresh_token(struct client *client, bool force, struct arrival *arrival)
+{
+	struct failure why = {.message = ""};
+
+	if (credential_refresh(client->credential, force, &why)) {
+		client->token_number++;
+		snprintf(arrival->note, sizeof(arrival->note), "token read again from %s",
+			 credential_source(client->credential));
+	} else if (*why.message) {
+		snprintf(arrival->note, sizeof(arrival->note), "%.200s; the old token stays in use",
+			 why.message);
+	}
+}
+
+static void start(struct client *client, struct request *request, struct arrival *arrival)
+{
+	if (request_prepare(request, &client->settings, arrival->number, client->credential) < 0 ||
+	    curl_multi_add_handle(client->multi, request->easy) != CURLM_OK) {
+		request_no_memory(&client->settings, arrival);
+		deliver(client, arrival);
+		return;
+	}
+	request->arrival = arrival;
+	request->token_number = client->token_number;
+	arrival->requests++;
+}
+
+static struct request *idle_request(struct client *client)
+{
+	for (unsigned int i = 0; i < client->request_count; i++)
+		if (!client->requests[i].arrival)
+			return &client->requests[i];
+	return NULL;
+}
+
+static void start_wanted(struct client *client)
+{
+	struct request *request;
+
+	while ((request = idle_request(client))) {
+		struct arrival *arrival;
+		bool reread;
+
+		pthread_mutex_lock(&client->lock);
+		arrival = queue_pop(&client->wanted);
+		reread = arrival && client->reread;
+		if (arrival)
+			client->reread = false;
+		pthread_mutex_unlock(&client->lock);
+		if (!arrival)
+			return;
+		refresh_token(client, reread, arrival);
+		start(client, request, arrival);
+	}
+}
+
+static void finish(struct client *client, struct request *request, CURLcode code)
+{
+	struct arrival *arrival = request->arrival;
+
+	request->arrival = NULL;
+	request_finish(request, &client->settings, code, arrival);
+	if (!arrival->page && arrival->failure.http_status == 401 && arrival->requests == 1) {
+		refresh_token(client, true, arrival);
+		/* Another request may have met the new token first. */
+		if (request->token_number != client->token_number) {
+			start(client, request, arrival);
+			return;
+		}
+	}
+	deliver(client, arrival);
+}
+
+/* Whether any request came to its end. */
+static bool finish_ended(struct client *client)
+{
+	bool any = false;
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(client->multi, &left))) {
+		CURL *easy = message->easy_handle;
+		CURLcode code = message->data.result;
+		struct request *request = NULL;
+
+		/* The message is gone with this call. */
+		curl_multi_remove_handle(client->multi, easy);
+		curl_easy_getinfo(easy, CURLINFO_PRIVATE, &request);
+		finish(client, request, code);
+		any = true;
+	}
+	return any;
+}
+
+static bool is_stopped(struct client *client)
+{
+	bool stop;
+
+	pthread_mutex_lock(&client->lock);
+	stop = client->stop;
+	pthread_mutex_unlock(&client->lock);
+	return stop;
+}
+
+static void *fetch(void *data)
+{
+	const struct timespec breath = {.tv_nsec = 10000000};
+	struct client *client = data;
+	int running;
+
+	while (!is_stopped(client)) {
+		start_wanted(client);
+		curl_multi_perform(client->multi, &running);
+		if (finish_ended(client))
+			continue;
+		/* Wakes for sockets, curl's own timers and curl_multi_wakeup() only. It fails for
+		 * want of memory, and then must not be asked again and again. */
+		if (curl_multi_poll(client->multi, NULL, 0, INT_MAX, NULL) != CURLM_OK)
+			nanosleep(&breath, NULL);
+	}
+	return NULL;
+}
+
+static int start_thread(struct client *client)
+{
+	sigset_t all, before;
+	int result;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	result = pthread_create(&client->thread, NULL, fetch, client);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (result == 0)
+		pthread_setname_np(client->thread, "fleetfs-fetch");
+	return -result;
+}
+
+/* All but the thread and the credential; also of one that is half made. */
+static void dismantle(struct client *client)
+{
+	for (unsigned int i = 0; client->requests && i < client->request_count; i++) {
+		struct request *request = &client->requests[i];
+
+		if (request->arrival)
+			curl_multi_remove_handle(client->multi, request->easy);
+		arrival_free(request->arrival);
+		request_done(request);
+	}
+	free(client->requests);
+	curl_multi_cleanup(client->multi);
+	queue_clear(&client->wanted);
+	queue_clear(&client->arrived);
+	request_settings_done(&client->settings);
+	if (client->event_fd >= 0)
+		close(client->event_fd);
+	pthread_mutex_destroy(&client->lock);
+	free(client);
+	curl_global_cleanup();
+}
+
+static int assemble(struct client *client, const struct client_config *config)
+{
+	int result = request_settings_init(&client->settings, config);
+
+	if (result < 0)
+		return result;
+	client->request_count = config->max_connections;
+	client->requests = calloc(client->request_count, sizeof(*client->requests));
+	client->multi = curl_multi_init();
+	if (!client->requests || !client->multi)
+		return -ENOMEM;
+	curl_multi_setopt(client->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+			  (long)config->max_connections);
+	curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+			  (long)config->max_connections);
+	client->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (client->event_fd < 0)
+		return -errno;
+	return start_thread(client);
+}
+
+int client_new(const struct client_config *config, struct credential *credential,
+	       struct client **ret_client)
+{
+	struct client *client;
+	int result;
+
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return -ENOMEM;
+	client = calloc(1, sizeof(*client));
+	if (!client) {
+		curl_global_cleanup();
+		return -ENOMEM;
+	}
+	client->event_fd = -1;
+	client->credential = credential;
+	client->wanted.end = &client->wanted.first;
+	client->arrived.end = &client->arrived.first;
+	pthread_mutex_init(&client->lock, NULL);
+	result = assemble(client, config);
+	if (result < 0) {
+		dismantle(client);
+		return result;
+	}
+	*ret_client = client;
+	return 0;
+}
+
+void client_free(struct client *client)
+{
+	struct credential *credential;
+
+	if (!client)
+		return;
+	pthread_mutex_lock(&client->lock);
+	client->stop = true;
+	pthread_mutex_unlock(&client->lock);
+	curl_multi_wakeup(client->multi);
+	pthread_join(client->thread, NULL);
+	credential = client->credential;
+	dismantle(client);
+	credential_free(credential);
+}
+
+int client_want(struct client *client, unsigned int number)
+{
+	struct arrival *arrival = calloc(1, sizeof(*arrival));
+
+	if (!arrival)
+		return -ENOMEM;
+	arrival->number = number;
+	pthread_mutex_lock(&client->lock);
+	queue_push(&client->wanted, arrival);
+	pthread_mutex_unlock(&client->lock);
+	curl_multi_wakeup(client->multi);
+	return 0;
+}
+
+int client_fd(const struct client *client)
+{
+	return client->event_fd;
+}
+
+struct arrival *client_take(struct client *client)
+{
+	struct arrival *arrival;
+	eventfd_t count;
+
+	pthread_mutex_lock(&client->lock);
+	arrival = queue_pop(&client->arrived);
+	if (arrival && !client->arrived.first)
+		eventfd_read(client->event_fd, &count);
+	pthread_mutex_unlock(&client->lock);
+	return arrival;
+}
+
+void client_reread_token(struct client *client)
+{
+	pthread_mutex_lock(&client->lock);
+	client->reread = true;
+	pthread_mutex_unlock(&client->lock);
+}
+
+const char *client_version(void)
+{
+	return curl_version();
+}

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/credential.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/decode.h"
+
+#define MAX_TOKEN_BYTES	  (64u << 10)
+#define MAX_PAYLOAD_BYTES (8u << 10) /* of a JWT; no server takes a header as long as that */
+
+enum kind { KIND_OTHER, KIND_JWT, KIND_INTEGRATION, KIND_DEVICE, KIND_AGENT, KINDS };
+
+static const struct {
+	const char *prefix;
+	const char *name;
+	bool team; /* X-Team-ID is sent with it */
+} kinds[KINDS] = {
+	[KIND_OTHER] = {"", "token", true},
+	[KIND_JWT] = {"eyJ", "JWT", true},
+	[KIND_INTEGRATION] = {"sk-", "integration key (sk-)", false},
+	[KIND_DEVICE] = {"dk-", "device key (dk-)", false},
+	[KIND_AGENT] = {"ak-", "agent key (ak-)", false},
+};
+
+/* Which file, in which state. All zeroes: none. */
+struct identity {
+	dev_t device;
+	ino_t inode;
+	off_t bytes;
+	struct timespec modified;
+	struct timespec changed; /* tells of a chmod, and of a write that set the mtime back */
+};
+
+struct credential {
+	char *path;    /* NULL: from the environment */
+	bool any_mode; /* the service manager guards the folder instead */
+	char *source;  /* for people */
+	char *team;    /* NULL: none */
+	char *token;
+	enum kind kind;
+	int64_t expiry;
+	struct identity identity; /* of the file as last looked at, acceptable or not */
+};
+
+__attribute__((format(printf, 3, 4))) static int refuse(struct failure *ret_failure, int error,
+							const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(ret_failure->message, sizeof(ret_failure->message), format, args);
+	va_end(args);
+	ret_failure->cause = error == -ENOMEM ? FAILURE_MEMORY : FAILURE_CREDENTIAL;
+	return error;
+}
+
+static int no_memory(struct failure *ret_failure)
+{
+	return refuse(ret_failure, -ENOMEM, "out of memory while reading the token");
+}
+
+static void wipe(char *secret)
+{
+	if (secret)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
+static enum kind kind_of(const char *token)
+{
+	for (int kind = KIND_JWT; kind < KINDS; kind++)
+		if (strncmp(token, kinds[kind].prefix, strlen(kinds[kind].prefix)) == 0)
+			return (enum kind)kind;
+	return KIND_OTHER;
+}
+
+/* The value of a base64url digit (RFC 4648, section 5), or -1. */
+static int digit64(char c)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	const char *found = c ? strchr(digits, c) : NULL;
+
+	return found ? (int)(found - digits) : -1;
+}
+
+/* `exp` of a JWT, header.payload.signature, or 0. */
+static int64_t jwt_expiry(const char *token)
+{
+	const char *payload = strchr(token, '.');
+	char json[MAX_PAYLOAD_BYTES];
+	uint32_t bits = 0;
+	int count = 0;
+	size_t bytes = 0;
+	int64_t expiry;
+
+	if (!payload)
+		return 0;
+	for (payload++; *payload && *payload != '.' && *payload != '='; payload++) {
+		int digit = digit64(*payload);
+
+		if (digit < 0 || bytes == sizeof(json))
+			return 0;
+		bits = bits << 6 | (uint32_t)digit;
+		count += 6;
+		if (count >= 8) {
+			count -= 8;
+			json[bytes++] = (char)(bits >> count & 0xff);
+		}
+	}
+	expiry = decode_expiry(json, bytes);
+	explicit_bzero(json, bytes);
+	return expiry;
+}
+
+/* It goes verbatim into a header, where a line's end would begin another. */
+static int check_bytes(const char *text, size_t bytes, const char *source,
+		       struct failure *ret_failure)
+{
+	if (bytes == 0)
+		return refuse(ret_failure, -EINVAL, "%s is empty: put the token there", source);
+	for (size_t i = 0; i < bytes; i++) {
+		unsigned char byte = (unsigned char)text[i];
+
+		if (byte == '\r' && i + 1 == bytes)
+			return refuse(ret_failure, -EINVAL,
+				      "%s ends its line with CRLF, as Windows does: end it with a "
+				      "newline alone",
+				      source);
+		if (byte == '\n')
+			return refuse(ret_failure, -EINVAL,
+				      "%s has more than one line: leave the token alone in it",
+				      source);
+		if (byte < 0x21 || byte > 0x7e)
+			return refuse(ret_failure, -EINVAL,
+				      "%s holds byte 0x%02x at offset %zu, which no token has: "
+				      "leave the token alone in it",
+				      source, byte, i);
+	}
+	return 0;
+}
+
+/* Takes text, from source, as the token. 0; or -errno, and the token is as it was. */
+static int accept_token(struct credential *credential, const char *text, size_t bytes,
+			bool *ret_changed, struct failure *ret_failure)
+{
+	enum kind kind;
+	char *token;
+	int result;
+
+	if (bytes > 0 && text[bytes - 1] == '\n')
+		bytes--;
+	result = check_bytes(text, bytes, credential->source, ret_failure);
+	if (result < 0)
+		return result;
+	token = strndup(text, bytes);
+	if (!token)
+		return no_memory(ret_failure);
+	kind = kind_of(token);
+	if (kind == KIND_AGENT)
+		result = refuse(ret_failure, -EINVAL,
+				"the token of %s is an agent's own key (ak-), which cannot read "
+				"the API: use an sk- or dk- key",
+				credential->source);
+	else if (kind == KIND_JWT && !credential->team)
+		result = refuse(
+			ret_failure, -EINVAL,
+			"the token of %s is a JWT, which needs a team: set team or CYBERUN_TEAM_ID",
+			credential->source);
+	if (result < 0) {
+		wipe(token);
+		return result;
+	}
+	*ret_changed = !credential->token || strcmp(credential->token, token) != 0;
+	wipe(credential->token);
+	credential->token = token;
+	credential->kind = kind;
+	credential->expiry = kind == KIND_JWT ? jwt_expiry(token) : 0;
+	return 0;
+}
+
+static struct identity identity_of(const struct stat *file)
+{
+	return (struct identity){
+		.device = file->st_dev,
+		.inode = file->st_ino,
+		.bytes = file->st_size,
+		.modified = file->st_mtim,
+		.changed = file->st_ctim,
+	};
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool same_identity(const struct identity *a, const struct identity *b)
+{
+	return a->device == b->device && a->inode == b->inode && a->bytes == b->bytes &&
+	       same_time(&a->modified, &b->modified) && same_time(&a->changed, &b->changed);
+}
+
+/* As ssh demands of a key: nobody else may read it, or have put it there. */
+static int check_file(const struct credential *credential, const struct stat *file,
+		      struct failure *ret_failure)
+{
+	const char *path = credential->path;
+
+	if (!S_ISREG(file->st_mode))
+		return refuse(ret_failure, S_ISDIR(file->st_mode) ? -EISDIR : -EINVAL,
+			      "token file %s is %s: name the file that holds the token", path,
+			      S_ISDIR(file->st_mode) ? "a folder" : "no regular file");
+	if (file->st_uid != 0 && file->st_uid != geteuid())
+		return refuse(
+			ret_failure, -EACCES,
+			"token file %s belongs to another user (uid %ju): chown it to uid %ju",
+			path, (uintmax_t)file->st_uid, (uintmax_t)geteuid());
+	if (!credential->any_mode && (file->st_mode & 077))
+		return refuse(ret_failure, -EACCES,
+			      "token file %s is open to others (mode %04o): chmod 600 %s", path,
+			      (unsigned int)(file->st_mode & 07777), path);
+	if (file->st_size > (off_t)MAX_TOKEN_BYTES)
+		return refuse(ret_failure, -EFBIG,
+			      "token file %s is larger than %u bytes: is it the right file?", path,
+			      MAX_TOKEN_BYTES);
+	return 0;
+}
+
+/* Up to `most` bytes, or -errno. */
+static ssize_t read_whole(int fd, char *text, size_t most)
+{
+	size_t bytes = 0;
+
+	while (bytes < most) {
+		ssize_t got = read(fd, text + bytes, most - bytes);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			break;
+		bytes += (size_t)got;
+	}
+	return (ssize_t)bytes;
+}
+
+static int read_open_file(struct credential *credential, int fd, bool *ret_changed,
+			  struct failure *ret_failure)
+{
+	char text[MAX_TOKEN_BYTES + 1];
+	struct stat file;
+	ssize_t bytes;
+	int result;
+
+	if (fstat(fd, &file) < 0)
+		return refuse(ret_failure, -errno, "token file %s: %s", credential->path,
+			      strerror(errno));
+	credential->identity = identity_of(&file);
+	result = check_file(credential, &file, ret_failure);
+	if (result < 0)
+		return result;
+	bytes = read_whole(fd, text, sizeof(text));
+	if (bytes < 0)
+		return refuse(ret_failure, (int)bytes, "token file %s: %s", credential->path,
+			      strerror((int)-bytes));
+	if (bytes > (ssize_t)MAX_TOKEN_BYTES)
+		result = refuse(ret_failure, -EFBIG, "token file %s grows while it is read",
+				credential->path);
+	else
+		result = accept_token(credential, text, (size_t)bytes, ret_changed, ret_failure);
+	explicit_bzero(text, (size_t)bytes);
+	return result;
+}
+
+/*
+ * Reads the token's file. What was opened is what is judged, so that nobody can exchange it between
+ * the two; and opening never waits, whatever kind of file it is.
+ */
+static int read_file(struct credential *credential, bool *ret_changed, struct failure *ret_failure)
+{
+	int fd = open(credential->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int result;
+
+	if (fd < 0) {
+		result = -errno;
+		credential->identity = (struct identity){0};
+		return refuse(ret_failure, result, "token file %s: %s", credential->path,
+			      strerror(-result));
+	}
+	result = read_open_file(credential, fd, ret_changed, ret_failure);
+	close(fd);
+	return result;
+}
+
+/* Reads the token from a file; takes path, which is NULL when memory is out. */
+static int use_file(struct credential *credential, char *path, struct failure *ret_failure)
+{
+	bool changed;
+
+	if (!path)
+		return no_memory(ret_failure);
+	free(credential->path);
+	free(credential->source);
+	credential->path = path;
+	credential->source = strdup(path);
+	if (!credential->source)
+		return no_memory(ret_failure);
+	return read_file(credential, &changed, ret_failure);
+}
+
+static char *join(const char *folder, const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+}
+
+/* From "/" if it is not: a file system in the background has another working directory. Links are
+ * not resolved, since a token may be rotated by pointing the link elsewhere. */
+static char *absolute(const char *path)
+{
+	char *folder, *whole;
+
+	if (*path == '/')
+		return strdup(path);
+	folder = get_current_dir_name();
+	whole = folder ? join(folder, path) : NULL;
+	free(folder);
+	return whole;
+}
+
+/* -ENOENT without a word: the variable is not set. */
+static int use_variable(struct credential *credential, const char *name,
+			struct failure *ret_failure)
+{
+	const char *value = getenv(name);
+	bool changed;
+
+	if (!value)
+		return -ENOENT;
+	free(credential->path);
+	free(credential->source);
+	credential->path = NULL;
+	if (asprintf(&credential->source, "$%s", name) < 0) {
+		credential->source = NULL;
+		return no_memory(ret_failure);
+	}
+	return accept_token(credential, value, strlen(value), &changed, ret_failure);
+}
+
+/* The places, in their order: only one that does not exist leads to the next. */
+static int find_token(struct credential *credential, const char *token_file,
+		      struct failure *ret_failure)
+{
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+	const char *home = getenv("HOME");
+	int result = -ENOENT;
+
+	if (token_file)
+		return use_file(credential, absolute(token_file), ret_failure);
+	if (folder) {
+		credential->any_mode = true;
+		result = use_file(credential, join(folder, "fleetfs.token"), ret_failure);
+		if (result != -ENOENT)
+			return result;
+		credential->any_mode = false;
+	}
+	result = use_variable(credential, "FLEETFS_TOKEN", ret_failure);
+	if (result == -ENOENT)
+		result = use_variable(credential, "CYBERUN_KEY", ret_failure);
+	if (result == -ENOENT && home)
+		result = use_file(credential, join(home, ".config/fleetfs/token"), ret_failure);
+	if (result == -ENOENT)
+		return refuse(ret_failure, -ENOENT,
+			      "no token: put one into ~/.config/fleetfs/token (mode 0600), name a "
+			      "file with token_file, or set FLEETFS_TOKEN");
+	return result;
+}
+
+static bool is_team(const char *team)
+{
+	return team[strspn(team, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				 "0123456789_-")] == '\0';
+}
+
+int credential_new(const char *token_file, const char *team, struct credential **ret,
+		   struct failure *ret_failure)
+{
+	struct credential *credential;
+	int result;
+
+	if (team && !is_team(team))
+		return refuse(ret_failure, -EINVAL,
+			      "the team holds a character other than letters, digits, _ and -: set "
+			      "team or CYBERUN_TEAM_ID anew");
+	credential = calloc(1, sizeof(*credential));
+	if (!credential)
+		return no_memory(ret_failure);
+	if (team && *team) {
+		credential->team = strdup(team);
+		if (!credential->team) {
+			credential_free(credential);
+			return no_memory(ret_failure);
+		}
+	}
+	result = find_token(credential, token_file, ret_failure);
+	if (result < 0) {
+		credential_free(credential);
+		return result;
+	}
+	*ret = credential;
+	return 0;
+}
+
+void credential_free(struct credential *credential)
+{
+	if (!credential)
+		return;
+	wipe(credential->token);
+	free(credential->path);
+	free(credential->source);
+	free(credential->team);
+	free(credential);
+}
+
+bool credential_refresh(struct credential *credential, bool force, struct failure *ret_failure)
+{
+	bool changed = false;
+	struct stat file;
+	struct identity now = {0};
+
+	if (!credential->path)
+		return false;
+	/* Of a file that is not acceptable the identity is kept as well, so that it is told once,
+	 * and not at every request. */
+	if (stat(credential->path, &file) == 0)
+		now = identity_of(&file);
+	if (!force && same_identity(&now, &credential->identity))
+		return false;
+	return read_file(credential, &changed, ret_failure) == 0 && changed;
+}
+
+const char *credential_token(const struct credential *credential)
+{
+	return credential->token;
+}
+
+const char *credential_team(const struct credential *credential)
+{
+	return kinds[credential->kind].team ? credential->team : NULL;
+}
+
+const char *credential_kind(const struct credential *credential)
+{
+	return kinds[credential->kind].name;
+}
+
+const char *credential_source(const struct credential *credential)
+{
+	return credential->source;
+}
+
+int64_t credential_expiry(const struct credential *credential)
+{
+	return credential->expiry;
+}

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/decode.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/json.h"
+#include "api/tree.h"
+
+#define MAX_PER_PAGE 10000
+
+static const struct json_query page_query = {
+	.list = "agent_list",
+	.member = "page_meta",
+	.max_depth = DECODE_MAX_DEPTH,
+	.max_tokens = DECODE_MAX_TOKENS,
+	.max_elements = DECODE_MAX_AGENTS,
+};
+
+/*
+ * Which field followed which in the last object read, AGENT_FIELDS standing for its beginning. An
+ * API writes its objects in one order, so that nearly every key is found at the first comparison.
+ */
+struct order {
+	uint8_t after[AGENT_FIELDS + 1];
+};
+
+struct decoder {
+	const char *body;
+	struct order orders[AGENT_PLACE_GPU + 1]; /* by enum agent_place */
+	struct tree_pool pool;
+};
+
+static bool is_field(size_t id, enum agent_place place, const char *key)
+{
+	const struct agent_field *field = &agent_fields[id];
+
+	return field->place == place && field->key && *field->key == *key &&
+	       strcmp(field->key, key) == 0;
+}
+
+/* The field of that key, tried first at a guess; AGENT_FIELDS for none. */
+static size_t field_of(enum agent_place place, const char *key, size_t guess)
+{
+	if (is_field(guess, place, key))
+		return guess;
+	for (size_t id = 0; id < AGENT_FIELDS; id++)
+		if (is_field(id, place, key))
+			return id;
+	return AGENT_FIELDS;
+}
+
+/*
+ * Adds the members of an object that the table knows for a place, by field; of the same key the
+ * first. One walk of the object, since a look-up for each field would make it a matter of seconds
+ * when there are 10^5 keys.
+ */
+static void find_fields(struct decoder *decoder, const cJSON *object, enum agent_place place,
+			const cJSON *found[static AGENT_FIELDS])
+{
+	struct order *order = &decoder->orders[place];
+	size_t last = AGENT_FIELDS;
+
+	if (!tree_is(object, cJSON_Object))
+		return;
+	for (const cJSON *item = object->child; item; item = item->next) {
+		size_t id = field_of(place, item->string, order->after[last]);
+
+		if (id == AGENT_FIELDS)
+			continue;
+		order->after[last] = (uint8_t)id;
+		last = id;
+		if (!found[id])
+			found[id] = item;
+	}
+}
+
+/* What an agent will be made of, all of it still in cJSON's tree, and how large that is. */
+struct draft {
+	const cJSON *fields[AGENT_FIELDS]; /* but those of GPUs */
+	const cJSON *gpus;		   /* the first of gpu_devices */
+	size_t gpu_count;
+	const cJSON *labels[AGENT_MAX_LABELS];
+	size_t label_count;
+	size_t task_count;
+	size_t string_bytes; /* NULs included */
+};
+
+static size_t string_bytes(const cJSON *item)
+{
+	return tree_is(item, cJSON_String) ? strlen(item->valuestring) + 1 : 0;
+}
+
+static size_t fields_bytes(const cJSON *const found[static AGENT_FIELDS])
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < AGENT_FIELDS; i++)
+		if (agent_fields[i].type == AGENT_TYPE_STRING)
+			bytes += string_bytes(found[i]);
+	return bytes;
+}
+
+/* The next string of an array from `item` on, or NULL. */
+static const cJSON *next_string(const cJSON *item)
+{
+	while (item && !tree_is(item, cJSON_String))
+		item = item->next;
+	return item;
+}
+
+static const cJSON *first_string(const cJSON *array)
+{
+	return tree_is(array, cJSON_Array) ? next_string(array->child) : NULL;
+}
+
+static bool has_label(const struct draft *draft, const char *label)
+{
+	for (size_t i = 0; i < draft->label_count; i++)
+		if (strcmp(draft->labels[i]->valuestring, label) == 0)
+			return true;
+	return false;
+}
+
+static void draft_lists(struct draft *draft)
+{
+	size_t seen = 0;
+
+	/* The ceiling is on what is looked at, not on what is kept, or else a million repetitions
+	 * of a few labels would be compared with each of them. */
+	for (const cJSON *item = first_string(draft->fields[AGENT_LABELS]);
+	     item && seen++ < AGENT_MAX_LABELS; item = next_string(item->next)) {
+		if (has_label(draft, item->valuestring))
+			continue;
+		draft->labels[draft->label_count++] = item;
+		draft->string_bytes += string_bytes(item);
+	}
+	for (const cJSON *item = first_string(draft->fields[AGENT_RUNNING_TASKS]);
+	     item && draft->task_count < AGENT_MAX_TASKS; item = next_string(item->next)) {
+		draft->task_count++;
+		draft->string_bytes += string_bytes(item);
+	}
+}
+
+static void draft_agent(struct decoder *decoder, const cJSON *object, struct draft *draft)
+{
+	const cJSON *stats = tree_member(object, "system_stats");
+	const cJSON *gpus = tree_member(stats, "gpu_devices");
+
+	memset(draft->fields, 0, sizeof(draft->fields));
+	find_fields(decoder, object, AGENT_PLACE_TOP, draft->fields);
+	find_fields(decoder, stats, AGENT_PLACE_STATS, draft->fields);
+	draft->string_bytes = fields_bytes(draft->fields);
+	draft->label_count = 0;
+	draft->task_count = 0;
+	draft_lists(draft);
+	draft->gpus = tree_is(gpus, cJSON_Array) ? gpus->child : NULL;
+	draft->gpu_count = 0;
+	for (const cJSON *gpu = draft->gpus; gpu && draft->gpu_count < AGENT_MAX_GPUS;
+	     gpu = gpu->next) {
+		const cJSON *found[AGENT_FIELDS] = {NULL};
+
+		find_fields(decoder, gpu, AGENT_PLACE_GPU, found);
+		draft->string_bytes += fields_bytes(found);
+		draft->gpu_count++;
+	}
+}
+
+/* Where the next part of an agent's block goes. Its size was counted before, exactly. */
+struct arena {
+	char *next;
+};
+
+static void *take(struct arena *arena, size_t bytes)
+{
+	void *part = arena->next;
+
+	arena->next += bytes;
+	return part;
+}
+
+static const char *copy_string(struct arena *arena, const cJSON *item)
+{
+	size_t bytes = string_bytes(item);
+
+	return bytes ? memcpy(take(arena, bytes), item->valuestring, bytes) : NULL;
+}
+
+/* What the table says of base, a struct agent_gpu or the agent itself, from the members found. */
+static void fill_fields(void *base, bool gpu, const cJSON *const found[static AGENT_FIELDS],
+			struct arena *arena)
+{
+	for (size_t i = 0; i < AGENT_FIELDS; i++) {
+		const struct agent_field *field = &agent_fields[i];
+		void *to = (char *)base + field->offset;
+
+		if ((field->place == AGENT_PLACE_GPU) != gpu)
+			continue;
+		if (field->type == AGENT_TYPE_STRING)
+			*(const char **)to = copy_string(arena, found[i]);
+		else if (field->type == AGENT_TYPE_NUMBER)
+			*(int64_t *)to = tree_number(found[i]);
+	}
+}
+
+static void fill_gpus(struct decoder *decoder, struct agent_gpu *gpus, const struct draft *draft,
+		      struct arena *arena)
+{
+	const cJSON *item = draft->gpus;
+
+	for (size_t i = 0; i < draft->gpu_count; i++, item = item->next) {
+		struct agent_gpu *gpu = &gpus[i];
+		const cJSON *found[AGENT_FIELDS] = {NULL};
+
+		find_fields(decoder, item, AGENT_PLACE_GPU, found);
+		fill_fields(gpu, true, found, arena);
+		if (gpu->vram_free >= 0 && gpu->vram_free <= gpu->vram_total)
+			gpu->vram_used = gpu->vram_total - gpu->vram_free;
+	}
+}
+
+static void fill_lists(struct agent *agent, const char **labels, const char **tasks,
+		       const struct draft *draft, struct arena *arena)
+{
+	const cJSON *task = first_string(draft->fields[AGENT_RUNNING_TASKS]);
+
+	for (size_t i = 0; i < draft->label_count; i++)
+		labels[i] = copy_string(arena, draft->labels[i]);
+	for (size_t i = 0; i < draft->task_count; i++, task = next_string(task->next))
+		tasks[i] = copy_string(arena, task);
+	agent->labels = (struct agent_list){labels, draft->label_count};
+	agent->running_tasks = (struct agent_list){tasks, draft->task_count};
+}
+
+/* One block: the agent, its GPUs, its lists, its strings, its JSON; what needs alignment first. */
+static struct agent *build_agent(struct decoder *decoder, const struct draft *draft,
+				 const char *json, size_t json_bytes)
+{
+	size_t lists_bytes = (draft->label_count + draft->task_count) * sizeof(char *);
+	struct agent_gpu *gpus;
+	struct arena arena;
+	struct agent *agent;
+	const char **lists;
+	char *line;
+
+	arena.next = malloc(sizeof(*agent) + draft->gpu_count * sizeof(*gpus) + lists_bytes +
+			    draft->string_bytes + json_bytes + 1);
+	if (!arena.next)
+		return NULL;
+	agent = take(&arena, sizeof(*agent));
+	gpus = take(&arena, draft->gpu_count * sizeof(*gpus));
+	lists = take(&arena, lists_bytes);
+
+	*agent = (struct agent){.refs = 1, .gpus = gpus, .gpu_count = draft->gpu_count};
+	fill_fields(agent, false, draft->fields, &arena);
+	fill_lists(agent, lists, lists + draft->label_count, draft, &arena);
+	fill_gpus(decoder, gpus, draft, &arena);
+	if (agent->gpu_capacity != AGENT_ABSENT && agent->running_count != AGENT_ABSENT)
+		agent->gpu_free = agent->gpu_capacity > agent->running_count
+					  ? agent->gpu_capacity - agent->running_count
+					  : 0;
+	line = take(&arena, json_bytes + 1);
+	memcpy(line, json, json_bytes);
+	line[json_bytes] = '\n';
+	agent->json = line;
+	agent->json_bytes = json_bytes + 1;
+	return agent;
+}
+
+static bool is_oversized(const struct json_span *span)
+{
+	return span->bytes > DECODE_MAX_AGENT_BYTES;
+}
+
+static const cJSON *parse_span(struct decoder *decoder, const struct json_span *span)
+{
+	return tree_parse(&decoder->pool, decoder->body + span->offset, span->bytes,
+			  span->flags & JSON_ODD);
+}
+
+/* 0, with *ret_agent NULL if the element is no agent; or -ENOMEM. */
+static int decode_agent(struct decoder *decoder, const struct json_span *span,
+			const struct agent **ret_agent)
+{
+	const char *json = decoder->body + span->offset;
+	size_t json_bytes = span->bytes;
+	struct draft draft;
+	const cJSON *tree;
+
+	*ret_agent = NULL;
+	if (*json != '{' || is_oversized(span))
+		return 0;
+	tree_pool_empty(&decoder->pool);
+	tree = parse_span(decoder, span);
+	if (!tree)
+		return -ENOMEM;
+	draft_agent(decoder, tree, &draft);
+	if (!tree_is(draft.fields[AGENT_ID], cJSON_String))
+		return 0;
+	if (json_clean_max(span) > 0) {
+		char *clean = tree_pool_take(&decoder->pool, json_clean_max(span));
+
+		if (!clean)
+			return -ENOMEM;
+		json_bytes = json_clean(clean, json, span->bytes);
+		json = clean;
+	}
+	*ret_agent = build_agent(decoder, &draft, json, json_bytes);
+	return *ret_agent ? 0 : -ENOMEM;
+}
+
+/* A page_meta of the wrong type, or none, is no reason to refuse the agents. */
+static int decode_meta(struct decoder *decoder, const struct json_span *span, struct page *page)
+{
+	const cJSON *tree;
+
+	if (span->bytes == 0 || is_oversized(span))
+		return 0;
+	tree_pool_empty(&decoder->pool);
+	tree = parse_span(decoder, span);
+	if (!tree)
+		return -ENOMEM;
+	page->total_count =
+		tree_number_between(tree_member(tree, "total_count"), 0, TREE_MAX_EXACT);
+	page->per_page = tree_number_between(tree_member(tree, "per_page"), 1, MAX_PER_PAGE);
+	return 0;
+}
+
+static size_t largest_value(const struct json_outline *outline)
+{
+	size_t bytes = is_oversized(&outline->member) ? 0 : outline->member.bytes;
+
+	for (size_t i = 0; i < outline->count; i++)
+		if (outline->elements[i].bytes > bytes && !is_oversized(&outline->elements[i]))
+			bytes = outline->elements[i].bytes;
+	return bytes;
+}
+
+/* 0 or -ENOMEM. */
+static int decode_outline(const char *body, const struct json_outline *outline,
+			  struct page **ret_page)
+{
+	struct decoder decoder = {.body = body};
+	struct page *page;
+	int result;
+
+	if (!tree_pool_init(&decoder.pool, largest_value(outline)))
+		return -ENOMEM;
+	page = malloc(sizeof(*page) + outline->count * sizeof(*page->agents));
+	if (!page) {
+		tree_pool_done(&decoder.pool);
+		return -ENOMEM;
+	}
+	*page = (struct page){.total_count = AGENT_ABSENT, .per_page = AGENT_ABSENT};
+	result = decode_meta(&decoder, &outline->member, page);
+	for (size_t i = 0; i < outline->count && result == 0; i++) {
+		const struct agent *agent;
+
+		result = decode_agent(&decoder, &outline->elements[i], &agent);
+		if (agent)
+			page->agents[page->agent_count++] = agent;
+		else
+			page->malformed++;
+	}
+	tree_pool_done(&decoder.pool);
+	if (result < 0) {
+		page_free(page);
+		return result;
+	}
+	*ret_page = page;
+	return 0;
+}
+
+__attribute__((format(printf, 3, 4))) static int fail(struct failure *ret_failure,
+						      enum failure_cause cause, const char *format,
+						      ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(ret_failure->message, sizeof(ret_failure->message), format, args);
+	va_end(args);
+	ret_failure->cause = (uint8_t)cause;
+	return -failure_errno(cause);
+}
+
+int decode_page(const char *body, size_t bytes, struct page **ret_page, struct failure *ret_failure)
+{
+	struct json_outline outline;
+	struct json_fault fault;
+	int result;
+
+	if (bytes > DECODE_MAX_BYTES)
+		return fail(ret_failure, FAILURE_OVERSIZED, "the answer is larger than %u bytes",
+			    DECODE_MAX_BYTES);
+	if (bytes == 0)
+		return fail(ret_failure, FAILURE_MALFORMED, "the answer is empty");
+	result = json_scan(body, bytes, &page_query, &outline, &fault);
+	if (result == -E2BIG)
+		return fail(ret_failure, FAILURE_OVERSIZED,
+			    "the answer goes beyond a limit at byte %zu: %s", fault.offset,
+			    fault.reason);
+	if (result == -EBADMSG)
+		return fail(ret_failure, FAILURE_MALFORMED,
+			    "the answer is not JSON at byte %zu: %s", fault.offset, fault.reason);
+	if (result == 0 && !outline.has_list) {
+		json_outline_done(&outline);
+		return fail(ret_failure, FAILURE_MALFORMED,
+			    "the answer has no agent_list (is the URL right?)");
+	}
+	if (result == 0) {
+		result = decode_outline(body, &outline, ret_page);
+		json_outline_done(&outline);
+	}
+	if (result < 0)
+		return fail(ret_failure, FAILURE_MEMORY, "out of memory");
+	return 0;
+}
+
+/* The tree of a text that may be anything, in a pool of its own; NULL if it is not JSON. */
+static const cJSON *parse_any(struct tree_pool *pool, const char *text, size_t bytes)
+{
+	struct json_query query = page_query;
+	struct json_outline outline;
+	struct json_fault fault;
+
+	query.list = NULL;
+	query.member = NULL;
+	if (bytes > DECODE_MAX_AGENT_BYTES || json_scan(text, bytes, &query, &outline, &fault) < 0)
+		return NULL;
+	return tree_pool_init(pool, bytes) ? tree_parse(pool, text, bytes, true) : NULL;
+}
+
+/* Copies text with every run of white space and NULs as one space, cut between characters. */
+static void fold(const char *text, size_t bytes, char *ret_text, size_t text_bytes)
+{
+	static const char space[] = " \t\r\n\v\f";
+	size_t length = 0;
+	bool gap = false;
+
+	for (size_t i = 0; i < bytes; i++) {
+		if (memchr(space, text[i], sizeof(space))) {
+			gap = length > 0;
+			continue;
+		}
+		if (length + gap + 1 >= text_bytes) {
+			bool within = ((unsigned char)text[i] & 0xc0) == 0x80;
+
+			while (within && length > 0)
+				within = ((unsigned char)ret_text[--length] & 0xc0) == 0x80;
+			break;
+		}
+		if (gap)
+			ret_text[length++] = ' ';
+		gap = false;
+		ret_text[length++] = text[i];
+	}
+	ret_text[length] = '\0';
+}
+
+void decode_message(const char *body, size_t bytes, char *ret_text, size_t text_bytes)
+{
+	static const char *const keys[] = {"message", "error", "detail"};
+	struct tree_pool pool = {0};
+	const cJSON *tree = parse_any(&pool, body, bytes);
+	const cJSON *words = NULL;
+
+	for (size_t i = 0; i < 3 && !tree_is(words, cJSON_String); i++)
+		words = tree_member(tree, keys[i]);
+	if (!tree_is(words, cJSON_String))
+		words = tree_member(tree_member(tree, "error"), "message");
+	if (tree_is(words, cJSON_String))
+		fold(words->valuestring, strlen(words->valuestring), ret_text, text_bytes);
+	else
+		fold(body, bytes, ret_text, text_bytes);
+	tree_pool_done(&pool);
+}
+
+int64_t decode_expiry(const char *json, size_t bytes)
+{
+	struct tree_pool pool = {0};
+	const cJSON *tree = parse_any(&pool, json, bytes);
+	int64_t expiry = tree_number_between(tree_member(tree, "exp"), 1, TREE_MAX_EXACT);
+
+	tree_pool_done(&pool);
+	return expiry == AGENT_ABSENT ? 0 : expiry;
+}
+
+const char *decode_version(void)
+{
+	return cJSON_Version();
+}

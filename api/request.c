@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/request.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "api/decode.h"
+
+#define MAX_HEADER_BYTES  (64u << 10)
+#define MAX_WORDS_BYTES   (64u << 10) /* of a body that is no page, but may say why */
+#define FIRST_BODY_BYTES  (64u << 10)
+#define KEPT_BODY_BYTES   (1u << 20) /* a buffer that grew beyond it is not kept */
+#define CONNECTION_LIFE_S 600        /* so that a change in DNS is followed */
+#define URL_FORMAT        "%s/agents?current_page=%u&per_page=%u"
+
+static bool is_loopback(const char *host)
+{
+	size_t bytes = strlen(host);
+	struct in_addr address;
+
+	if (strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
+		return true;
+	if (bytes > 10 && strcasecmp(host + bytes - 10, ".localhost") == 0)
+		return true;
+	return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+static bool has_part(CURLU *url, CURLUPart which)
+{
+	char *part = NULL;
+	bool has = curl_url_get(url, which, &part, 0) == CURLUE_OK;
+
+	curl_free(part);
+	return has;
+}
+
+/* 0, with the base in curl's own memory, or -EINVAL. */
+static int read_base(CURLU *url, const char *base, char **ret_base, bool *ret_direct)
+{
+	char *scheme = NULL;
+	char *host = NULL;
+	char *whole = NULL;
+	int result = -EINVAL;
+
+	if (curl_url_set(url, CURLUPART_URL, base, 0) == CURLUE_OK &&
+	    !has_part(url, CURLUPART_QUERY) && !has_part(url, CURLUPART_FRAGMENT) &&
+	    curl_url_set(url, CURLUPART_USER, NULL, 0) == CURLUE_OK &&
+	    curl_url_set(url, CURLUPART_PASSWORD, NULL, 0) == CURLUE_OK &&
+	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+	    curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+	    curl_url_get(url, CURLUPART_URL, &whole, 0) == CURLUE_OK &&
+	    (strcmp(scheme, "https") == 0 || strcmp(scheme, "http") == 0)) {
+		for (size_t end = strlen(whole); end > 0 && whole[end - 1] == '/'; end--)
+			whole[end - 1] = '\0';
+		*ret_base = whole;
+		*ret_direct = is_loopback(host);
+		whole = NULL;
+		result = 0;
+	}
+	curl_free(scheme);
+	curl_free(host);
+	curl_free(whole);
+	return result;
+}
+
+int request_settings_init(struct request_settings *ret_settings, const struct client_config *config)
+{
+	struct request_settings settings = {
+		.timeout_ms = config->timeout_ms,
+		.connect_timeout_ms = config->connect_timeout_ms,
+		.per_page = config->per_page,
+	};
+	CURLU *url = curl_url();
+	int result;
+
+	if (!url)
+		return -ENOMEM;
+	result = read_base(url, config->base, &settings.base, &settings.direct);
+	curl_url_cleanup(url);
+	if (result == 0 && config->cacert) {
+		settings.cacert = strdup(config->cacert);
+		if (!settings.cacert) {
+			request_settings_done(&settings);
+			result = -ENOMEM;
+		}
+	}
+	if (result == 0)
+		*ret_settings = settings;
+	return result;
+}
+
+void request_settings_done(struct request_settings *settings)
+{
+	curl_free(settings->base);
+	free(settings->cacert);
+}
+
+static bool make_room(struct request *request, size_t bytes)
+{
+	size_t room = request->body_room ? request->body_room : FIRST_BODY_BYTES;
+	char *grown;
+
+	while (room < bytes)
+		room *= 2;
+	if (room == request->body_room)
+		return true;
+	grown = realloc(request->body, room);
+	if (!grown)
+		return false;
+	request->body = grown;
+	request->body_room = room;
+	return true;
+}
+
+/* Less than `bytes` returned makes curl end the request. What arrives here is decompressed, so that
+ * no compressed or endless body gets by the ceiling, as it would by CURLOPT_MAXFILESIZE. */
+static size_t on_body(char *data, size_t one, size_t bytes, void *user)
+{
+	struct request *request = user;
+	size_t left;
+	long status = 0;
+
+	(void)one;
+	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+	left = (status == 200 ? DECODE_MAX_BYTES : MAX_WORDS_BYTES) - request->body_bytes;
+	if (bytes > left) {
+		request->stop = REQUEST_STOP_BODY;
+		bytes = left;
+	}
+	if (!make_room(request, request->body_bytes + bytes)) {
+		request->stop = REQUEST_STOP_MEMORY;
+		return 0;
+	}
+	memcpy(request->body + request->body_bytes, data, bytes);
+	request->body_bytes += bytes;
+	return request->stop ? 0 : bytes;
+}
+
+/* Counts over all header lines, those of any number of 1xx answers and the trailers included. */
+static size_t on_header(char *data, size_t one, size_t bytes, void *user)
+{
+	struct request *request = user;
+
+	(void)data;
+	(void)one;
+	request->header_bytes += bytes;
+	if (request->header_bytes <= MAX_HEADER_BYTES)
+		return bytes;
+	request->stop = REQUEST_STOP_HEADERS;
+	return 0;
+}
+
+/* What stays the same for all the requests of a handle. */
+static CURL *new_handle(struct request *request, const struct request_settings *settings)
+{
+	CURL *easy = curl_easy_init();
+
+	if (!easy)
+		return NULL;
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
+	curl_easy_setopt(easy, CURLOPT_USERAGENT, "fleetfs/" FLEETFS_VERSION);
+	curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long)CONNECTION_LIFE_S);
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)settings->timeout_ms);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)settings->connect_timeout_ms);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	/* Without it curl_multi_perform() waits for a resolver that does not answer: 9 s instead of
+	 * 1 s. */
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+
+	/* The token goes to the one host it is for, verified, or nowhere: no redirect (on which
+	 * curl would send X-Team-ID along), no other protocol, no credentials from elsewhere, no
+	 * headers of ours to a proxy. */
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	/* Copied by curl, so that memory may be out: the others that copy are worth no refusal.
+	 * Debian's curl has a default CAPATH, which would be trusted along with the bundle. */
+	if ((settings->direct && curl_easy_setopt(easy, CURLOPT_PROXY, "") != CURLE_OK) ||
+	    (settings->cacert &&
+	     (curl_easy_setopt(easy, CURLOPT_CAINFO, settings->cacert) != CURLE_OK ||
+	      curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK))) {
+		curl_easy_cleanup(easy);
+		return NULL;
+	}
+	return easy;
+}
+
+/* Headers hold the token. */
+static void drop_headers(struct request *request)
+{
+	if (request->easy)
+		curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, NULL);
+	for (struct curl_slist *line = request->headers; line; line = line->next)
+		explicit_bzero(line->data, strlen(line->data));
+	curl_slist_free_all(request->headers);
+	request->headers = NULL;
+}
+
+__attribute__((format(printf, 2, 3))) static int add_header(struct request *request,
+                                                            const char *format, ...)
+{
+	struct curl_slist *longer = NULL;
+	va_list args;
+	char *line;
+	int bytes;
+
+	va_start(args, format);
+	bytes = vasprintf(&line, format, args);
+	va_end(args);
+	if (bytes < 0)
+		return -ENOMEM;
+	longer = curl_slist_append(request->headers, line);
+	explicit_bzero(line, (size_t)bytes);
+	free(line);
+	if (!longer)
+		return -ENOMEM;
+	request->headers = longer;
+	return 0;
+}
+
+/* Each request has a list of its own, since curl reads it again when it repeats one on another
+ * connection, and the token may have changed by then. */
+static int set_headers(struct request *request, const struct credential *credential)
+{
+	const char *team = credential_team(credential);
+
+	drop_headers(request);
+	if (add_header(request, "Authorization: Bearer %s", credential_token(credential)) < 0 ||
+	    add_header(request, "Accept: application/json") < 0 ||
+	    (team && add_header(request, "X-Team-ID: %s", team) < 0))
+		return -ENOMEM;
+	curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers);
+	return 0;
+}
+
+int request_prepare(struct request *request, const struct request_settings *settings,
+                    unsigned int page, const struct credential *credential)
+{
+	CURLcode code;
+	char *url;
+
+	if (!request->easy)
+		request->easy = new_handle(request, settings);
+	if (!request->easy || set_headers(request, credential) < 0)
+		return -ENOMEM;
+	if (asprintf(&url, URL_FORMAT, settings->base, page, settings->per_page) < 0)
+		return -ENOMEM;
+	code = curl_easy_setopt(request->easy, CURLOPT_URL, url);
+	free(url);
+	if (code != CURLE_OK)
+		return -ENOMEM;
+	request->body_bytes = 0;
+	request->header_bytes = 0;
+	request->stop = REQUEST_STOP_NONE;
+	request->error[0] = '\0';
+	return 0;
+}
+
+__attribute__((format(printf, 3, 4))) static void say(struct failure *failure,
+                                                      enum failure_cause cause, const char *format,
+                                                      ...)
+{
+	va_list args;
+
+	failure->cause = (uint8_t)cause;
+	va_start(args, format);
+	vsnprintf(failure->message, sizeof(failure->message), format, args);
+	va_end(args);
+}
+
+static const char *reason_phrase(long status)
+{
+	static const struct {
+		long status;
+		const char *phrase;
+	} known[] = {
+		{301, "Moved Permanently"},
+		{302, "Found"},
+		{303, "See Other"},
+		{307, "Temporary Redirect"},
+		{308, "Permanent Redirect"},
+		{400, "Bad Request"},
+		{401, "Unauthorized"},
+		{403, "Forbidden"},
+		{404, "Not Found"},
+		{405, "Method Not Allowed"},
+		{408, "Request Timeout"},
+		{429, "Too Many Requests"},
+		{500, "Internal Server Error"},
+		{501, "Not Implemented"},
+		{502, "Bad Gateway"},
+		{503, "Service Unavailable"},
+		{504, "Gateway Timeout"},
+	};
+
+	/* Ours, since HTTP/2 has none and that of HTTP/1 may say anything. */
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (known[i].status == status)
+			return known[i].phrase;
+	return "unexpected status";
+}
+
+static enum failure_cause cause_of_status(long status)
+{
+	if (status == 401 || status == 403)
+		return FAILURE_CREDENTIAL;
+	if (status == 429)
+		return FAILURE_BUSY;
+	if (status >= 300 && status < 400)
+		return FAILURE_REDIRECT;
+	if (status >= 400 && status < 500)
+		return FAILURE_REQUEST;
+	return FAILURE_SERVER;
+}
+
+static void judge_status(const struct request *request, long status, struct failure *failure)
+{
+	enum failure_cause cause = cause_of_status(status);
+	char words[400];
+	char *location = NULL;
+	curl_off_t wait = 0;
+
+	/* 0 is curl's "none" as well as its "now"; less than 0 is a date gone by. */
+	curl_easy_getinfo(request->easy, CURLINFO_RETRY_AFTER, &wait);
+	if (wait != 0)
+		failure->retry_after_ms =
+			wait < 0 ? 0 : 1000 * (wait < INT64_MAX / 1000 ? wait : INT64_MAX / 1000);
+	curl_easy_getinfo(request->easy, CURLINFO_REDIRECT_URL, &location);
+	if (cause == FAILURE_REDIRECT && location)
+		snprintf(words, sizeof(words),
+		         "not followed; is the URL right? It points to %.300s", location);
+	else
+		decode_message(request->body, request->body_bytes, words, sizeof(words));
+	say(failure, cause, "%ld %s%s%s", status, reason_phrase(status), *words ? ": " : "", words);
+}
+
+static void judge_timeout(const struct request *request, const struct request_settings *settings,
+                          struct failure *failure)
+{
+	curl_off_t connected_us = 0, total_us = 0;
+
+	curl_easy_getinfo(request->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+	curl_easy_getinfo(request->easy, CURLINFO_TOTAL_TIME_T, &total_us);
+	if (connected_us == 0 && total_us / 1000 < settings->timeout_ms)
+		say(failure, FAILURE_UNREACHABLE, "cannot connect within %g s",
+		    (double)settings->connect_timeout_ms / 1e3);
+	else
+		say(failure, FAILURE_TIMEOUT, "no whole answer within %g s",
+		    (double)settings->timeout_ms / 1e3);
+}
+
+/* What curl's codes mean, before an answer began and within one. What is not in here is a
+ * connection that could not be made, or was lost: unreachable, truncated. */
+static const struct {
+	CURLcode code;
+	enum failure_cause before, within;
+	const char *advice;
+} meanings[] = {
+	{CURLE_OUT_OF_MEMORY, FAILURE_MEMORY, FAILURE_MEMORY, ""},
+	{CURLE_URL_MALFORMAT, FAILURE_REQUEST, FAILURE_REQUEST, ": is the URL right?"},
+	{CURLE_UNSUPPORTED_PROTOCOL, FAILURE_SERVER, FAILURE_SERVER, ": is the URL right?"},
+	{CURLE_WEIRD_SERVER_REPLY, FAILURE_SERVER, FAILURE_SERVER, ": is the URL right?"},
+	{CURLE_BAD_CONTENT_ENCODING, FAILURE_MALFORMED, FAILURE_MALFORMED, ""},
+	{CURLE_PEER_FAILED_VERIFICATION, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE,
+         ": if the API has a CA of its own, name it with cacert"},
+	{CURLE_SSL_CACERT_BADFILE, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE,
+         ": is cacert a file of certificates (PEM)?"},
+};
+
+static void judge_code(const struct request *request, CURLcode code, struct failure *failure)
+{
+	const char *reason = *request->error ? request->error : curl_easy_strerror(code);
+	bool began = request->header_bytes > 0;
+	enum failure_cause cause = began ? FAILURE_TRUNCATED : FAILURE_UNREACHABLE;
+	const char *advice = "";
+	long error = 0;
+
+	for (size_t i = 0; i < sizeof(meanings) / sizeof(*meanings); i++)
+		if (meanings[i].code == code) {
+			cause = began ? meanings[i].within : meanings[i].before;
+			advice = meanings[i].advice;
+		}
+	/* curl's own words for a failed connect() leave out why. */
+	curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &error);
+	if (code == CURLE_COULDNT_CONNECT && error > 0 && strerrordesc_np((int)error))
+		say(failure, cause, "%s: %s", reason, strerrordesc_np((int)error));
+	else
+		say(failure, cause, "%s%s", reason, advice);
+}
+
+static void begin_failure(const struct request_settings *settings, struct arrival *arrival)
+{
+	struct failure *failure = &arrival->failure;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	*failure = (struct failure){
+		.retry_after_ms = -1,
+		.at_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
+	};
+	snprintf(failure->url, sizeof(failure->url), URL_FORMAT, settings->base, arrival->number,
+	         settings->per_page);
+}
+
+void request_no_memory(const struct request_settings *settings, struct arrival *arrival)
+{
+	begin_failure(settings, arrival);
+	say(&arrival->failure, FAILURE_MEMORY, "out of memory");
+}
+
+void request_finish(struct request *request, const struct request_settings *settings, CURLcode code,
+                    struct arrival *arrival)
+{
+	struct failure *failure = &arrival->failure;
+	curl_off_t body_bytes = 0;
+	long header_bytes = 0;
+	long status = 0;
+
+	begin_failure(settings, arrival);
+	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(request->easy, CURLINFO_SIZE_DOWNLOAD_T, &body_bytes);
+	curl_easy_getinfo(request->easy, CURLINFO_HEADER_SIZE, &header_bytes);
+	arrival->bytes += (uint64_t)body_bytes + (uint64_t)header_bytes;
+	failure->http_status = (uint16_t)status;
+
+	if (request->stop == REQUEST_STOP_MEMORY)
+		say(failure, FAILURE_MEMORY, "out of memory");
+	else if (request->stop == REQUEST_STOP_HEADERS)
+		say(failure, FAILURE_OVERSIZED, "the answer's headers are larger than %u bytes",
+		    MAX_HEADER_BYTES);
+	else if (status > 200)
+		judge_status(request, status, failure);
+	else if (request->stop == REQUEST_STOP_BODY)
+		say(failure, FAILURE_OVERSIZED, "the answer is larger than %u bytes",
+		    DECODE_MAX_BYTES);
+	else if (code == CURLE_OPERATION_TIMEDOUT)
+		judge_timeout(request, settings, failure);
+	else if (code != CURLE_OK)
+		judge_code(request, code, failure);
+	else
+		decode_page(request->body, request->body_bytes, &arrival->page, failure);
+
+	drop_headers(request);
+	if (request->body_room > KEPT_BODY_BYTES) {
+		free(request->body);
+		request->body = NULL;
+		request->body_room = 0;
+	}
+}
+
+void request_done(struct request *request)
+{
+	drop_headers(request);
+	curl_easy_cleanup(request->easy);
+	free(request->body);
+	*request = (struct request){0};
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_API_REQUEST_H
+#define FLEETFS_API_REQUEST_H
+
+/*
+ * One GET of a page at a time: how it is put to curl, and what became of it. Queues, threads and
+ * when to ask are client.c's. A request is used again for the next page, with its handle and its
+ * buffer. Fetching thread only, but for the settings, which it only reads.
+ */
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/client.h"
+#include "api/credential.h"
+
+/* What is the same for every request. */
+struct request_settings {
+	char *base; /* without user information: it goes into messages, and the token goes alone */
+	char *cacert; /* NULL: the system's */
+	bool direct;  /* loopback: no proxy, whatever the environment says */
+	int64_t timeout_ms;
+	int64_t connect_timeout_ms;
+	unsigned int per_page;
+};
+
+/* Copies and checks. 0, -EINVAL for a base that is no http or https URL, or that has a query, or
+ * -ENOMEM. After curl_global_init(). */
+int request_settings_init(struct request_settings *ret_settings,
+			  const struct client_config *config);
+void request_settings_done(struct request_settings *settings);
+
+/* Plain data; zeroes are one that is idle. */
+struct request {
+	CURL *easy;		   /* NULL until first needed; CURLINFO_PRIVATE leads back here */
+	struct arrival *arrival;   /* whom it is for; the caller's */
+	unsigned int token_number; /* the caller's, too */
+
+	struct curl_slist *headers;
+	char *body; /* decompressed */
+	size_t body_bytes;
+	size_t body_room;
+	size_t header_bytes;
+	enum {
+		REQUEST_STOP_NONE,
+		REQUEST_STOP_BODY,
+		REQUEST_STOP_HEADERS,
+		REQUEST_STOP_MEMORY
+	} stop;
+	char error[CURL_ERROR_SIZE];
+};
+
+/* Gets request->easy ready for curl_multi_add_handle(). 0 or -ENOMEM. */
+int request_prepare(struct request *request, const struct request_settings *settings,
+		    unsigned int page, const struct credential *credential);
+
+/* After curl is through with it: fills arrival's page or failure, and adds to its bytes. */
+void request_finish(struct request *request, const struct request_settings *settings, CURLcode code,
+		    struct arrival *arrival);
+
+/* Says in arrival that there was no memory to ask with. */
+void request_no_memory(const struct request_settings *settings, struct arrival *arrival);
+
+/* Not while it is part of a curl_multi. */
+void request_done(struct request *request);
+
+#endif

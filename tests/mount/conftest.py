@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures: `sim` and `mount` start a simulator and a mount, as many as a test wants, and see to it
+that each ends as it should: exit status 0, no report of a sanitizer, no mount and no process left."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import harness
+
+LIMIT_S = 90  # for one test; nothing here takes nearly that long
+
+
+def pytest_addoption(parser):
+    parser.addoption("--build", default=str(harness.HERE.parent.parent / "build"),
+                     help="the build folder that holds fleetfs and tests/fleetfs-sim")
+
+
+@pytest.fixture(scope="session")
+def programs(request):
+    build = Path(request.config.getoption("--build")).resolve()
+    found = {"fleetfs": build / "fleetfs", "sim": build / "tests" / "fleetfs-sim"}
+    for program in found.values():
+        assert os.access(program, os.X_OK), f"{program} is not there: ninja -C {build}"
+    return found
+
+
+@pytest.fixture(scope="session")
+def instrumented(programs):
+    """Whether this is a sanitizers' build, which is slower by far."""
+    return b"__asan_init" in programs["fleetfs"].read_bytes()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left(request):
+    """No mount and no process outlives the tests."""
+    before = set(harness.mounts())
+    yield
+    left = [where for where, kind in harness.mounts().items()
+            if kind == "fuse.fleetfs" and where not in before]
+    for where in left:
+        subprocess.run(["umount", "-l", where], check=False)
+    assert not left, f"mounts left: {left}"
+    running = {pid: line for pid, line in harness.descendants().items() if "fleetfs" in line}
+    assert not running, f"processes left: {running}"
+
+
+@pytest.fixture
+def folder():
+    """A folder of this test's own, that an ordinary user can reach."""
+    path = Path(tempfile.mkdtemp(prefix="fleetfs-test-"))
+    path.chmod(0o755)
+    yield path
+    for where in harness.mounts():
+        if where.startswith(str(path) + "/"):
+            subprocess.run(["umount", "-l", where], check=False)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def started():
+    """What a test started, to be stopped in reverse."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def limit(started, request):
+    """A test that hangs is ended: its mounts are killed, which frees every reader."""
+    def ring(_number, _frame):
+        for thing in started:
+            if isinstance(thing, harness.Mount):
+                thing.process.kill()
+        raise AssertionError(f"took longer than {LIMIT_S} s")
+    previous = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(LIMIT_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.fixture
+def stopping(started, folder, limit):
+    yield started
+    faults = []
+    for thing in reversed(started):
+        if isinstance(thing, harness.Blocked):
+            thing.clear()
+            continue
+        try:
+            thing.stop()
+        except AssertionError as fault:
+            faults.append(str(fault))
+        finally:
+            if isinstance(thing, harness.Mount):
+                thing.clear()
+    reports = harness.suspicious(folder)
+    if reports and reports not in faults:
+        faults.append(reports)
+    assert not faults, "\n".join(faults)
+
+
+@pytest.fixture
+def sim(programs, folder, stopping):
+    """sim(agents=250, churn=20): a simulator."""
+    def start(**options):
+        arguments = [word for name, value in options.items()
+                     for word in (f"--{name.replace('_', '-')}", value)]
+        stopping.append(harness.Sim(programs["sim"], folder, *arguments))
+        return stopping[-1]
+    return start
+
+
+@pytest.fixture
+def mount(programs, folder, stopping):
+    """mount(sim, ttl=1): fleetfs on this simulator, or on a URL."""
+    def start(source, **options):
+        url = source if isinstance(source, str) else source.url
+        program = options.pop("program", programs["fleetfs"])
+        stopping.append(harness.Mount(program, folder, url, **options))
+        return stopping[-1]
+    return start
+
+
+@pytest.fixture
+def blocked(stopping):
+    """blocked("cat", path): a program in the background."""
+    def start(*command):
+        stopping.append(harness.Blocked(*map(str, command)))
+        return stopping[-1]
+    return start
+
+
+@pytest.fixture
+def fleetfs(programs, folder, stopping):
+    """fleetfs("--ttl=1", url, path): runs it as a user would, to its end or into the background."""
+    def run(*arguments, token=harness.TOKEN, variables=None, cwd=None, timeout=30):
+        return subprocess.run([programs["fleetfs"], *map(str, arguments)], text=True, cwd=cwd,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout,
+                              errors="replace",
+                              env=harness.environment(folder, token, **(variables or {})))
+    return run

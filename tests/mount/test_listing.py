@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+"""A listing names every agent that was there throughout, exactly once, whatever moves meanwhile."""
+
+import os
+import subprocess
+import time
+from collections import Counter
+
+import pytest
+
+from harness import until
+
+
+def doubled(names):
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def plain(count, prefix="n"):
+    return [{"agent_id": f"{prefix}{i}"} for i in range(count)]
+
+
+def test_an_empty_fleet_is_an_empty_folder(sim, mount):
+    api = sim(agents=0)
+    fleet = mount(api, ttl=600)
+    assert fleet.agents() == []
+    assert os.stat(fleet / "agents").st_nlink == 1
+    assert api.requests() == 1
+
+
+@pytest.mark.parametrize("count", [1, 99, 100, 101, 200])
+def test_the_last_page_may_be_full_or_not(sim, mount, count):
+    api = sim(agents=count)
+    fleet = mount(api, ttl=600)
+    assert sorted(fleet.agents()) == sorted(agent["agent_id"] for agent in api.agents())
+    assert api.requests() == (count + 99) // 100
+
+
+@pytest.mark.parametrize("churn_ms", [2, 25])
+def test_under_churn_nobody_who_stayed_is_missed_or_doubled(sim, mount, churn_ms):
+    """Agents come and go at random places, so the pages shift under every sweep."""
+    api = sim(agents=400, churn=churn_ms)
+    permanent = set(api.permanent())
+    assert len(permanent) == 200
+    fleet = mount(api, ttl=0.1, per_page=20)
+    listings, end = [], time.monotonic() + 8
+    while time.monotonic() < end:
+        names = fleet.agents()
+        assert not doubled(names)
+        assert permanent <= set(names), sorted(permanent - set(names))
+        listings.append(frozenset(names))
+    assert len(listings) > 20 and len(set(listings)) > 5
+
+
+def test_with_another_order_at_every_sweep_nobody_is_missed_once_known(sim, mount):
+    api = sim(agents=300)
+    everybody = {agent["agent_id"] for agent in api.agents()}
+    fleet = mount(api, ttl=0.1, per_page=20)
+    assert set(fleet.agents()) == everybody
+    api.shuffle()
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        names = fleet.agents()
+        assert not doubled(names)
+        assert set(names) == everybody
+
+
+def test_one_leaves_as_another_joins_and_the_count_agrees(sim, mount):
+    """The first agent leaves and one joins at the end, between any two pages: whoever stands at the
+    head of a page moves to the page before it, which was read already."""
+    api = sim(agents=1)
+    agents = plain(200)
+    api.put_agents(agents)
+    fleet = mount(api, ttl=0.1, per_page=10, max_connections=1)
+    assert len(fleet.agents()) == 200
+    stays = {f"n{i}" for i in range(60, 200)}
+    for turn in range(50):
+        api.remove_agent(0)
+        api.add_agent({"agent_id": f"new{turn}"})
+        names = fleet.agents()
+        assert not doubled(names)
+        assert stays <= set(names), sorted(stays - set(names))
+
+
+def test_a_page_that_shifts_in_mid_sweep_hides_nobody(sim, mount, blocked):
+    """The sweep is stopped between two pages, the fleet shifts by one agent, and it goes on."""
+    api = sim(agents=1)
+    agents = plain(60)
+    api.put_agents(agents)
+    fleet = mount(api, ttl=0.3, per_page=10, max_connections=1)
+    assert len(fleet.agents()) == 60
+    time.sleep(0.4)
+    api.hold(page=4)
+    listing = blocked("ls", "-f", fleet / "agents")
+    until(lambda: api.held() == 1)
+    api.put_agents([*agents[1:], {"agent_id": "newcomer"}])
+    api.release()
+    status, output, errors = listing.result()
+    assert status == 0, errors
+    names = set(output.decode().split())
+    assert {f"n{i}" for i in range(1, 60)} <= names
+
+
+def test_who_left_is_gone_and_who_joined_is_there_after_the_ttl(sim, mount):
+    api = sim(agents=1)
+    api.put_agents(plain(150))
+    fleet = mount(api, ttl=0.5)
+    assert len(fleet.agents()) == 150
+    left = fleet / "agents/n7"
+    assert left.is_dir()
+    api.put_agents([*plain(150)[:7], *plain(150)[8:], {"agent_id": "new"}])
+    time.sleep(0.6)
+    names = fleet.agents()
+    assert "n7" not in names and "new" in names and len(names) == 150
+    assert not left.exists()
+    with pytest.raises(FileNotFoundError):
+        (left / "status").read_bytes()
+    assert fleet.text("agents/new/id") == "new\n"
+    assert fleet.health()["verified"] == "yes"
+
+
+def test_who_comes_back_is_there_again(sim, mount):
+    api = sim(agents=1)
+    fleet = mount(api, ttl=0.2)
+    for turn in range(4):
+        api.put_agents(plain(3) if turn % 2 else plain(2))
+        until(lambda: len(fleet.agents()) == 2 + turn % 2)
+        assert (fleet / "agents/n2").exists() == bool(turn % 2)
+
+
+def test_a_listing_slower_than_its_ttl_ends(sim, mount):
+    api = sim(agents=300)
+    fleet = mount(api, ttl=0.1, per_page=10, max_connections=1)
+    api.delay(20)
+    api.reset()
+    assert len(fleet.agents()) == 300
+    assert api.requests() <= 70
+
+
+def test_a_listing_left_alone_halfway_goes_on_without_doubles(sim, mount):
+    api = sim(agents=1042)
+    everybody = sorted(agent["agent_id"] for agent in api.agents())
+    fleet = mount(api, ttl=0.5)
+    with os.scandir(fleet / "agents") as entries:
+        names = [next(entries).name for _ in range(150)]
+        time.sleep(1)
+        assert sorted(fleet.agents()) == everybody
+        names += [entry.name for entry in entries]
+    assert sorted(names) == everybody
+
+
+def test_a_partial_listing_does_not_spoil_the_next(sim, mount):
+    """The kernel keeps half a listing; another one that reaches its end must not be mixed into it."""
+    api = sim(agents=1042)
+    fleet = mount(api, ttl=0.3)
+    for _ in range(5):
+        with os.scandir(fleet / "agents") as entries:
+            for _ in range(130):
+                next(entries)
+        api.step()
+        time.sleep(0.35)
+        names = fleet.agents()
+        assert not doubled(names)
+        assert set(names) == {agent["agent_id"] for agent in api.agents()}
+
+
+def test_rewinding_lists_again(sim, mount):
+    fleet = mount(sim(agents=250), ttl=600)
+    folder = os.open(fleet / "agents", os.O_RDONLY)
+    try:
+        assert sorted(os.listdir(folder)) == sorted(os.listdir(folder)) != []
+    finally:
+        os.close(folder)
+
+
+def test_many_list_at_once_while_the_fleet_moves(sim, mount, blocked):
+    api = sim(agents=300, churn=20)
+    permanent = set(api.permanent())
+    fleet = mount(api, ttl=0.2, per_page=25)
+    loop = 'for i in $(seq 25); do ls -f "$0" | sort | uniq -d; ls -f "$0" | grep -c .; done'
+    listers = [blocked("bash", "-c", loop, fleet / "agents") for _ in range(6)]
+    for lister in listers:
+        status, output, errors = lister.result(60)
+        assert status == 0 and not errors, errors
+        lines = output.decode().split()
+        assert len(lines) == 25 and all(int(line) > len(permanent) for line in lines)
+
+
+def test_ls_shows_every_agent_as_a_folder(sim, mount):
+    api = sim(agents=120)
+    fleet = mount(api, ttl=600)
+    listing = subprocess.run(["ls", "-l", fleet / "agents"], capture_output=True, text=True)
+    assert listing.returncode == 0 and not listing.stderr
+    lines = listing.stdout.splitlines()[1:]
+    assert len(lines) == 120 and all(line.startswith("dr-xr-xr-x 1 ") for line in lines)

@@ -1,0 +1,616 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api/client.h"
+#include "tests/unit/server.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof(*(array)))
+
+#define OK    "HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{\"agent_list\":[]}"
+#define EMPTY "Content-Length: 0\r\n\r\n"
+
+static char token_file[] = "/tmp/fleetfs-client-XXXXXX";
+
+static void write_token(const char *token)
+{
+	int fd = open(token_file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, token, strlen(token)), strlen(token));
+	close(fd);
+}
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static struct client *new_client_at(const char *base, const char *team, int64_t timeout_ms)
+{
+	const struct client_config config = {
+		.base = base,
+		.timeout_ms = timeout_ms,
+		.connect_timeout_ms = 500,
+		.per_page = 100,
+		.max_connections = 3,
+	};
+	struct credential *credential;
+	struct client *client;
+	struct failure why;
+
+	if (credential_new(token_file, team, &credential, &why) < 0)
+		fail_msg("%s", why.message);
+	assert_int_equal(client_new(&config, credential, &client), 0);
+	return client;
+}
+
+static struct client *new_client(const struct server *server)
+{
+	char base[64];
+
+	snprintf(base, sizeof(base), "http://127.0.0.1:%u/api/v1", server_port(server));
+	return new_client_at(base, NULL, 2000);
+}
+
+static struct arrival *take(struct client *client)
+{
+	struct pollfd ready = {.fd = client_fd(client), .events = POLLIN};
+	struct arrival *arrival;
+
+	assert_int_equal(poll(&ready, 1, 10000), 1);
+	arrival = client_take(client);
+	assert_non_null(arrival);
+	return arrival;
+}
+
+static struct arrival *fetch(struct client *client, unsigned int number)
+{
+	struct arrival *arrival;
+
+	assert_int_equal(client_want(client, number), 0);
+	arrival = take(client);
+	assert_int_equal(arrival->number, number);
+	if (arrival->page)
+		assert_int_equal(arrival->failure.message[0], 0);
+	else
+		assert_true(arrival->failure.message[0] && arrival->failure.at_ns > 0);
+	return arrival;
+}
+
+static void test_page(void **state)
+{
+	static const struct server_step steps[] = {{.text = OK}};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client = new_client(server);
+	struct arrival *arrival;
+	char request[2048];
+
+	(void)state;
+	assert_null(client_take(client));
+	for (unsigned int number = 1; number <= 3; number++) {
+		struct pollfd ready = {.fd = client_fd(client), .events = POLLIN};
+
+		arrival = fetch(client, number);
+		assert_non_null(arrival->page);
+		assert_int_equal(arrival->page->agent_count, 0);
+		assert_int_equal(arrival->requests, 1);
+		assert_int_equal(arrival->bytes, strlen(OK));
+		assert_string_equal(arrival->note, "");
+		arrival_free(arrival);
+		assert_int_equal(poll(&ready, 1, 0), 0);
+		assert_null(client_take(client));
+	}
+	/* One want, one request, all on one connection. */
+	assert_int_equal(server_requests(server), 3);
+	assert_int_equal(server_connections(server), 1);
+	server_request(server, 1, request, sizeof(request));
+	assert_non_null(
+		strstr(request, "GET /api/v1/agents?current_page=2&per_page=100 HTTP/1.1\r\n"));
+	assert_non_null(strstr(request, "\r\nAuthorization: Bearer sk-secret\r\n"));
+	assert_non_null(strstr(request, "\r\nAccept: application/json\r\n"));
+	assert_non_null(strstr(request, "\r\nAccept-Encoding: gzip\r\n"));
+	assert_non_null(strstr(request, "\r\nUser-Agent: fleetfs/" FLEETFS_VERSION "\r\n"));
+	assert_null(strstr(request, "X-Team-ID"));
+	client_free(client);
+	server_free(server);
+	arrival_free(NULL);
+	client_free(NULL);
+}
+
+static void test_team(void **state)
+{
+	static const struct server_step steps[] = {{.text = OK}};
+	struct server *server = server_new(steps, LENGTH(steps));
+	char base[80], request[2048];
+	struct client *client;
+
+	(void)state;
+	write_token("opaque");
+	/* User information and a slash at the end come to nothing. */
+	snprintf(base, sizeof(base), "http://user:hidden@127.0.0.1:%u/", server_port(server));
+	client = new_client_at(base, "team-1", 2000);
+	arrival_free(fetch(client, 1));
+	server_request(server, 0, request, sizeof(request));
+	assert_non_null(strstr(request, "GET /agents?current_page=1"));
+	assert_non_null(strstr(request, "\r\nX-Team-ID: team-1\r\n"));
+	assert_non_null(strstr(request, "\r\nAuthorization: Bearer opaque\r\n"));
+	client_free(client);
+	server_free(server);
+}
+
+/* Answers that are no page, and what comes of each. */
+static void test_failures(void **state)
+{
+	static const struct {
+		struct server_step step;
+		uint8_t cause;
+		uint16_t status;
+		int64_t retry_after_ms;
+		const char *message;
+	} rows[] = {
+		{{.text = "HTTP/1.1 400 Bad\r\nContent-Length: 26\r\n\r\n{\"message\":\"team "
+	                  "missing\"}\n"},
+	         FAILURE_REQUEST,
+	         400,
+	         -1,
+	         "400 Bad Request: team missing"},
+		{{.text = "HTTP/1.1 403 Whatever\r\n" EMPTY},
+	         FAILURE_CREDENTIAL,
+	         403,
+	         -1,
+	         "403 Forbidden"},
+		{{.text = "HTTP/1.1 404 Not Found\r\n" EMPTY},
+	         FAILURE_REQUEST,
+	         404,
+	         -1,
+	         "404 Not Found"},
+		{{.text = "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\n" EMPTY},
+	         FAILURE_BUSY,
+	         429,
+	         7000,
+	         "429 Too Many Requests"},
+		/* Not what the last one said. */
+		{{.text = "HTTP/1.1 500 Oops\r\n" EMPTY},
+	         FAILURE_SERVER,
+	         500,
+	         -1,
+	         "500 Internal Server Error"},
+		{{.text = "HTTP/1.1 503 Busy\r\nRetry-After: 1000000000\r\n" EMPTY},
+	         FAILURE_SERVER,
+	         503,
+	         1000000000000,
+	         "503 Service Unavailable"},
+		{{.text = "HTTP/1.1 503 Busy\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 "
+	                  "GMT\r\n" EMPTY},
+	         FAILURE_SERVER,
+	         503,
+	         0,
+	         "503 Service Unavailable"},
+		{{.text = "HTTP/1.1 503 Busy\r\nRetry-After: soon\r\n" EMPTY},
+	         FAILURE_SERVER,
+	         503,
+	         -1,
+	         "503 Service Unavailable"},
+		{{.text = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/elsewhere\r\n" EMPTY},
+	         FAILURE_REDIRECT,
+	         302,
+	         -1,
+	         "It points to http://127.0.0.1:1/elsewhere"},
+		{{.text = "HTTP/1.1 204 No Content\r\n\r\n"},
+	         FAILURE_SERVER,
+	         204,
+	         -1,
+	         "204 unexpected"},
+		{{.text = "HTTP/1.1 500 Oops\r\nContent-Length: 90\r\n\r\ncut", .close = true},
+	         FAILURE_SERVER,
+	         500,
+	         -1,
+	         "500 Internal Server Error: cut"},
+		{{.text = "HTTP/1.1 500 Oops\r\n\r\n", .repeat = "<p>sorry</p>"},
+	         FAILURE_SERVER,
+	         500,
+	         -1,
+	         "500 Internal Server Error: <p>sorry</p>"},
+		{{.text = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>"},
+	         FAILURE_MALFORMED,
+	         200,
+	         -1,
+	         "not JSON at byte 0"},
+		{{.text = "HTTP/1.1 200 OK\r\n" EMPTY}, FAILURE_MALFORMED, 200, -1, "empty"},
+		{{.text = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"agent_list\":[]}"},
+	         FAILURE_MALFORMED,
+	         200,
+	         -1,
+	         "ends early"},
+		{{.text = "HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{\"agent_list\":[]}",
+	          .close = true},
+	         FAILURE_TRUNCATED,
+	         200,
+	         -1,
+	         "remaining to read"},
+		{{.text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+	                  "chunked\r\n\r\n11\r\n{\"agent_list\"",
+	          .close = true},
+	         FAILURE_TRUNCATED,
+	         200,
+	         -1,
+	         ""},
+		{{.text = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: "
+	                  "6\r\n\r\nplain!"},
+	         FAILURE_MALFORMED,
+	         200,
+	         -1,
+	         ""},
+		/* To curl an end within the headers is the end of them. */
+		{{.text = "HTTP/1.1 200 OK\r\nContent-Le", .close = true},
+	         FAILURE_MALFORMED,
+	         200,
+	         -1,
+	         "empty"},
+		{{.text = "HTTP/1.1 200 OK\r\n\r\n", .repeat = "                                "},
+	         FAILURE_OVERSIZED,
+	         200,
+	         -1,
+	         "larger than 8388608"},
+		{{.text = "HTTP/1.1 200 OK\r\n",
+	          .repeat = "X-More: and more and more and more\r\n"},
+	         FAILURE_OVERSIZED,
+	         200,
+	         -1,
+	         "headers are larger"},
+		{{.text = "", .repeat = "HTTP/1.1 100 Continue\r\n\r\n"},
+	         FAILURE_OVERSIZED,
+	         100,
+	         -1,
+	         "headers are larger"},
+		{{.text = "HTTP/1.1 200 OK\r\nX-Long: ", .repeat = "and more and more and more"},
+	         FAILURE_OVERSIZED,
+	         200,
+	         -1,
+	         "header"},
+		{{.text = "", .close = true},
+	         FAILURE_UNREACHABLE,
+	         0,
+	         -1,
+	         "Empty reply from server"},
+		{{.text = "", .reset = true}, FAILURE_UNREACHABLE, 0, -1, "reset"},
+		{{.text = "SSH-2.0-OpenSSH_9.2\r\n", .close = true},
+	         FAILURE_SERVER,
+	         0,
+	         -1,
+	         "HTTP/0.9"},
+	};
+	struct server_step steps[LENGTH(rows)];
+	struct server *server;
+	struct client *client;
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++)
+		steps[i] = rows[i].step;
+	server = server_new(steps, LENGTH(steps));
+	client = new_client(server);
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		struct arrival *arrival = fetch(client, 1);
+		const struct failure *failure = &arrival->failure;
+
+		if (arrival->page || failure->cause != rows[i].cause ||
+		    failure->http_status != rows[i].status ||
+		    failure->retry_after_ms != rows[i].retry_after_ms ||
+		    !strstr(failure->message, rows[i].message))
+			fail_msg("row %zu: %s, status %u, retry after %jd: %s", i,
+			         failure_word((enum failure_cause)failure->cause),
+			         failure->http_status, (intmax_t)failure->retry_after_ms,
+			         failure->message);
+		assert_non_null(strstr(failure->url, "/api/v1/agents?current_page=1&per_page=100"));
+		assert_int_equal(arrival->requests, 1);
+		arrival_free(arrival);
+	}
+	assert_int_equal(server_requests(server), LENGTH(rows));
+	client_free(client);
+	server_free(server);
+}
+
+static void test_rotated_token(void **state)
+{
+	static const struct server_step steps[] = {
+		{.text = OK},
+		{.text = "HTTP/1.1 401 No\r\n" EMPTY},
+		{.text = OK},
+		{.text = "HTTP/1.1 401 No\r\nContent-Length: 14\r\n\r\n{\"error\":\"no\"}"},
+	};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client = new_client(server);
+	struct arrival *arrival = fetch(client, 1);
+	char request[2048];
+
+	(void)state;
+	assert_non_null(arrival->page);
+	arrival_free(arrival);
+
+	/* Noticed by the file's state, before the request that the API refuses all the same; the
+	 * token is no other then, so it is asked once. */
+	write_token("sk-secret-2");
+	arrival = fetch(client, 2);
+	assert_null(arrival->page);
+	assert_int_equal(arrival->requests, 1);
+	assert_int_equal(arrival->failure.http_status, 401);
+	assert_non_null(strstr(arrival->note, "token read again from /tmp/fleetfs-client-"));
+	assert_null(strstr(arrival->note, "sk-secret"));
+	arrival_free(arrival);
+	server_request(server, 1, request, sizeof(request));
+	assert_non_null(strstr(request, "\r\nAuthorization: Bearer sk-secret-2\r\n"));
+
+	arrival = fetch(client, 3);
+	assert_non_null(arrival->page);
+	assert_string_equal(arrival->note, "");
+	arrival_free(arrival);
+
+	arrival = fetch(client, 4);
+	assert_int_equal(arrival->failure.cause, FAILURE_CREDENTIAL);
+	assert_string_equal(arrival->failure.message, "401 Unauthorized: no");
+	arrival_free(arrival);
+	client_free(client);
+	server_free(server);
+}
+
+/* The token is replaced while requests are under way: each is asked again with the new one, also
+ * those that find it read already. */
+static void test_rotated_in_flight(void **state)
+{
+	static const struct server_step steps[] = {
+		{.text = "HTTP/1.1 401 No\r\n" EMPTY, .delay_ms = 300},
+		{.text = "HTTP/1.1 401 No\r\n" EMPTY, .delay_ms = 350},
+		{.text = "HTTP/1.1 401 No\r\n" EMPTY, .delay_ms = 400},
+		{.text = OK},
+	};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client = new_client(server);
+	int notes = 0;
+
+	(void)state;
+	for (unsigned int number = 1; number <= 3; number++)
+		assert_int_equal(client_want(client, number), 0);
+	usleep(150000);
+	write_token("sk-secret-2");
+	for (int i = 0; i < 3; i++) {
+		struct arrival *arrival = take(client);
+
+		assert_non_null(arrival->page);
+		assert_int_equal(arrival->requests, 2);
+		notes += arrival->note[0] != '\0';
+		arrival_free(arrival);
+	}
+	assert_int_equal(notes, 1);
+	assert_int_equal(server_requests(server), 6);
+	client_free(client);
+	server_free(server);
+}
+
+static void test_reread(void **state)
+{
+	static const struct server_step steps[] = {{.text = OK}};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client = new_client(server);
+	struct arrival *arrival;
+
+	(void)state;
+	unlink(token_file);
+	arrival = fetch(client, 1);
+	assert_non_null(arrival->page);
+	assert_non_null(strstr(arrival->note, "the old token stays in use"));
+	arrival_free(arrival);
+	arrival = fetch(client, 1);
+	assert_string_equal(arrival->note, "");
+	arrival_free(arrival);
+	client_reread_token(client);
+	arrival = fetch(client, 1);
+	assert_non_null(strstr(arrival->note, "No such file"));
+	arrival_free(arrival);
+	client_free(client);
+	server_free(server);
+}
+
+/* Twelve wants at once: all answered, never more than three at a time. */
+static void test_parallel(void **state)
+{
+	static const struct server_step steps[] = {{.text = OK, .delay_ms = 50}};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client = new_client(server);
+	bool seen[13] = {false};
+
+	(void)state;
+	for (unsigned int number = 1; number <= 12; number++)
+		assert_int_equal(client_want(client, number), 0);
+	for (int i = 0; i < 12; i++) {
+		struct arrival *arrival = take(client);
+
+		assert_non_null(arrival->page);
+		assert_true(arrival->number >= 1 && arrival->number <= 12);
+		assert_false(seen[arrival->number]);
+		seen[arrival->number] = true;
+		arrival_free(arrival);
+	}
+	assert_null(client_take(client));
+	assert_int_equal(server_requests(server), 12);
+	assert_int_equal(server_most_at_once(server), 3);
+	client_free(client);
+	server_free(server);
+}
+
+static void test_unreachable(void **state)
+{
+	struct server *server = server_new(NULL, 0);
+	char base[64];
+	struct client *client;
+	struct arrival *arrival;
+
+	(void)state;
+	snprintf(base, sizeof(base), "http://127.0.0.1:%u", server_port(server));
+	server_free(server);
+	client = new_client_at(base, NULL, 2000);
+	arrival = fetch(client, 1);
+	assert_int_equal(arrival->failure.cause, FAILURE_UNREACHABLE);
+	assert_int_equal(arrival->failure.http_status, 0);
+	assert_non_null(strstr(arrival->failure.message, "Connection refused"));
+	arrival_free(arrival);
+	client_free(client);
+}
+
+static void test_timeout(void **state)
+{
+	static const struct server_step steps[] = {
+		{.text = "", .delay_ms = 60000},
+		{.text = "HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{", .stall = true},
+	};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client;
+	char base[64];
+
+	(void)state;
+	snprintf(base, sizeof(base), "http://127.0.0.1:%u", server_port(server));
+	client = new_client_at(base, NULL, 400);
+	for (unsigned int number = 1; number <= 2; number++) {
+		double begun = seconds();
+		struct arrival *arrival = fetch(client, number);
+
+		assert_int_equal(arrival->failure.cause, FAILURE_TIMEOUT);
+		assert_non_null(strstr(arrival->failure.message, "within 0.4 s"));
+		assert_true(seconds() - begun > 0.35 && seconds() - begun < 2);
+		arrival_free(arrival);
+	}
+	client_free(client);
+	server_free(server);
+}
+
+static void test_free_in_flight(void **state)
+{
+	static const struct server_step steps[] = {{.text = "", .delay_ms = 60000}};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client;
+	char base[64];
+	double begun;
+
+	(void)state;
+	snprintf(base, sizeof(base), "http://127.0.0.1:%u", server_port(server));
+	client = new_client_at(base, NULL, 60000);
+	for (unsigned int number = 1; number <= 9; number++)
+		assert_int_equal(client_want(client, number), 0);
+	usleep(100000);
+	begun = seconds();
+	client_free(client);
+	assert_true(seconds() - begun < 1);
+	server_free(server);
+}
+
+/*
+ * A resolver that never answers in time, in place of the C library's: curl calls it from a thread
+ * of its own, which must be waited for neither at the timeout nor at the end.
+ */
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+                struct addrinfo **ret)
+{
+	(void)node;
+	(void)service;
+	(void)hints;
+	(void)ret;
+	sleep(3);
+	return EAI_AGAIN;
+}
+
+static void test_dead_resolver(void **state)
+{
+	struct client *client = new_client_at("http://dead.example/api", NULL, 60000);
+	struct arrival *arrival;
+	double begun = seconds();
+
+	(void)state;
+	arrival = fetch(client, 1);
+	assert_true(seconds() - begun < 1.5);
+	assert_int_equal(arrival->failure.cause, FAILURE_UNREACHABLE);
+	assert_string_equal(arrival->failure.message, "cannot connect within 0.5 s");
+	arrival_free(arrival);
+	assert_int_equal(client_want(client, 2), 0);
+	usleep(100000);
+	begun = seconds();
+	client_free(client);
+	assert_true(seconds() - begun < 1);
+	sleep(4); /* the resolver's threads end, lest they count as a leak */
+}
+
+static void test_bad_base(void **state)
+{
+	static const char *const bases[] = {"",
+	                                    "127.0.0.1",
+	                                    "ftp://127.0.0.1",
+	                                    "file:///",
+	                                    "http://",
+	                                    "http://127.0.0.1/?key=secret",
+	                                    "http://127.0.0.1/#x"};
+	struct credential *credential;
+	struct failure why;
+
+	(void)state;
+	assert_int_equal(credential_new(token_file, NULL, &credential, &why), 0);
+	for (size_t i = 0; i < LENGTH(bases); i++) {
+		const struct client_config config = {.base = bases[i], .max_connections = 1};
+		struct client *client = NULL;
+
+		assert_int_equal(client_new(&config, credential, &client), -EINVAL);
+		assert_null(client);
+	}
+	credential_free(credential);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	write_token("sk-secret");
+	return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, set_up)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_page),
+		TEST(test_team),
+		TEST(test_failures),
+		TEST(test_rotated_token),
+		TEST(test_rotated_in_flight),
+		TEST(test_reread),
+		TEST(test_parallel),
+		TEST(test_unreachable),
+		TEST(test_timeout),
+		TEST(test_free_in_flight),
+		TEST(test_dead_resolver),
+		TEST(test_bad_base),
+	};
+	int failed;
+
+	close(mkstemp(token_file));
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	unlink(token_file);
+	return failed;
+}

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/credential.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof(*(array)))
+
+/* The payload is {"sub":"u","exp":1770000000}. */
+#define JWT "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1IiwiZXhwIjoxNzcwMDAwMDAwfQ.c2ln"
+
+static char folder[] = "/tmp/fleetfs-credential-XXXXXX";
+static char file[128]; /* the token's, within folder */
+
+/* Every test begins in an empty folder, which is $HOME, and without a token in the environment. */
+static int set_up(void **state)
+{
+	(void)state;
+	strcpy(folder + strlen(folder) - 6, "XXXXXX");
+	if (!mkdtemp(folder))
+		return -1;
+	snprintf(file, sizeof(file), "%s/token", folder);
+	unsetenv("CREDENTIALS_DIRECTORY");
+	unsetenv("FLEETFS_TOKEN");
+	unsetenv("CYBERUN_KEY");
+	return setenv("HOME", folder, 1);
+}
+
+static int tear_down(void **state)
+{
+	char command[160];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	return system(command);
+}
+
+static void write_bytes(const char *path, const char *text, size_t bytes, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, bytes), bytes);
+	assert_int_equal(fchmod(fd, mode), 0);
+	close(fd);
+}
+
+static void write_file(const char *path, const char *text)
+{
+	write_bytes(path, text, strlen(text), 0600);
+}
+
+/* By another name in its place, as tools that rotate secrets do it. */
+static void replace_file(const char *text)
+{
+	char other[160];
+
+	snprintf(other, sizeof(other), "%s.new", file);
+	write_file(other, text);
+	assert_int_equal(rename(other, file), 0);
+}
+
+static struct credential *new_ok(const char *token_file, const char *team)
+{
+	struct credential *credential = NULL;
+	struct failure why;
+
+	if (credential_new(token_file, team, &credential, &why) < 0)
+		fail_msg("%s", why.message);
+	return credential;
+}
+
+static void assert_refused(const char *token_file, const char *team, int error, const char *reason)
+{
+	struct credential *credential = NULL;
+	struct failure why;
+
+	assert_int_equal(credential_new(token_file, team, &credential, &why), error);
+	assert_null(credential);
+	assert_int_equal(why.cause, FAILURE_CREDENTIAL);
+	if (!strstr(why.message, reason))
+		fail_msg("%s", why.message);
+	assert_null(strstr(why.message, "secret"));
+}
+
+static void test_kinds(void **state)
+{
+	static const struct {
+		const char *token, *team, *kind, *sent;
+		int64_t expiry;
+	} rows[] = {
+		{"sk-secret", "t", "integration key (sk-)", NULL, 0},
+		{"dk-secret", "t", "device key (dk-)", NULL, 0},
+		{"dk-secret", NULL, "device key (dk-)", NULL, 0},
+		{"opaque", "team_01HX-y", "token", "team_01HX-y", 0},
+		{"opaque", NULL, "token", NULL, 0},
+		{"opaque", "", "token", NULL, 0},
+		{JWT, "t", "JWT", "t", 1770000000},
+		{"eyJ", "t", "JWT", "t", 0},
+		{"eyJ.eyJ.x", "t", "JWT", "t", 0},
+		{"eyJ.!!!.x", "t", "JWT", "t", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		struct credential *credential;
+
+		write_file(file, rows[i].token);
+		credential = new_ok(file, rows[i].team);
+		assert_string_equal(credential_token(credential), rows[i].token);
+		assert_string_equal(credential_kind(credential), rows[i].kind);
+		assert_string_equal(credential_source(credential), file);
+		assert_int_equal(credential_expiry(credential), rows[i].expiry);
+		if (rows[i].sent)
+			assert_string_equal(credential_team(credential), rows[i].sent);
+		else
+			assert_null(credential_team(credential));
+		credential_free(credential);
+	}
+	credential_free(NULL);
+}
+
+/* A JWT whose payload is too long to look at is fine, but its expiry is not known. */
+static void test_long_jwt(void **state)
+{
+	static char token[60000] = "eyJ.";
+	struct credential *credential;
+
+	(void)state;
+	memset(token + 4, 'A', sizeof(token) - 5);
+	write_file(file, token);
+	credential = new_ok(file, "t");
+	assert_int_equal(credential_expiry(credential), 0);
+	credential_free(credential);
+}
+
+static void test_content(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *reason; /* NULL: fine */
+	} rows[] = {
+		{"sk-secret", NULL},
+		{"sk-secret\n", NULL},
+		{"sk-!~", NULL},
+		{"sk-secret\r\n", "CRLF"},
+		{"sk-secret\r", "CRLF"},
+		{"sk-secret\n\n", "more than one line"},
+		{"sk-secret\nsk-secret\n", "more than one line"},
+		{"\nsk-secret", "more than one line"},
+		{"sk-secret ", "byte 0x20 at offset 9"},
+		{"sk secret", "byte 0x20 at offset 2"},
+		{"sk-secret\t", "byte 0x09"},
+		{"sk-\x7f", "byte 0x7f"},
+		{"\xef\xbb\xbfsk-secret", "byte 0xef at offset 0"},
+		{"", "is empty"},
+		{"\n", "is empty"},
+		{"ak-secret", "an agent's own key (ak-), which cannot read the API"},
+		{JWT, "set team or CYBERUN_TEAM_ID"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		write_file(file, rows[i].text);
+		if (rows[i].reason)
+			assert_refused(file, NULL, -EINVAL, rows[i].reason);
+		else
+			credential_free(new_ok(file, NULL));
+	}
+	write_bytes(file, "sk-\0secret", 10, 0600);
+	assert_refused(file, NULL, -EINVAL, "byte 0x00 at offset 3");
+}
+
+static void test_team(void **state)
+{
+	static const char *const bad[] = {"a b", "a\r\nX-Evil: 1", "a/b", "\xc3\xa9", "a:b"};
+
+	(void)state;
+	write_file(file, "opaque");
+	for (size_t i = 0; i < LENGTH(bad); i++)
+		assert_refused(file, bad[i], -EINVAL, "team");
+}
+
+static void test_modes(void **state)
+{
+	static const mode_t fine[] = {0600, 0400, 0700};
+	static const mode_t open_to_others[] = {0644, 0640, 0604, 0620, 0602, 0610, 0601};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(fine); i++) {
+		write_bytes(file, "sk-x", 4, fine[i]);
+		credential_free(new_ok(file, NULL));
+		unlink(file); /* else none but root writes it again */
+	}
+	for (size_t i = 0; i < LENGTH(open_to_others); i++) {
+		char reason[200];
+
+		write_bytes(file, "sk-secret", 9, open_to_others[i]);
+		snprintf(reason, sizeof(reason), "(mode %04o): chmod 600 %s",
+		         (unsigned int)open_to_others[i], file);
+		assert_refused(file, NULL, -EACCES, reason);
+	}
+}
+
+static void test_owner(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	write_file(file, "sk-secret");
+	assert_int_equal(chown(file, 12345, 0), 0);
+	assert_refused(file, NULL, -EACCES, "another user (uid 12345)");
+}
+
+static void test_links(void **state)
+{
+	char link[160];
+
+	(void)state;
+	snprintf(link, sizeof(link), "%s/link", folder);
+	assert_int_equal(symlink(file, link), 0);
+	assert_refused(link, NULL, -ENOENT, "No such file");
+	write_bytes(file, "sk-secret", 9, 0600);
+	credential_free(new_ok(link, NULL));
+	write_bytes(file, "sk-secret", 9, 0644);
+	assert_refused(link, NULL, -EACCES, "chmod 600");
+}
+
+static void test_odd_files(void **state)
+{
+	static char large[(1u << 20)];
+	char fifo[160];
+
+	(void)state;
+	memset(large, 's', sizeof(large));
+	write_bytes(file, large, sizeof(large), 0600);
+	assert_refused(file, NULL, -EFBIG, "is it the right file?");
+	write_bytes(file, large, 65537, 0600);
+	assert_refused(file, NULL, -EFBIG, "larger than 65536");
+	write_bytes(file, large, 65536, 0600);
+	credential_free(new_ok(file, NULL));
+	assert_refused(folder, NULL, -EISDIR, "is a folder");
+	assert_refused("/dev/null", NULL, -EINVAL, "no regular file");
+	/* Nobody writes to it: opening must not wait for that. */
+	snprintf(fifo, sizeof(fifo), "%s/fifo", folder);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	assert_refused(fifo, NULL, -EINVAL, "no regular file");
+	assert_refused("/nonexistent/token", NULL, -ENOENT, "No such file");
+}
+
+static void assert_source(const char *token_file, const char *source)
+{
+	struct credential *credential = new_ok(token_file, NULL);
+
+	assert_string_equal(credential_source(credential), source);
+	credential_free(credential);
+}
+
+static void test_order(void **state)
+{
+	char path[200];
+
+	(void)state;
+	assert_refused(NULL, NULL, -ENOENT, "no token: put one into ~/.config/fleetfs/token");
+
+	snprintf(path, sizeof(path), "%s/.config", folder);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/.config/fleetfs", folder);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/.config/fleetfs/token", folder);
+	write_file(path, "sk-home");
+	assert_source(NULL, path);
+	setenv("CYBERUN_KEY", "sk-cyberun", 1);
+	assert_source(NULL, "$CYBERUN_KEY");
+	setenv("FLEETFS_TOKEN", "sk-fleetfs", 1);
+	assert_source(NULL, "$FLEETFS_TOKEN");
+	/* A folder of the service manager without our file is no place. */
+	setenv("CREDENTIALS_DIRECTORY", folder, 1);
+	assert_source(NULL, "$FLEETFS_TOKEN");
+	/* That folder is guarded, whatever the modes in it. */
+	snprintf(path, sizeof(path), "%s/fleetfs.token", folder);
+	write_bytes(path, "sk-systemd", 10, 0444);
+	assert_source(NULL, path);
+	write_file(file, "sk-file");
+	assert_source(file, file);
+
+	/* The first that exists is the one, faults and all. */
+	write_file(path, "");
+	assert_refused(NULL, NULL, -EINVAL, "is empty");
+	unlink(path);
+	setenv("FLEETFS_TOKEN", "sk secret", 1);
+	assert_refused(NULL, NULL, -EINVAL, "$FLEETFS_TOKEN holds byte 0x20");
+	setenv("FLEETFS_TOKEN", "", 1);
+	assert_refused(NULL, NULL, -EINVAL, "$FLEETFS_TOKEN is empty");
+	unlink(file);
+	assert_refused(file, NULL, -ENOENT, file);
+}
+
+/* A path from the working directory still leads there when that has changed. */
+static void test_relative_path(void **state)
+{
+	struct credential *credential;
+	struct failure why = {.message = ""};
+	char *before = get_current_dir_name();
+
+	(void)state;
+	assert_int_equal(chdir(folder), 0);
+	write_file("token", "sk-one");
+	credential = new_ok("token", NULL);
+	assert_int_equal(chdir("/"), 0);
+	replace_file("sk-two");
+	assert_true(credential_refresh(credential, false, &why));
+	assert_string_equal(credential_source(credential), file);
+	credential_free(credential);
+	assert_int_equal(chdir(before), 0);
+	free(before);
+}
+
+static void test_refresh(void **state)
+{
+	struct credential *credential;
+	struct failure why = {.message = ""};
+
+	(void)state;
+	write_file(file, "sk-one");
+	credential = new_ok(file, NULL);
+	assert_false(credential_refresh(credential, false, &why));
+	assert_false(credential_refresh(credential, true, &why));
+
+	replace_file("sk-two");
+	assert_true(credential_refresh(credential, false, &why));
+	assert_string_equal(credential_token(credential), "sk-two");
+	assert_false(credential_refresh(credential, false, &why));
+	/* Another file, the same token. */
+	replace_file("sk-two");
+	assert_false(credential_refresh(credential, false, &why));
+	/* In place, and of another kind. */
+	write_file(file, "opaque-now");
+	assert_true(credential_refresh(credential, false, &why));
+	assert_string_equal(credential_kind(credential), "token");
+	assert_string_equal(why.message, "");
+
+	/* What is not acceptable is told once, and again when it matters. */
+	assert_int_equal(chmod(file, 0644), 0);
+	assert_false(credential_refresh(credential, false, &why));
+	assert_non_null(strstr(why.message, "chmod 600"));
+	assert_int_equal(why.cause, FAILURE_CREDENTIAL);
+	why.message[0] = '\0';
+	assert_false(credential_refresh(credential, false, &why));
+	assert_string_equal(why.message, "");
+	assert_false(credential_refresh(credential, true, &why));
+	assert_non_null(strstr(why.message, "chmod 600"));
+
+	replace_file("ak-secret");
+	assert_false(credential_refresh(credential, false, &why));
+	assert_non_null(strstr(why.message, "ak-"));
+	replace_file(JWT);
+	assert_false(credential_refresh(credential, false, &why));
+	assert_non_null(strstr(why.message, "team"));
+
+	unlink(file);
+	assert_false(credential_refresh(credential, false, &why));
+	assert_non_null(strstr(why.message, "No such file"));
+	why.message[0] = '\0';
+	assert_false(credential_refresh(credential, false, &why));
+	assert_string_equal(why.message, "");
+	assert_string_equal(credential_token(credential), "opaque-now");
+
+	write_file(file, "sk-back");
+	assert_true(credential_refresh(credential, false, &why));
+	credential_free(credential);
+}
+
+static void test_environment_stays(void **state)
+{
+	struct credential *credential;
+	struct failure why = {.message = ""};
+
+	(void)state;
+	setenv("FLEETFS_TOKEN", "sk-one", 1);
+	credential = new_ok(NULL, NULL);
+	setenv("FLEETFS_TOKEN", "sk-two", 1);
+	assert_false(credential_refresh(credential, true, &why));
+	assert_string_equal(credential_token(credential), "sk-one");
+	assert_string_equal(why.message, "");
+	credential_free(credential);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_kinds),   TEST(test_long_jwt),      TEST(test_content),
+		TEST(test_team),    TEST(test_modes),         TEST(test_owner),
+		TEST(test_links),   TEST(test_odd_files),     TEST(test_order),
+		TEST(test_refresh), TEST(test_relative_path), TEST(test_environment_stays),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

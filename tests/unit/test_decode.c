@@ -1,0 +1,605 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/decode.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof(*(array)))
+
+/* The API's own example, from its public reference. */
+static const char example[] =
+	"{\n"
+	"  \"agent_list\": [\n"
+	"    {\n"
+	"      \"agent_id\": \"gpu-node-01\",\n"
+	"      \"agent_status\": \"idle\",\n"
+	"      \"agent_labels\": [\n"
+	"        \"gpu\",\n"
+	"        \"a100\",\n"
+	"        \"comfyui\"\n"
+	"      ],\n"
+	"      \"last_heartbeat\": \"2025-02-10T14:30:00Z\",\n"
+	"      \"agent_version\": \"0.1.3\",\n"
+	"      \"tool\": \"comfyui\",\n"
+	"      \"tool_version\": \"0.3.13\",\n"
+	"      \"comfyui_version\": \"0.3.13\",\n"
+	"      \"gpu_capacity\": 8,\n"
+	"      \"running_count\": 3,\n"
+	"      \"running_tasks\": [\n"
+	"        \"019abc12-9012-7890-abcd-ef1234567896\",\n"
+	"        \"019abc12-9012-7890-abcd-ef1234567897\"\n"
+	"      ],\n"
+	"      \"platform_arch\": \"linux/amd64\",\n"
+	"      \"sync_phase\": \"downloading\",\n"
+	"      \"sync_detail\": \"Downloading model flux1-dev-fp8 (2.1 GB)\",\n"
+	"      \"sync_percent\": 45,\n"
+	"      \"connected_at\": \"2025-02-10T14:00:00Z\",\n"
+	"      \"tasks_completed\": 42,\n"
+	"      \"current_task_id\": \"019abc12-9012-7890-abcd-ef1234567896\",\n"
+	"      \"system_stats\": {\n"
+	"        \"comfyui_version\": \"0.3.10\",\n"
+	"        \"pytorch_version\": \"2.5.1+cu124\",\n"
+	"        \"os_type\": \"posix\",\n"
+	"        \"gpu_devices\": [\n"
+	"          {\n"
+	"            \"device_name\": \"NVIDIA GeForce RTX 4090\",\n"
+	"            \"device_type\": \"cuda\",\n"
+	"            \"vram_total\": 25769803776,\n"
+	"            \"vram_free\": 22548578304\n"
+	"          }\n"
+	"        ]\n"
+	"      }\n"
+	"    }\n"
+	"  ],\n"
+	"  \"page_meta\": {\n"
+	"    \"current_page\": 1,\n"
+	"    \"per_page\": 20,\n"
+	"    \"total_count\": 42\n"
+	"  }\n"
+	"}\n";
+
+/* Decodes a copy of just that size, so that ASan sees a look beyond it. */
+static int decode(const char *body, size_t bytes, struct page **ret_page, struct failure *why)
+{
+	char *copy = malloc(bytes ? bytes : 1);
+	int result;
+
+	assert_non_null(copy);
+	memcpy(copy, body, bytes);
+	*ret_page = NULL;
+	memset(why, 0, sizeof(*why));
+	result = decode_page(copy, bytes, ret_page, why);
+	free(copy);
+	if (result == 0) {
+		assert_non_null(*ret_page);
+	} else {
+		assert_null(*ret_page);
+		assert_int_equal(result, -failure_errno(why->cause));
+		assert_true(*why->message);
+	}
+	return result;
+}
+
+static struct page *decode_ok(const char *body)
+{
+	struct failure why;
+	struct page *page;
+
+	if (decode(body, strlen(body), &page, &why) != 0)
+		fail_msg("%s: %s", why.message, body);
+	return page;
+}
+
+/* A page of one agent with the id "x" and these members; "" for none. */
+static struct page *decode_members(const char *members)
+{
+	char body[8192];
+
+	snprintf(body, sizeof(body), "{\"agent_list\":[{\"agent_id\":\"x\"%s%s}]}",
+	         *members ? "," : "", members);
+	return decode_ok(body);
+}
+
+static void assert_json(const struct agent *agent, const char *json)
+{
+	assert_int_equal(agent->json_bytes, strlen(json));
+	assert_memory_equal(agent->json, json, agent->json_bytes);
+}
+
+static void test_example(void **state)
+{
+	struct page *page = decode_ok(example);
+	const struct agent *agent;
+
+	(void)state;
+	assert_int_equal(page->total_count, 42);
+	assert_int_equal(page->per_page, 20);
+	assert_int_equal(page->malformed, 0);
+	assert_int_equal(page->agent_count, 1);
+	agent = page->agents[0];
+	assert_int_equal(agent->refs, 1);
+	assert_string_equal(agent->id, "gpu-node-01");
+	assert_string_equal(agent->status, "idle");
+	assert_string_equal(agent->version, "0.1.3");
+	assert_string_equal(agent->last_heartbeat, "2025-02-10T14:30:00Z");
+	assert_string_equal(agent->connected_at, "2025-02-10T14:00:00Z");
+	assert_string_equal(agent->platform_arch, "linux/amd64");
+	assert_string_equal(agent->tool, "comfyui");
+	assert_string_equal(agent->tool_version, "0.3.13");
+	assert_string_equal(agent->comfyui_version, "0.3.13");
+	assert_string_equal(agent->current_task_id, "019abc12-9012-7890-abcd-ef1234567896");
+	assert_string_equal(agent->sync_phase, "downloading");
+	assert_string_equal(agent->sync_detail, "Downloading model flux1-dev-fp8 (2.1 GB)");
+	assert_int_equal(agent->gpu_capacity, 8);
+	assert_int_equal(agent->running_count, 3);
+	assert_int_equal(agent->gpu_free, 5);
+	assert_int_equal(agent->tasks_completed, 42);
+	assert_int_equal(agent->sync_percent, 45);
+	assert_int_equal(agent->labels.count, 3);
+	assert_string_equal(agent->labels.items[0], "gpu");
+	assert_string_equal(agent->labels.items[2], "comfyui");
+	assert_int_equal(agent->running_tasks.count, 2);
+	assert_string_equal(agent->running_tasks.items[1], "019abc12-9012-7890-abcd-ef1234567897");
+	assert_string_equal(agent->system_stats.comfyui_version, "0.3.10");
+	assert_string_equal(agent->system_stats.pytorch_version, "2.5.1+cu124");
+	assert_string_equal(agent->system_stats.os_type, "posix");
+	assert_int_equal(agent->gpu_count, 1);
+	assert_string_equal(agent->gpus[0].device_name, "NVIDIA GeForce RTX 4090");
+	assert_string_equal(agent->gpus[0].device_type, "cuda");
+	assert_int_equal(agent->gpus[0].vram_total, 25769803776);
+	assert_int_equal(agent->gpus[0].vram_free, 22548578304);
+	assert_int_equal(agent->gpus[0].vram_used, 3221225472);
+	assert_null(memchr(agent->json, '\n', agent->json_bytes));
+	assert_memory_equal(agent->json, "{\"agent_id\":\"gpu-node-01\",\"agent_status\":\"idle\"",
+	                    46);
+	page_free(page);
+}
+
+static void test_truncated_anywhere(void **state)
+{
+	size_t whole = strlen(example) - 1; /* without the last newline */
+
+	(void)state;
+	for (size_t bytes = 0; bytes < whole; bytes++) {
+		struct failure why;
+		struct page *page;
+
+		assert_int_equal(decode(example, bytes, &page, &why), -EREMOTEIO);
+		assert_int_equal(why.cause, FAILURE_MALFORMED);
+	}
+}
+
+/* The text of a value in JSON of every type but one. */
+static const char *const values[] = {"null", "true", "false",        "7",
+                                     "1.5",  "[]",   "[1,\"a\",{}]", "{\"a\":1}"};
+
+static void assert_absent(const struct agent *agent, enum agent_field_id id)
+{
+	const void *value = agent_value(agent, id, 0);
+
+	switch ((enum agent_type)agent_fields[id].type) {
+	case AGENT_TYPE_STRING:
+		assert_null(*(const char *const *)value);
+		break;
+	case AGENT_TYPE_NUMBER:
+		assert_true(*(const int64_t *)value == AGENT_ABSENT);
+		break;
+	case AGENT_TYPE_LIST:
+		assert_int_equal(((const struct agent_list *)value)->count, 0);
+		break;
+	case AGENT_TYPE_JSON:
+		break;
+	}
+}
+
+/* One field holds `value`, or is missing if that is NULL; all others are good. */
+static struct page *decode_with(enum agent_field_id id, const char *value)
+{
+	static const char *const opening[] = {"", ",\"system_stats\":{\"zz\":0",
+	                                      ",\"gpu_devices\":[{\"zz\":0"};
+	static const char *const good[] = {"\"s\"", "1", "[\"l\"]"};
+	char body[4096] = "{\"agent_list\":[{\"zz\":0";
+
+	for (int place = AGENT_PLACE_TOP; place <= AGENT_PLACE_GPU; place++) {
+		strcat(body, opening[place]);
+		for (size_t i = 0; i < AGENT_FIELDS; i++) {
+			const struct agent_field *field = &agent_fields[i];
+			size_t used = strlen(body);
+
+			if (field->place != place || !field->key || (i == id && !value))
+				continue;
+			snprintf(body + used, sizeof(body) - used, ",\"%s\":%s", field->key,
+			         i == id ? value : good[field->type]);
+		}
+	}
+	strcat(body, "}]}},{\"agent_id\":\"next\"}]}");
+	return decode_ok(body);
+}
+
+static void test_wrong_types(void **state)
+{
+	(void)state;
+	for (int id = 0; id < AGENT_FIELDS; id++) {
+		if (!agent_fields[id].key)
+			continue;
+		for (size_t i = 0; i <= LENGTH(values) + 1; i++) {
+			const char *value = i < LENGTH(values)    ? values[i]
+			                    : i == LENGTH(values) ? "\"s\""
+			                                          : NULL;
+			uint8_t type = agent_fields[id].type;
+			bool right = value && ((type == AGENT_TYPE_STRING && *value == '"') ||
+			                       (type == AGENT_TYPE_NUMBER && *value == '7') ||
+			                       (type == AGENT_TYPE_LIST && *value == '['));
+			struct page *page = decode_with((enum agent_field_id)id, value);
+
+			if (id == AGENT_ID && !right) {
+				assert_int_equal(page->malformed, 1);
+				assert_int_equal(page->agent_count, 1);
+			} else {
+				assert_int_equal(page->malformed, 0);
+				assert_int_equal(page->agent_count, 2);
+				assert_int_equal(page->agents[0]->gpu_count, 1);
+				for (int other = 0; other < AGENT_FIELDS; other++)
+					if (agent_fields[other].key && other != id &&
+					    agent_fields[other].type == AGENT_TYPE_STRING)
+						assert_string_equal(
+							*(const char *const *)agent_value(
+								page->agents[0],
+								(enum agent_field_id)other, 0),
+							"s");
+				if (!right)
+					assert_absent(page->agents[0], (enum agent_field_id)id);
+			}
+			assert_string_equal(page->agents[page->agent_count - 1]->id, "next");
+			page_free(page);
+		}
+	}
+}
+
+static void test_numbers(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t value;
+	} rows[] = {
+		{"0", 0},
+		{"-0", 0},
+		{"-1", -1},
+		{"2147483648", 2147483648},
+		{"85899345920", 85899345920},
+		{"9007199254740991", 9007199254740991},
+		{"9007199254740992", 9007199254740992},
+		{"-9007199254740992", -9007199254740992},
+		{"9007199254740993", AGENT_ABSENT},
+		{"-9007199254740993", AGENT_ABSENT},
+		{"18446744073709551616", AGENT_ABSENT},
+		{"1.5", AGENT_ABSENT},
+		{"1.0", AGENT_ABSENT},
+		{"1e3", AGENT_ABSENT},
+		{"1E+3", AGENT_ABSENT},
+		{"1e400", AGENT_ABSENT},
+		{"-1e400", AGENT_ABSENT},
+		{"1e-400", AGENT_ABSENT},
+		{"100000000000000000000000000000000000000000000000000000000000000000000000000000",
+	         AGENT_ABSENT},
+		{"0.1000000000000000000000000000000000000000000000000000000000000000000000000000",
+	         AGENT_ABSENT},
+		{"\"5\"", AGENT_ABSENT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		char members[256], json[300];
+		struct page *page;
+
+		/* An odd number beside it must not take a good one along. */
+		snprintf(members, sizeof(members),
+		         "\"tasks_completed\":%s,\"gpu_capacity\":12,\"unknown\":1.25",
+		         rows[i].text);
+		page = decode_members(members);
+		if (page->agents[0]->tasks_completed != rows[i].value)
+			fail_msg("%s is %jd", rows[i].text,
+			         (intmax_t)page->agents[0]->tasks_completed);
+		assert_int_equal(page->agents[0]->gpu_capacity, 12);
+		snprintf(json, sizeof(json), "{\"agent_id\":\"x\",%s}", members);
+		assert_json(page->agents[0], json);
+		page_free(page);
+	}
+}
+
+static void test_derived(void **state)
+{
+	static const struct {
+		const char *members;
+		int64_t gpu_free, vram_used;
+	} rows[] = {
+		{"\"gpu_capacity\":4,\"running_count\":1", 3, 0},
+		{"\"gpu_capacity\":4,\"running_count\":4", 0, 0},
+		{"\"gpu_capacity\":4,\"running_count\":9", 0, 0},
+		{"\"gpu_capacity\":4", AGENT_ABSENT, 0},
+		{"\"running_count\":4", AGENT_ABSENT, 0},
+	};
+	static const struct {
+		const char *gpu;
+		int64_t used;
+	} gpus[] = {
+		{"{\"vram_total\":10,\"vram_free\":4}", 6},
+		{"{\"vram_total\":10,\"vram_free\":10}", 0},
+		{"{\"vram_total\":10,\"vram_free\":0}", 10},
+		{"{\"vram_total\":10,\"vram_free\":11}", AGENT_ABSENT},
+		{"{\"vram_total\":10,\"vram_free\":-1}", AGENT_ABSENT},
+		{"{\"vram_total\":10}", AGENT_ABSENT},
+		{"{\"vram_free\":10}", AGENT_ABSENT},
+		{"7", AGENT_ABSENT},
+		{"null", AGENT_ABSENT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		struct page *page = decode_members(rows[i].members);
+
+		assert_true(page->agents[0]->gpu_free == rows[i].gpu_free);
+		page_free(page);
+	}
+	for (size_t i = 0; i < LENGTH(gpus); i++) {
+		char members[256];
+		struct page *page;
+
+		/* One that is no object keeps its number. */
+		snprintf(members, sizeof(members),
+		         "\"system_stats\":{\"gpu_devices\":[%s,{\"device_name\":\"B\"}]}",
+		         gpus[i].gpu);
+		page = decode_members(members);
+		assert_int_equal(page->agents[0]->gpu_count, 2);
+		assert_true(page->agents[0]->gpus[0].vram_used == gpus[i].used);
+		assert_string_equal(page->agents[0]->gpus[1].device_name, "B");
+		page_free(page);
+	}
+}
+
+static void test_lists(void **state)
+{
+	char members[60000] = "\"agent_labels\":[\"a\",\"b\",\"a\",7,null,\"\",\"c\",\"b\"],"
+			      "\"running_tasks\":[\"t\",{},\"t\"";
+	struct page *page = NULL;
+
+	(void)state;
+	strcat(members, "]");
+	page = decode_members(members);
+	assert_int_equal(page->agents[0]->labels.count, 4);
+	assert_string_equal(page->agents[0]->labels.items[0], "a");
+	assert_string_equal(page->agents[0]->labels.items[1], "b");
+	assert_string_equal(page->agents[0]->labels.items[2], "");
+	assert_string_equal(page->agents[0]->labels.items[3], "c");
+	assert_int_equal(page->agents[0]->running_tasks.count, 2);
+	page_free(page);
+}
+
+static void test_keys(void **state)
+{
+	struct page *page;
+
+	(void)state;
+	/* The first of two counts, even if it is of the wrong type; case matters; an escape in a
+	 * key stands for its character, below the top level. */
+	page = decode_members("\"tool\":\"first\",\"tool\":\"second\",\"Tool_Version\":\"no\","
+	                      "\"agent_status\":1,\"agent_status\":\"no\",\"agent_id\":\"y\","
+	                      "\"sync_ph\\u0061se\":\"p\",\"tool_versionx\":\"no\",\"\":\"no\"");
+	assert_string_equal(page->agents[0]->id, "x");
+	assert_string_equal(page->agents[0]->tool, "first");
+	assert_null(page->agents[0]->tool_version);
+	assert_null(page->agents[0]->status);
+	assert_string_equal(page->agents[0]->sync_phase, "p");
+	page_free(page);
+
+	/* A field of one place is none of another. */
+	page = decode_members(
+		"\"os_type\":\"no\",\"device_name\":\"no\",\"comfyui_version\":\"top\","
+		"\"system_stats\":{\"comfyui_version\":\"inner\",\"tool\":\"no\"},"
+		"\"system_stats\":{\"os_type\":\"no\"}");
+	assert_null(page->agents[0]->system_stats.os_type);
+	assert_string_equal(page->agents[0]->comfyui_version, "top");
+	assert_string_equal(page->agents[0]->system_stats.comfyui_version, "inner");
+	assert_null(page->agents[0]->tool);
+	page_free(page);
+}
+
+static void test_page_meta(void **state)
+{
+	static const struct {
+		const char *members;
+		int64_t total_count, per_page;
+	} rows[] = {
+		{"\"agent_list\":[]", AGENT_ABSENT, AGENT_ABSENT},
+		{"\"agent_list\":[],\"page_meta\":null", AGENT_ABSENT, AGENT_ABSENT},
+		{"\"agent_list\":[],\"page_meta\":[{\"total_count\":1}]", AGENT_ABSENT,
+	         AGENT_ABSENT},
+		{"\"agent_list\":[],\"page_meta\":{\"total_count\":0,\"per_page\":1}", 0, 1},
+		{"\"page_meta\" : {\"per_page\":10000,\"total_count\":5 } ,\"agent_list\":[]", 5,
+	         10000},
+		{"\"agent_list\":[],\"page_meta\":{\"total_count\":-1,\"per_page\":0}",
+	         AGENT_ABSENT, AGENT_ABSENT},
+		{"\"agent_list\":[],\"page_meta\":{\"total_count\":1.0,\"per_page\":10001}",
+	         AGENT_ABSENT, AGENT_ABSENT},
+		{"\"agent_list\":[],\"page_meta\":{\"total_count\":9223372036854775808,\"per_"
+	         "page\":20}",
+	         AGENT_ABSENT, 20},
+		{"\"agent_list\":[],\"page_meta\":{\"total_count\":\"7\",\"per_page\":-20}",
+	         AGENT_ABSENT, AGENT_ABSENT},
+		{"\"agent_list\":[],\"page_meta\":{\"total_count\":3},\"page_meta\":{\"total_"
+	         "count\":4}",
+	         3, AGENT_ABSENT},
+		{"\"x\":{\"page_meta\":{\"total_count\":9}},\"agent_list\":[]", AGENT_ABSENT,
+	         AGENT_ABSENT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		char body[256];
+		struct page *page;
+
+		snprintf(body, sizeof(body), "{%s}", rows[i].members);
+		page = decode_ok(body);
+		assert_true(page->total_count == rows[i].total_count);
+		assert_true(page->per_page == rows[i].per_page);
+		assert_int_equal(page->agent_count, 0);
+		page_free(page);
+	}
+}
+
+/* What an id's literal is decoded to, and how it stands in agent.json. */
+static void test_strings(void **state)
+{
+	static const struct {
+		const char *literal, *id, *json;
+	} rows[] = {
+		{"a b", "a b", "a b"},
+		{"\\u001B]0;x\\u0007", "\x1b]0;x\a", "\\u001b]0;x\\u0007"},
+		{"\xff\xfe", "\xff\xfe", "\\ufffd\\ufffd"},
+		{"\\uD83D\\uDE00", "\xf0\x9f\x98\x80", "\\ud83d\\ude00"},
+		{"\\ud83d", "\xef\xbf\xbd", "\\ufffd"},
+		{"\\ud83d\\ud83d\\ude00", "\xef\xbf\xbd\xf0\x9f\x98\x80", "\\ufffd\\ud83d\\ude00"},
+		{"\\ud83d\\u0041",
+	         "\xef\xbf\xbd"
+	         "A",
+	         "\\ufffd\\u0041"},
+		{"\\\\ud83d", "\\ud83d", "\\\\ud83d"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++)
+		for (int pad = 0; pad < 2; pad++) {
+			char body[256], json[256], id[64];
+			struct page *page;
+
+			snprintf(body, sizeof(body),
+			         "{\"agent_list\":[ {\"agent_id\" :\t\"%.*s%s\" }\n]}", pad,
+			         "        ", rows[i].literal);
+			snprintf(json, sizeof(json), "{\"agent_id\":\"%.*s%s\"}", pad, "        ",
+			         rows[i].json);
+			snprintf(id, sizeof(id), "%.*s%s", pad, "        ", rows[i].id);
+			page = decode_ok(body);
+			assert_string_equal(page->agents[0]->id, id);
+			assert_json(page->agents[0], json);
+			page_free(page);
+		}
+}
+
+static void test_agent_json(void **state)
+{
+	static const struct {
+		const char *element, *json;
+	} rows[] = {
+		{"{\"agent_id\":\"a\",\"z\":[1,{\"y\":null}],\"b\":1.50e+3}",
+	         "{\"agent_id\":\"a\",\"z\":[1,{\"y\":null}],\"b\":1.50e+3}"},
+		{"{ \"agent_id\" : \"a b\" ,\r\n\t\"z\" : [ 1 , 2 ] , \"n\" : 9007199254740993 }",
+	         "{\"agent_id\":\"a b\",\"z\":[1,2],\"n\":9007199254740993}"},
+		{"{\"agent_id\":\"a\",\"\x7f\":\"\xff\",\"\\ud800\":1}",
+	         "{\"agent_id\":\"a\",\"\\u007f\":\"\\ufffd\",\"\\ufffd\":1}"},
+		{"{\"agent_id\":\"a\", \"t\":true ,\"f\":false }",
+	         "{\"agent_id\":\"a\",\"t\":true,\"f\":false}"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		char body[256];
+		struct page *page;
+
+		snprintf(body, sizeof(body), "{\"agent_list\":[%s,{\"agent_id\":\"n\"}]}",
+		         rows[i].element);
+		page = decode_ok(body);
+		assert_json(page->agents[0], rows[i].json);
+		assert_json(page->agents[1], "{\"agent_id\":\"n\"}");
+		page_free(page);
+	}
+}
+
+static void test_message(void **state)
+{
+	static const struct {
+		const char *body, *text;
+	} rows[] = {
+		{"{\"message\":\"team missing\"}", "team missing"},
+		{"{\"error\":\"bad key\",\"code\":7}", "bad key"},
+		{"{\"detail\":\"d\",\"error\":{\"message\":\"e\"}}", "d"},
+		{"{\"error\":{\"code\":1,\"message\":\" nested \\n one \"}}", "nested one"},
+		{"{\"message\":7,\"detail\":\"d\"}", "d"},
+		{"{\"code\":7}", "{\"code\":7}"},
+		{"[\"x\"]", "[\"x\"]"},
+		{"", ""},
+		{" \n\t ", ""},
+		{"<html>\n<title>502  Bad</title>", "<html> <title>502 Bad</title>"},
+		{"{\"message\":\"cut", "{\"message\":\"cut"},
+		{"{\"1\":1,", "{\"1\":1,"},
+		{"{\"message\":\"lone \\ud800\"}", "lone \xef\xbf\xbd"},
+	};
+	char text[8];
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		char whole[128];
+		char *body = strndup(rows[i].body, strlen(rows[i].body));
+
+		decode_message(body, strlen(body), whole, sizeof(whole));
+		assert_string_equal(whole, rows[i].text);
+		free(body);
+	}
+	decode_message("a\0b", 3, text, sizeof(text));
+	assert_string_equal(text, "a b");
+	decode_message("1234567890", 10, text, sizeof(text));
+	assert_string_equal(text, "1234567");
+	/* Cut between characters. */
+	decode_message("12345\xc3\xa9x", 8, text, sizeof(text));
+	assert_string_equal(text, "12345\xc3\xa9");
+	decode_message("123456\xc3\xa9", 8, text, sizeof(text));
+	assert_string_equal(text, "123456");
+	decode_message("1234\xf0\x9f\x98\x80", 8, text, sizeof(text));
+	assert_string_equal(text, "1234");
+	decode_message("123456 8", 8, text, sizeof(text));
+	assert_string_equal(text, "123456");
+	decode_message("abc", 3, text, 1);
+	assert_string_equal(text, "");
+}
+
+static void test_expiry(void **state)
+{
+	static const struct {
+		const char *json;
+		int64_t expiry;
+	} rows[] = {
+		{"{\"sub\":\"u\",\"exp\":1770000000}", 1770000000},
+		{"{\"exp\":0}", 0},
+		{"{\"exp\":-5}", 0},
+		{"{\"exp\":1.5}", 0},
+		{"{\"exp\":\"1770000000\"}", 0},
+		{"{\"exp\":1770000000", 0},
+		{"{}", 0},
+		{"", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++)
+		assert_true(decode_expiry(rows[i].json, strlen(rows[i].json)) == rows[i].expiry);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_example),     cmocka_unit_test(test_truncated_anywhere),
+		cmocka_unit_test(test_wrong_types), cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_derived),     cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_keys),        cmocka_unit_test(test_page_meta),
+		cmocka_unit_test(test_strings),     cmocka_unit_test(test_agent_json),
+		cmocka_unit_test(test_message),     cmocka_unit_test(test_expiry),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,1289 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cache/fleet.h"
+#include "tests/unit/agents.h"
+
+/*
+ * The cache in virtual time, against an API that lives in this file: a list of machines that is cut
+ * into pages, may be shifted between any two requests, fails, is slow and lies as a test likes.
+ */
+
+#define ID_BYTES     24
+#define MOST_FLIGHTS 512
+#define MOUNTED_NS   INT64_C(1700000000000000000)
+#define TTL_MS	     10000
+#define STALE_MS     300000
+#define BATCH	     40 /* entries that one getdents of a reader takes */
+
+struct machine {
+	char id[ID_BYTES];
+	unsigned int version; /* another one, another json */
+	bool permanent;
+};
+
+struct flight {
+	unsigned int page;
+	int64_t due_ms;
+	struct page *content; /* as it was when it was asked for; NULL: as it will be */
+};
+
+enum order { FIRST_FIRST, LAST_FIRST, ANY_FIRST };
+enum count { COUNT_RIGHT, COUNT_ABSENT, COUNT_RANDOM, COUNT_FIXED };
+
+struct world {
+	struct fleet *fleet;
+	struct fleet_config config;
+	int64_t now_ms;
+	int64_t wall_offset_ns; /* wall clock, less the other one */
+	uint64_t random;
+
+	struct machine *machines;
+	size_t count;
+	size_t capacity;
+	unsigned int numbered; /* the next newcomer's number */
+
+	struct flight flights[MOST_FLIGHTS];
+	unsigned int in_flight;
+	enum order order;
+	int64_t latency_ms;
+	bool at_request; /* an answer is as the list was when it was asked for */
+	void (*shift)(struct world *world); /* what happens between two requests */
+
+	unsigned int per_page; /* that the API gives, whatever it is asked for */
+	enum count count_told;
+	int64_t fixed_count;
+	bool one_page_for_all; /* each page is page 1 */
+	unsigned int empty_page;
+	unsigned int malformed; /* elements of each page that are no agent */
+
+	bool failing;
+	unsigned int failing_page; /* 0: all */
+	enum failure_cause cause;
+	int64_t retry_after_ms;
+
+	unsigned int wants;
+	unsigned int wants_of[200];
+	unsigned int peak; /* most in flight at once */
+	unsigned int failed;
+	unsigned int gone;
+	char gone_id[ID_BYTES]; /* the last one */
+	unsigned int duplicates_told;
+};
+
+static uint64_t random_of(struct world *world)
+{
+	world->random ^= world->random << 13;
+	world->random ^= world->random >> 7;
+	world->random ^= world->random << 17;
+	return world->random;
+}
+
+static size_t random_below(struct world *world, size_t limit)
+{
+	return (size_t)(random_of(world) % limit);
+}
+
+/* The list */
+
+static struct machine *world_add(struct world *world, size_t position, const char *id)
+{
+	struct machine *machine;
+
+	assert_true(position <= world->count);
+	if (world->count == world->capacity) {
+		world->capacity = world->capacity ? 2 * world->capacity : 64;
+		world->machines =
+			realloc(world->machines, world->capacity * sizeof(*world->machines));
+		assert_non_null(world->machines);
+	}
+	machine = &world->machines[position];
+	memmove(machine + 1, machine, (world->count - position) * sizeof(*machine));
+	*machine = (struct machine){0};
+	snprintf(machine->id, sizeof(machine->id), "%s", id);
+	world->count++;
+	return machine;
+}
+
+static void world_remove(struct world *world, size_t position)
+{
+	assert_true(position < world->count);
+	world->count--;
+	memmove(&world->machines[position], &world->machines[position + 1],
+		(world->count - position) * sizeof(*world->machines));
+}
+
+static void world_move(struct world *world, size_t from, size_t to)
+{
+	struct machine machine = world->machines[from];
+
+	world_remove(world, from);
+	*world_add(world, to, machine.id) = machine;
+}
+
+static size_t world_position(const struct world *world, const char *id)
+{
+	for (size_t i = 0; i < world->count; i++)
+		if (strcmp(world->machines[i].id, id) == 0)
+			return i;
+	return SIZE_MAX;
+}
+
+static void world_join(struct world *world)
+{
+	char id[ID_BYTES];
+
+	snprintf(id, sizeof(id), "t%u", world->numbered++);
+	world_add(world, random_below(world, world->count + 1), id);
+}
+
+/* Somebody who is not permanent leaves. */
+static bool world_leave(struct world *world)
+{
+	for (int tries = 0; world->count > 0 && tries < 200; tries++) {
+		size_t position = random_below(world, world->count);
+
+		if (!world->machines[position].permanent) {
+			world_remove(world, position);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void world_shuffle(struct world *world)
+{
+	for (size_t i = world->count; i > 1; i--) {
+		size_t other = random_below(world, i);
+		struct machine machine = world->machines[i - 1];
+
+		world->machines[i - 1] = world->machines[other];
+		world->machines[other] = machine;
+	}
+}
+
+/* The API */
+
+static int64_t told_count(struct world *world)
+{
+	switch (world->count_told) {
+	case COUNT_RIGHT:
+		return (int64_t)(world->count);
+	case COUNT_ABSENT:
+		return AGENT_ABSENT;
+	case COUNT_RANDOM:
+		return (int64_t)random_below(world, 2 * world->count + 1);
+	case COUNT_FIXED:
+		return world->fixed_count;
+	}
+	return AGENT_ABSENT;
+}
+
+static struct page *page_of(struct world *world, unsigned int number)
+{
+	size_t first = world->one_page_for_all ? 0 : (size_t)(number - 1) * world->per_page;
+	size_t end = first + world->per_page;
+	struct page *page;
+
+	if (end > world->count)
+		end = world->count;
+	if (number == world->empty_page)
+		end = 0;
+	page = agents_page(end > first ? end - first : 0);
+	for (size_t i = first; i < end; i++) {
+		char status[24];
+
+		snprintf(status, sizeof(status), "v%u", world->machines[i].version);
+		page->agents[page->agent_count++] = agents_new(world->machines[i].id, status);
+	}
+	page->malformed = world->malformed;
+	page->total_count = told_count(world);
+	page->per_page = world->per_page;
+	return page;
+}
+
+static int port_want(void *user, unsigned int number)
+{
+	struct world *world = user;
+
+	assert_in_range(number, 1, FLEET_MAX_PAGES);
+	for (unsigned int i = 0; i < world->in_flight; i++)
+		assert_int_not_equal(world->flights[i].page, number);
+	assert_true(world->in_flight < MOST_FLIGHTS);
+	if (world->shift)
+		world->shift(world);
+	world->flights[world->in_flight++] = (struct flight){
+		.page = number,
+		.due_ms = world->now_ms + world->latency_ms,
+		.content = world->at_request ? page_of(world, number) : NULL,
+	};
+	world->wants++;
+	if (number < 200)
+		world->wants_of[number]++;
+	if (world->peak < world->in_flight)
+		world->peak = world->in_flight;
+	return 0;
+}
+
+static int64_t port_now_ms(void *user)
+{
+	return ((struct world *)user)->now_ms;
+}
+
+static int64_t port_wall_ns(void *user)
+{
+	const struct world *world = user;
+
+	return world->wall_offset_ns + world->now_ms * 1000000;
+}
+
+static uint32_t port_random(void *user)
+{
+	return (uint32_t)(random_of(user) >> 16);
+}
+
+static void port_name(const char *id, char ret_name[static FLEET_NAME_BYTES])
+{
+	snprintf(ret_name, FLEET_NAME_BYTES, "%s", id);
+}
+
+static void port_gone(void *user, struct record *record)
+{
+	struct world *world = user;
+
+	assert_false(record->present);
+	world->gone++;
+	snprintf(world->gone_id, sizeof(world->gone_id), "%s", record->agent->id);
+}
+
+static void port_duplicate(void *user, const struct record *record)
+{
+	(void)record;
+	((struct world *)user)->duplicates_told++;
+}
+
+/* An answer comes in. */
+static void deliver(struct world *world, unsigned int which)
+{
+	struct flight flight = world->flights[which];
+	struct page *page = flight.content;
+
+	assert_true(which < world->in_flight);
+	memmove(&world->flights[which], &world->flights[which + 1],
+		(--world->in_flight - which) * sizeof(flight));
+	if (world->now_ms < flight.due_ms)
+		world->now_ms = flight.due_ms;
+	if (world->failing && (world->failing_page == 0 || world->failing_page == flight.page)) {
+		struct failure failure = {
+			.cause = (uint8_t)world->cause,
+			.retry_after_ms = world->retry_after_ms,
+			.at_ns = port_wall_ns(world),
+		};
+
+		page_free(page);
+		world->failed++;
+		fleet_failed(world->fleet, flight.page, &failure);
+		return;
+	}
+	if (!page)
+		page = page_of(world, flight.page);
+	assert_int_equal(fleet_arrived(world->fleet, flight.page, page), 0);
+}
+
+static unsigned int next_flight(struct world *world)
+{
+	switch (world->order) {
+	case FIRST_FIRST:
+		break;
+	case LAST_FIRST:
+		return world->in_flight - 1;
+	case ANY_FIRST:
+		return (unsigned int)random_below(world, world->in_flight);
+	}
+	return 0;
+}
+
+__attribute__((unused)) static void deliver_all(struct world *world)
+{
+	while (world->in_flight > 0)
+		deliver(world, next_flight(world));
+}
+
+/* Whoever asked the question waits: until something comes in, or it wanted to ask again. */
+static void wait_for(struct world *world, const struct look *look)
+{
+	unsigned int which = world->in_flight > 0 ? next_flight(world) : 0;
+
+	if (world->in_flight > 0 && world->flights[which].due_ms <= look->wake_ms) {
+		deliver(world, which);
+		return;
+	}
+	assert_true(look->wake_ms != INT64_MAX); /* else nobody would ever wake it */
+	assert_true(look->wake_ms >= world->now_ms);
+	world->now_ms = look->wake_ms;
+}
+
+/* Readers */
+
+static int find(struct world *world, const char *id, struct record **ret_record)
+{
+	struct look look = fleet_look(world->fleet);
+	struct record *record = NULL;
+
+	for (int asked = 0; asked < 100000; asked++) {
+		int err = fleet_find(world->fleet, id, &look, &record);
+
+		if (err != -EAGAIN) {
+			if (err == 0 && ret_record)
+				*ret_record = record;
+			if (err == 0)
+				assert_string_equal(record->name, id);
+			return err;
+		}
+		wait_for(world, &look);
+	}
+	fail_msg("%s is looked for without end", id);
+	return -ELOOP;
+}
+
+static int renew(struct world *world, struct record *record)
+{
+	struct look look = fleet_look(world->fleet);
+
+	for (int asked = 0; asked < 100000; asked++) {
+		int err = fleet_renew(world->fleet, record, &look);
+
+		if (err != -EAGAIN)
+			return err;
+		wait_for(world, &look);
+	}
+	fail_msg("%s is renewed without end", record->name);
+	return -ELOOP;
+}
+
+struct listing {
+	struct record **records; /* references */
+	size_t count;
+	unsigned int wants;
+	int err;
+};
+
+/* Reads on from *cursor, `most` entries at most; like a reader with many getdents. */
+static int list_some(struct world *world, uint64_t *cursor, size_t most, struct listing *listing)
+{
+	struct look look = fleet_look(world->fleet);
+	size_t got = 0;
+
+	for (unsigned int asked = 0; asked < 1000000; asked++) {
+		struct record *record = NULL;
+		int err = fleet_walk(world->fleet, cursor, &look, &record);
+
+		if (err == -EAGAIN) {
+			wait_for(world, &look);
+			continue;
+		}
+		if (err < 0 || !record)
+			return err;
+		listing->records = realloc(listing->records,
+					   (listing->count + 1) * sizeof(*listing->records));
+		assert_non_null(listing->records);
+		listing->records[listing->count++] = record_ref(record);
+		if (++got == most)
+			return 1;
+		if (got % BATCH == 0)
+			look = fleet_look(world->fleet);
+	}
+	fail_msg("the listing does not end");
+	return -ELOOP;
+}
+
+static void list_done(struct listing *listing)
+{
+	for (size_t i = 0; i < listing->count; i++)
+		record_unref(listing->records[i]);
+	free(listing->records);
+	*listing = (struct listing){0};
+}
+
+static void list(struct world *world, struct listing *listing)
+{
+	unsigned int wants = world->wants;
+	uint64_t cursor = 0;
+
+	*listing = (struct listing){0};
+	listing->err = list_some(world, &cursor, SIZE_MAX, listing);
+	listing->wants = world->wants - wants;
+}
+
+__attribute__((unused)) static unsigned int times_listed(const struct listing *listing, const char *id)
+{
+	unsigned int times = 0;
+
+	for (size_t i = 0; i < listing->count; i++)
+		times += strcmp(listing->records[i]->name, id) == 0;
+	return times;
+}
+
+/* Lists, and says what it cost; the listing must be the list as it is now. */
+static unsigned int list_all(struct world *world)
+{
+	struct listing listing;
+	unsigned int wants;
+
+	list(world, &listing);
+	assert_int_equal(listing.err, 0);
+	assert_int_equal(listing.count, world->count);
+	for (size_t i = 0; i < listing.count; i++)
+		assert_string_equal(listing.records[i]->name, world->machines[i].id);
+	wants = listing.wants;
+	list_done(&listing);
+	return wants;
+}
+
+static struct fleet_health health_of(const struct world *world)
+{
+	struct fleet_health health;
+
+	fleet_health(world->fleet, &health);
+	return health;
+}
+
+/* Worlds */
+
+static void world_init(struct world *world, size_t count)
+{
+	*world = (struct world){
+		.config = {.ttl_ms = TTL_MS,
+			   .stale_ms = STALE_MS,
+			   .retries = 2,
+			   .per_page = 100,
+			   .max_connections = 6},
+		.now_ms = 1000000,
+		.random = 0x9e3779b97f4a7c15,
+		.per_page = 100,
+		.retry_after_ms = -1,
+		.cause = FAILURE_SERVER,
+	};
+	world->wall_offset_ns = MOUNTED_NS - world->now_ms * 1000000;
+	for (size_t i = 0; i < count; i++) {
+		char id[ID_BYTES];
+
+		snprintf(id, sizeof(id), "p%zu", i);
+		world_add(world, i, id)->permanent = true;
+	}
+}
+
+/* After this, config and the rest are what they are. */
+static void world_mount(struct world *world)
+{
+	const struct fleet_ports ports = {
+		.user = world,
+		.want = port_want,
+		.now_ms = port_now_ms,
+		.wall_ns = port_wall_ns,
+		.random = port_random,
+		.name = port_name,
+		.gone = port_gone,
+		.duplicate = port_duplicate,
+	};
+
+	world->config.per_page = world->per_page;
+	world->fleet = fleet_new(&world->config, &ports);
+	assert_non_null(world->fleet);
+}
+
+static void world_done(struct world *world)
+{
+	fleet_free(world->fleet);
+	for (unsigned int i = 0; i < world->in_flight; i++)
+		page_free(world->flights[i].content);
+	free(world->machines);
+}
+
+static void world_of(struct world *world, size_t count)
+{
+	world_init(world, count);
+	world_mount(world);
+}
+
+/* What it costs */
+
+static void test_the_first_entries_cost_one_request(void **state)
+{
+	struct world world;
+	struct listing listing = {0};
+	uint64_t cursor = 0;
+
+	world_of(&world, 1042);
+	assert_int_equal(world.wants, 0);
+	assert_int_equal(list_some(&world, &cursor, 100, &listing), 1);
+	assert_int_equal(listing.count, 100);
+	assert_int_equal(world.wants, 1);
+	assert_true(cursor > UINT32_MAX);
+	assert_true(cursor < UINT64_C(1) << 63);
+	list_done(&listing);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_a_listing_costs_each_page_once_per_ttl(void **state)
+{
+	struct world world;
+
+	world_of(&world, 1042);
+	assert_int_equal(list_all(&world), 11);
+	assert_int_equal(list_all(&world), 0);
+	world.now_ms += TTL_MS - 1;
+	assert_int_equal(list_all(&world), 0);
+	world.now_ms += 1;
+	assert_int_equal(list_all(&world), 11);
+	assert_int_equal(list_all(&world), 0);
+	for (unsigned int page = 1; page <= 11; page++)
+		assert_int_equal(world.wants_of[page], 2);
+	assert_true(health_of(&world).verified);
+	assert_int_equal(health_of(&world).sweeps, 2);
+	assert_int_equal(health_of(&world).passes, 2);
+	assert_int_equal(health_of(&world).pages, 11);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_whole_pages_cost_no_request_for_an_empty_one(void **state)
+{
+	const struct {
+		size_t agents;
+		unsigned int wants;
+	} rows[] = {{0, 1}, {1, 1}, {99, 1}, {100, 1}, {101, 2}, {200, 2}, {1000, 10}, {1001, 11}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct world world;
+
+		world_of(&world, rows[i].agents);
+		assert_int_equal(list_all(&world), rows[i].wants);
+		assert_true(health_of(&world).verified);
+		world_done(&world);
+	}
+	(void)state;
+}
+
+static void test_nothing_is_fetched_while_nobody_asks(void **state)
+{
+	struct world world;
+	struct record *record;
+
+	world_of(&world, 1042);
+	list_all(&world);
+	assert_int_equal(find(&world, "p3", &record), 0);
+	for (int i = 0; i < 100; i++) {
+		world.now_ms += TTL_MS / 3;
+		fleet_list_ms(world.fleet);
+		fleet_list_mtime_ns(world.fleet);
+		fleet_record_ms(world.fleet, record);
+		health_of(&world);
+		fleet_look(world.fleet);
+	}
+	assert_int_equal(world.wants, 11);
+	assert_int_equal(fleet_record_ms(world.fleet, record), 0);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_one_agent_costs_its_page(void **state)
+{
+	struct world world;
+	struct record *record = NULL;
+
+	world_of(&world, 1042);
+	assert_int_equal(find(&world, "p7", &record), 0);
+	assert_int_equal(world.wants, 1);
+	assert_int_equal(find(&world, "p99", &record), 0);
+	assert_int_equal(world.wants, 1);
+	assert_int_equal(fleet_record_ms(world.fleet, record), TTL_MS);
+	assert_int_equal(find(&world, "p1041", &record), 0);
+	assert_int_equal(world.wants, 11);
+	world.now_ms += TTL_MS;
+	assert_int_equal(renew(&world, record), 0);
+	assert_int_equal(world.wants, 12);
+	assert_int_equal(world.wants_of[11], 2);
+	assert_int_equal(find(&world, "p1040", NULL), 0);
+	assert_int_equal(world.wants, 12);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_a_name_that_is_not_there_costs_one_sweep_per_ttl(void **state)
+{
+	struct world world;
+
+	world_of(&world, 1042);
+	for (int round = 1; round <= 3; round++) {
+		assert_int_equal(find(&world, "nobody", NULL), -ENOENT);
+		assert_int_equal(world.wants, 11 * round);
+		assert_int_equal(find(&world, "nobody", NULL), -ENOENT);
+		assert_int_equal(find(&world, "nobody-else", NULL), -ENOENT);
+		world.now_ms += TTL_MS - 1;
+		assert_int_equal(find(&world, "nobody", NULL), -ENOENT);
+		assert_int_equal(list_all(&world), 0);
+		assert_int_equal(world.wants, 11 * round);
+		world.now_ms += 1;
+	}
+	world_done(&world);
+	(void)state;
+}
+
+/* Many readers */
+
+struct reader {
+	const char *id; /* NULL: lists */
+	struct look look;
+	uint64_t cursor;
+	size_t listed;
+	bool asking;
+	int err;
+};
+
+/* One getdents' worth, or one look-up; true: it was answered. */
+static bool ask(struct world *world, struct reader *reader)
+{
+	struct record *record = NULL;
+
+	if (!reader->asking)
+		reader->look = fleet_look(world->fleet);
+	reader->asking = true;
+	do {
+		reader->err = reader->id ? fleet_find(world->fleet, reader->id, &reader->look,
+						      &record)
+					 : fleet_walk(world->fleet, &reader->cursor,
+						      &reader->look, &record);
+		reader->listed += reader->err == 0 && record;
+	} while (!reader->id && reader->err == 0 && record);
+	reader->asking = reader->err == -EAGAIN;
+	return !reader->asking;
+}
+
+/* Lets all of them ask until each was answered. */
+static void ask_all(struct world *world, struct reader *readers, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		ask(world, &readers[i]);
+	for (int steps = 0; steps < 100000; steps++) {
+		bool waiting = false;
+
+		for (size_t i = 0; i < count; i++)
+			if (readers[i].asking)
+				waiting |= !ask(world, &readers[i]);
+		if (!waiting)
+			return;
+		assert_true(world->in_flight > 0);
+		deliver(world, next_flight(world));
+	}
+	fail_msg("some reader is never answered");
+}
+
+static void test_200_readers_of_a_cold_tree_cost_one_sweep(void **state)
+{
+	const int64_t latencies_ms[] = {0, 50, 5000, 60000};
+
+	for (enum order order = FIRST_FIRST; order <= ANY_FIRST; order++) {
+		for (size_t i = 0; i < sizeof(latencies_ms) / sizeof(latencies_ms[0]); i++) {
+			struct world world;
+			struct reader readers[200] = {0};
+
+			world_of(&world, 1042);
+			world.order = order;
+			world.latency_ms = latencies_ms[i];
+			for (size_t reader = 0; reader < 200; reader++)
+				if (reader % 3 > 0)
+					readers[reader].id = reader % 3 == 1 ? "p1041" : "nobody";
+			ask_all(&world, readers, 200);
+			for (size_t reader = 0; reader < 200; reader++) {
+				assert_int_equal(readers[reader].err,
+						 reader % 3 == 2 ? -ENOENT : 0);
+				if (!readers[reader].id)
+					assert_int_equal(readers[reader].listed, 1042);
+			}
+			assert_int_equal(world.wants, 11);
+			assert_true(health_of(&world).coalesced > 0);
+			world_done(&world);
+		}
+	}
+	(void)state;
+}
+
+static void test_reading_ahead_grows_with_the_reader(void **state)
+{
+	const unsigned int connections[] = {1, 2, 6, 100};
+
+	for (size_t i = 0; i < sizeof(connections) / sizeof(connections[0]); i++) {
+		unsigned int most = connections[i];
+		struct world world;
+		struct reader reader = {0};
+
+		world_init(&world, 1042);
+		world.config.max_connections = most;
+		world_mount(&world);
+		ask(&world, &reader);
+		assert_int_equal(world.in_flight, 1);
+		for (unsigned int pages = 1; pages < 11; pages++) {
+			unsigned int window = 2 * pages < most ? 2 * pages : most;
+
+			deliver(&world, 0);
+			assert_false(ask(&world, &reader));
+			assert_int_equal(world.in_flight, window < 11 - pages ? window : 11 - pages);
+		}
+		deliver(&world, 0);
+		assert_true(ask(&world, &reader));
+		assert_int_equal(reader.listed, 1042);
+		assert_int_equal(world.wants, 11);
+		assert_true(world.peak <= most);
+		world_done(&world);
+	}
+	(void)state;
+}
+
+/* Freshness */
+
+static void test_ttl_counts_from_the_arrival(void **state)
+{
+	struct world world;
+	struct record *record;
+
+	world_of(&world, 50);
+	world.latency_ms = 5000;
+	assert_int_equal(find(&world, "p1", &record), 0);
+	assert_int_equal(fleet_record_ms(world.fleet, record), TTL_MS);
+	world.now_ms += TTL_MS - 1;
+	assert_int_equal(fleet_record_ms(world.fleet, record), 1);
+	assert_int_equal(renew(&world, record), 0);
+	assert_int_equal(world.wants, 1);
+	world.now_ms += 1;
+	assert_int_equal(renew(&world, record), 0);
+	assert_int_equal(world.wants, 2);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_a_new_value_is_seen_after_the_ttl_at_the_latest(void **state)
+{
+	struct world world;
+	struct record *record;
+
+	world_of(&world, 500);
+	assert_int_equal(find(&world, "p321", &record), 0);
+	assert_string_equal(record->agent->status, "v0");
+	world.machines[321].version = 1;
+	assert_int_equal(find(&world, "p321", &record), 0);
+	assert_string_equal(record->agent->status, "v0");
+	world.now_ms += TTL_MS;
+	assert_int_equal(find(&world, "p321", &record), 0);
+	assert_string_equal(record->agent->status, "v1");
+	assert_int_equal(record_since(record, AGENT_STATUS, CHANGES_WHOLE), port_wall_ns(&world));
+	assert_int_equal(record_since(record, AGENT_ID, CHANGES_WHOLE), MOUNTED_NS);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_a_page_slower_than_the_ttl_answers_who_waited(void **state)
+{
+	struct world world;
+	struct record *record;
+	struct reader readers[40] = {0};
+
+	world_init(&world, 1042);
+	world.config.ttl_ms = 100;
+	world.config.stale_ms = 0;
+	world_mount(&world);
+	world.latency_ms = 5000;
+	assert_int_equal(find(&world, "p1", &record), 0);
+	assert_int_equal(world.wants, 1);
+	world.now_ms += 100;
+	assert_int_equal(renew(&world, record), 0);
+	assert_int_equal(world.wants, 2);
+	world.now_ms += 100;
+	for (size_t i = 0; i < 40; i++)
+		readers[i].id = "p2";
+	ask_all(&world, readers, 40);
+	assert_int_equal(readers[39].err, 0);
+	assert_int_equal(world.wants, 3);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_a_listing_slower_than_its_ttl_ends(void **state)
+{
+	struct world world;
+
+	world_init(&world, 1042);
+	world.config.ttl_ms = 100;
+	world.config.stale_ms = 0;
+	world_mount(&world);
+	world.latency_ms = 5000;
+	for (int round = 0; round < 3; round++) {
+		assert_int_equal(list_all(&world), 11);
+		world.now_ms += 100;
+	}
+	assert_int_equal(find(&world, "nobody", NULL), -ENOENT);
+	assert_int_equal(world.wants, 44);
+	world_done(&world);
+	(void)state;
+}
+
+/* New readers keep coming, and what they want is always newer than what the first waits for. */
+static void test_nobody_starves_while_others_begin(void **state)
+{
+	struct world world;
+	struct reader readers[60] = {0};
+	size_t begun = 0, answered = 0;
+
+	world_init(&world, 1042);
+	world.config.ttl_ms = 100;
+	world.config.stale_ms = 0;
+	world_mount(&world);
+	world.latency_ms = 1000;
+	for (int steps = 0; answered < 60; steps++) {
+		int64_t began_ms = world.now_ms;
+
+		assert_true(steps < 10000);
+		if (begun < 60)
+			readers[begun++].id = "nobody";
+		answered = 0;
+		for (size_t i = 0; i < begun; i++) {
+			if (!readers[i].look.began || readers[i].asking)
+				ask(&world, &readers[i]);
+			if (!readers[i].asking) {
+				assert_int_equal(readers[i].err, -ENOENT);
+				answered++;
+				continue;
+			}
+			/* eleven pages in the windows 1, 2, 6: about five seconds */
+			assert_true(world.now_ms - readers[i].look.began_ms < 20000);
+		}
+		if (answered < begun || world.in_flight > 0) {
+			assert_true(world.in_flight > 0);
+			deliver(&world, 0);
+		}
+		if (world.now_ms == began_ms)
+			world.now_ms += 500;
+	}
+	world_done(&world);
+	(void)state;
+}
+
+static void test_the_wall_clock_may_jump(void **state)
+{
+	const int64_t ten_years_ns = INT64_C(10) * 365 * 86400 * 1000000000;
+	struct world world;
+	struct record *record;
+
+	world_of(&world, 250);
+	list_all(&world);
+	for (int sign = -1; sign <= 1; sign += 2) {
+		world.wall_offset_ns += 2 * sign * ten_years_ns;
+		assert_int_equal(find(&world, "p1", &record), 0);
+		assert_int_equal(fleet_record_ms(world.fleet, record), TTL_MS);
+		assert_int_equal(fleet_list_ms(world.fleet), TTL_MS);
+		assert_int_equal(list_all(&world), 0);
+		world.now_ms += TTL_MS - 1;
+		assert_int_equal(list_all(&world), 0);
+		world.now_ms += 1;
+		assert_int_equal(list_all(&world), 3);
+	}
+	world_done(&world);
+	(void)state;
+}
+
+static void test_expire_makes_everything_old(void **state)
+{
+	struct world world;
+	struct record *record;
+	int64_t mtime_ns;
+
+	world_of(&world, 250);
+	list_all(&world);
+	mtime_ns = fleet_list_mtime_ns(world.fleet);
+	assert_int_equal(find(&world, "p1", &record), 0);
+	fleet_expire(world.fleet);
+	assert_int_equal(fleet_record_ms(world.fleet, record), 0);
+	assert_int_equal(fleet_list_ms(world.fleet), 0);
+	assert_int_equal(fleet_list_mtime_ns(world.fleet), mtime_ns + 1);
+	assert_int_equal(world.wants, 3);
+	assert_int_equal(find(&world, "p1", &record), 0);
+	assert_int_equal(world.wants, 4);
+	assert_int_equal(find(&world, "nobody", NULL), -ENOENT);
+	assert_int_equal(world.wants, 6); /* page 1 is fresh again */
+	assert_int_equal(list_all(&world), 0);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_expire_ends_the_wait_for_a_failed_api(void **state)
+{
+	struct world world;
+
+	world_of(&world, 50);
+	world.failing = true;
+	world.cause = FAILURE_CREDENTIAL;
+	assert_int_equal(find(&world, "p1", NULL), -EACCES);
+	assert_int_equal(find(&world, "p1", NULL), -EACCES);
+	assert_int_equal(world.wants, 1);
+	world.failing = false;
+	fleet_expire(world.fleet);
+	assert_int_equal(find(&world, "p1", NULL), 0);
+	world_done(&world);
+	(void)state;
+}
+
+/* When things were last changed */
+
+static void test_the_list_is_changed_once_per_expiry(void **state)
+{
+	struct world world;
+
+	world_of(&world, 250);
+	assert_int_equal(fleet_list_mtime_ns(world.fleet), MOUNTED_NS);
+	list_all(&world);
+	for (int round = 0; round < 5; round++) {
+		assert_int_equal(fleet_list_mtime_ns(world.fleet), MOUNTED_NS + round);
+		world.now_ms += TTL_MS - 1;
+		assert_int_equal(find(&world, "nobody", NULL), -ENOENT);
+		list_all(&world);
+		assert_int_equal(fleet_list_mtime_ns(world.fleet), MOUNTED_NS + round);
+		world.now_ms += 1;
+		/* looked at before the list is read again, or not: it is the same time */
+		if (round % 2)
+			assert_int_equal(fleet_list_mtime_ns(world.fleet), MOUNTED_NS + round + 1);
+		list_all(&world);
+	}
+	world.now_ms += 3600000;
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(fleet_list_mtime_ns(world.fleet), MOUNTED_NS + 6);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_the_list_is_changed_when_its_names_are(void **state)
+{
+	struct world world;
+	int64_t joined_ns;
+	struct record *record;
+
+	world_of(&world, 250);
+	list_all(&world);
+	assert_int_equal(find(&world, "p3", &record), 0);
+	assert_int_equal(record->first_ns, MOUNTED_NS);
+	world.now_ms += TTL_MS;
+	world_add(&world, 130, "new");
+	list_all(&world);
+	joined_ns = port_wall_ns(&world);
+	assert_int_equal(fleet_list_mtime_ns(world.fleet), joined_ns);
+	assert_int_equal(find(&world, "new", &record), 0);
+	assert_int_equal(record->first_ns, joined_ns);
+	world.now_ms += TTL_MS;
+	world_remove(&world, 130);
+	list_all(&world);
+	assert_int_equal(fleet_list_mtime_ns(world.fleet), port_wall_ns(&world));
+	world_done(&world);
+	(void)state;
+}
+
+/* What moves */
+
+static unsigned int cost_of(struct world *world, const char *id, int expected)
+{
+	unsigned int wants = world->wants;
+
+	assert_int_equal(find(world, id, NULL), expected);
+	return world->wants - wants;
+}
+
+static void test_one_that_moved_to_the_next_page_is_found(void **state)
+{
+	struct world world;
+
+	world_of(&world, 1042);
+	list_all(&world);
+	world.now_ms += TTL_MS;
+	world_move(&world, 450, 350);
+	assert_in_range(cost_of(&world, "p450", 0), 1, 3);
+	world.now_ms += TTL_MS;
+	world_move(&world, 350, 450);
+	assert_in_range(cost_of(&world, "p450", 0), 1, 3);
+	world.now_ms += TTL_MS;
+	assert_int_equal(cost_of(&world, "p450", 0), 1);
+	world.now_ms += TTL_MS;
+	world_move(&world, 450, 1000);
+	assert_in_range(cost_of(&world, "p450", 0), 3, 11);
+	world.now_ms += TTL_MS;
+	assert_int_equal(cost_of(&world, "p450", 0), 1);
+	assert_int_equal(world.gone, 0);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_one_that_left_is_gone(void **state)
+{
+	struct world world;
+	struct record *record, *back;
+
+	world_of(&world, 1042);
+	list_all(&world);
+	assert_int_equal(find(&world, "p450", &record), 0);
+	record_ref(record);
+	world_remove(&world, 450);
+	assert_int_equal(find(&world, "p450", &back), 0);
+	world.now_ms += TTL_MS;
+	assert_in_range(cost_of(&world, "p450", -ENOENT), 11, 14);
+	assert_int_equal(world.gone, 1);
+	assert_string_equal(world.gone_id, "p450");
+	assert_false(record->present);
+	assert_int_equal(renew(&world, record), -ENOENT);
+	assert_int_equal(cost_of(&world, "p450", -ENOENT), 0);
+	assert_int_equal(list_all(&world), 0);
+	world.now_ms += TTL_MS;
+	list_all(&world);
+	assert_int_equal(world.gone, 1);
+
+	world_add(&world, 450, "p450");
+	world.now_ms += TTL_MS;
+	assert_int_equal(find(&world, "p450", &back), 0);
+	assert_ptr_not_equal(back, record);
+	assert_int_equal(back->first_ns, port_wall_ns(&world));
+	assert_int_equal(renew(&world, record), -ENOENT);
+	record_unref(record);
+	assert_int_equal(health_of(&world).agents, 1042);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_a_listing_sees_who_left(void **state)
+{
+	struct world world;
+
+	world_of(&world, 1042);
+	list_all(&world);
+	world.now_ms += TTL_MS;
+	world_remove(&world, 1041);
+	world_remove(&world, 500);
+	world_remove(&world, 0);
+	/* 11 pages, and again: 1 and 2; 5, 6, 7; 10 and 11 */
+	assert_int_equal(list_all(&world), 11 + 7);
+	assert_int_equal(world.gone, 3);
+	world.now_ms += TTL_MS;
+	assert_int_equal(list_all(&world), 11);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_the_whole_fleet_may_leave(void **state)
+{
+	struct world world;
+
+	world_of(&world, 1042);
+	list_all(&world);
+	world.count = 0;
+	world.now_ms += TTL_MS;
+	assert_in_range(list_all(&world), 1, 4);
+	assert_int_equal(world.gone, 1042);
+	assert_int_equal(health_of(&world).agents, 0);
+	world_done(&world);
+	(void)state;
+}
+
+/*
+ * Listings of a fleet that drifts: whoever was there throughout is listed exactly once, and whoever
+ * left is not listed for long.
+ */
+
+struct drift {
+	const char *what;
+	void (*shift)(struct world *world);
+	bool shuffle; /* between two listings */
+	bool at_request;
+	enum order order;
+	unsigned int max_connections;
+	size_t permanent;
+	size_t others;
+	unsigned int listings;
+};
+
+static void shift_join_or_leave(struct world *world)
+{
+	if (random_below(world, 10) > 2)
+		return;
+	if (random_below(world, 2))
+		world_join(world);
+	else
+		world_leave(world);
+}
+
+static void shift_one_for_one(struct world *world)
+{
+	if (random_below(world, 10) < 3 && world_leave(world))
+		world_join(world);
+}
+
+/* The oldest leaves and the newest comes last, always: all others move towards the front. */
+static void shift_queue(struct world *world)
+{
+	if (random_below(world, 10) > 2)
+		return;
+	for (size_t i = 0; i < world->count; i++) {
+		if (!world->machines[i].permanent) {
+			char id[ID_BYTES];
+
+			world_remove(world, i);
+			snprintf(id, sizeof(id), "t%u", world->numbered++);
+			world_add(world, world->count, id);
+			return;
+		}
+	}
+}
+
+/* A list sorted by heartbeat: any agent may jump to the front. */
+__attribute__((unused)) static void shift_to_front(struct world *world)
+{
+	world_move(world, random_below(world, world->count), 0);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void check_once_each(const struct world *world, const struct listing *listing, bool missing)
+{
+	const char **names = calloc(listing->count + 1, sizeof(*names));
+	size_t permanent = 0, there = 0;
+
+	assert_non_null(names);
+	for (size_t i = 0; i < listing->count; i++)
+		names[i] = listing->records[i]->name;
+	qsort(names, listing->count, sizeof(*names), compare_ids);
+	for (size_t i = 0; i < listing->count; i++) {
+		permanent += names[i][0] == 'p';
+		if (i > 0)
+			assert_string_not_equal(names[i], names[i - 1]);
+	}
+	for (size_t i = 0; i < world->count; i++)
+		there += world->machines[i].permanent;
+	free(names);
+	if (!missing)
+		assert_int_equal(permanent, there);
+}
+
+static void drift(const struct drift *drift, uint64_t seed)
+{
+	struct world world;
+	unsigned int *left_at, most_numbered = 400000;
+
+	world_init(&world, drift->permanent);
+	world.random = seed * 0x9e3779b97f4a7c15 + 1;
+	world.per_page = 20;
+	world.config.max_connections = drift->max_connections;
+	world.at_request = drift->at_request;
+	world.order = drift->order;
+	for (size_t i = 0; i < drift->others; i++)
+		world_join(&world);
+	world_mount(&world);
+	left_at = calloc(most_numbered, sizeof(*left_at));
+	assert_non_null(left_at);
+	for (unsigned int round = 0; round < drift->listings; round++) {
+		struct listing listing;
+		unsigned int pages = (unsigned int)(world.count + 19) / 20 + 1;
+		size_t permanent = random_below(&world, drift->permanent);
+		char id[ID_BYTES];
+
+		world.shift = round == 0 ? NULL : drift->shift;
+		if (drift->shuffle && round > 0)
+			world_shuffle(&world);
+		list(&world, &listing);
+		assert_int_equal(listing.err, 0);
+		check_once_each(&world, &listing, false);
+		/* three passes and a second look, and what was read ahead beyond the end */
+		assert_true(listing.wants <= 4 * (pages + drift->max_connections));
+		for (size_t i = 0; i < listing.count; i++) {
+			const char *name = listing.records[i]->name;
+			unsigned int number;
+
+			if (name[0] != 't')
+				continue;
+			number = (unsigned int)strtoul(name + 1, NULL, 10);
+			assert_true(number < most_numbered);
+			if (world_position(&world, name) != SIZE_MAX)
+				continue;
+			if (left_at[number] == 0)
+				left_at[number] = round;
+			assert_in_range(round - left_at[number], 0, 1);
+		}
+		list_done(&listing);
+		world.now_ms += TTL_MS;
+		snprintf(id, sizeof(id), "p%zu", permanent);
+		assert_int_equal(find(&world, id, NULL), 0);
+		world.now_ms += TTL_MS;
+	}
+	free(left_at);
+	world_done(&world);
+}
+
+static void test_whoever_stays_is_listed_exactly_once(void **state)
+{
+	const struct drift drifts[] = {
+		{"join or leave", shift_join_or_leave, false, false, FIRST_FIRST, 6, 200, 100, 400},
+		{"one for one", shift_one_for_one, false, false, FIRST_FIRST, 6, 200, 100, 400},
+		{"one by one", shift_one_for_one, false, false, FIRST_FIRST, 1, 200, 100, 400},
+		{"late answers", shift_one_for_one, false, true, LAST_FIRST, 6, 200, 100, 400},
+		{"any order", shift_one_for_one, false, true, ANY_FIRST, 6, 200, 100, 400},
+		{"any order, join or leave", shift_join_or_leave, false, true, ANY_FIRST, 6, 200, 100, 400},
+		{"queue", shift_queue, false, false, FIRST_FIRST, 6, 200, 100, 400},
+		{"queue, any order", shift_queue, false, true, ANY_FIRST, 3, 200, 100, 400},
+		{"shuffled", shift_one_for_one, true, false, FIRST_FIRST, 6, 200, 100, 400},
+		{"shuffled, any order", shift_join_or_leave, true, true, ANY_FIRST, 6, 200, 100, 400},
+	};
+
+	for (size_t i = 0; i < sizeof(drifts) / sizeof(drifts[0]); i++)
+		for (uint64_t seed = 1; seed <= 2; seed++) {
+			print_message("%s, seed %d\n", drifts[i].what, (int)seed);
+			drift(&drifts[i], seed);
+		}
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_first_entries_cost_one_request),
+		cmocka_unit_test(test_a_listing_costs_each_page_once_per_ttl),
+		cmocka_unit_test(test_whole_pages_cost_no_request_for_an_empty_one),
+		cmocka_unit_test(test_nothing_is_fetched_while_nobody_asks),
+		cmocka_unit_test(test_one_agent_costs_its_page),
+		cmocka_unit_test(test_a_name_that_is_not_there_costs_one_sweep_per_ttl),
+		cmocka_unit_test(test_200_readers_of_a_cold_tree_cost_one_sweep),
+		cmocka_unit_test(test_reading_ahead_grows_with_the_reader),
+		cmocka_unit_test(test_ttl_counts_from_the_arrival),
+		cmocka_unit_test(test_a_new_value_is_seen_after_the_ttl_at_the_latest),
+		cmocka_unit_test(test_a_page_slower_than_the_ttl_answers_who_waited),
+		cmocka_unit_test(test_a_listing_slower_than_its_ttl_ends),
+		cmocka_unit_test(test_nobody_starves_while_others_begin),
+		cmocka_unit_test(test_the_wall_clock_may_jump),
+		cmocka_unit_test(test_expire_makes_everything_old),
+		cmocka_unit_test(test_expire_ends_the_wait_for_a_failed_api),
+		cmocka_unit_test(test_the_list_is_changed_once_per_expiry),
+		cmocka_unit_test(test_the_list_is_changed_when_its_names_are),
+		cmocka_unit_test(test_one_that_moved_to_the_next_page_is_found),
+		cmocka_unit_test(test_one_that_left_is_gone),
+		cmocka_unit_test(test_a_listing_sees_who_left),
+		cmocka_unit_test(test_the_whole_fleet_may_leave),
+		cmocka_unit_test(test_whoever_stays_is_listed_exactly_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

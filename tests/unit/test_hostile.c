@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/* Answers that were made, or cut, to do harm. What a good one holds is test_decode.c's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "api/decode.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof(*(array)))
+
+#ifdef __has_feature
+#define HAS_FEATURE(feature) __has_feature(feature)
+#else
+#define HAS_FEATURE(feature) 0
+#endif
+
+/*
+ * malloc() that fails at the Nth call, for the whole process, libraries included. Not under a
+ * sanitizer, which has a malloc() of its own.
+ */
+static long fail_after = -1; /* how many calls still succeed; -1: all */
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
+	!HAS_FEATURE(address_sanitizer) && !HAS_FEATURE(thread_sanitizer)
+#define CAN_FAIL_MALLOC 1
+void *__libc_malloc(size_t bytes);
+void *__libc_calloc(size_t count, size_t bytes);
+void *__libc_realloc(void *memory, size_t bytes);
+
+static bool is_time_to_fail(void)
+{
+	if (fail_after < 0)
+		return false;
+	if (fail_after > 0) {
+		fail_after--;
+		return false;
+	}
+	errno = ENOMEM;
+	return true;
+}
+
+void *malloc(size_t bytes)
+{
+	return is_time_to_fail() ? NULL : __libc_malloc(bytes);
+}
+
+void *calloc(size_t count, size_t bytes)
+{
+	return is_time_to_fail() ? NULL : __libc_calloc(count, bytes);
+}
+
+void *realloc(void *memory, size_t bytes)
+{
+	return is_time_to_fail() ? NULL : __libc_realloc(memory, bytes);
+}
+#else
+#define CAN_FAIL_MALLOC 0
+#endif
+
+/* Decodes a copy of just that size, so that ASan sees a look beyond it. */
+static int decode(const char *body, size_t bytes, struct page **ret_page, struct failure *why)
+{
+	char *copy = malloc(bytes ? bytes : 1);
+	int result;
+
+	assert_non_null(copy);
+	memcpy(copy, body, bytes);
+	*ret_page = NULL;
+	memset(why, 0, sizeof(*why));
+	result = decode_page(copy, bytes, ret_page, why);
+	free(copy);
+	if (result == 0) {
+		assert_non_null(*ret_page);
+	} else {
+		assert_null(*ret_page);
+		assert_int_equal(result, -failure_errno(why->cause));
+		assert_true(*why->message);
+	}
+	return result;
+}
+
+static struct page *decode_ok(const char *body)
+{
+	struct failure why;
+	struct page *page;
+
+	if (decode(body, strlen(body), &page, &why) != 0)
+		fail_msg("%s: %s", why.message, body);
+	return page;
+}
+
+static char *repeat(const char *before, const char *part, size_t count, const char *after)
+{
+	size_t room = strlen(before) + count * (strlen(part) + 12) + strlen(after) + 1;
+	char *text = malloc(room), *at;
+
+	assert_non_null(text);
+	at = stpcpy(text, before);
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			*at++ = ',';
+		for (const char *c = part; *c; c++) {
+			if (*c == '#')
+				at += sprintf(at, "%zu", i);
+			else
+				*at++ = *c;
+		}
+	}
+	strcpy(at, after);
+	return text;
+}
+
+static void test_list_ceilings(void **state)
+{
+	static const struct {
+		const char *before, *part, *after;
+		size_t offset; /* of the count, in struct agent */
+		size_t most;
+	} rows[] = {
+		{"{\"agent_list\":[{\"agent_id\":\"x\",\"agent_labels\":[", "\"l#\"", "]}]}",
+	         offsetof(struct agent, labels.count), AGENT_MAX_LABELS},
+		{"{\"agent_list\":[{\"agent_id\":\"x\",\"running_tasks\":[", "\"t#\"", "]}]}",
+	         offsetof(struct agent, running_tasks.count), AGENT_MAX_TASKS},
+		{"{\"agent_list\":[{\"agent_id\":\"x\",\"system_stats\":{\"gpu_devices\":[", "{}",
+	         "]}}]}", offsetof(struct agent, gpu_count), AGENT_MAX_GPUS},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++)
+		for (size_t count = rows[i].most - 1; count <= rows[i].most + 1; count++) {
+			char *body = repeat(rows[i].before, rows[i].part, count, rows[i].after);
+			struct page *page = decode_ok(body);
+			const void *got = (const char *)page->agents[0] + rows[i].offset;
+
+			assert_int_equal(*(const size_t *)got,
+			                 count < rows[i].most ? count : rows[i].most);
+			page_free(page);
+			free(body);
+		}
+}
+
+/* Bodies that are refused as a whole. What is no JSON at all is test_json.c's. */
+static void test_refused(void **state)
+{
+	static const struct {
+		const char *body;
+		const char *message;
+	} rows[] = {
+		{"", "empty"},
+		{"<html><body>Welcome</body></html>", "byte 0"},
+		{"[]", "no agent_list"},
+		{"7", "no agent_list"},
+		{"\"agent_list\"", "no agent_list"},
+		{"{}", "no agent_list"},
+		{"[{\"agent_list\":[]}]", "no agent_list"},
+		{"{\"data\":{\"agent_list\":[]}}", "no agent_list"},
+		{"{\"agent_list\":null}", "no agent_list"},
+		{"{\"agent_list\":{}}", "no agent_list"},
+		{"{\"agent_list\":{\"agent_list\":[]}}", "no agent_list"},
+		{"{\"agent_list\":\"[]\"}", "no agent_list"},
+		{"{\"agent_list\":null,\"agent_list\":[]}", "no agent_list"},
+		{"{\"agent_lis\\u0074\":[]}", "no agent_list"},
+		{"{\"Agent_List\":[]}", "no agent_list"},
+		{"{\"agent_listx\":[]}", "no agent_list"},
+		{"{\"agent_list\":[{\"agent_id\":\"a\\u0000b\"}]}", "a NUL in a string"},
+	};
+	static const char nul[] = "{\"agent_list\":[{\"agent_id\":\"a\0b\"}]}";
+	struct failure why;
+	struct page *page;
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		if (decode(rows[i].body, strlen(rows[i].body), &page, &why) != -EREMOTEIO)
+			fail_msg("accepted: %s", rows[i].body);
+		assert_int_equal(why.cause, FAILURE_MALFORMED);
+		if (!strstr(why.message, rows[i].message))
+			fail_msg("%s: %s", rows[i].body, why.message);
+	}
+	assert_int_equal(decode(nul, sizeof(nul) - 1, &page, &why), -EREMOTEIO);
+	assert_non_null(strstr(why.message, "a NUL in a string"));
+	assert_int_equal(decode("{\"agent_list\":[]}\0", 18, &page, &why), -EREMOTEIO);
+}
+
+/* Elements that are no agent never hide the others. */
+static void test_malformed_elements(void **state)
+{
+	struct page *page;
+	char *body;
+
+	(void)state;
+	page = decode_ok(
+		"{\"agent_list\":[7,null,\"x\",[],[{\"agent_id\":\"no\"}],{},{\"agent_id\":1},"
+		"{\"agent_id\":null,\"agent_id\":\"no\"},{\"Agent_Id\":\"no\"},"
+		"{\"agent_id\":\"\"},{\"agent_id\":\"good\"}]}");
+	assert_int_equal(page->malformed, 9);
+	assert_int_equal(page->agent_count, 2);
+	assert_string_equal(page->agents[0]->id, "");
+	assert_string_equal(page->agents[1]->id, "good");
+	page_free(page);
+
+	body = repeat("{\"agent_list\":[{\"agent_id\":\"huge\",\"n\":[", "123456789", 110000,
+	              "]},{\"agent_id\":\"good\"}]}");
+	page = decode_ok(body);
+	assert_int_equal(page->malformed, 1);
+	assert_int_equal(page->agent_count, 1);
+	assert_string_equal(page->agents[0]->id, "good");
+	page_free(page);
+	free(body);
+}
+
+static void test_ceilings(void **state)
+{
+	static const struct {
+		const char *before, *part, *after;
+		size_t fine, beyond;
+	} rows[] = {
+		{"{\"agent_list\":[", "{\"agent_id\":\"#\"}", "]}", DECODE_MAX_AGENTS,
+	         DECODE_MAX_AGENTS + 1},
+		/* Besides these zeroes five values, two keys. */
+		{"{\"agent_list\":[],\"x\":[", "0", "]}", DECODE_MAX_TOKENS - 5,
+	         DECODE_MAX_TOKENS - 4},
+	};
+	struct failure why;
+	struct page *page;
+	char *body;
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		body = repeat(rows[i].before, rows[i].part, rows[i].fine, rows[i].after);
+		page_free(decode_ok(body));
+		free(body);
+		body = repeat(rows[i].before, rows[i].part, rows[i].beyond, rows[i].after);
+		assert_int_equal(decode(body, strlen(body), &page, &why), -EREMOTEIO);
+		assert_int_equal(why.cause, FAILURE_OVERSIZED);
+		free(body);
+	}
+	for (int depth = 1; depth <= 1000; depth += depth < 64 ? 1 : 936) {
+		char text[2200] = "{\"agent_list\":[],\"x\":";
+		size_t at = strlen(text);
+		int inner = depth - 1;
+
+		memset(text + at, '[', (size_t)inner);
+		memset(text + at + inner, ']', (size_t)inner);
+		strcpy(text + at + 2 * inner, inner ? "}" : "0}");
+		if (depth <= DECODE_MAX_DEPTH) {
+			page_free(decode_ok(text));
+		} else {
+			assert_int_equal(decode(text, strlen(text), &page, &why), -EREMOTEIO);
+			assert_int_equal(why.cause, FAILURE_OVERSIZED);
+		}
+	}
+	body = malloc(DECODE_MAX_BYTES + 1);
+	assert_non_null(body);
+	memset(body, ' ', DECODE_MAX_BYTES + 1);
+	memcpy(body, "{\"agent_list\":[]}", 17);
+	assert_int_equal(decode(body, DECODE_MAX_BYTES, &page, &why), 0);
+	page_free(page);
+	assert_int_equal(decode(body, DECODE_MAX_BYTES + 1, &page, &why), -EREMOTEIO);
+	assert_int_equal(why.cause, FAILURE_OVERSIZED);
+	free(body);
+}
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* Bodies made to take long or much; generous, for sanitizers and busy machines. */
+static void test_hostile_sizes(void **state)
+{
+	static const struct {
+		const char *before, *part, *after;
+		size_t count;
+	} rows[] = {
+		{"{\"agent_list\":[{\"agent_id\":\"x\",", "\"k#\":0", "}]}", 100000},
+		{"{\"agent_list\":[{\"agent_id\":\"x\",\"zz\":[", "0", "]}]}", 480000},
+		{"{\"agent_list\":[{\"agent_id\":\"x\",", "\"\":\"\"", "}]}", 150000},
+		{"{\"agent_list\":[{\"agent_id\":\"x\",\"agent_labels\":[", "\"a\"", "]}]}",
+	         240000},
+		{"{\"agent_list\":[", "{\"agent_id\":\"x\",\"z\":[1,2,3,4,5,6,7,8,9,1.5]}", "]}",
+	         9999},
+		{"{\"agent_list\":[{\"agent_id\":\"", "\xff", "\"}]}", 500000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		char *body = repeat(rows[i].before, rows[i].part, rows[i].count, rows[i].after);
+		double begun = seconds();
+		struct page *page = decode_ok(body);
+
+		assert_true(page->agent_count + page->malformed > 0);
+		page_free(page);
+		free(body);
+		if (seconds() - begun > 2.0)
+			fail_msg("row %zu took %g s", i, seconds() - begun);
+	}
+}
+
+/* Every byte of a body replaced by each of a few: refused or decoded, and nothing else. */
+static void test_mutations(void **state)
+{
+	static const char bytes[] = {'"', '\\', '{',  ']',    ',',    '0',
+	                             '-', 'u',  '\0', '\xff', '\x7f', ' '};
+	static const char good[] =
+		"{\"agent_list\": "
+	        "[{\"agent_id\":\"a\\u001b\xc3\xa9\",\"gpu_capacity\":8,\"z\":[-1.5e3,true,null]},"
+		"{\"agent_id\":\"\\ud83d\\ude00\",\"system_stats\":{\"gpu_devices\":[{\"vram_"
+	        "free\":1}]}}],"
+		"\"page_meta\":{\"per_page\":20,\"total_count\":42}}";
+	size_t whole = sizeof(good) - 1;
+	char *body = strdup(good);
+
+	(void)state;
+	assert_non_null(body);
+	for (size_t i = 0; i < whole; i++) {
+		for (size_t j = 0; j < sizeof(bytes); j++) {
+			struct failure why;
+			struct page *page;
+
+			body[i] = bytes[j];
+			if (decode(body, whole, &page, &why) == 0)
+				page_free(page);
+			else
+				assert_int_not_equal(why.cause, FAILURE_MEMORY);
+		}
+		body[i] = good[i];
+	}
+	free(body);
+}
+
+static void test_no_memory(void **state)
+{
+	static const char body[] =
+		"{\"agent_list\":[ {\"agent_id\":\"a\xff\",\"n\":1.5,\"agent_labels\":[\"l\"]},"
+		"{\"agent_id\":\"b\",\"system_stats\":{\"gpu_devices\":[{\"device_name\":\"d\"}]}}]"
+		","
+		"\"page_meta\":{\"total_count\":2}}";
+	long calls;
+
+	(void)state;
+	if (!CAN_FAIL_MALLOC)
+		skip();
+	for (calls = 0;; calls++) {
+		struct failure why = {0};
+		struct page *page = NULL;
+		int result;
+
+		fail_after = calls;
+		result = decode_page(body, sizeof(body) - 1, &page, &why);
+		fail_after = -1;
+		if (result == 0) {
+			assert_int_equal(page->agent_count, 2);
+			page_free(page);
+			break;
+		}
+		assert_int_equal(result, -ENOMEM);
+		assert_int_equal(why.cause, FAILURE_MEMORY);
+		assert_null(page);
+	}
+	assert_true(calls >= 4);
+	for (calls = 0; calls < 4; calls++) {
+		char text[64];
+
+		fail_after = calls;
+		decode_message("{\"message\":\"no\"}", 16, text, sizeof(text));
+		fail_after = -1;
+		assert_non_null(strstr(text, "no"));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_list_ceilings),      cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_malformed_elements), cmocka_unit_test(test_ceilings),
+		cmocka_unit_test(test_hostile_sizes),      cmocka_unit_test(test_mutations),
+		cmocka_unit_test(test_no_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

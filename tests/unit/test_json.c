@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/json.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof(*(array)))
+
+static const struct json_query query = {
+	.list = "list",
+	.member = "meta",
+	.max_depth = 4,
+	.max_tokens = 60,
+	.max_elements = 9,
+};
+
+/* Scans a copy of just that size, so that ASan sees a look beyond it. */
+static int scan(const char *text, size_t bytes, struct json_outline *ret, struct json_fault *fault)
+{
+	char *copy = malloc(bytes ? bytes : 1);
+	int result;
+
+	assert_non_null(copy);
+	memcpy(copy, text, bytes);
+	result = json_scan(copy, bytes, &query, ret, fault);
+	free(copy);
+	return result;
+}
+
+static struct json_outline scan_ok(const char *text)
+{
+	struct json_outline outline;
+	struct json_fault fault;
+
+	if (scan(text, strlen(text), &outline, &fault) < 0)
+		fail_msg("%s: %s at byte %zu", text, fault.reason, fault.offset);
+	return outline;
+}
+
+static void assert_span(const char *text, const struct json_span *span, const char *value,
+                        uint32_t flags)
+{
+	assert_int_equal(span->bytes, strlen(value));
+	assert_memory_equal(text + span->offset, value, span->bytes);
+	assert_int_equal(span->flags, flags);
+}
+
+static void test_accepted(void **state)
+{
+	static const char *const texts[] = {
+		"0",
+		"-0",
+		"-1.5e+10",
+		"1E9",
+		"10",
+		"1.50",
+		"true",
+		"false",
+		"null",
+		"\"\"",
+		"[]",
+		"{}",
+		" [ ] ",
+		"\t{\r\n}",
+		"[[],{},[{}]]",
+		"{\"a\":{\"b\":[]},\"\":0}",
+		"\"\\u0001\"",
+		"\"\xff\xc0\x80\"",
+		"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
+		"\"\\uD800\"",
+		"[[[[0]]]]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(texts); i++) {
+		struct json_outline outline = scan_ok(texts[i]);
+
+		assert_false(outline.has_list);
+		assert_int_equal(outline.count, 0);
+		assert_int_equal(outline.member.bytes, 0);
+		json_outline_done(&outline);
+	}
+}
+
+static void test_refused(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *reason;
+		size_t offset;
+	} rows[] = {
+		{"", "it ends early", 0},
+		{" ", "it ends early", 1},
+		{"<html>", "no value", 0},
+		{"\xef\xbb\xbf{}", "no value", 0},
+		{"{}x", "more than one value", 2},
+		{"{}{}", "more than one value", 2},
+		{"0 0", "more than one value", 2},
+		{"[0]]", "more than one value", 3},
+		{"{\"a\":0,}", "no key", 7},
+		{"[1,]", "no value", 3},
+		{"[,1]", "no value", 1},
+		{"[1 2]", "no comma", 3},
+		{"[}", "no value", 1},
+		{"[0}", "no comma", 2},
+		{"{\"a\":0]", "no comma", 6},
+		{"{]", "no key", 1},
+		{"{\"a\" 0}", "no colon", 5},
+		{"{\"a\"}", "no colon", 4},
+		{"{a:0}", "no key", 1},
+		{"{'a':0}", "no key", 1},
+		{"{0:0}", "no key", 1},
+		{"[]/**/", "more than one value", 2},
+		{"0123", "a bad number", 0},
+		{"-01", "a bad number", 1},
+		{"[-]", "a bad number", 2},
+		{"[1.]", "a bad number", 3},
+		{"[1.e1]", "a bad number", 3},
+		{"[1e]", "a bad number", 3},
+		{"[1e+]", "a bad number", 4},
+		{"-", "it ends early", 1},
+		{"1.", "it ends early", 2},
+		{"1e", "it ends early", 2},
+		{"+1", "no value", 0},
+		{".5", "no value", 0},
+		{"NaN", "no value", 0},
+		{"[nul]", "no value", 1},
+		{"truE", "no value", 0},
+		{"tru", "it ends early", 3},
+		{"True", "no value", 0},
+		{"[0x10]", "no comma", 2},
+		{"[", "it ends early", 1},
+		{"[0", "it ends early", 2},
+		{"[0,", "it ends early", 3},
+		{"{\"a", "it ends early", 3},
+		{"{\"a\"", "it ends early", 4},
+		{"{\"a\":", "it ends early", 5},
+		{"\"a", "it ends early", 2},
+		{"\"12345678", "it ends early", 9},
+		{"\"\\u0000\"", "a NUL in a string", 1},
+		{"\"a\nb\"", "a control character in a string", 2},
+		{"\"1234567\x1f\"", "a control character in a string", 8},
+		{"\"\x01\"", "a control character in a string", 1},
+		{"\"\\x41\"", "a bad escape", 1},
+		{"\"\\u12g4\"", "a bad escape", 1},
+		{"\"\\U1234\"", "a bad escape", 1},
+		{"\"\\\n\"", "a bad escape", 1},
+		{"\"\\u00", "a bad escape", 1},
+		{"\"\\", "a bad escape", 1},
+		{"\"\\ud800\\u00\"", "a bad escape", 7},
+		{"{\"a\":0,\"\\u0000\":0}", "a NUL in a string", 8},
+		{"\v0", "no value", 0},
+		{"\xc2\xa0"
+	         "0",
+	         "no value", 0},
+	};
+	struct json_outline outline;
+	struct json_fault fault;
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		if (scan(rows[i].text, strlen(rows[i].text), &outline, &fault) != -EBADMSG)
+			fail_msg("accepted: %s", rows[i].text);
+		if (strcmp(fault.reason, rows[i].reason) != 0 || fault.offset != rows[i].offset)
+			fail_msg("%s: %s at %zu", rows[i].text, fault.reason, fault.offset);
+	}
+	assert_int_equal(scan("\"a\0b\"", 5, &outline, &fault), -EBADMSG);
+	assert_string_equal(fault.reason, "a NUL in a string");
+	assert_int_equal(scan("0\0", 2, &outline, &fault), -EBADMSG);
+	assert_string_equal(fault.reason, "more than one value");
+}
+
+static void test_ceilings(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *reason;
+	} rows[] = {
+		{"[[[[[0]]]]]", "nested too deep"},
+		{"[[[{\"a\":{}}]]]", "nested too deep"},
+		{"{\"list\":[0,1,2,3,4,5,6,7,8,9]}", "too many elements"},
+		{"[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,"
+	         "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]",
+	         "too many values"},
+	};
+	struct json_outline outline;
+	struct json_fault fault;
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		assert_int_equal(scan(rows[i].text, strlen(rows[i].text), &outline, &fault),
+		                 -E2BIG);
+		assert_string_equal(fault.reason, rows[i].reason);
+	}
+	outline = scan_ok("{\"list\":[0,1,2,3,4,5,6,7,8]}");
+	assert_int_equal(outline.count, 9);
+	json_outline_done(&outline);
+}
+
+static void test_outline(void **state)
+{
+	static const char text[] = " {\"x\":{\"list\":[1],\"meta\":2}, \"list\" : [ {\"list\":[0]} "
+				   ", [ 7 ], \"a\" ,1.5,\n{}] ,"
+				   "\"meta\": {\"n\": 1} ,\"list\":[9],\"meta\":0}";
+	struct json_outline outline = scan_ok(text);
+
+	(void)state;
+	assert_true(outline.has_list);
+	assert_int_equal(outline.count, 5);
+	assert_span(text, &outline.elements[0], "{\"list\":[0]}", 0);
+	assert_span(text, &outline.elements[1], "[ 7 ]", JSON_SPACE);
+	assert_span(text, &outline.elements[2], "\"a\"", 0);
+	assert_span(text, &outline.elements[3], "1.5", JSON_ODD);
+	assert_span(text, &outline.elements[4], "{}", 0);
+	assert_span(text, &outline.member, "{\"n\": 1}", JSON_SPACE);
+	json_outline_done(&outline);
+
+	outline = scan_ok("{\"list\":{\"a\":1},\"list\":[1]}");
+	assert_false(outline.has_list);
+	assert_int_equal(outline.count, 0);
+	json_outline_done(&outline);
+	outline = scan_ok("{\"\\u006cist\":[1],\"List\":[1],\"lis\":[1],\"listx\":[1]}");
+	assert_false(outline.has_list);
+	json_outline_done(&outline);
+}
+
+/* A string's literal: its flags, and how json_clean() writes it. */
+static void test_strings(void **state)
+{
+	enum { U = JSON_UNSAFE, O = JSON_UNSAFE | JSON_ODD };
+	static const struct {
+		const char *literal, *clean;
+		uint32_t flags;
+	} rows[] = {
+		{"a b", "a b", 0},
+		{"\\\"\\\\\\/\\b\\f\\n\\r\\t", "\\\"\\\\\\/\\b\\f\\n\\r\\t", 0},
+		{"\\u001B]0;x\\u0007", "\\u001b]0;x\\u0007", U},
+		{"\\u00E9\xc3\xa9", "\\u00e9\xc3\xa9", U},
+		{"\\uABCD\\\\uABCD", "\\uabcd\\\\uABCD", U},
+		{"\x7f", "\\u007f", U},
+		{"\xc2\x9b", "\\u009b", U},
+		{"a\xe2\x80\xae"
+	         "b",
+	         "a\\u202eb", U},
+		{"\xd8\x9c\xe2\x81\xa9", "\\u061c\\u2069", U},
+		{"\xff\xfe", "\\ufffd\\ufffd", U},
+		{"\xc0\x80", "\\ufffd\\ufffd", U},
+		{"\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd", U},
+		{"\xe2\x80", "\\ufffd\\ufffd", U},
+		{"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80", 0},
+		{"\\uD83D\\uDE00", "\\ud83d\\ude00", U},
+		{"\\ud83d\\uDE00", "\\ud83d\\ude00", U},
+		{"\\ud83d", "\\ufffd", O},
+		{"\\ude00", "\\ufffd", O},
+		{"\\ude00\\ud83d", "\\ufffd\\ufffd", O},
+		{"\\ud83d\\ud83d\\ude00", "\\ufffd\\ud83d\\ude00", O},
+		{"\\ud83dx", "\\ufffdx", O},
+		{"\\ud83d\\n", "\\ufffd\\n", O},
+		{"\\ud83d\\u0041", "\\ufffd\\u0041", O},
+		{"\\\\ud83d", "\\\\ud83d", 0},
+		{"12345678\\u00E9", "12345678\\u00e9", U},
+		{"1234567\x7f"
+	         "90",
+	         "1234567\\u007f90", U},
+		{"123456789012345\xff", "123456789012345\\ufffd", U},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++)
+		/* At every distance from the ends of eight bytes. */
+		for (int pad = 0; pad < 9; pad++) {
+			char text[128], value[96], clean[128], got[600];
+			struct json_outline outline;
+			size_t bytes;
+
+			snprintf(value, sizeof(value), "\"%.*s%s\"", pad, "        ",
+			         rows[i].literal);
+			snprintf(clean, sizeof(clean), "\"%.*s%s\"", pad, "        ",
+			         rows[i].clean);
+			snprintf(text, sizeof(text), "{\"list\":[%s,0]}", value);
+			outline = scan_ok(text);
+			assert_span(text, &outline.elements[0], value, rows[i].flags);
+			assert_span(text, &outline.elements[1], "0", 0);
+			bytes = json_clean(got, value, strlen(value));
+			assert_int_equal(bytes, strlen(clean));
+			assert_memory_equal(got, clean, bytes);
+			if (rows[i].flags)
+				assert_true(bytes <= json_clean_max(&outline.elements[0]));
+			else
+				assert_int_equal(json_clean_max(&outline.elements[0]), 0);
+			json_outline_done(&outline);
+		}
+}
+
+static void test_clean_space(void **state)
+{
+	static const char text[] =
+		"{ \"a b\" :\r\n\t[ 1 , -2.50E+3,true , null ] ,\"\\\" c\":{ } }";
+	static const char clean[] = "{\"a b\":[1,-2.50E+3,true,null],\"\\\" c\":{}}";
+	char got[sizeof(text)];
+
+	(void)state;
+	/* Not a byte more than json_clean_max() says, for ASan. */
+	assert_int_equal(json_clean(got, text, sizeof(text) - 1), sizeof(clean) - 1);
+	assert_memory_equal(got, clean, sizeof(clean) - 1);
+}
+
+static void test_plain(void **state)
+{
+	static const struct {
+		const char *text, *plain;
+	} rows[] = {
+		{"{\"1.5\":1.5}", "{\"1.5\":[] }"},
+		{"[1e400,-0.5,0,-7,12]", "[[]   ,[]  ,0,-7,12]"},
+		{"[9007199254740992,9007199254740993]", "[9007199254740992,[]              ]"},
+		{"[-9007199254740993]", "[[]               ]"},
+		{"[10000000000000000]", "[[]               ]"},
+		{"\"\\ud800 \\\" 1.5\"", "\"\\ufffd \\\" 1.5\""},
+		{"\"\\udc00\\ud800\\udc00\"", "\"\\ufffd\\ud800\\udc00\""},
+		{"\"\\\\\",1.5", "\"\\\\\",[] "},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		size_t bytes = strlen(rows[i].text);
+		char *text = malloc(bytes);
+
+		assert_non_null(text);
+		memcpy(text, rows[i].text, bytes);
+		json_plain(text, bytes);
+		assert_memory_equal(text, rows[i].plain, bytes);
+		free(text);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_accepted), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_ceilings), cmocka_unit_test(test_outline),
+		cmocka_unit_test(test_strings),  cmocka_unit_test(test_clean_space),
+		cmocka_unit_test(test_plain),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "api/utf8.h"
+#include "fs/names.h"
+
+static void test_encodes(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *name;
+	} rows[] = {
+		{"agent-1.example", "agent-1.example"},
+		{"GPU rig #7 (left)", "GPU rig #7 (left)"},
+		{"", "%"},
+		{"%", "%25"},
+		{"%41", "%2541"},
+		{"a%", "a%25"},
+		{".", "%2E"},
+		{"..", "%2E."},
+		{"../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd"},
+		{"a/b", "a%2Fb"},
+		{"-rf", "%2Drf"},
+		{"a-b.c", "a-b.c"},
+		{" ", "%20"},
+		{"  ", "%20%20"},
+		{"   ", "%20 %20"},
+		{" a b ", "%20a b%20"},
+		{"A\nB", "A%0AB"},
+		{"\x1b]0;x\a", "%1B]0;x%07"},
+		{"\x7f", "%7F"},
+		{"a\u202eb", "a%E2%80%AEb"},
+		{"\u061c\u200e\u2066", "%D8%9C%E2%80%8E%E2%81%A6"},
+		{"\u200b\u2028", "\u200b\u2028"},
+		{"\xc2\x9b", "%C2%9B"},
+		{"\x9b", "%9B"},
+		{"\xff\xfe", "%FF%FE"},
+		{"\xc0\xaf", "%C0%AF"},
+		{"\xed\xa0\x80", "%ED%A0%80"},
+		{"\xe2\x82", "%E2%82"},
+		{"\u00e9\u4e2d\U0001f600", "\u00e9\u4e2d\U0001f600"},
+		{"\\ * ~ '\"", "\\ * ~ '\""},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char name[NAME_BYTES];
+
+		name_encode(rows[i].text, name);
+		assert_string_equal(name, rows[i].name);
+	}
+	(void)state;
+}
+
+/* `count` times `piece`, then `tail`. */
+static char *repeat(const char *piece, size_t count, const char *tail)
+{
+	size_t length = strlen(piece);
+	char *text = malloc(count * length + strlen(tail) + 1);
+
+	assert_non_null(text);
+	for (size_t i = 0; i < count; i++)
+		memcpy(text + i * length, piece, length);
+	strcpy(text + count * length, tail);
+	return text;
+}
+
+static void assert_cut(const char *piece, size_t count, const char *tail, size_t kept)
+{
+	char *text = repeat(piece, count, tail);
+	char name[NAME_BYTES], inside[NAME_BYTES];
+
+	name_encode(text, name);
+	assert_int_equal(strlen(name), kept + 34);
+	assert_memory_equal(name + kept, "%~", 2);
+	assert_int_equal(strspn(name + kept + 2, "0123456789abcdef"), 32);
+	/* What is kept is a run of whole encoded characters. */
+	name_encode(piece, inside);
+	for (size_t at = 0; at < kept; at += strlen(inside))
+		assert_memory_equal(name + at, inside, strlen(inside));
+	free(text);
+}
+
+static void test_length(void **state)
+{
+	char name[NAME_BYTES];
+	char *text = repeat("a", 255, "");
+
+	name_encode(text, name);
+	assert_string_equal(name, text);
+	free(text);
+
+	assert_cut("a", 256, "", 200);
+	assert_cut("a", 5000, "", 200);
+	assert_cut("a", 254, "/", 200); /* 257 once encoded */
+	assert_cut("a", 253, " ", 200); /* 256 once encoded */
+	assert_cut("/", 86, "", 198);	/* 258 once encoded */
+	assert_cut("\u00e9", 128, "", 200);
+	assert_cut("\u4e2d", 86, "", 198);
+	assert_cut("\U0001f600", 64, "", 200);
+	assert_cut("\u202e", 29, "", 198); /* 9 bytes each: 261, and 200 is within one */
+	assert_cut("\xff", 86, "", 198);
+	(void)state;
+}
+
+/* The hash is of the whole text, and stays what it is: names survive an update. */
+static void test_hash(void **state)
+{
+	char one[NAME_BYTES], other[NAME_BYTES];
+	char *text = repeat("a", 300, "");
+
+	name_encode(text, one);
+	assert_string_equal(one + 200, "%~5e563f2cb28d2005c1d17581d8eb7e21");
+	text[299] = 'b';
+	name_encode(text, other);
+	assert_memory_equal(one, other, 202);
+	assert_string_not_equal(one, other);
+	free(text);
+	(void)state;
+}
+
+struct pair {
+	char *text;
+	char name[NAME_BYTES];
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct pair *)a)->name, ((const struct pair *)b)->name);
+}
+
+static void assert_safe(const char *name)
+{
+	size_t length = strlen(name);
+
+	assert_in_range(length, 1, NAME_BYTES - 1);
+	assert_null(strchr(".- ", name[0]));
+	assert_int_not_equal(name[length - 1], ' ');
+	for (size_t at = 0; at < length;) {
+		struct utf8_char c = utf8_next(name + at, length - at);
+
+		assert_int_equal(c.kind, UTF8_PLAIN);
+		assert_int_not_equal(c.code, '/');
+		at += c.bytes;
+	}
+}
+
+static uint32_t next_random(uint32_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 17;
+	*seed ^= *seed << 5;
+	return *seed;
+}
+
+/* Different texts, different names: every text of up to four pieces that are apt to be confused,
+ * and random long ones around the limit. */
+static void test_distinct(void **state)
+{
+	static const char *const pieces[] = {
+		"%",	"~",	"2",	"5",	"E",	".",	"-", " ",      "/",   "\x1b",
+		"\xc2", "\x9b", "\xe2", "\x80", "\xae", "\xff", "a", "\u4e2d", "%25", "%~"};
+	const size_t kinds = sizeof(pieces) / sizeof(pieces[0]);
+	const size_t short_texts = 1 + kinds + kinds * kinds + kinds * kinds * kinds;
+	const size_t texts = short_texts + 20000;
+	struct pair *pairs = calloc(texts, sizeof(*pairs));
+	uint32_t seed = 2463534242;
+
+	assert_non_null(pairs);
+	for (size_t i = 0; i < texts; i++) {
+		char text[1200] = "";
+
+		/* Short ones count in base `kinds`, without a zero. */
+		for (size_t n = i; i < short_texts && n > 0; n = (n - 1) / kinds)
+			strcat(text, pieces[(n - 1) % kinds]);
+		for (size_t n = i < short_texts ? 0 : 40 + next_random(&seed) % 260; n > 0; n--)
+			strcat(text, pieces[next_random(&seed) % kinds]);
+		pairs[i].text = strdup(text);
+		assert_non_null(pairs[i].text);
+		name_encode(text, pairs[i].name);
+		assert_safe(pairs[i].name);
+	}
+	qsort(pairs, texts, sizeof(*pairs), by_name);
+	for (size_t i = 1; i < texts; i++) {
+		if (strcmp(pairs[i - 1].name, pairs[i].name) == 0)
+			assert_string_equal(pairs[i - 1].text, pairs[i].text);
+	}
+	for (size_t i = 0; i < texts; i++)
+		free(pairs[i].text);
+	free(pairs);
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_encodes),
+		cmocka_unit_test(test_length),
+		cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_distinct),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

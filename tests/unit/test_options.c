@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fs/options.h"
+#include "fs/text.h"
+
+#define ARGUMENTS 16
+
+static char why[OPTIONS_WHY_BYTES];
+
+/* The command line, its arguments separated by `|`. */
+static int parse(const char *line, struct options *ret_options)
+{
+	char *copy = strdup(line), *rest = copy;
+	char *argv[ARGUMENTS + 1] = {NULL};
+	int argc = 0, status;
+
+	assert_non_null(copy);
+	why[0] = '\0';
+	while (rest && argc < ARGUMENTS)
+		argv[argc++] = strsep(&rest, "|");
+	status = options_parse(argc, argv, ret_options, why);
+	free(copy);
+	return status;
+}
+
+static void parse_well(const char *line, struct options *ret_options)
+{
+	if (parse(line, ret_options) != 0)
+		fail_msg("%s: %s", line, why);
+}
+
+/* The status, and a part of the reason. */
+static void assert_refused(const char *line, int status, const char *reason)
+{
+	struct options options = {.ttl_ms = -7};
+
+	if (parse(line, &options) != status || !strstr(why, reason))
+		fail_msg("%s: '%s' instead of %d '%s'", line, why, status, reason);
+	assert_int_equal(options.ttl_ms, -7); /* untouched */
+}
+
+/* Whether the settings in force hold a line. */
+static void assert_config(const char *line, const char *expected)
+{
+	struct options options;
+	struct text text;
+	char *config;
+
+	parse_well(line, &options);
+	text_init(&text, 1 << 16);
+	text_bytes(&text, "\n", 1);
+	options_text(&options, &text);
+	assert_int_equal(text_error(&text), 0);
+	config = strndup(text.bytes, text.length);
+	assert_non_null(config);
+	if (!strstr(config, expected))
+		fail_msg("%s: no '%s' in %s", line, expected, config);
+	free(config);
+	text_done(&text);
+	options_done(&options);
+}
+
+static void test_defaults(void **state)
+{
+	struct options options;
+
+	parse_well("fleetfs|mnt", &options);
+	assert_string_equal(options.source, OPTIONS_DEFAULT_SOURCE);
+	assert_string_equal(options.mountpoint, "mnt");
+	assert_int_equal(options.ttl_ms, 10000);
+	assert_int_equal(options.stale_ms, 300000);
+	assert_int_equal(options.timeout_ms, 10000);
+	assert_int_equal(options.connect_timeout_ms, 3000);
+	assert_int_equal(options.retries, 2);
+	assert_int_equal(options.per_page, 100);
+	assert_int_equal(options.max_connections, 6);
+	assert_null(options.token_file);
+	assert_null(options.team);
+	assert_null(options.cacert);
+	assert_null(options.log_file);
+	assert_string_equal(options.fuse, "");
+	assert_false(options.allow_http || options.delay_connect || options.foreground ||
+		     options.debug || options.help || options.version || options.check);
+	options_done(&options);
+	(void)state;
+}
+
+/* Each setting, and how .fleetfs/config shows it. */
+static const struct {
+	const char *name, *dashed, *value, *shown;
+} settings[] = {
+	{"ttl", "ttl", "0.25", "0.25"},
+	{"stale", "stale", "0", "0"},
+	{"timeout", "timeout", "3600", "3600"},
+	{"connect_timeout", "connect-timeout", "1.5", "1.5"},
+	{"retries", "retries", "0", "0"},
+	{"per_page", "per-page", "7", "7"},
+	{"max_connections", "max-connections", "64", "64"},
+	{"token_file", "token-file", "/run/token", "/run/token"},
+	{"team", "team", "Team_1-a", "Team_1-a"},
+	{"cacert", "cacert", "/ca=1.pem", "/ca=1.pem"},
+	{"log_file", "log-file", "/var/log/a\x1b.log", "/var/log/a\\x1b.log"},
+	{"allow_http", "allow-http", "yes", "yes"},
+	{"delay_connect", "delay-connect", "on", "yes"},
+	{"foreground", "foreground", "true", "yes"},
+	{"debug", "debug", "1", "yes"},
+};
+
+static void test_spellings(void **state)
+{
+	static const struct {
+		const char *before, *between, *after;
+		bool not_for_flags;
+	} spellings[] = {
+		{"--", "=", "|mnt", false},
+		{"--", "|", "|mnt", true},
+		{"mnt|-o|", "=", "", false},
+		{"mnt|-o", "=", "", false},
+		{"mnt|-o|rw,", "=", ",nofail", false},
+	};
+
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		char line[200], expected[200];
+
+		snprintf(expected, sizeof(expected), "\n%s: %s\n", settings[i].name,
+			 settings[i].shown);
+		for (size_t j = 0; j < sizeof(spellings) / sizeof(spellings[0]); j++) {
+			if (spellings[j].not_for_flags && strcmp(settings[i].shown, "yes") == 0)
+				continue;
+			snprintf(line, sizeof(line), "fleetfs|%s%s%s%s%s", spellings[j].before,
+				 settings[i].name, spellings[j].between, settings[i].value,
+				 spellings[j].after);
+			assert_config(line, expected);
+			snprintf(line, sizeof(line), "fleetfs|%s%s%s%s%s", spellings[j].before,
+				 settings[i].dashed, spellings[j].between, settings[i].value,
+				 spellings[j].after);
+			assert_config(line, expected);
+		}
+	}
+	(void)state;
+}
+
+static void test_flags(void **state)
+{
+	struct options options;
+
+	assert_config("fleetfs|--allow-http|mnt", "\nallow_http: yes\n");
+	assert_config("fleetfs|-o|allow_http|mnt", "\nallow_http: yes\n");
+	assert_config("fleetfs|--allow-http|--allow_http=off|mnt", "\nallow_http: no\n");
+	assert_config("fleetfs|-o|allow_http,allow_http=0|mnt", "\nallow_http: no\n");
+	assert_config("fleetfs|--allow_http=false|mnt", "\nallow_http: no\n");
+	assert_config("fleetfs|mnt", "\nallow_http: no\n");
+	assert_config("fleetfs|mnt", "\nteam: -\n");
+	assert_config("fleetfs|mnt", "\nsource: " OPTIONS_DEFAULT_SOURCE "\nmountpoint: mnt\n");
+
+	parse_well("fleetfs|-f|mnt", &options);
+	assert_true(options.foreground && !options.debug);
+	options_done(&options);
+	parse_well("fleetfs|-d|mnt", &options);
+	assert_true(options.foreground && options.debug);
+	options_done(&options);
+	parse_well("fleetfs|-fdoallow_other|mnt", &options);
+	assert_true(options.foreground && options.debug);
+	assert_string_equal(options.fuse, "allow_other");
+	options_done(&options);
+	parse_well("fleetfs|-fo|ttl=5|--|-mnt", &options);
+	assert_string_equal(options.mountpoint, "-mnt");
+	assert_int_equal(options.ttl_ms, 5000);
+	options_done(&options);
+	(void)state;
+}
+
+/* The daemon works in `/`: a relative name would mean another file there. */
+static void test_files_are_absolute(void **state)
+{
+	struct options options;
+	char expected[4200], directory[4096];
+
+	assert_non_null(getcwd(directory, sizeof(directory)));
+	snprintf(expected, sizeof(expected), "%s/tok", directory);
+	parse_well("fleetfs|--token_file=tok|--token_file=tok|mnt", &options);
+	assert_string_equal(options.token_file, expected);
+	options_done(&options);
+	(void)state;
+}
+
+static void test_durations(void **state)
+{
+	static const struct {
+		const char *line;
+		int64_t ms;
+	} rows[] = {
+		{"fleetfs|--stale=0|m", 0},
+		{"fleetfs|--stale=0.000|m", 0},
+		{"fleetfs|--stale=.5|m", 500},
+		{"fleetfs|--stale=0.0001|m", 1},
+		{"fleetfs|--stale=0.0000000001|m", 1},
+		{"fleetfs|--stale=0.0014|m", 1},
+		{"fleetfs|--stale=0.0015|m", 2},
+		{"fleetfs|--stale=007.0625|m", 7063},
+		{"fleetfs|--stale=2592000|m", 2592000000},
+	};
+	static const char *const bad[] = {"",
+					  " 1",
+					  "1 ",
+					  "+1",
+					  "-1",
+					  "1e2",
+					  "0x10",
+					  "inf",
+					  "nan",
+					  "1,5",
+					  "1.2.3",
+					  ".",
+					  "1.",
+					  "10s",
+					  "١",
+					  "2592000.001",
+					  "99999999999999999999"};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct options options;
+
+		parse_well(rows[i].line, &options);
+		assert_int_equal(options.stale_ms, rows[i].ms);
+		options_done(&options);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char line[100];
+
+		snprintf(line, sizeof(line), "fleetfs|--stale=%s|m", bad[i]);
+		assert_refused(line, 2, "' is not allowed: seconds from 0 to 2592000");
+	}
+	(void)state;
+}
+
+static void test_refusals(void **state)
+{
+	static const struct {
+		const char *line, *reason;
+	} rows[] = {
+		{"fleetfs|--ttl=0|m", "ttl: '0' is not allowed: seconds from 0.1 to 86400"},
+		{"fleetfs|m|-o|ttl=0.09", "ttl: '0.09' is not allowed: seconds from 0.1 to 86400"},
+		{"fleetfs|--ttl=86401|m", "ttl: '86401' is not allowed"},
+		{"fleetfs|--timeout=3601|m", "seconds from 0.1 to 3600"},
+		{"fleetfs|--connect-timeout=601|m", "seconds from 0.1 to 600"},
+		{"fleetfs|--retries=11|m", "retries: '11' is not allowed: a number from 0 to 10"},
+		{"fleetfs|--retries=-1|m", "retries: '-1' is not allowed"},
+		{"fleetfs|--retries=1.0|m", "retries: '1.0' is not allowed"},
+		{"fleetfs|--per_page=0|m", "a number from 1 to 100"},
+		{"fleetfs|--per_page=101|m", "a number from 1 to 100"},
+		{"fleetfs|--per_page=4294967297|m", "a number from 1 to 100"},
+		{"fleetfs|--max_connections=65|m", "a number from 1 to 64"},
+		{"fleetfs|--team=a b|m", "team: 'a b' is not allowed: letters, digits"},
+		{"fleetfs|--team=a\nX-Evil: 1|m", "team: 'a\\x0aX-Evil: 1' is not allowed"},
+		{"fleetfs|--team=|m", "team: '' is not allowed"},
+		{"fleetfs|--cacert=|m", "cacert: '' is not allowed"},
+		{"fleetfs|--allow_http=maybe|m", "allow_http: 'maybe' is not allowed: yes or no"},
+		{"fleetfs|m|--ttl", "ttl: its value is missing: seconds"},
+		{"fleetfs|m|-o|ttl", "ttl: its value is missing: seconds"},
+		{"fleetfs|-o|ttl|5", "ttl: its value is missing: seconds"},
+		{"fleetfs|m|-o", "-o: its value is missing"},
+		{"fleetfs|m|-o|fsname", "fsname: its value is missing"},
+		{"fleetfs|m|-o|allow_other=1", "allow_other: takes no value"},
+		{"fleetfs|--ttll=1|m", "unknown option 'ttll': did you mean 'ttl'?"},
+		{"fleetfs|-o|per-pages=1|m",
+		 "unknown option 'per-pages': did you mean 'per_page'?"},
+		{"fleetfs|-o|allow_othr|m", "did you mean 'allow_other'?"},
+		{"fleetfs|--frobnicate=secret|m", "unknown option 'frobnicate': fleetfs --help"},
+		{"fleetfs|--rw|m", "rw: must be given as -o rw"},
+		{"fleetfs|-o|check|m", "check: must be given as --check"},
+		{"fleetfs|--foo|m", "unknown option 'foo': fleetfs --help"}, /* not 'ro' */
+		{"fleetfs|-x|m", "unknown option '-x'"},
+		{"fleetfs|--token=sk-1|m", "a token is never an argument: use token_file or"},
+		{"fleetfs|--key|sk-1|m", "a token is never an argument"},
+		{"fleetfs|m|-o|password=p", "a token is never an argument"},
+		{"fleetfs", "the mount point is missing: fleetfs [OPTIONS]"},
+		{"fleetfs|", "the mount point is missing"},
+		{"fleetfs|https://api.example", "the mount point is missing"},
+		{"fleetfs|a|b|c", "too many operands"},
+		{"fleetfs|--check|https://api.example|m", "too many operands: fleetfs --check"},
+		{"fleetfs|--ttl=0|--retries=99|m", "ttl: '0'"}, /* the first */
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_refused(rows[i].line, 2, rows[i].reason);
+	assert_refused("fleetfs|--token=sk-1|m", 2, "token");
+	assert_null(strstr(why, "sk-1"));
+	assert_refused("fleetfs|--tokn=sk-1|m", 2, "unknown option 'tokn'");
+	assert_null(strstr(why, "sk-1"));
+	(void)state;
+}
+
+/* As mount(8) calls it, and what goes on to libfuse. */
+static void test_mount(void **state)
+{
+	struct options options;
+
+	parse_well("fleetfs|https://api.example/v1|/mnt/fleet|-o|"
+		   "rw,noexec,nosuid,nodev,user=me,_netdev,nofail,x-systemd.automount,"
+		   "X-mount.mkdir=0755,comment=a\\,b,ttl=30,,allow_other,delay_connect",
+		   &options);
+	assert_string_equal(options.source, "https://api.example/v1");
+	assert_string_equal(options.mountpoint, "/mnt/fleet");
+	assert_int_equal(options.ttl_ms, 30000);
+	assert_true(options.delay_connect);
+	assert_string_equal(options.fuse, "allow_other");
+	options_done(&options);
+
+	parse_well("fleetfs|m|-oauto-unmount,fsname=a\\,b\\\\c|--subtype|fleet|--max_read=4096|"
+		   "-o|log_file=/a\\,b,context=system_u:object_r:tmp_t:s0",
+		   &options);
+	assert_string_equal(options.fuse, "auto_unmount,fsname=a\\,b\\\\c,subtype=fleet,max_read="
+					  "4096,context=system_u:object_r:tmp_t:s0");
+	assert_string_equal(options.log_file, "/a,b");
+	options_done(&options);
+	(void)state;
+}
+
+static void test_help_comes_first(void **state)
+{
+	static const char *const lines[] = {"fleetfs|-h", "fleetfs|--help|a|b|c|d",
+					    "fleetfs|--ttl=0|--nonsense|-V", "fleetfs|-fV",
+					    "fleetfs|--version|http://evil.example|m"};
+	struct options options;
+	struct text text;
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		parse_well(lines[i], &options);
+		assert_true(options.help || options.version);
+		options_done(&options);
+	}
+	text_init(&text, 1 << 16);
+	options_help(&text);
+	text_bytes(&text, "", 1);
+	assert_int_equal(text_error(&text), 0);
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		char name[40];
+
+		snprintf(name, sizeof(name), "--%s", settings[i].name);
+		assert_non_null(strstr(text.bytes, name));
+	}
+	for (const char *line = text.bytes; *line; line += strcspn(line, "\n") + 1)
+		assert_in_range(strcspn(line, "\n"), 0, 79);
+	text_done(&text);
+	(void)state;
+}
+
+static void test_team_from_environment(void **state)
+{
+	setenv("CYBERUN_TEAM_ID", "team-7", 1);
+	assert_config("fleetfs|m", "\nteam: team-7\n");
+	assert_config("fleetfs|--team=other|m", "\nteam: other\n");
+	setenv("CYBERUN_TEAM_ID", "", 1);
+	assert_config("fleetfs|m", "\nteam: -\n");
+	setenv("CYBERUN_TEAM_ID", "a:b", 1);
+	assert_refused("fleetfs|m", 2, "CYBERUN_TEAM_ID: 'a:b' is not allowed");
+	assert_config("fleetfs|--team=other|m", "\nteam: other\n");
+	unsetenv("CYBERUN_TEAM_ID");
+	(void)state;
+}
+
+static void test_sources(void **state)
+{
+	static const struct {
+		const char *given, *source;
+	} good[] = {
+		{"https://api.example", "https://api.example"},
+		{"https://api.example/v1///", "https://api.example/v1"},
+		{"HTTPS://API.example:8443/v1", "HTTPS://API.example:8443/v1"},
+		{"https://[2001:db8::1]:8443/v1", "https://[2001:db8::1]:8443/v1"},
+		{"https://agents", "https://agents"},
+		{"https://api.example/agents/v1", "https://api.example/agents/v1"},
+	};
+	static const struct {
+		const char *given, *reason;
+	} bad[] = {
+		{"", "'' is not an http or https URL"},
+		{"fleet.json", "'fleet.json' is not an http or https URL"},
+		{"file:///fleet.json", "is not an http or https URL"},
+		{"ftp://api.example", "is not an http or https URL"},
+		{"https://", "is not an http or https URL"},
+		{"https:///v1", "has no valid host"},
+		{"https://:80/v1", "has no valid host"},
+		{"https://api.example:", "has no valid host"},
+		{"https://api.example:0x50", "has no valid host"},
+		{"https://api.example:99999", "has no valid host"},
+		{"https://[::1", "has no valid host"},
+		{"https://[::1]x", "has no valid host"},
+		{"https://[api]", "has no valid host"},
+		{"https://api%2eexample", "has no valid host"},
+		{"https://api.example/agents/", "leave that out"},
+		{"https://api.example/v1/agents", "leave that out"},
+		{"https://api.example/v1?page=2", "'?' and '#'"},
+		{"https://api.example/v1#x", "'?' and '#'"},
+		{"https://api.example/a b", "belongs in no URL"},
+		{"https://api.example/\x1b[2J", "belongs in no URL"},
+		{"https://api.example/\x7f", "belongs in no URL"},
+		{"https://api.example\\@evil.example", "password"},
+		{"https://api.example\\evil.example", "belongs in no URL"},
+		{"https://b\u00fccher.example", "belongs in no URL"},
+		{"https://me:hunter2@api.example", "a password does not belong into the source"},
+		{"me:hunter2@api.example", "password"},
+	};
+	char line[2000];
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct options options;
+
+		snprintf(line, sizeof(line), "fleetfs|%s|m", good[i].given);
+		parse_well(line, &options);
+		assert_string_equal(options.source, good[i].source);
+		options_done(&options);
+		snprintf(line, sizeof(line), "fleetfs|--check|%s", good[i].given);
+		parse_well(line, &options);
+		assert_string_equal(options.source, good[i].source);
+		assert_null(options.mountpoint);
+		options_done(&options);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(line, sizeof(line), "fleetfs|%s|m", bad[i].given);
+		assert_refused(line, 2, bad[i].reason);
+		assert_null(strstr(why, "hunter2"));
+	}
+	snprintf(line, sizeof(line), "fleetfs|https://h/%01200d|m", 0);
+	assert_refused(line, 2, "is longer than 1024 bytes");
+	(void)state;
+}
+
+/* Plain http only where it does not leave this machine. */
+static void test_plain_http(void **state)
+{
+	static const char *const here[] = {"localhost", "LocalHost:8080",      "fleet.localhost",
+					   "127.0.0.1", "127.0.0.1:80/v1",     "127.255.1.2",
+					   "[::1]",	"[0:0:0:0:0:0:0:1]:80"};
+	static const char *const elsewhere[] = {"api.example",
+						"127.0.0.1.evil.example",
+						"127.1",
+						"0x7f.1",
+						"0x7f000001",
+						"2130706433",
+						"0177.0.0.1",
+						"127.0.0.01",
+						"127.0.0.256",
+						"128.0.0.1",
+						"0.0.0.0",
+						"[::]",
+						"[::2]",
+						"[::ffff:10.0.0.1]",
+						"localhost.evil.example",
+						"evil-localhost",
+						"xlocalhost",
+						".localhost",
+						"localhost.",
+						"[fe80::1]",
+						"10.0.0.1"};
+	struct options options;
+	char line[200];
+
+	for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++) {
+		snprintf(line, sizeof(line), "fleetfs|http://%s|m", here[i]);
+		parse_well(line, &options);
+		options_done(&options);
+	}
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
+		snprintf(line, sizeof(line), "fleetfs|HTTP://%s|m", elsewhere[i]);
+		assert_refused(line, 1, "--allow_http");
+		snprintf(line, sizeof(line), "fleetfs|http://%s|m|-o|allow_http", elsewhere[i]);
+		parse_well(line, &options);
+		options_done(&options);
+	}
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_spellings),
+		cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_files_are_absolute),
+		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_mount),
+		cmocka_unit_test(test_help_comes_first),
+		cmocka_unit_test(test_team_from_environment),
+		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_plain_http),
+	};
+
+	unsetenv("CYBERUN_TEAM_ID");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fs/text.h"
+
+#define CEILING 4096
+
+/* AddressSanitizer ends the process when asked for too much, unless told otherwise. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
+static void assert_text(const struct text *text, const char *expected)
+{
+	assert_int_equal(text_error(text), 0);
+	assert_int_equal(text->length, strlen(expected));
+	if (text->length > 0)
+		assert_memory_equal(text->bytes, expected, text->length);
+}
+
+static void test_appends(void **state)
+{
+	struct text text;
+
+	text_init(&text, CEILING);
+	assert_null(text.bytes);
+	text_bytes(&text, "", 0);
+	text_printf(&text, "%s", "");
+	text_escaped(&text, NULL);
+	text_escaped(&text, "");
+	assert_text(&text, "");
+	text_bytes(&text, "a\0b", 3);
+	assert_int_equal(text.length, 3);
+	assert_memory_equal(text.bytes, "a\0b", 3);
+	text_clear(&text);
+	text_printf(&text, "%d %s", 42, "agents");
+	text_printf(&text, ", %d", 7);
+	assert_text(&text, "42 agents, 7");
+	text_done(&text);
+	assert_null(text.bytes);
+	text_bytes(&text, "again", 5);
+	assert_text(&text, "again");
+	text_done(&text);
+	(void)state;
+}
+
+static void test_printf_longer_than_the_buffer(void **state)
+{
+	struct text text;
+
+	text_init(&text, CEILING);
+	for (int width = 1; width < 200; width++) {
+		size_t before = text.length;
+
+		text_clear(&text);
+		text_bytes(&text, "x", 1);
+		text_printf(&text, "%*d", width, 7);
+		assert_int_equal(text.length, 1 + width);
+		assert_int_equal(text.bytes[0], 'x');
+		assert_int_equal(text.bytes[width], '7');
+		assert_true(text.length != before);
+	}
+	text_done(&text);
+	(void)state;
+}
+
+static void test_escapes(void **state)
+{
+	static const struct {
+		const char *string;
+		const char *expected;
+	} rows[] = {
+		{"plain text, \\ and \"%s\" and ~", "plain text, \\ and \"%s\" and ~"},
+		{"a\nb\tc\r", "a\\x0ab\\x09c\\x0d"},
+		{"\x1b]0;x\a", "\\x1b]0;x\\x07"},
+		{"\x01\x1f\x7f", "\\x01\\x1f\\x7f"},
+		{"\xc2\x80\xc2\x9f\xc2\xa0", "\\xc2\\x80\\xc2\\x9f\xc2\xa0"},
+		{"\u061c", "\\xd8\\x9c"},
+		{"\u200e\u200f\u200d", "\\xe2\\x80\\x8e\\xe2\\x80\\x8f\u200d"},
+		{"x\u202ay\u202e", "x\\xe2\\x80\\xaay\\xe2\\x80\\xae"},
+		{"\u2066\u2069\u206a", "\\xe2\\x81\\xa6\\xe2\\x81\\xa9\u206a"},
+		{"\u00e9\u4e2d\U0001f600", "\u00e9\u4e2d\U0001f600"},
+		{"\xff", "\\xff"},
+		{"\xc0\xaf", "\\xc0\\xaf"},
+		{"\xed\xa0\x80", "\\xed\\xa0\\x80"},
+		{"\xf0\x9f\x98", "\\xf0\\x9f\\x98"},
+		{"\xe4\xb8\xe4\xb8\xad", "\\xe4\\xb8\u4e2d"},
+	};
+	struct text text;
+
+	text_init(&text, CEILING);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		text_clear(&text);
+		text_escaped(&text, rows[i].string);
+		assert_text(&text, rows[i].expected);
+	}
+	text_done(&text);
+	(void)state;
+}
+
+static void test_ceiling(void **state)
+{
+	static const size_t ceilings[] = {0, 1, 7, 63, 64, 65, 1000};
+
+	for (size_t i = 0; i < sizeof(ceilings) / sizeof(ceilings[0]); i++) {
+		struct text text;
+
+		text_init(&text, ceilings[i]);
+		for (size_t j = 0; j < ceilings[i]; j++)
+			text_bytes(&text, "x", 1);
+		text_printf(&text, "%s", "");
+		assert_int_equal(text_error(&text), 0);
+		assert_int_equal(text.length, ceilings[i]);
+		assert_true(text.capacity <= ceilings[i] + 1);
+		text_printf(&text, "%d", 1);
+		assert_int_equal(text_error(&text), -EFBIG);
+		assert_int_equal(text.length, ceilings[i]);
+		text_done(&text);
+
+		text_init(&text, ceilings[i]);
+		text_printf(&text, "%*s", (int)ceilings[i], "");
+		assert_int_equal(text_error(&text), 0);
+		assert_int_equal(text.length, ceilings[i]);
+		text_bytes(&text, "1", 1);
+		assert_int_equal(text_error(&text), -EFBIG);
+		text_done(&text);
+	}
+	(void)state;
+}
+
+/* An error stays until the text is cleared, whatever would still fit. */
+static void test_error_stays(void **state)
+{
+	struct text text;
+
+	text_init(&text, 10);
+	text_bytes(&text, "12345", 5);
+	text_escaped(&text, "123456");
+	assert_int_equal(text_error(&text), -EFBIG);
+	text_bytes(&text, "6", 1);
+	text_printf(&text, "%d", 6);
+	text_escaped(&text, "6");
+	text_time(&text, 0);
+	assert_int_equal(text_error(&text), -EFBIG);
+	assert_int_equal(text.length, 5);
+	text_clear(&text);
+	text_bytes(&text, "0123456789", 10);
+	assert_text(&text, "0123456789");
+	text_done(&text);
+	(void)state;
+}
+
+static void test_out_of_memory(void **state)
+{
+	struct text text;
+
+	text_init(&text, SIZE_MAX);
+	text_bytes(&text, "kept", 4);
+	text_bytes(&text, "never read", PTRDIFF_MAX);
+	assert_int_equal(text_error(&text), -ENOMEM);
+	text_bytes(&text, "x", 1);
+	assert_int_equal(text_error(&text), -ENOMEM);
+	assert_int_equal(text.length, 4);
+	assert_memory_equal(text.bytes, "kept", 4);
+	text.error = 0;
+	text_bytes(&text, "never read", SIZE_MAX - 4);
+	assert_int_equal(text_error(&text), -EFBIG);
+	text_done(&text);
+	assert_int_equal(text_error(&text), 0);
+	(void)state;
+}
+
+static void test_time(void **state)
+{
+	static const struct {
+		int64_t wall_ns;
+		const char *expected;
+	} rows[] = {
+		{0, "1970-01-01T00:00:00.000Z"},
+		{1769860800250000000, "2026-01-31T12:00:00.250Z"},
+		{1709251199999999999, "2024-02-29T23:59:59.999Z"},
+		{-1, "1969-12-31T23:59:59.999Z"},
+		{-1000000000, "1969-12-31T23:59:59.000Z"},
+		{-1500000000, "1969-12-31T23:59:58.500Z"},
+		{INT64_MAX, "2262-04-11T23:47:16.854Z"},
+		{INT64_MIN, "1677-09-21T00:12:43.145Z"},
+	};
+	struct text text;
+
+	text_init(&text, CEILING);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		text_clear(&text);
+		text_time(&text, rows[i].wall_ns);
+		assert_text(&text, rows[i].expected);
+	}
+	text_done(&text);
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_appends),
+		cmocka_unit_test(test_printf_longer_than_the_buffer),
+		cmocka_unit_test(test_escapes),
+		cmocka_unit_test(test_ceiling),
+		cmocka_unit_test(test_error_stays),
+		cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
