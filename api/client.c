@@ -92,10 +92,10 @@ static void refresh_token(struct client *client, bool force, struct arrival *arr
 	if (credential_refresh(client->credential, force, &why)) {
 		client->token_number++;
 		snprintf(arrival->note, sizeof(arrival->note), "token read again from %s",
-			 credential_source(client->credential));
+		         credential_source(client->credential));
 	} else if (*why.message) {
 		snprintf(arrival->note, sizeof(arrival->note), "%.200s; the old token stays in use",
-			 why.message);
+		         why.message);
 	}
 }
 
@@ -257,9 +257,9 @@ static int assemble(struct client *client, const struct client_config *config)
 	if (!client->requests || !client->multi)
 		return -ENOMEM;
 	curl_multi_setopt(client->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-			  (long)config->max_connections);
+	                  (long)config->max_connections);
 	curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-			  (long)config->max_connections);
+	                  (long)config->max_connections);
 	client->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (client->event_fd < 0)
 		return -errno;
@@ -267,7 +267,7 @@ static int assemble(struct client *client, const struct client_config *config)
 }
 
 int client_new(const struct client_config *config, struct credential *credential,
-	       struct client **ret_client)
+               struct client **ret_client)
 {
 	struct client *client;
 	int result;

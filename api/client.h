@@ -24,11 +24,11 @@
 #include "api/failure.h"
 
 struct client_config {
-	const char *base;            /* the API's base URL, without "/agents"; http or https */
-	const char *cacert;          /* a CA bundle, or NULL for the system's */
-	int64_t timeout_ms;          /* for one request, everything included */
-	int64_t connect_timeout_ms;  /* for resolving, connecting and TLS */
-	unsigned int per_page;       /* 1 to 100 */
+	const char *base;             /* the API's base URL, without "/agents"; http or https */
+	const char *cacert;           /* a CA bundle, or NULL for the system's */
+	int64_t timeout_ms;           /* for one request, everything included */
+	int64_t connect_timeout_ms;   /* for resolving, connecting and TLS */
+	unsigned int per_page;        /* 1 to 100 */
 	unsigned int max_connections; /* 1 to 64; also how many requests are under way at once */
 };
 
@@ -54,7 +54,7 @@ struct client;
  * config is copied; credential becomes the client's own on success. 0 or -errno.
  */
 int client_new(const struct client_config *config, struct credential *credential,
-	       struct client **ret_client);
+               struct client **ret_client);
 
 /* Aborts what is under way, ends the thread (well within 2 s whatever the network does), frees all.
  * NULL is fine. */

@@ -13,7 +13,7 @@
 
 #include "api/decode.h"
 
-#define MAX_TOKEN_BYTES	  (64u << 10)
+#define MAX_TOKEN_BYTES   (64u << 10)
 #define MAX_PAYLOAD_BYTES (8u << 10) /* of a JWT; no server takes a header as long as that */
 
 enum kind { KIND_OTHER, KIND_JWT, KIND_INTEGRATION, KIND_DEVICE, KIND_AGENT, KINDS };
@@ -51,7 +51,7 @@ struct credential {
 };
 
 __attribute__((format(printf, 3, 4))) static int refuse(struct failure *ret_failure, int error,
-							const char *format, ...)
+                                                        const char *format, ...)
 {
 	va_list args;
 
@@ -123,7 +123,7 @@ static int64_t jwt_expiry(const char *token)
 
 /* It goes verbatim into a header, where a line's end would begin another. */
 static int check_bytes(const char *text, size_t bytes, const char *source,
-		       struct failure *ret_failure)
+                       struct failure *ret_failure)
 {
 	if (bytes == 0)
 		return refuse(ret_failure, -EINVAL, "%s is empty: put the token there", source);
@@ -132,25 +132,25 @@ static int check_bytes(const char *text, size_t bytes, const char *source,
 
 		if (byte == '\r' && i + 1 == bytes)
 			return refuse(ret_failure, -EINVAL,
-				      "%s ends its line with CRLF, as Windows does: end it with a "
-				      "newline alone",
-				      source);
+			              "%s ends its line with CRLF, as Windows does: end it with a "
+			              "newline alone",
+			              source);
 		if (byte == '\n')
 			return refuse(ret_failure, -EINVAL,
-				      "%s has more than one line: leave the token alone in it",
-				      source);
+			              "%s has more than one line: leave the token alone in it",
+			              source);
 		if (byte < 0x21 || byte > 0x7e)
 			return refuse(ret_failure, -EINVAL,
-				      "%s holds byte 0x%02x at offset %zu, which no token has: "
-				      "leave the token alone in it",
-				      source, byte, i);
+			              "%s holds byte 0x%02x at offset %zu, which no token has: "
+			              "leave the token alone in it",
+			              source, byte, i);
 	}
 	return 0;
 }
 
 /* Takes text, from source, as the token. 0; or -errno, and the token is as it was. */
 static int accept_token(struct credential *credential, const char *text, size_t bytes,
-			bool *ret_changed, struct failure *ret_failure)
+                        bool *ret_changed, struct failure *ret_failure)
 {
 	enum kind kind;
 	char *token;
@@ -167,9 +167,9 @@ static int accept_token(struct credential *credential, const char *text, size_t 
 	kind = kind_of(token);
 	if (kind == KIND_AGENT)
 		result = refuse(ret_failure, -EINVAL,
-				"the token of %s is an agent's own key (ak-), which cannot read "
-				"the API: use an sk- or dk- key",
-				credential->source);
+		                "the token of %s is an agent's own key (ak-), which cannot read "
+		                "the API: use an sk- or dk- key",
+		                credential->source);
 	else if (kind == KIND_JWT && !credential->team)
 		result = refuse(
 			ret_failure, -EINVAL,
@@ -211,14 +211,14 @@ static bool same_identity(const struct identity *a, const struct identity *b)
 
 /* As ssh demands of a key: nobody else may read it, or have put it there. */
 static int check_file(const struct credential *credential, const struct stat *file,
-		      struct failure *ret_failure)
+                      struct failure *ret_failure)
 {
 	const char *path = credential->path;
 
 	if (!S_ISREG(file->st_mode))
 		return refuse(ret_failure, S_ISDIR(file->st_mode) ? -EISDIR : -EINVAL,
-			      "token file %s is %s: name the file that holds the token", path,
-			      S_ISDIR(file->st_mode) ? "a folder" : "no regular file");
+		              "token file %s is %s: name the file that holds the token", path,
+		              S_ISDIR(file->st_mode) ? "a folder" : "no regular file");
 	if (file->st_uid != 0 && file->st_uid != geteuid())
 		return refuse(
 			ret_failure, -EACCES,
@@ -226,12 +226,12 @@ static int check_file(const struct credential *credential, const struct stat *fi
 			path, (uintmax_t)file->st_uid, (uintmax_t)geteuid());
 	if (!credential->any_mode && (file->st_mode & 077))
 		return refuse(ret_failure, -EACCES,
-			      "token file %s is open to others (mode %04o): chmod 600 %s", path,
-			      (unsigned int)(file->st_mode & 07777), path);
+		              "token file %s is open to others (mode %04o): chmod 600 %s", path,
+		              (unsigned int)(file->st_mode & 07777), path);
 	if (file->st_size > (off_t)MAX_TOKEN_BYTES)
 		return refuse(ret_failure, -EFBIG,
-			      "token file %s is larger than %u bytes: is it the right file?", path,
-			      MAX_TOKEN_BYTES);
+		              "token file %s is larger than %u bytes: is it the right file?", path,
+		              MAX_TOKEN_BYTES);
 	return 0;
 }
 
@@ -255,7 +255,7 @@ static ssize_t read_whole(int fd, char *text, size_t most)
 }
 
 static int read_open_file(struct credential *credential, int fd, bool *ret_changed,
-			  struct failure *ret_failure)
+                          struct failure *ret_failure)
 {
 	char text[MAX_TOKEN_BYTES + 1];
 	struct stat file;
@@ -264,7 +264,7 @@ static int read_open_file(struct credential *credential, int fd, bool *ret_chang
 
 	if (fstat(fd, &file) < 0)
 		return refuse(ret_failure, -errno, "token file %s: %s", credential->path,
-			      strerror(errno));
+		              strerror(errno));
 	credential->identity = identity_of(&file);
 	result = check_file(credential, &file, ret_failure);
 	if (result < 0)
@@ -272,10 +272,10 @@ static int read_open_file(struct credential *credential, int fd, bool *ret_chang
 	bytes = read_whole(fd, text, sizeof(text));
 	if (bytes < 0)
 		return refuse(ret_failure, (int)bytes, "token file %s: %s", credential->path,
-			      strerror((int)-bytes));
+		              strerror((int)-bytes));
 	if (bytes > (ssize_t)MAX_TOKEN_BYTES)
 		result = refuse(ret_failure, -EFBIG, "token file %s grows while it is read",
-				credential->path);
+		                credential->path);
 	else
 		result = accept_token(credential, text, (size_t)bytes, ret_changed, ret_failure);
 	explicit_bzero(text, (size_t)bytes);
@@ -295,7 +295,7 @@ static int read_file(struct credential *credential, bool *ret_changed, struct fa
 		result = -errno;
 		credential->identity = (struct identity){0};
 		return refuse(ret_failure, result, "token file %s: %s", credential->path,
-			      strerror(-result));
+		              strerror(-result));
 	}
 	result = read_open_file(credential, fd, ret_changed, ret_failure);
 	close(fd);
@@ -341,7 +341,7 @@ static char *absolute(const char *path)
 
 /* -ENOENT without a word: the variable is not set. */
 static int use_variable(struct credential *credential, const char *name,
-			struct failure *ret_failure)
+                        struct failure *ret_failure)
 {
 	const char *value = getenv(name);
 	bool changed;
@@ -360,7 +360,7 @@ static int use_variable(struct credential *credential, const char *name,
 
 /* The places, in their order: only one that does not exist leads to the next. */
 static int find_token(struct credential *credential, const char *token_file,
-		      struct failure *ret_failure)
+                      struct failure *ret_failure)
 {
 	const char *folder = getenv("CREDENTIALS_DIRECTORY");
 	const char *home = getenv("HOME");
@@ -382,27 +382,27 @@ static int find_token(struct credential *credential, const char *token_file,
 		result = use_file(credential, join(home, ".config/fleetfs/token"), ret_failure);
 	if (result == -ENOENT)
 		return refuse(ret_failure, -ENOENT,
-			      "no token: put one into ~/.config/fleetfs/token (mode 0600), name a "
-			      "file with token_file, or set FLEETFS_TOKEN");
+		              "no token: put one into ~/.config/fleetfs/token (mode 0600), name a "
+		              "file with token_file, or set FLEETFS_TOKEN");
 	return result;
 }
 
 static bool is_team(const char *team)
 {
 	return team[strspn(team, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				 "0123456789_-")] == '\0';
+	                         "0123456789_-")] == '\0';
 }
 
 int credential_new(const char *token_file, const char *team, struct credential **ret,
-		   struct failure *ret_failure)
+                   struct failure *ret_failure)
 {
 	struct credential *credential;
 	int result;
 
 	if (team && !is_team(team))
 		return refuse(ret_failure, -EINVAL,
-			      "the team holds a character other than letters, digits, _ and -: set "
-			      "team or CYBERUN_TEAM_ID anew");
+		              "the team holds a character other than letters, digits, _ and -: set "
+		              "team or CYBERUN_TEAM_ID anew");
 	credential = calloc(1, sizeof(*credential));
 	if (!credential)
 		return no_memory(ret_failure);

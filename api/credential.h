@@ -12,8 +12,9 @@
  * excepted), of at most 64 KiB: one line, a trailing newline allowed. Every byte of a token is in
  * 0x21 to 0x7e, since it goes verbatim into a header; of a team, in [A-Za-z0-9_-].
  *
- * Kinds: `sk-…` and `dk-…` are sent alone; a JWT (`eyJ…`) needs a team; `ak-…` is an agent's own key,
- * which cannot read the API, and is refused; anything else is sent as it is, with the team if set.
+ * Kinds: `sk-…` and `dk-…` are sent alone; a JWT (`eyJ…`) needs a team; `ak-…` is an agent's own
+ * key, which cannot read the API, and is refused; anything else is sent as it is, with the team if
+ * set.
  *
  * Used by the fetching thread alone after credential_new(). The token's memory is wiped when freed.
  */
@@ -31,16 +32,16 @@ struct credential;
  * token.
  */
 int credential_new(const char *token_file, const char *team, struct credential **ret,
-		   struct failure *ret_failure);
+                   struct failure *ret_failure);
 
 /* NULL is fine. */
 void credential_free(struct credential *credential);
 
 /*
  * Reads the file again if it is another than the one read last (device, inode, size, mtime or ctime
- * differ), or if force. True when the token is now a different one. A file that is gone or no longer
- * acceptable leaves the token as it was and tells why in *ret_failure (else untouched: set its
- * message to "" before). A token from the environment never changes.
+ * differ), or if force. True when the token is now a different one. A file that is gone or no
+ * longer acceptable leaves the token as it was and tells why in *ret_failure (else untouched: set
+ * its message to "" before). A token from the environment never changes.
  */
 bool credential_refresh(struct credential *credential, bool force, struct failure *ret_failure);
 

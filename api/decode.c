@@ -59,7 +59,7 @@ static size_t field_of(enum agent_place place, const char *key, size_t guess)
  * when there are 10^5 keys.
  */
 static void find_fields(struct decoder *decoder, const cJSON *object, enum agent_place place,
-			const cJSON *found[static AGENT_FIELDS])
+                        const cJSON *found[static AGENT_FIELDS])
 {
 	struct order *order = &decoder->orders[place];
 	size_t last = AGENT_FIELDS;
@@ -81,7 +81,7 @@ static void find_fields(struct decoder *decoder, const cJSON *object, enum agent
 /* What an agent will be made of, all of it still in cJSON's tree, and how large that is. */
 struct draft {
 	const cJSON *fields[AGENT_FIELDS]; /* but those of GPUs */
-	const cJSON *gpus;		   /* the first of gpu_devices */
+	const cJSON *gpus;                 /* the first of gpu_devices */
 	size_t gpu_count;
 	const cJSON *labels[AGENT_MAX_LABELS];
 	size_t label_count;
@@ -191,7 +191,7 @@ static const char *copy_string(struct arena *arena, const cJSON *item)
 
 /* What the table says of base, a struct agent_gpu or the agent itself, from the members found. */
 static void fill_fields(void *base, bool gpu, const cJSON *const found[static AGENT_FIELDS],
-			struct arena *arena)
+                        struct arena *arena)
 {
 	for (size_t i = 0; i < AGENT_FIELDS; i++) {
 		const struct agent_field *field = &agent_fields[i];
@@ -207,7 +207,7 @@ static void fill_fields(void *base, bool gpu, const cJSON *const found[static AG
 }
 
 static void fill_gpus(struct decoder *decoder, struct agent_gpu *gpus, const struct draft *draft,
-		      struct arena *arena)
+                      struct arena *arena)
 {
 	const cJSON *item = draft->gpus;
 
@@ -223,7 +223,7 @@ static void fill_gpus(struct decoder *decoder, struct agent_gpu *gpus, const str
 }
 
 static void fill_lists(struct agent *agent, const char **labels, const char **tasks,
-		       const struct draft *draft, struct arena *arena)
+                       const struct draft *draft, struct arena *arena)
 {
 	const cJSON *task = first_string(draft->fields[AGENT_RUNNING_TASKS]);
 
@@ -237,7 +237,7 @@ static void fill_lists(struct agent *agent, const char **labels, const char **ta
 
 /* One block: the agent, its GPUs, its lists, its strings, its JSON; what needs alignment first. */
 static struct agent *build_agent(struct decoder *decoder, const struct draft *draft,
-				 const char *json, size_t json_bytes)
+                                 const char *json, size_t json_bytes)
 {
 	size_t lists_bytes = (draft->label_count + draft->task_count) * sizeof(char *);
 	struct agent_gpu *gpus;
@@ -247,7 +247,7 @@ static struct agent *build_agent(struct decoder *decoder, const struct draft *dr
 	char *line;
 
 	arena.next = malloc(sizeof(*agent) + draft->gpu_count * sizeof(*gpus) + lists_bytes +
-			    draft->string_bytes + json_bytes + 1);
+	                    draft->string_bytes + json_bytes + 1);
 	if (!arena.next)
 		return NULL;
 	agent = take(&arena, sizeof(*agent));
@@ -260,8 +260,8 @@ static struct agent *build_agent(struct decoder *decoder, const struct draft *dr
 	fill_gpus(decoder, gpus, draft, &arena);
 	if (agent->gpu_capacity != AGENT_ABSENT && agent->running_count != AGENT_ABSENT)
 		agent->gpu_free = agent->gpu_capacity > agent->running_count
-					  ? agent->gpu_capacity - agent->running_count
-					  : 0;
+		                          ? agent->gpu_capacity - agent->running_count
+		                          : 0;
 	line = take(&arena, json_bytes + 1);
 	memcpy(line, json, json_bytes);
 	line[json_bytes] = '\n';
@@ -278,12 +278,12 @@ static bool is_oversized(const struct json_span *span)
 static const cJSON *parse_span(struct decoder *decoder, const struct json_span *span)
 {
 	return tree_parse(&decoder->pool, decoder->body + span->offset, span->bytes,
-			  span->flags & JSON_ODD);
+	                  span->flags & JSON_ODD);
 }
 
 /* 0, with *ret_agent NULL if the element is no agent; or -ENOMEM. */
 static int decode_agent(struct decoder *decoder, const struct json_span *span,
-			const struct agent **ret_agent)
+                        const struct agent **ret_agent)
 {
 	const char *json = decoder->body + span->offset;
 	size_t json_bytes = span->bytes;
@@ -341,7 +341,7 @@ static size_t largest_value(const struct json_outline *outline)
 
 /* 0 or -ENOMEM. */
 static int decode_outline(const char *body, const struct json_outline *outline,
-			  struct page **ret_page)
+                          struct page **ret_page)
 {
 	struct decoder decoder = {.body = body};
 	struct page *page;
@@ -375,8 +375,8 @@ static int decode_outline(const char *body, const struct json_outline *outline,
 }
 
 __attribute__((format(printf, 3, 4))) static int fail(struct failure *ret_failure,
-						      enum failure_cause cause, const char *format,
-						      ...)
+                                                      enum failure_cause cause, const char *format,
+                                                      ...)
 {
 	va_list args;
 
@@ -395,21 +395,21 @@ int decode_page(const char *body, size_t bytes, struct page **ret_page, struct f
 
 	if (bytes > DECODE_MAX_BYTES)
 		return fail(ret_failure, FAILURE_OVERSIZED, "the answer is larger than %u bytes",
-			    DECODE_MAX_BYTES);
+		            DECODE_MAX_BYTES);
 	if (bytes == 0)
 		return fail(ret_failure, FAILURE_MALFORMED, "the answer is empty");
 	result = json_scan(body, bytes, &page_query, &outline, &fault);
 	if (result == -E2BIG)
 		return fail(ret_failure, FAILURE_OVERSIZED,
-			    "the answer goes beyond a limit at byte %zu: %s", fault.offset,
-			    fault.reason);
+		            "the answer goes beyond a limit at byte %zu: %s", fault.offset,
+		            fault.reason);
 	if (result == -EBADMSG)
 		return fail(ret_failure, FAILURE_MALFORMED,
-			    "the answer is not JSON at byte %zu: %s", fault.offset, fault.reason);
+		            "the answer is not JSON at byte %zu: %s", fault.offset, fault.reason);
 	if (result == 0 && !outline.has_list) {
 		json_outline_done(&outline);
 		return fail(ret_failure, FAILURE_MALFORMED,
-			    "the answer has no agent_list (is the URL right?)");
+		            "the answer has no agent_list (is the URL right?)");
 	}
 	if (result == 0) {
 		result = decode_outline(body, &outline, ret_page);

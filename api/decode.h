@@ -21,9 +21,9 @@
 #include "api/failure.h"
 
 #define DECODE_MAX_BYTES       (8u << 20) /* a body */
-#define DECODE_MAX_DEPTH       32	  /* arrays and objects in each other */
-#define DECODE_MAX_TOKENS      500000	  /* values and keys in a body */
-#define DECODE_MAX_AGENTS      10000	  /* elements of agent_list */
+#define DECODE_MAX_DEPTH       32         /* arrays and objects in each other */
+#define DECODE_MAX_TOKENS      500000     /* values and keys in a body */
+#define DECODE_MAX_AGENTS      10000      /* elements of agent_list */
 #define DECODE_MAX_AGENT_BYTES (1u << 20) /* one element */
 
 /*
@@ -32,7 +32,7 @@
  * message only; the rest is untouched).
  */
 int decode_page(const char *body, size_t bytes, struct page **ret_page,
-		struct failure *ret_failure);
+                struct failure *ret_failure);
 
 /*
  * The API's own words in the body of an error, to be shown: the string `message`, `error`, `detail`

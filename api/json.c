@@ -312,18 +312,19 @@ static const char *scan_value(struct scanner *s, const char *at)
 int json_scan(const char *text, size_t bytes, const struct json_query *query,
               struct json_outline *ret_outline, struct json_fault *ret_fault)
 {
+	const char *begin = bytes ? text : ""; /* no text may well be NULL */
 	struct json_outline outline = {0};
 	struct scanner s = {
-		.text = text,
-		.end = text + bytes,
+		.text = begin,
+		.end = begin + bytes,
 		.query = query,
 		.outline = &outline,
 		.fault = ret_fault,
 	};
-	const char *at = text;
+	const char *at = begin;
 
 	if (bytes > UINT32_MAX) {
-		fault(&s, text, -E2BIG, "too long");
+		fault(&s, begin, -E2BIG, "too long");
 		return s.error;
 	}
 	while (at && !s.done)

@@ -375,13 +375,15 @@ static const struct {
 	enum failure_cause before, within;
 	const char *advice;
 } meanings[] = {
-	{CURLE_OUT_OF_MEMORY, FAILURE_MEMORY, FAILURE_MEMORY, ""},
+	/* What curl 7.88 also says of a header line beyond 100 kB, which it never shows to
+         * on_header(). */
+	{CURLE_OUT_OF_MEMORY, FAILURE_MEMORY, FAILURE_OVERSIZED, ", or a header line without end"},
 	{CURLE_URL_MALFORMAT, FAILURE_REQUEST, FAILURE_REQUEST, ": is the URL right?"},
 	{CURLE_UNSUPPORTED_PROTOCOL, FAILURE_SERVER, FAILURE_SERVER, ": is the URL right?"},
 	{CURLE_WEIRD_SERVER_REPLY, FAILURE_SERVER, FAILURE_SERVER, ": is the URL right?"},
 	{CURLE_BAD_CONTENT_ENCODING, FAILURE_MALFORMED, FAILURE_MALFORMED, ""},
 	{CURLE_PEER_FAILED_VERIFICATION, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE,
-         ": if the API has a CA of its own, name it with cacert"},
+         ": is the URL right? If the API has a CA of its own, name it with cacert"},
 	{CURLE_SSL_CACERT_BADFILE, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE,
          ": is cacert a file of certificates (PEM)?"},
 };

@@ -29,12 +29,12 @@ struct request_settings {
 /* Copies and checks. 0, -EINVAL for a base that is no http or https URL, or that has a query, or
  * -ENOMEM. After curl_global_init(). */
 int request_settings_init(struct request_settings *ret_settings,
-			  const struct client_config *config);
+                          const struct client_config *config);
 void request_settings_done(struct request_settings *settings);
 
 /* Plain data; zeroes are one that is idle. */
 struct request {
-	CURL *easy;		   /* NULL until first needed; CURLINFO_PRIVATE leads back here */
+	CURL *easy;                /* NULL until first needed; CURLINFO_PRIVATE leads back here */
 	struct arrival *arrival;   /* whom it is for; the caller's */
 	unsigned int token_number; /* the caller's, too */
 
@@ -54,11 +54,11 @@ struct request {
 
 /* Gets request->easy ready for curl_multi_add_handle(). 0 or -ENOMEM. */
 int request_prepare(struct request *request, const struct request_settings *settings,
-		    unsigned int page, const struct credential *credential);
+                    unsigned int page, const struct credential *credential);
 
 /* After curl is through with it: fills arrival's page or failure, and adds to its bytes. */
 void request_finish(struct request *request, const struct request_settings *settings, CURLcode code,
-		    struct arrival *arrival);
+                    struct arrival *arrival);
 
 /* Says in arrival that there was no memory to ask with. */
 void request_no_memory(const struct request_settings *settings, struct arrival *arrival);

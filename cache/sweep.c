@@ -122,19 +122,30 @@ static void begin_full_pass(struct fleet *fleet, struct sweep *sweep)
 	fleet->health.passes++;
 }
 
+/* Whether it is fresh enough for this look: begun since, or all of it read since, or within the ttl. */
+static bool serves(const struct fleet *fleet, const struct sweep *sweep, const struct look *look)
+{
+	if (sweep->began_seq > look->began || sweep->oldest_seq > look->began)
+		return true;
+	if (sweep->began_seq <= fleet->flush_seq)
+		return false;
+	return fleet_fresh(fleet, sweep->oldest_ms, fleet->seq);
+}
+
+/* The newest whole one; else the one that began first, for it ends first: were it the newest, who
+ * waits could be moved on to another beginning for ever. */
 static struct sweep *usable(const struct fleet *fleet, const struct look *look, bool remembered_too)
 {
-	struct sweep *sweep = fleet->sweeps;
+	struct sweep *found = NULL;
 
-	if (!sweep || (sweep->from_memory && !remembered_too))
-		return NULL;
-	if (sweep->began_seq > look->began)
-		return sweep;
-	if (sweep->began_seq <= fleet->flush_seq)
-		return NULL;
-	if (sweep->oldest_ms == INT64_MAX || fleet_fresh(fleet, sweep->oldest_ms, fleet->seq))
-		return sweep;
-	return NULL;
+	for (struct sweep *at = fleet->sweeps; at; at = at->older) {
+		if ((at->from_memory && !remembered_too) || !serves(fleet, at, look))
+			continue;
+		if (at->complete)
+			return at;
+		found = at;
+	}
+	return found;
 }
 
 struct sweep *sweep_for(struct fleet *fleet, const struct look *look, bool remembered_too)
@@ -152,6 +163,7 @@ struct sweep *sweep_for(struct fleet *fleet, const struct look *look, bool remem
 	sweep->began_seq = ++fleet->seq;
 	sweep->used_ms = fleet->ports.now_ms(fleet->ports.user);
 	sweep->oldest_ms = INT64_MAX;
+	sweep->oldest_seq = UINT64_MAX;
 	begin_full_pass(fleet, sweep);
 	sweep->older = fleet->sweeps;
 	fleet->sweeps = sweep;
@@ -401,6 +413,8 @@ int sweep_advance(struct fleet *fleet, struct sweep *sweep)
 			sweep->total_count = page->total_count;
 			if (sweep->oldest_ms > page->arrived_ms)
 				sweep->oldest_ms = page->arrived_ms;
+			if (sweep->oldest_seq > page->arrived_seq)
+				sweep->oldest_seq = page->arrived_seq;
 			last = was_last(fleet, sweep, page);
 		}
 		if (last) {
@@ -475,6 +489,7 @@ int sweep_remember(struct fleet *fleet, struct sweep *sweep)
 	sweep->from_memory = true;
 	drop_pass(sweep);
 	/* It expires when the API is worth asking again. */
+	sweep->oldest_seq = 0;
 	sweep->oldest_ms = now_ms - fleet->config.ttl_ms;
 	if (trouble_held(&fleet->trouble, now_ms))
 		sweep->oldest_ms = fleet->trouble.until_ms - fleet->config.ttl_ms;

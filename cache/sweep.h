@@ -39,6 +39,7 @@ struct sweep {
 	uint64_t began_seq;
 	int64_t used_ms;
 	int64_t oldest_ms;     /* arrival of its oldest page; INT64_MAX: none yet */
+	uint64_t oldest_seq;   /* the same, counted; UINT64_MAX: none yet */
 	struct record **order; /* the listing: only grows; references */
 	size_t count;
 	size_t capacity;

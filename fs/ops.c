@@ -353,7 +353,8 @@ static int add_entry(struct call *call, struct answer *answer, const char *name,
 /* `.` and `..` count no look-up and need no node; the kernel knows them already. */
 static int add_dot(struct call *call, struct answer *answer, const char *name, uint64_t next)
 {
-	const struct fuse_entry_param entry = {.attr.st_mode = S_IFDIR};
+	/* Number 0 would make readdir(3) skip it. Not to be looked up: entry.ino stays 0. */
+	const struct fuse_entry_param entry = {.attr = {.st_ino = call->ino, .st_mode = S_IFDIR}};
 	size_t left = call->size - answer->length;
 	size_t bytes = fuse_add_direntry_plus(call->req, call->ops->listing + answer->length, left,
 	                                      name, &entry, (off_t)next);

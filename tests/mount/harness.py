@@ -233,8 +233,10 @@ class Mount:
     def __init__(self, program, folder, source, path=None, token=TOKEN, variables=None, prefix=(),
                  **options):
         self.folder = folder
-        self.path = path or folder / f"mnt-{len(list(folder.glob('mnt-*')))}"
-        self.path.mkdir(exist_ok=True)
+        self.path = path
+        if not path:
+            self.path = folder / f"mnt-{len(list(folder.glob('mnt-*')))}"
+            self.path.mkdir()
         self.prefix = list(prefix)
         self.log = folder / f"fleetfs-{len(list(folder.glob('fleetfs-*')))}.log"
         self.ended = False

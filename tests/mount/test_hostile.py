@@ -3,6 +3,7 @@
 
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -84,15 +85,19 @@ def test_ids_that_differ_in_case_or_normal_form_are_different_agents(sim, mount)
         assert fleet.text(f"agents/{text}/id") == text + "\n"
 
 
-def test_a_second_agent_of_the_same_id_is_dropped_and_counted(sim, mount):
+def test_a_second_agent_of_the_same_id_is_dropped_and_counted_and_told_once(sim, mount):
+    """On the same page it is told; on another it may just as well be one agent that the pages
+    shifted under, so there it is only counted."""
     api = sim(agents=1)
     agents = [{"agent_id": f"n{i}", "tool": "first"} for i in range(40)]
-    agents.insert(20, {"agent_id": "n3", "tool": "second"})
+    agents.insert(7, {"agent_id": "n3", "tool": "second"})
     agents.append({"agent_id": "n5", "tool": "third"})
     api.put_agents(agents)
-    fleet = mount(api, ttl=600, per_page=10)
-    assert sorted(fleet.agents()) == sorted(f"n{i}" for i in range(40))
-    assert fleet.text("agents/n3/tool") == fleet.text("agents/n5/tool") == "first\n"
+    fleet = mount(api, ttl=0.3, per_page=10)
+    for _ in range(3):
+        assert sorted(fleet.agents()) == sorted(f"n{i}" for i in range(40))
+        assert fleet.text("agents/n3/tool") == fleet.text("agents/n5/tool") == "first\n"
+        time.sleep(0.4)
     assert int(fleet.values(".fleetfs/stats")["duplicates"]) >= 2
     fleet.stop()
     told = [line for line in fleet.output().splitlines() if "n3" in line]
@@ -127,7 +132,7 @@ def test_a_wrong_total_count_costs_no_agent_and_no_storm(sim, mount, total):
     api.total(total)
     fleet = mount(api, ttl=600)
     assert sorted(fleet.agents()) == everybody
-    assert api.requests() <= 15
+    assert api.requests() <= 30
     assert fleet.health()["verified"] == "no"
 
 

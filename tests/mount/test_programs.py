@@ -62,7 +62,14 @@ def test_rsync_copies_and_then_has_nothing_to_do(fleet, folder):
 def test_cp_copies_the_folder(fleet, folder):
     run("cp", "-r", fleet / "agents", folder / "copy")
     assert run("diff", "-r", fleet / "agents", folder / "copy") == ""
-    run("cp", "-a", fleet.path, folder / "all")
+    one_sweep(fleet)
+
+
+def test_the_whole_mount_can_be_copied_files_about_itself_included(fleet, folder):
+    run("cp", "-a", fleet.path, folder / "by-cp")
+    run("rsync", "-a", f"{fleet.path}/", folder / "by-rsync")
+    run("tar", "-C", fleet.path, "-cf", folder / "by-tar", ".")
+    run("rg", "-c", "--hidden", ".", fleet.path)
     one_sweep(fleet)
 
 
@@ -115,7 +122,8 @@ def test_mmap_and_sendfile_show_the_same_as_read(fleet, folder):
 def test_a_script_of_a_shell_works_on_the_fleet(fleet):
     free = run("bash", "-c", "total=0; for f in agents/*/gpu_free; do read -r n <$f && "
                              "((total += n)); done; echo $total", cwd=fleet.path)
-    wanted = sum(max(0, a["gpu_capacity"] - a["running_count"]) for a in fleet.api.agents())
+    wanted = sum(max(0, a["gpu_capacity"] - a["running_count"]) for a in fleet.api.agents()
+                 if "gpu_capacity" in a and "running_count" in a)
     assert int(free) == wanted
     table = run("bash", "-c", "paste -d' ' agents/*/status | tr ' ' '\\n' | sort | uniq -c",
                 cwd=fleet.path)

@@ -108,10 +108,14 @@ static struct page *decode_members(const char *members)
 	return decode_ok(body);
 }
 
+/* The agent's line: that text, and the end of it. */
 static void assert_json(const struct agent *agent, const char *json)
 {
-	assert_int_equal(agent->json_bytes, strlen(json));
-	assert_memory_equal(agent->json, json, agent->json_bytes);
+	size_t bytes = strlen(json);
+
+	assert_int_equal(agent->json_bytes, bytes + 1);
+	assert_memory_equal(agent->json, json, bytes);
+	assert_int_equal(agent->json[bytes], '\n');
 }
 
 static void test_example(void **state)
@@ -157,7 +161,8 @@ static void test_example(void **state)
 	assert_int_equal(agent->gpus[0].vram_total, 25769803776);
 	assert_int_equal(agent->gpus[0].vram_free, 22548578304);
 	assert_int_equal(agent->gpus[0].vram_used, 3221225472);
-	assert_null(memchr(agent->json, '\n', agent->json_bytes));
+	assert_ptr_equal(memchr(agent->json, '\n', agent->json_bytes),
+	                 agent->json + agent->json_bytes - 1);
 	assert_memory_equal(agent->json, "{\"agent_id\":\"gpu-node-01\",\"agent_status\":\"idle\"",
 	                    46);
 	page_free(page);
@@ -552,6 +557,8 @@ static void test_message(void **state)
 		assert_string_equal(whole, rows[i].text);
 		free(body);
 	}
+	decode_message(NULL, 0, text, sizeof(text));
+	assert_string_equal(text, "");
 	decode_message("a\0b", 3, text, sizeof(text));
 	assert_string_equal(text, "a b");
 	decode_message("1234567890", 10, text, sizeof(text));

@@ -314,9 +314,9 @@ static void test_mutations(void **state)
 	                             '-', 'u',  '\0', '\xff', '\x7f', ' '};
 	static const char good[] =
 		"{\"agent_list\": "
-	        "[{\"agent_id\":\"a\\u001b\xc3\xa9\",\"gpu_capacity\":8,\"z\":[-1.5e3,true,null]},"
+		"[{\"agent_id\":\"a\\u001b\xc3\xa9\",\"gpu_capacity\":8,\"z\":[-1.5e3,true,null]},"
 		"{\"agent_id\":\"\\ud83d\\ude00\",\"system_stats\":{\"gpu_devices\":[{\"vram_"
-	        "free\":1}]}}],"
+		"free\":1}]}}],"
 		"\"page_meta\":{\"per_page\":20,\"total_count\":42}}";
 	size_t whole = sizeof(good) - 1;
 	char *body = strdup(good);

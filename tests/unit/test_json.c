@@ -172,6 +172,8 @@ static void test_refused(void **state)
 		if (strcmp(fault.reason, rows[i].reason) != 0 || fault.offset != rows[i].offset)
 			fail_msg("%s: %s at %zu", rows[i].text, fault.reason, fault.offset);
 	}
+	assert_int_equal(json_scan(NULL, 0, &query, &outline, &fault), -EBADMSG);
+	assert_int_equal(fault.offset, 0);
 	assert_int_equal(scan("\"a\0b\"", 5, &outline, &fault), -EBADMSG);
 	assert_string_equal(fault.reason, "a NUL in a string");
 	assert_int_equal(scan("0\0", 2, &outline, &fault), -EBADMSG);

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: MIT
+"""A mount that cannot work is refused: a line that says why and what to do, and nothing mounted."""
+
+import base64
+import json
+import os
+import socket
+import time
+
+import pytest
+
+from harness import TOKEN, mounts
+
+
+@pytest.fixture
+def refused(fleetfs, folder):
+    """refused(…): runs fleetfs, which must refuse with one line, and returns the line."""
+    before = mounts()
+
+    def check(*arguments, status=1, **options):
+        began = time.monotonic()
+        done = fleetfs(*arguments, **options)
+        assert done.returncode == status, (done.returncode, done.stderr)
+        assert done.stdout == ""
+        lines = done.stderr.splitlines()
+        assert len(lines) == 1 and lines[0].startswith("fleetfs: "), done.stderr
+        assert mounts() == before
+        assert time.monotonic() - began < 15
+        return lines[0]
+    return check
+
+
+@pytest.fixture
+def path(folder):
+    where = folder / "mnt"
+    where.mkdir()
+    return where
+
+
+def token_file(folder, text, mode=0o600):
+    file = folder / "token"
+    file.touch(mode=0o600)
+    file.write_text(text)
+    file.chmod(mode)
+    return file
+
+
+def jwt(**claims):
+    def part(content):
+        return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
+    return f"{part({'alg': 'HS256'})}.{part(claims)}.c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize("foreground", [["-f"], []])
+def test_a_token_that_the_api_refuses(sim, refused, path, foreground):
+    line = refused(*foreground, sim().url, path, token="sk-wrong")
+    assert "401" in line and "token" in line and "sk-wrong" not in line
+
+
+@pytest.mark.parametrize("foreground", [["-f"], []])
+def test_an_api_that_cannot_be_reached(refused, path, foreground):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/api/v1"
+        line = refused(*foreground, "--retries=0", url, path)
+        assert url in line and "delay_connect" in line
+
+
+def test_an_api_that_does_not_answer(sim, refused, path):
+    api = sim()
+    api.hold()
+    began = time.monotonic()
+    assert "delay_connect" in refused("--timeout=1", "--retries=0", api.url, path)
+    assert 0.9 < time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("status,body", [(500, "broken"), (404, "not here"), (200, "<html>login")])
+def test_an_api_that_answers_something_else(sim, refused, path, status, body):
+    api = sim()
+    if status == 200:
+        api.body(body)
+    else:
+        api.fail(status, body)
+    line = refused("--retries=0", "--timeout=5", api.url, path)
+    assert api.url in line
+    assert status == 200 or str(status) in line
+
+
+def test_a_message_of_the_api_cannot_forge_a_line(sim, refused, path):
+    api = sim()
+    api.fail(403, json.dumps({"message": "no\nfleetfs: \x1b[31mhacked\x07"}))
+    line = refused("--retries=0", api.url, path)
+    assert "\x1b" not in line and "\x07" not in line and "403" in line
+
+
+def test_no_token_at_all(sim, refused, path):
+    line = refused(sim().url, path, token=None)
+    assert "token_file" in line and "FLEETFS_TOKEN" in line
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o700 | 0o011])
+def test_a_token_file_that_others_may_read(sim, refused, path, folder, mode):
+    file = token_file(folder, TOKEN, mode)
+    line = refused("--token_file", file, sim().url, path, token=None)
+    assert str(file) in line and "chmod" in line
+
+
+@pytest.mark.parametrize("text", ["", "\n", "sk-a b", "sk-a\nsk-b\n", "sk-ä", "sk-a\r\nX: y",
+                                  pytest.param("x" * (1 << 20), id="a mebibyte")])
+def test_a_token_file_that_holds_no_token(sim, refused, path, folder, text):
+    file = token_file(folder, text)
+    line = refused("--token_file", file, sim().url, path, token=None)
+    assert str(file) in line
+
+
+def test_a_token_file_that_is_none(sim, refused, path, folder):
+    url = sim().url
+    assert str(folder) in refused("--token_file", folder, url, path, token=None)
+    assert "No such file" in refused("--token_file", folder / "none", url, path, token=None)
+    os.mkfifo(folder / "pipe", 0o600)
+    assert "pipe" in refused("--token_file", folder / "pipe", url, path, token=None)
+
+
+def test_a_link_to_a_token_file_is_judged_by_its_target(sim, mount, refused, path, folder):
+    file = token_file(folder, TOKEN + "\n")
+    (folder / "link").symlink_to(file)
+    api = sim()
+    mount(api, token=None, token_file=folder / "link").unmount()
+    file.chmod(0o644)
+    refused("--token_file", folder / "link", api.url, path, token=None)
+
+
+def test_an_agents_own_key(sim, refused, path):
+    line = refused(sim().url, path, token="ak-123")
+    assert "ak-" in line and "ak-123" not in line
+
+
+def test_a_jwt_needs_its_team(sim, refused, mount, path):
+    token = jwt(exp=4102444800)
+    api = sim(jwt=token, team="team_01HX")
+    line = refused(api.url, path, token=token)
+    assert "team" in line and token not in line
+    refused("--team=team_other", api.url, path, token=token)
+    fleet = mount(api, token=token, team="team_01HX", ttl=600)
+    assert len(fleet.agents()) == 42
+    assert fleet.health()["token_expiry"].startswith("2100-01-01T00:00:00")
+    mount(api, token=token, variables={"CYBERUN_TEAM_ID": "team_01HX"}).unmount()
+
+
+def test_where_the_token_is_looked_for(sim, mount, refused, path, folder):
+    """Each place is passed over for the one before it."""
+    api = sim()
+    home = folder / "home"
+    config = home / ".config/fleetfs"
+    config.mkdir(parents=True)
+    file = token_file(config, TOKEN)
+    variables = {"HOME": str(home)}
+    mount(api, token=None, variables=variables).unmount()
+    variables["CYBERUN_KEY"] = "sk-wrong"
+    refused("--retries=0", api.url, path, token=None, variables=variables)
+    mount(api, token=TOKEN, variables=variables).unmount()
+    credentials = folder / "credentials"
+    credentials.mkdir()
+    (credentials / "fleetfs.token").write_text("sk-wrong too")
+    (credentials / "fleetfs.token").chmod(0o440)
+    variables["CREDENTIALS_DIRECTORY"] = str(credentials)
+    refused("--retries=0", api.url, path, variables=variables)
+    (credentials / "fleetfs.token").write_text(TOKEN)
+    mount(api, token="sk-wrong", variables=variables).unmount()
+    (credentials / "fleetfs.token").write_text("sk-wrong")
+    mount(api, token="sk-wrong", token_file=file, variables=variables).unmount()
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--ttl=0"], ["--ttl=abc"], ["--ttl=-1"], ["--ttl", "1e3"], ["--per-page=101"], ["--per_page=0"],
+    ["--retries=-1"], ["--nonsense"], ["-o", "nonsense"], ["-x"], ["--timeout="], ["--team=a b"],
+    ["-o", "ttl=0.01"], ["--token=sk-sim"], ["--max_connections=0"], ["--allow_http=perhaps"]])
+def test_a_bad_option(sim, refused, path, arguments):
+    line = refused(*arguments, sim().url, path, status=2)
+    assert "sk-sim" not in line
+
+
+def test_a_bad_operand(sim, refused, path):
+    url = sim().url
+    refused(status=2)
+    refused(url, path, "more", status=2)
+    refused("ftp://example.org/", path, status=2)
+    refused("http://user:secret@127.0.0.1/", path, status=2)
+    refused(url + "/agents", path, status=2)
+
+
+def test_plain_http_to_another_machine(refused, path):
+    line = refused("http://192.0.2.1/api/v1", path)
+    assert "allow_http" in line
+
+
+def test_a_mount_point_that_is_not_there(sim, refused, folder):
+    url = sim().url
+    assert "missing" in refused(url, folder / "missing")
+    (folder / "file").touch()
+    assert "folder" in refused(url, folder / "file")
+
+
+def test_a_mount_point_that_is_busy(sim, mount, fleetfs):
+    api = sim()
+    fleet = mount(api)
+    before = mounts()
+    done = fleetfs(api.url, fleet.path)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "busy" in done.stderr and str(fleet.path) in done.stderr
+    assert mounts() == before
+
+
+def test_a_log_that_cannot_be_written(sim, refused, path, folder):
+    line = refused("--log_file", folder / "none/log", sim().url, path)
+    assert "log" in line
+
+
+def test_help_and_version_need_nothing(fleetfs):
+    done = fleetfs("--help", token=None)
+    assert done.returncode == 0 and not done.stderr
+    for name in ("ttl", "stale", "timeout", "connect_timeout", "retries", "per_page", "team",
+                 "max_connections", "token_file", "cacert", "allow_http", "delay_connect",
+                 "log_file"):
+        assert f"--{name}" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert fleetfs("-h", token=None).stdout == done.stdout
+    done = fleetfs("-V", token=None)
+    assert done.returncode == 0 and done.stdout.startswith("fleetfs 0.")
+    assert all(word in done.stdout for word in ("libfuse", "libcurl", "cJSON"))
+
+
+def test_options_may_be_spelt_in_three_ways(sim, mount, fleetfs, path, folder):
+    fleet = mount(sim(), **{"connect-timeout": 2.5})
+    assert fleet.values(".fleetfs/config")["connect_timeout"] == "2.5"
+    fleet.unmount()
+    fleet = mount(sim(), prefix=["bash", "-c", 'p=$1; shift; exec "$p" --per-page 7 -o '
+                                 'max-connections=3,retries=1,ro,nofail,x-y=z "$@"', "-"])
+    config = fleet.values(".fleetfs/config")
+    assert (config["per_page"], config["max_connections"], config["retries"]) == ("7", "3", "1")
