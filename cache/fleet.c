@@ -460,7 +460,7 @@ int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct 
  * API's order wins. If that page has expired or was read again without it, it has simply moved. */
 static bool is_earlier(const struct fleet *fleet, const struct record *record, unsigned int number)
 {
-	return record->page < number &&
+	return record->page > 0 && record->page < number &&
 	       fleet->pages[record->page - 1].arrived_seq == record->read_seq &&
 	       fleet_fresh(fleet, record->read_ms, record->read_seq);
 }

@@ -29,7 +29,6 @@ struct record {
 	unsigned int renewals; /* how often it was read again */
 	bool present;          /* false: it left the list */
 	bool told_duplicate;   /* its id stood twice in one answer, and that was told */
-	void *user;            /* fs/'s: the files of this agent that the kernel knows */
 	char name[];           /* as the tree shows it, NUL-terminated */
 };
 

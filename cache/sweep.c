@@ -106,6 +106,7 @@ static void begin_pass(struct fleet *fleet, struct sweep *sweep)
 {
 	sweep->pass_seq = ++fleet->seq;
 	sweep->floor_seq = UINT64_MAX;
+	sweep->pass_read = false;
 	set_clear(&sweep->seen);
 }
 
@@ -122,10 +123,52 @@ static void begin_full_pass(struct fleet *fleet, struct sweep *sweep)
 	fleet->health.passes++;
 }
 
-/* Whether it is fresh enough for this look: begun since, or all of it read since, or within the ttl. */
+/* A first pass takes what is still fresh; a further one must see for itself. */
+static bool may_take(const struct fleet *fleet, const struct sweep *sweep, unsigned int number)
+{
+	const struct fleet_page *page;
+
+	if (number > fleet->page_count)
+		return false;
+	page = &fleet->pages[number - 1];
+	if (page->arrived_seq == 0)
+		return false;
+	if (page->arrived_seq > sweep->pass_seq)
+		return true;
+	return sweep->passes == 1 && !sweep->again &&
+	       fleet_fresh(fleet, page->arrived_ms, page->arrived_seq);
+}
+
+/* Whether a page that it would take next came before this look, and has expired. So it is with a
+ * sweep that was begun to find somebody, and left when the first page had him. */
+static bool fell_behind(const struct fleet *fleet, const struct sweep *sweep,
+                        const struct look *look)
+{
+	size_t at = sweep->again ? sweep->again_at : sweep->next_page;
+
+	for (; !sweep->again || at < sweep->again_count; at++) {
+		unsigned int number = sweep->again ? sweep->again[at] : (unsigned int)at;
+		const struct fleet_page *page;
+
+		if (!may_take(fleet, sweep, number))
+			return false;
+		page = &fleet->pages[number - 1];
+		if (page->arrived_seq <= look->began &&
+		    !fleet_fresh(fleet, page->arrived_ms, page->arrived_seq))
+			return true;
+	}
+	return false;
+}
+
+/* Whether it is fresh enough for this look: begun since, or all of it read since, or within the
+ * ttl. */
 static bool serves(const struct fleet *fleet, const struct sweep *sweep, const struct look *look)
 {
-	if (sweep->began_seq > look->began || sweep->oldest_seq > look->began)
+	if (sweep->began_seq > look->began)
+		return true;
+	if (!sweep->complete && fell_behind(fleet, sweep, look))
+		return false;
+	if (sweep->oldest_seq > look->began)
 		return true;
 	if (sweep->began_seq <= fleet->flush_seq)
 		return false;
@@ -210,22 +253,6 @@ int sweep_add_newcomer(struct fleet *fleet, struct record *record)
 	return append(fleet->sweeps, record);
 }
 
-/* A first pass takes what is still fresh; a further one must see for itself. */
-static bool may_take(const struct fleet *fleet, const struct sweep *sweep, unsigned int number)
-{
-	const struct fleet_page *page;
-
-	if (number > fleet->page_count)
-		return false;
-	page = &fleet->pages[number - 1];
-	if (page->arrived_seq == 0)
-		return false;
-	if (page->arrived_seq > sweep->pass_seq)
-		return true;
-	return sweep->passes == 1 && !sweep->again &&
-	       fleet_fresh(fleet, page->arrived_ms, page->arrived_seq);
-}
-
 static int take(struct sweep *sweep, const struct fleet_page *page)
 {
 	size_t unique_before = sweep->unique;
@@ -239,7 +266,7 @@ static int take(struct sweep *sweep, const struct fleet_page *page)
 		err = append(sweep, record);
 		if (err == 0 && !set_has(&sweep->seen, record)) {
 			err = set_add(&sweep->seen, record);
-			sweep->unique++;
+			sweep->unique += err == 0;
 		}
 		if (err < 0)
 			return err;
@@ -392,12 +419,18 @@ int sweep_advance(struct fleet *fleet, struct sweep *sweep)
 {
 	sweep->used_ms = fleet->ports.now_ms(fleet->ports.user);
 	while (!sweep->complete) {
-		unsigned int number =
-			sweep->again ? sweep->again[sweep->again_at] : sweep->next_page;
+		unsigned int number;
 		const struct fleet_page *page;
-		bool last;
 		int err;
 
+		/* Apart from taking the last page, so that it can be tried again. */
+		if (sweep->pass_read) {
+			err = end_pass(fleet, sweep);
+			if (err < 0)
+				return err;
+			continue;
+		}
+		number = sweep->again ? sweep->again[sweep->again_at] : sweep->next_page;
 		if (!may_take(fleet, sweep, number))
 			return 0;
 		page = &fleet->pages[number - 1];
@@ -405,7 +438,7 @@ int sweep_advance(struct fleet *fleet, struct sweep *sweep)
 		if (err < 0)
 			return err;
 		if (sweep->again) {
-			last = ++sweep->again_at == sweep->again_count;
+			sweep->pass_read = ++sweep->again_at == sweep->again_count;
 		} else {
 			sweep->next_page++;
 			sweep->items += page->items;
@@ -415,12 +448,7 @@ int sweep_advance(struct fleet *fleet, struct sweep *sweep)
 				sweep->oldest_ms = page->arrived_ms;
 			if (sweep->oldest_seq > page->arrived_seq)
 				sweep->oldest_seq = page->arrived_seq;
-			last = was_last(fleet, sweep, page);
-		}
-		if (last) {
-			err = end_pass(fleet, sweep);
-			if (err < 0)
-				return err;
+			sweep->pass_read = was_last(fleet, sweep, page);
 		}
 	}
 	return 0;
@@ -475,6 +503,9 @@ int sweep_ask(struct fleet *fleet, struct sweep *sweep, struct look *look)
 int sweep_remember(struct fleet *fleet, struct sweep *sweep)
 {
 	int64_t now_ms = fleet->ports.now_ms(fleet->ports.user);
+	unsigned int lacks = sweep->again ? sweep->again[sweep->again_at] : sweep->next_page;
+	const struct fleet_page *page =
+		lacks <= fleet->page_count ? &fleet->pages[lacks - 1] : NULL;
 	const struct sweep *before = sweep->older;
 
 	while (before && !before->complete)
@@ -484,14 +515,23 @@ int sweep_remember(struct fleet *fleet, struct sweep *sweep)
 	for (size_t i = 0; i < before->count; i++)
 		if (before->order[i]->present && append(sweep, before->order[i]) < 0)
 			return -ENOMEM;
+	/* And who was met since, on pages that this sweep did not get to. */
+	for (size_t i = 0; i < fleet->record_count; i++)
+		if (fleet->records[i] && append(sweep, fleet->records[i]) < 0)
+			return -ENOMEM;
 	sweep->complete = true;
 	sweep->verified = false;
 	sweep->from_memory = true;
 	drop_pass(sweep);
-	/* It expires when the API is worth asking again. */
+	/* It expires when the API, or the page, is worth asking again; since the other pages may
+	 * well have news meanwhile, after the ttl at the latest if it is for the page. */
 	sweep->oldest_seq = 0;
 	sweep->oldest_ms = now_ms - fleet->config.ttl_ms;
 	if (trouble_held(&fleet->trouble, now_ms))
 		sweep->oldest_ms = fleet->trouble.until_ms - fleet->config.ttl_ms;
+	else if (page && trouble_held(&page->trouble, now_ms))
+		sweep->oldest_ms = page->trouble.until_ms < now_ms + fleet->config.ttl_ms
+		                           ? page->trouble.until_ms - fleet->config.ttl_ms
+		                           : now_ms;
 	return 0;
 }

@@ -59,6 +59,7 @@ struct sweep {
 	size_t repeated;     /* elements that its pages had dropped */
 	int64_t total_count; /* as its latest page said */
 	unsigned int barren; /* pages in a row without an agent new to the pass */
+	bool pass_read;      /* it has all its pages; what comes of them is still to be found out */
 	unsigned int *again; /* second look: pages to read again, ascending */
 	size_t again_count;
 	size_t again_at;
@@ -139,8 +140,8 @@ int sweep_advance(struct fleet *fleet, struct sweep *sweep);
  * or -errno of a failure. */
 int sweep_ask(struct fleet *fleet, struct sweep *sweep, struct look *look);
 
-/* Completes it with all that the sweep before it knew. 0, or -ENOENT when there is nothing that may
- * still be served, or -ENOMEM. */
+/* Completes it with all that is known, in the order of the sweep before it. 0, or -ENOENT when
+ * there is nothing that may still be served, or -ENOMEM. */
 int sweep_remember(struct fleet *fleet, struct sweep *sweep);
 
 /* An agent was met for the first time outside of any sweep: the newest listing gains it. */

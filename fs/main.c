@@ -33,7 +33,6 @@
 #include "fs/loop.h"
 #include "fs/mountpoint.h"
 #include "fs/names.h"
-#include "fs/node.h"
 #include "fs/ops.h"
 #include "fs/options.h"
 #include "fs/self.h"
@@ -103,12 +102,6 @@ static int port_want(void *user, unsigned int page)
 	const struct program *program = user;
 
 	return client_want(program->client, page);
-}
-
-static void port_gone(void *user, struct record *record)
-{
-	(void)user;
-	nodes_orphan(record);
 }
 
 static void port_duplicate(void *user, const struct record *record)
@@ -242,7 +235,6 @@ static int start_parts(struct program *program)
 		.wall_ns = port_wall_ns,
 		.random = port_random,
 		.name = name_encode,
-		.gone = port_gone,
 		.duplicate = port_duplicate,
 	};
 	int err;
@@ -262,7 +254,9 @@ static int start_parts(struct program *program)
 	program->fleet = fleet_new(&fleet_config, &ports);
 	program->self.fleet = program->fleet;
 	if (program->fleet)
-		program->ops = ops_new(program->fleet, &program->self, port_now_ms, NULL);
+		program->ops = ops_new(program->fleet, &program->self,
+		                       (uint64_t)port_random(NULL) << 32 | port_random(NULL),
+		                       port_now_ms, NULL);
 	return program->ops && program->self.token_source ? 0 : fail("out of memory");
 }
 

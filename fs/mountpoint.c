@@ -49,9 +49,11 @@ static int is_mounted(const char *path)
 int mountpoint_prepare(const char *path, char **ret_absolute, char *ret_why, size_t why_bytes)
 {
 	struct stat status;
+	struct statfs fs;
 	int err, mounted;
 
-	if (stat(path, &status) < 0 && errno == ENOTCONN) {
+	/* stat(2) alone may be answered by what the kernel remembers of a dead mount. */
+	if ((stat(path, &status) < 0 || statfs(path, &fs) < 0) && errno == ENOTCONN) {
 		err = detach(path);
 		if (err < 0) {
 			snprintf(ret_why, why_bytes,

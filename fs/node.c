@@ -3,16 +3,16 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
-void nodes_init(struct nodes *nodes)
+void nodes_init(struct nodes *nodes, uint64_t seed)
 {
-	*nodes = (struct nodes){.next_id = 1};
+	*nodes = (struct nodes){.next_id = 1, .seed = seed};
 }
 
 static void node_free(struct node *node)
 {
-	if (node->folder)
-		record_unref(node->record);
+	record_unref(node->record);
 	agent_unref(node->agent);
 	free(node);
 }
@@ -26,8 +26,7 @@ void nodes_done(struct nodes *nodes)
 		}
 	}
 	table_done(&nodes->by_id);
-	nodes->mount = NULL;
-	nodes->count = 0;
+	table_done(&nodes->by_what);
 }
 
 struct node *nodes_find(const struct nodes *nodes, uint64_t id)
@@ -35,6 +34,11 @@ struct node *nodes_find(const struct nodes *nodes, uint64_t id)
 	struct table_link *link = table_first(&nodes->by_id, id);
 
 	return link ? TABLE_ENTRY(link, struct node, by_id) : NULL;
+}
+
+size_t nodes_count(const struct nodes *nodes)
+{
+	return nodes->by_id.entry_count;
 }
 
 uint64_t node_id(const struct node *node)
@@ -47,165 +51,99 @@ const char *node_text(const struct node *node)
 	return node->agent ? node->agent->json : node->text;
 }
 
-/* The lists. They are short (an agent's files), so they are searched from the front. */
-
-static struct node *list_first(const struct nodes *nodes, const struct record *record)
-{
-	return record ? record->user : nodes->mount;
-}
-
-static void list_set_first(struct nodes *nodes, struct record *record, struct node *node)
-{
-	if (record)
-		record->user = node;
-	else
-		nodes->mount = node;
-}
-
-static struct node *current(const struct nodes *nodes, const struct row *row,
-                            const struct record *record, uint16_t index)
-{
-	struct node *at = list_first(nodes, record);
-
-	while (at && (at->row != row || at->index != index))
-		at = at->sibling;
-	return at;
-}
-
-static void unlist(struct nodes *nodes, struct node *node)
-{
-	struct node *at = list_first(nodes, node->record);
-
-	if (!node->current)
-		return;
-	if (at == node) {
-		list_set_first(nodes, node->record, node->sibling);
-	} else {
-		while (at->sibling != node)
-			at = at->sibling;
-		at->sibling = node->sibling;
-	}
-	node->sibling = NULL;
-	node->current = false;
-}
-
-void nodes_orphan(struct record *record)
-{
-	struct node *at = record->user, *next;
-
-	record->user = NULL;
-	for (; at; at = next) {
-		next = at->sibling;
-		at->sibling = NULL;
-		at->current = false;
-		if (!at->folder)
-			at->record = NULL;
-	}
-}
-
-static struct node *node_new(struct nodes *nodes, const struct row *row, struct record *record,
-                             uint16_t index, size_t text_bytes)
+static struct node *node_new(struct nodes *nodes, uint64_t what, size_t text_bytes)
 {
 	struct node *node = calloc(1, sizeof(*node) + text_bytes);
 
 	if (!node)
 		return NULL;
 	node->by_id.hash = nodes->next_id;
+	node->by_what.hash = what;
 	if (table_insert(&nodes->by_id, &node->by_id) < 0) {
 		free(node);
 		return NULL;
 	}
+	if (table_insert(&nodes->by_what, &node->by_what) < 0) {
+		table_remove(&nodes->by_id, &node->by_id);
+		free(node);
+		return NULL;
+	}
 	nodes->next_id++;
-	nodes->count++;
-	node->row = row;
-	node->record = record;
-	node->index = index;
-	node->current = true;
-	node->sibling = list_first(nodes, record);
-	list_set_first(nodes, record, node);
 	return node;
-}
-
-static void node_destroy(struct nodes *nodes, struct node *node)
-{
-	unlist(nodes, node);
-	table_remove(&nodes->by_id, &node->by_id);
-	nodes->count--;
-	node_free(node);
-}
-
-/* Another value takes the place of this one, which lives on for those who hold it. */
-static void supersede(struct nodes *nodes, struct node *node)
-{
-	unlist(nodes, node);
-	node->record = NULL;
-	node_settle(nodes, node);
 }
 
 struct node *node_folder(struct nodes *nodes, const struct row *row, struct record *record,
                          uint16_t index)
 {
-	struct node *node = current(nodes, row, record, index);
+	const uintptr_t parts[] = {(uintptr_t)row, (uintptr_t)record, index};
+	uint64_t what = XXH3_64bits_withSeed(parts, sizeof(parts), nodes->seed);
+	struct node *node;
+
+	for (struct table_link *at = table_first(&nodes->by_what, what); at; at = table_next(at)) {
+		node = TABLE_ENTRY(at, struct node, by_what);
+		if (node->row == row && node->record == record && node->index == index)
+			return node;
+	}
+	node = node_new(nodes, what, 0);
+	if (!node)
+		return NULL;
+	node->row = row;
+	node->record = record ? record_ref(record) : NULL;
+	node->index = index;
+	return node;
+}
+
+static struct node *find_value(const struct nodes *nodes, uint64_t what, const char *text,
+                               size_t bytes, int64_t mtime_ns)
+{
+	for (struct table_link *at = table_first(&nodes->by_what, what); at; at = table_next(at)) {
+		struct node *node = TABLE_ENTRY(at, struct node, by_what);
+
+		if (!node->row && node->mtime_ns == mtime_ns && node->bytes == bytes &&
+		    (bytes == 0 || memcmp(node_text(node), text, bytes) == 0))
+			return node;
+	}
+	return NULL;
+}
+
+/* agent: whose json the text is, or NULL to copy it. */
+static struct node *value(struct nodes *nodes, const struct agent *agent, const char *text,
+                          size_t bytes, int64_t mtime_ns)
+{
+	uint64_t what =
+		XXH3_64bits_withSeed(bytes ? text : "", bytes, nodes->seed ^ (uint64_t)mtime_ns);
+	struct node *node = find_value(nodes, what, text, bytes, mtime_ns);
 
 	if (node)
 		return node;
-	node = node_new(nodes, row, record, index, 0);
+	node = node_new(nodes, what, agent ? 0 : bytes);
 	if (!node)
 		return NULL;
-	node->folder = true;
-	if (record)
-		record_ref(record);
-	return node;
-}
-
-struct node *node_value(struct nodes *nodes, const struct row *row, struct record *record,
-                        uint16_t index, const char *text, size_t bytes, int64_t mtime_ns)
-{
-	struct node *old = current(nodes, row, record, index);
-	struct node *node;
-
-	if (old && old->bytes == bytes && (bytes == 0 || memcmp(old->text, text, bytes) == 0))
-		return old;
-	node = node_new(nodes, row, record, index, bytes);
-	if (!node)
-		return NULL;
-	if (bytes > 0)
+	if (agent)
+		node->agent = agent_ref(agent);
+	else if (bytes > 0)
 		memcpy(node->text, text, bytes);
 	node->bytes = (uint32_t)bytes;
 	node->mtime_ns = mtime_ns;
-	if (old)
-		supersede(nodes, old);
 	return node;
 }
 
-struct node *node_json(struct nodes *nodes, const struct row *row, struct record *record,
-                       int64_t mtime_ns)
+struct node *node_value(struct nodes *nodes, const char *text, size_t bytes, int64_t mtime_ns)
 {
-	const struct agent *agent = record->agent;
-	struct node *old = current(nodes, row, record, 0);
-	struct node *node;
-
-	if (old && (old->agent == agent || agent_same(old->agent, agent, AGENT_JSON, 0)))
-		return old;
-	node = node_new(nodes, row, record, 0, 0);
-	if (!node)
-		return NULL;
-	node->agent = agent_ref(agent);
-	node->bytes = (uint32_t)agent->json_bytes;
-	node->mtime_ns = mtime_ns;
-	if (old)
-		supersede(nodes, old);
-	return node;
+	return value(nodes, NULL, text, bytes, mtime_ns);
 }
 
-void node_settle(struct nodes *nodes, struct node *node)
+struct node *node_json(struct nodes *nodes, const struct agent *agent, int64_t mtime_ns)
 {
-	if (node->lookups == 0)
-		node_destroy(nodes, node);
+	return value(nodes, agent, agent->json, agent->json_bytes, mtime_ns);
 }
 
 void node_forget(struct nodes *nodes, struct node *node, uint64_t count)
 {
 	node->lookups = node->lookups > count ? node->lookups - count : 0;
-	node_settle(nodes, node);
+	if (node->lookups > 0)
+		return;
+	table_remove(&nodes->by_id, &node->by_id);
+	table_remove(&nodes->by_what, &node->by_what);
+	node_free(node);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "fs/node.h"
 #include "fs/tree.h"
@@ -16,6 +17,7 @@
 #define FOREVER_S      1e9 /* for the kernel: as good as for ever, and no overflow in its jiffies */
 #define DIR_OFFSETS    (UINT64_C(1) << 32) /* beyond this an offset is a cursor of fleet_walk() */
 #define SMALLEST_ENTRY 152 /* bytes of a READDIRPLUS entry with a one-byte name, at the least */
+#define MOST_LISTING   (1u << 20) /* bytes of a READDIRPLUS reply; no kernel asks for more */
 
 struct answer;
 
@@ -45,6 +47,12 @@ struct answer {
 	size_t entries; /* ANSWER_BYTES: so many of ops->listed are in it */
 };
 
+/* A file of the mount's own, as it was last rendered. */
+struct own {
+	uint64_t hash;
+	int64_t since_ns;
+};
+
 struct ops {
 	struct fleet *fleet;
 	struct self *self;
@@ -55,6 +63,7 @@ struct ops {
 	gid_t gid;
 	struct call parked; /* the ends of a ring, oldest first */
 	struct text text;   /* of the file being rendered */
+	struct own *own;    /* by row */
 	char *listing;      /* of the folder being listed */
 	struct node **listed;
 	size_t listing_bytes;
@@ -70,7 +79,7 @@ static void set_time(struct timespec *time, int64_t ns)
 
 static int64_t mtime_ns_of(struct ops *ops, const struct node *node)
 {
-	if (!node->folder)
+	if (!node->row)
 		return node->mtime_ns;
 	if (node->record)
 		return tree_mtime_ns(node->row, node->record, node->index);
@@ -83,7 +92,7 @@ static void fill_attr(struct ops *ops, const struct node *node, struct stat *ret
 {
 	*ret_attr = (struct stat){
 		.st_ino = node_id(node),
-		.st_mode = node->folder ? S_IFDIR | 0555 : S_IFREG | 0444,
+		.st_mode = node->row ? S_IFDIR | 0555 : S_IFREG | 0444,
 		.st_nlink = 1,
 		.st_uid = ops->uid,
 		.st_gid = ops->gid,
@@ -99,7 +108,7 @@ static void fill_attr(struct ops *ops, const struct node *node, struct stat *ret
 /* How long the kernel may keep a folder's attributes; a value's it may keep for ever. */
 static double attr_timeout_s(struct ops *ops, const struct node *node)
 {
-	if (!node->folder)
+	if (!node->row)
 		return FOREVER_S;
 	if (node->record)
 		return (double)fleet_record_ms(ops->fleet, node->record) / 1000;
@@ -109,51 +118,60 @@ static double attr_timeout_s(struct ops *ops, const struct node *node)
 }
 
 /* How long a name may be taken to mean this node: an agent's as long as its data is fresh, a file
- * of ours not at all, since it is written anew for every look. */
-static double entry_timeout_s(struct ops *ops, const struct node *node)
+ * of the mount's own not at all, since it is written anew for every look. */
+static double entry_timeout_s(struct ops *ops, const struct node *node, const struct record *record)
 {
-	if (node->record)
-		return (double)fleet_record_ms(ops->fleet, node->record) / 1000;
-	return node->folder ? FOREVER_S : 0;
+	if (record)
+		return (double)fleet_record_ms(ops->fleet, record) / 1000;
+	return node->row ? FOREVER_S : 0;
 }
 
-static void fill_entry(struct ops *ops, const struct node *node, struct fuse_entry_param *ret_entry)
+/* record: of the agent whose file or folder this name means; NULL: the mount's own. */
+static void fill_entry(struct ops *ops, const struct node *node, const struct record *record,
+                       struct fuse_entry_param *ret_entry)
 {
 	*ret_entry = (struct fuse_entry_param){
 		.ino = node_id(node),
 		.attr_timeout = attr_timeout_s(ops, node),
-		.entry_timeout = entry_timeout_s(ops, node),
+		.entry_timeout = entry_timeout_s(ops, node, record),
 	};
 	fill_attr(ops, node, &ret_entry->attr);
 }
 
 /* From rows to nodes */
 
+/* Since when a file of the mount's own has had this text. */
+static int64_t own_mtime_ns(struct ops *ops, const struct row *row)
+{
+	struct own *own = &ops->own[row - tree_rows];
+	uint64_t hash = XXH3_64bits(ops->text.length ? ops->text.bytes : "", ops->text.length);
+
+	if (own->since_ns == 0 || own->hash != hash)
+		*own = (struct own){hash, fleet_wall_ns(ops->fleet)};
+	return own->since_ns;
+}
+
 static int value_of(struct ops *ops, const struct row *row, struct record *record, uint16_t index,
                     struct node **ret_node)
 {
 	struct node *node;
-	int64_t mtime_ns;
 	int err;
 
 	if (row->field == AGENT_JSON) {
-		node = node_json(&ops->nodes, row, record, tree_mtime_ns(row, record, index));
+		node = node_json(&ops->nodes, record->agent, tree_mtime_ns(row, record, index));
 		*ret_node = node;
 		return node ? 0 : -ENOMEM;
 	}
 	text_clear(&ops->text);
-	if (record) {
+	if (record)
 		tree_field_text(row, record->agent, index, &ops->text);
-		mtime_ns = tree_mtime_ns(row, record, index);
-	} else {
+	else
 		row->text(ops->self, &ops->text);
-		mtime_ns = fleet_wall_ns(ops->fleet);
-	}
 	err = text_error(&ops->text);
 	if (err < 0)
 		return err;
-	node = node_value(&ops->nodes, row, record, index, ops->text.bytes, ops->text.length,
-	                  mtime_ns);
+	node = node_value(&ops->nodes, ops->text.bytes, ops->text.length,
+	                  record ? tree_mtime_ns(row, record, index) : own_mtime_ns(ops, row));
 	*ret_node = node;
 	return node ? 0 : -ENOMEM;
 }
@@ -183,7 +201,7 @@ static int folder_of(struct call *call, bool fresh, const struct node **ret_fold
 	const struct node *folder = nodes_find(&call->ops->nodes, call->ino);
 	int err = 0;
 
-	if (!folder || !folder->folder)
+	if (!folder || !folder->row)
 		return -ESTALE;
 	if (folder->record && fresh)
 		err = fleet_renew(call->ops->fleet, folder->record, &call->look);
@@ -241,7 +259,9 @@ static int run_lookup(struct call *call, struct answer *answer)
 	answer->kind = ANSWER_ENTRY;
 	err = find_child(call, folder, &answer->node);
 	if (err == 0) {
-		fill_entry(ops, answer->node, &answer->entry);
+		fill_entry(ops, answer->node,
+		           answer->node->record ? answer->node->record : folder->record,
+		           &answer->entry);
 	} else if (err == -ENOENT) {
 		/* That there is no such name is an answer too, and keeps as long. */
 		answer->entry.entry_timeout = attr_timeout_s(ops, folder);
@@ -258,7 +278,7 @@ static int run_getattr(struct call *call, struct answer *answer)
 
 	if (!node)
 		return -ESTALE;
-	if (node->folder)
+	if (node->row)
 		err = folder_of(call, true, &node);
 	if (err < 0)
 		return err;
@@ -274,7 +294,7 @@ static int run_read(struct call *call, struct answer *answer)
 
 	if (!node)
 		return -ESTALE;
-	if (node->folder)
+	if (node->row)
 		return -EISDIR;
 	answer->kind = ANSWER_BYTES;
 	if (call->offset < 0 || (uint64_t)call->offset >= node->bytes)
@@ -302,7 +322,7 @@ static int run_access(struct call *call, struct answer *answer)
 	answer->kind = ANSWER_NOTHING;
 	if (call->size & W_OK)
 		return -EROFS;
-	return call->size & X_OK && !node->folder ? -EACCES : 0;
+	return call->size & X_OK && !node->row ? -EACCES : 0;
 }
 
 /* Listing */
@@ -342,7 +362,7 @@ static int add_entry(struct call *call, struct answer *answer, const char *name,
 	err = node_of(ops, row, record, index, &node);
 	if (err < 0)
 		return err;
-	fill_entry(ops, node, &entry);
+	fill_entry(ops, node, record, &entry);
 	answer->length += fuse_add_direntry_plus(call->req, ops->listing + answer->length, left,
 	                                         name, &entry, (off_t)next);
 	node->lookups++;
@@ -419,7 +439,7 @@ static int run_readdirplus(struct call *call, struct answer *answer)
 	int err = folder_of(call, call->offset == 0, &folder);
 
 	if (err == 0)
-		err = reserve_listing(ops, call->size);
+		err = call->size < SMALLEST_ENTRY ? -EINVAL : reserve_listing(ops, call->size);
 	if (err < 0)
 		return err;
 	answer->kind = ANSWER_BYTES;
@@ -433,9 +453,10 @@ static int run_readdirplus(struct call *call, struct answer *answer)
 	/* What is there already is an answer; who wants the rest asks for it. But the dots alone
 	 * are none: a reader of the first entries would have to wait for the second answer anyway.
 	 */
-	if (err == -ENOBUFS || (err < 0 && answer->entries > 0))
+	if ((err == -ENOBUFS && answer->length > 0) || (err < 0 && answer->entries > 0))
 		err = 0;
-	return err;
+	/* Not even one fits; an empty answer would be the end of the listing. */
+	return err == -ENOBUFS ? -EINVAL : err;
 }
 
 /* The one point where an operation replies. */
@@ -482,7 +503,7 @@ static void answer(struct call *call, int err, struct answer *answer)
 		if (answer->kind == ANSWER_ENTRY && answer->node)
 			node_forget(&ops->nodes, answer->node, 1);
 	}
-	ops->self->nodes = ops->nodes.count;
+	ops->self->nodes = nodes_count(&ops->nodes);
 }
 
 /* Asking, parking, asking again */
@@ -650,7 +671,7 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 		.run = run_readdirplus,
 		.operation = SELF_READDIR,
 		.ino = ino,
-		.size = size,
+		.size = size < MOST_LISTING ? size : MOST_LISTING,
 		.offset = offset,
 	});
 }
@@ -738,8 +759,8 @@ struct fuse_session *ops_session(struct ops *ops, struct fuse_args *args)
 	return fuse_session_new(args, &operations, sizeof(operations), ops);
 }
 
-struct ops *ops_new(struct fleet *fleet, struct self *self, int64_t (*now_ms)(void *user),
-                    void *user)
+struct ops *ops_new(struct fleet *fleet, struct self *self, uint64_t seed,
+                    int64_t (*now_ms)(void *user), void *user)
 {
 	struct ops *ops = calloc(1, sizeof(*ops));
 	struct node *root;
@@ -755,8 +776,9 @@ struct ops *ops_new(struct fleet *fleet, struct self *self, int64_t (*now_ms)(vo
 	ops->parked.next = &ops->parked;
 	ops->parked.previous = &ops->parked;
 	text_init(&ops->text, TREE_MAX_TEXT);
-	nodes_init(&ops->nodes);
-	root = node_folder(&ops->nodes, &tree_rows[TREE_ROOT], NULL, 0);
+	nodes_init(&ops->nodes, seed);
+	ops->own = calloc(tree_row_count, sizeof(*ops->own));
+	root = ops->own ? node_folder(&ops->nodes, &tree_rows[TREE_ROOT], NULL, 0) : NULL;
 	if (!root) {
 		ops_free(ops);
 		return NULL;
@@ -777,6 +799,7 @@ void ops_free(struct ops *ops)
 	}
 	nodes_done(&ops->nodes);
 	text_done(&ops->text);
+	free(ops->own);
 	free(ops->listing);
 	free(ops->listed);
 	free(ops);

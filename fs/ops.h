@@ -23,11 +23,10 @@ struct ops;
 struct fuse_session;
 struct fuse_args;
 
-/* NULL without memory. self and fleet are borrowed; the fleet's port `gone` must lead to
- * nodes_orphan() (fs/node.h).
- * now_ms is the fleet's clock. */
-struct ops *ops_new(struct fleet *fleet, struct self *self, int64_t (*now_ms)(void *user),
-                    void *user);
+/* NULL without memory. self and fleet are borrowed. seed: any random bits. now_ms is the fleet's
+ * clock. */
+struct ops *ops_new(struct fleet *fleet, struct self *self, uint64_t seed,
+                    int64_t (*now_ms)(void *user), void *user);
 
 /* Answers what is parked with ENOTCONN, and frees all. After the session's loop has ended, before
  * the fleet is freed. NULL is fine. */

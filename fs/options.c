@@ -140,8 +140,11 @@ __attribute__((format(printf, 3, 4))) static void fail(struct parser *parser, in
 	va_end(arguments);
 	text_init(&safe, OPTIONS_WHY_BYTES - 1);
 	text_escaped(&safe, message);
-	snprintf(parser->why, OPTIONS_WHY_BYTES, "%.*s", (int)safe.length,
-	         safe.length ? safe.bytes : "");
+	if (text_error(&safe) == -ENOMEM)
+		snprintf(parser->why, OPTIONS_WHY_BYTES, "out of memory");
+	else
+		snprintf(parser->why, OPTIONS_WHY_BYTES, "%.*s", (int)safe.length,
+		         safe.length ? safe.bytes : "");
 	text_done(&safe);
 }
 

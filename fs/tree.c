@@ -2,6 +2,7 @@
 #include "fs/tree.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -228,9 +229,17 @@ static int parse_offset_s(const char **at)
 	return sign * (hours * 3600 + minutes * 60);
 }
 
+/* month: from 0 */
+static int days_of(int year, int month)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+	return days[month] + (leap && month == 1);
+}
+
 int64_t tree_parse_time(const char *text)
 {
-	static const int month_days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	const char *at = text;
 	struct tm tm = {0};
 	int64_t fraction_ns, seconds;
@@ -258,8 +267,8 @@ int64_t tree_parse_time(const char *text)
 		return -1;
 	/* A second field of -1 stems from digits that are none; 60 is a leap second. */
 	if (tm.tm_year < 70 || tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 ||
-	    tm.tm_mday > month_days[tm.tm_mon] || tm.tm_hour < 0 || tm.tm_hour > 23 ||
-	    tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 60)
+	    tm.tm_mday > days_of(tm.tm_year + 1900, tm.tm_mon) || tm.tm_hour < 0 ||
+	    tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 60)
 		return -1;
 	seconds = timegm(&tm) - offset_s;
 	/* Nanoseconds since 1970 fit until 2262. */

@@ -7,6 +7,7 @@ control surface; what fleetfs thinks inside is none of its business.
 
 import contextlib
 import ctypes
+import errno
 import http.client
 import json
 import os
@@ -45,6 +46,15 @@ def mounts():
         where = before.split()[4].encode("latin-1", "surrogateescape").decode("unicode_escape")
         table[where] = after.split()[0]
     return table
+
+
+def is_dead(path):
+    """Whether a mount was left there by a crash; stat(2) may be answered from the kernel's memory."""
+    try:
+        os.statvfs(path)
+    except OSError as fault:
+        return fault.errno == errno.ENOTCONN
+    return False
 
 
 def descendants():
@@ -260,7 +270,7 @@ class Mount:
         events.register(table, select.POLLPRI)
         events.register(process, select.POLLIN)
         try:
-            while mounts().get(str(self.path)) != "fuse.fleetfs":
+            while mounts().get(str(self.path)) != "fuse.fleetfs" or is_dead(self.path):
                 left = end - time.monotonic()
                 if self.process.poll() is not None or left <= 0:
                     self.kill()

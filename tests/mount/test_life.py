@@ -117,10 +117,13 @@ def test_sighup_reads_the_token_again(sim, mount, folder):
     assert api.stats()["status"].get("401", 0) == 0
 
 
-def test_after_a_crash_it_mounts_over_the_dead_mount_point(sim, mount):
+@pytest.mark.parametrize("looked", [False, True])
+def test_after_a_crash_it_mounts_over_the_dead_mount_point(sim, mount, looked):
     api = sim(agents=5)
     fleet = mount(api, ttl=600)
     fleet.agents()
+    if looked:  # then the kernel remembers what it looked like
+        os.stat(fleet.path)
     fleet.kill()
     with pytest.raises(OSError) as caught:
         os.listdir(fleet.path)

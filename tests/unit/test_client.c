@@ -407,6 +407,31 @@ static void test_rotated_in_flight(void **state)
 	server_free(server);
 }
 
+/* Replaced again and again, and never right: asked twice, no more. */
+static void test_rotated_twice(void **state)
+{
+	static const struct server_step steps[] = {
+		{.text = "HTTP/1.1 401 No\r\n" EMPTY, .delay_ms = 300},
+	};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client = new_client(server);
+	struct arrival *arrival;
+
+	(void)state;
+	assert_int_equal(client_want(client, 1), 0);
+	usleep(150000);
+	write_token("sk-secret-2");
+	usleep(300000);
+	write_token("sk-secret-3");
+	arrival = take(client);
+	assert_null(arrival->page);
+	assert_int_equal(arrival->requests, 2);
+	assert_int_equal(server_requests(server), 2);
+	arrival_free(arrival);
+	client_free(client);
+	server_free(server);
+}
+
 static void test_reread(void **state)
 {
 	static const struct server_step steps[] = {{.text = OK}};
@@ -466,13 +491,15 @@ static void test_unreachable(void **state)
 	struct arrival *arrival;
 
 	(void)state;
-	snprintf(base, sizeof(base), "http://127.0.0.1:%u", server_port(server));
+	snprintf(base, sizeof(base), "http://user:hidden@127.0.0.1:%u", server_port(server));
 	server_free(server);
 	client = new_client_at(base, NULL, 2000);
 	arrival = fetch(client, 1);
 	assert_int_equal(arrival->failure.cause, FAILURE_UNREACHABLE);
 	assert_int_equal(arrival->failure.http_status, 0);
 	assert_non_null(strstr(arrival->failure.message, "Connection refused"));
+	assert_null(strstr(arrival->failure.url, "user"));
+	assert_null(strstr(arrival->failure.url, "hidden"));
 	arrival_free(arrival);
 	client_free(client);
 }
@@ -599,6 +626,7 @@ int main(void)
 		TEST(test_failures),
 		TEST(test_rotated_token),
 		TEST(test_rotated_in_flight),
+		TEST(test_rotated_twice),
 		TEST(test_reread),
 		TEST(test_parallel),
 		TEST(test_unreachable),

@@ -368,6 +368,8 @@ static void test_no_memory(void **state)
 		assert_int_equal(why.cause, FAILURE_MEMORY);
 		assert_null(page);
 	}
+	if (calls == 0)
+		skip(); /* valgrind has put its own in place of ours */
 	assert_true(calls >= 4);
 	for (calls = 0; calls < 4; calls++) {
 		char text[64];

@@ -262,6 +262,7 @@ static void test_strings(void **state)
 		{"\\ud83d\\uDE00", "\\ud83d\\ude00", U},
 		{"\\ud83d", "\\ufffd", O},
 		{"\\ude00", "\\ufffd", O},
+		{"\\ude00\\ude00", "\\ufffd\\ufffd", O},
 		{"\\ude00\\ud83d", "\\ufffd\\ufffd", O},
 		{"\\ud83d\\ud83d\\ude00", "\\ufffd\\ud83d\\ude00", O},
 		{"\\ud83dx", "\\ufffdx", O},

@@ -104,7 +104,7 @@ static void against_an_array(uint64_t seed, int consecutive_hashes)
 		int grow = (next_random(&random) % 100 < 80) == (step / 20000 % 2 == 0);
 
 		assert_ptr_equal(find(&table, thing->link.hash, thing->number),
-				 thing->in ? thing : NULL);
+		                 thing->in ? thing : NULL);
 		if (grow && !thing->in) {
 			assert_int_equal(table_insert(&table, &thing->link), 0);
 			thing->in = 1;
@@ -118,7 +118,7 @@ static void against_an_array(uint64_t seed, int consecutive_hashes)
 	}
 	for (unsigned int i = 0; i < THINGS; i++)
 		assert_ptr_equal(find(&table, things[i].link.hash, i),
-				 things[i].in ? &things[i] : NULL);
+		                 things[i].in ? &things[i] : NULL);
 	for (unsigned int i = 0; i < THINGS; i++)
 		if (things[i].in)
 			table_remove(&table, &things[i].link);

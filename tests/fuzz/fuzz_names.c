@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/names.h"
+#include "tests/fuzz/fuzz.h"
+
+static int hex(char c)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	const char *found = c ? strchr(digits, c) : NULL;
+
+	return found ? (int)(found - digits) : -1;
+}
+
+/* A name without a hash says all of its string; true if this is one. */
+static bool decode(const char *name, char *ret_text)
+{
+	if (strcmp(name, "%") == 0)
+		name++;
+	while (*name) {
+		if (*name != '%') {
+			*ret_text++ = *name++;
+			continue;
+		}
+		if (name[1] == '~') {
+			expect(strlen(name) == 34 && strspn(name + 2, "0123456789abcdef") == 32);
+			return false;
+		}
+		expect(hex(name[1]) >= 0 && hex(name[2]) >= 0);
+		*ret_text++ = (char)(hex(name[1]) << 4 | hex(name[2]));
+		name += 3;
+	}
+	*ret_text = '\0';
+	return true;
+}
+
+static void encode(const char *text, char ret_name[static NAME_BYTES])
+{
+	char again[NAME_BYTES], decoded[NAME_BYTES];
+	size_t length;
+
+	memset(ret_name, 0x55, NAME_BYTES);
+	name_encode(text, ret_name);
+	expect(memchr(ret_name, '\0', NAME_BYTES));
+	length = strlen(ret_name);
+	expect(length >= 1 && !strchr(ret_name, '/'));
+	expect(*ret_name != '.' && *ret_name != '-' && *ret_name != ' ');
+	expect(ret_name[length - 1] != ' ');
+	fuzz_expect_plain(ret_name, length);
+	name_encode(text, again);
+	expect(strcmp(ret_name, again) == 0);
+	if (decode(ret_name, decoded))
+		expect(strcmp(text, decoded) == 0);
+	else
+		expect(strlen(text) > 80);
+}
+
+/* Two strings, side by side. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *one = fuzz_string(data, size / 2);
+	char *other = fuzz_string(data + size / 2, size - size / 2);
+	char one_name[NAME_BYTES], other_name[NAME_BYTES];
+
+	encode(one, one_name);
+	encode(other, other_name);
+	expect((strcmp(one, other) == 0) == (strcmp(one_name, other_name) == 0));
+	/* A name is a string, too: the one that it would get is another. */
+	encode(one_name, other_name);
+	if (strchr(one_name, '%'))
+		expect(strcmp(one_name, other_name) != 0);
+	free(one);
+	free(other);
+	return 0;
+}

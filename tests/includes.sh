@@ -1,0 +1,51 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Includes go one way: fs → cache → the model; only fs/main.c knows all of api. Libraries stay in
+# their rooms: curl and cJSON in api, FUSE in fs. Tests include what they test, never the reverse.
+set -euo pipefail
+cd "${1:-$(dirname "$0")/..}"
+
+failed=0
+
+# may FILES ALLOWED: whatever these files include has to match.
+may() {
+	local files=$1 allowed=$2 found
+	# shellcheck disable=SC2086 # FILES is a list of globs
+	found=$(grep -HnoE '^[[:space:]]*#[[:space:]]*include[[:space:]]*["<][^">]+' $files |
+		sed -E 's/#[[:space:]]*include[[:space:]]*//' | grep -vE ":[[:space:]]*($allowed)" || true)
+	if [ -n "$found" ]; then
+		echo "$found" | sed 's/:[[:space:]]*/: may not include /2; s/$/"/'
+		failed=1
+	fi
+}
+
+model='"api/(agent|failure|utf8)\.h'
+
+# Which folder may include what of ours.
+may 'api/*.[ch]' '"api/|<'
+may 'api/agent.[ch] api/failure.[ch] api/utf8.[ch]' "$model|<"
+may 'cache/*.[ch]' "\"cache/|$model|<"
+may 'fs/*.h fs/[!m]*.c fs/mountpoint.c' "\"fs/|\"cache/|$model|<"
+may 'fs/main.c' '"fs/|"cache/|"api/|<'
+may 'tests/sim/*.[ch]' '"tests/sim/|<'
+
+# Which library is known where.
+outside() {
+	local library=$1 found
+	shift
+	found=$(grep -lE "^[[:space:]]*#[[:space:]]*include[[:space:]]*<($library)" "$@" || true)
+	if [ -n "$found" ]; then
+		echo "$found" | sed "s|\$|: may not include <$library|"
+		failed=1
+	fi
+}
+outside 'curl/' cache/*.[ch] fs/*.[ch]
+outside 'cjson/' cache/*.[ch] fs/*.[ch]
+outside 'fuse' api/*.[ch] cache/*.[ch]
+outside 'microhttpd|cmocka|zlib' api/*.[ch] cache/*.[ch] fs/*.[ch]
+
+# In api, one file each talks to a library; what it hands out is not of the library's types.
+outside 'curl/' api/{agent,failure,utf8,credential,decode,client}.h
+outside 'cjson/' api/{agent,failure,utf8,credential,decode,client}.h
+
+exit "$failed"

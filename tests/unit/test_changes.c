@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cache/changes.h"
+#include "tests/unit/agents.h"
+
+#define FIRST_NS  1000
+#define MOST_GPUS 4
+
+/* Two looks at one agent, and what was noted. */
+struct pair {
+	struct agent before;
+	struct agent after;
+	struct agent_gpu gpus_before[MOST_GPUS];
+	struct agent_gpu gpus_after[MOST_GPUS];
+	struct changes changes;
+};
+
+static void pair_init(struct pair *pair, size_t gpus)
+{
+	memset(pair, 0, sizeof(*pair));
+	pair->before = agents_blank("a");
+	pair->after = agents_blank("a");
+	for (size_t i = 0; i < MOST_GPUS; i++)
+		pair->gpus_before[i] = pair->gpus_after[i] = (struct agent_gpu){
+			.vram_total = AGENT_ABSENT,
+			.vram_free = AGENT_ABSENT,
+			.vram_used = AGENT_ABSENT,
+		};
+	pair->before.gpus = pair->gpus_before;
+	pair->after.gpus = pair->gpus_after;
+	pair->before.gpu_count = pair->after.gpu_count = gpus;
+}
+
+/* Notes the step, and makes what came after what is before the next one. */
+static void step(struct pair *pair, int64_t now_ns)
+{
+	assert_int_equal(
+		changes_note(&pair->changes, &pair->before, &pair->after, FIRST_NS, now_ns), 0);
+	memcpy(pair->gpus_before, pair->gpus_after, sizeof(pair->gpus_before));
+	pair->before = pair->after;
+	pair->before.gpus = pair->gpus_before;
+}
+
+static int64_t since(const struct pair *pair, enum agent_field_id field, uint16_t index)
+{
+	return changes_since(&pair->changes, field, index, FIRST_NS);
+}
+
+static struct agent_list list_of(const char *const *items, size_t count)
+{
+	return (struct agent_list){.items = items, .count = count};
+}
+
+/* Gives a field of the agent that came after another value than it has. */
+static void alter(struct pair *pair, enum agent_field_id field, size_t gpu)
+{
+	static const char *const tasks[] = {"task-1"};
+	char *base = agent_fields[field].place == AGENT_PLACE_GPU ? (char *)&pair->gpus_after[gpu]
+	                                                          : (char *)&pair->after;
+	void *value = base + agent_fields[field].offset;
+
+	switch ((enum agent_type)agent_fields[field].type) {
+	case AGENT_TYPE_STRING:
+		*(const char **)value = "another";
+		break;
+	case AGENT_TYPE_NUMBER:
+		*(int64_t *)value = 42;
+		break;
+	case AGENT_TYPE_LIST:
+		*(struct agent_list *)value = list_of(tasks, 1);
+		break;
+	case AGENT_TYPE_JSON:
+		pair->after.json = "{\"a\":1}\n";
+		pair->after.json_bytes = 8;
+		break;
+	}
+}
+
+static void test_each_field_by_itself(void **state)
+{
+	for (enum agent_field_id field = 0; field < AGENT_FIELDS; field++) {
+		bool of_gpu = agent_fields[field].place == AGENT_PLACE_GPU;
+		struct pair pair;
+
+		if (field == AGENT_LABELS)
+			continue;
+		pair_init(&pair, 2);
+		alter(&pair, field, 1);
+		step(&pair, 2000);
+		for (enum agent_field_id other = 0; other < AGENT_FIELDS; other++) {
+			for (uint16_t gpu = 0; gpu < 2; gpu++) {
+				bool changed = other == field && (!of_gpu || gpu == 1);
+				uint16_t index = agent_fields[other].place == AGENT_PLACE_GPU
+				                         ? gpu
+				                         : CHANGES_WHOLE;
+
+				assert_int_equal(since(&pair, other, index),
+				                 changed ? 2000 : FIRST_NS);
+			}
+		}
+		assert_int_equal(since(&pair, AGENT_GPU_NAME, CHANGES_WHOLE), FIRST_NS);
+		assert_int_equal(pair.changes.count, 1);
+		/* a look that shows nothing new leaves it as it is; another change moves it */
+		step(&pair, 3000);
+		assert_int_equal(since(&pair, field, of_gpu ? 1 : CHANGES_WHOLE), 2000);
+		assert_int_equal(pair.changes.count, 1);
+		changes_done(&pair.changes);
+		assert_int_equal(pair.changes.count, 0);
+	}
+	(void)state;
+}
+
+static void test_nothing_changed_takes_no_memory(void **state)
+{
+	struct pair pair;
+
+	pair_init(&pair, 2);
+	for (int64_t now_ns = 2000; now_ns < 3000; now_ns++)
+		step(&pair, now_ns);
+	assert_null(pair.changes.items);
+	assert_int_equal(pair.changes.count, 0);
+	(void)state;
+}
+
+static void test_a_value_that_goes_and_comes_back(void **state)
+{
+	struct pair pair;
+
+	pair_init(&pair, 0);
+	pair.before.status = "online";
+	pair.after.status = NULL;
+	step(&pair, 2000);
+	assert_int_equal(since(&pair, AGENT_STATUS, CHANGES_WHOLE), 2000);
+	pair.after.status = "";
+	step(&pair, 3000);
+	assert_int_equal(since(&pair, AGENT_STATUS, CHANGES_WHOLE), 3000);
+	pair.after.status = "online";
+	step(&pair, 4000);
+	assert_int_equal(since(&pair, AGENT_STATUS, CHANGES_WHOLE), 4000);
+	pair.after.gpu_free = 0;
+	step(&pair, 5000);
+	assert_int_equal(since(&pair, AGENT_GPU_FREE, CHANGES_WHOLE), 5000);
+	assert_int_equal(since(&pair, AGENT_STATUS, CHANGES_WHOLE), 4000);
+	changes_done(&pair.changes);
+	(void)state;
+}
+
+static void test_a_label_keeps_its_time_where_it_goes(void **state)
+{
+	static const char *const abc[] = {"a", "b", "c"};
+	static const char *const xab[] = {"x", "a", "b"};
+	static const char *const bax[] = {"b", "a", "x"};
+	static const char *const baxc[] = {"b", "a", "x", "c"};
+	struct pair pair;
+
+	pair_init(&pair, 0);
+	pair.before.labels = pair.after.labels = list_of(abc, 3);
+	step(&pair, 2000);
+	for (uint16_t i = 0; i < 3; i++)
+		assert_int_equal(since(&pair, AGENT_LABELS, i), FIRST_NS);
+	assert_int_equal(since(&pair, AGENT_LABELS, CHANGES_WHOLE), FIRST_NS);
+
+	pair.after.labels = list_of(xab, 3); /* c goes, x comes, all move */
+	step(&pair, 3000);
+	assert_int_equal(since(&pair, AGENT_LABELS, 0), 3000);
+	assert_int_equal(since(&pair, AGENT_LABELS, 1), FIRST_NS);
+	assert_int_equal(since(&pair, AGENT_LABELS, 2), FIRST_NS);
+	assert_int_equal(since(&pair, AGENT_LABELS, CHANGES_WHOLE), 3000);
+
+	pair.after.labels = list_of(bax, 3); /* another order is not another set */
+	step(&pair, 4000);
+	assert_int_equal(since(&pair, AGENT_LABELS, 0), FIRST_NS);
+	assert_int_equal(since(&pair, AGENT_LABELS, 1), FIRST_NS);
+	assert_int_equal(since(&pair, AGENT_LABELS, 2), 3000);
+	assert_int_equal(since(&pair, AGENT_LABELS, CHANGES_WHOLE), 3000);
+
+	pair.after.labels = list_of(baxc, 4); /* c is back, and as good as new */
+	step(&pair, 5000);
+	assert_int_equal(since(&pair, AGENT_LABELS, 2), 3000);
+	assert_int_equal(since(&pair, AGENT_LABELS, 3), 5000);
+	assert_int_equal(since(&pair, AGENT_LABELS, CHANGES_WHOLE), 5000);
+
+	pair.after.labels = list_of(baxc, 2); /* and gone, with x */
+	step(&pair, 6000);
+	assert_int_equal(since(&pair, AGENT_LABELS, CHANGES_WHOLE), 6000);
+	assert_int_equal(pair.changes.count, 1);
+
+	pair.after.labels = list_of(NULL, 0);
+	step(&pair, 7000);
+	assert_int_equal(since(&pair, AGENT_LABELS, CHANGES_WHOLE), 7000);
+	changes_done(&pair.changes);
+	(void)state;
+}
+
+static void test_gpus_come_and_go(void **state)
+{
+	struct pair pair;
+
+	pair_init(&pair, 1);
+	pair.gpus_after[0].vram_free = 5;
+	step(&pair, 2000);
+	assert_int_equal(since(&pair, AGENT_GPU_VRAM_FREE, 0), 2000);
+	assert_int_equal(since(&pair, AGENT_GPU_NAME, CHANGES_WHOLE), FIRST_NS);
+
+	pair.after.gpu_count = 3;
+	step(&pair, 3000);
+	assert_int_equal(since(&pair, AGENT_GPU_NAME, CHANGES_WHOLE), 3000);
+	assert_int_equal(since(&pair, AGENT_GPU_NAME, 0), FIRST_NS);
+	assert_int_equal(since(&pair, AGENT_GPU_VRAM_FREE, 0), 2000);
+	for (uint16_t gpu = 1; gpu < 3; gpu++)
+		for (enum agent_field_id field = 0; field < AGENT_FIELDS; field++)
+			if (agent_fields[field].place == AGENT_PLACE_GPU)
+				assert_int_equal(since(&pair, field, gpu), 3000);
+
+	pair.after.gpu_count = 0;
+	step(&pair, 4000);
+	assert_int_equal(since(&pair, AGENT_GPU_NAME, CHANGES_WHOLE), 4000);
+	assert_int_equal(pair.changes.count, 1); /* nothing is remembered of what is gone */
+
+	pair.after.gpu_count = 1;
+	step(&pair, 5000);
+	assert_int_equal(since(&pair, AGENT_GPU_VRAM_FREE, 0), 5000);
+	assert_int_equal(since(&pair, AGENT_GPU_NAME, CHANGES_WHOLE), 5000);
+	changes_done(&pair.changes);
+	(void)state;
+}
+
+/* The most that an agent can have, all of it changed. */
+static void test_everything_changes(void **state)
+{
+	static const char *one[AGENT_MAX_LABELS], *other[AGENT_MAX_LABELS];
+	static char text[2 * AGENT_MAX_LABELS][8];
+	static struct agent_gpu gpus[AGENT_MAX_GPUS], gpus_after[AGENT_MAX_GPUS];
+	struct agent before = agents_blank("a"), after = agents_blank("a");
+	struct changes changes = {0};
+
+	for (size_t i = 0; i < AGENT_MAX_LABELS; i++) {
+		text[i][0] = 'x';
+		text[AGENT_MAX_LABELS + i][0] = 'y';
+		for (size_t of = i; of < 2 * AGENT_MAX_LABELS; of += AGENT_MAX_LABELS) {
+			text[of][1] = (char)('a' + i / 16);
+			text[of][2] = (char)('a' + i % 16);
+		}
+		one[i] = text[i];
+		other[i] = text[AGENT_MAX_LABELS + i];
+	}
+	for (size_t i = 0; i < AGENT_MAX_GPUS; i++)
+		gpus_after[i] = (struct agent_gpu){"name", "type", 1, 2, 3};
+	before.labels = list_of(one, AGENT_MAX_LABELS);
+	after.labels = list_of(other, AGENT_MAX_LABELS);
+	before.gpus = gpus;
+	after.gpus = gpus_after;
+	before.gpu_count = after.gpu_count = AGENT_MAX_GPUS;
+	assert_int_equal(changes_note(&changes, &before, &after, FIRST_NS, 2000), 0);
+	assert_int_equal(changes.count, AGENT_MAX_LABELS + 1 + 5 * AGENT_MAX_GPUS);
+	assert_int_equal(changes_since(&changes, AGENT_LABELS, AGENT_MAX_LABELS - 1, FIRST_NS),
+	                 2000);
+	assert_int_equal(changes_since(&changes, AGENT_GPU_VRAM_USED, AGENT_MAX_GPUS - 1, FIRST_NS),
+	                 2000);
+	changes_done(&changes);
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each_field_by_itself),
+		cmocka_unit_test(test_nothing_changed_takes_no_memory),
+		cmocka_unit_test(test_a_value_that_goes_and_comes_back),
+		cmocka_unit_test(test_a_label_keeps_its_time_where_it_goes),
+		cmocka_unit_test(test_gpus_come_and_go),
+		cmocka_unit_test(test_everything_changes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

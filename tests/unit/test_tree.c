@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fs/tree.h"
+#include "tests/unit/agents.h"
+
+#define FIRST_NS INT64_C(1700000000000000000)
+#define SECOND   INT64_C(1000000000)
+
+static const char *const labels[] = {"prod", "a/b", "\x1b[31m", ""};
+static const char *const tasks[] = {"task-1", "task\n2", "task-3"};
+static const struct agent_gpu gpus[] = {
+	{"NVIDIA H100 80GB HBM3", "cuda", 85899345920, 64424509440, 21474836480},
+	{NULL, "", 9007199254740992, 0, 9007199254740992},
+	{"\xc2\x9b"
+         "31m",
+         NULL, AGENT_ABSENT, AGENT_ABSENT, AGENT_ABSENT},
+};
+
+static struct agent full_agent(void)
+{
+	struct agent agent = agents_blank("gpu-01");
+
+	agent.status = "online";
+	agent.version = "1.2.3";
+	agent.last_heartbeat = "2026-01-31T12:00:00.25Z";
+	agent.connected_at = "2026-01-30T12:00:00Z";
+	agent.platform_arch = "linux/amd64";
+	agent.tool = "comfyui";
+	agent.tool_version = "0.3.10";
+	agent.comfyui_version = "0.3.11";
+	agent.current_task_id = "task-1";
+	agent.sync_phase = "models\tlora\r\n";
+	agent.sync_detail = "a\\b \xe2\x80\xaegnp.exe \xff";
+	agent.gpu_capacity = 3;
+	agent.gpu_free = 0;
+	agent.running_count = 7;
+	agent.tasks_completed = 9007199254740992;
+	agent.sync_percent = -1;
+	agent.running_tasks = (struct agent_list){tasks, 3};
+	agent.labels = (struct agent_list){labels, 4};
+	agent.system_stats.comfyui_version = "0.3.12";
+	agent.system_stats.pytorch_version = "2.5.1+cu124";
+	agent.system_stats.os_type = "posix";
+	agent.gpus = gpus;
+	agent.gpu_count = 3;
+	return agent;
+}
+
+/* The row of this name in a folder. */
+static const struct row *row_of(enum tree_folder parent, const char *name)
+{
+	for (size_t i = 0; i < tree_row_count; i++)
+		if (tree_rows[i].parent == parent && tree_rows[i].name &&
+		    strcmp(tree_rows[i].name, name) == 0)
+			return &tree_rows[i];
+	fail_msg("there is no %s", name);
+	return NULL;
+}
+
+static const struct row *label_row(void)
+{
+	for (size_t i = 0; i < tree_row_count; i++)
+		if (tree_rows[i].each == TREE_EACH_LABEL)
+			return &tree_rows[i];
+	fail_msg("there are no labels");
+	return NULL;
+}
+
+static void assert_text(const struct row *row, const struct agent *agent, size_t index,
+                        const char *expected)
+{
+	struct text text;
+
+	text_init(&text, TREE_MAX_TEXT);
+	tree_field_text(row, agent, index, &text);
+	assert_int_equal(text_error(&text), 0);
+	assert_int_equal(text.length, strlen(expected));
+	if (text.length > 0)
+		assert_memory_equal(text.bytes, expected, text.length);
+	text_done(&text);
+}
+
+/* The table */
+
+static void test_each_folder_is_where_its_number_says(void **state)
+{
+	for (size_t i = 0; i < tree_row_count; i++)
+		assert_int_equal(tree_folder_of(&tree_rows[i]),
+		                 i < TREE_FOLDERS ? i : TREE_FOLDERS);
+	assert_int_equal(tree_rows[TREE_ROOT].parent, TREE_FOLDERS);
+	assert_string_equal(tree_rows[TREE_AGENTS].name, "agents");
+	assert_int_equal(tree_rows[TREE_AGENT].each, TREE_EACH_AGENT);
+	assert_int_equal(tree_rows[TREE_GPU].each, TREE_EACH_GPU);
+	(void)state;
+}
+
+static void test_each_row_is_in_a_folder_and_no_folder_is_empty(void **state)
+{
+	unsigned int children[TREE_FOLDERS] = {0};
+
+	for (size_t i = 1; i < tree_row_count; i++) {
+		unsigned int up = 0;
+
+		assert_true(tree_rows[i].parent < TREE_FOLDERS);
+		children[tree_rows[i].parent]++;
+		for (size_t at = i; at != TREE_ROOT; at = tree_rows[at].parent)
+			assert_true(++up < 10); /* it leads to the root */
+	}
+	for (size_t i = 0; i < TREE_FOLDERS; i++)
+		assert_true(children[i] > 0);
+	(void)state;
+}
+
+static void test_names_in_a_folder_differ(void **state)
+{
+	for (size_t i = 0; i < tree_row_count; i++) {
+		const struct row *row = &tree_rows[i];
+
+		if (!row->name) {
+			/* what stands more than once is alone there, so no name can meet another */
+			for (size_t j = 0; j < tree_row_count; j++)
+				assert_true(j == i || tree_rows[j].parent != row->parent);
+			continue;
+		}
+		assert_int_equal(row->each, TREE_ONCE);
+		for (size_t j = 0; j < i; j++)
+			if (tree_rows[j].parent == row->parent)
+				assert_string_not_equal(tree_rows[j].name, row->name);
+		assert_null(strchr(row->name, '/'));
+	}
+	(void)state;
+}
+
+static void test_each_file_has_a_text(void **state)
+{
+	for (size_t i = TREE_FOLDERS; i < tree_row_count; i++)
+		assert_true(tree_rows[i].text || tree_rows[i].field < AGENT_FIELDS);
+	for (size_t i = 0; i < TREE_FOLDERS; i++)
+		assert_null(tree_rows[i].text);
+	(void)state;
+}
+
+static void test_each_field_is_shown(void **state)
+{
+	for (unsigned int field = 0; field < AGENT_FIELDS; field++) {
+		unsigned int files = 0;
+
+		for (size_t i = TREE_FOLDERS; i < tree_row_count; i++) {
+			if (tree_rows[i].text || tree_rows[i].field != field)
+				continue;
+			files++;
+			/* a GPU's field is in a GPU's folder, and nothing else is */
+			assert_int_equal(tree_rows[i].parent == TREE_GPU,
+			                 agent_fields[field].place == AGENT_PLACE_GPU);
+		}
+		assert_int_equal(files, 1);
+	}
+	(void)state;
+}
+
+/* Texts */
+
+static void test_the_text_of_each_file(void **state)
+{
+	const struct {
+		enum tree_folder parent;
+		const char *name;
+		const char *text;
+	} files[] = {
+		{TREE_AGENT, "id", "gpu-01\n"},
+		{TREE_AGENT, "status", "online\n"},
+		{TREE_AGENT, "version", "1.2.3\n"},
+		{TREE_AGENT, "last_heartbeat", "2026-01-31T12:00:00.25Z\n"},
+		{TREE_AGENT, "connected_at", "2026-01-30T12:00:00Z\n"},
+		{TREE_AGENT, "platform_arch", "linux/amd64\n"},
+		{TREE_AGENT, "tool", "comfyui\n"},
+		{TREE_AGENT, "tool_version", "0.3.10\n"},
+		{TREE_AGENT, "comfyui_version", "0.3.11\n"},
+		{TREE_AGENT, "gpu_capacity", "3\n"},
+		{TREE_AGENT, "gpu_free", "0\n"},
+		{TREE_AGENT, "running_count", "7\n"},
+		{TREE_AGENT, "running_tasks", "task-1\ntask\\x0a2\ntask-3\n"},
+		{TREE_AGENT, "current_task_id", "task-1\n"},
+		{TREE_AGENT, "tasks_completed", "9007199254740992\n"},
+		{TREE_AGENT, "sync_phase", "models\\x09lora\\x0d\\x0a\n"},
+		{TREE_AGENT, "sync_detail", "a\\b \\xe2\\x80\\xaegnp.exe \\xff\n"},
+		{TREE_AGENT, "sync_percent", "-1\n"},
+		{TREE_SYSTEM_STATS, "comfyui_version", "0.3.12\n"},
+		{TREE_SYSTEM_STATS, "pytorch_version", "2.5.1+cu124\n"},
+		{TREE_SYSTEM_STATS, "os_type", "posix\n"},
+	};
+	const struct agent agent = full_agent();
+	size_t of_agents = 0;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		assert_text(row_of(files[i].parent, files[i].name), &agent, 0, files[i].text);
+	for (size_t i = TREE_FOLDERS; i < tree_row_count; i++)
+		of_agents += tree_rows[i].parent == TREE_AGENT ||
+		             tree_rows[i].parent == TREE_SYSTEM_STATS;
+	assert_int_equal(of_agents, sizeof(files) / sizeof(files[0]) + 1); /* agent.json */
+	(void)state;
+}
+
+static void test_the_texts_of_gpus_and_labels(void **state)
+{
+	const struct {
+		const char *name;
+		const char *texts[3];
+	} files[] = {
+		{"name", {"NVIDIA H100 80GB HBM3\n", "", "\\xc2\\x9b31m\n"}},
+		{"type", {"cuda\n", "", ""}},
+		{"vram_total", {"85899345920\n", "9007199254740992\n", ""}},
+		{"vram_free", {"64424509440\n", "0\n", ""}},
+		{"vram_used", {"21474836480\n", "9007199254740992\n", ""}},
+	};
+	const char *const label_texts[] = {"prod\n", "a/b\n", "\\x1b[31m\n", ""};
+	const struct agent agent = full_agent();
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		for (size_t gpu = 0; gpu < 3; gpu++)
+			assert_text(row_of(TREE_GPU, files[i].name), &agent, gpu,
+			            files[i].texts[gpu]);
+	for (size_t label = 0; label < 4; label++)
+		assert_text(label_row(), &agent, label, label_texts[label]);
+	(void)state;
+}
+
+static void test_an_absent_value_is_an_empty_file(void **state)
+{
+	const struct agent_gpu nothing = {NULL, NULL, AGENT_ABSENT, AGENT_ABSENT, AGENT_ABSENT};
+	struct agent agent = agents_blank("gpu-01");
+
+	agent.gpus = &nothing;
+	agent.gpu_count = 1;
+	for (size_t i = TREE_FOLDERS; i < tree_row_count; i++) {
+		const struct row *row = &tree_rows[i];
+
+		if (row->text || row->field == AGENT_JSON || row->each == TREE_EACH_LABEL)
+			continue;
+		assert_text(row, &agent, 0, row->field == AGENT_ID ? "gpu-01\n" : "");
+	}
+	(void)state;
+}
+
+/* Names */
+
+static void test_how_often_a_row_stands(void **state)
+{
+	const struct agent agent = full_agent(), blank = agents_blank("a");
+
+	assert_int_equal(tree_count(row_of(TREE_AGENT, "status"), &agent), 1);
+	assert_int_equal(tree_count(&tree_rows[TREE_AGENTS], NULL), 1);
+	assert_int_equal(tree_count(&tree_rows[TREE_SYSTEM_STATS], &blank), 1);
+	assert_int_equal(tree_count(&tree_rows[TREE_GPU], &agent), 3);
+	assert_int_equal(tree_count(label_row(), &agent), 4);
+	assert_int_equal(tree_count(&tree_rows[TREE_GPU], &blank), 0);
+	assert_int_equal(tree_count(label_row(), &blank), 0);
+	(void)state;
+}
+
+static void test_what_a_row_is_called(void **state)
+{
+	const char *const label_names[] = {"prod", "a%2Fb", "%1B[31m", "%"};
+	const struct agent agent = full_agent();
+	char name[NAME_BYTES];
+
+	for (size_t i = 0; i < 4; i++) {
+		tree_name(label_row(), &agent, i, name);
+		assert_string_equal(name, label_names[i]);
+	}
+	for (size_t i = 0; i < 3; i++) {
+		tree_name(&tree_rows[TREE_GPU], &agent, i, name);
+		assert_int_equal(strtoul(name, NULL, 10), i);
+	}
+	tree_name(&tree_rows[TREE_GPU], &agent, AGENT_MAX_GPUS - 1, name);
+	assert_string_equal(name, "255");
+	tree_name(row_of(TREE_AGENT, "agent.json"), &agent, 0, name);
+	assert_string_equal(name, "agent.json");
+	tree_name(&tree_rows[TREE_SELF], NULL, 0, name);
+	assert_string_equal(name, ".fleetfs");
+	(void)state;
+}
+
+/* Times */
+
+static void test_a_file_is_as_old_as_its_value(void **state)
+{
+	struct agent agent = full_agent();
+	struct change items[] = {
+		{5, AGENT_STATUS, CHANGES_WHOLE},
+		{6, AGENT_LABELS, 1},
+		{7, AGENT_LABELS, CHANGES_WHOLE},
+		{8, AGENT_GPU_VRAM_FREE, 2},
+		{9, AGENT_GPU_NAME, 1},
+		{10, AGENT_GPU_NAME, CHANGES_WHOLE},
+		{11, AGENT_JSON, CHANGES_WHOLE},
+		{12, AGENT_RUNNING_TASKS, CHANGES_WHOLE},
+		{13, AGENT_STATS_OS_TYPE, CHANGES_WHOLE},
+	};
+	struct record record = {
+		.agent = &agent,
+		.first_ns = FIRST_NS,
+		.changes = {items, sizeof(items) / sizeof(items[0]), 9},
+	};
+	const struct {
+		const struct row *row;
+		size_t index;
+		int64_t mtime_ns;
+		bool folder;
+	} rows[] = {
+		{row_of(TREE_AGENT, "status"), 0, 5, false},
+		{row_of(TREE_AGENT, "id"), 0, FIRST_NS, false},
+		{row_of(TREE_AGENT, "last_heartbeat"), 0, FIRST_NS, false},
+		{row_of(TREE_AGENT, "running_tasks"), 0, 12, false},
+		{row_of(TREE_AGENT, "agent.json"), 0, 11, false},
+		{row_of(TREE_SYSTEM_STATS, "os_type"), 0, 13, false},
+		{row_of(TREE_SYSTEM_STATS, "pytorch_version"), 0, FIRST_NS, false},
+		{label_row(), 0, FIRST_NS, false},
+		{label_row(), 1, 6, false},
+		{row_of(TREE_GPU, "vram_free"), 2, 8, false},
+		{row_of(TREE_GPU, "vram_free"), 1, FIRST_NS, false},
+		{row_of(TREE_GPU, "name"), 1, 9, false},
+		{row_of(TREE_GPU, "name"), 0, FIRST_NS, false},
+		{&tree_rows[TREE_LABELS], 0, 7, true},
+		{&tree_rows[TREE_GPUS], 0, 10, true},
+		{&tree_rows[TREE_GPU], 1, FIRST_NS, true},
+		{&tree_rows[TREE_SYSTEM_STATS], 0, FIRST_NS, true},
+		{&tree_rows[TREE_AGENT], 0, INT64_C(1769860800250000000), true},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		record.renewals = 0;
+		assert_int_equal(tree_mtime_ns(rows[i].row, &record, rows[i].index),
+		                 rows[i].mtime_ns);
+		/* only a folder is to be listed again after the agent was read again */
+		record.renewals = 17;
+		assert_int_equal(tree_mtime_ns(rows[i].row, &record, rows[i].index),
+		                 rows[i].mtime_ns + (rows[i].folder ? 17 : 0));
+		record.renewals = UINT32_MAX;
+		assert_in_range(tree_mtime_ns(rows[i].row, &record, rows[i].index) -
+		                        rows[i].mtime_ns,
+		                0, 999);
+	}
+	(void)state;
+}
+
+static void test_an_agent_without_a_heartbeat_is_as_old_as_we_know_it(void **state)
+{
+	const char *const heartbeats[] = {NULL, "", "soon", "2026-02-30T12:00:00Z",
+	                                  "1969-12-31T23:59:59Z"};
+	struct agent agent = full_agent();
+	struct record record = {.agent = &agent, .first_ns = FIRST_NS, .renewals = 3};
+
+	for (size_t i = 0; i < sizeof(heartbeats) / sizeof(heartbeats[0]); i++) {
+		agent.last_heartbeat = heartbeats[i];
+		assert_int_equal(tree_mtime_ns(&tree_rows[TREE_AGENT], &record, 0), FIRST_NS + 3);
+	}
+	(void)state;
+}
+
+static void test_time_stamps(void **state)
+{
+	const struct {
+		const char *text;
+		int64_t ns;
+	} rows[] = {
+		{"1970-01-01T00:00:00Z", 0},
+		{"1970-01-01T00:00:01Z", SECOND},
+		{"2026-01-31T12:00:00Z", 1769860800 * SECOND},
+		{"2026-01-31t12:00:00z", 1769860800 * SECOND},
+		{"2026-01-31 12:00:00Z", 1769860800 * SECOND},
+		{"2026-01-31T12:00:00.5Z", 1769860800 * SECOND + 500000000},
+		{"2026-01-31T12:00:00.123456789Z", 1769860800 * SECOND + 123456789},
+		{"2026-01-31T12:00:00.1234567899999Z", 1769860800 * SECOND + 123456789},
+		{"2026-01-31T12:00:00.000000000000000000000000000001Z", 1769860800 * SECOND},
+		/* offsets */
+		{"2026-01-31T13:00:00+01:00", 1769860800 * SECOND},
+		{"2026-01-31T06:30:00-05:30", 1769860800 * SECOND},
+		{"2026-01-31T12:00:00+00:00", 1769860800 * SECOND},
+		{"2026-01-31T12:00:00-00:00", 1769860800 * SECOND},
+		{"2026-02-01T11:59:00.25+23:59", 1769860800 * SECOND + 250000000},
+		{"1969-12-31T23:59:59-00:01", -1}, /* 1970, but the year is not */
+		/* leap days and a leap second */
+		{"2024-02-29T00:00:00Z", 1709164800 * SECOND},
+		{"2000-02-29T00:00:00Z", 951782400 * SECOND},
+		{"2016-12-31T23:59:60Z", 1483228800 * SECOND},
+		{"2023-02-29T00:00:00Z", -1},
+		{"2100-02-29T00:00:00Z", -1},
+		{"2026-02-30T00:00:00Z", -1},
+		{"2026-04-31T00:00:00Z", -1},
+		/* before 1970; as far as nanoseconds go; beyond */
+		{"1969-12-31T23:59:59Z", -1},
+		{"1970-01-01T00:00:00+00:01", -1},
+		{"0000-01-01T00:00:00Z", -1},
+		{"2038-01-19T03:14:08Z", (INT64_C(1) << 31) * SECOND},
+		{"2262-01-01T00:00:00Z", INT64_C(9214646400) * SECOND},
+		{"2262-04-12T00:00:00Z", -1},
+		{"2263-01-01T00:00:00Z", -1},
+		{"9999-12-31T23:59:59Z", -1},
+		/* none */
+		{"", -1},
+		{"Z", -1},
+		{"2026", -1},
+		{"2026-01-31", -1},
+		{"2026-01-31T12:00", -1},
+		{"2026-01-31T12:00Z", -1},
+		{"2026-01-31T12:00:00", -1},
+		{"2026-01-31T12:00:00.Z", -1},
+		{"2026-01-31T12:00:00,5Z", -1},
+		{"2026-01-31T12:00:00.5", -1},
+		{"2026-01-31T12:00:00ZZ", -1},
+		{"2026-01-31T12:00:00Z ", -1},
+		{" 2026-01-31T12:00:00Z", -1},
+		{"2026-01-31T12:00:00+0100", -1},
+		{"2026-01-31T12:00:00+01", -1},
+		{"2026-01-31T12:00:00+24:00", -1},
+		{"2026-01-31T12:00:00+01:60", -1},
+		{"2026-01-31T12:00:00+-1:00", -1},
+		{"2026-00-31T12:00:00Z", -1},
+		{"2026-13-31T12:00:00Z", -1},
+		{"2026-01-00T12:00:00Z", -1},
+		{"2026-01-32T12:00:00Z", -1},
+		{"2026-01-31T24:00:00Z", -1},
+		{"2026-01-31T12:60:00Z", -1},
+		{"2026-01-31T12:00:61Z", -1},
+		{"2026-1-31T12:00:00Z", -1},
+		{"2026-01-3T12:00:00Z", -1},
+		{"26-01-31T12:00:00Z", -1},
+		{"12026-01-31T12:00:00Z", -1},
+		{"+026-01-31T12:00:00Z", -1},
+		{"-026-01-31T12:00:00Z", -1},
+		{"2026/01/31T12:00:00Z", -1},
+		{"2026-01-31_12:00:00Z", -1},
+		{"2026-01-31T12:00:-1Z", -1},
+		{"2026-01-31T12:00:0xZ", -1},
+		{"1769860800", -1},
+		{"\xff\xff\xff\xff", -1},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int64_t ns = tree_parse_time(rows[i].text);
+
+		if (ns != rows[i].ns)
+			print_error("\"%s\"\n", rows[i].text);
+		assert_int_equal(ns, rows[i].ns);
+	}
+	(void)state;
+}
+
+/* Cut anywhere it is none, and nothing beyond its end is read. */
+static void test_a_time_stamp_cut_short(void **state)
+{
+	static const char whole[] = "2026-01-31T12:00:00.250+01:00";
+
+	for (size_t length = 0; length < sizeof(whole) - 1; length++) {
+		char *text = strndup(whole, length);
+
+		assert_non_null(text);
+		assert_int_equal(tree_parse_time(text), -1);
+		free(text);
+	}
+	assert_true(tree_parse_time(whole) > 0);
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each_folder_is_where_its_number_says),
+		cmocka_unit_test(test_each_row_is_in_a_folder_and_no_folder_is_empty),
+		cmocka_unit_test(test_names_in_a_folder_differ),
+		cmocka_unit_test(test_each_file_has_a_text),
+		cmocka_unit_test(test_each_field_is_shown),
+		cmocka_unit_test(test_the_text_of_each_file),
+		cmocka_unit_test(test_the_texts_of_gpus_and_labels),
+		cmocka_unit_test(test_an_absent_value_is_an_empty_file),
+		cmocka_unit_test(test_how_often_a_row_stands),
+		cmocka_unit_test(test_what_a_row_is_called),
+		cmocka_unit_test(test_a_file_is_as_old_as_its_value),
+		cmocka_unit_test(test_an_agent_without_a_heartbeat_is_as_old_as_we_know_it),
+		cmocka_unit_test(test_time_stamps),
+		cmocka_unit_test(test_a_time_stamp_cut_short),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
