@@ -3,8 +3,7 @@
 #define FLEETFS_API_CLIENT_H
 
 /*
- * The fetching thread: pages wanted go in, pages or failures come out. The only file that includes
- * curl.
+ * The fetching thread: pages wanted go in, pages or failures come out.
  *
  * One thread of its own runs curl_multi and decodes, so that neither DNS nor TLS nor a large body
  * ever delays the FUSE thread. The two meet in two queues: client_want() wakes this thread,

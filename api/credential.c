@@ -358,6 +358,20 @@ static int use_variable(struct credential *credential, const char *name,
 	return accept_token(credential, value, strlen(value), &changed, ret_failure);
 }
 
+static const char *const variables[] = {"FLEETFS_TOKEN", "CYBERUN_KEY"};
+
+#define VARIABLES (sizeof(variables) / sizeof(variables[0]))
+
+void credential_scrub_environment(void)
+{
+	for (size_t i = 0; i < VARIABLES; i++) {
+		char *value = getenv(variables[i]);
+
+		if (value)
+			explicit_bzero(value, strlen(value));
+	}
+}
+
 /* The places, in their order: only one that does not exist leads to the next. */
 static int find_token(struct credential *credential, const char *token_file,
                       struct failure *ret_failure)
@@ -375,9 +389,8 @@ static int find_token(struct credential *credential, const char *token_file,
 			return result;
 		credential->any_mode = false;
 	}
-	result = use_variable(credential, "FLEETFS_TOKEN", ret_failure);
-	if (result == -ENOENT)
-		result = use_variable(credential, "CYBERUN_KEY", ret_failure);
+	for (size_t i = 0; i < VARIABLES && result == -ENOENT; i++)
+		result = use_variable(credential, variables[i], ret_failure);
 	if (result == -ENOENT && home)
 		result = use_file(credential, join(home, ".config/fleetfs/token"), ret_failure);
 	if (result == -ENOENT)

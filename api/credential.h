@@ -34,6 +34,10 @@ struct credential;
 int credential_new(const char *token_file, const char *team, struct credential **ret,
                    struct failure *ret_failure);
 
+/* Overwrites the token in this process' environment, where every program of the same user could
+ * read it (/proc/PID/environ). After credential_new(). */
+void credential_scrub_environment(void);
+
 /* NULL is fine. */
 void credential_free(struct credential *credential);
 

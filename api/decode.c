@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "api/json.h"
-#include "api/tree.h"
+#include "api/parse.h"
 
 #define MAX_PER_PAGE 10000
 
@@ -31,7 +31,7 @@ struct order {
 struct decoder {
 	const char *body;
 	struct order orders[AGENT_PLACE_GPU + 1]; /* by enum agent_place */
-	struct tree_pool pool;
+	struct parse_pool pool;
 };
 
 static bool is_field(size_t id, enum agent_place place, const char *key)
@@ -64,7 +64,7 @@ static void find_fields(struct decoder *decoder, const cJSON *object, enum agent
 	struct order *order = &decoder->orders[place];
 	size_t last = AGENT_FIELDS;
 
-	if (!tree_is(object, cJSON_Object))
+	if (!parse_is(object, cJSON_Object))
 		return;
 	for (const cJSON *item = object->child; item; item = item->next) {
 		size_t id = field_of(place, item->string, order->after[last]);
@@ -91,7 +91,7 @@ struct draft {
 
 static size_t string_bytes(const cJSON *item)
 {
-	return tree_is(item, cJSON_String) ? strlen(item->valuestring) + 1 : 0;
+	return parse_is(item, cJSON_String) ? strlen(item->valuestring) + 1 : 0;
 }
 
 static size_t fields_bytes(const cJSON *const found[static AGENT_FIELDS])
@@ -107,14 +107,14 @@ static size_t fields_bytes(const cJSON *const found[static AGENT_FIELDS])
 /* The next string of an array from `item` on, or NULL. */
 static const cJSON *next_string(const cJSON *item)
 {
-	while (item && !tree_is(item, cJSON_String))
+	while (item && !parse_is(item, cJSON_String))
 		item = item->next;
 	return item;
 }
 
 static const cJSON *first_string(const cJSON *array)
 {
-	return tree_is(array, cJSON_Array) ? next_string(array->child) : NULL;
+	return parse_is(array, cJSON_Array) ? next_string(array->child) : NULL;
 }
 
 static bool has_label(const struct draft *draft, const char *label)
@@ -147,8 +147,8 @@ static void draft_lists(struct draft *draft)
 
 static void draft_agent(struct decoder *decoder, const cJSON *object, struct draft *draft)
 {
-	const cJSON *stats = tree_member(object, "system_stats");
-	const cJSON *gpus = tree_member(stats, "gpu_devices");
+	const cJSON *stats = parse_member(object, "system_stats");
+	const cJSON *gpus = parse_member(stats, "gpu_devices");
 
 	memset(draft->fields, 0, sizeof(draft->fields));
 	find_fields(decoder, object, AGENT_PLACE_TOP, draft->fields);
@@ -157,7 +157,7 @@ static void draft_agent(struct decoder *decoder, const cJSON *object, struct dra
 	draft->label_count = 0;
 	draft->task_count = 0;
 	draft_lists(draft);
-	draft->gpus = tree_is(gpus, cJSON_Array) ? gpus->child : NULL;
+	draft->gpus = parse_is(gpus, cJSON_Array) ? gpus->child : NULL;
 	draft->gpu_count = 0;
 	for (const cJSON *gpu = draft->gpus; gpu && draft->gpu_count < AGENT_MAX_GPUS;
 	     gpu = gpu->next) {
@@ -202,7 +202,7 @@ static void fill_fields(void *base, bool gpu, const cJSON *const found[static AG
 		if (field->type == AGENT_TYPE_STRING)
 			*(const char **)to = copy_string(arena, found[i]);
 		else if (field->type == AGENT_TYPE_NUMBER)
-			*(int64_t *)to = tree_number(found[i]);
+			*(int64_t *)to = parse_number(found[i]);
 	}
 }
 
@@ -277,8 +277,8 @@ static bool is_oversized(const struct json_span *span)
 
 static const cJSON *parse_span(struct decoder *decoder, const struct json_span *span)
 {
-	return tree_parse(&decoder->pool, decoder->body + span->offset, span->bytes,
-	                  span->flags & JSON_ODD);
+	return parse_value(&decoder->pool, decoder->body + span->offset, span->bytes,
+	                   span->flags & JSON_ODD);
 }
 
 /* 0, with *ret_agent NULL if the element is no agent; or -ENOMEM. */
@@ -293,15 +293,15 @@ static int decode_agent(struct decoder *decoder, const struct json_span *span,
 	*ret_agent = NULL;
 	if (*json != '{' || is_oversized(span))
 		return 0;
-	tree_pool_empty(&decoder->pool);
+	parse_pool_empty(&decoder->pool);
 	tree = parse_span(decoder, span);
 	if (!tree)
 		return -ENOMEM;
 	draft_agent(decoder, tree, &draft);
-	if (!tree_is(draft.fields[AGENT_ID], cJSON_String))
+	if (!parse_is(draft.fields[AGENT_ID], cJSON_String))
 		return 0;
 	if (json_clean_max(span) > 0) {
-		char *clean = tree_pool_take(&decoder->pool, json_clean_max(span));
+		char *clean = parse_pool_take(&decoder->pool, json_clean_max(span));
 
 		if (!clean)
 			return -ENOMEM;
@@ -319,13 +319,13 @@ static int decode_meta(struct decoder *decoder, const struct json_span *span, st
 
 	if (span->bytes == 0 || is_oversized(span))
 		return 0;
-	tree_pool_empty(&decoder->pool);
+	parse_pool_empty(&decoder->pool);
 	tree = parse_span(decoder, span);
 	if (!tree)
 		return -ENOMEM;
 	page->total_count =
-		tree_number_between(tree_member(tree, "total_count"), 0, TREE_MAX_EXACT);
-	page->per_page = tree_number_between(tree_member(tree, "per_page"), 1, MAX_PER_PAGE);
+		parse_number_between(parse_member(tree, "total_count"), 0, PARSE_MAX_EXACT);
+	page->per_page = parse_number_between(parse_member(tree, "per_page"), 1, MAX_PER_PAGE);
 	return 0;
 }
 
@@ -347,11 +347,11 @@ static int decode_outline(const char *body, const struct json_outline *outline,
 	struct page *page;
 	int result;
 
-	if (!tree_pool_init(&decoder.pool, largest_value(outline)))
+	if (!parse_pool_init(&decoder.pool, largest_value(outline)))
 		return -ENOMEM;
 	page = malloc(sizeof(*page) + outline->count * sizeof(*page->agents));
 	if (!page) {
-		tree_pool_done(&decoder.pool);
+		parse_pool_done(&decoder.pool);
 		return -ENOMEM;
 	}
 	*page = (struct page){.total_count = AGENT_ABSENT, .per_page = AGENT_ABSENT};
@@ -365,7 +365,7 @@ static int decode_outline(const char *body, const struct json_outline *outline,
 		else
 			page->malformed++;
 	}
-	tree_pool_done(&decoder.pool);
+	parse_pool_done(&decoder.pool);
 	if (result < 0) {
 		page_free(page);
 		return result;
@@ -421,7 +421,7 @@ int decode_page(const char *body, size_t bytes, struct page **ret_page, struct f
 }
 
 /* The tree of a text that may be anything, in a pool of its own; NULL if it is not JSON. */
-static const cJSON *parse_any(struct tree_pool *pool, const char *text, size_t bytes)
+static const cJSON *parse_any(struct parse_pool *pool, const char *text, size_t bytes)
 {
 	struct json_query query = page_query;
 	struct json_outline outline;
@@ -431,7 +431,7 @@ static const cJSON *parse_any(struct tree_pool *pool, const char *text, size_t b
 	query.member = NULL;
 	if (bytes > DECODE_MAX_AGENT_BYTES || json_scan(text, bytes, &query, &outline, &fault) < 0)
 		return NULL;
-	return tree_pool_init(pool, bytes) ? tree_parse(pool, text, bytes, true) : NULL;
+	return parse_pool_init(pool, bytes) ? parse_value(pool, text, bytes, true) : NULL;
 }
 
 /* Copies text with every run of white space and NULs as one space, cut between characters. */
@@ -464,28 +464,28 @@ static void fold(const char *text, size_t bytes, char *ret_text, size_t text_byt
 void decode_message(const char *body, size_t bytes, char *ret_text, size_t text_bytes)
 {
 	static const char *const keys[] = {"message", "error", "detail"};
-	struct tree_pool pool = {0};
+	struct parse_pool pool = {0};
 	const cJSON *tree = parse_any(&pool, body, bytes);
 	const cJSON *words = NULL;
 
-	for (size_t i = 0; i < 3 && !tree_is(words, cJSON_String); i++)
-		words = tree_member(tree, keys[i]);
-	if (!tree_is(words, cJSON_String))
-		words = tree_member(tree_member(tree, "error"), "message");
-	if (tree_is(words, cJSON_String))
+	for (size_t i = 0; i < 3 && !parse_is(words, cJSON_String); i++)
+		words = parse_member(tree, keys[i]);
+	if (!parse_is(words, cJSON_String))
+		words = parse_member(parse_member(tree, "error"), "message");
+	if (parse_is(words, cJSON_String))
 		fold(words->valuestring, strlen(words->valuestring), ret_text, text_bytes);
 	else
 		fold(body, bytes, ret_text, text_bytes);
-	tree_pool_done(&pool);
+	parse_pool_done(&pool);
 }
 
 int64_t decode_expiry(const char *json, size_t bytes)
 {
-	struct tree_pool pool = {0};
+	struct parse_pool pool = {0};
 	const cJSON *tree = parse_any(&pool, json, bytes);
-	int64_t expiry = tree_number_between(tree_member(tree, "exp"), 1, TREE_MAX_EXACT);
+	int64_t expiry = parse_number_between(parse_member(tree, "exp"), 1, PARSE_MAX_EXACT);
 
-	tree_pool_done(&pool);
+	parse_pool_done(&pool);
 	return expiry == AGENT_ABSENT ? 0 : expiry;
 }
 

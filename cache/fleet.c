@@ -199,8 +199,7 @@ static int meet(struct fleet *fleet, const struct agent *agent, const char *name
 	                                      : (uint32_t)fleet->record_count++;
 	fleet->records[record->index] = record_ref(record);
 	fleet->present++;
-	record->first_ns =
-		fleet->health.swept ? fleet->ports.wall_ns(fleet->ports.user) : fleet->mounted_ns;
+	record->first_ns = fleet->health.swept ? fleet->arrival_ns : fleet->mounted_ns;
 	if (fleet->health.swept)
 		fleet_names_changed(fleet);
 	*ret_record = record;
@@ -469,7 +468,7 @@ static int renew(struct fleet *fleet, struct record *record, const struct agent 
 {
 	if (!agent_same(record->agent, agent, AGENT_JSON, 0)) {
 		int err = changes_note(&record->changes, record->agent, agent, record->first_ns,
-		                       fleet->ports.wall_ns(fleet->ports.user));
+		                       fleet->arrival_ns);
 
 		if (err < 0)
 			return err;
@@ -529,6 +528,7 @@ int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 	size_t count = 0, repeated = page->malformed;
 	int err = place && records ? 0 : -ENOMEM;
 
+	fleet->arrival_ns = fleet->ports.wall_ns(fleet->ports.user);
 	for (size_t i = 0; err == 0 && i < page->agent_count; i++) {
 		struct record *record = NULL;
 
@@ -561,7 +561,7 @@ int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 		fleet->last_page = number;
 	fleet->health.arrived++;
 	fleet->health.malformed += page->malformed;
-	fleet->health.success_ns = fleet->ports.wall_ns(fleet->ports.user);
+	fleet->health.success_ns = fleet->arrival_ns;
 	page_free(page);
 	return 0;
 }

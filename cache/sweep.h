@@ -94,6 +94,7 @@ struct fleet {
 	int64_t names_bump;        /* expiries announced since */
 	uint64_t names_bumped_for; /* sweep whose expiry was announced last */
 	int64_t mounted_ns;
+	int64_t arrival_ns; /* of the page being taken in: all that it brings was first seen then */
 
 	struct trouble trouble;     /* of the API as a whole */
 	uint64_t noted;             /* its failures noted */

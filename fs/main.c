@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -199,6 +200,7 @@ static int prepare(struct program *program)
 		return fail("%s", why);
 	if (credential_new(options->token_file, options->team, &program->credential, &failure) < 0)
 		return fail("%s", failure.message);
+	credential_scrub_environment();
 	return 0;
 }
 
@@ -531,6 +533,10 @@ static int do_it(struct program *program)
 		return tell(options_help);
 	if (options->version)
 		return fputs(program->version, stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+#ifndef __SANITIZE_ADDRESS__ /* whose search for leaks must be able to trace the process */
+	/* The token is in our memory: no core dump, and no other process of the user may look. */
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
 	fuse_set_log_func(on_fuse_log);
 	log_open(NULL, true, options->debug);
 	status = prepare(program);
