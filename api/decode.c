@@ -451,6 +451,8 @@ static void fold(const char *text, size_t bytes, char *ret_text, size_t text_byt
 
 			while (within && length > 0)
 				within = ((unsigned char)ret_text[--length] & 0xc0) == 0x80;
+			if (length > 0 && ret_text[length - 1] == ' ')
+				length--;
 			break;
 		}
 		if (gap)

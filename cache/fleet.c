@@ -195,8 +195,12 @@ static int meet(struct fleet *fleet, const struct agent *agent, const char *name
 		return err;
 	}
 	agent_ref(agent);
-	record->index = fleet->free_count > 0 ? fleet->free_indices[--fleet->free_count]
-	                                      : (uint32_t)fleet->record_count++;
+	if (fleet->free_count > 0) {
+		record->index = fleet->free_indices[--fleet->free_count];
+		sweep_reuse_index(fleet, record->index);
+	} else {
+		record->index = (uint32_t)fleet->record_count++;
+	}
 	fleet->records[record->index] = record_ref(record);
 	fleet->present++;
 	record->first_ns = fleet->health.swept ? fleet->arrival_ns : fleet->mounted_ns;
@@ -417,38 +421,55 @@ static void read_ahead(struct fleet *fleet, struct sweep *sweep, size_t position
 		sweep_ask(fleet, sweep, &nobody);
 }
 
+/* What a listing is worth that lacks a page (now): what is remembered, the failure, or more
+ * patience. 0: go on. */
+static int go_on_without(struct fleet *fleet, struct sweep *sweep, struct look *look)
+{
+	int64_t patience_ms = look->began_ms + PATIENCE_MS;
+	int err = sweep_ask(fleet, sweep, look);
+
+	if (err == -EAGAIN && now_of(fleet) < patience_ms) {
+		if (fleet->health.swept && look->wake_ms > patience_ms)
+			look->wake_ms = patience_ms;
+		return err;
+	}
+	return sweep_remember(fleet, sweep) == 0 ? 0 : err;
+}
+
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret)
 {
-	struct sweep *sweep;
 	size_t position = *cursor & UINT32_MAX;
+	struct sweep *sweep;
+	int err;
 
-	look->wake_ms = INT64_MAX;
-	sweep = *cursor == 0 ? sweep_for(fleet, look, true) : sweep_find(fleet, *cursor >> 32);
-	if (!sweep)
-		return *cursor == 0 ? -ENOMEM : -ESTALE;
+	if (*cursor == 0) {
+		sweep = look ? sweep_for(fleet, look, true) : NULL;
+		if (!sweep)
+			return look ? -ENOMEM : -EAGAIN;
+	} else {
+		sweep = sweep_find(fleet, *cursor >> 32);
+		if (!sweep)
+			return -ESTALE;
+	}
+	if (look)
+		look->wake_ms = INT64_MAX;
 	for (;;) {
 		struct record *record;
-		int64_t patience_ms = look->began_ms + PATIENCE_MS;
-		int err = sweep_advance(fleet, sweep);
 
+		err = sweep_advance(fleet, sweep);
 		if (err < 0)
 			return err;
 		record = next_present(sweep, &position);
+		if (record) {
+			*cursor = sweep->number << 32 | (position + 1);
+			read_ahead(fleet, sweep, position);
+		}
 		if (record || sweep->complete) {
-			if (record) {
-				*cursor = sweep->number << 32 | (position + 1);
-				read_ahead(fleet, sweep, position);
-			}
 			*ret = record;
 			return 0;
 		}
-		err = sweep_ask(fleet, sweep, look);
-		if (err == -EAGAIN && now_of(fleet) < patience_ms) {
-			if (fleet->health.swept && look->wake_ms > patience_ms)
-				look->wake_ms = patience_ms;
-			return err;
-		}
-		if (sweep_remember(fleet, sweep) < 0)
+		err = look ? go_on_without(fleet, sweep, look) : -EAGAIN;
+		if (err < 0)
 			return err;
 	}
 }
@@ -514,7 +535,6 @@ static int receive(struct fleet *fleet, unsigned int number, uint64_t seq,
 		return err;
 	record->read_ms = now_of(fleet);
 	record->read_seq = seq;
-	record->missed_seq = 0;
 	record->page = number;
 	*ret_record = record;
 	return 0;
@@ -543,6 +563,9 @@ int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 		page_free(page);
 		return err;
 	}
+	place->moved = place->count != count ||
+	               (count > 0 &&
+	                memcmp(place->records, records, count * sizeof(struct record *)) != 0);
 	page_reset(place);
 	place->records = records;
 	place->count = count;

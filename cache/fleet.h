@@ -22,9 +22,10 @@
  * end of a pass compares with `total_count`: if they disagree it makes another pass, three at most,
  * and merges. An agreeing count proves little, since one agent may have come for each that was
  * overlooked: so an agent that was known, and that the pass missed, gets a second look at once, at
- * the pages around where it was last seen, and only one missed twice has left. What no look can
- * promise is an agent never seen before that moved against the reading in its very first sweep; the
- * next one finds it.
+ * the pages around where it was last seen, and only one missed twice has left. If those pages moved
+ * meanwhile, the look proves nothing, and all pages are looked at, and if need be once more. What
+ * no look can promise is an agent never seen before that moved against the reading in its very
+ * first sweep; the next one finds it.
  *
  * Failure. See trouble.h for when the API is asked again. Meanwhile what is known is served up to
  * `stale` beyond its ttl, at once if the failure is fresh; if the API is merely slow, after 2 s.
@@ -99,8 +100,9 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct look *look);
 /*
  * The next agent of a listing. *cursor is 0 to begin, and is moved on with each record: it is a
  * number that means this place in this sweep for ever (below 2^63, above 2^32). 0 and a record, or
- * 0 and NULL at the end; -EAGAIN; -ESTALE when the listing was left alone for so long that its
- * sweep is forgotten; or -errno of the failure.
+ * 0 and NULL at the end; -EAGAIN; (look NULL: only what is there already, nothing is asked for);
+ * -ESTALE when the listing was left alone for so long that its sweep is forgotten; or -errno of the
+ * failure.
  */
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret);
 

@@ -22,7 +22,6 @@ struct record {
 	const struct agent *agent; /* as last read; never NULL */
 	int64_t read_ms;           /* when the page it was read on arrived; monotonic */
 	uint64_t read_seq;         /* the same, in the fleet's count of arrivals */
-	uint64_t missed_seq;       /* the count when it was missed; 0: it was not */
 	int64_t first_ns;          /* the age of what it had when first seen; wall clock */
 	struct changes changes;
 	unsigned int page;     /* on which it was last seen, from 1 */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define MOST_PASSES     3
+#define MOST_LOOKS      3 /* for those whom a sweep has missed */
 #define MOST_BARREN     2
 #define FORGET_MS       60000      /* a listing left alone for so long may be forgotten */
 #define MOST_REMEMBERED (4u << 20) /* records in all listings together */
@@ -35,6 +36,12 @@ static int set_add(struct record_set *set, const struct record *record)
 	}
 	set->words[word] |= UINT64_C(1) << (record->index % 64);
 	return 0;
+}
+
+static void set_remove(struct record_set *set, size_t index)
+{
+	if (index / 64 < set->word_count)
+		set->words[index / 64] &= ~(UINT64_C(1) << (index % 64));
 }
 
 static void set_clear(struct record_set *set)
@@ -105,7 +112,7 @@ static void forget_old(struct fleet *fleet)
 static void begin_pass(struct fleet *fleet, struct sweep *sweep)
 {
 	sweep->pass_seq = ++fleet->seq;
-	sweep->floor_seq = UINT64_MAX;
+	sweep->stirred = false;
 	sweep->pass_read = false;
 	set_clear(&sweep->seen);
 }
@@ -246,6 +253,14 @@ static int append(struct sweep *sweep, struct record *record)
 	return 0;
 }
 
+void sweep_reuse_index(struct fleet *fleet, size_t index)
+{
+	for (struct sweep *at = fleet->sweeps; at; at = at->older) {
+		set_remove(&at->in, index);
+		set_remove(&at->seen, index);
+	}
+}
+
 int sweep_add_newcomer(struct fleet *fleet, struct record *record)
 {
 	if (!fleet->sweeps || !fleet->sweeps->complete)
@@ -271,8 +286,7 @@ static int take(struct sweep *sweep, const struct fleet_page *page)
 		if (err < 0)
 			return err;
 	}
-	if (sweep->floor_seq > page->arrived_seq)
-		sweep->floor_seq = page->arrived_seq;
+	sweep->stirred |= page->moved;
 	sweep->barren = sweep->unique == unique_before ? sweep->barren + 1 : 0;
 	return 0;
 }
@@ -295,81 +309,69 @@ static bool was_last(const struct fleet *fleet, const struct sweep *sweep,
 
 /* The end of a pass */
 
-static int compare_pages(const void *a, const void *b)
+/* Adds the pages to look at again for a record that was missed: around where it was last seen, or
+ * everywhere if that has been tried. */
+static void mark_pages(const struct sweep *sweep, const struct record *record,
+                       unsigned int last_page, bool *marks)
 {
-	unsigned int one = *(const unsigned int *)a, other = *(const unsigned int *)b;
+	unsigned int center = record->page < last_page ? record->page : last_page;
+	unsigned int first = sweep->looks > 0 ? 1 : center - 1;
+	unsigned int last = sweep->looks > 0 ? last_page : center + 1;
 
-	return (one > other) - (one < other);
+	for (unsigned int page = first; page <= last; page++)
+		if (page >= 1 && page <= last_page)
+			marks[page] = true;
 }
 
-/* Was missed by a pass. A pass that took in older pages is no new evidence against an agent that
- * those pages have testified against before. */
-static bool missed_twice(struct fleet *fleet, const struct sweep *sweep, struct record *record)
+/* Goes through those who were known and are not in this listing. When a look for them has proved
+ * them gone they leave; else the pages for a look are marked. */
+static int judge_missing(struct fleet *fleet, struct sweep *sweep, unsigned int last_page,
+                         bool *marks)
 {
-	if (record->missed_seq == 0) {
-		record->missed_seq = fleet->seq;
-		return false;
-	}
-	return sweep->floor_seq > record->missed_seq;
-}
-
-/* Lists the pages around those agents that were known, are not in this listing, and were missed but
- * once; the ones missed twice leave. */
-static int look_for_missing(struct fleet *fleet, struct sweep *sweep, unsigned int last_page)
-{
-	unsigned int *again = NULL;
-	size_t count = 0, capacity = 0;
+	/* A look proves something only if the pages stood still: who moves against the reading can
+	 * be missed any number of times. In the end they are believed all the same. */
+	bool proved = sweep->looks > 0 && (!sweep->stirred || sweep->looks == MOST_LOOKS);
 
 	for (size_t i = 0; i < fleet->record_count; i++) {
 		struct record *record = fleet->records[i];
-		unsigned int center;
 
 		if (!record || set_has(&sweep->in, record))
 			continue;
 		if (record->read_seq > sweep->pass_seq) {
 			/* Met meanwhile on a page that was read for somebody else. */
 			if (append(sweep, record) < 0)
-				goto no_memory;
-			continue;
-		}
-		if (missed_twice(fleet, sweep, record)) {
+				return -ENOMEM;
+		} else if (proved) {
 			fleet_depart(fleet, record);
-			continue;
-		}
-		center = record->page < last_page ? record->page : last_page;
-		for (unsigned int page = center - 1; page <= center + 1; page++) {
-			if (page < 1 || page > last_page)
-				continue;
-			if (count == capacity) {
-				size_t more = capacity ? capacity * 2 : 16;
-				unsigned int *pages = realloc(again, more * sizeof(*pages));
-
-				if (!pages)
-					goto no_memory;
-				again = pages;
-				capacity = more;
-			}
-			again[count++] = page;
+		} else {
+			mark_pages(sweep, record, last_page, marks);
 		}
 	}
-	free(sweep->again);
-	sweep->again = NULL;
-	sweep->again_count = 0;
-	sweep->again_at = 0;
-	if (count == 0) {
-		free(again);
-		return 0;
-	}
-	qsort(again, count, sizeof(*again), compare_pages);
-	for (size_t i = 0; i < count; i++)
-		if (i == 0 || again[i] != again[i - 1])
-			again[sweep->again_count++] = again[i];
-	sweep->again = again;
 	return 0;
+}
 
-no_memory:
-	free(again);
-	return -ENOMEM;
+/* Sets sweep->again to the pages to look at for those who were missed, or to NULL. */
+static int look_for_missing(struct fleet *fleet, struct sweep *sweep, unsigned int last_page)
+{
+	bool *marks = calloc(last_page + 1, sizeof(*marks));
+	unsigned int *again = calloc(last_page, sizeof(*again));
+	size_t count = 0;
+	int err = marks && again ? judge_missing(fleet, sweep, last_page, marks) : -ENOMEM;
+
+	if (err == 0) {
+		for (unsigned int page = 1; page <= last_page; page++)
+			if (marks[page])
+				again[count++] = page;
+		free(sweep->again);
+		sweep->again = count > 0 ? again : NULL;
+		sweep->again_count = count;
+		sweep->again_at = 0;
+		sweep->looks += count > 0;
+	}
+	if (err < 0 || count == 0)
+		free(again);
+	free(marks);
+	return err;
 }
 
 static void complete(struct fleet *fleet, struct sweep *sweep)

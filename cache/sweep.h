@@ -23,6 +23,7 @@ struct fleet_page {
 	int64_t arrived_ms;
 	uint64_t arrived_seq;    /* 0: never */
 	uint64_t asked_failures; /* fleet->noted when it was asked for */
+	bool moved; /* it brought other agents, or in another order, than the time before */
 	bool in_flight;
 	struct trouble trouble; /* of this page alone */
 };
@@ -51,7 +52,6 @@ struct sweep {
 	/* The pass under way. A second look is a pass over some pages only. */
 	unsigned int passes; /* over all pages, this one included */
 	uint64_t pass_seq;   /* when it began */
-	uint64_t floor_seq;  /* arrival of its oldest page */
 	struct record_set seen;
 	unsigned int next_page;
 	size_t items;        /* elements that its pages had */
@@ -59,6 +59,8 @@ struct sweep {
 	size_t repeated;     /* elements that its pages had dropped */
 	int64_t total_count; /* as its latest page said */
 	unsigned int barren; /* pages in a row without an agent new to the pass */
+	unsigned int looks;  /* passes for those who were missed, this one included */
+	bool stirred;        /* pages moved while it went on */
 	bool pass_read;      /* it has all its pages; what comes of them is still to be found out */
 	unsigned int *again; /* second look: pages to read again, ascending */
 	size_t again_count;
@@ -144,6 +146,9 @@ int sweep_ask(struct fleet *fleet, struct sweep *sweep, struct look *look);
 /* Completes it with all that is known, in the order of the sweep before it. 0, or -ENOENT when
  * there is nothing that may still be served, or -ENOMEM. */
 int sweep_remember(struct fleet *fleet, struct sweep *sweep);
+
+/* A record of this index has left, and its index goes to another: no listing has that one. */
+void sweep_reuse_index(struct fleet *fleet, size_t index);
 
 /* An agent was met for the first time outside of any sweep: the newest listing gains it. */
 int sweep_add_newcomer(struct fleet *fleet, struct record *record);

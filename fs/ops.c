@@ -391,7 +391,9 @@ static int list_agents(struct call *call, struct answer *answer, const struct ro
 
 	for (;;) {
 		struct record *record;
-		int err = fleet_walk(call->ops->fleet, &cursor, &call->look, &record);
+		/* Who has got something does not wait for more, and has not asked for it yet. */
+		int err = fleet_walk(call->ops->fleet, &cursor,
+		                     answer->entries > 0 ? NULL : &call->look, &record);
 
 		if (err < 0 || !record)
 			return err;

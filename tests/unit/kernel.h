@@ -78,7 +78,7 @@ struct kernel {
 	struct kernel_request waiting[KERNEL_MOST_WAITING];
 	size_t waiting_count;
 	uint64_t unique;
-	uint64_t interrupts; /* sent */
+	uint64_t interrupts;   /* sent */
 	unsigned int refusals; /* so many replies will not be taken, as of who was interrupted */
 
 	/* The last reply. */
