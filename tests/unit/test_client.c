@@ -70,7 +70,7 @@ static struct client *new_client(const struct server *server)
 	char base[64];
 
 	snprintf(base, sizeof(base), "http://127.0.0.1:%u/api/v1", server_port(server));
-	return new_client_at(base, NULL, 2000);
+	return new_client_at(base, NULL, 20000);
 }
 
 static struct arrival *take(struct client *client)
@@ -149,7 +149,7 @@ static void test_team(void **state)
 	write_token("opaque");
 	/* User information and a slash at the end come to nothing. */
 	snprintf(base, sizeof(base), "http://user:hidden@127.0.0.1:%u/", server_port(server));
-	client = new_client_at(base, "team-1", 2000);
+	client = new_client_at(base, "team-1", 20000);
 	arrival_free(fetch(client, 1));
 	server_request(server, 0, request, sizeof(request));
 	assert_non_null(strstr(request, "GET /agents?current_page=1"));
