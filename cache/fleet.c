@@ -39,11 +39,19 @@ static void page_reset(struct fleet_page *page)
 	page->arrived_seq = 0;
 }
 
+static void page_recovers(struct fleet *fleet, struct fleet_page *page)
+{
+	fleet->bad_pages -= page->trouble.active;
+	trouble_clear(&page->trouble);
+}
+
 void fleet_forget_pages(struct fleet *fleet, unsigned int last_page)
 {
 	fleet->last_page = last_page;
-	for (unsigned int i = last_page; i < fleet->page_count; i++)
+	for (unsigned int i = last_page; i < fleet->page_count; i++) {
+		page_recovers(fleet, &fleet->pages[i]);
 		page_reset(&fleet->pages[i]);
+	}
 }
 
 void fleet_free(struct fleet *fleet)
@@ -89,6 +97,8 @@ void fleet_expire(struct fleet *fleet)
 {
 	fleet->flush_seq = ++fleet->seq;
 	trouble_clear(&fleet->trouble);
+	for (unsigned int i = 0; i < fleet->page_count; i++)
+		page_recovers(fleet, &fleet->pages[i]);
 }
 
 static int64_t left_ms(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq)
@@ -281,6 +291,7 @@ int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look)
 	if (err < 0)
 		return err;
 	page->in_flight = true;
+	page->asked_ms = now_ms;
 	page->asked_failures = fleet->noted;
 	fleet->in_flight++;
 	fleet->health.asked++;
@@ -326,6 +337,21 @@ static int sweep_on(struct fleet *fleet, struct look *look, struct sweep **ret_s
 	return err < 0 || sweep->complete ? err : -EAGAIN;
 }
 
+/* Until when a slow page is waited for by who could do with stale data. Counted from when it was
+ * asked for: one look after another shall not wait for the same. */
+static int64_t patience_ms(const struct fleet *fleet, unsigned int number, const struct look *look)
+{
+	int64_t from_ms = look->began_ms;
+
+	if (number >= 1 && number <= fleet->page_count) {
+		const struct fleet_page *page = &fleet->pages[number - 1];
+
+		if (page->in_flight && page->asked_ms < from_ms)
+			from_ms = page->asked_ms;
+	}
+	return from_ms + PATIENCE_MS;
+}
+
 static bool may_serve_stale(const struct fleet *fleet, const struct record *record)
 {
 	return now_of(fleet) < record->read_ms + fleet->config.ttl_ms + fleet->config.stale_ms;
@@ -336,14 +362,14 @@ static bool may_serve_stale(const struct fleet *fleet, const struct record *reco
 static int settle(const struct fleet *fleet, const struct record *record, struct look *look,
                   int err)
 {
-	int64_t patience_ms = look->began_ms + PATIENCE_MS;
+	int64_t until_ms = patience_ms(fleet, record->page, look);
 
 	if (!may_serve_stale(fleet, record))
 		return err;
-	if (err != -EAGAIN || now_of(fleet) >= patience_ms)
+	if (err != -EAGAIN || now_of(fleet) >= until_ms)
 		return 0;
-	if (look->wake_ms > patience_ms)
-		look->wake_ms = patience_ms;
+	if (look->wake_ms > until_ms)
+		look->wake_ms = until_ms;
 	return err;
 }
 
@@ -425,12 +451,12 @@ static void read_ahead(struct fleet *fleet, struct sweep *sweep, size_t position
  * patience. 0: go on. */
 static int go_on_without(struct fleet *fleet, struct sweep *sweep, struct look *look)
 {
-	int64_t patience_ms = look->began_ms + PATIENCE_MS;
 	int err = sweep_ask(fleet, sweep, look);
+	int64_t until_ms = patience_ms(fleet, sweep_lacks(sweep), look);
 
-	if (err == -EAGAIN && now_of(fleet) < patience_ms) {
-		if (fleet->health.swept && look->wake_ms > patience_ms)
-			look->wake_ms = patience_ms;
+	if (err == -EAGAIN && now_of(fleet) < until_ms) {
+		if (fleet->health.swept && look->wake_ms > until_ms)
+			look->wake_ms = until_ms;
 		return err;
 	}
 	return sweep_remember(fleet, sweep) == 0 ? 0 : err;
@@ -578,7 +604,7 @@ int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 	if (place->in_flight)
 		fleet->in_flight--;
 	place->in_flight = false;
-	trouble_clear(&place->trouble);
+	page_recovers(fleet, place);
 	trouble_clear(&fleet->trouble);
 	if (fleet->last_page < number && count > 0)
 		fleet->last_page = number;
@@ -604,6 +630,7 @@ void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure
 		fleet->in_flight--;
 	page->in_flight = false;
 	if (!general) {
+		fleet->bad_pages += !page->trouble.active;
 		trouble_failed(&page->trouble, failure, fleet->config.retries, now_of(fleet),
 		               random);
 	} else if (page->asked_failures == fleet->noted) {
@@ -616,6 +643,22 @@ void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure
 
 /* Health */
 
+/* When something that failed is asked for again, at the earliest. */
+static int64_t next_try_ms(const struct fleet *fleet)
+{
+	int64_t next_ms = INT64_MAX;
+
+	if (fleet->trouble.active)
+		return fleet->trouble.until_ms;
+	for (unsigned int i = 0; i < fleet->page_count; i++) {
+		const struct trouble *trouble = &fleet->pages[i].trouble;
+
+		if (trouble->active && next_ms > trouble->until_ms)
+			next_ms = trouble->until_ms;
+	}
+	return next_ms;
+}
+
 void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health)
 {
 	int64_t now_ms = now_of(fleet);
@@ -623,11 +666,11 @@ void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health)
 
 	health.agents = fleet->present;
 	health.list_age_ms = health.swept ? now_ms - fleet->list_ms : -1;
-	health.failing = fleet->trouble.active;
+	health.failing = fleet->trouble.active || fleet->bad_pages > 0;
 	health.stale = health.failing && health.swept &&
 	               health.list_age_ms < fleet->config.ttl_ms + fleet->config.stale_ms;
-	if (health.failing && fleet->trouble.until_ms > now_ms)
-		health.retry_ms = fleet->trouble.until_ms - now_ms;
+	if (health.failing && next_try_ms(fleet) > now_ms)
+		health.retry_ms = next_try_ms(fleet) - now_ms;
 	*ret_health = health;
 }
 

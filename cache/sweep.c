@@ -378,10 +378,14 @@ static void complete(struct fleet *fleet, struct sweep *sweep)
 {
 	sweep->complete = true;
 	drop_pass(sweep);
+	fleet->health.sweeps++;
+	/* One that was begun earlier may well end later. */
+	if (sweep->number < fleet->list_number)
+		return;
+	fleet->list_number = sweep->number;
 	fleet->list_ms = sweep->oldest_ms;
 	fleet->health.swept = true;
 	fleet->health.verified = sweep->verified;
-	fleet->health.sweeps++;
 	fleet->health.sweep_ns = fleet->ports.wall_ns(fleet->ports.user);
 }
 
@@ -417,6 +421,11 @@ static int end_pass(struct fleet *fleet, struct sweep *sweep)
 	return 0;
 }
 
+unsigned int sweep_lacks(const struct sweep *sweep)
+{
+	return sweep->again ? sweep->again[sweep->again_at] : sweep->next_page;
+}
+
 int sweep_advance(struct fleet *fleet, struct sweep *sweep)
 {
 	sweep->used_ms = fleet->ports.now_ms(fleet->ports.user);
@@ -432,7 +441,7 @@ int sweep_advance(struct fleet *fleet, struct sweep *sweep)
 				return err;
 			continue;
 		}
-		number = sweep->again ? sweep->again[sweep->again_at] : sweep->next_page;
+		number = sweep_lacks(sweep);
 		if (!may_take(fleet, sweep, number))
 			return 0;
 		page = &fleet->pages[number - 1];
@@ -505,7 +514,7 @@ int sweep_ask(struct fleet *fleet, struct sweep *sweep, struct look *look)
 int sweep_remember(struct fleet *fleet, struct sweep *sweep)
 {
 	int64_t now_ms = fleet->ports.now_ms(fleet->ports.user);
-	unsigned int lacks = sweep->again ? sweep->again[sweep->again_at] : sweep->next_page;
+	unsigned int lacks = sweep_lacks(sweep);
 	const struct fleet_page *page =
 		lacks <= fleet->page_count ? &fleet->pages[lacks - 1] : NULL;
 	const struct sweep *before = sweep->older;

@@ -21,7 +21,8 @@ struct fleet_page {
 	int64_t total_count; /* as the answer said; AGENT_ABSENT */
 	int64_t per_page;    /* as the answer said; AGENT_ABSENT */
 	int64_t arrived_ms;
-	uint64_t arrived_seq;    /* 0: never */
+	uint64_t arrived_seq; /* 0: never */
+	int64_t asked_ms;
 	uint64_t asked_failures; /* fleet->noted when it was asked for */
 	bool moved; /* it brought other agents, or in another order, than the time before */
 	bool in_flight;
@@ -89,8 +90,9 @@ struct fleet {
 
 	struct sweep *sweeps; /* newest first */
 	uint64_t sweep_number;
-	size_t unexplained; /* by how much the last sweep disagreed with total_count to the end */
-	int64_t list_ms;    /* arrival of the oldest page of the last whole sweep */
+	size_t unexplained;   /* by how much the last sweep disagreed with total_count to the end */
+	uint64_t list_number; /* of the last whole sweep */
+	int64_t list_ms;      /* arrival of the oldest page of the last whole sweep */
 
 	int64_t names_ns;          /* when the set of names last changed */
 	int64_t names_bump;        /* expiries announced since */
@@ -100,6 +102,7 @@ struct fleet {
 
 	struct trouble trouble;     /* of the API as a whole */
 	uint64_t noted;             /* its failures noted */
+	unsigned int bad_pages;     /* in trouble by themselves */
 	struct failure failure;     /* the last one, of whatever kind */
 	struct fleet_health health; /* the counters in it; the rest is filled in on demand */
 };
@@ -135,6 +138,9 @@ struct sweep *sweep_for(struct fleet *fleet, const struct look *look, bool remem
 
 /* The sweep of this number, or NULL if it is forgotten. */
 struct sweep *sweep_find(struct fleet *fleet, uint64_t number);
+
+/* The page that it lacks next, from 1. */
+unsigned int sweep_lacks(const struct sweep *sweep);
 
 /* Takes in every page that it can. 0, or -ENOMEM. */
 int sweep_advance(struct fleet *fleet, struct sweep *sweep);

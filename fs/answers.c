@@ -12,6 +12,7 @@
 #include "fs/tree.h"
 
 #define FOREVER_S      1e9 /* for the kernel: as good as for ever, and no overflow in its jiffies */
+#define OWN_S          1
 #define DIR_OFFSETS    (UINT64_C(1) << 32) /* beyond this an offset is a cursor of fleet_walk() */
 #define SMALLEST_ENTRY 152 /* bytes of a READDIRPLUS entry with a one-byte name, at the least */
 
@@ -63,13 +64,13 @@ static double attr_timeout_s(struct ops *ops, const struct node *node)
 	return FOREVER_S;
 }
 
-/* How long a name may be taken to mean this node: an agent's as long as its data is fresh, a file
- * of the mount's own not at all, since it is written anew for every look. */
+/* How long a name may be taken to mean this node: an agent's as long as its data is fresh; a file
+ * of the mount's own for a moment, so that who looks and then opens it (cp) finds the same one. */
 static double entry_timeout_s(struct ops *ops, const struct node *node, const struct record *record)
 {
 	if (record)
 		return (double)fleet_record_ms(ops->fleet, record) / 1000;
-	return node->row ? FOREVER_S : 0;
+	return node->row ? FOREVER_S : OWN_S;
 }
 
 /* record: of the agent whose file or folder this name means; NULL: the mount's own. */
@@ -151,13 +152,14 @@ static int folder_of(struct call *call, bool fresh, const struct node **ret_fold
 		return -ESTALE;
 	if (folder->record && fresh)
 		err = fleet_renew(call->ops->fleet, folder->record, &call->look);
+	if (err < 0)
+		return err;
 	/* The agent may have fewer GPUs than when the kernel learned of this one. */
-	if (err == 0 && tree_folder_of(folder->row) == TREE_GPU &&
+	if (folder->record && tree_folder_of(folder->row) == TREE_GPU &&
 	    folder->index >= folder->record->agent->gpu_count)
-		err = -ENOENT;
-	if (err == 0)
-		*ret_folder = folder;
-	return err;
+		return -ENOENT;
+	*ret_folder = folder;
+	return 0;
 }
 
 /* The operations. Each returns 0 and its answer, -EAGAIN, or -errno. */

@@ -4,7 +4,6 @@
 #include "fs/loop.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <limits.h>
 #include <poll.h>
@@ -74,11 +73,8 @@ static int turn(const struct loop *loop, struct fuse_buf *buffer)
 int loop_run(const struct loop *loop)
 {
 	struct fuse_buf buffer = {0};
-	int fd = fuse_session_fd(loop->session);
 	int err = 1;
 
-	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
-		return -errno;
 	while (err > 0 && !fuse_session_exited(loop->session))
 		err = turn(loop, &buffer);
 	free(buffer.mem);

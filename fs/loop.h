@@ -11,7 +11,7 @@ struct fuse_session;
 struct ops;
 
 struct loop {
-	struct fuse_session *session; /* mounted */
+	struct fuse_session *session; /* mounted, and ops_attach()ed */
 	struct ops *ops;
 	int arrivals_fd; /* readable when something arrived */
 	int signals_fd;  /* a signalfd(2) for the signals below */

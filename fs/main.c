@@ -14,8 +14,10 @@
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +52,9 @@ struct program {
 	struct fuse_session *session;
 	int signals_fd;
 	int parent_fd; /* -1 in the foreground */
+	bool mounted;
+	pthread_t dropper; /* of names, after a SIGHUP */
+	bool dropping;     /* there is one, running or to be joined */
 };
 
 /* A start that fails says one line on stderr, whatever the log is. */
@@ -118,6 +123,9 @@ static void log_change(const struct program *program, const struct fleet_health 
 {
 	struct fleet_health after;
 
+	/* A start that fails says so itself. */
+	if (!program->mounted)
+		return;
 	if (arrival->note[0])
 		log_info("%s", arrival->note);
 	fleet_health(program->fleet, &after);
@@ -166,6 +174,23 @@ static void on_arrivals(void *user)
 	}
 }
 
+/* A thread of its own, since the kernel answers once a look-up in the root that is under way has
+ * been answered, by the FUSE thread. */
+static void *drop_names(void *session)
+{
+	fuse_lowlevel_notify_inval_entry(session, FUSE_ROOT_ID, "agents", strlen("agents"));
+	return NULL;
+}
+
+/* Makes the kernel forget every agent's name, which it would believe for the rest of the ttl. */
+static void begin_dropping(struct program *program)
+{
+	if (program->dropping && pthread_tryjoin_np(program->dropper, NULL) != 0)
+		return; /* the one under way does it */
+	program->dropping =
+		pthread_create(&program->dropper, NULL, drop_names, program->session) == 0;
+}
+
 static void on_hangup(void *user)
 {
 	struct program *program = user;
@@ -174,11 +199,13 @@ static void on_hangup(void *user)
 	log_info("SIGHUP: the token is read again, and everything is fetched anew when it is read");
 	client_reread_token(program->client);
 	fleet_expire(program->fleet);
+	begin_dropping(program);
 }
 
 /* Starting */
 
-static void on_fuse_log(enum fuse_log_level level, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void on_fuse_log(enum fuse_log_level level,
+                                                              const char *format, va_list arguments)
 {
 	char line[512];
 	int length = vsnprintf(line, sizeof(line), format, arguments);
@@ -186,6 +213,15 @@ static void on_fuse_log(enum fuse_log_level level, const char *format, va_list a
 	while (length > 0 && length < (int)sizeof(line) && line[length - 1] == '\n')
 		line[--length] = '\0';
 	log_line(level <= FUSE_LOG_WARNING ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "%s", line);
+}
+
+/* Until it is mounted: a start that fails says why itself, in one line. */
+__attribute__((format(printf, 2, 0))) static void on_early_fuse_log(enum fuse_log_level level,
+                                                                    const char *format,
+                                                                    va_list arguments)
+{
+	(void)level;
+	on_fuse_log(FUSE_LOG_DEBUG, format, arguments);
 }
 
 /* What can be refused without the network. */
@@ -432,11 +468,17 @@ static int run(struct program *program)
 	if (err == 0)
 		err = mount_session(program);
 	if (err == 0)
+		err = ops_attach(program->session);
+	if (err < 0)
+		return fail("cannot use /dev/fuse: %s", strerror(-err));
+	if (err == 0)
 		err = begin_log(&program->options);
 	if (err == 0)
 		err = leave_parent(program);
 	if (err != 0)
 		return err;
+	program->mounted = true;
+	fuse_set_log_func(on_fuse_log);
 	log_info("mounted %s on %s", program->options.source, program->mountpoint);
 	loop = (struct loop){
 		.session = program->session,
@@ -476,6 +518,8 @@ static void finish(struct program *program)
 	ops_free(program->ops);
 	if (program->session) {
 		fuse_session_unmount(program->session);
+		if (program->dropping)
+			pthread_join(program->dropper, NULL);
 		fuse_session_destroy(program->session);
 	}
 	client_free(program->client);
@@ -537,7 +581,7 @@ static int do_it(struct program *program)
 	/* The token is in our memory: no core dump, and no other process of the user may look. */
 	prctl(PR_SET_DUMPABLE, 0);
 #endif
-	fuse_set_log_func(on_fuse_log);
+	fuse_set_log_func(on_early_fuse_log);
 	log_open(NULL, true, options->debug);
 	status = prepare(program);
 	if (status != 0)

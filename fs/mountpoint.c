@@ -15,8 +15,6 @@
 
 #define FUSE_SUPER_MAGIC 0x65735546
 
-extern char **environ;
-
 /* An ordinary user may not call umount2(2); fusermount3 does it for the owner of a mount. */
 static int detach(const char *path)
 {

@@ -4,9 +4,12 @@
 #include "fs/ops.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <linux/fuse.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "fs/answers.h"
@@ -174,6 +177,8 @@ int64_t ops_due_ms(struct ops *ops)
 	int64_t due_ms = INT64_MAX, now_ms;
 
 	run_parked(ops, false);
+	/* run_parked() took out of the list what it freed, from among neighbours that the analyzer
+	 * does not know. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 	for (const struct call *at = ops->parked.next; at != &ops->parked; at = at->next) {
 		if (due_ms > at->deadline_ms)
 			due_ms = at->deadline_ms;
@@ -190,7 +195,9 @@ int64_t ops_due_ms(struct ops *ops)
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
-	(void)userdata;
+	struct ops *ops = userdata;
+
+	ops->init_due = true;
 	/* READDIRPLUS always: left to choose, the kernel looks every name up by itself. Links are
 	 * not cached: the kernel would never ask for their targets again. */
 	conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_NO_OPEN_SUPPORT |
@@ -309,6 +316,41 @@ static const struct fuse_lowlevel_ops operations = {
 	.forget = op_forget,
 	.forget_multi = op_forget_multi,
 };
+
+static ssize_t device_read(int fd, void *bytes, size_t length, void *userdata)
+{
+	(void)userdata;
+	return read(fd, bytes, length);
+}
+
+/*
+ * libfuse 3.14 takes FUSE_CAP_PARALLEL_DIROPS and never tells the kernel, which then holds a
+ * folder's lock for as long as one look-up in it is parked: everybody else who wants a name there
+ * waits behind it, deaf to SIGKILL. So the flag is put into the answer to INIT on its way.
+ */
+static ssize_t device_writev(int fd, struct iovec *parts, int count, void *userdata)
+{
+	struct ops *ops = userdata;
+
+	if (ops->init_due) {
+		struct fuse_init_out *init = parts[count - 1].iov_base;
+
+		if (count == 2 && parts[1].iov_len >= offsetof(struct fuse_init_out, flags) + 4)
+			init->flags |= FUSE_PARALLEL_DIROPS;
+		ops->init_due = false;
+	}
+	return writev(fd, parts, count);
+}
+
+int ops_attach(struct fuse_session *session)
+{
+	const struct fuse_custom_io io = {.read = device_read, .writev = device_writev};
+	int fd = fuse_session_fd(session);
+
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+		return -errno;
+	return fuse_session_custom_io(session, &io, fd);
+}
 
 struct fuse_session *ops_session(struct ops *ops, struct fuse_args *args)
 {

@@ -35,6 +35,9 @@ void ops_free(struct ops *ops);
 /* A session for these operations, not yet mounted, or NULL (libfuse has told why). */
 struct fuse_session *ops_session(struct ops *ops, struct fuse_args *args);
 
+/* Gets a session that has just been mounted ready for loop_run(). 0 or -errno. */
+int ops_attach(struct fuse_session *session);
+
 /* Something arrived: runs everything parked again. */
 void ops_retry(struct ops *ops);
 

@@ -374,7 +374,7 @@ static void take(struct parser *parser, const char *word, bool listed)
 	char name[WORD_BYTES] = "";
 
 	for (size_t i = 0; i < length && i < sizeof(name) - 1; i++)
-		name[i] = word[i] == '-' ? '_' : word[i];
+		name[i] = word[i] == '-' ? (char)'_' : word[i];
 	while (setting < settings + SETTINGS &&
 	       (strcmp(setting->name, name) != 0 || (listed && setting->kind == ACTION)))
 		setting++;
@@ -402,7 +402,7 @@ static void take(struct parser *parser, const char *word, bool listed)
 /* `NAME[=VALUE][,…]`; a backslash makes the next character (a comma) part of the value. */
 static void take_list(struct parser *parser, const char *list)
 {
-	char *word = malloc(strlen(list) + 1), *end = word;
+	char *word = calloc(1, strlen(list) + 1), *end = word;
 
 	if (!word) {
 		fail(parser, FAILED, "out of memory");

@@ -32,7 +32,7 @@ static bool parse_authority(const char *authority, size_t length, char ret_host[
 		return true;
 	digits = strspn(port + 1, "0123456789");
 	return *port == ':' && digits > 0 && digits <= 5 &&
-	       port + 1 + digits == authority + length && atoi(port + 1) <= 65535;
+	       port + 1 + digits == authority + length && strtoul(port + 1, NULL, 10) <= 65535;
 }
 
 /* Whether plain http to it stays on this machine. Nothing that some resolver reads in another way:

@@ -26,10 +26,11 @@ struct agent *agents_new(const char *id, const char *status)
 	size_t id_bytes = strlen(id) + 1, status_bytes = strlen(status) + 1;
 	size_t json_bytes = (size_t)snprintf(NULL, 0, format, id, status);
 	struct agent *agent = malloc(sizeof(*agent) + id_bytes + status_bytes + json_bytes + 1);
-	char *strings = (char *)(agent + 1);
+	char *strings;
 
 	if (!agent)
 		abort();
+	strings = (char *)(agent + 1);
 	*agent = agents_blank(memcpy(strings, id, id_bytes));
 	agent->status = memcpy(strings + id_bytes, status, status_bytes);
 	strings += id_bytes + status_bytes;

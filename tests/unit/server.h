@@ -156,7 +156,7 @@ static void *server_listen(void *data)
 
 static unsigned int server_port(const struct server *server)
 {
-	struct sockaddr_in address;
+	struct sockaddr_in address = {0};
 	socklen_t bytes = sizeof(address);
 
 	getsockname(server->listener, (struct sockaddr *)&address, &bytes);

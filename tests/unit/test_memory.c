@@ -735,6 +735,9 @@ static void expect_now(uint64_t agents)
 	char name[8], status[16];
 
 	relieve();
+	/* What was on its way has come long since. */
+	while (kernel.wanted_count > 0)
+		bring(kernel.wanted[0]);
 	kernel_advance(&kernel, 2000);
 	/* Whoever left may have been missed but once. */
 	for (int i = 0; i < 2; i++) {

@@ -101,7 +101,7 @@ static void test_length(void **state)
 	assert_cut("a", 5000, "", 200);
 	assert_cut("a", 254, "/", 200); /* 257 once encoded */
 	assert_cut("a", 253, " ", 200); /* 256 once encoded */
-	assert_cut("/", 86, "", 198);	/* 258 once encoded */
+	assert_cut("/", 86, "", 198);   /* 258 once encoded */
 	assert_cut("\u00e9", 128, "", 200);
 	assert_cut("\u4e2d", 86, "", 198);
 	assert_cut("\U0001f600", 64, "", 200);
@@ -165,7 +165,7 @@ static uint32_t next_random(uint32_t *seed)
 static void test_distinct(void **state)
 {
 	static const char *const pieces[] = {
-		"%",	"~",	"2",	"5",	"E",	".",	"-", " ",      "/",   "\x1b",
+		"%",    "~",    "2",    "5",    "E",    ".",    "-", " ",      "/",   "\x1b",
 		"\xc2", "\x9b", "\xe2", "\x80", "\xae", "\xff", "a", "\u4e2d", "%25", "%~"};
 	const size_t kinds = sizeof(pieces) / sizeof(pieces[0]);
 	const size_t short_texts = 1 + kinds + kinds * kinds + kinds * kinds * kinds;

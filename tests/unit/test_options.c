@@ -91,7 +91,7 @@ static void test_defaults(void **state)
 	assert_null(options.log_file);
 	assert_string_equal(options.fuse, "");
 	assert_false(options.allow_http || options.delay_connect || options.foreground ||
-		     options.debug || options.help || options.version || options.check);
+	             options.debug || options.help || options.version || options.check);
 	options_done(&options);
 	(void)state;
 }
@@ -134,17 +134,17 @@ static void test_spellings(void **state)
 		char line[200], expected[200];
 
 		snprintf(expected, sizeof(expected), "\n%s: %s\n", settings[i].name,
-			 settings[i].shown);
+		         settings[i].shown);
 		for (size_t j = 0; j < sizeof(spellings) / sizeof(spellings[0]); j++) {
 			if (spellings[j].not_for_flags && strcmp(settings[i].shown, "yes") == 0)
 				continue;
 			snprintf(line, sizeof(line), "fleetfs|%s%s%s%s%s", spellings[j].before,
-				 settings[i].name, spellings[j].between, settings[i].value,
-				 spellings[j].after);
+			         settings[i].name, spellings[j].between, settings[i].value,
+			         spellings[j].after);
 			assert_config(line, expected);
 			snprintf(line, sizeof(line), "fleetfs|%s%s%s%s%s", spellings[j].before,
-				 settings[i].dashed, spellings[j].between, settings[i].value,
-				 spellings[j].after);
+			         settings[i].dashed, spellings[j].between, settings[i].value,
+			         spellings[j].after);
 			assert_config(line, expected);
 		}
 	}
@@ -212,22 +212,22 @@ static void test_durations(void **state)
 		{"fleetfs|--stale=2592000|m", 2592000000},
 	};
 	static const char *const bad[] = {"",
-					  " 1",
-					  "1 ",
-					  "+1",
-					  "-1",
-					  "1e2",
-					  "0x10",
-					  "inf",
-					  "nan",
-					  "1,5",
-					  "1.2.3",
-					  ".",
-					  "1.",
-					  "10s",
-					  "١",
-					  "2592000.001",
-					  "99999999999999999999"};
+	                                  " 1",
+	                                  "1 ",
+	                                  "+1",
+	                                  "-1",
+	                                  "1e2",
+	                                  "0x10",
+	                                  "inf",
+	                                  "nan",
+	                                  "1,5",
+	                                  "1.2.3",
+	                                  ".",
+	                                  "1.",
+	                                  "10s",
+	                                  "١",
+	                                  "2592000.001",
+	                                  "99999999999999999999"};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct options options;
@@ -275,7 +275,7 @@ static void test_refusals(void **state)
 		{"fleetfs|m|-o|allow_other=1", "allow_other: takes no value"},
 		{"fleetfs|--ttll=1|m", "unknown option 'ttll': did you mean 'ttl'?"},
 		{"fleetfs|-o|per-pages=1|m",
-		 "unknown option 'per-pages': did you mean 'per_page'?"},
+	         "unknown option 'per-pages': did you mean 'per_page'?"},
 		{"fleetfs|-o|allow_othr|m", "did you mean 'allow_other'?"},
 		{"fleetfs|--frobnicate=secret|m", "unknown option 'frobnicate': fleetfs --help"},
 		{"fleetfs|--rw|m", "rw: must be given as -o rw"},
@@ -308,9 +308,9 @@ static void test_mount(void **state)
 	struct options options;
 
 	parse_well("fleetfs|https://api.example/v1|/mnt/fleet|-o|"
-		   "rw,noexec,nosuid,nodev,user=me,_netdev,nofail,x-systemd.automount,"
-		   "X-mount.mkdir=0755,comment=a\\,b,ttl=30,,allow_other,delay_connect",
-		   &options);
+	           "rw,noexec,nosuid,nodev,user=me,_netdev,nofail,x-systemd.automount,"
+	           "X-mount.mkdir=0755,comment=a\\,b,ttl=30,,allow_other,delay_connect",
+	           &options);
 	assert_string_equal(options.source, "https://api.example/v1");
 	assert_string_equal(options.mountpoint, "/mnt/fleet");
 	assert_int_equal(options.ttl_ms, 30000);
@@ -319,10 +319,10 @@ static void test_mount(void **state)
 	options_done(&options);
 
 	parse_well("fleetfs|m|-oauto-unmount,fsname=a\\,b\\\\c|--subtype|fleet|--max_read=4096|"
-		   "-o|log_file=/a\\,b,context=system_u:object_r:tmp_t:s0",
-		   &options);
+	           "-o|log_file=/a\\,b,context=system_u:object_r:tmp_t:s0",
+	           &options);
 	assert_string_equal(options.fuse, "auto_unmount,fsname=a\\,b\\\\c,subtype=fleet,max_read="
-					  "4096,context=system_u:object_r:tmp_t:s0");
+	                                  "4096,context=system_u:object_r:tmp_t:s0");
 	assert_string_equal(options.log_file, "/a,b");
 	options_done(&options);
 	(void)state;
@@ -331,8 +331,8 @@ static void test_mount(void **state)
 static void test_help_comes_first(void **state)
 {
 	static const char *const lines[] = {"fleetfs|-h", "fleetfs|--help|a|b|c|d",
-					    "fleetfs|--ttl=0|--nonsense|-V", "fleetfs|-fV",
-					    "fleetfs|--version|http://evil.example|m"};
+	                                    "fleetfs|--ttl=0|--nonsense|-V", "fleetfs|-fV",
+	                                    "fleetfs|--version|http://evil.example|m"};
 	struct options options;
 	struct text text;
 
@@ -442,29 +442,29 @@ static void test_sources(void **state)
 static void test_plain_http(void **state)
 {
 	static const char *const here[] = {"localhost", "LocalHost:8080",      "fleet.localhost",
-					   "127.0.0.1", "127.0.0.1:80/v1",     "127.255.1.2",
-					   "[::1]",	"[0:0:0:0:0:0:0:1]:80"};
+	                                   "127.0.0.1", "127.0.0.1:80/v1",     "127.255.1.2",
+	                                   "[::1]",     "[0:0:0:0:0:0:0:1]:80"};
 	static const char *const elsewhere[] = {"api.example",
-						"127.0.0.1.evil.example",
-						"127.1",
-						"0x7f.1",
-						"0x7f000001",
-						"2130706433",
-						"0177.0.0.1",
-						"127.0.0.01",
-						"127.0.0.256",
-						"128.0.0.1",
-						"0.0.0.0",
-						"[::]",
-						"[::2]",
-						"[::ffff:10.0.0.1]",
-						"localhost.evil.example",
-						"evil-localhost",
-						"xlocalhost",
-						".localhost",
-						"localhost.",
-						"[fe80::1]",
-						"10.0.0.1"};
+	                                        "127.0.0.1.evil.example",
+	                                        "127.1",
+	                                        "0x7f.1",
+	                                        "0x7f000001",
+	                                        "2130706433",
+	                                        "0177.0.0.1",
+	                                        "127.0.0.01",
+	                                        "127.0.0.256",
+	                                        "128.0.0.1",
+	                                        "0.0.0.0",
+	                                        "[::]",
+	                                        "[::2]",
+	                                        "[::ffff:10.0.0.1]",
+	                                        "localhost.evil.example",
+	                                        "evil-localhost",
+	                                        "xlocalhost",
+	                                        ".localhost",
+	                                        "localhost.",
+	                                        "[fe80::1]",
+	                                        "10.0.0.1"};
 	struct options options;
 	char line[200];
 
