@@ -129,8 +129,12 @@ int64_t fleet_list_mtime_ns(struct fleet *fleet)
 
 	/* Moved once per expiry, before the new sweep begins: the time that the kernel sees now is
 	 * the one it will find again after it has listed, so that it can keep that listing. */
-	if (sweep && sweep->number != fleet->names_bumped_for && fleet_list_ms(fleet) == 0 &&
-	    sweep->oldest_ms != INT64_MAX) {
+	if (sweep && sweep->from_memory) {
+		/* Kept by the kernel it would be listed for ever, and the API never asked again. */
+		fleet->names_bump++;
+	} else if (sweep && sweep->number != fleet->names_bumped_for &&
+	           sweep->oldest_ms != INT64_MAX &&
+	           left_ms(fleet, sweep->oldest_ms, sweep->began_seq) == 0) {
 		fleet->names_bump++;
 		fleet->names_bumped_for = sweep->number;
 	}
@@ -349,6 +353,8 @@ static int64_t patience_ms(const struct fleet *fleet, unsigned int number, const
 		if (page->in_flight && page->asked_ms < from_ms)
 			from_ms = page->asked_ms;
 	}
+	if (fleet->config.timeout_ms > 0 && fleet->config.timeout_ms * 3 / 4 < PATIENCE_MS)
+		return from_ms + fleet->config.timeout_ms * 3 / 4;
 	return from_ms + PATIENCE_MS;
 }
 
@@ -606,6 +612,8 @@ int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 	place->in_flight = false;
 	page_recovers(fleet, place);
 	trouble_clear(&fleet->trouble);
+	for (unsigned int i = 0; fleet->bad_pages > 0 && i < fleet->page_count; i++)
+		trouble_relent(&fleet->pages[i].trouble);
 	if (fleet->last_page < number && count > 0)
 		fleet->last_page = number;
 	fleet->health.arrived++;

@@ -48,6 +48,7 @@
 struct fleet_config {
 	int64_t ttl_ms;
 	int64_t stale_ms;
+	int64_t timeout_ms; /* of an operation, which serves stale data before that; 0: none */
 	unsigned int retries;
 	unsigned int per_page;        /* what a page is asked to hold */
 	unsigned int max_connections; /* how many pages are worth asking for at once */

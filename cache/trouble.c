@@ -27,6 +27,7 @@ void trouble_failed(struct trouble *trouble, const struct failure *failure, unsi
 	int64_t wait_ms;
 
 	trouble->cause = failure->cause;
+	trouble->failed_ms = now_ms;
 	trouble->active = true;
 	if (trouble->holds == 0 && trouble->tries < retries && worth_a_retry(failure)) {
 		trouble->tries++;
@@ -50,6 +51,12 @@ void trouble_failed(struct trouble *trouble, const struct failure *failure, unsi
 void trouble_clear(struct trouble *trouble)
 {
 	*trouble = (struct trouble){0};
+}
+
+void trouble_relent(struct trouble *trouble)
+{
+	if (trouble->until_ms > trouble->failed_ms + HOLD_FIRST_MS)
+		trouble->until_ms = trouble->failed_ms + HOLD_FIRST_MS;
 }
 
 bool trouble_retrying(const struct trouble *trouble)

@@ -19,11 +19,12 @@
 #include "api/failure.h"
 
 struct trouble {
-	int64_t until_ms; /* nobody asks before; monotonic */
-	uint8_t cause;    /* enum failure_cause of the last failure */
-	uint8_t tries;    /* retries of the first failure so far */
-	uint8_t holds;    /* how often it was held, so how long the next hold is */
-	bool active;      /* failed, and not cleared since */
+	int64_t until_ms;  /* nobody asks before; monotonic */
+	int64_t failed_ms; /* when it failed last */
+	uint8_t cause;     /* enum failure_cause of the last failure */
+	uint8_t tries;     /* retries of the first failure so far */
+	uint8_t holds;     /* how often it was held, so how long the next hold is */
+	bool active;       /* failed, and not cleared since */
 };
 
 /* Notes a failure. random: any 32 random bits. */
@@ -31,6 +32,9 @@ void trouble_failed(struct trouble *trouble, const struct failure *failure, unsi
                     int64_t now_ms, uint32_t random);
 
 void trouble_clear(struct trouble *trouble);
+
+/* Something else of the same API went well: the first hold is long enough. */
+void trouble_relent(struct trouble *trouble);
 
 /* Whether it is being retried while readers wait, rather than held against them. */
 bool trouble_retrying(const struct trouble *trouble);

@@ -12,7 +12,7 @@
 #include "fs/tree.h"
 
 #define FOREVER_S      1e9 /* for the kernel: as good as for ever, and no overflow in its jiffies */
-#define OWN_S          1
+#define OWN_S          0.1
 #define DIR_OFFSETS    (UINT64_C(1) << 32) /* beyond this an offset is a cursor of fleet_walk() */
 #define SMALLEST_ENTRY 152 /* bytes of a READDIRPLUS entry with a one-byte name, at the least */
 

@@ -262,6 +262,7 @@ static int start_parts(struct program *program)
 	const struct fleet_config fleet_config = {
 		.ttl_ms = options->ttl_ms,
 		.stale_ms = options->stale_ms,
+		.timeout_ms = options->timeout_ms,
 		.retries = options->retries,
 		.per_page = options->per_page,
 		.max_connections = options->max_connections,

@@ -177,9 +177,9 @@ int64_t ops_due_ms(struct ops *ops)
 	int64_t due_ms = INT64_MAX, now_ms;
 
 	run_parked(ops, false);
-	/* run_parked() took out of the list what it freed, from among neighbours that the analyzer
-	 * does not know. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 	for (const struct call *at = ops->parked.next; at != &ops->parked; at = at->next) {
+		/* Of a list the analyzer does not know that unpark() takes out what is then freed.
+		 * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		if (due_ms > at->deadline_ms)
 			due_ms = at->deadline_ms;
 		if (due_ms > at->look.wake_ms)

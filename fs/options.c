@@ -373,8 +373,11 @@ static void take(struct parser *parser, const char *word, bool listed)
 	const char *value = word[length] ? word + length + 1 : NULL;
 	char name[WORD_BYTES] = "";
 
-	for (size_t i = 0; i < length && i < sizeof(name) - 1; i++)
-		name[i] = word[i] == '-' ? (char)'_' : word[i];
+	for (size_t i = 0; i < length && i < sizeof(name) - 1; i++) {
+		name[i] = word[i];
+		if (name[i] == '-')
+			name[i] = '_';
+	}
 	while (setting < settings + SETTINGS &&
 	       (strcmp(setting->name, name) != 0 || (listed && setting->kind == ACTION)))
 		setting++;

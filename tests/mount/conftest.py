@@ -12,37 +12,48 @@ from pathlib import Path
 import pytest
 
 import harness
+import scripted as scripts
 
+PREFIX = f"fleetfs-test-{os.getpid()}-"
 LIMIT_S = 90  # for one test; nothing here takes nearly that long
 
 
 def pytest_addoption(parser):
     parser.addoption("--build", default=str(harness.HERE.parent.parent / "build"),
                      help="the build folder that holds fleetfs and tests/fleetfs-sim")
+    parser.addoption("--wrapper", default="",
+                     help="what fleetfs is to run under, as shell text; it may write what it finds "
+                          "to \"$REPORTS\"/sanitizer-…, and leaves an empty file if that is nothing")
 
 
 @pytest.fixture(scope="session")
-def programs(request):
+def programs(request, tmp_path_factory):
     build = Path(request.config.getoption("--build")).resolve()
     found = {"fleetfs": build / "fleetfs", "sim": build / "tests" / "fleetfs-sim"}
     for program in found.values():
         assert os.access(program, os.X_OK), f"{program} is not there: ninja -C {build}"
+    wrapper = request.config.getoption("--wrapper")
+    if wrapper:
+        found["fleetfs"] = tmp_path_factory.mktemp("wrapper") / "fleetfs"
+        found["fleetfs"].write_text(f'#!/bin/sh\nexec {wrapper} {build / "fleetfs"} "$@"\n')
+        found["fleetfs"].chmod(0o755)
     return found
 
 
 @pytest.fixture(scope="session")
-def instrumented(programs):
-    """Whether this is a sanitizers' build, which is slower by far."""
-    return b"__asan_init" in programs["fleetfs"].read_bytes()
+def instrumented(request, programs):
+    """Whether this is a sanitizer's build, or wrapped, which is slower by far."""
+    program = programs["fleetfs"].read_bytes()
+    return bool(request.config.getoption("--wrapper")) or any(
+        word in program for word in (b"__asan_init", b"__tsan_init"))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left(request):
-    """No mount and no process outlives the tests."""
-    before = set(harness.mounts())
+    """No mount and no process outlives the tests; those of other tests that run beside are theirs."""
     yield
     left = [where for where, kind in harness.mounts().items()
-            if kind == "fuse.fleetfs" and where not in before]
+            if kind == "fuse.fleetfs" and where.startswith(f"{tempfile.gettempdir()}/{PREFIX}")]
     for where in left:
         subprocess.run(["umount", "-l", where], check=False)
     assert not left, f"mounts left: {left}"
@@ -51,10 +62,10 @@ def nothing_left(request):
 
 
 @pytest.fixture
-def folder():
+def folder(request):
     """A folder of this test's own, that an ordinary user can reach."""
-    path = Path(tempfile.mkdtemp(prefix="fleetfs-test-"))
-    path.chmod(0o755)
+    path = Path(tempfile.mkdtemp(prefix=PREFIX))
+    path.chmod(0o1777 if request.config.getoption("--wrapper") else 0o755)
     yield path
     for where in harness.mounts():
         if where.startswith(str(path) + "/"):
@@ -111,6 +122,15 @@ def sim(programs, folder, stopping):
         arguments = [word for name, value in options.items()
                      for word in (f"--{name.replace('_', '-')}", value)]
         stopping.append(harness.Sim(programs["sim"], folder, *arguments))
+        return stopping[-1]
+    return start
+
+
+@pytest.fixture
+def scripted(stopping):
+    """scripted(agents=["a"]): a server that does what a test tells it."""
+    def start(*arguments, **options):
+        stopping.append(scripts.Server(*arguments, **options))
         return stopping[-1]
     return start
 

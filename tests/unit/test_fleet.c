@@ -1986,6 +1986,33 @@ static void test_a_listing_completed_from_memory_has_everyone_once(void **state)
 	(void)state;
 }
 
+/* The kernel keeps a listing until the time of its folder moves: so it does when a remembered one
+ * has had its day, and no sooner. */
+static void test_a_listing_completed_from_memory_is_not_kept_for_ever(void **state)
+{
+	struct world world;
+	struct listing listing;
+	int64_t mtime_ns;
+
+	world_of(&world, 200);
+	list_all(&world);
+	world.now_ms += TTL_MS;
+	world.failing = true;
+	world.failing_page = 1;
+	world.cause = FAILURE_MALFORMED;
+	mtime_ns = fleet_list_mtime_ns(world.fleet);
+	list(&world, &listing);
+	assert_int_equal(listing.err, 0);
+	assert_int_equal(listing.count, 200);
+	list_done(&listing);
+	assert_int_equal(fleet_list_ms(world.fleet), 0);
+	assert_int_equal(fleet_list_mtime_ns(world.fleet), mtime_ns);
+	world.now_ms += 60000;
+	assert_int_equal(fleet_list_mtime_ns(world.fleet), mtime_ns + 1);
+	world_done(&world);
+	(void)state;
+}
+
 /* Memory */
 
 static void test_a_week_of_churn_takes_no_more_memory(void **state)
@@ -2092,6 +2119,7 @@ int main(void)
 		cmocka_unit_test(test_a_slow_api_is_waited_for_two_seconds_with_data_at_hand),
 		cmocka_unit_test(test_without_data_a_slow_api_is_waited_for),
 		cmocka_unit_test(test_a_listing_completed_from_memory_has_everyone_once),
+		cmocka_unit_test(test_a_listing_completed_from_memory_is_not_kept_for_ever),
 		cmocka_unit_test(test_a_week_of_churn_takes_no_more_memory),
 		cmocka_unit_test(test_a_listing_left_alone_is_forgotten),
 	};

@@ -865,8 +865,8 @@ static void meet_in_second_look(void)
 static void test_come_and_go(void **state)
 {
 	(void)state;
-	each(come_and_go, 50);
-	each(meet_in_second_look, 500);
+	each(come_and_go, 100);
+	each(meet_in_second_look, 300);
 }
 
 int main(void)

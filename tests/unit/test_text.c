@@ -12,9 +12,15 @@
 
 #define CEILING 4096
 
-/* AddressSanitizer ends the process when asked for too much, unless told otherwise. */
+/* The sanitizers end the process when asked for too much, unless told otherwise. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
 {
 	return "allocator_may_return_null=1";
 }
