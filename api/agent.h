@@ -43,6 +43,7 @@ struct agent_list {
 
 struct agent {
 	unsigned int refs;
+	uint32_t bytes; /* of memory that it takes, all of it */
 
 	const char *id; /* never NULL */
 	const char *status;

@@ -244,17 +244,24 @@ static struct agent *build_agent(struct decoder *decoder, const struct draft *dr
 	struct arena arena;
 	struct agent *agent;
 	const char **lists;
+	size_t bytes;
 	char *line;
 
-	arena.next = malloc(sizeof(*agent) + draft->gpu_count * sizeof(*gpus) + lists_bytes +
-	                    draft->string_bytes + json_bytes + 1);
+	bytes = sizeof(*agent) + draft->gpu_count * sizeof(*gpus) + lists_bytes +
+	        draft->string_bytes + json_bytes + 1;
+	arena.next = malloc(bytes);
 	if (!arena.next)
 		return NULL;
 	agent = take(&arena, sizeof(*agent));
 	gpus = take(&arena, draft->gpu_count * sizeof(*gpus));
 	lists = take(&arena, lists_bytes);
 
-	*agent = (struct agent){.refs = 1, .gpus = gpus, .gpu_count = draft->gpu_count};
+	*agent = (struct agent){
+		.refs = 1,
+		.bytes = (uint32_t)bytes,
+		.gpus = gpus,
+		.gpu_count = draft->gpu_count,
+	};
 	fill_fields(agent, false, draft->fields, &arena);
 	fill_lists(agent, lists, lists + draft->label_count, draft, &arena);
 	fill_gpus(decoder, gpus, draft, &arena);

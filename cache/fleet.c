@@ -8,7 +8,8 @@
 
 #include "cache/sweep.h"
 
-#define PATIENCE_MS 2000 /* with stale data at hand, so long a slow API is waited for */
+#define PATIENCE_MS   2000 /* with stale data at hand, so long a slow API is waited for */
+#define REMEMBERED_MS 1000 /* a listing from memory is kept so long, then the API may be asked */
 
 static int64_t now_of(const struct fleet *fleet)
 {
@@ -129,14 +130,15 @@ int64_t fleet_list_mtime_ns(struct fleet *fleet)
 
 	/* Moved once per expiry, before the new sweep begins: the time that the kernel sees now is
 	 * the one it will find again after it has listed, so that it can keep that listing. */
-	if (sweep && sweep->from_memory) {
-		/* Kept by the kernel it would be listed for ever, and the API never asked again. */
-		fleet->names_bump++;
-	} else if (sweep && sweep->number != fleet->names_bumped_for &&
-	           sweep->oldest_ms != INT64_MAX &&
-	           left_ms(fleet, sweep->oldest_ms, sweep->began_seq) == 0) {
+	if (sweep && sweep->oldest_ms != INT64_MAX && sweep->number != fleet->names_bumped_for &&
+	    left_ms(fleet, sweep->oldest_ms, sweep->began_seq) == 0) {
 		fleet->names_bump++;
 		fleet->names_bumped_for = sweep->number;
+		fleet->names_bumped_ms = now_of(fleet);
+	} else if (sweep && sweep->from_memory &&
+	           now_of(fleet) >= fleet->names_bumped_ms + REMEMBERED_MS) {
+		fleet->names_bump++;
+		fleet->names_bumped_ms = now_of(fleet);
 	}
 	return fleet->names_ns + fleet->names_bump;
 }
@@ -197,7 +199,8 @@ static int meet(struct fleet *fleet, const struct agent *agent, const char *name
 
 	if (err < 0)
 		return err;
-	if (fleet->present >= FLEET_MAX_AGENTS)
+	if (fleet->present >= FLEET_MAX_AGENTS ||
+	    fleet->agent_bytes + agent->bytes > FLEET_MAX_BYTES)
 		return -EFBIG;
 	record = record_new(name, agent);
 	if (!record)
@@ -217,6 +220,7 @@ static int meet(struct fleet *fleet, const struct agent *agent, const char *name
 	}
 	fleet->records[record->index] = record_ref(record);
 	fleet->present++;
+	fleet->agent_bytes += agent->bytes;
 	record->first_ns = fleet->health.swept ? fleet->arrival_ns : fleet->mounted_ns;
 	if (fleet->health.swept)
 		fleet_names_changed(fleet);
@@ -231,6 +235,7 @@ void fleet_depart(struct fleet *fleet, struct record *record)
 	fleet->records[record->index] = NULL;
 	fleet->free_indices[fleet->free_count++] = record->index;
 	fleet->present--;
+	fleet->agent_bytes -= record->agent->bytes;
 	fleet_names_changed(fleet);
 	if (fleet->ports.gone)
 		fleet->ports.gone(fleet->ports.user, record);
@@ -520,11 +525,17 @@ static bool is_earlier(const struct fleet *fleet, const struct record *record, u
 static int renew(struct fleet *fleet, struct record *record, const struct agent *agent)
 {
 	if (!agent_same(record->agent, agent, AGENT_JSON, 0)) {
-		int err = changes_note(&record->changes, record->agent, agent, record->first_ns,
-		                       fleet->arrival_ns);
+		uint64_t others_bytes = fleet->agent_bytes - record->agent->bytes;
+		int err;
+
+		if (others_bytes + agent->bytes > FLEET_MAX_BYTES)
+			return -EFBIG;
+		err = changes_note(&record->changes, record->agent, agent, record->first_ns,
+		                   fleet->arrival_ns);
 
 		if (err < 0)
 			return err;
+		fleet->agent_bytes = others_bytes + agent->bytes;
 		agent_unref(record->agent);
 		record->agent = agent_ref(agent);
 	}

@@ -44,6 +44,7 @@
 #define FLEET_NAME_BYTES 256
 #define FLEET_MAX_PAGES  20000   /* that a sweep asks for, whatever the API says it has */
 #define FLEET_MAX_AGENTS 1000000 /* known at once; the page that would exceed it is refused */
+#define FLEET_MAX_BYTES  (UINT64_C(1) << 30) /* that they take; likewise */
 
 struct fleet_config {
 	int64_t ttl_ms;

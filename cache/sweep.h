@@ -82,6 +82,7 @@ struct fleet {
 	size_t free_count;
 	size_t record_capacity;
 	size_t present;
+	uint64_t agent_bytes; /* that those present take */
 
 	struct fleet_page *pages; /* page n is pages[n - 1] */
 	unsigned int page_count;
@@ -97,6 +98,7 @@ struct fleet {
 	int64_t names_ns;          /* when the set of names last changed */
 	int64_t names_bump;        /* expiries announced since */
 	uint64_t names_bumped_for; /* sweep whose expiry was announced last */
+	int64_t names_bumped_ms;   /* when */
 	int64_t mounted_ns;
 	int64_t arrival_ns; /* of the page being taken in: all that it brings was first seen then */
 

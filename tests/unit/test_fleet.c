@@ -2015,6 +2015,34 @@ static void test_a_listing_completed_from_memory_is_not_kept_for_ever(void **sta
 
 /* Memory */
 
+/* However many and however large the API says that its agents are, there is an end. */
+static void test_what_would_take_too_much_memory_is_refused(void **state)
+{
+	struct world world;
+	struct page *page = agents_page(3);
+	struct look look;
+	struct record *record;
+
+	world_init(&world, 0);
+	world_mount(&world);
+	for (int i = 0; i < 3; i++) {
+		char id[ID_BYTES];
+		struct agent *agent;
+
+		snprintf(id, sizeof(id), "p%d", i);
+		agent = agents_new(id, "large");
+		agent->bytes = FLEET_MAX_BYTES / 5 * 2;
+		page->agents[page->agent_count++] = agent;
+	}
+	look = fleet_look(world.fleet);
+	assert_int_equal(fleet_find(world.fleet, "p0", &look, &record), -EAGAIN);
+	assert_int_equal(fleet_arrived(world.fleet, 1, page), -EFBIG);
+	fleet_failed(world.fleet, 1, &(struct failure){.cause = FAILURE_OVERSIZED});
+	world.in_flight = 0;
+	world_done(&world);
+	(void)state;
+}
+
 static void test_a_week_of_churn_takes_no_more_memory(void **state)
 {
 	struct world world;
@@ -2120,6 +2148,7 @@ int main(void)
 		cmocka_unit_test(test_without_data_a_slow_api_is_waited_for),
 		cmocka_unit_test(test_a_listing_completed_from_memory_has_everyone_once),
 		cmocka_unit_test(test_a_listing_completed_from_memory_is_not_kept_for_ever),
+		cmocka_unit_test(test_what_would_take_too_much_memory_is_refused),
 		cmocka_unit_test(test_a_week_of_churn_takes_no_more_memory),
 		cmocka_unit_test(test_a_listing_left_alone_is_forgotten),
 	};
