@@ -330,6 +330,8 @@ static int look_around(struct fleet *fleet, struct record *record, struct look *
 		return err;
 	before = read_since(fleet, page - 1, look);
 	after = read_since(fleet, page + 1, look);
+	if (before == -EAGAIN || after == -EAGAIN)
+		return -EAGAIN;
 	return before < 0 ? before : after;
 }
 

@@ -403,8 +403,10 @@ static int end_pass(struct fleet *fleet, struct sweep *sweep)
 		fleet->health.pages = last_page;
 		sweep->verified = apart == 0;
 		/* What three passes could not explain (an id on two pages for good, a count that
-		 * lies) is not worth three passes every ttl. */
-		if (apart != 0 && apart != fleet->unexplained && sweep->passes < MOST_PASSES) {
+		 * lies) is not worth three passes every ttl; and without a count there is nothing
+		 * to agree with. */
+		if (apart != 0 && sweep->total_count >= 0 && apart != fleet->unexplained &&
+		    sweep->passes < MOST_PASSES) {
 			begin_full_pass(fleet, sweep);
 			return 0;
 		}
