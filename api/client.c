@@ -256,6 +256,9 @@ static int assemble(struct client *client, const struct client_config *config)
 	client->multi = curl_multi_init();
 	if (!client->requests || !client->multi)
 		return -ENOMEM;
+	/* curl goes without the means to be woken up when descriptors are few; nobody else can. */
+	if (curl_multi_wakeup(client->multi) != CURLM_OK)
+		return -EMFILE;
 	curl_multi_setopt(client->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
 	                  (long)config->max_connections);
 	curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS,

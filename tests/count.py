@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Adds up what the test programs reported: count.py FILE…, each a meson testlog.json or a JUnit XML.
+"""Adds up what the test programs reported: count.py FILE…, each a meson testlog.json, a JUnit XML, or
+the output (.txt) of what ends with such a line itself.
 
 Says `N passed, N failed` and ends with 1 if any failed, or if a file is not there: then what should
 have written it could not run. A unit test program counts for as many tests as cmocka found in it.
 """
 
 import json
+import os
 import re
 import sys
 import xml.etree.ElementTree
@@ -42,11 +44,23 @@ def junit(path):
     return len(cases) - sum(cases.values()), sum(cases.values())
 
 
+def text(path):
+    """It did not come to its end if the last line is not the count."""
+    lines = open(path, encoding="utf-8", errors="replace").read().splitlines()
+    count = re.fullmatch(r"(\d+) passed, (\d+) failed", lines[-1] if lines else "")
+    if not count:
+        raise ValueError("ends without a count")
+    return int(count[1]), int(count[2])
+
+
+KINDS = {".json": unit, ".xml": junit, ".txt": text}
+
+
 def main(paths):
     passed = failed = 0
     for path in paths:
         try:
-            good, bad = (junit if path.endswith(".xml") else unit)(path)
+            good, bad = KINDS[os.path.splitext(path)[1]](path)
         except (OSError, ValueError, xml.etree.ElementTree.ParseError) as fault:
             print(f"{path}: {fault}", file=sys.stderr)
             good, bad = 0, 1

@@ -33,9 +33,10 @@ may 'tests/sim/*.[ch]' '"tests/sim/|<'
 outside() {
 	local library=$1 found
 	shift
-	found=$(grep -lE "^[[:space:]]*#[[:space:]]*include[[:space:]]*<($library)" "$@" || true)
+	found=$(grep -lE "^[[:space:]]*#[[:space:]]*include[[:space:]]*<($library)" "$@" |
+		sed "s;\$;: may not include <$library>;" || true)
 	if [ -n "$found" ]; then
-		echo "$found" | sed "s|\$|: may not include <$library|"
+		echo "$found"
 		failed=1
 	fi
 }

@@ -13,6 +13,8 @@ static int hex(char c)
 /* A name without a hash says all of its string; true if this is one. */
 static bool decode(const char *name, char *ret_text)
 {
+	int high, low;
+
 	if (strcmp(name, "%") == 0)
 		name++;
 	while (*name) {
@@ -24,8 +26,10 @@ static bool decode(const char *name, char *ret_text)
 			expect(strlen(name) == 34 && strspn(name + 2, "0123456789abcdef") == 32);
 			return false;
 		}
-		expect(hex(name[1]) >= 0 && hex(name[2]) >= 0);
-		*ret_text++ = (char)(hex(name[1]) << 4 | hex(name[2]));
+		high = hex(name[1]);
+		low = hex(name[2]);
+		expect(high >= 0 && low >= 0);
+		*ret_text++ = (char)(high << 4 | low);
 		name += 3;
 	}
 	*ret_text = '\0';

@@ -5,6 +5,8 @@
 #	tests/fuzz/run.sh [SECONDS] [TARGET...]
 #
 # SECONDS (20) for each TARGET (decode names text options fuse). SECONDS 0: the corpora alone.
+# In corpus/ the files with a name of sense were written by hand (a number is a row of the fault
+# matrix); found-* are fuzzing's own, each for a branch that no other takes.
 # What is found stays in a folder that is told; so do new inputs, in FUZZ_KEEP=FOLDER if that is set.
 set -eu
 

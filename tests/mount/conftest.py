@@ -26,6 +26,11 @@ def pytest_addoption(parser):
                           "to \"$REPORTS\"/sanitizer-…, and leaves an empty file if that is nothing")
 
 
+def pytest_configure():
+    """A shell starts what is to run in the background deaf to SIGINT, and so would be each reader."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def programs(request, tmp_path_factory):
     build = Path(request.config.getoption("--build")).resolve()

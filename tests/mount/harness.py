@@ -23,7 +23,7 @@ TOKEN = "sk-sim"
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent / "data"
 SUSPICIOUS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer", "runtime error",
-              "Assertion", "double free", "corrupted", "Segmentation fault")
+              "ThreadSanitizer", "Assertion", "double free", "corrupted", "Segmentation fault")
 
 
 def until(condition, seconds=15, every=0.01):
@@ -215,6 +215,8 @@ def environment(folder, token=TOKEN, **more):
     variables["ASAN_OPTIONS"] = f"log_path={folder}/sanitizer:exitcode=99:detect_leaks=1"
     variables["UBSAN_OPTIONS"] = f"log_path={folder}/sanitizer:print_stacktrace=1"
     variables["LSAN_OPTIONS"] = "print_suppressions=0"
+    variables["TSAN_OPTIONS"] = f"log_path={folder}/sanitizer:exitcode=99"
+    variables["REPORTS"] = str(folder)  # for a wrapper's
     if token:
         variables["FLEETFS_TOKEN"] = token
     variables.update(more)
@@ -229,7 +231,8 @@ def arguments_of(options):
 
 def suspicious(folder):
     """What the sanitizers, or anybody else, had to say."""
-    found = [report.read_text(errors="replace") for report in folder.glob("sanitizer*")]
+    reports = [report.read_text(errors="replace") for report in folder.glob("sanitizer*")]
+    found = [report for report in reports if report]
     for log in folder.glob("fleetfs*.log"):
         text = log.read_text(errors="replace")
         if any(word in text for word in SUSPICIOUS):

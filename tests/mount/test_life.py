@@ -276,7 +276,8 @@ def in_background(path):
     for entry in os.listdir("/proc"):
         with contextlib.suppress(OSError):
             words = Path("/proc", entry, "cmdline").read_bytes().split(b"\0")
-            if os.path.basename(words[0]) == b"fleetfs" and os.fsencode(path) in words:
+            names = [os.path.basename(word) for word in words]
+            if b"fleetfs" in names and os.fsencode(path) in words:
                 return int(entry)
     return None
 

@@ -5,10 +5,10 @@
 #include <string.h>
 #include <strings.h>
 
-#define API_PATH	 "/api/v1/agents"
+#define API_PATH         "/api/v1/agents"
 #define API_RUNTIME_PATH "/api/v1/r/agents"
 
-#define API_PER_PAGE	 20
+#define API_PER_PAGE     20
 #define API_PER_PAGE_MAX 100
 
 static const char *header(const struct request *request, const char *name)
@@ -18,7 +18,7 @@ static const char *header(const struct request *request, const char *name)
 
 /* A query parameter as a number; what is not there counts as fallback. */
 static bool parameter(const struct request *request, const char *name, uint64_t most,
-		      uint64_t fallback, uint64_t *ret_number)
+                      uint64_t fallback, uint64_t *ret_number)
 {
 	const char *text = NULL;
 	const enum MHD_Result found = MHD_lookup_connection_value_n(
@@ -33,7 +33,7 @@ static bool parameter(const struct request *request, const char *name, uint64_t 
 
 /* Answers with an error. The message needs no escaping in JSON. */
 static enum MHD_Result refuse(struct sim *sim, struct request *request, unsigned int status,
-			      const char *code, const char *message)
+                              const char *code, const char *message)
 {
 	struct MHD_Response *response;
 	enum MHD_Result result;
@@ -41,7 +41,7 @@ static enum MHD_Result refuse(struct sim *sim, struct request *request, unsigned
 	size_t bytes;
 
 	bytes = (size_t)snprintf(body, sizeof(body),
-				 "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", code, message);
+	                         "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", code, message);
 	response = MHD_create_response_from_buffer(bytes, body, MHD_RESPMEM_MUST_COPY);
 	if (!response)
 		return MHD_NO;
@@ -61,7 +61,7 @@ static bool begins(const char *text, const char *prefix)
 
 /* Answers a request that is not allowed, and tells so in *ret_result. */
 static bool refused(struct sim *sim, struct request *request, bool runtime,
-		    enum MHD_Result *ret_result)
+                    enum MHD_Result *ret_result)
 {
 	const char *authorization = header(request, MHD_HTTP_HEADER_AUTHORIZATION);
 	const char *team = header(request, "X-Team-ID");
@@ -69,14 +69,14 @@ static bool refused(struct sim *sim, struct request *request, bool runtime,
 	unsigned int status = MHD_HTTP_UNAUTHORIZED;
 	const char *code = "unauthorized";
 
-	if (!authorization || strncasecmp(authorization, "Bearer ", strlen("Bearer "))) {
+	if (!authorization || strncasecmp(authorization, "Bearer ", strlen("Bearer ")) != 0) {
 		message = "missing bearer token";
 		goto out;
 	}
 	token = authorization + strlen("Bearer ");
 	if (begins(token, "ak-")) {
 		message = "an agent key cannot read the API";
-	} else if (strcmp(token, sim->token) && (!sim->jwt || strcmp(token, sim->jwt))) {
+	} else if (strcmp(token, sim->token) != 0 && (!sim->jwt || strcmp(token, sim->jwt) != 0)) {
 		message = "invalid or revoked token";
 	} else if (!begins(token, "eyJ")) {
 		return false;
@@ -88,7 +88,7 @@ static bool refused(struct sim *sim, struct request *request, bool runtime,
 		status = MHD_HTTP_BAD_REQUEST;
 		code = "bad_request";
 		message = "X-Team-ID is required";
-	} else if (strcmp(team, sim->team)) {
+	} else if (strcmp(team, sim->team) != 0) {
 		status = MHD_HTTP_FORBIDDEN;
 		code = "forbidden";
 		message = "not a member of this team";
@@ -109,7 +109,7 @@ static enum MHD_Result answer_page(struct sim *sim, struct request *request, uns
 	if (sim->shuffle && request->page == 1)
 		fleet_shuffle(sim->fleet);
 	if (pages_get(sim->pages, request->page, per_page, accepted && strstr(accepted, "gzip"),
-		      &response, &bytes) < 0)
+	              &response, &bytes) < 0)
 		return MHD_NO;
 	result = MHD_queue_response(request->connection, MHD_HTTP_OK, response);
 	gate_answered(sim->gate, request, MHD_HTTP_OK, bytes);
@@ -117,7 +117,7 @@ static enum MHD_Result answer_page(struct sim *sim, struct request *request, uns
 }
 
 enum MHD_Result api_answer(struct sim *sim, struct request *request, const char *method,
-			   const char *path)
+                           const char *path)
 {
 	const bool runtime = !strcmp(path, API_RUNTIME_PATH);
 	const bool known = runtime || !strcmp(path, API_PATH);
@@ -139,16 +139,16 @@ enum MHD_Result api_answer(struct sim *sim, struct request *request, const char 
 		return result;
 	if (!known)
 		return refuse(sim, request, MHD_HTTP_NOT_FOUND, "not_found", "no such path");
-	if (strcmp(method, MHD_HTTP_METHOD_GET))
+	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0)
 		return refuse(sim, request, MHD_HTTP_METHOD_NOT_ALLOWED, "method_not_allowed",
-			      "only GET is allowed here");
+		              "only GET is allowed here");
 	if (refused(sim, request, runtime, &result))
 		return result;
 	if (!page_valid)
 		return refuse(sim, request, MHD_HTTP_BAD_REQUEST, "bad_request",
-			      "current_page must be an integer of at least 1");
+		              "current_page must be an integer of at least 1");
 	if (!per_page_valid)
 		return refuse(sim, request, MHD_HTTP_BAD_REQUEST, "bad_request",
-			      "per_page must be an integer from 1 to 100");
+		              "per_page must be an integer from 1 to 100");
 	return answer_page(sim, request, (unsigned int)per_page);
 }

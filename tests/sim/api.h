@@ -18,6 +18,6 @@
  * result is for libmicrohttpd. The caller holds the lock.
  */
 enum MHD_Result api_answer(struct sim *sim, struct request *request, const char *method,
-			   const char *path);
+                           const char *path);
 
 #endif

@@ -13,7 +13,7 @@ struct call {
 	const char *body; /* not terminated by NUL */
 	size_t body_bytes;
 	uint64_t index; /* of the path, where its row has one */
-	FILE *out;	/* the answer's body; empty: "ok" */
+	FILE *out;      /* the answer's body; empty: "ok" */
 };
 
 /* Answers with a status of HTTP. */
@@ -26,7 +26,7 @@ static const char *text_parameter(const struct call *call, const char *name)
 
 /* A number of the query, or fallback when it is not given. If it is none, tells so. */
 static bool parameter(const struct call *call, const char *name, uint64_t most, uint64_t fallback,
-		      uint64_t *ret_number)
+                      uint64_t *ret_number)
 {
 	const char *text = text_parameter(call, name);
 
@@ -265,7 +265,7 @@ static const struct {
 	{"GET", "/_sim/held", get_held, "how many requests are held"},
 	{"POST", "/_sim/delay", post_delay, "?ms=N each answer comes so much later; 0: off"},
 	{"POST", "/_sim/fail", post_fail,
-	 "?status=S&page=P&times=N&retry_after=X&location=URL&cut=BYTES body: of the answer"},
+         "?status=S&page=P&times=N&retry_after=X&location=URL&cut=BYTES body: of the answer"},
 	{"POST", "/_sim/body", post_body, "?page=P body: answers 200 with these bytes"},
 	{"POST", "/_sim/ok", post_ok, "ends faults, bodies, holds and the delay"},
 	{"POST", "/_sim/token", post_token, "body: the token accepted from now on"},
@@ -299,8 +299,8 @@ static unsigned int run(struct sim *sim, struct call *call, const char *method, 
 }
 
 enum MHD_Result control_answer(struct sim *sim, struct MHD_Connection *connection,
-			       const char *method, const char *path, const char *body,
-			       size_t body_bytes)
+                               const char *method, const char *path, const char *body,
+                               size_t body_bytes)
 {
 	struct call call = {.connection = connection, .body = body, .body_bytes = body_bytes};
 	struct MHD_Response *response;

@@ -17,7 +17,7 @@
 /* Answers a request for a path that begins with the prefix. The result is for libmicrohttpd. The
  * caller holds the lock. */
 enum MHD_Result control_answer(struct sim *sim, struct MHD_Connection *connection,
-			       const char *method, const char *path, const char *body,
-			       size_t body_bytes);
+                               const char *method, const char *path, const char *body,
+                               size_t body_bytes);
 
 #endif

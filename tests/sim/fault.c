@@ -153,7 +153,7 @@ static struct MHD_Response *make_torn(const char *body, size_t bytes, size_t cut
 }
 
 static enum MHD_Result answer(const struct fault *fault, struct MHD_Connection *connection,
-			      size_t *ret_bytes)
+                              size_t *ret_bytes)
 {
 	struct MHD_Response *response;
 	const char *body = fault->body;
@@ -173,7 +173,7 @@ static enum MHD_Result answer(const struct fault *fault, struct MHD_Connection *
 		response = make_torn(body, bytes, *ret_bytes);
 	else
 		response = MHD_create_response_from_buffer(bytes, copy_of(body, bytes),
-							   MHD_RESPMEM_MUST_FREE);
+		                                           MHD_RESPMEM_MUST_FREE);
 	if (!response)
 		return MHD_NO;
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
@@ -187,7 +187,7 @@ static enum MHD_Result answer(const struct fault *fault, struct MHD_Connection *
 }
 
 bool faults_answer(struct faults *faults, struct gate *gate, struct request *request,
-		   enum MHD_Result *ret_result)
+                   enum MHD_Result *ret_result)
 {
 	struct entry **at = find(faults, request->page);
 	const struct fault *fault;

@@ -20,13 +20,13 @@
 #include "tests/sim/gate.h"
 
 struct fault {
-	uint64_t page;	     /* 0: all */
-	uint64_t times;	     /* how often; 0: until cleared */
+	uint64_t page;       /* 0: all */
+	uint64_t times;      /* how often; 0: until cleared */
 	unsigned int status; /* 0: the connection is closed without an answer */
 	uint64_t cut_bytes;  /* of the body, then the connection is closed; beyond its size: all */
 	const char *retry_after; /* value of the header, or NULL */
-	const char *location;	 /* value of the header, or NULL */
-	const char *body;	 /* NULL: a JSON error that names the status */
+	const char *location;    /* value of the header, or NULL */
+	const char *body;        /* NULL: a JSON error that names the status */
 	size_t body_bytes;
 };
 
@@ -46,6 +46,6 @@ void faults_clear(struct faults *faults);
 /* Answers the request if there is a fault for it, and has the gate count that. Whether it did;
  * *ret_result is for libmicrohttpd. */
 bool faults_answer(struct faults *faults, struct gate *gate, struct request *request,
-		   enum MHD_Result *ret_result);
+                   enum MHD_Result *ret_result);
 
 #endif

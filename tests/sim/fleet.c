@@ -30,7 +30,7 @@ struct fleet {
 	uint64_t steps;
 	uint64_t shuffles;
 	uint32_t last_number; /* of a machine */
-	int64_t now_s;	      /* wall clock at the last step; heartbeats are a little before it */
+	int64_t now_s;        /* wall clock at the last step; heartbeats are a little before it */
 };
 
 static void member_free(struct member *member)
@@ -229,7 +229,7 @@ int fleet_insert(struct fleet *fleet, size_t index, const char *text, size_t byt
 	if (r < 0)
 		return r;
 	memmove(members + index + 1, members + index,
-		(fleet->count - index) * sizeof(struct member *));
+	        (fleet->count - index) * sizeof(struct member *));
 	members[index] = member;
 	fleet->count++;
 	fleet->generation++;
@@ -243,7 +243,7 @@ int fleet_remove(struct fleet *fleet, size_t index)
 	member_free(fleet->members[index]);
 	fleet->count--;
 	memmove(fleet->members + index, fleet->members + index + 1,
-		(fleet->count - index) * sizeof(struct member *));
+	        (fleet->count - index) * sizeof(struct member *));
 	fleet->generation++;
 	return 0;
 }

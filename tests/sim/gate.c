@@ -259,10 +259,10 @@ void gate_render(const struct gate *gate, FILE *out)
 	const struct counters *counters = &gate->counters;
 
 	fprintf(out,
-		"{\"requests\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"bytes\":%" PRIu64
-		",\"parallel\":%" PRIu64 ",\"max_parallel\":%" PRIu64 ",\"held\":%zu",
-		counters->requests, counters->answered, counters->bytes, gate->parallel,
-		counters->max_parallel, gate_held(gate));
+	        "{\"requests\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"bytes\":%" PRIu64
+	        ",\"parallel\":%" PRIu64 ",\"max_parallel\":%" PRIu64 ",\"held\":%zu",
+	        counters->requests, counters->answered, counters->bytes, gate->parallel,
+	        counters->max_parallel, gate_held(gate));
 	render_counts("pages", counters->pages, GATE_PAGES, out);
 	render_counts("status", counters->statuses, GATE_STATUSES, out);
 	fputs("}\n", out);

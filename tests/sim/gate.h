@@ -33,7 +33,7 @@ struct request {
 	struct request *previous, *next; /* while parked */
 	bool parked;
 	bool held;
-	bool let_go;	/* came out, and is not to be held or delayed again */
+	bool let_go;    /* came out, and is not to be held or delayed again */
 	int64_t due_ms; /* monotonic; of a parked request that is not held */
 };
 
@@ -58,7 +58,7 @@ void gate_ended(struct gate *gate, struct request *request);
 bool gate_park(struct gate *gate, struct request *request);
 
 /* Lets go what was delayed enough. When to call again (monotonic, ms), or INT64_MAX. */
-int64_t gate_tick(struct gate *gate, int64_t now_ms);
+int64_t gate_tick(struct gate *gate, int64_t at_ms);
 
 /* Requests for this page wait from now on. 0 or -ENOMEM. */
 int gate_hold(struct gate *gate, uint64_t page);

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <time.h>
 
-#define MIB	     (UINT64_C(1) << 20)
+#define MIB          (UINT64_C(1) << 20)
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 enum machine_status {
@@ -34,7 +34,7 @@ static const struct {
 	const char *zone;
 } sites[] = {
 	{"gpu-node", "zone-a"}, {"gpu-node", "zone-a"}, {"gpu-node", "zone-b"},
-	{"ams1-gpu", "ams1"},	{"fra2-gpu", "fra2"},	{"sjc1-rig", "sjc1"},
+	{"ams1-gpu", "ams1"},   {"fra2-gpu", "fra2"},   {"sjc1-rig", "sjc1"},
 };
 
 static const struct {
@@ -96,7 +96,7 @@ static void start_task(struct machine *machine)
 
 /* The common half of both beginnings: identity and hardware. */
 static void build(struct machine *machine, struct random_source *source, uint64_t fleet_seed,
-		  uint32_t number)
+                  uint32_t number)
 {
 	*machine = (struct machine){.seed = random_mix(fleet_seed, number), .number = number};
 	source->state = random_mix(machine->seed, TRAIT_BIRTH);
@@ -197,7 +197,7 @@ void machine_step(struct machine *machine, struct random_source *source)
 void machine_id(const struct machine *machine, char ret_id[MACHINE_ID_SIZE])
 {
 	snprintf(ret_id, MACHINE_ID_SIZE, "%s-%05u",
-		 sites[trait(machine, TRAIT_SITE, COUNT(sites))].prefix, machine->number);
+	         sites[trait(machine, TRAIT_SITE, COUNT(sites))].prefix, machine->number);
 }
 
 static void render_time(const char *key, int64_t at_s, FILE *out)
@@ -207,7 +207,7 @@ static void render_time(const char *key, int64_t at_s, FILE *out)
 
 	gmtime_r(&at, &tm);
 	fprintf(out, ",\"%s\":\"%04d-%02d-%02dT%02d:%02d:%02dZ\"", key, tm.tm_year + 1900,
-		tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	        tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 /* A task's id has the form of a UUID of version 7. */
@@ -217,9 +217,9 @@ static void render_task(const struct machine *machine, uint32_t serial, FILE *ou
 	const uint64_t low = random_mix(high, serial);
 
 	fprintf(out, "\"019abc%02x-%04x-7%03x-%04x-%012llx\"", (unsigned int)(high >> 56),
-		(unsigned int)(high >> 40) & 0xffff, (unsigned int)high & 0xfff,
-		0x8000 | ((unsigned int)(high >> 16) & 0x3fff),
-		(unsigned long long)low & 0xffffffffffff);
+	        (unsigned int)(high >> 40) & 0xffff, (unsigned int)high & 0xfff,
+	        0x8000 | ((unsigned int)(high >> 16) & 0x3fff),
+	        (unsigned long long)low & 0xffffffffffff);
 }
 
 static void render_gpus(const struct machine *machine, FILE *out)
@@ -230,17 +230,17 @@ static void render_gpus(const struct machine *machine, FILE *out)
 	fputs("\"gpu_devices\":[", out);
 	for (i = 0; i < machine->gpu_count; i++) {
 		const uint64_t draw = random_mix(machine->seed + TRAIT_VRAM,
-						 ((uint64_t)machine->vram_epoch << 8) | i);
+		                                 ((uint64_t)machine->vram_epoch << 8) | i);
 		uint64_t used = total / 50 + total / 20 * (draw % 256) / 256;
 
 		if (i < machine->running)
 			used += total / 4 + total / 2 * (draw / 256 % 256) / 256;
 		used -= used % MIB;
 		fprintf(out,
-			"%s{\"device_name\":\"%s\",\"device_type\":\"cuda\","
-			"\"vram_total\":%llu,\"vram_free\":%llu}",
-			i ? "," : "", gpu_models[machine->gpu_model].name,
-			(unsigned long long)total, (unsigned long long)(total - used));
+		        "%s{\"device_name\":\"%s\",\"device_type\":\"cuda\","
+		        "\"vram_total\":%llu,\"vram_free\":%llu}",
+		        i ? "," : "", gpu_models[machine->gpu_model].name,
+		        (unsigned long long)total, (unsigned long long)(total - used));
 	}
 	fputs("]", out);
 }
@@ -263,8 +263,8 @@ static void render_sync(const struct machine *machine, FILE *out)
 	const bool verifying = machine->sync_percent >= 90;
 
 	fprintf(out, ",\"sync_phase\":\"%s\",\"sync_detail\":\"%s model %s\",\"sync_percent\":%u",
-		verifying ? "verifying" : "downloading", verifying ? "Verifying" : "Downloading",
-		sync_models[trait(machine, TRAIT_SYNC, COUNT(sync_models))], machine->sync_percent);
+	        verifying ? "verifying" : "downloading", verifying ? "Verifying" : "Downloading",
+	        sync_models[trait(machine, TRAIT_SYNC, COUNT(sync_models))], machine->sync_percent);
 }
 
 static void render_identity(const struct machine *machine, int64_t now_s, bool comfyui, FILE *out)
@@ -275,19 +275,19 @@ static void render_identity(const struct machine *machine, int64_t now_s, bool c
 
 	machine_id(machine, id);
 	fprintf(out,
-		"{\"agent_id\":\"%s\",\"agent_status\":\"%s\","
-		"\"agent_labels\":[\"gpu\",\"%s\",\"%s\",\"%s\"]",
-		id, status_words[machine->status], gpu_models[machine->gpu_model].label,
-		comfyui ? "comfyui" : "nerfstudio",
-		sites[trait(machine, TRAIT_SITE, COUNT(sites))].zone);
+	        "{\"agent_id\":\"%s\",\"agent_status\":\"%s\","
+	        "\"agent_labels\":[\"gpu\",\"%s\",\"%s\",\"%s\"]",
+	        id, status_words[machine->status], gpu_models[machine->gpu_model].label,
+	        comfyui ? "comfyui" : "nerfstudio",
+	        sites[trait(machine, TRAIT_SITE, COUNT(sites))].zone);
 	render_time("last_heartbeat",
-		    beat_s > machine->connected_at_s ? beat_s : machine->connected_at_s, out);
+	            beat_s > machine->connected_at_s ? beat_s : machine->connected_at_s, out);
 	fprintf(out, ",\"agent_version\":\"%s\"", agent_versions[version % COUNT(agent_versions)]);
 	if (comfyui)
 		fprintf(out,
-			",\"tool\":\"comfyui\",\"tool_version\":\"%s\",\"comfyui_version\":\"%s\"",
-			comfyui_versions[version % COUNT(comfyui_versions)],
-			comfyui_versions[version % COUNT(comfyui_versions)]);
+		        ",\"tool\":\"comfyui\",\"tool_version\":\"%s\",\"comfyui_version\":\"%s\"",
+		        comfyui_versions[version % COUNT(comfyui_versions)],
+		        comfyui_versions[version % COUNT(comfyui_versions)]);
 	else
 		fputs(",\"tool\":\"nerfstudio\",\"tool_version\":\"1.1.5\"", out);
 	fprintf(out, ",\"gpu_capacity\":%u", machine->gpu_count);
@@ -314,9 +314,9 @@ void machine_render(const struct machine *machine, int64_t now_s, FILE *out)
 	fputs(",\"system_stats\":{", out);
 	if (comfyui)
 		fprintf(out, "\"comfyui_version\":\"%s\",",
-			comfyui_versions[version % COUNT(comfyui_versions)]);
+		        comfyui_versions[version % COUNT(comfyui_versions)]);
 	fprintf(out, "\"pytorch_version\":\"%s\",\"os_type\":\"posix\",",
-		pytorch_versions[version / 4 % COUNT(pytorch_versions)]);
+	        pytorch_versions[version / 4 % COUNT(pytorch_versions)]);
 	render_gpus(machine, out);
 	fputs("}}", out);
 }

@@ -36,11 +36,11 @@ uint64_t random_mix(uint64_t a, uint64_t b);
 struct machine {
 	uint64_t seed;
 	int64_t connected_at_s; /* since 1970 */
-	uint32_t number;	/* from 1; makes its id unique in the fleet */
-	uint32_t first_task;	/* serial number of the oldest task that runs */
+	uint32_t number;        /* from 1; makes its id unique in the fleet */
+	uint32_t first_task;    /* serial number of the oldest task that runs */
 	uint32_t tasks_completed;
 	uint32_t vram_epoch; /* how often the VRAM in use moved */
-	uint8_t status;	     /* enum machine_status, in machine.c */
+	uint8_t status;      /* enum machine_status, in machine.c */
 	uint8_t gpu_model;
 	uint8_t gpu_count;
 	uint8_t running; /* tasks that run; above 0 only while busy */

@@ -68,7 +68,7 @@ void pages_free(struct pages *pages)
 }
 
 static int render(const struct pages *pages, uint64_t page, unsigned int per_page, char **ret_body,
-		  size_t *ret_bytes)
+                  size_t *ret_bytes)
 {
 	const size_t count = fleet_count(pages->fleet);
 	char *body = NULL;
@@ -80,7 +80,7 @@ static int render(const struct pages *pages, uint64_t page, unsigned int per_pag
 	if (page - 1 <= count / per_page)
 		fleet_render(pages->fleet, (size_t)(page - 1) * per_page, per_page, out);
 	fprintf(out, "],\"page_meta\":{\"current_page\":%" PRIu64 ",\"per_page\":%u,", page,
-		per_page);
+	        per_page);
 	if (pages->total)
 		fprintf(out, "\"total_count\":%s}}", pages->total);
 	else
@@ -147,7 +147,7 @@ static int fill(struct pages *pages, struct slot *slot, enum coding coding)
 }
 
 int pages_get(struct pages *pages, uint64_t page, unsigned int per_page, bool gzip,
-	      struct MHD_Response **ret_response, size_t *ret_bytes)
+              struct MHD_Response **ret_response, size_t *ret_bytes)
 {
 	const uint64_t generation = fleet_generation(pages->fleet);
 	const enum coding coding = gzip && pages->gzip ? CODING_GZIP : CODING_PLAIN;

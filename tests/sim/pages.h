@@ -32,7 +32,7 @@ void pages_free(struct pages *pages);
  * destroy it. 0 or -ENOMEM; *ret_bytes is its body's size.
  */
 int pages_get(struct pages *pages, uint64_t page, unsigned int per_page, bool gzip,
-	      struct MHD_Response **ret_response, size_t *ret_bytes);
+              struct MHD_Response **ret_response, size_t *ret_bytes);
 
 /* From now on this text (any JSON) stands for total_count; empty: the true number. 0 or -ENOMEM. */
 int pages_set_total(struct pages *pages, const char *total);

@@ -115,7 +115,7 @@ int scan_value(const char *text, size_t bytes, struct scan_piece *ret_value)
 }
 
 int scan_elements(const char *text, size_t bytes, struct scan_piece **ret_elements,
-		  size_t *ret_count)
+                  size_t *ret_count)
 {
 	struct cursor cursor = {.at = text, .end = text + bytes};
 	struct scan_piece *elements = NULL;

@@ -23,7 +23,7 @@ int scan_value(const char *text, size_t bytes, struct scan_piece *ret_value);
 
 /* The elements of an array, for free(). 0, -EINVAL or -ENOMEM. */
 int scan_elements(const char *text, size_t bytes, struct scan_piece **ret_elements,
-		  size_t *ret_count);
+                  size_t *ret_count);
 
 /* The value of an object's first member with this key (compared as written, quotes not included).
  * 0, -EINVAL, or -ENOENT when it has none. */

@@ -11,8 +11,8 @@
 #include "tests/sim/control.h"
 
 #define SERVER_BODY_MAX ((size_t)512 << 20) /* of a request, bytes */
-#define SERVER_BACKLOG	1024u
-#define SERVER_CLIENTS	4000u
+#define SERVER_BACKLOG  1024u
+#define SERVER_CLIENTS  4000u
 
 /* One exchange with a client, from its headers to the end of its answer. */
 struct exchange {
@@ -36,8 +36,8 @@ static enum MHD_Result receive(struct exchange *exchange, const char *data, size
 /* Called by libmicrohttpd when the headers are there, for each part of the body, at its end, and
  * again when a parked request was let go. */
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
-			      const char *method, const char *version, const char *data,
-			      size_t *data_bytes, void **state)
+                              const char *method, const char *version, const char *data,
+                              size_t *data_bytes, void **state)
 {
 	struct sim *sim = context;
 	struct exchange *exchange = *state;
@@ -60,7 +60,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 	pthread_mutex_lock(&sim->lock);
 	if (!strncmp(path, CONTROL_PREFIX, strlen(CONTROL_PREFIX)))
 		result = control_answer(sim, connection, method, path,
-					exchange->body ? exchange->body : "", exchange->body_bytes);
+		                        exchange->body ? exchange->body : "", exchange->body_bytes);
 	else
 		result = api_answer(sim, &exchange->request, method, path);
 	pthread_mutex_unlock(&sim->lock);
@@ -68,7 +68,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 }
 
 static void end_exchange(void *context, struct MHD_Connection *connection, void **state,
-			 enum MHD_RequestTerminationCode code)
+                         enum MHD_RequestTerminationCode code)
 {
 	struct sim *sim = context;
 	struct exchange *exchange = *state;

@@ -20,7 +20,7 @@
 #include "tests/sim/scan.h"
 #include "tests/sim/server.h"
 
-#define SIM_AGENTS_MAX	10000000
+#define SIM_AGENTS_MAX  10000000
 #define SIM_THREADS_MAX 64
 
 struct options {
@@ -220,15 +220,15 @@ static const struct {
 	{"agents", offsetof(struct options, agents), true, 0, SIM_AGENTS_MAX, "N (default 42)"},
 	{"seed", offsetof(struct options, seed), true, 0, INT64_MAX, "N (default 1)"},
 	{"churn", offsetof(struct options, churn_ms), true, 0, SIM_MS_MAX,
-	 "MS between two steps; 0: none (default)"},
+         "MS between two steps; 0: none (default)"},
 	{"threads", offsetof(struct options, threads), true, 1, SIM_THREADS_MAX,
-	 "N that answer requests (default 1)"},
+         "N that answer requests (default 1)"},
 	{"file", offsetof(struct options, file), false, 0, 0,
-	 "FILE with an answer; serve its agent_list instead"},
+         "FILE with an answer; serve its agent_list instead"},
 	{"token", offsetof(struct options, token), false, 0, 0, "TOKEN accepted (default sk-sim)"},
 	{"jwt", offsetof(struct options, jwt), false, 0, 0, "TOKEN accepted too (default none)"},
 	{"team", offsetof(struct options, team), false, 0, 0,
-	 "TEAM that a JWT has to name (default team_sim)"},
+         "TEAM that a JWT has to name (default team_sim)"},
 };
 
 #define ROWS ((int)(sizeof(rows) / sizeof(rows[0])))
@@ -263,8 +263,8 @@ static bool set_value(struct options *options, int row, const char *value)
 	}
 	if (!sim_number(value, rows[row].least, rows[row].most, &number)) {
 		fprintf(stderr,
-			"fleetfs-sim: --%s takes a number from %" PRIu64 " to %" PRIu64 "\n",
-			rows[row].name, rows[row].least, rows[row].most);
+		        "fleetfs-sim: --%s takes a number from %" PRIu64 " to %" PRIu64 "\n",
+		        rows[row].name, rows[row].least, rows[row].most);
 		return false;
 	}
 	memcpy(place, &number, sizeof(number));
@@ -340,7 +340,7 @@ int main(int argc, char **argv)
 	r = sim_init(&sim, &options);
 	if (r < 0)
 		fprintf(stderr, "fleetfs-sim: cannot start%s%s: %s\n", options.file ? " with " : "",
-			options.file ? options.file : "", strerror(-r));
+		        options.file ? options.file : "", strerror(-r));
 	else
 		status = serve(&sim, &options, signal_fd);
 	sim_done(&sim);

@@ -27,14 +27,14 @@ struct sim {
 	struct pages *pages;
 	struct gate *gate;
 	struct faults *faults;
-	char *token;	      /* accepted; heap */
+	char *token;          /* accepted; heap */
 	const char *jwt;      /* accepted too, or NULL */
 	const char *team;     /* that a JWT has to name */
 	uint64_t churn_ms;    /* between two steps; 0: none */
 	int64_t next_step_ms; /* monotonic; INT64_MAX: none */
-	bool shuffle;	      /* each request of page 1 begins a new order */
-	bool closing;	      /* nothing is answered any more */
-	int wake_fd;	      /* eventfd: the main thread has to look at its timers again */
+	bool shuffle;         /* each request of page 1 begins a new order */
+	bool closing;         /* nothing is answered any more */
+	int wake_fd;          /* eventfd: the main thread has to look at its timers again */
 };
 
 /* Steps of churn come every so many ms from now on; 0: no more. */

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: MIT
+"""A server that does what a test tells it, byte by byte: what no honest HTTP server can be made to do.
+
+Each request is answered by `server.answer(wire)`, which the test may exchange at any time; left
+alone, it is an API that works. Everything that arrives is kept, so a test can say what the server
+saw. Threads and plain sockets on 127.0.0.1, or on a listening socket that the test made elsewhere.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import struct
+import threading
+import time
+from pathlib import Path
+
+from harness import until
+
+
+def page(agents, number=1, per_page=100, total=None):
+    """An answer's body; an agent is an id or a whole object."""
+    agents = [{"agent_id": agent} if isinstance(agent, str) else agent for agent in agents]
+    return json.dumps({
+        "agent_list": agents[(number - 1) * per_page:number * per_page],
+        "page_meta": {"current_page": number, "per_page": per_page,
+                      "total_count": len(agents) if total is None else total}}).encode()
+
+
+class Gone(Exception):
+    """The connection is over, by whoever's will."""
+
+
+class Wire:
+    """One connection, seen from the server."""
+
+    def __init__(self, server, connection):
+        self.server = server
+        self.socket = connection
+        self.head = b""  # of the request at hand
+        self.number = 0  # of the page that it asks for
+        self.count = 0   # requests on this connection so far
+        self.left = b""
+
+    def read_head(self):
+        """The next request; raises Gone when there is none."""
+        data = self.left
+        while b"\r\n\r\n" not in data:
+            try:
+                more = self.socket.recv(65536)
+            except OSError as fault:
+                raise Gone from fault
+            if not more:
+                raise Gone
+            self.server.received.extend(more)
+            data += more
+        self.head, self.left = data.split(b"\r\n\r\n", 1)
+        asked = re.search(rb"current_page=(\d+)", self.head)
+        self.number = int(asked[1]) if asked else 0
+        self.count += 1
+
+    def send(self, data):
+        try:
+            self.socket.sendall(data)
+        except OSError as fault:
+            raise Gone from fault
+
+    def reply(self, body, status="200 OK", headers=(), length=None, version="HTTP/1.1"):
+        """An answer; `length` is what Content-Length claims."""
+        lines = [f"{version} {status}", "Content-Type: application/json",
+                 f"Content-Length: {len(body) if length is None else length}", *headers]
+        self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+
+    def good(self, **how):
+        """What a working API answers."""
+        self.reply(self.server.page(self.number), **how)
+
+    def trickle(self, data, every):
+        """A byte at a time."""
+        for at in range(len(data)):
+            self.send(data[at:at + 1])
+            if self.server.over.wait(every):
+                raise Gone
+
+    def flood(self, chunk, most=2 << 30):
+        """Again and again, until the other side has had enough; returns bytes sent."""
+        sent = 0
+        while sent < most and not self.server.over.is_set():
+            try:
+                sent += self.socket.send(chunk)
+            except OSError:
+                break
+        self.server.flooded.append(sent)
+        raise Gone
+
+    def stall(self):
+        """Nothing more, until the other side gives up."""
+        with contextlib.suppress(OSError):
+            while self.socket.recv(65536):
+                pass
+        if not self.server.over.is_set():
+            self.server.given_up += 1
+        raise Gone
+
+    def close(self):
+        raise Gone
+
+    def reset(self):
+        """RST instead of FIN."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raise Gone
+
+
+class Server:
+    """See above. `context` makes it a TLS server, `listener` is a socket that listens already."""
+
+    def __init__(self, agents=("a", "b", "c"), context=None, listener=None, port=0, per_page=100):
+        self.agents = list(agents)
+        self.per_page = per_page
+        self.context = context
+        self.answer = Wire.good
+        self.greet = None           # greet(wire), in place of all the rest
+        self.heads = []             # of every request, in the order of arrival
+        self.received = bytearray() # every byte (within TLS)
+        self.connections = 0
+        self.handshakes = []        # None for each that succeeded, the reason for each that failed
+        self.given_up = 0           # stalls that the client ended
+        self.flooded = []
+        self.faults = []            # of a script: a mistake in the test
+        self.over = threading.Event()
+        self.sockets = set()
+        self.threads = []
+        self.lock = threading.Lock()
+        self.listener = listener or socket.create_server(("127.0.0.1", port))
+        self.host, self.port = self.listener.getsockname()[:2]
+        self.url = f"http{'s' if context else ''}://{self.host}:{self.port}/api/v1"
+        self.run(self.accept)
+
+    def page(self, number):
+        return page(self.agents, number, self.per_page)
+
+    @property
+    def requests(self):
+        return len(self.heads)
+
+    def run(self, function, *arguments):
+        thread = threading.Thread(target=function, args=arguments, daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def accept(self):
+        while not self.over.is_set():
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with self.lock:
+                self.connections += 1
+                self.sockets.add(connection)
+            self.run(self.serve, connection)
+
+    def serve(self, connection):
+        wire = Wire(self, connection)
+        try:
+            if self.greet:
+                self.greet(wire)
+            if self.context and not self.shake_hands(wire):
+                return
+            while True:
+                wire.read_head()
+                with self.lock:
+                    self.heads.append(wire.head)
+                self.answer(wire)
+        except Gone:
+            pass
+        except Exception as fault:  # told at the end
+            self.faults.append(repr(fault))
+        finally:
+            with self.lock:
+                self.sockets.discard(connection)
+                wire.socket.close()
+
+    def shake_hands(self, wire):
+        try:
+            wire.socket.settimeout(10)
+            wire.socket = self.context.wrap_socket(wire.socket, server_side=True)
+            wire.socket.settimeout(None)
+        except (ssl.SSLError, OSError) as fault:
+            self.handshakes.append(str(fault) or "closed")
+            return False
+        with self.lock:
+            self.sockets.add(wire.socket)
+        self.handshakes.append(None)
+        return True
+
+    def close_connections(self):
+        with self.lock:
+            for connection in self.sockets:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def stop(self):
+        self.over.set()
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.close_connections()
+        for thread in self.threads:
+            thread.join(10)
+        assert not self.faults, self.faults
+
+
+# What the tests of faults share
+
+def code_of(action):
+    """The errno that an action fails with, or None."""
+    try:
+        action()
+    except OSError as fault:
+        return errno.errorcode[fault.errno]
+    return None
+
+
+def ask_again(fleet):
+    """However fresh the failure is: the next access asks the API."""
+    before = fleet.output().count("SIGHUP")
+    fleet.signal(signal.SIGHUP)
+    until(lambda: fleet.output().count("SIGHUP") > before)
+    os.statvfs(fleet.path)  # answered by the thread that was busy with the signal
+
+
+def own(fleet, path):
+    """The values of a file about the mount itself, which the kernel keeps for a moment."""
+    time.sleep(0.15)
+    return fleet.values(f".fleetfs/{path}")
+
+
+def took(action):
+    """The result, and for how long one had to wait for it."""
+    began = time.monotonic()
+    result = action()
+    return result, time.monotonic() - began
+
+
+def peak_mib(fleet):
+    """The most memory that the daemon has ever had."""
+    status = Path(f"/proc/{fleet.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024

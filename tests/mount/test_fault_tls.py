@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""TLS that does not prove who is there, or does not work: nothing of the token may arrive (rows 14
+and 16 of docs/faults.md). The certificates are made on the spot."""
+
+import ssl
+import subprocess
+
+import pytest
+
+from harness import TOKEN
+from scripted import ask_again, code_of, own, took
+
+COLD = {"ttl": 600, "retries": 0, "timeout": 3, "connect_timeout": 1, "delay_connect": True}
+
+
+def openssl(*arguments, cwd):
+    subprocess.run(["openssl", *map(str, arguments)], cwd=cwd, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """A CA, and a certificate of it for 127.0.0.1, for another host, one that is no longer valid,
+    and one that nobody signed."""
+    folder = tmp_path_factory.mktemp("certificates")
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    for name in ("ca", "self-signed"):
+        names = ["-addext", "subjectAltName=IP:127.0.0.1"] if name == "self-signed" else []
+        openssl("req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-days", "9",
+                "-subj", f"/CN={name}", *names, cwd=folder)
+    (folder / "index").touch()
+    (folder / "ca.conf").write_text(
+        "[ca]\ndefault_ca=it\n[it]\ndatabase=index\nnew_certs_dir=.\ncertificate=ca.pem\n"
+        "private_key=ca.key\ndefault_md=sha256\nrand_serial=yes\npolicy=any\ncopy_extensions=copy\n"
+        "unique_subject=no\n[any]\ncommonName=supplied\n")
+    for name, names, valid in (
+            ("right", "IP:127.0.0.1", ("20200101000000Z", "20990101000000Z")),
+            ("elsewhere", "DNS:elsewhere.example,IP:127.0.0.2", ("20200101000000Z",
+                                                                 "20990101000000Z")),
+            ("expired", "IP:127.0.0.1", ("20200101000000Z", "20210101000000Z")),
+            ("not yet valid", "IP:127.0.0.1", ("20980101000000Z", "20990101000000Z"))):
+        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}",
+                "-addext", f"subjectAltName={names}", cwd=folder)
+        openssl("ca", "-batch", "-config", "ca.conf", "-in", f"{name}.csr", "-out", f"{name}.pem",
+                "-notext", "-startdate", valid[0], "-enddate", valid[1], cwd=folder)
+    return folder
+
+
+def context(certificates, name, **settings):
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(certificates / f"{name}.pem", certificates / f"{name}.key")
+    for setting, value in settings.items():
+        setattr(made, setting, value)
+    return made
+
+
+def test_row_14_a_certificate_of_the_ca_that_was_named_is_accepted(scripted, mount, certificates):
+    server = scripted(context=context(certificates, "right"))
+    fleet = mount(server, cacert=certificates / "ca.pem", ttl=600)
+    assert sorted(fleet.agents()) == ["a", "b", "c"]
+    assert server.handshakes == [None]
+    assert f"Bearer {TOKEN}".encode() in server.heads[0]
+
+
+@pytest.mark.parametrize("name,named", [
+    ("self-signed", False), ("self-signed", True), ("right", False), ("elsewhere", True),
+    ("expired", True), ("not yet valid", True)])
+def test_row_14_a_certificate_that_proves_nothing_gets_nothing(scripted, mount, certificates, name,
+                                                               named):
+    server = scripted(context=context(certificates, name))
+    options = {"cacert": certificates / "ca.pem"} if named else {}
+    fleet = mount(server, **{**COLD, **options, "retries": 2})
+    assert code_of(fleet.agents) == "EHOSTUNREACH"
+    error = own(fleet, "last_error")
+    assert error["kind"] == "unreachable" and error["http_status"] == "-"
+    assert "certificate" in error["message"] or "SSL" in error["message"]
+    # TLS itself has no objection to a certificate for another host; curl has, before it speaks.
+    assert server.handshakes and (name == "elsewhere" or None not in server.handshakes)
+    assert not server.received and not server.heads
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_row_14_an_older_tls_than_1_2_is_refused(scripted, mount, certificates):
+    old = context(certificates, "right")
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    server = scripted(context=old)
+    fleet = mount(server, cacert=certificates / "ca.pem", **COLD)
+    assert code_of(fleet.agents) == "EHOSTUNREACH"
+    assert None not in server.handshakes and not server.received
+    new = context(certificates, "right", maximum_version=ssl.TLSVersion.TLSv1_2)
+    server.context = new
+    ask_again(fleet)
+    assert sorted(fleet.agents()) == ["a", "b", "c"]
+
+
+def test_row_14_a_handshake_that_stalls_is_given_up(scripted, mount, certificates):
+    server = scripted()
+    fleet = mount(f"https://127.0.0.1:{server.port}/api/v1", cacert=certificates / "ca.pem", **COLD)
+    code, seconds = took(lambda: code_of(fleet.agents))
+    assert code == "EHOSTUNREACH" and seconds < 2.5
+    assert server.received[:1] == b"\x16"  # a ClientHello, and no more
+    assert TOKEN.encode() not in server.received and not server.heads
+
+
+def test_row_14_a_server_that_speaks_no_tls_gets_nothing(scripted, mount, certificates):
+    server = scripted()
+    server.greet = lambda wire: wire.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    fleet = mount(f"https://127.0.0.1:{server.port}/api/v1", cacert=certificates / "ca.pem", **COLD)
+    assert code_of(fleet.agents) == "EHOSTUNREACH"
+    assert TOKEN.encode() not in server.received and not server.heads
+
+
+# HTTP/2
+
+def frame(kind, flags=0, stream=0, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") \
+        + payload
+
+
+class Http2:
+    """Just so much of HTTP/2 as it takes to answer, or to say GOAWAY."""
+
+    def __init__(self, refuse):
+        self.refuse = refuse  # how many connections get a GOAWAY for their first request
+        self.requests = 0
+
+    def __call__(self, wire):
+        wire.send(frame(4))  # SETTINGS
+        data = b""
+        while len(data) < 24:  # the preface
+            data += self.more(wire)
+        data = data[24:]
+        while True:
+            while len(data) < 9 or len(data) < 9 + int.from_bytes(data[:3], "big"):
+                data += self.more(wire)
+            size, kind, flags = int.from_bytes(data[:3], "big"), data[3], data[4]
+            stream, data = int.from_bytes(data[5:9], "big"), data[9 + size:]
+            if kind == 4 and not flags & 1:
+                wire.send(frame(4, 1))
+            elif kind == 1:
+                self.answer(wire, stream)
+
+    def more(self, wire):
+        got = wire.socket.recv(65536)
+        if not got:
+            wire.close()
+        return got
+
+    def answer(self, wire, stream):
+        self.requests += 1
+        if self.refuse > 0:
+            self.refuse -= 1
+            # Last stream processed: none.
+            wire.send(frame(7, payload=bytes(8)))
+            wire.close()
+        wire.send(frame(1, 4, stream, b"\x88") + frame(0, 1, stream, wire.server.page(1)))
+
+
+@pytest.mark.parametrize("refuse", [0, 1])
+def test_row_16_a_goaway_of_http_2_is_not_noticed(scripted, mount, certificates, refuse):
+    made = context(certificates, "right")
+    made.set_alpn_protocols(["h2"])
+    server = scripted(context=made)
+    spoken = Http2(refuse)
+    shake_hands = server.shake_hands
+
+    def talk(wire):
+        if shake_hands(wire):
+            spoken(wire)
+        return False
+    server.shake_hands = talk
+    fleet = mount(server, cacert=certificates / "ca.pem", **{**COLD, "retries": 2})
+    assert sorted(fleet.agents()) == ["a", "b", "c"]
+    assert spoken.requests == 1 + refuse
+    assert own(fleet, "health")["state"] == "ok"
