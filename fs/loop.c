@@ -15,6 +15,7 @@
 
 #include "fs/ops.h"
 
+#define BUSY_MS           10
 #define REQUESTS_IN_A_ROW 256 /* before arrivals and deadlines get their turn */
 
 /* Answers what the kernel has queued. Reading before polling saves a system call for each request
@@ -77,6 +78,9 @@ int loop_run(const struct loop *loop)
 
 	while (err > 0 && !fuse_session_exited(loop->session))
 		err = turn(loop, &buffer);
+	while (loop->busy(loop->user) && serve(loop->session, &buffer) > 0)
+		poll(&(struct pollfd){.fd = fuse_session_fd(loop->session), .events = POLLIN}, 1,
+		     BUSY_MS);
 	free(buffer.mem);
 	/* ENODEV is how the kernel says that the mount is gone. */
 	return err == -ENODEV || err > 0 ? 0 : err;

@@ -7,6 +7,8 @@
  * sleeps for ever when there is nothing to wait for.
  */
 
+#include <stdbool.h>
+
 struct fuse_session;
 struct ops;
 
@@ -18,6 +20,7 @@ struct loop {
 	void *user;
 	void (*arrived)(void *user); /* take everything that arrived; the loop then asks again */
 	void (*hangup)(void *user);  /* SIGHUP */
+	bool (*busy)(void *user); /* not yet to end: somebody waits for the kernel, and it for us */
 };
 
 /* Runs until SIGTERM or SIGINT, or until somebody unmounts: 0; or -errno if the kernel's side

@@ -182,10 +182,22 @@ static void *drop_names(void *session)
 	return NULL;
 }
 
-/* Makes the kernel forget every agent's name, which it would believe for the rest of the ttl. */
+static bool is_dropping(void *user)
+{
+	struct program *program = user;
+
+	if (program->dropping && pthread_tryjoin_np(program->dropper, NULL) == 0)
+		program->dropping = false;
+	return program->dropping;
+}
+
+/* Makes the kernel forget every agent's name, which it would believe for the rest of the ttl. It
+ * keeps what is in use (an open file, a shell's working folder) and would take it up again: hence
+ * new folders. */
 static void begin_dropping(struct program *program)
 {
-	if (program->dropping && pthread_tryjoin_np(program->dropper, NULL) != 0)
+	ops_renew_folders(program->ops);
+	if (is_dropping(program))
 		return; /* the one under way does it */
 	program->dropping =
 		pthread_create(&program->dropper, NULL, drop_names, program->session) == 0;
@@ -489,6 +501,7 @@ static int run(struct program *program)
 		.user = program,
 		.arrived = on_arrivals,
 		.hangup = on_hangup,
+		.busy = is_dropping,
 	};
 	err = loop_run(&loop);
 	if (err < 0)
@@ -516,11 +529,12 @@ static int block_signals(struct program *program)
 /* The reverse of the start: those who wait are answered, the mount goes, then the fetching. */
 static void finish(struct program *program)
 {
+	/* It has ended, but for a mount that ended first: then the kernel has let go of it. */
+	if (program->dropping)
+		pthread_join(program->dropper, NULL);
 	ops_free(program->ops);
 	if (program->session) {
 		fuse_session_unmount(program->session);
-		if (program->dropping)
-			pthread_join(program->dropper, NULL);
 		fuse_session_destroy(program->session);
 	}
 	client_free(program->client);

@@ -75,13 +75,14 @@ static struct node *node_new(struct nodes *nodes, uint64_t what, size_t text_byt
 struct node *node_folder(struct nodes *nodes, const struct row *row, struct record *record,
                          uint16_t index)
 {
-	const uintptr_t parts[] = {(uintptr_t)row, (uintptr_t)record, index};
+	const uintptr_t parts[] = {(uintptr_t)row, (uintptr_t)record, index, nodes->generation};
 	uint64_t what = XXH3_64bits_withSeed(parts, sizeof(parts), nodes->seed);
 	struct node *node;
 
 	for (struct table_link *at = table_first(&nodes->by_what, what); at; at = table_next(at)) {
 		node = TABLE_ENTRY(at, struct node, by_what);
-		if (node->row == row && node->record == record && node->index == index)
+		if (node->row == row && node->record == record && node->index == index &&
+		    node->generation == nodes->generation)
 			return node;
 	}
 	node = node_new(nodes, what, 0);
@@ -90,6 +91,7 @@ struct node *node_folder(struct nodes *nodes, const struct row *row, struct reco
 	node->row = row;
 	node->record = record ? record_ref(record) : NULL;
 	node->index = index;
+	node->generation = nodes->generation;
 	return node;
 }
 

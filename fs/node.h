@@ -39,18 +39,20 @@ struct node {
 	const struct row *row;     /* a folder's; NULL: a value */
 	struct record *record;     /* a folder's agent: a reference; NULL: it is the mount's */
 	const struct agent
-		*agent;   /* a value whose text is this agent's json: a reference; else NULL */
-	int64_t mtime_ns; /* a value's: when it was first seen; wall clock */
-	uint32_t bytes;   /* a value's */
-	uint16_t index;   /* a folder's: the number of its GPU, else 0 */
-	char text[];      /* a value's, unless it is an agent's json */
+		*agent;      /* a value whose text is this agent's json: a reference; else NULL */
+	int64_t mtime_ns;    /* a value's: when it was first seen; wall clock */
+	uint32_t bytes;      /* a value's */
+	uint32_t generation; /* a folder's: nodes->generation when it was made */
+	uint16_t index;      /* a folder's: the number of its GPU, else 0 */
+	char text[];         /* a value's, unless it is an agent's json */
 };
 
 struct nodes {
 	struct table by_id;
 	struct table by_what;
 	uint64_t next_id;
-	uint64_t seed; /* of the hashes: texts are strangers' */
+	uint32_t generation; /* folders of an earlier one are not found again, only by id */
+	uint64_t seed;       /* of the hashes: texts are strangers' */
 };
 
 /* Ids begin at 1, which FUSE gives to the root: make that one first. */
@@ -66,8 +68,9 @@ size_t nodes_count(const struct nodes *nodes);
 
 uint64_t node_id(const struct node *node);
 
-/* The folder of this row, record (NULL: the mount's) and index, made if the kernel does not know
- * it. NULL without memory. One without lookups must be given to node_forget() in the end. */
+/* The folder of this row, record (NULL: the mount's), index and generation, made if the kernel does
+ * not know it. NULL without memory. One without lookups must be given to node_forget() in the end.
+ */
 struct node *node_folder(struct nodes *nodes, const struct row *row, struct record *record,
                          uint16_t index);
 

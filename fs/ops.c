@@ -167,6 +167,11 @@ static void run_parked(struct ops *ops, bool all)
 	}
 }
 
+void ops_renew_folders(struct ops *ops)
+{
+	ops->nodes.generation++;
+}
+
 void ops_retry(struct ops *ops)
 {
 	run_parked(ops, true);

@@ -38,6 +38,9 @@ struct fuse_session *ops_session(struct ops *ops, struct fuse_args *args);
 /* Gets a session that has just been mounted ready for loop_run(). 0 or -errno. */
 int ops_attach(struct fuse_session *session);
 
+/* From now on a folder that is looked up is another one than before, as far as the kernel knows. */
+void ops_renew_folders(struct ops *ops);
+
 /* Something arrived: runs everything parked again. */
 void ops_retry(struct ops *ops);
 

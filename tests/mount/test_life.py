@@ -93,12 +93,19 @@ def test_sighup_makes_the_next_access_fetch_afresh(sim, mount):
     fleet = mount(api, ttl=600)
     assert fleet.text("agents/a/status") == "old\n"
     assert fleet.agents() == ["a"]
+    # What is in use the kernel does not let go of: a file, and a working folder.
+    held = os.open(fleet / "agents/a/status", os.O_RDONLY)
+    inside = os.open(fleet / "agents/a", os.O_RDONLY)
     api.put_agents([{"agent_id": "a", "agent_status": "new"}, {"agent_id": "b"}])
     api.reset()
     fleet.signal(signal.SIGHUP)
     until(lambda: fleet.text("agents/a/status") == "new\n", seconds=5)
     assert sorted(fleet.agents()) == ["a", "b"]
     assert api.requests() == 1
+    assert os.read(held, 100) == b"old\n"
+    assert "status" in os.listdir(inside)
+    os.close(held)
+    os.close(inside)
 
 
 def test_sighup_reads_the_token_again(sim, mount, folder):
