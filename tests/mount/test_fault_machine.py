@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the machine does to fleetfs: clocks that jump, descriptors and threads that run out, logs that
-nobody reads, programs that read everything (rows 24, 30, 31, 33, 34 and 37 of docs/faults.md)."""
+nobody reads, programs that read everything (rows 24, 30, 31, 33 and 34 of docs/faults.md)."""
 
 import os
 import resource
@@ -116,7 +116,10 @@ def test_row_30_without_descriptors_a_read_fails_and_recovers(scripted, mount):
     assert sorted(fleet.agents()) == ["a", "b", "c"]
 
 
-def test_row_30_with_too_few_descriptors_to_start_it_says_so(programs, scripted, folder):
+def test_row_30_with_too_few_descriptors_to_start_it_says_so(programs, scripted, folder,
+                                                             instrumented):
+    if instrumented:
+        pytest.skip("the sanitizers need descriptors of their own")
     server, path = scripted(), folder / "mnt"
     path.mkdir()
     statuses = set()
@@ -257,29 +260,3 @@ def test_row_34_programs_that_read_everything_cost_one_sweep(sim, mount):
             assert done.returncode == 0, (command, done.stderr)
     assert api.requests() == 5
     assert api.pages() == {number: 1 for number in range(1, 6)}
-
-
-# Row 37
-
-def resident_mib(fleet):
-    status = Path(f"/proc/{fleet.pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-
-def test_row_37_agents_that_come_and_go_take_no_more_memory(scripted, mount, instrumented):
-    """A thousand at a time; their names and values are read, so that the kernel knows them, too. It
-    keeps them for as long as it has room; SIGHUP makes it forget."""
-    turns = 10 if instrumented else 100
-    server = scripted(per_page=1000)
-    fleet = mount(server, ttl=0.1, retries=0, delay_connect=True)
-    marks = []
-    for turn in range(turns):
-        server.agents = [{"agent_id": f"{turn}-{i}", "agent_status": "busy"} for i in range(1000)]
-        until(lambda: f"{turn}-0" in fleet.agents() and len(fleet.agents()) == 1000)
-        for i in range(0, 1000, 20):
-            assert fleet.text(f"agents/{turn}-{i}/status") == "busy\n"
-        ask_again(fleet)
-        if turn in (turns // 10 - 1, turns - 1):
-            marks.append(resident_mib(fleet))
-    if not instrumented:
-        assert marks[1] <= 1.1 * marks[0] + 1, marks
