@@ -27,6 +27,13 @@ struct fleet *fleet_new(const struct fleet_config *config, const struct fleet_po
 	fleet->hash_seed = (uint64_t)ports->random(ports->user) << 32 | ports->random(ports->user);
 	fleet->mounted_ns = ports->wall_ns(ports->user);
 	fleet->names_ns = fleet->mounted_ns;
+	fleet->nobody = calloc(1, sizeof(*fleet->nobody));
+	if (!fleet->nobody) {
+		free(fleet);
+		return NULL;
+	}
+	fleet->nobody->refs = 1;
+	fleet->nobody->id = "";
 	return fleet;
 }
 
@@ -68,6 +75,7 @@ void fleet_free(struct fleet *fleet)
 	free(fleet->records);
 	free(fleet->free_indices);
 	table_done(&fleet->by_name);
+	agent_unref(fleet->nobody);
 	free(fleet);
 }
 
@@ -239,6 +247,10 @@ void fleet_depart(struct fleet *fleet, struct record *record)
 	fleet_names_changed(fleet);
 	if (fleet->ports.gone)
 		fleet->ports.gone(fleet->ports.user, record);
+	/* The kernel may remember its folder for long: let that be all it takes. */
+	agent_unref(record->agent);
+	record->agent = agent_ref(fleet->nobody);
+	changes_done(&record->changes);
 	record_unref(record);
 }
 

@@ -82,6 +82,7 @@ struct fleet {
 	size_t free_count;
 	size_t record_capacity;
 	size_t present;
+	struct agent *nobody; /* what a record has for its agent once that left */
 	uint64_t agent_bytes; /* that those present take */
 
 	struct fleet_page *pages; /* page n is pages[n - 1] */

@@ -38,13 +38,14 @@ def until(condition, seconds=15, every=0.01):
         time.sleep(every)
 
 
-def mounts():
-    """{mount point: file system type} of this moment."""
+def mounts(below="/"):
+    """{mount point: file system type} of this moment, of those below a folder."""
     table = {}
     for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
         before, after = line.split(" - ", 1)
         where = before.split()[4].encode("latin-1", "surrogateescape").decode("unicode_escape")
-        table[where] = after.split()[0]
+        if where.startswith(str(below)):
+            table[where] = after.split()[0]
     return table
 
 

@@ -2,11 +2,14 @@
 """What people run on files works on these: copies are equal, nothing hangs, nothing can be changed."""
 
 import errno
+import fcntl
 import mmap
 import os
 import pwd
 import signal
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -201,12 +204,20 @@ NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
 @pytest.fixture
-def open_device():
-    """/dev/fuse as udev makes it; a bare machine has it for root alone."""
-    mode = os.stat("/dev/fuse").st_mode & 0o7777
-    os.chmod("/dev/fuse", 0o666)
+def device():
+    """/dev/fuse for this test alone, since its mode is everybody's."""
+    with open(Path(tempfile.gettempdir(), "fleetfs-test-device.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield "/dev/fuse"
+
+
+@pytest.fixture
+def open_device(device):
+    """As udev makes it; a bare machine has it for root alone."""
+    mode = os.stat(device).st_mode & 0o7777
+    os.chmod(device, 0o666)
     yield
-    os.chmod("/dev/fuse", mode)
+    os.chmod(device, mode)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="these tests run as an ordinary user already")
@@ -248,8 +259,8 @@ def test_an_ordinary_user_ends_it_with_a_signal(programs, folder, sim, stopping,
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to be somebody else")
-def test_an_ordinary_user_without_the_device_is_told_so(programs, folder, sim):
-    if os.stat("/dev/fuse").st_mode & 0o006 == 0o006:
+def test_an_ordinary_user_without_the_device_is_told_so(programs, folder, sim, device):
+    if os.stat(device).st_mode & 0o006 == 0o006:
         pytest.skip("/dev/fuse is for everybody here")
     path = folder / "theirs"
     path.mkdir()

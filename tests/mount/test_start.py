@@ -15,7 +15,7 @@ from harness import TOKEN, mounts
 @pytest.fixture
 def refused(fleetfs, folder):
     """refused(…): runs fleetfs, which must refuse with one line, and returns the line."""
-    before = mounts()
+    before = mounts(folder)
 
     def check(*arguments, status=1, **options):
         began = time.monotonic()
@@ -24,7 +24,7 @@ def refused(fleetfs, folder):
         assert done.stdout == ""
         lines = done.stderr.splitlines()
         assert len(lines) == 1 and lines[0].startswith("fleetfs: "), done.stderr
-        assert mounts() == before
+        assert mounts(folder) == before
         assert time.monotonic() - began < 15
         return lines[0]
     return check
@@ -204,11 +204,11 @@ def test_a_mount_point_that_is_not_there(sim, refused, folder):
 def test_a_mount_point_that_is_busy(sim, mount, fleetfs):
     api = sim()
     fleet = mount(api)
-    before = mounts()
+    before = mounts(fleet.path)
     done = fleetfs(api.url, fleet.path)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
     assert "busy" in done.stderr and str(fleet.path) in done.stderr
-    assert mounts() == before
+    assert mounts(fleet.path) == before
 
 
 def test_a_log_that_cannot_be_written(sim, refused, path, folder):
