@@ -17,10 +17,10 @@ enum failure_cause {
 	FAILURE_SERVER,      /* 5xx, or a status that GET /agents has no use for */
 	FAILURE_REDIRECT,    /* 3xx; never followed */
 	FAILURE_MALFORMED,   /* 200, but the body is not an answer to GET /agents */
-	FAILURE_TRUNCATED,   /* 200, but the connection ended or stalled within the body */
+	FAILURE_TRUNCATED,   /* 200, but the connection ended within the body */
 	FAILURE_OVERSIZED,   /* beyond a ceiling: body, headers, nesting, tokens, agents */
 	FAILURE_UNREACHABLE, /* cannot resolve, connect or verify; lost before an answer began */
-	FAILURE_TIMEOUT,     /* no whole answer in time */
+	FAILURE_TIMEOUT,     /* no whole answer in time, wherever it stalled */
 	FAILURE_MEMORY,      /* out of memory here */
 	FAILURE_CAUSES
 };

@@ -38,6 +38,15 @@ def until(condition, seconds=15, every=0.01):
         time.sleep(every)
 
 
+def code_of(action):
+    """The errno that an action fails with, or None."""
+    try:
+        action()
+    except OSError as fault:
+        return errno.errorcode[fault.errno]
+    return None
+
+
 def mounts(below="/"):
     """{mount point: file system type} of this moment, of those below a folder."""
     table = {}

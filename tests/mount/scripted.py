@@ -7,7 +7,6 @@ saw. Threads and plain sockets on 127.0.0.1, or on a listening socket that the t
 """
 
 import contextlib
-import errno
 import json
 import os
 import re
@@ -215,15 +214,6 @@ class Server:
 
 
 # What the tests of faults share
-
-def code_of(action):
-    """The errno that an action fails with, or None."""
-    try:
-        action()
-    except OSError as fault:
-        return errno.errorcode[fault.errno]
-    return None
-
 
 def ask_again(fleet):
     """However fresh the failure is: the next access asks the API."""

@@ -2,23 +2,13 @@
 """When the API fails: stale data while there is some, the right errno when there is none, one silent
 look at a rotated token, no storm, and recovery without anybody's help."""
 
-import errno
 import os
 import socket
 import time
 
 import pytest
 
-from harness import TOKEN, until
-
-
-def code_of(action):
-    """The errno that an action fails with."""
-    try:
-        action()
-    except OSError as fault:
-        return errno.errorcode[fault.errno]
-    return None
+from harness import TOKEN, code_of, until
 
 
 def cold(sim, mount, **options):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import TOKEN, copy_program, environment, until
-from scripted import ask_again, code_of, own, took
+from harness import TOKEN, code_of, copy_program, environment, until
+from scripted import ask_again, own, took
 
 root = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from scripted import ask_again, code_of, own, took
-from harness import until
+from scripted import ask_again, own, took
+from harness import code_of, until
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="needs root to make a network")
 CLONE_NEWNET = 0x40000000

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from harness import TOKEN
-from scripted import ask_again, code_of, own, took
+from harness import TOKEN, code_of
+from scripted import ask_again, own, took
 
 COLD = {"ttl": 600, "retries": 0, "timeout": 3, "connect_timeout": 1, "delay_connect": True}
 

@@ -14,8 +14,8 @@ import zlib
 
 import pytest
 
-from harness import until
-from scripted import Wire, ask_again, code_of, own, page, peak_mib, took
+from harness import code_of, until
+from scripted import Wire, ask_again, own, page, peak_mib, took
 
 COLD = {"ttl": 600, "retries": 0, "timeout": 2, "delay_connect": True}
 WARM = {"ttl": 0.3, "retries": 0}
