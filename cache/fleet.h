@@ -120,14 +120,14 @@ int64_t fleet_list_mtime_ns(struct fleet *fleet);
 /* The wall clock, ns since 1970. */
 int64_t fleet_wall_ns(const struct fleet *fleet);
 
-/* A page wanted has come; takes it over. 0, or -ENOMEM or -EFBIG: then nothing came of it, and
- * fleet_failed() must follow. */
+/* A page wanted has come; takes it over. 0, or -ENOMEM or -EFBIG: then it counts as not come,
+ * though some of its agents may be known now, and fleet_failed() must follow. */
 int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page);
 
 /* A page wanted could not be had. */
 void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure *failure);
 
-/* From now on everything known counts as expired. */
+/* From now on everything known counts as expired, and so does what is on its way. */
 void fleet_expire(struct fleet *fleet);
 
 struct fleet_health {
@@ -136,7 +136,7 @@ struct fleet_health {
 	bool swept;          /* there was a whole sweep */
 	bool verified;       /* and it agreed with total_count */
 	bool failing;        /* the last thing that arrived was a failure of the API */
-	bool stale;          /* failing, and what is known may still be served */
+	bool stale;          /* failing, and what was read last may still be served */
 	int64_t list_age_ms; /* of the oldest page of the last whole sweep; -1: none */
 	int64_t success_ns;  /* when a page last arrived, wall clock; 0: never */
 	int64_t sweep_ns;    /* when the last whole sweep ended, wall clock; 0: never */

@@ -68,7 +68,8 @@ struct ops {
 	char *listing;      /* of the folder being listed */
 	struct node **listed;
 	size_t listing_bytes;
-	bool init_due; /* the next reply is the one to INIT */
+	size_t leftovers; /* agents that left and whose folders the kernel may still hold */
+	bool init_due;    /* the next reply is the one to INIT */
 };
 
 int answer_lookup(struct call *call, struct answer *answer);

@@ -72,20 +72,37 @@ static struct node *node_new(struct nodes *nodes, uint64_t what, size_t text_byt
 	return node;
 }
 
-struct node *node_folder(struct nodes *nodes, const struct row *row, struct record *record,
-                         uint16_t index)
+static uint64_t hash_folder(const struct nodes *nodes, const struct row *row,
+                            const struct record *record, uint16_t index)
 {
 	const uintptr_t parts[] = {(uintptr_t)row, (uintptr_t)record, index, nodes->generation};
-	uint64_t what = XXH3_64bits_withSeed(parts, sizeof(parts), nodes->seed);
-	struct node *node;
+
+	return XXH3_64bits_withSeed(parts, sizeof(parts), nodes->seed);
+}
+
+struct node *nodes_find_folder(const struct nodes *nodes, const struct row *row,
+                               const struct record *record, uint16_t index)
+{
+	uint64_t what = hash_folder(nodes, row, record, index);
 
 	for (struct table_link *at = table_first(&nodes->by_what, what); at; at = table_next(at)) {
-		node = TABLE_ENTRY(at, struct node, by_what);
+		struct node *node = TABLE_ENTRY(at, struct node, by_what);
+
 		if (node->row == row && node->record == record && node->index == index &&
 		    node->generation == nodes->generation)
 			return node;
 	}
-	node = node_new(nodes, what, 0);
+	return NULL;
+}
+
+struct node *node_folder(struct nodes *nodes, const struct row *row, struct record *record,
+                         uint16_t index)
+{
+	struct node *node = nodes_find_folder(nodes, row, record, index);
+
+	if (node)
+		return node;
+	node = node_new(nodes, hash_folder(nodes, row, record, index), 0);
 	if (!node)
 		return NULL;
 	node->row = row;

@@ -68,8 +68,13 @@ size_t nodes_count(const struct nodes *nodes);
 
 uint64_t node_id(const struct node *node);
 
-/* The folder of this row, record (NULL: the mount's), index and generation, made if the kernel does
- * not know it. NULL without memory. One without lookups must be given to node_forget() in the end.
+/* The folder of this row, record (NULL: the mount's), index and generation; NULL if the kernel does
+ * not know it. */
+struct node *nodes_find_folder(const struct nodes *nodes, const struct row *row,
+                               const struct record *record, uint16_t index);
+
+/* The same, made if the kernel does not know it. NULL without memory. One without lookups must be
+ * given to node_forget() in the end.
  */
 struct node *node_folder(struct nodes *nodes, const struct row *row, struct record *record,
                          uint16_t index);

@@ -15,7 +15,8 @@
 #include "fs/answers.h"
 #include "fs/tree.h"
 
-#define MOST_LISTING (1u << 20) /* bytes of a READDIRPLUS reply; no kernel asks for more */
+#define FEW_LEFTOVERS 1000 /* not worth to make the kernel forget what it holds of the others */
+#define MOST_LISTING  (1u << 20) /* bytes of a READDIRPLUS reply; no kernel asks for more */
 
 /* The one point where an operation replies. */
 
@@ -170,6 +171,23 @@ static void run_parked(struct ops *ops, bool all)
 void ops_renew_folders(struct ops *ops)
 {
 	ops->nodes.generation++;
+}
+
+void ops_left(struct ops *ops, const struct record *record)
+{
+	if (nodes_find_folder(&ops->nodes, &tree_rows[TREE_AGENT], record, 0))
+		ops->leftovers++;
+}
+
+bool ops_should_drop(struct ops *ops)
+{
+	struct fleet_health health;
+
+	fleet_health(ops->fleet, &health);
+	if (ops->leftovers < FEW_LEFTOVERS || ops->leftovers < health.agents)
+		return false;
+	ops->leftovers = 0;
+	return true;
 }
 
 void ops_retry(struct ops *ops)

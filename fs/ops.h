@@ -14,6 +14,7 @@
  * reads from its page cache without any request. So no state hangs on a file handle.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cache/fleet.h"
@@ -40,6 +41,17 @@ int ops_attach(struct fuse_session *session);
 
 /* From now on a folder that is looked up is another one than before, as far as the kernel knows. */
 void ops_renew_folders(struct ops *ops);
+
+/* An agent left the list. */
+void ops_left(struct ops *ops, const struct record *record);
+
+/*
+ * Whether it is time that the kernel forgets names (fs/dropper.h). It holds what it was told until
+ * it wants the room, long after an agent left, and until then the daemon must know it as well. So
+ * once more agents left than are there, it is told to let go of all: that bounds both at twice what
+ * is needed, for one reading again of what is still there. True once; then it is taken as done.
+ */
+bool ops_should_drop(struct ops *ops);
 
 /* Something arrived: runs everything parked again. */
 void ops_retry(struct ops *ops);
