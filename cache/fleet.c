@@ -500,6 +500,24 @@ static int go_on_without(struct fleet *fleet, struct sweep *sweep, struct look *
 	return sweep_remember(fleet, sweep) == 0 ? 0 : err;
 }
 
+int fleet_whole(struct fleet *fleet, struct look *look, uint64_t *ret_cursor)
+{
+	struct sweep *sweep = sweep_for(fleet, look, true);
+	int err = sweep ? sweep_advance(fleet, sweep) : -ENOMEM;
+
+	look->wake_ms = INT64_MAX;
+	while (err == 0 && !sweep->complete) {
+		err = go_on_without(fleet, sweep, look);
+		if (err == 0)
+			err = sweep_advance(fleet, sweep);
+	}
+	if (err < 0)
+		return err;
+	fleet->health.hits += !look->waited;
+	*ret_cursor = sweep->number << 32;
+	return 0;
+}
+
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret)
 {
 	size_t position = *cursor & UINT32_MAX;
@@ -736,6 +754,11 @@ void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health)
 const struct failure *fleet_last_failure(const struct fleet *fleet)
 {
 	return fleet->failure.at_ns ? &fleet->failure : NULL;
+}
+
+int64_t fleet_now_ms(const struct fleet *fleet)
+{
+	return now_of(fleet);
 }
 
 int64_t fleet_wall_ns(const struct fleet *fleet)

@@ -108,6 +108,11 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct look *look);
  */
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret);
 
+/* The whole list: 0 and the cursor of its first agent (for fleet_walk() without a look, which then
+ * meets everybody who is still there) once it was read to its end within the ttl, or is as stale as
+ * the failing API permits; -EAGAIN; or -errno of the failure. */
+int fleet_whole(struct fleet *fleet, struct look *look, uint64_t *ret_cursor);
+
 /* How long an agent's data, the list as a whole, or the answer that a name does not exist may still
  * be served, ms; 0: no longer. */
 int64_t fleet_record_ms(const struct fleet *fleet, const struct record *record);
@@ -116,6 +121,9 @@ int64_t fleet_list_ms(const struct fleet *fleet);
 /* Modification time of the list of names, wall clock: when the set of names last changed, and 1 ns
  * more each time that it expired (so that the kernel lists again). Never waits. */
 int64_t fleet_list_mtime_ns(struct fleet *fleet);
+
+/* The clock that all ms here count by. */
+int64_t fleet_now_ms(const struct fleet *fleet);
 
 /* The wall clock, ns since 1970. */
 int64_t fleet_wall_ns(const struct fleet *fleet);

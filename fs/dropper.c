@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fuse_lowlevel.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,25 +15,35 @@
 
 int dropper_init(struct dropper *dropper, struct fuse_session *session, const char *mountpoint)
 {
-	*dropper = (struct dropper){.session = session};
+	*dropper = (struct dropper){.session = session, .path = strdup(mountpoint)};
 	pthread_mutex_init(&dropper->lock, NULL);
-	return asprintf(&dropper->path, "%s/%s", mountpoint, tree_rows[TREE_AGENTS].name) < 0
-	               ? -ENOMEM
-	               : 0;
+	return dropper->path ? 0 : -ENOMEM;
+}
+
+static void drop_one(const struct dropper *dropper, const char *name)
+{
+	char path[PATH_MAX];
+
+	fuse_lowlevel_notify_inval_entry(dropper->session, FUSE_ROOT_ID, name, strlen(name));
+	if (snprintf(path, sizeof(path), "%s/%s", dropper->path, name) < (int)sizeof(path))
+		(void)access(path, F_OK);
 }
 
 static void *drop(void *user)
 {
-	const char *name = tree_rows[TREE_AGENTS].name;
 	struct dropper *dropper = user;
 
 	pthread_mutex_lock(&dropper->lock);
 	while (dropper->wanted) {
+		bool agents_too = dropper->agents_too;
+
 		dropper->wanted = false;
+		dropper->agents_too = false;
 		pthread_mutex_unlock(&dropper->lock);
-		fuse_lowlevel_notify_inval_entry(dropper->session, FUSE_ROOT_ID, name,
-		                                 strlen(name));
-		access(dropper->path, F_OK);
+		for (size_t i = 0; i < tree_row_count; i++)
+			if (tree_rows[i].parent == TREE_ROOT && i != TREE_SELF &&
+			    (agents_too || i != TREE_AGENTS))
+				drop_one(dropper, tree_rows[i].name);
 		pthread_mutex_lock(&dropper->lock);
 	}
 	dropper->running = false;
@@ -48,12 +59,13 @@ static void join(struct dropper *dropper)
 	dropper->started = false;
 }
 
-void dropper_begin(struct dropper *dropper)
+void dropper_begin(struct dropper *dropper, bool agents_too)
 {
 	bool running;
 
 	pthread_mutex_lock(&dropper->lock);
 	dropper->wanted = true;
+	dropper->agents_too |= agents_too;
 	running = dropper->running;
 	dropper->running = true;
 	pthread_mutex_unlock(&dropper->lock);

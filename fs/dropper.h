@@ -3,15 +3,15 @@
 #define FLEETFS_FS_DROPPER_H
 
 /*
- * Makes the kernel forget the names below `agents/`: what it holds of them and nobody uses it gives
- * back, what is in use (an open file, a working folder) it keeps.
+ * Makes the kernel forget the names below `agents/` and the views: what it holds of them and nobody
+ * uses it gives back, what is in use (an open file, a working folder) it keeps.
  *
- * That is one notification, for the name `agents` in the root. To name each agent instead would be
+ * That is one notification for each, for its name in the root. To name each agent instead would be
  * finer, and is no way: the kernel takes the lock of the folder for it, `agents/`, which a look-up
  * that waits for the API holds, and everybody who comes after would wait for both. In the root
  * nobody waits for long.
  *
- * With its name the folder itself goes out of reach: whose working folder it is finds it nameless
+ * With its name a folder itself goes out of reach: whose working folder it is finds it nameless
  * (getcwd(2) fails), and so does the next notification, until somebody takes its path again. Hence
  * that is done here, too.
  *
@@ -27,9 +27,10 @@ struct fuse_session;
 /* A zeroed one is idle, too. */
 struct dropper {
 	struct fuse_session *session;
-	char *path;           /* of `agents/` */
-	pthread_mutex_t lock; /* of the two below */
+	char *path;           /* of the mount point */
+	pthread_mutex_t lock; /* of the three below */
 	bool wanted;
+	bool agents_too;
 	bool running;
 	bool started; /* there is a thread to be joined */
 	pthread_t thread;
@@ -38,9 +39,9 @@ struct dropper {
 /* mountpoint: absolute. 0 or -ENOMEM. */
 int dropper_init(struct dropper *dropper, struct fuse_session *session, const char *mountpoint);
 
-/* Begins; if it is under way already, it is done once more after that. Without a thread to be had
- * nothing is dropped. */
-void dropper_begin(struct dropper *dropper);
+/* Begins, with the names of the views or with all; if it is under way already, it is done once more
+ * after that. Without a thread to be had nothing is dropped. */
+void dropper_begin(struct dropper *dropper, bool agents_too);
 
 /* Whether it is under way; the session must be served meanwhile. */
 bool dropper_busy(struct dropper *dropper);

@@ -180,8 +180,13 @@ static void on_arrivals(void *user)
 		log_change(program, &before, arrival);
 		arrival_free(arrival);
 	}
-	if (program->mounted && ops_should_drop(program->ops))
-		dropper_begin(&program->dropper);
+}
+
+static void port_drop(void *user, bool agents_too)
+{
+	struct program *program = user;
+
+	dropper_begin(&program->dropper, agents_too);
 }
 
 static bool is_dropping(void *user)
@@ -202,7 +207,7 @@ static void on_hangup(void *user)
 	/* The kernel would believe every agent's name for the rest of the ttl; and what it keeps,
 	 * since it is in use, it would take up again: hence new folders. */
 	ops_renew_folders(program->ops);
-	dropper_begin(&program->dropper);
+	dropper_begin(&program->dropper, true);
 }
 
 /* Starting */
@@ -299,7 +304,7 @@ static int start_parts(struct program *program)
 	if (program->fleet)
 		program->ops = ops_new(program->fleet, &program->self,
 		                       (uint64_t)port_random(NULL) << 32 | port_random(NULL),
-		                       port_now_ms, NULL);
+		                       port_drop, program);
 	return program->ops && program->self.token_source ? 0 : fail("out of memory");
 }
 

@@ -94,8 +94,9 @@ void self_stats(const struct self *self, struct text *text)
 	static const char *const operations[] = {
 		[SELF_LOOKUP] = "lookup",       [SELF_GETATTR] = "getattr",
 		[SELF_READDIR] = "readdirplus", [SELF_READ] = "read",
-		[SELF_STATFS] = "statfs",       [SELF_ACCESS] = "access",
-		[SELF_FORGET] = "forget",       [SELF_OTHER] = "other",
+		[SELF_READLINK] = "readlink",   [SELF_STATFS] = "statfs",
+		[SELF_ACCESS] = "access",       [SELF_FORGET] = "forget",
+		[SELF_OTHER] = "other",
 	};
 	struct fleet_health health;
 
