@@ -226,7 +226,7 @@ static int set_number(const struct setting *setting, const char *value, struct o
 {
 	bool duration = setting->kind == SETTING_DURATION;
 	void *member = (char *)options + setting->offset;
-	int64_t number;
+	int64_t number = 0;
 
 	if (!value || !(duration ? parse_duration : parse_count)(value, &number) ||
 	    number < setting->min || number > setting->max)
