@@ -405,19 +405,14 @@ static int check(struct program *program)
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* "ro,…,fsname=SOURCE": a comma within the source is escaped, as mount options demand. */
 static char *mount_options(const struct options *options)
 {
 	struct text text;
 	char *joined = NULL;
 
 	text_init(&text, 1 << 16);
-	text_printf(&text, "ro,nosuid,nodev,noexec,subtype=fleetfs,fsname=");
-	for (const char *at = options->source; *at; at++) {
-		if (*at == ',' || *at == '\\')
-			text_bytes(&text, "\\", 1);
-		text_bytes(&text, at, 1);
-	}
+	text_printf(&text, "ro,nosuid,nodev,noexec,subtype=fleetfs");
+	text_mount_option(&text, "fsname", options->source);
 	if (*options->fuse)
 		text_printf(&text, ",%s", options->fuse);
 	if (text_error(&text) == 0)
@@ -445,7 +440,8 @@ static int mount_session(struct program *program)
 		return fail("cannot mount on %s: /dev/fuse: %s (an ordinary user needs it to be "
 		            "mode 0666)",
 		            program->mountpoint, strerror(errno));
-	return fail("cannot mount on %s", program->mountpoint);
+	return fail("cannot mount on %s: with -d fleetfs tells what libfuse says about it",
+	            program->mountpoint);
 }
 
 /* The parent waits for a byte: the mount is there. */
