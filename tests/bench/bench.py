@@ -17,6 +17,7 @@ import os
 import platform
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -128,7 +129,7 @@ class Bench(rig.Rig):
     def trees(self):
         rows = []
         for name, (command, quick) in COMMANDS.items():
-            peers = PEERS if self.size.peer_rounds > quick else []
+            peers = PEERS if self.size.peer_rounds > 1 or (self.size.peer_rounds and quick) else []
             rows += self.cold_and_warm(name, command, ["tmpfs", "fleetfs", *peers])
         return table(
             f"A tree of {self.size.agents:,} agents",
@@ -435,6 +436,7 @@ def main():
     if os.geteuid() != 0:
         raise SystemExit("bench: it mounts a tmpfs; run it as root")
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and leave no mount
     began, parts = time.monotonic(), []
 
     def show(text):
