@@ -154,14 +154,13 @@ static int do_statfs(const char *path)
 	return statvfs(path, &attributes);
 }
 
-static struct operation {
+static const struct operation {
 	const char *name;
 	int (*run)(const char *path);
-	int64_t *samples_ns;
 } operations[] = {
-	{"stat", do_stat, NULL},
-	{"open+read+close", do_read, NULL},
-	{"statfs", do_statfs, NULL},
+	{"stat", do_stat},
+	{"open+read+close", do_read},
+	{"statfs", do_statfs},
 };
 
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
@@ -173,12 +172,13 @@ static int by_size(const void *one, const void *other)
 	return (a > b) - (a < b);
 }
 
-static int measure(const char *path, int64_t ms, unsigned int pause_us)
+/* samples_ns: room for MAX_SAMPLES of each operation, one operation after the other. */
+static int measure(const char *path, int64_t ms, unsigned int pause_us, int64_t *samples_ns)
 {
 	const int64_t end_ns = now_ns() + ms * 1000000;
-	size_t count = 0;
+	size_t count;
 
-	while (!ended && count < MAX_SAMPLES && now_ns() < end_ns) {
+	for (count = 0; !ended && count < MAX_SAMPLES && now_ns() < end_ns; count++) {
 		for (size_t i = 0; i < OPERATIONS; i++) {
 			const int64_t began_ns = now_ns();
 
@@ -187,36 +187,31 @@ static int measure(const char *path, int64_t ms, unsigned int pause_us)
 				        path);
 				return -1;
 			}
-			operations[i].samples_ns[count] = now_ns() - began_ns;
+			samples_ns[i * MAX_SAMPLES + count] = now_ns() - began_ns;
 		}
-		count++;
 		if (pause_us)
 			usleep(pause_us);
 	}
 	for (size_t i = 0; i < OPERATIONS && count > 0; i++) {
-		int64_t *samples_ns = operations[i].samples_ns;
+		int64_t *sorted_ns = samples_ns + i * MAX_SAMPLES;
 
-		qsort(samples_ns, count, sizeof(*samples_ns), by_size);
-		printf("%s %lld %lld %zu\n", operations[i].name, (long long)samples_ns[count / 2],
-		       (long long)samples_ns[count * 99 / 100], count);
+		qsort(sorted_ns, count, sizeof(*sorted_ns), by_size);
+		printf("%s %lld %lld %zu\n", operations[i].name, (long long)sorted_ns[count / 2],
+		       (long long)sorted_ns[count * 99 / 100], count);
 	}
 	return 0;
 }
 
 static int latency(const char *path, int64_t ms, unsigned int pause_us)
 {
-	int err = 0;
+	int64_t *samples_ns = calloc(OPERATIONS * MAX_SAMPLES, sizeof(*samples_ns));
+	int err;
 
+	if (!samples_ns)
+		return 1;
 	signal(SIGTERM, on_term);
-	for (size_t i = 0; i < OPERATIONS; i++) {
-		operations[i].samples_ns = calloc(MAX_SAMPLES, sizeof(int64_t));
-		if (!operations[i].samples_ns)
-			err = -1;
-	}
-	if (err == 0)
-		err = measure(path, ms, pause_us);
-	for (size_t i = 0; i < OPERATIONS; i++)
-		free(operations[i].samples_ns);
+	err = measure(path, ms, pause_us, samples_ns);
+	free(samples_ns);
 	return err < 0;
 }
 
