@@ -73,13 +73,13 @@ PEERS = {
 # The answer from the files, and what jq has to select for the same one.
 QUESTIONS = {
     "which agents are idle": (
-        "grep -lx idle agents/*/status | cut -d/ -f2",
+        "ls by-status/idle",
         '.agent_status == "idle"'),
     "who has 20 GB of VRAM free": (
-        "awk '$1 > 2e10 { print FILENAME }' agents/*/gpus/*/vram_free | cut -d/ -f2 | uniq",
-        "any(.system_stats.gpu_devices[]; .vram_free > 2e10)"),
+        "awk -F'\\t' 'NR > 1 && $6 > 2e10 { print $1 }' fleet/agents.tsv",
+        "[.system_stats.gpu_devices[].vram_free] | add > 2e10"),
     "where does task X run": (
-        "grep -l TASK agents/*/running_tasks | cut -d/ -f2",
+        "readlink tasks/TASK | cut -d/ -f3",
         '.running_tasks // [] | any(. == "TASK")'),
 }
 
@@ -267,6 +267,7 @@ class Bench(rig.Rig):
             fleet = self.mount(api)
             fleet.read(file)
             probe = self.probe("latency", (where or fleet) / file, 60_000, 100)
+            probe.stdout.readline()  # ready
             self.shell("ls -f agents", fleet.path)
             probe.terminate()
             figures = self.figures(probe)

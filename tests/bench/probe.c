@@ -3,12 +3,12 @@
  * What tests/bench/bench.py is too slow, or too coarse, to measure itself.
  *
  * bench-probe sweep URL
- *     Reads the whole list as a bare program would: one connection, libcurl, cJSON, page after
- * page, nothing kept. Says: agents requests bytes seconds
+ *     The whole list, as a bare program would read it: one connection, libcurl, cJSON, page after
+ *     page, nothing kept. Says: agents requests bytes seconds
  *
  * bench-probe latency PATH MS PAUSE_US
- *     For so long, or until SIGTERM, a round of operations on a file, a pause, another round. Says
- * of each operation: name p50_ns p99_ns count
+ *     For so long, or until SIGTERM: a round of operations on a file, a pause, another round.
+ *     Says "ready", and at the end of each operation: name p50_ns p99_ns count
  *
  * The token is the simulator's. Ends with 1 and a word on stderr when something fails.
  */
@@ -184,7 +184,8 @@ static int measure(const char *path, int64_t ms, unsigned int pause_us, int64_t 
 	const size_t in_a_row = pause_us ? 1 : IN_A_ROW;
 	size_t count;
 
-	for (count = 0; !ended && count < MAX_SAMPLES && now_ns() < end_ns; count += in_a_row) {
+	for (count = 0; count == 0 || (!ended && count < MAX_SAMPLES && now_ns() < end_ns);
+	     count += in_a_row) {
 		for (size_t i = 0; i < OPERATIONS * in_a_row; i++) {
 			const struct operation *operation = &operations[i / in_a_row];
 			const int64_t began_ns = now_ns();
@@ -199,7 +200,7 @@ static int measure(const char *path, int64_t ms, unsigned int pause_us, int64_t 
 		if (pause_us)
 			usleep(pause_us);
 	}
-	for (size_t i = 0; i < OPERATIONS && count > 0; i++) {
+	for (size_t i = 0; i < OPERATIONS; i++) {
 		int64_t *sorted_ns = samples_ns + i * MAX_SAMPLES;
 
 		qsort(sorted_ns, count, sizeof(*sorted_ns), by_size);
@@ -217,6 +218,8 @@ static int latency(const char *path, int64_t ms, unsigned int pause_us)
 	if (!samples_ns)
 		return 1;
 	signal(SIGTERM, on_term);
+	puts("ready");
+	fflush(stdout);
 	err = measure(path, ms, pause_us, samples_ns);
 	free(samples_ns);
 	return err < 0;
