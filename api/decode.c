@@ -477,22 +477,21 @@ int decode_list_init(const char *text, size_t bytes, struct decode_list *ret_lis
 	int result;
 
 	if (bytes > DECODE_MAX_LIST_BYTES)
-		return fail(ret_failure, FAILURE_OVERSIZED, "it is larger than %u MiB",
+		return fail(ret_failure, FAILURE_OVERSIZED, "larger than %u MiB",
 		            DECODE_MAX_LIST_BYTES >> 20);
 	if (bytes == 0)
-		return fail(ret_failure, FAILURE_MALFORMED, "it is empty");
+		return fail(ret_failure, FAILURE_MALFORMED, "empty");
 	result = json_scan(text, bytes, &list_query, &list.outline, &fault);
 	if (result == -E2BIG)
-		return fail_at(ret_failure, FAILURE_OVERSIZED, "it goes beyond a limit", text,
-		               &fault);
+		return fail_at(ret_failure, FAILURE_OVERSIZED, "beyond a limit", text, &fault);
 	if (result == -EBADMSG)
-		return fail_at(ret_failure, FAILURE_MALFORMED, "it is not JSON", text, &fault);
+		return fail_at(ret_failure, FAILURE_MALFORMED, "not JSON", text, &fault);
 	if (result < 0)
 		return fail_memory(ret_failure);
 	if (!list.outline.has_list) {
 		json_outline_done(&list.outline);
 		return fail(ret_failure, FAILURE_MALFORMED,
-		            "it has no agent_list, as an answer of the API has");
+		            "no agent_list in it, as an answer of the API has");
 	}
 	/* What page_meta says. */
 	result = decode_outline(text, &(struct json_outline){.member = list.outline.member},

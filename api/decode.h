@@ -49,8 +49,8 @@ struct decode_list {
 
 /*
  * The text must stay until decode_list_done(). 0, or -errno as decode_page() has it; the reason is
- * the end of a sentence on the text, with line and column where there is a place to tell: "it is
- * not JSON at line 3, column 17: no comma".
+ * to stand behind the text's name, with line and column where there is a place to tell: "not JSON
+ * at line 3, column 17: no comma".
  */
 int decode_list_init(const char *text, size_t bytes, struct decode_list *ret_list,
                      struct failure *ret_failure);

@@ -39,12 +39,14 @@
 #include "fs/ops.h"
 #include "fs/options.h"
 #include "fs/self.h"
+#include "fs/source.h"
 
 struct program {
 	struct options options;
 	struct self self;
 	char version[512];
 	char *mountpoint; /* absolute */
+	char note[256];   /* an arrival's from before there was a log for it, or "" */
 	struct credential *credential;
 	struct client *client;
 	struct fleet *fleet;
@@ -126,21 +128,26 @@ static void port_gone(void *user, struct record *record)
 
 /* What arrives */
 
-static void log_change(const struct program *program, const struct fleet_health *before,
+static void log_change(struct program *program, const struct fleet_health *before,
                        const struct arrival *arrival)
 {
+	bool file = source_is_file(program->options.source);
 	struct fleet_health after;
 
 	/* A start that fails says so itself. */
-	if (!program->mounted)
+	if (!program->mounted) {
+		if (arrival->note[0])
+			memcpy(program->note, arrival->note, sizeof(program->note));
 		return;
+	}
 	if (arrival->note[0])
 		log_info("%s", arrival->note);
 	fleet_health(program->fleet, &after);
 	if (after.failing && !before->failing)
-		log_warning("the API fails: %s", arrival->failure.message);
+		log_warning("%s: %s", file ? "the file cannot be used" : "the API fails",
+		            arrival->failure.message);
 	else if (!after.failing && before->failing)
-		log_info("the API answers again");
+		log_info(file ? "the file can be used again" : "the API answers again");
 	else if (!arrival->page && arrival->failure.message[0])
 		log_debug("page %u: %s", arrival->number, arrival->failure.message);
 }
@@ -201,8 +208,9 @@ static void on_hangup(void *user)
 	struct program *program = user;
 
 	log_reopen();
-	log_info("SIGHUP: the token is read again, and everything is fetched anew when it is read");
-	client_reread_token(program->client);
+	log_info("SIGHUP: %severything is fetched anew when it is read",
+	         source_is_file(program->options.source) ? "" : "the token is read again, and ");
+	client_reread(program->client);
 	fleet_expire(program->fleet);
 	/* The kernel would believe every agent's name for the rest of the ttl; and what it keeps,
 	 * since it is in use, it would take up again: hence new folders. */
@@ -232,6 +240,18 @@ __attribute__((format(printf, 2, 0))) static void on_early_fuse_log(enum fuse_lo
 	on_fuse_log(FUSE_LOG_DEBUG, format, arguments);
 }
 
+/* Whether a mount there hides a file: it would be read through the very mount that waits for it. */
+static bool hides(const char *mountpoint, const char *file)
+{
+	size_t length = strlen(mountpoint);
+	char *real = realpath(file, NULL);
+	bool hidden = real && strncmp(real, mountpoint, length) == 0 &&
+	              (real[length] == '/' || length == 1);
+
+	free(real);
+	return hidden;
+}
+
 /* What can be refused without the network. */
 static int prepare(struct program *program)
 {
@@ -242,8 +262,14 @@ static int prepare(struct program *program)
 	if (!options->check &&
 	    mountpoint_prepare(options->mountpoint, &program->mountpoint, why, sizeof(why)) < 0)
 		return fail("%s", why);
-	if (credential_new(options->token_file, options->team, &program->credential, &failure) < 0)
+	if (source_is_file(options->source)) {
+		if (program->mountpoint && hides(program->mountpoint, options->source))
+			return fail("%s would hide %s: choose another mount point",
+			            program->mountpoint, options->source);
+	} else if (credential_new(options->token_file, options->team, &program->credential,
+	                          &failure) < 0) {
 		return fail("%s", failure.message);
+	}
 	credential_scrub_environment();
 	return 0;
 }
@@ -259,8 +285,11 @@ static int begin_log(const struct options *options)
 static int start_parts(struct program *program)
 {
 	const struct options *options = &program->options;
+	const bool file = source_is_file(options->source);
 	const struct client_config client_config = {
-		.base = options->source,
+		.base = file ? NULL : options->source,
+		.file = options->source,
+		.ttl_ms = options->ttl_ms,
 		.cacert = options->cacert,
 		.timeout_ms = options->timeout_ms,
 		.connect_timeout_ms = options->connect_timeout_ms,
@@ -271,7 +300,7 @@ static int start_parts(struct program *program)
 		.ttl_ms = options->ttl_ms,
 		.stale_ms = options->stale_ms,
 		.timeout_ms = options->timeout_ms,
-		.retries = options->retries,
+		.retries = file ? 0 : options->retries, /* it says the same at once again */
 		.per_page = options->per_page,
 		.max_connections = options->max_connections,
 	};
@@ -290,11 +319,15 @@ static int start_parts(struct program *program)
 	program->self = (struct self){
 		.options = options,
 		.version = program->version,
-		.token_kind = credential_kind(program->credential),
-		.token_source = strdup(credential_source(program->credential)),
-		.token_expiry = credential_expiry(program->credential),
 		.mounted_ns = port_wall_ns(NULL),
 	};
+	if (program->credential) {
+		program->self.token_kind = credential_kind(program->credential);
+		program->self.token_source = strdup(credential_source(program->credential));
+		program->self.token_expiry = credential_expiry(program->credential);
+		if (!program->self.token_source)
+			return fail("out of memory");
+	}
 	err = client_new(&client_config, program->credential, &program->client);
 	if (err < 0)
 		return fail("cannot start fetching: %s", strerror(-err));
@@ -305,7 +338,7 @@ static int start_parts(struct program *program)
 		program->ops = ops_new(program->fleet, &program->self,
 		                       (uint64_t)port_random(NULL) << 32 | port_random(NULL),
 		                       port_drop, program);
-	return program->ops && program->self.token_source ? 0 : fail("out of memory");
+	return program->ops ? 0 : fail("out of memory");
 }
 
 static const char *remedy(enum failure_cause cause)
@@ -365,6 +398,13 @@ static int tell_failure(const struct program *program, int err)
 
 	if (err == -EINTR)
 		return fail("interrupted");
+	if (failure && source_is_file(program->options.source)) {
+		log_error("%s%s", failure->message,
+		          failure->cause == FAILURE_UNREACHABLE
+		                  ? " (the API's URL would begin with https://)"
+		                  : "");
+		return EXIT_FAILURE;
+	}
 	if (!failure)
 		return fail("no answer from %s within %g s: %s", program->options.source,
 		            (double)program->options.timeout_ms / 1000, remedy(FAILURE_TIMEOUT));
@@ -398,10 +438,14 @@ static int check(struct program *program)
 	if (err < 0)
 		return tell_failure(program, err);
 	fleet_health(program->fleet, &health);
-	printf("%s: %zu agents on %u pages, read in %.3f s, %s\n", program->options.source,
-	       health.agents, health.pages, (double)(port_now_ms(NULL) - began_ms) / 1000,
-	       health.verified ? "as many as the API counts" : "not as many as the API counts");
-	printf("token: %s from %s\n", program->self.token_kind, program->self.token_source);
+	printf("%s: %zu agents on %u pages, read in %.3f s, %sas many as the %s counts\n",
+	       program->options.source, health.agents, health.pages,
+	       (double)(port_now_ms(NULL) - began_ms) / 1000, health.verified ? "" : "not ",
+	       source_is_file(program->options.source) ? "file" : "API");
+	if (*program->note)
+		printf("%s\n", program->note);
+	if (program->self.token_kind)
+		printf("token: %s from %s\n", program->self.token_kind, program->self.token_source);
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -488,6 +532,8 @@ static int run(struct program *program)
 	program->mounted = true;
 	fuse_set_log_func(on_fuse_log);
 	log_info("mounted %s on %s", program->options.source, program->mountpoint);
+	if (*program->note)
+		log_info("%s", program->note);
 	loop = (struct loop){
 		.session = program->session,
 		.ops = program->ops,

@@ -47,6 +47,10 @@ void self_version(const struct self *self, struct text *text)
 void self_config(const struct self *self, struct text *text)
 {
 	options_text(self->options, text);
+	if (!self->token_kind) {
+		text_printf(text, "token: -\n");
+		return;
+	}
 	text_printf(text, "token: %s from ", self->token_kind);
 	text_escaped(text, self->token_source);
 	text_printf(text, "\n");

@@ -448,7 +448,7 @@ static void test_reread(void **state)
 	arrival = fetch(client, 1);
 	assert_string_equal(arrival->note, "");
 	arrival_free(arrival);
-	client_reread_token(client);
+	client_reread(client);
 	arrival = fetch(client, 1);
 	assert_non_null(strstr(arrival->note, "No such file"));
 	arrival_free(arrival);

@@ -607,19 +607,19 @@ static void test_list_refused(void **state)
 		const char *text, *reason;
 		enum failure_cause cause;
 	} rows[] = {
-		{"", "it is empty", FAILURE_MALFORMED},
-		{"hello", "it is not JSON at line 1, column 1: no value", FAILURE_MALFORMED},
-		{"{}", "it has no agent_list", FAILURE_MALFORMED},
-		{"[{\"agent_id\":\"a\"}]", "it has no agent_list", FAILURE_MALFORMED},
-		{"{\"agent_list\":null}", "it has no agent_list", FAILURE_MALFORMED},
+		{"", "empty", FAILURE_MALFORMED},
+		{"hello", "not JSON at line 1, column 1: no value", FAILURE_MALFORMED},
+		{"{}", "no agent_list", FAILURE_MALFORMED},
+		{"[{\"agent_id\":\"a\"}]", "no agent_list", FAILURE_MALFORMED},
+		{"{\"agent_list\":null}", "no agent_list", FAILURE_MALFORMED},
 		{"{\n  \"agent_list\": [\n    {\"agent_id\": \"\xc3\xa9\" \"x\"}]}",
-	         "it is not JSON at line 3, column 22: no comma", FAILURE_MALFORMED},
-		{"{\"agent_list\":[],\n", "it is not JSON at line 2, column 1: it ends early",
+	         "not JSON at line 3, column 22: no comma", FAILURE_MALFORMED},
+		{"{\"agent_list\":[],\n", "not JSON at line 2, column 1: it ends early",
 	         FAILURE_MALFORMED},
-		{"{\"agent_list\":[]}\n{}",
-	         "it is not JSON at line 2, column 1: more than one value", FAILURE_MALFORMED},
+		{"{\"agent_list\":[]}\n{}", "not JSON at line 2, column 1: more than one value",
+	         FAILURE_MALFORMED},
 		{"{\"agent_list\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
-	         "it goes beyond a limit at line 1, column 46: nested too deep", FAILURE_OVERSIZED},
+	         "beyond a limit at line 1, column 46: nested too deep", FAILURE_OVERSIZED},
 	};
 
 	(void)state;
@@ -640,7 +640,7 @@ static void test_list_refused(void **state)
 
 		assert_int_equal(decode_list_init("x", DECODE_MAX_LIST_BYTES + 1ul, &list, &why),
 		                 -EREMOTEIO);
-		assert_string_equal(why.message, "it is larger than 512 MiB");
+		assert_string_equal(why.message, "larger than 512 MiB");
 	}
 }
 
