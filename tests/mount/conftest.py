@@ -142,9 +142,9 @@ def scripted(stopping):
 
 @pytest.fixture
 def mount(programs, folder, stopping):
-    """mount(sim, ttl=1): fleetfs on this simulator, or on a URL."""
+    """mount(sim, ttl=1): fleetfs on this simulator, or on a URL or a file."""
     def start(source, **options):
-        url = source if isinstance(source, str) else source.url
+        url = str(getattr(source, "url", source))
         program = options.pop("program", programs["fleetfs"])
         stopping.append(harness.Mount(program, folder, url, **options))
         return stopping[-1]

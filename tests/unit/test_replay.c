@@ -53,7 +53,8 @@ static char *list_of(size_t count, const char *status, int64_t total)
 {
 	char *text = malloc(200 + count * (60 + strlen(status))), *end = text;
 
-	assert_non_null(text);
+	if (!text)
+		abort();
 	end += sprintf(end, "{\"agent_list\":[");
 	for (size_t i = 0; i < count; i++)
 		end += sprintf(end, "%s{\"agent_id\":\"a%zu\",\"agent_status\":\"%s\"}",
