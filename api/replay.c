@@ -213,7 +213,7 @@ static int read_text(int fd, char **ret_text, struct identity *ret_identity,
 /* Reads the file anew. -1 and a failure: nothing is left of what was read before. */
 static int load(struct replay *replay, struct failure *failure)
 {
-	struct identity identity;
+	struct identity identity = {0};
 	char *text = NULL;
 	int fd, err;
 

@@ -395,21 +395,23 @@ static int next_agent(struct program *program, uint64_t *cursor, struct record *
 static int tell_failure(const struct program *program, int err)
 {
 	const struct failure *failure = fleet_last_failure(program->fleet);
+	const char *source = program->options.source;
+	bool file = source_is_file(source);
 
 	if (err == -EINTR)
 		return fail("interrupted");
-	if (failure && source_is_file(program->options.source)) {
+	if (!failure)
+		return fail("no answer from %s within %g s: %s", source,
+		            (double)program->options.timeout_ms / 1000,
+		            file ? "give it a longer timeout" : remedy(FAILURE_TIMEOUT));
+	if (file) /* which the message begins with */
 		log_error("%s%s", failure->message,
 		          failure->cause == FAILURE_UNREACHABLE
 		                  ? " (the API's URL would begin with https://)"
 		                  : "");
-		return EXIT_FAILURE;
-	}
-	if (!failure)
-		return fail("no answer from %s within %g s: %s", program->options.source,
-		            (double)program->options.timeout_ms / 1000, remedy(FAILURE_TIMEOUT));
-	log_error("cannot list the agents at %s: %s: %s", program->options.source, failure->message,
-	          remedy(failure->cause));
+	else
+		log_error("cannot list the agents at %s: %s: %s", source, failure->message,
+		          remedy(failure->cause));
 	return EXIT_FAILURE;
 }
 
