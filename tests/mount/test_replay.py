@@ -363,7 +363,7 @@ def test_a_file_that_is_spoilt_is_as_an_api_that_fails(mount, save, spoil, code,
         assert fleet.text("agents/a0200/status") == "idle\n"
     spoil(file)
     until(lambda: code_of(lambda: strict.text("agents/a0200/status")) == code)
-    assert code_of(lambda: strict.agents()) == code
+    until(lambda: code_of(strict.agents) == code)
     assert strict.health()["state"] == "failing"
     until(lambda: patient.text("agents/a0200/status") and patient.health()["state"] == "stale")
     assert len(patient.agents()) == 250
@@ -384,9 +384,9 @@ def test_a_file_that_is_spoilt_is_as_an_api_that_fails(mount, save, spoil, code,
 
 def test_a_file_that_is_not_there_yet_can_be_waited_for(mount, save, folder):
     fleet = mount(folder / "fleet.json", token=None, ttl=0.2, delay_connect=True)
-    assert code_of(lambda: fleet.agents()) == "EHOSTUNREACH"
+    assert code_of(fleet.agents) == "EHOSTUNREACH"
     save(as_list(agents_of(3)))
-    until(lambda: code_of(lambda: fleet.agents()) is None, seconds=40)
+    until(lambda: code_of(fleet.agents) is None, seconds=40)
     assert len(fleet.agents()) == 3
 
 
