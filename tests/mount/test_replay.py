@@ -100,12 +100,23 @@ def test_a_mount_and_its_replay_differ_in_nothing(sim, mount, save):
 
 def test_a_mount_is_saved_as_the_readme_says(sim, mount, folder):
     live = mount(sim(agents=250), ttl=600)
-    subprocess.run("cat agents/*/agent.json | "
-                   "jq -s '{agent_list: ., page_meta: {total_count: length}}' >../fleet.json",
-                   shell=True, cwd=live.path, check=True)
-    replay = mount(folder / "fleet.json", token=None, ttl=600)
+    file = folder / "fleet.json"
+    subprocess.run(["cp", live / "fleet/agents.json", file], check=True)
+    replay = mount(file, token=None, ttl=600)
     subprocess.run(["diff", "-r", replay / "agents", live / "agents"], check=True)
     assert replay.health()["verified"] == "yes"
+    assert replay.read("fleet/agents.json") == file.read_bytes()
+
+
+def test_a_mount_of_a_mount(sim, mount):
+    """Straight from another's agents.json, without a copy."""
+    api = sim(agents=250)
+    live = mount(api, ttl=0.2)
+    replay = mount(live / "fleet/agents.json", token=None, ttl=0.2)
+    assert sorted(replay.agents()) == sorted(live.agents())
+    api.change(7, agent_status="changed")
+    name = api.agents()[7]["agent_id"]
+    until(lambda: replay.text(f"agents/{name}/status") == "changed\n")
 
 
 def test_a_saved_answer_is_taken_byte_for_byte(sim, mount, save):
