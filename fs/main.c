@@ -32,10 +32,12 @@
 #include "api/credential.h"
 #include "api/decode.h"
 #include "cache/fleet.h"
+#include "fs/expiry.h"
 #include "fs/log.h"
 #include "fs/loop.h"
 #include "fs/mountpoint.h"
 #include "fs/names.h"
+#include "fs/notify.h"
 #include "fs/ops.h"
 #include "fs/options.h"
 #include "fs/self.h"
@@ -43,6 +45,7 @@
 struct program {
 	struct options options;
 	struct self self;
+	struct expiry expiry; /* of the token, as far as the log has it */
 	char version[512];
 	char *mountpoint; /* absolute */
 	struct credential *credential;
@@ -137,6 +140,21 @@ static void log_change(const struct program *program, const struct fleet_health 
 		log_debug("page %u: %s", arrival->number, arrival->failure.message);
 }
 
+/* A token that ends takes the mount with it, and nobody who reads values looks at its expiry. */
+static void warn_of_expiry(struct program *program)
+{
+	int64_t now = port_wall_ns(NULL) / 1000000000;
+	int64_t end = program->self.token_expiry;
+	char distance[64];
+
+	if (!program->mounted || !expiry_due(&program->expiry, end, now))
+		return;
+	expiry_distance(end, now, distance, sizeof(distance));
+	log_warning("the token of %s %s %s: put a new one in its place%s",
+	            program->self.token_source, end > now ? "expires" : "expired", distance,
+	            *program->self.token_source == '$' ? " and mount again" : "");
+}
+
 static void on_arrivals(void *user)
 {
 	struct program *program = user;
@@ -172,6 +190,7 @@ static void on_arrivals(void *user)
 		log_change(program, &before, arrival);
 		arrival_free(arrival);
 	}
+	warn_of_expiry(program);
 }
 
 /* A thread of its own, since the kernel answers once a look-up in the root that is under way has
@@ -469,6 +488,19 @@ static int leave_parent(const struct program *program)
 	return 0;
 }
 
+/* A service manager that waits for it hears how things stand; in the background it knows the
+ * parent, which ends now. */
+static void tell_manager(const char *what)
+{
+	char state[64];
+	int err;
+
+	snprintf(state, sizeof(state), "%s\nMAINPID=%d", what, (int)getpid());
+	err = notify_service(state);
+	if (err < 0)
+		log_warning("cannot tell %s to the service manager: %s", what, strerror(-err));
+}
+
 static int run(struct program *program)
 {
 	struct loop loop;
@@ -493,6 +525,8 @@ static int run(struct program *program)
 	program->mounted = true;
 	fuse_set_log_func(on_fuse_log);
 	log_info("mounted %s on %s", program->options.source, program->mountpoint);
+	warn_of_expiry(program);
+	tell_manager("READY=1");
 	loop = (struct loop){
 		.session = program->session,
 		.ops = program->ops,
@@ -504,6 +538,7 @@ static int run(struct program *program)
 		.busy = is_dropping,
 	};
 	err = loop_run(&loop);
+	tell_manager("STOPPING=1");
 	if (err < 0)
 		log_error("the kernel's side failed: %s", strerror(-err));
 	else
