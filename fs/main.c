@@ -32,6 +32,7 @@
 #include "api/credential.h"
 #include "api/decode.h"
 #include "cache/fleet.h"
+#include "fs/check.h"
 #include "fs/expiry.h"
 #include "fs/log.h"
 #include "fs/loop.h"
@@ -41,6 +42,9 @@
 #include "fs/ops.h"
 #include "fs/options.h"
 #include "fs/self.h"
+
+#define PATIENCE_MS 500
+#define OR_DELAY    ", or mount with delay_connect"
 
 struct program {
 	struct options options;
@@ -52,6 +56,7 @@ struct program {
 	struct client *client;
 	struct fleet *fleet;
 	struct ops *ops;
+	struct check check; /* with --check, instead of ops and session */
 	struct fuse_session *session;
 	int signals_fd;
 	int parent_fd; /* -1 in the foreground */
@@ -133,7 +138,8 @@ static void log_change(const struct program *program, const struct fleet_health 
 		log_info("%s", arrival->note);
 	fleet_health(program->fleet, &after);
 	if (after.failing && !before->failing)
-		log_warning("the API fails: %s", arrival->failure.message);
+		log_warning("the API fails: %s: %s", arrival->failure.message,
+		            failure_remedy(&arrival->failure));
 	else if (!after.failing && before->failing)
 		log_info("the API answers again");
 	else if (!arrival->page && arrival->failure.message[0])
@@ -163,6 +169,7 @@ static void on_arrivals(void *user)
 	while ((arrival = client_take(program->client))) {
 		struct fleet_health before;
 		struct page *page = arrival->page;
+		int64_t total = page ? page->total_count : AGENT_ABSENT;
 
 		fleet_health(program->fleet, &before);
 		program->self.http_requests += arrival->requests;
@@ -188,6 +195,9 @@ static void on_arrivals(void *user)
 		if (!page)
 			fleet_failed(program->fleet, arrival->number, &arrival->failure);
 		log_change(program, &before, arrival);
+		if (program->options.check)
+			check_arrived(&program->check, &arrival->route,
+			              page ? NULL : &arrival->failure, total);
 		arrival_free(arrival);
 	}
 	warn_of_expiry(program);
@@ -289,6 +299,7 @@ static int start_parts(struct program *program)
 		.connect_timeout_ms = options->connect_timeout_ms,
 		.per_page = options->per_page,
 		.max_connections = options->max_connections,
+		.curious = options->check,
 	};
 	const struct fleet_config fleet_config = {
 		.ttl_ms = options->ttl_ms,
@@ -330,23 +341,6 @@ static int start_parts(struct program *program)
 	return program->ops && program->self.token_source ? 0 : fail("out of memory");
 }
 
-static const char *remedy(enum failure_cause cause)
-{
-	switch (cause) {
-	case FAILURE_CREDENTIAL:
-		return "check the token";
-	case FAILURE_UNREACHABLE:
-	case FAILURE_TIMEOUT:
-		return "check the URL and the network, or mount with delay_connect";
-	case FAILURE_REQUEST:
-	case FAILURE_MALFORMED:
-	case FAILURE_REDIRECT:
-		return "check the URL (the API's base, without /agents) and the team";
-	default:
-		return "try again, or mount with delay_connect";
-	}
-}
-
 /* Before the loop runs: waits until something arrived or the look wants to be asked again. */
 static int await(struct program *program, const struct look *look, int64_t deadline_ms)
 {
@@ -366,11 +360,13 @@ static int await(struct program *program, const struct look *look, int64_t deadl
 	return 0;
 }
 
-/* The next agent of a listing, as a reader would get it; NULL at the end. */
-static int next_agent(struct program *program, uint64_t *cursor, struct record **ret_record)
+/* The next agent of a listing, as a reader would get it; NULL at the end. Waits a little beyond the
+ * timeout, which is that of the request, too, so as to hear how far that got. */
+static int next_agent(void *user, uint64_t *cursor, struct record **ret_record)
 {
+	struct program *program = user;
 	struct look look = fleet_look(program->fleet);
-	int64_t deadline_ms = look.began_ms + program->options.timeout_ms;
+	int64_t deadline_ms = look.began_ms + program->options.timeout_ms + PATIENCE_MS;
 	int err = fleet_walk(program->fleet, cursor, &look, ret_record);
 
 	while (err == -EAGAIN) {
@@ -381,6 +377,13 @@ static int next_agent(struct program *program, uint64_t *cursor, struct record *
 	return err;
 }
 
+/* What a mount could wait for. */
+static bool may_pass(enum failure_cause cause)
+{
+	return cause == FAILURE_UNREACHABLE || cause == FAILURE_TIMEOUT ||
+	       cause == FAILURE_SERVER || cause == FAILURE_BUSY;
+}
+
 static int tell_failure(const struct program *program, int err)
 {
 	const struct failure *failure = fleet_last_failure(program->fleet);
@@ -388,10 +391,12 @@ static int tell_failure(const struct program *program, int err)
 	if (err == -EINTR)
 		return fail("interrupted");
 	if (!failure)
-		return fail("no answer from %s within %g s: %s", program->options.source,
-		            (double)program->options.timeout_ms / 1000, remedy(FAILURE_TIMEOUT));
-	log_error("cannot list the agents at %s: %s: %s", program->options.source, failure->message,
-	          remedy(failure->cause));
+		return fail("no answer from %s within %g s: check the URL and the network%s",
+		            program->options.source, (double)program->options.timeout_ms / 1000,
+		            program->options.check ? "" : OR_DELAY);
+	log_error("cannot list the agents at %s: %s: %s%s", program->options.source,
+	          failure->message, failure_remedy(failure),
+	          !program->options.check && may_pass(failure->cause) ? OR_DELAY : "");
 	return EXIT_FAILURE;
 }
 
@@ -405,26 +410,15 @@ static int probe(struct program *program)
 	return err < 0 ? tell_failure(program, err) : 0;
 }
 
-/* --check: reads the whole list, and tells what there is. */
 static int check(struct program *program)
 {
-	int64_t began_ms = port_now_ms(NULL);
-	struct fleet_health health;
-	struct record *record;
-	uint64_t cursor = 0;
 	int err;
 
-	do {
-		err = next_agent(program, &cursor, &record);
-	} while (err == 0 && record);
-	if (err < 0)
-		return tell_failure(program, err);
-	fleet_health(program->fleet, &health);
-	printf("%s: %zu agents on %u pages, read in %.3f s, %s\n", program->options.source,
-	       health.agents, health.pages, (double)(port_now_ms(NULL) - began_ms) / 1000,
-	       health.verified ? "as many as the API counts" : "not as many as the API counts");
-	printf("token: %s from %s\n", program->self.token_kind, program->self.token_source);
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	check_init(&program->check, &program->self);
+	err = check_run(&program->check, next_agent, program);
+	if (err == -EIO)
+		return fail("cannot write to stdout: %s", strerror(EIO));
+	return err < 0 ? tell_failure(program, err) : 0;
 }
 
 /* "ro,…,fsname=SOURCE": a comma within the source is escaped, as mount options demand. */
