@@ -226,6 +226,7 @@ static int meet(struct fleet *fleet, const struct agent *agent, const char *name
 	} else {
 		record->index = (uint32_t)fleet->record_count++;
 	}
+	record->serial = ++fleet->met;
 	fleet->records[record->index] = record_ref(record);
 	fleet->present++;
 	fleet->agent_bytes += agent->bytes;
@@ -234,6 +235,13 @@ static int meet(struct fleet *fleet, const struct agent *agent, const char *name
 		fleet_names_changed(fleet);
 	*ret_record = record;
 	return 0;
+}
+
+struct record *fleet_seated(const struct fleet *fleet, struct seat seat)
+{
+	struct record *record = fleet->records[seat.index];
+
+	return record && record->serial == seat.serial ? record : NULL;
 }
 
 void fleet_depart(struct fleet *fleet, struct record *record)
@@ -313,6 +321,7 @@ int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look)
 		return err;
 	page->in_flight = true;
 	page->asked_ms = now_ms;
+	page->asked_seq = fleet->seq;
 	page->asked_failures = fleet->noted;
 	fleet->in_flight++;
 	fleet->health.asked++;
@@ -453,11 +462,15 @@ int fleet_find(struct fleet *fleet, const char *name, struct look *look, struct 
 /* Listing */
 
 /* The next record at or after *position, moving it there; NULL when there is none yet. */
-static struct record *next_present(const struct sweep *sweep, size_t *position)
+static struct record *next_present(const struct fleet *fleet, const struct sweep *sweep,
+                                   size_t *position)
 {
-	for (; *position < sweep->count; ++*position)
-		if (sweep->order[*position]->present)
-			return sweep->order[*position];
+	for (; *position < sweep->count; ++*position) {
+		struct record *record = fleet_seated(fleet, sweep->order[*position]);
+
+		if (record)
+			return record;
+	}
 	return NULL;
 }
 
@@ -487,6 +500,24 @@ static int go_on_without(struct fleet *fleet, struct sweep *sweep, struct look *
 	return sweep_remember(fleet, sweep) == 0 ? 0 : err;
 }
 
+int fleet_whole(struct fleet *fleet, struct look *look, uint64_t *ret_cursor)
+{
+	struct sweep *sweep = sweep_for(fleet, look, true);
+	int err = sweep ? sweep_advance(fleet, sweep) : -ENOMEM;
+
+	look->wake_ms = INT64_MAX;
+	while (err == 0 && !sweep->complete) {
+		err = go_on_without(fleet, sweep, look);
+		if (err == 0)
+			err = sweep_advance(fleet, sweep);
+	}
+	if (err < 0)
+		return err;
+	fleet->health.hits += !look->waited;
+	*ret_cursor = sweep->number << 32;
+	return 0;
+}
+
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret)
 {
 	size_t position = *cursor & UINT32_MAX;
@@ -510,7 +541,7 @@ int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct 
 		err = sweep_advance(fleet, sweep);
 		if (err < 0)
 			return err;
-		record = next_present(sweep, &position);
+		record = next_present(fleet, sweep, &position);
 		if (record) {
 			*cursor = sweep->number << 32 | (position + 1);
 			read_ahead(fleet, sweep, position);
@@ -597,14 +628,30 @@ static int receive(struct fleet *fleet, unsigned int number, uint64_t seq,
 	return 0;
 }
 
+/* A page is no longer on its way. False: it was asked for before fleet_expire(), whatever it is. */
+static bool has_come(struct fleet *fleet, struct fleet_page *page)
+{
+	bool counts = !page->in_flight || page->asked_seq >= fleet->flush_seq;
+
+	fleet->in_flight -= page->in_flight;
+	page->in_flight = false;
+	return counts;
+}
+
 int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 {
 	struct fleet_page *place = fleet_page(fleet, number);
-	struct record **records = malloc((page->agent_count + 1) * sizeof(struct record *));
+	struct record **records;
 	uint64_t seq = ++fleet->seq;
 	size_t count = 0, repeated = page->malformed;
-	int err = place && records ? 0 : -ENOMEM;
+	int err;
 
+	if (place && !has_come(fleet, place)) {
+		page_free(page);
+		return 0;
+	}
+	records = malloc((page->agent_count + 1) * sizeof(struct record *));
+	err = place && records ? 0 : -ENOMEM;
 	fleet->arrival_ns = fleet->ports.wall_ns(fleet->ports.user);
 	for (size_t i = 0; err == 0 && i < page->agent_count; i++) {
 		struct record *record = NULL;
@@ -632,9 +679,6 @@ int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 	place->per_page = page->per_page;
 	place->arrived_ms = now_of(fleet);
 	place->arrived_seq = seq;
-	if (place->in_flight)
-		fleet->in_flight--;
-	place->in_flight = false;
 	page_recovers(fleet, place);
 	trouble_clear(&fleet->trouble);
 	for (unsigned int i = 0; fleet->bad_pages > 0 && i < fleet->page_count; i++)
@@ -644,6 +688,7 @@ int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 	fleet->health.arrived++;
 	fleet->health.malformed += page->malformed;
 	fleet->health.success_ns = fleet->arrival_ns;
+	fleet->success_ms = place->arrived_ms;
 	page_free(page);
 	return 0;
 }
@@ -659,9 +704,8 @@ void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure
 	fleet->health.failures[failure->cause]++;
 	if (!page)
 		return;
-	if (page->in_flight)
-		fleet->in_flight--;
-	page->in_flight = false;
+	if (!has_come(fleet, page))
+		return;
 	if (!general) {
 		fleet->bad_pages += !page->trouble.active;
 		trouble_failed(&page->trouble, failure, fleet->config.retries, now_of(fleet),
@@ -700,8 +744,8 @@ void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health)
 	health.agents = fleet->present;
 	health.list_age_ms = health.swept ? now_ms - fleet->list_ms : -1;
 	health.failing = fleet->trouble.active || fleet->bad_pages > 0;
-	health.stale = health.failing && health.swept &&
-	               health.list_age_ms < fleet->config.ttl_ms + fleet->config.stale_ms;
+	health.stale = health.failing && health.success_ns > 0 &&
+	               now_ms < fleet->success_ms + fleet->config.ttl_ms + fleet->config.stale_ms;
 	if (health.failing && next_try_ms(fleet) > now_ms)
 		health.retry_ms = next_try_ms(fleet) - now_ms;
 	*ret_health = health;
@@ -710,6 +754,11 @@ void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health)
 const struct failure *fleet_last_failure(const struct fleet *fleet)
 {
 	return fleet->failure.at_ns ? &fleet->failure : NULL;
+}
+
+int64_t fleet_now_ms(const struct fleet *fleet)
+{
+	return now_of(fleet);
 }
 
 int64_t fleet_wall_ns(const struct fleet *fleet)

@@ -108,6 +108,11 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct look *look);
  */
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret);
 
+/* The whole list: 0 and the cursor of its first agent (for fleet_walk() without a look, which then
+ * meets everybody who is still there) once it was read to its end within the ttl, or is as stale as
+ * the failing API permits; -EAGAIN; or -errno of the failure. */
+int fleet_whole(struct fleet *fleet, struct look *look, uint64_t *ret_cursor);
+
 /* How long an agent's data, the list as a whole, or the answer that a name does not exist may still
  * be served, ms; 0: no longer. */
 int64_t fleet_record_ms(const struct fleet *fleet, const struct record *record);
@@ -117,17 +122,20 @@ int64_t fleet_list_ms(const struct fleet *fleet);
  * more each time that it expired (so that the kernel lists again). Never waits. */
 int64_t fleet_list_mtime_ns(struct fleet *fleet);
 
+/* The clock that all ms here count by. */
+int64_t fleet_now_ms(const struct fleet *fleet);
+
 /* The wall clock, ns since 1970. */
 int64_t fleet_wall_ns(const struct fleet *fleet);
 
-/* A page wanted has come; takes it over. 0, or -ENOMEM or -EFBIG: then nothing came of it, and
- * fleet_failed() must follow. */
+/* A page wanted has come; takes it over. 0, or -ENOMEM or -EFBIG: then it counts as not come,
+ * though some of its agents may be known now, and fleet_failed() must follow. */
 int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page);
 
 /* A page wanted could not be had. */
 void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure *failure);
 
-/* From now on everything known counts as expired. */
+/* From now on everything known counts as expired, and so does what is on its way. */
 void fleet_expire(struct fleet *fleet);
 
 struct fleet_health {
@@ -136,7 +144,7 @@ struct fleet_health {
 	bool swept;          /* there was a whole sweep */
 	bool verified;       /* and it agreed with total_count */
 	bool failing;        /* the last thing that arrived was a failure of the API */
-	bool stale;          /* failing, and what is known may still be served */
+	bool stale;          /* failing, and what was read last may still be served */
 	int64_t list_age_ms; /* of the oldest page of the last whole sweep; -1: none */
 	int64_t success_ns;  /* when a page last arrived, wall clock; 0: never */
 	int64_t sweep_ns;    /* when the last whole sweep ended, wall clock; 0: never */

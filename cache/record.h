@@ -18,7 +18,8 @@
 struct record {
 	struct table_link by_name; /* in the fleet's table */
 	unsigned int refs;
-	uint32_t index; /* dense: below the fleet's count of records, no other record has it */
+	uint32_t index;  /* dense: below the fleet's count of records, no other record has it */
+	uint32_t serial; /* of all that had this index, none other had this */
 	const struct agent *agent; /* as last read; an empty one when it left; never NULL */
 	int64_t read_ms;           /* when the page it was read on arrived; monotonic */
 	uint64_t read_seq;         /* the same, in the fleet's count of arrivals */

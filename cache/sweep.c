@@ -9,7 +9,8 @@
 #define MOST_LOOKS      3 /* for those whom a sweep has missed */
 #define MOST_BARREN     2
 #define FORGET_MS       60000      /* a listing left alone for so long may be forgotten */
-#define MOST_REMEMBERED (4u << 20) /* records in all listings together */
+#define MOST_REMEMBERED (1u << 17) /* seats in all listings together, … */
+#define FEW_LISTINGS    4          /* … but for so many of the newest */
 
 /* Sets of records */
 
@@ -68,8 +69,6 @@ static void drop_pass(struct sweep *sweep)
 
 static void sweep_free(struct sweep *sweep)
 {
-	for (size_t i = 0; i < sweep->count; i++)
-		record_unref(sweep->order[i]);
 	free(sweep->order);
 	set_done(&sweep->in);
 	drop_pass(sweep);
@@ -90,17 +89,19 @@ void sweep_free_all(struct fleet *fleet)
 static void forget_old(struct fleet *fleet)
 {
 	int64_t now_ms = fleet->ports.now_ms(fleet->ports.user);
-	size_t remembered = 0;
+	size_t remembered = 0, listings = 0;
 	bool whole = false;
 
 	for (struct sweep **at = &fleet->sweeps; *at;) {
 		struct sweep *sweep = *at;
 		bool needed = sweep == fleet->sweeps || (sweep->complete && !whole);
+		bool young = now_ms - sweep->used_ms < FORGET_MS;
 
 		whole |= sweep->complete;
 		remembered += sweep->count;
+		listings++;
 		if (needed ||
-		    (now_ms - sweep->used_ms < FORGET_MS && remembered < MOST_REMEMBERED)) {
+		    (young && (remembered < MOST_REMEMBERED || listings <= FEW_LISTINGS))) {
 			at = &sweep->older;
 			continue;
 		}
@@ -239,7 +240,7 @@ static int append(struct sweep *sweep, struct record *record)
 		return 0;
 	if (sweep->count == sweep->capacity) {
 		size_t more = sweep->capacity ? sweep->capacity * 2 : 128;
-		struct record **order = realloc(sweep->order, more * sizeof(struct record *));
+		struct seat *order = realloc(sweep->order, more * sizeof(*order));
 
 		if (!order)
 			return -ENOMEM;
@@ -249,7 +250,7 @@ static int append(struct sweep *sweep, struct record *record)
 	err = set_add(&sweep->in, record);
 	if (err < 0)
 		return err;
-	sweep->order[sweep->count++] = record_ref(record);
+	sweep->order[sweep->count++] = (struct seat){record->index, record->serial};
 	return 0;
 }
 
@@ -525,9 +526,12 @@ int sweep_remember(struct fleet *fleet, struct sweep *sweep)
 		before = before->older;
 	if (!before || now_ms >= fleet->list_ms + fleet->config.ttl_ms + fleet->config.stale_ms)
 		return -ENOENT;
-	for (size_t i = 0; i < before->count; i++)
-		if (before->order[i]->present && append(sweep, before->order[i]) < 0)
+	for (size_t i = 0; i < before->count; i++) {
+		struct record *record = fleet_seated(fleet, before->order[i]);
+
+		if (record && append(sweep, record) < 0)
 			return -ENOMEM;
+	}
 	/* And who was met since, on pages that this sweep did not get to. */
 	for (size_t i = 0; i < fleet->record_count; i++)
 		if (fleet->records[i] && append(sweep, fleet->records[i]) < 0)

@@ -23,6 +23,7 @@ struct fleet_page {
 	int64_t arrived_ms;
 	uint64_t arrived_seq; /* 0: never */
 	int64_t asked_ms;
+	uint64_t asked_seq;
 	uint64_t asked_failures; /* fleet->noted when it was asked for */
 	bool moved; /* it brought other agents, or in another order, than the time before */
 	bool in_flight;
@@ -35,14 +36,21 @@ struct record_set {
 	size_t word_count;
 };
 
+/* An agent's place in a listing. No reference: listings are kept for a minute after their last
+ * reader, and who leaves meanwhile is to leave nothing behind. */
+struct seat {
+	uint32_t index; /* of its record */
+	uint32_t serial;
+};
+
 struct sweep {
 	struct sweep *older;
 	uint64_t number; /* from 1; the upper half of a cursor */
 	uint64_t began_seq;
 	int64_t used_ms;
-	int64_t oldest_ms;     /* arrival of its oldest page; INT64_MAX: none yet */
-	uint64_t oldest_seq;   /* the same, counted; UINT64_MAX: none yet */
-	struct record **order; /* the listing: only grows; references */
+	int64_t oldest_ms;   /* arrival of its oldest page; INT64_MAX: none yet */
+	uint64_t oldest_seq; /* the same, counted; UINT64_MAX: none yet */
+	struct seat *order;  /* the listing: only grows */
 	size_t count;
 	size_t capacity;
 	struct record_set in; /* what order holds */
@@ -82,6 +90,7 @@ struct fleet {
 	size_t free_count;
 	size_t record_capacity;
 	size_t present;
+	uint32_t met;         /* records so far */
 	struct agent *nobody; /* what a record has for its agent once that left */
 	uint64_t agent_bytes; /* that those present take */
 
@@ -104,6 +113,7 @@ struct fleet {
 	int64_t arrival_ns; /* of the page being taken in: all that it brings was first seen then */
 
 	struct trouble trouble;     /* of the API as a whole */
+	int64_t success_ms;         /* when a page last arrived, if one did */
 	uint64_t noted;             /* its failures noted */
 	unsigned int bad_pages;     /* in trouble by themselves */
 	struct failure failure;     /* the last one, of whatever kind */
@@ -111,6 +121,9 @@ struct fleet {
 };
 
 /* fleet.c, for sweep.c */
+
+/* Who sits there; NULL: it has left. */
+struct record *fleet_seated(const struct fleet *fleet, struct seat seat);
 
 /* Whether something that arrived then may be served now. */
 bool fleet_fresh(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq);

@@ -11,10 +11,8 @@
 
 #include "fs/tree.h"
 
-#define FOREVER_S      1e9 /* for the kernel: as good as for ever, and no overflow in its jiffies */
-#define OWN_S          0.1
-#define DIR_OFFSETS    (UINT64_C(1) << 32) /* beyond this an offset is a cursor of fleet_walk() */
-#define SMALLEST_ENTRY 152 /* bytes of a READDIRPLUS entry with a one-byte name, at the least */
+#define FOREVER_S 1e9 /* for the kernel: as good as for ever, and no overflow in its jiffies */
+#define OWN_S     0.1
 
 /* Attributes */
 
@@ -24,28 +22,48 @@ static void set_time(struct timespec *time, int64_t ns)
 	time->tv_nsec = ns % 1000000000;
 }
 
+/* Whether it shows the list of agents: it changes and expires as that does. */
+static bool is_of_list(const struct node *node)
+{
+	return node->row && (tree_folder_of(node->row) == TREE_AGENTS || node->row->view);
+}
+
 static int64_t mtime_ns_of(struct ops *ops, const struct node *node)
 {
+	if (node->document)
+		return node->document->mtime_ns;
 	if (!node->row)
 		return node->mtime_ns;
 	if (node->record)
 		return tree_mtime_ns(node->row, node->record, node->index);
-	if (tree_folder_of(node->row) == TREE_AGENTS)
-		return fleet_list_mtime_ns(ops->fleet);
-	return ops->self->mounted_ns;
+	return is_of_list(node) ? fleet_list_mtime_ns(ops->fleet) : ops->self->mounted_ns;
+}
+
+static uint64_t bytes_of(const struct node *node)
+{
+	if (node->document)
+		return node->document->bytes;
+	return node->row ? 0 : node->bytes;
 }
 
 static void fill_attr(struct ops *ops, const struct node *node, struct stat *ret_attr)
 {
+	static const mode_t modes[] = {
+		[NODE_FOLDER] = S_IFDIR | 0555,   [NODE_GROUP] = S_IFDIR | 0555,
+		[NODE_VALUE] = S_IFREG | 0444,    [NODE_LINK] = S_IFLNK | 0777,
+		[NODE_DOCUMENT] = S_IFREG | 0444,
+	};
+	uint64_t bytes = bytes_of(node);
+
 	*ret_attr = (struct stat){
 		.st_ino = node_id(node),
-		.st_mode = node->row ? S_IFDIR | 0555 : S_IFREG | 0444,
+		.st_mode = modes[node->kind],
 		.st_nlink = 1,
 		.st_uid = ops->uid,
 		.st_gid = ops->gid,
-		.st_size = node->bytes,
+		.st_size = (off_t)bytes,
 		.st_blksize = 4096,
-		.st_blocks = (node->bytes + 511) / 512,
+		.st_blocks = (blkcnt_t)((bytes + 511) / 512),
 	};
 	set_time(&ret_attr->st_mtim, mtime_ns_of(ops, node));
 	ret_attr->st_atim = ret_attr->st_mtim;
@@ -59,22 +77,22 @@ static double attr_timeout_s(struct ops *ops, const struct node *node)
 		return FOREVER_S;
 	if (node->record)
 		return (double)fleet_record_ms(ops->fleet, node->record) / 1000;
-	if (tree_folder_of(node->row) == TREE_AGENTS)
-		return (double)fleet_list_ms(ops->fleet) / 1000;
-	return FOREVER_S;
+	return is_of_list(node) ? (double)fleet_list_ms(ops->fleet) / 1000 : FOREVER_S;
 }
 
-/* How long a name may be taken to mean this node: an agent's as long as its data is fresh; a file
- * of the mount's own for a moment, so that who looks and then opens it (cp) finds the same one. */
+/* How long a name may be taken to mean this node: an agent's as long as its data is fresh, what is
+ * made of all of them as long as the list is; a file of the mount's own for a moment, so that who
+ * looks and then opens it (cp) finds the same one. */
 static double entry_timeout_s(struct ops *ops, const struct node *node, const struct record *record)
 {
 	if (record)
 		return (double)fleet_record_ms(ops->fleet, record) / 1000;
+	if (node->kind == NODE_GROUP || node->kind == NODE_DOCUMENT)
+		return (double)fleet_list_ms(ops->fleet) / 1000;
 	return node->row ? FOREVER_S : OWN_S;
 }
 
-/* record: of the agent whose file or folder this name means; NULL: the mount's own. */
-static void fill_entry(struct ops *ops, const struct node *node, const struct record *record,
+void answer_fill_entry(struct ops *ops, const struct node *node, const struct record *record,
                        struct fuse_entry_param *ret_entry)
 {
 	*ret_entry = (struct fuse_entry_param){
@@ -123,27 +141,63 @@ static int value_of(struct ops *ops, const struct row *row, struct record *recor
 	return node ? 0 : -ENOMEM;
 }
 
-static int node_of(struct ops *ops, const struct row *row, struct record *record, uint16_t index,
-                   struct node **ret_node)
+static int document_of(struct call *call, const struct row *row, struct node **ret_node)
 {
+	struct document *document;
+	int err = views_document(call->ops->views, row, &call->look, &document);
+
+	if (err < 0)
+		return err;
+	*ret_node = node_document(&call->ops->nodes, document);
+	return *ret_node ? 0 : -ENOMEM;
+}
+
+int answer_link(struct ops *ops, const struct row *row, const struct record *record,
+                struct node **ret_node)
+{
+	text_clear(&ops->text);
+	tree_target(row, record->name, &ops->text);
+	if (text_error(&ops->text) < 0)
+		return text_error(&ops->text);
+	*ret_node = node_link(&ops->nodes, ops->text.bytes, ops->text.length,
+	                      record_since(record, row->field, CHANGES_WHOLE));
+	return *ret_node ? 0 : -ENOMEM;
+}
+
+int answer_node(struct call *call, const struct row *row, struct record *record, uint16_t index,
+                struct node **ret_node)
+{
+	struct ops *ops = call->ops;
 	struct node *node;
 
-	if (tree_folder_of(row) == TREE_FOLDERS)
+	if (row->sheet)
+		return document_of(call, row, ret_node);
+	if (tree_folder_of(row) == TREE_FOLDERS && !row->view)
 		return value_of(ops, row, record, index, ret_node);
 	node = node_folder(&ops->nodes, row, record, index);
 	*ret_node = node;
 	return node ? 0 : -ENOMEM;
 }
 
-/* The index that a child of this folder goes by: its own number, or that of the GPU it is in. */
-static uint16_t child_index(const struct node *folder, const struct row *row, size_t occurrence)
+uint16_t answer_child_index(const struct node *folder, const struct row *row, size_t occurrence)
 {
 	return row->each == TREE_ONCE ? folder->index : (uint16_t)occurrence;
 }
 
-/* The folder of an id, if what is known of its agent is fresh; a listing that goes on (fresh:
- * false) may do with what it began with. */
-static int folder_of(struct call *call, bool fresh, const struct node **ret_folder)
+/* Whether there is still somebody in this group. */
+static int renew_group(struct call *call, const struct node *group)
+{
+	const struct groups *groups;
+	char name[NAME_BYTES];
+	int err = views_groups(call->ops->views, group->row, &call->look, &groups);
+
+	if (err < 0)
+		return err;
+	name_encode(group->text, name);
+	return groups_find(groups, name) ? 0 : -ENOENT;
+}
+
+int answer_folder(struct call *call, bool fresh, const struct node **ret_folder)
 {
 	const struct node *folder = nodes_find(&call->ops->nodes, call->ino);
 	int err = 0;
@@ -152,6 +206,8 @@ static int folder_of(struct call *call, bool fresh, const struct node **ret_fold
 		return -ESTALE;
 	if (folder->record && fresh)
 		err = fleet_renew(call->ops->fleet, folder->record, &call->look);
+	else if (folder->kind == NODE_GROUP && fresh)
+		err = renew_group(call, folder);
 	if (err < 0)
 		return err;
 	/* The agent may have fewer GPUs than when the kernel learned of this one. */
@@ -162,11 +218,64 @@ static int folder_of(struct call *call, bool fresh, const struct node **ret_fold
 	return 0;
 }
 
+struct record *answer_first(struct fleet *fleet, const struct row *row, const struct group *group)
+{
+	uint64_t cursor = group->first;
+	struct record *record = NULL;
+
+	if (fleet_walk(fleet, &cursor, NULL, &record) < 0 || !record)
+		return NULL;
+	return tree_has(row, record->agent, group->value) ? record : NULL;
+}
+
 /* The operations. Each returns 0 and its answer, -EAGAIN, or -errno. */
 
-static int find_child(struct call *call, const struct node *folder, struct node **ret_node)
+/* In a group: the link to an agent that is in it. */
+static int find_member(struct call *call, const struct node *group, struct node **ret_node,
+                       struct record **ret_record)
+{
+	int err = fleet_find(call->ops->fleet, call->name, &call->look, ret_record);
+
+	if (err < 0)
+		return err;
+	if (!tree_has(group->row, (*ret_record)->agent, group->text))
+		return -ENOENT;
+	return answer_link(call->ops, group->row, *ret_record, ret_node);
+}
+
+/* In a view: the folder of a group, or the link to the first of those in it. */
+static int find_group(struct call *call, const struct row *row, struct node **ret_node,
+                      struct record **ret_record)
+{
+	struct ops *ops = call->ops;
+	const struct groups *groups;
+	const struct group *group;
+	int err = views_groups(ops->views, row, &call->look, &groups);
+
+	if (err < 0)
+		return err;
+	group = groups_find(groups, call->name);
+	if (!group)
+		return -ENOENT;
+	if (row->view == TREE_GROUPS) {
+		*ret_node = node_group(&ops->nodes, row, group->value);
+		return *ret_node ? 0 : -ENOMEM;
+	}
+	*ret_record = answer_first(ops->fleet, row, group);
+	return *ret_record ? answer_link(ops, row, *ret_record, ret_node) : -ENOENT;
+}
+
+/* *ret_record: the agent whose it is, if it is one's. */
+static int find_child(struct call *call, const struct node *folder, struct node **ret_node,
+                      struct record **ret_record)
 {
 	char name[NAME_BYTES];
+
+	if (folder->kind == NODE_GROUP)
+		return find_member(call, folder, ret_node, ret_record);
+	if (folder->row->view)
+		return find_group(call, folder->row, ret_node, ret_record);
+	*ret_record = folder->record;
 
 	for (size_t i = 0; i < tree_row_count; i++) {
 		const struct row *row = &tree_rows[i];
@@ -176,12 +285,11 @@ static int find_child(struct call *call, const struct node *folder, struct node 
 		if (row->parent != tree_folder_of(folder->row))
 			continue;
 		if (row->each == TREE_EACH_AGENT) {
-			struct record *record;
-			int err = fleet_find(call->ops->fleet, call->name, &call->look, &record);
+			int err = fleet_find(call->ops->fleet, call->name, &call->look, ret_record);
 
 			if (err < 0)
 				return err;
-			return node_of(call->ops, row, record, 0, ret_node);
+			return answer_node(call, row, *ret_record, 0, ret_node);
 		}
 		if (row->each == TREE_ONCE && strcmp(row->name, call->name) != 0)
 			continue;
@@ -189,8 +297,8 @@ static int find_child(struct call *call, const struct node *folder, struct node 
 		for (size_t at = 0; at < count; at++) {
 			tree_name(row, agent, at, name);
 			if (strcmp(name, call->name) == 0)
-				return node_of(call->ops, row, folder->record,
-				               child_index(folder, row, at), ret_node);
+				return answer_node(call, row, folder->record,
+				                   answer_child_index(folder, row, at), ret_node);
 		}
 	}
 	return -ENOENT;
@@ -200,16 +308,15 @@ int answer_lookup(struct call *call, struct answer *answer)
 {
 	struct ops *ops = call->ops;
 	const struct node *folder = NULL;
-	int err = folder_of(call, true, &folder);
+	struct record *record = NULL;
+	int err = answer_folder(call, true, &folder);
 
 	if (err < 0)
 		return err;
 	answer->kind = ANSWER_ENTRY;
-	err = find_child(call, folder, &answer->node);
+	err = find_child(call, folder, &answer->node, &record);
 	if (err == 0) {
-		fill_entry(ops, answer->node,
-		           answer->node->record ? answer->node->record : folder->record,
-		           &answer->entry);
+		answer_fill_entry(ops, answer->node, record, &answer->entry);
 	} else if (err == -ENOENT) {
 		/* That there is no such name is an answer too, and keeps as long. */
 		answer->entry.entry_timeout = attr_timeout_s(ops, folder);
@@ -227,7 +334,7 @@ int answer_getattr(struct call *call, struct answer *answer)
 	if (!node)
 		return -ESTALE;
 	if (node->row)
-		err = folder_of(call, true, &node);
+		err = answer_folder(call, true, &node);
 	if (err < 0)
 		return err;
 	answer->kind = ANSWER_ATTR;
@@ -245,12 +352,36 @@ int answer_read(struct call *call, struct answer *answer)
 	if (node->row)
 		return -EISDIR;
 	answer->kind = ANSWER_BYTES;
-	if (call->offset < 0 || (uint64_t)call->offset >= node->bytes)
+	if (call->offset < 0 || (uint64_t)call->offset >= bytes_of(node))
 		return 0;
+	if (node->document) {
+		uint64_t left = bytes_of(node) - (uint64_t)call->offset;
+
+		answer->length = call->size < left ? call->size : (size_t)left;
+		if (ops_reserve(call->ops, answer->length) < 0)
+			return -ENOMEM;
+		answer->bytes = call->ops->buffer;
+		document_read(node->document, (uint64_t)call->offset, answer->length,
+		              call->ops->buffer);
+		return 0;
+	}
 	answer->bytes = node_text(node) + call->offset;
 	answer->length = node->bytes - (size_t)call->offset;
 	if (answer->length > call->size)
 		answer->length = call->size;
+	return 0;
+}
+
+int answer_readlink(struct call *call, struct answer *answer)
+{
+	const struct node *node = nodes_find(&call->ops->nodes, call->ino);
+
+	if (!node)
+		return -ESTALE;
+	if (node->kind != NODE_LINK)
+		return -EINVAL;
+	answer->kind = ANSWER_TARGET;
+	answer->bytes = node->text;
 	return 0;
 }
 
@@ -271,140 +402,4 @@ int answer_access(struct call *call, struct answer *answer)
 	if (call->size & W_OK)
 		return -EROFS;
 	return call->size & X_OK && !node->row ? -EACCES : 0;
-}
-
-/* Listing */
-
-static int reserve_listing(struct ops *ops, size_t bytes)
-{
-	char *listing;
-	struct node **listed;
-
-	if (bytes <= ops->listing_bytes)
-		return 0;
-	listing = realloc(ops->listing, bytes);
-	if (!listing)
-		return -ENOMEM;
-	ops->listing = listing;
-	listed = realloc(ops->listed, (bytes / SMALLEST_ENTRY + 1) * sizeof(struct node *));
-	if (!listed)
-		return -ENOMEM;
-	ops->listed = listed;
-	ops->listing_bytes = bytes;
-	return 0;
-}
-
-/* Adds an entry whose successor has this offset. -ENOBUFS: it does not fit. */
-static int add_entry(struct call *call, struct answer *answer, const char *name, uint64_t next,
-                     const struct row *row, struct record *record, uint16_t index)
-{
-	struct ops *ops = call->ops;
-	struct fuse_entry_param entry;
-	size_t left = call->size - answer->length;
-	struct node *node;
-	int err;
-
-	/* First whether it fits, so that no node is made for nothing. */
-	if (fuse_add_direntry_plus(call->req, NULL, 0, name, NULL, 0) > left)
-		return -ENOBUFS;
-	err = node_of(ops, row, record, index, &node);
-	if (err < 0)
-		return err;
-	fill_entry(ops, node, record, &entry);
-	answer->length += fuse_add_direntry_plus(call->req, ops->listing + answer->length, left,
-	                                         name, &entry, (off_t)next);
-	node->lookups++;
-	ops->listed[answer->entries++] = node;
-	return 0;
-}
-
-/* `.` and `..` count no look-up and need no node; the kernel knows them already. */
-static int add_dot(struct call *call, struct answer *answer, const char *name, uint64_t next)
-{
-	/* Number 0 would make readdir(3) skip it. Not to be looked up: entry.ino stays 0. */
-	const struct fuse_entry_param entry = {.attr = {.st_ino = call->ino, .st_mode = S_IFDIR}};
-	size_t left = call->size - answer->length;
-	size_t bytes = fuse_add_direntry_plus(call->req, call->ops->listing + answer->length, left,
-	                                      name, &entry, (off_t)next);
-
-	if (bytes > left)
-		return -ENOBUFS;
-	answer->length += bytes;
-	return 0;
-}
-
-static int list_agents(struct call *call, struct answer *answer, const struct row *row)
-{
-	uint64_t cursor = (uint64_t)call->offset >= DIR_OFFSETS ? (uint64_t)call->offset : 0;
-
-	for (;;) {
-		struct record *record;
-		/* Who has got something does not wait for more, and has not asked for it yet. */
-		int err = fleet_walk(call->ops->fleet, &cursor,
-		                     answer->entries > 0 ? NULL : &call->look, &record);
-
-		if (err < 0 || !record)
-			return err;
-		err = add_entry(call, answer, record->name, cursor, row, record, 0);
-		if (err < 0)
-			return err;
-	}
-}
-
-/* The rows of a folder one after the other; an offset is 2 and the position among them. */
-static int list_rows(struct call *call, struct answer *answer, const struct node *folder)
-{
-	const struct agent *agent = folder->record ? folder->record->agent : NULL;
-	uint64_t position = 2;
-	char name[NAME_BYTES];
-
-	for (size_t i = 0; i < tree_row_count; i++) {
-		const struct row *row = &tree_rows[i];
-		size_t count;
-
-		if (row->parent != tree_folder_of(folder->row))
-			continue;
-		if (row->each == TREE_EACH_AGENT)
-			return list_agents(call, answer, row);
-		count = tree_count(row, agent);
-		for (size_t at = 0; at < count; at++, position++) {
-			int err;
-
-			if (position < (uint64_t)call->offset)
-				continue;
-			tree_name(row, agent, at, name);
-			err = add_entry(call, answer, name, position + 1, row, folder->record,
-			                child_index(folder, row, at));
-			if (err < 0)
-				return err;
-		}
-	}
-	return 0;
-}
-
-int answer_readdirplus(struct call *call, struct answer *answer)
-{
-	struct ops *ops = call->ops;
-	const struct node *folder = NULL;
-	int err = folder_of(call, call->offset == 0, &folder);
-
-	if (err == 0)
-		err = call->size < SMALLEST_ENTRY ? -EINVAL : reserve_listing(ops, call->size);
-	if (err < 0)
-		return err;
-	answer->kind = ANSWER_BYTES;
-	answer->bytes = ops->listing;
-	if (call->offset < 1)
-		err = add_dot(call, answer, ".", 1);
-	if (err == 0 && call->offset < 2)
-		err = add_dot(call, answer, "..", 2);
-	if (err == 0)
-		err = list_rows(call, answer, folder);
-	/* What is there already is an answer; who wants the rest asks for it. But the dots alone
-	 * are none: a reader of the first entries would have to wait for the second answer anyway.
-	 */
-	if ((err == -ENOBUFS && answer->length > 0) || (err < 0 && answer->entries > 0))
-		err = 0;
-	/* Not even one fits; an empty answer would be the end of the listing. */
-	return err == -ENOBUFS ? -EINVAL : err;
 }

@@ -5,7 +5,7 @@
 /*
  * What each FUSE operation answers, by walking the table of rows (fs/tree.h). Inside of fs/ops.c,
  * which asks, parks and replies: see fs/ops.h for how the two go together. Whoever includes this
- * defines FUSE_USE_VERSION.
+ * defines FUSE_USE_VERSION. READDIRPLUS is in fs/listing.c, the rest in fs/answers.c.
  *
  * Each answer_…() returns 0 and fills its answer, or -EAGAIN when the cache lacks a page (the same
  * call is then asked again later), or -errno. It changes nothing that a second asking would mind.
@@ -17,8 +17,10 @@
 
 #include "cache/fleet.h"
 #include "fs/node.h"
+#include "fs/ops.h"
 #include "fs/self.h"
 #include "fs/text.h"
+#include "fs/views.h"
 
 struct answer;
 
@@ -35,15 +37,23 @@ struct call {
 	off_t offset;
 	struct look look;
 	int64_t deadline_ms;
-	char *name; /* LOOKUP's; owned once parked */
+	uint64_t scanned; /* a listing's: how far it has looked for more, as an offset */
+	char *name;       /* LOOKUP's; owned once parked */
 };
 
 /* What a call is answered with, if not with an error. */
 struct answer {
-	enum { ANSWER_ENTRY, ANSWER_ATTR, ANSWER_BYTES, ANSWER_STATFS, ANSWER_NOTHING } kind;
+	enum {
+		ANSWER_ENTRY,
+		ANSWER_ATTR,
+		ANSWER_BYTES,
+		ANSWER_TARGET,
+		ANSWER_STATFS,
+		ANSWER_NOTHING
+	} kind;
 	struct fuse_entry_param entry; /* ANSWER_ATTR: its attr and attr_timeout */
 	struct node *node;             /* ANSWER_ENTRY: whose it is; NULL: there is no such name */
-	const char *bytes;
+	const char *bytes;             /* ANSWER_TARGET: terminated by NUL */
 	size_t length;
 	size_t entries; /* ANSWER_BYTES: so many of ops->listed are in it */
 };
@@ -57,7 +67,7 @@ struct own {
 struct ops {
 	struct fleet *fleet;
 	struct self *self;
-	int64_t (*now_ms)(void *user);
+	ops_drop *drop;
 	void *user;
 	struct nodes nodes;
 	uid_t uid;
@@ -65,17 +75,48 @@ struct ops {
 	struct call parked; /* the ends of a ring, oldest first */
 	struct text text;   /* of the file being rendered */
 	struct own *own;    /* by row */
-	char *listing;      /* of the folder being listed */
-	struct node **listed;
-	size_t listing_bytes;
-	bool init_due; /* the next reply is the one to INIT */
+	char *buffer;       /* of the bytes being answered */
+	size_t buffer_bytes;
+	struct node **listed; /* of the folder being listed */
+	size_t listed_capacity;
+	struct views *views;
+	size_t leftovers; /* agents that left and whose folders the kernel may still hold */
+	bool init_due;    /* the next reply is the one to INIT */
 };
 
 int answer_lookup(struct call *call, struct answer *answer);
 int answer_getattr(struct call *call, struct answer *answer);
 int answer_read(struct call *call, struct answer *answer);
 int answer_readdirplus(struct call *call, struct answer *answer);
+int answer_readlink(struct call *call, struct answer *answer);
 int answer_statfs(struct call *call, struct answer *answer);
 int answer_access(struct call *call, struct answer *answer);
+
+/* For the two files of it */
+
+/* The folder of an id, if what is known of its agent, or its group, is fresh; a listing that goes
+ * on (fresh: false) may do with what it began with. */
+int answer_folder(struct call *call, bool fresh, const struct node **ret_folder);
+
+/* The node of a row, as of answer_child_index() (or of an agent: 0). */
+int answer_node(struct call *call, const struct row *row, struct record *record, uint16_t index,
+                struct node **ret_node);
+
+/* The index that a child of this folder goes by: its own number, or that of the GPU it is in. */
+uint16_t answer_child_index(const struct node *folder, const struct row *row, size_t occurrence);
+
+/* The node of the link to an agent, in this view. */
+int answer_link(struct ops *ops, const struct row *row, const struct record *record,
+                struct node **ret_node);
+
+/* Who is linked to where a view has one link for each value; NULL: nobody any more. */
+struct record *answer_first(struct fleet *fleet, const struct row *row, const struct group *group);
+
+/* record: of the agent whose file, folder or link this name means; NULL: the mount's own. */
+void answer_fill_entry(struct ops *ops, const struct node *node, const struct record *record,
+                       struct fuse_entry_param *ret_entry);
+
+/* Room for so many bytes in ops->buffer. 0 or -ENOMEM. */
+int ops_reserve(struct ops *ops, size_t bytes);
 
 #endif

@@ -14,7 +14,6 @@
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -33,6 +32,7 @@
 #include "api/decode.h"
 #include "cache/fleet.h"
 #include "fs/check.h"
+#include "fs/dropper.h"
 #include "fs/expiry.h"
 #include "fs/log.h"
 #include "fs/loop.h"
@@ -61,8 +61,7 @@ struct program {
 	int signals_fd;
 	int parent_fd; /* -1 in the foreground */
 	bool mounted;
-	pthread_t dropper; /* of names, after a SIGHUP */
-	bool dropping;     /* there is one, running or to be joined */
+	struct dropper dropper;
 };
 
 /* A start that fails says one line on stderr, whatever the log is. */
@@ -122,6 +121,15 @@ static void port_duplicate(void *user, const struct record *record)
 {
 	(void)user;
 	log_warning("agent %s is listed twice: the second is dropped", record->name);
+}
+
+static void port_gone(void *user, struct record *record)
+{
+	struct program *program = user;
+
+	/* Before the mount nobody knows its folder. */
+	if (program->mounted)
+		ops_left(program->ops, record);
 }
 
 /* What arrives */
@@ -203,33 +211,18 @@ static void on_arrivals(void *user)
 	warn_of_expiry(program);
 }
 
-/* A thread of its own, since the kernel answers once a look-up in the root that is under way has
- * been answered, by the FUSE thread. */
-static void *drop_names(void *session)
+static void port_drop(void *user, bool agents_too)
 {
-	fuse_lowlevel_notify_inval_entry(session, FUSE_ROOT_ID, "agents", strlen("agents"));
-	return NULL;
+	struct program *program = user;
+
+	dropper_begin(&program->dropper, agents_too);
 }
 
 static bool is_dropping(void *user)
 {
 	struct program *program = user;
 
-	if (program->dropping && pthread_tryjoin_np(program->dropper, NULL) == 0)
-		program->dropping = false;
-	return program->dropping;
-}
-
-/* Makes the kernel forget every agent's name, which it would believe for the rest of the ttl. It
- * keeps what is in use (an open file, a shell's working folder) and would take it up again: hence
- * new folders. */
-static void begin_dropping(struct program *program)
-{
-	ops_renew_folders(program->ops);
-	if (is_dropping(program))
-		return; /* the one under way does it */
-	program->dropping =
-		pthread_create(&program->dropper, NULL, drop_names, program->session) == 0;
+	return dropper_busy(&program->dropper);
 }
 
 static void on_hangup(void *user)
@@ -240,7 +233,10 @@ static void on_hangup(void *user)
 	log_info("SIGHUP: the token is read again, and everything is fetched anew when it is read");
 	client_reread_token(program->client);
 	fleet_expire(program->fleet);
-	begin_dropping(program);
+	/* The kernel would believe every agent's name for the rest of the ttl; and what it keeps,
+	 * since it is in use, it would take up again: hence new folders. */
+	ops_renew_folders(program->ops);
+	dropper_begin(&program->dropper, true);
 }
 
 /* Starting */
@@ -316,6 +312,7 @@ static int start_parts(struct program *program)
 		.wall_ns = port_wall_ns,
 		.random = port_random,
 		.name = name_encode,
+		.gone = port_gone,
 		.duplicate = port_duplicate,
 	};
 	int err;
@@ -337,7 +334,7 @@ static int start_parts(struct program *program)
 	if (program->fleet)
 		program->ops = ops_new(program->fleet, &program->self,
 		                       (uint64_t)port_random(NULL) << 32 | port_random(NULL),
-		                       port_now_ms, NULL);
+		                       port_drop, program);
 	return program->ops && program->self.token_source ? 0 : fail("out of memory");
 }
 
@@ -421,19 +418,14 @@ static int check(struct program *program)
 	return err < 0 ? tell_failure(program, err) : 0;
 }
 
-/* "ro,…,fsname=SOURCE": a comma within the source is escaped, as mount options demand. */
 static char *mount_options(const struct options *options)
 {
 	struct text text;
 	char *joined = NULL;
 
 	text_init(&text, 1 << 16);
-	text_printf(&text, "ro,nosuid,nodev,noexec,subtype=fleetfs,fsname=");
-	for (const char *at = options->source; *at; at++) {
-		if (*at == ',' || *at == '\\')
-			text_bytes(&text, "\\", 1);
-		text_bytes(&text, at, 1);
-	}
+	text_printf(&text, "ro,nosuid,nodev,noexec,subtype=fleetfs");
+	text_mount_option(&text, "fsname", options->source);
 	if (*options->fuse)
 		text_printf(&text, ",%s", options->fuse);
 	if (text_error(&text) == 0)
@@ -461,7 +453,8 @@ static int mount_session(struct program *program)
 		return fail("cannot mount on %s: /dev/fuse: %s (an ordinary user needs it to be "
 		            "mode 0666)",
 		            program->mountpoint, strerror(errno));
-	return fail("cannot mount on %s", program->mountpoint);
+	return fail("cannot mount on %s: with -d fleetfs tells what libfuse says about it",
+	            program->mountpoint);
 }
 
 /* The parent waits for a byte: the mount is there. */
@@ -510,6 +503,8 @@ static int run(struct program *program)
 		err = ops_attach(program->session);
 	if (err < 0)
 		return fail("cannot use /dev/fuse: %s", strerror(-err));
+	if (err == 0 && dropper_init(&program->dropper, program->session, program->mountpoint) < 0)
+		err = fail("out of memory");
 	if (err == 0)
 		err = begin_log(&program->options);
 	if (err == 0)
@@ -559,8 +554,7 @@ static int block_signals(struct program *program)
 static void finish(struct program *program)
 {
 	/* It has ended, but for a mount that ended first: then the kernel has let go of it. */
-	if (program->dropping)
-		pthread_join(program->dropper, NULL);
+	dropper_done(&program->dropper);
 	ops_free(program->ops);
 	if (program->session) {
 		fuse_session_unmount(program->session);

@@ -3,7 +3,7 @@
 #define FLEETFS_FS_NODE_H
 
 /*
- * What the kernel holds: folders, and values.
+ * What the kernel holds: folders, values, links and documents.
  *
  * A file is a value. The obvious design, a node per path whose content changes in place, tears
  * reads: the kernel clips what it reads to the size it learned before, so a reader who meets a
@@ -20,7 +20,10 @@
  * A node lives as long as the kernel refers to it, which the kernel tells by lookups and forgets.
  * An id is never used twice in a mount: the kernel may remember longer than we do.
  *
- * A folder is a node too, but its content is not immutable: it stands for its agent.
+ * A folder is a node too, but its content is not immutable: it stands for its agent, or for those
+ * whom a value of a view groups together. A link is a
+ * value whose text is its target. A document (fs/document.h) is one text over the whole fleet, too
+ * large to be copied or compared; but for the log, which grows, immutable as well.
  */
 
 #include <stdbool.h>
@@ -30,21 +33,27 @@
 #include "cache/record.h"
 #include "cache/table.h"
 
+struct document;
 struct row;
+
+enum node_kind { NODE_FOLDER, NODE_GROUP, NODE_VALUE, NODE_LINK, NODE_DOCUMENT };
 
 struct node {
 	struct table_link by_id;   /* hash is the node id */
 	struct table_link by_what; /* by what it stands for */
 	uint64_t lookups;          /* the kernel's references */
-	const struct row *row;     /* a folder's; NULL: a value */
+	const struct row *row;     /* a folder's, or a group's; else NULL */
 	struct record *record;     /* a folder's agent: a reference; NULL: it is the mount's */
 	const struct agent
-		*agent;      /* a value whose text is this agent's json: a reference; else NULL */
-	int64_t mtime_ns;    /* a value's: when it was first seen; wall clock */
-	uint32_t bytes;      /* a value's */
-	uint32_t generation; /* a folder's: nodes->generation when it was made */
-	uint16_t index;      /* a folder's: the number of its GPU, else 0 */
-	char text[];         /* a value's, unless it is an agent's json */
+		*agent; /* a value whose text is this agent's json: a reference; else NULL */
+	struct document *document; /* a document's: a reference; else NULL */
+	int64_t mtime_ns;          /* a value's: when it was first seen; wall clock */
+	uint32_t bytes;            /* of text */
+	uint32_t generation;       /* a folder's: nodes->generation when it was made */
+	uint16_t index;            /* a folder's: the number of its GPU, else 0 */
+	uint8_t kind;              /* enum node_kind */
+	char text[]; /* a value's, unless it is an agent's json; what those in a group have in
+	              * common; terminated by NUL, which does not count */
 };
 
 struct nodes {
@@ -68,17 +77,31 @@ size_t nodes_count(const struct nodes *nodes);
 
 uint64_t node_id(const struct node *node);
 
-/* The folder of this row, record (NULL: the mount's), index and generation, made if the kernel does
- * not know it. NULL without memory. One without lookups must be given to node_forget() in the end.
+/* The folder of this row, record (NULL: the mount's), index and generation; NULL if the kernel does
+ * not know it. */
+struct node *nodes_find_folder(const struct nodes *nodes, const struct row *row,
+                               const struct record *record, uint16_t index);
+
+/* The same, made if the kernel does not know it. NULL without memory. One without lookups must be
+ * given to node_forget() in the end.
  */
 struct node *node_folder(struct nodes *nodes, const struct row *row, struct record *record,
                          uint16_t index);
+
+/* Likewise the folder of those who have a value, in the view that is this row. */
+struct node *node_group(struct nodes *nodes, const struct row *row, const char *value);
 
 /* Likewise the value of this text and time. */
 struct node *node_value(struct nodes *nodes, const char *text, size_t bytes, int64_t mtime_ns);
 
 /* Likewise the value whose text is the agent's json, shared rather than copied. */
 struct node *node_json(struct nodes *nodes, const struct agent *agent, int64_t mtime_ns);
+
+/* Likewise the link of this target and time. */
+struct node *node_link(struct nodes *nodes, const char *target, size_t bytes, int64_t mtime_ns);
+
+/* Likewise that of a document. */
+struct node *node_document(struct nodes *nodes, struct document *document);
 
 /* The text of a value: node->bytes of it. */
 const char *node_text(const struct node *node);

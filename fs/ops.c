@@ -15,7 +15,8 @@
 #include "fs/answers.h"
 #include "fs/tree.h"
 
-#define MOST_LISTING (1u << 20) /* bytes of a READDIRPLUS reply; no kernel asks for more */
+#define FEW_LEFTOVERS 1000 /* not worth to make the kernel forget what it holds of the others */
+#define MOST_LISTING  (1u << 20) /* bytes of a READDIRPLUS reply; no kernel asks for more */
 
 /* The one point where an operation replies. */
 
@@ -38,6 +39,8 @@ static int reply(struct call *call, struct answer *answer)
 		return fuse_reply_attr(call->req, &answer->entry.attr, answer->entry.attr_timeout);
 	case ANSWER_BYTES:
 		return fuse_reply_buf(call->req, answer->bytes, answer->length);
+	case ANSWER_TARGET:
+		return fuse_reply_readlink(call->req, answer->bytes);
 	case ANSWER_STATFS:
 		return fuse_reply_statfs(call->req, &nothing);
 	case ANSWER_NOTHING:
@@ -100,7 +103,7 @@ static bool run(struct call *call)
 	if (err == -EAGAIN) {
 		/* A listing may have got somewhere before it lacked a page. */
 		take_back(call->ops, &with);
-		if (call->ops->now_ms(call->ops->user) < call->deadline_ms)
+		if (fleet_now_ms(call->ops->fleet) < call->deadline_ms)
 			return false;
 		call->ops->self->timeouts++;
 		err = -ETIMEDOUT;
@@ -152,7 +155,7 @@ static void begin(struct call *on_stack)
 static void run_parked(struct ops *ops, bool all)
 {
 	struct call *end = ops->parked.previous;
-	int64_t now_ms = ops->now_ms(ops->user);
+	int64_t now_ms = fleet_now_ms(ops->fleet);
 
 	for (struct call *at = ops->parked.next, *next; at != &ops->parked; at = next) {
 		bool is_end = at == end;
@@ -172,6 +175,19 @@ void ops_renew_folders(struct ops *ops)
 	ops->nodes.generation++;
 }
 
+void ops_left(struct ops *ops, const struct record *record)
+{
+	struct fleet_health health;
+
+	if (nodes_find_folder(&ops->nodes, &tree_rows[TREE_AGENT], record, 0))
+		ops->leftovers++;
+	fleet_health(ops->fleet, &health);
+	if (ops->leftovers < FEW_LEFTOVERS || ops->leftovers < health.agents || !ops->drop)
+		return;
+	ops->leftovers = 0;
+	ops->drop(ops->user, true);
+}
+
 void ops_retry(struct ops *ops)
 {
 	run_parked(ops, true);
@@ -179,9 +195,13 @@ void ops_retry(struct ops *ops)
 
 int64_t ops_due_ms(struct ops *ops)
 {
-	int64_t due_ms = INT64_MAX, now_ms;
+	int64_t due_ms, now_ms;
 
+	views_turn(ops->views);
 	run_parked(ops, false);
+	if (views_tidy(ops->views) && ops->drop)
+		ops->drop(ops->user, false);
+	due_ms = views_due_ms(ops->views);
 	for (const struct call *at = ops->parked.next; at != &ops->parked; at = at->next) {
 		/* Of a list the analyzer does not know that unpark() takes out what is then freed.
 		 * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
@@ -192,7 +212,7 @@ int64_t ops_due_ms(struct ops *ops)
 	}
 	if (due_ms == INT64_MAX)
 		return -1;
-	now_ms = ops->now_ms(ops->user);
+	now_ms = fleet_now_ms(ops->fleet);
 	return due_ms > now_ms ? due_ms - now_ms : 0;
 }
 
@@ -204,10 +224,10 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 
 	ops->init_due = true;
 	/* READDIRPLUS always: left to choose, the kernel looks every name up by itself. Links are
-	 * not cached: the kernel would never ask for their targets again. */
+	 * cached for ever, as files are: another target is another node. */
 	conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_NO_OPEN_SUPPORT |
-	                               FUSE_CAP_NO_OPENDIR_SUPPORT);
-	conn->want &= ~(unsigned int)(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_CACHE_SYMLINKS);
+	                               FUSE_CAP_NO_OPENDIR_SUPPORT | FUSE_CAP_CACHE_SYMLINKS);
+	conn->want &= ~(unsigned int)FUSE_CAP_READDIRPLUS_AUTO;
 	conn->time_gran = 1;
 }
 
@@ -255,6 +275,12 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		.size = size,
 		.offset = offset,
 	});
+}
+
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	begin(&(struct call){
+		.req = req, .run = answer_readlink, .operation = SELF_READLINK, .ino = ino});
 }
 
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
@@ -314,6 +340,7 @@ static const struct fuse_lowlevel_ops operations = {
 	.getattr = op_getattr,
 	.readdirplus = op_readdirplus,
 	.read = op_read,
+	.readlink = op_readlink,
 	.statfs = op_statfs,
 	.access = op_access,
 	.open = op_open,
@@ -362,8 +389,22 @@ struct fuse_session *ops_session(struct ops *ops, struct fuse_args *args)
 	return fuse_session_new(args, &operations, sizeof(operations), ops);
 }
 
-struct ops *ops_new(struct fleet *fleet, struct self *self, uint64_t seed,
-                    int64_t (*now_ms)(void *user), void *user)
+int ops_reserve(struct ops *ops, size_t bytes)
+{
+	char *buffer;
+
+	if (bytes <= ops->buffer_bytes)
+		return 0;
+	buffer = realloc(ops->buffer, bytes);
+	if (!buffer)
+		return -ENOMEM;
+	ops->buffer = buffer;
+	ops->buffer_bytes = bytes;
+	return 0;
+}
+
+struct ops *ops_new(struct fleet *fleet, struct self *self, uint64_t seed, ops_drop *drop,
+                    void *user)
 {
 	struct ops *ops = calloc(1, sizeof(*ops));
 	struct node *root;
@@ -372,7 +413,7 @@ struct ops *ops_new(struct fleet *fleet, struct self *self, uint64_t seed,
 		return NULL;
 	ops->fleet = fleet;
 	ops->self = self;
-	ops->now_ms = now_ms;
+	ops->drop = drop;
 	ops->user = user;
 	ops->uid = getuid();
 	ops->gid = getgid();
@@ -381,7 +422,9 @@ struct ops *ops_new(struct fleet *fleet, struct self *self, uint64_t seed,
 	text_init(&ops->text, TREE_MAX_TEXT);
 	nodes_init(&ops->nodes, seed);
 	ops->own = calloc(tree_row_count, sizeof(*ops->own));
-	root = ops->own ? node_folder(&ops->nodes, &tree_rows[TREE_ROOT], NULL, 0) : NULL;
+	ops->views = views_new(fleet, self->options->ttl_ms, seed);
+	root = ops->own && ops->views ? node_folder(&ops->nodes, &tree_rows[TREE_ROOT], NULL, 0)
+	                              : NULL;
 	if (!root) {
 		ops_free(ops);
 		return NULL;
@@ -401,9 +444,10 @@ void ops_free(struct ops *ops)
 		call_free(at);
 	}
 	nodes_done(&ops->nodes);
+	views_free(ops->views);
 	text_done(&ops->text);
 	free(ops->own);
-	free(ops->listing);
+	free(ops->buffer);
 	free(ops->listed);
 	free(ops);
 }

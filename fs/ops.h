@@ -14,6 +14,7 @@
  * reads from its page cache without any request. So no state hangs on a file handle.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cache/fleet.h"
@@ -23,10 +24,20 @@ struct ops;
 struct fuse_session;
 struct fuse_args;
 
-/* NULL without memory. self and fleet are borrowed. seed: any random bits. now_ms is the fleet's
- * clock. */
-struct ops *ops_new(struct fleet *fleet, struct self *self, uint64_t seed,
-                    int64_t (*now_ms)(void *user), void *user);
+/*
+ * Makes the kernel forget names (fs/dropper.h): those of the views, or those of agents, too. Called
+ * when it holds too much that is of no use any more.
+ *
+ * It holds what it was told until it wants the room, long after an agent left, and until then the
+ * daemon must know it as well. So once more agents left than are there, it is to let go of all:
+ * that bounds both at twice what is needed, for one reading again of what is still there. And of
+ * the views when nobody has looked at any for a while, since some are large.
+ */
+typedef void ops_drop(void *user, bool agents_too);
+
+/* NULL without memory. self and fleet are borrowed. seed: any random bits. drop may be NULL. */
+struct ops *ops_new(struct fleet *fleet, struct self *self, uint64_t seed, ops_drop *drop,
+                    void *user);
 
 /* Answers what is parked with ENOTCONN, and frees all. After the session's loop has ended, before
  * the fleet is freed. NULL is fine. */
@@ -41,11 +52,14 @@ int ops_attach(struct fuse_session *session);
 /* From now on a folder that is looked up is another one than before, as far as the kernel knows. */
 void ops_renew_folders(struct ops *ops);
 
+/* An agent left the list. */
+void ops_left(struct ops *ops, const struct record *record);
+
 /* Something arrived: runs everything parked again. */
 void ops_retry(struct ops *ops);
 
-/* Runs what is due: deadlines, and what the cache wants to be asked again by now. Returns how long
- * until the next is due, ms; -1: nothing is parked. */
+/* Runs what is due: deadlines, and what wants to be asked again by now. Returns how long until the
+ * next is due, ms; -1: nothing is. */
 int64_t ops_due_ms(struct ops *ops);
 
 #endif

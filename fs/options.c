@@ -1,115 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/options.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <unistd.h>
 
+#include "fs/settings.h"
 #include "fs/source.h"
 #include "fs/text.h"
 
-#define WORD_BYTES 48 /* for a name; no longer one is known */
-#define FUSE_BYTES 8192
+#define NAME_LENGTH 47 /* no longer one is known */
+#define FUSE_BYTES  8192
 
 #define FAILED     1
 #define BAD_OPTION 2
 
 #define USAGE       "fleetfs [OPTIONS] [SOURCE] MOUNTPOINT"
 #define USAGE_CHECK "fleetfs --check [OPTIONS] [SOURCE]"
-
-enum kind {
-	DURATION, /* int64_t, ms; so are min, max and initial */
-	COUNT,    /* unsigned int */
-	FILENAME, /* char *, made absolute */
-	WORD,     /* char *, of letters, digits, `_` and `-` */
-	FLAG,     /* bool */
-	ACTION,   /* bool; no setting, but what to do instead of mounting */
-};
-
-static const struct {
-	const char *argument; /* what --help calls a value */
-	const char *allowed;  /* what values are */
-	int unit;             /* of a number: 1 of what the user writes is so many; 0: no number */
-} kinds[] = {
-	[DURATION] = {"=SECONDS", "seconds", 1000},
-	[COUNT] = {"=NUMBER", "a number", 1},
-	[FILENAME] = {"=FILE", "a file", 0},
-	[WORD] = {"=ID", "letters, digits, '_', '-'", 0},
-	[FLAG] = {"", "yes or no", 0},
-	[ACTION] = {"", "yes or no", 0},
-};
-
-enum group { FRESHNESS, NETWORK, CREDENTIALS, RUNNING, OTHER };
-
-static const char *const group_name[] = {"Freshness", "Network", "Credentials", "Running", "Other"};
-
-struct setting {
-	const char *name;
-	char letter; /* 0: none */
-	enum kind kind;
-	enum group group;
-	size_t offset; /* in struct options */
-	int64_t initial, min, max;
-	const char *help;
-};
-
-#define AT(field) offsetof(struct options, field)
-
-static const struct setting settings[] = {
-	{"ttl", 0, DURATION, FRESHNESS, AT(ttl_ms), 10000, 100, 86400000,
-         "serve what was fetched before asking again"},
-	{"stale", 0, DURATION, FRESHNESS, AT(stale_ms), 300000, 0, 2592000000,
-         "and past that, while the API fails"},
-	{"timeout", 0, DURATION, NETWORK, AT(timeout_ms), 10000, 100, 3600000,
-         "limit for any one file operation"},
-	{"connect_timeout", 0, DURATION, NETWORK, AT(connect_timeout_ms), 3000, 100, 600000,
-         "limit for DNS, TCP and TLS"},
-	{"retries", 0, COUNT, NETWORK, AT(retries), 2, 0, 10, "further tries of a failed page"},
-	{"per_page", 0, COUNT, NETWORK, AT(per_page), 100, 1, 100, "agents asked for at a time"},
-	{"max_connections", 0, COUNT, NETWORK, AT(max_connections), 6, 1, 64,
-         "connections to the API at once"},
-	{"cacert", 0, FILENAME, NETWORK, AT(cacert), 0, 0, 0,
-         "trust these CAs instead of the system's"},
-	{"allow_http", 0, FLAG, NETWORK, AT(allow_http), 0, 0, 0,
-         "permit plain http:// beyond this machine"},
-	{"token_file", 0, FILENAME, CREDENTIALS, AT(token_file), 0, 0, 0, "holds the bearer token"},
-	{"team", 0, WORD, CREDENTIALS, AT(team), 0, 0, 0,
-         "X-Team-ID, sent with a JWT [$CYBERUN_TEAM_ID]"},
-	{"delay_connect", 0, FLAG, RUNNING, AT(delay_connect), 0, 0, 0,
-         "mount even if the API cannot be reached yet"},
-	{"log_file", 0, FILENAME, RUNNING, AT(log_file), 0, 0, 0, "append the log there"},
-	{"foreground", 'f', FLAG, RUNNING, AT(foreground), 0, 0, 0, "stay, and log to stderr"},
-	{"debug", 'd', FLAG, RUNNING, AT(debug), 0, 0, 0, "the same, with debug messages"},
-	{"check", 0, ACTION, OTHER, AT(check), 0, 0, 0, "read the whole list once, mount nothing"},
-	{"help", 'h', ACTION, OTHER, AT(help), 0, 0, 0, "show this"},
-	{"version", 'V', ACTION, OTHER, AT(version), 0, 0, 0, "of fleetfs and its libraries"},
-};
-
-#define SETTINGS (sizeof(settings) / sizeof(settings[0]))
-
-/* What libfuse, fusermount3 and the kernel want to know. */
-static const char *const fuse_flags[] = {"allow_other", "allow_root", "auto_unmount",
-                                         "default_permissions", NULL};
-static const char *const fuse_values[] = {"fsname",    "subtype",    "max_read",    "context",
-                                          "fscontext", "defcontext", "rootcontext", NULL};
-
-/* What fstab and mount(8) say by habit, and what changes nothing for a mount that is always
- * ro,nosuid,nodev,noexec. Only with -o. */
-static const char *const ignored[] = {
-	"rw",      "ro",          "dev",           "nodev",    "suid",       "nosuid",   "exec",
-	"noexec",  "auto",        "noauto",        "user",     "nouser",     "users",    "nousers",
-	"owner",   "noowner",     "group",         "nogroup",  "_netdev",    "nofail",   "atime",
-	"noatime", "relatime",    "norelatime",    "diratime", "nodiratime", "sync",     "async",
-	"dirsync", "strictatime", "nostrictatime", "lazytime", "nolazytime", "defaults", NULL};
-
-/* Every user of the machine can read a command line. */
-static const char *const secrets[] = {"token", "key", "api_key", "password", NULL};
 
 struct parser {
 	struct options *options;
@@ -148,200 +57,107 @@ __attribute__((format(printf, 3, 4))) static void fail(struct parser *parser, in
 	text_done(&safe);
 }
 
-static bool is_word(const char *value)
+static void fail_memory(struct parser *parser)
 {
-	size_t length = 0;
-
-	while (isalnum((unsigned char)value[length]) || value[length] == '_' ||
-	       value[length] == '-')
-		length++;
-	return length > 0 && !value[length];
+	fail(parser, FAILED, "out of memory");
 }
 
-static bool is_listed(const char *const *list, const char *name)
+/* name: what the user knows it by. value NULL: none was given. */
+static void set(struct parser *parser, const struct setting *setting, const char *name,
+                const char *value)
 {
-	while (*list && strcmp(*list, name) != 0)
-		list++;
-	return *list;
-}
+	int err = settings_set(setting, value, parser->options);
+	char allowed[SETTING_BYTES], given[100] = "its value is missing";
 
-/* Digits only, unlike strtoll(): no sign, no space. */
-static bool parse_count(const char *value, int64_t *ret_count)
-{
-	size_t digits = strspn(value, "0123456789");
-
-	if (digits == 0 || digits > 12 || value[digits])
-		return false;
-	*ret_count = strtoll(value, NULL, 10);
-	return true;
-}
-
-/* Decimal seconds, unlike strtod(): no sign, exponent, hex, infinity or locale. Rounded to the
- * nearest ms, but never down to 0, which may mean something else. */
-static bool parse_duration(const char *value, int64_t *ret_ms)
-{
-	int64_t us = 0, unit = 1000000;
-	bool digits = false, point = false, more_than_zero = false;
-
-	for (; *value; value++) {
-		int digit = *value - '0';
-
-		if (*value == '.' && !point && value[1]) {
-			point = true;
-			continue;
-		}
-		if (digit < 0 || digit > 9 || us > INT64_MAX / 100)
-			return false;
-		if (point)
-			unit /= 10;
-		us = (point ? us : 10 * us) + digit * unit;
-		digits = true;
-		more_than_zero = more_than_zero || digit > 0;
-	}
-	if (!digits)
-		return false;
-	*ret_ms = more_than_zero && us < 1000 ? 1 : (us + 500) / 1000;
-	return true;
-}
-
-static bool parse_flag(const char *value, bool *ret_flag)
-{
-	static const char *const yes[] = {"yes", "on", "true", "1", NULL};
-	static const char *const no[] = {"no", "off", "false", "0", NULL};
-
-	if (!is_listed(yes, value) && !is_listed(no, value))
-		return false;
-	*ret_flag = is_listed(yes, value);
-	return true;
-}
-
-/* value NULL: none was given. */
-static void refuse(struct parser *parser, const struct setting *setting, const char *value)
-{
-	int unit = kinds[setting->kind].unit;
-	char given[100] = "its value is missing", range[64] = "";
-
+	if (err == 0)
+		return;
+	settings_allowed(setting, allowed);
 	if (value)
 		snprintf(given, sizeof(given), "'%.60s' is not allowed", value);
-	if (unit)
-		snprintf(range, sizeof(range), " from %.10g to %.10g", (double)setting->min / unit,
-		         (double)setting->max / unit);
-	fail(parser, BAD_OPTION, "%s: %s: %s%s", setting->name, given, kinds[setting->kind].allowed,
-	     range);
+	if (err == -EINVAL)
+		fail(parser, BAD_OPTION, "%s: %s: %s", name, given, allowed);
+	else
+		fail(parser, FAILED, "%s: %s", name, strerror(-err));
 }
 
-static void set_string(struct parser *parser, char **field, const char *value, bool filename)
+static size_t least(size_t a, size_t b)
 {
-	char *directory = NULL, *copy = NULL;
-
-	if (!filename || value[0] == '/')
-		copy = strdup(value);
-	else if ((directory = getcwd(NULL, 0)) && asprintf(&copy, "%s/%s", directory, value) < 0)
-		copy = NULL;
-	free(directory);
-	if (copy) {
-		free(*field);
-		*field = copy;
-	} else {
-		fail(parser, FAILED, "'%.60s': %m", value);
-	}
+	return a < b ? a : b;
 }
 
-/* value NULL: none was given, which for a flag is yes. */
-static void set(struct parser *parser, const struct setting *setting, const char *value)
-{
-	void *field = (char *)parser->options + setting->offset;
-	int64_t number = 0;
-	bool allowed = false;
-
-	switch (setting->kind) {
-	case DURATION:
-	case COUNT:
-		allowed = value &&
-		          (setting->kind == COUNT ? parse_count : parse_duration)(value, &number) &&
-		          number >= setting->min && number <= setting->max;
-		if (allowed && setting->kind == COUNT)
-			*(unsigned int *)field = (unsigned int)number;
-		else if (allowed)
-			*(int64_t *)field = number;
-		break;
-	case FILENAME:
-	case WORD:
-		allowed = value && *value && (setting->kind == FILENAME || is_word(value));
-		if (allowed)
-			set_string(parser, field, value, setting->kind == FILENAME);
-		break;
-	case FLAG:
-	case ACTION:
-		allowed = parse_flag(value ? value : "yes", field);
-		break;
-	}
-	if (!allowed)
-		refuse(parser, setting, value);
-}
-
-/* How many characters are to be inserted, deleted or replaced to make one of the other. */
+/* How many characters are to be inserted, deleted, replaced or swapped with the next to make one of
+ * the other, neither of which is longer than NAME_LENGTH. */
 static size_t edit_distance(const char *a, const char *b)
 {
-	size_t row[WORD_BYTES], columns = strlen(b);
+	size_t rows = strlen(a), columns = strlen(b);
+	size_t of[NAME_LENGTH + 1][NAME_LENGTH + 1]; /* the first i of a, the first j of b */
 
-	for (size_t j = 0; j <= columns; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i]; i++) {
-		size_t diagonal = row[0];
+	for (size_t i = 0; i <= rows; i++) {
+		for (size_t j = 0; j <= columns; j++) {
+			size_t best = i + j;
 
-		row[0] = i + 1;
-		for (size_t j = 1; j <= columns; j++) {
-			size_t best = diagonal + (a[i] != b[j - 1]);
-
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
+			if (i > 0 && j > 0) {
+				best = least(of[i - 1][j - 1] + (a[i - 1] != b[j - 1]),
+				             least(of[i - 1][j], of[i][j - 1]) + 1);
+				if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+					best = least(best, of[i - 2][j - 2] + 1);
+			}
+			of[i][j] = best;
 		}
 	}
-	return row[columns];
+	return of[rows][columns];
 }
 
-/* Of all names known, the one that this was likely meant to be; or NULL. */
-static const char *nearest_name(const char *name)
+/* Whether it can be given in this way: in a list after -o, or with dashes. */
+static bool fits(const struct setting *setting, bool listed)
 {
-	const char *const *const lists[] = {fuse_flags, fuse_values, ignored};
-	const char *known[SETTINGS + 64], *nearest = NULL;
-	size_t count = 0, least = 3;
+	return setting->kind != (listed ? SETTING_ACTION : SETTING_IGNORED);
+}
 
-	for (size_t i = 0; i < SETTINGS; i++)
-		known[count++] = settings[i].name;
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		for (size_t j = 0; lists[i][j]; j++)
-			known[count++] = lists[i][j];
-	}
-	for (size_t i = 0; i < count; i++) {
-		size_t distance = edit_distance(name, known[i]);
+/* Of the names that would do, the one that this was likely meant to be; or NULL. */
+static const char *nearest_name(const char *name, bool listed)
+{
+	const char *nearest = NULL;
+	size_t smallest = 3;
+
+	for (const struct setting *row = setting_rows; row->name; row++) {
+		size_t distance = edit_distance(name, row->name);
 
 		/* When little of it would stay, it is no typing error. */
-		if (distance < least && 2 * distance <= strlen(name)) {
-			least = distance;
-			nearest = known[i];
+		if (distance < smallest && 2 * distance <= strlen(name) && fits(row, listed) &&
+		    row->kind != SETTING_REFUSED) {
+			smallest = distance;
+			nearest = row->name;
 		}
 	}
 	return nearest;
 }
 
-/* `name` is the word's, with `_` for `-`. */
-static void fail_unknown(struct parser *parser, const char *word, const char *name, bool listed)
+/* The name in a word, with `_` for `-`; "" for one that is too long to be known. */
+static void name_of(const char *word, char ret_name[static NAME_LENGTH + 1])
 {
-	const char *nearest = nearest_name(name);
-	int length = (int)strcspn(word, "="); /* a value may be secret */
+	size_t length = strcspn(word, "=");
 
-	if (nearest && strcmp(nearest, name) == 0)
-		fail(parser, BAD_OPTION, "%s: must be given as %s%s", name, listed ? "--" : "-o ",
-		     name);
-	else if (nearest)
-		fail(parser, BAD_OPTION, "unknown option '%.*s': did you mean '%s'?", length, word,
-		     nearest);
+	if (length > NAME_LENGTH)
+		length = 0;
+	for (size_t i = 0; i < length; i++)
+		ret_name[i] = (char)(word[i] == '-' ? '_' : word[i]);
+	ret_name[length] = '\0';
+}
+
+/* The word is as the user wrote it, dashes included. A value may be secret. */
+static void fail_unknown(struct parser *parser, const char *word, bool listed)
+{
+	size_t dashes = listed ? 0 : strspn(word, "-");
+	int length = (int)strcspn(word, "=");
+	char name[NAME_LENGTH + 1];
+	const char *nearest;
+
+	name_of(word + dashes, name);
+	nearest = nearest_name(name, listed);
+	if (nearest)
+		fail(parser, BAD_OPTION, "unknown option '%.*s': did you mean '%s%s'?", length,
+		     word, listed ? "" : "--", nearest);
 	else
 		fail(parser, BAD_OPTION, "unknown option '%.*s': fleetfs --help lists them",
 		     length < 60 ? length : 60, word);
@@ -352,54 +168,33 @@ static const char *next_argument(struct parser *parser)
 	return parser->at + 1 < parser->argc ? parser->argv[++parser->at] : NULL;
 }
 
-/* For libfuse, which takes a backslash and a comma as we do. */
-static void pass_on(struct parser *parser, const char *name, const char *value)
-{
-	text_printf(&parser->fuse, "%s%s%s", parser->fuse.length ? "," : "", name,
-	            value ? "=" : "");
-	for (; value && *value; value++) {
-		if (*value == ',' || *value == '\\')
-			text_bytes(&parser->fuse, "\\", 1);
-		text_bytes(&parser->fuse, value, 1);
-	}
-}
-
-/* `NAME` or `NAME=VALUE`, without dashes; listed: in the list after -o, where no VALUE follows as
- * the next argument. */
+/* `--NAME[=VALUE]`; or listed: `NAME[=VALUE]`, where no VALUE follows as the next argument. */
 static void take(struct parser *parser, const char *word, bool listed)
 {
-	const struct setting *setting = settings;
-	size_t length = strcspn(word, "=");
-	const char *value = word[length] ? word + length + 1 : NULL;
-	char name[WORD_BYTES] = "";
+	const char *given = listed ? word : word + 2, *value = strchr(given, '=');
+	const struct setting *setting;
+	char name[NAME_LENGTH + 1];
 
-	for (size_t i = 0; i < length && i < sizeof(name) - 1; i++) {
-		name[i] = word[i];
-		if (name[i] == '-')
-			name[i] = '_';
+	name_of(given, name);
+	if (listed && strncasecmp(name, "x_", 2) == 0) /* for somebody else, whatever it is */
+		return;
+	setting = settings_find(name);
+	if (!setting) {
+		fail_unknown(parser, word, listed);
+	} else if (!fits(setting, listed)) {
+		fail(parser, BAD_OPTION, "%s: must be given as %s%s", name, listed ? "--" : "-o ",
+		     name);
+	} else if (setting->kind == SETTING_REFUSED) {
+		fail(parser, BAD_OPTION, "%s: %s", name, setting->help);
+	} else {
+		if (value)
+			value++;
+		else if (!listed && settings_takes_value(setting))
+			value = next_argument(parser);
+		set(parser, setting, name, value);
+		if (settings_is_passed(setting))
+			text_mount_option(&parser->fuse, name, value);
 	}
-	while (setting < settings + SETTINGS &&
-	       (strcmp(setting->name, name) != 0 || (listed && setting->kind == ACTION)))
-		setting++;
-	bool known = setting < settings + SETTINGS;
-	bool has_value = known ? *kinds[setting->kind].argument : is_listed(fuse_values, name);
-
-	if (has_value && !value && !listed)
-		value = next_argument(parser);
-	if (known)
-		set(parser, setting, value);
-	else if (is_listed(secrets, name))
-		fail(parser, BAD_OPTION,
-		     "%s: a token is never an argument: use token_file or FLEETFS_TOKEN", name);
-	else if (has_value && (!value || !*value))
-		fail(parser, BAD_OPTION, "%s: its value is missing", name);
-	else if (is_listed(fuse_flags, name) && value)
-		fail(parser, BAD_OPTION, "%s: takes no value", name);
-	else if (has_value || is_listed(fuse_flags, name))
-		pass_on(parser, name, value);
-	else if (!listed || !(is_listed(ignored, name) || strncasecmp(name, "x_", 2) == 0 ||
-	                      strcmp(name, "comment") == 0))
-		fail_unknown(parser, word, name, listed);
 }
 
 /* `NAME[=VALUE][,…]`; a backslash makes the next character (a comma) part of the value. */
@@ -408,7 +203,7 @@ static void take_list(struct parser *parser, const char *list)
 	char *word = calloc(1, strlen(list) + 1), *end = word;
 
 	if (!word) {
-		fail(parser, FAILED, "out of memory");
+		fail_memory(parser);
 		return;
 	}
 	for (bool last = false; !last; list++) {
@@ -427,19 +222,21 @@ static void take_list(struct parser *parser, const char *list)
 	free(word);
 }
 
-static void take_letters(struct parser *parser, const char *letters)
+/* `-LETTERS`, the last of which may be `o` with its list. */
+static void take_letters(struct parser *parser, const char *word)
 {
-	for (; *letters && *letters != 'o'; letters++) {
-		const struct setting *setting = settings;
+	const char *letters = word + 1;
 
-		while (setting < settings + SETTINGS && setting->letter != *letters)
+	for (; *letters && *letters != 'o'; letters++) {
+		const struct setting *setting = setting_rows;
+
+		while (setting->name && setting->letter != *letters)
 			setting++;
-		if (setting == settings + SETTINGS) {
-			fail(parser, BAD_OPTION, "unknown option '-%c': fleetfs --help lists them",
-			     *letters);
+		if (!setting->name) {
+			fail_unknown(parser, word, false);
 			return;
 		}
-		set(parser, setting, NULL);
+		set(parser, setting, setting->name, NULL);
 	}
 	if (*letters == 'o') {
 		const char *list = letters[1] ? letters + 1 : next_argument(parser);
@@ -447,7 +244,7 @@ static void take_letters(struct parser *parser, const char *letters)
 		if (list)
 			take_list(parser, list);
 		else
-			fail(parser, BAD_OPTION, "-o: its value is missing");
+			fail(parser, BAD_OPTION, "-o: its value is missing: NAME[=VALUE],...");
 	}
 }
 
@@ -463,9 +260,9 @@ static void take_arguments(struct parser *parser)
 				parser->operands[parser->operand_count] = argument;
 			parser->operand_count++;
 		} else if (argument[1] != '-') {
-			take_letters(parser, argument + 1);
+			take_letters(parser, argument);
 		} else if (argument[2]) {
-			take(parser, argument + 2, false);
+			take(parser, argument, false);
 		} else {
 			only_operands = true;
 		}
@@ -483,7 +280,7 @@ static void take_source(struct parser *parser, const char *source)
 	char *url = strndup(source, length);
 
 	if (!url) {
-		fail(parser, FAILED, "out of memory");
+		fail_memory(parser);
 		return;
 	}
 	parser->options->source = url;
@@ -514,8 +311,11 @@ static void take_operands(struct parser *parser)
 	if (parser->status)
 		return;
 	take_source(parser, has_source ? parser->operands[0] : OPTIONS_DEFAULT_SOURCE);
-	if (mountpoint)
-		set_string(parser, &options->mountpoint, mountpoint, false);
+	if (!mountpoint)
+		return;
+	options->mountpoint = strdup(mountpoint);
+	if (!options->mountpoint)
+		fail_memory(parser);
 }
 
 /* What can be said only once all arguments are known. */
@@ -525,21 +325,14 @@ static void finish(struct parser *parser)
 	const char *team = getenv("CYBERUN_TEAM_ID");
 
 	options->foreground = options->foreground || options->debug;
-	if (!options->team && team && *team) {
-		if (is_word(team))
-			set_string(parser, &options->team, team, false);
-		else
-			fail(parser, BAD_OPTION, "CYBERUN_TEAM_ID: '%.60s' is not allowed: %s",
-			     team, kinds[WORD].allowed);
-	}
+	if (!options->team && team && *team)
+		set(parser, settings_find("team"), "CYBERUN_TEAM_ID", team);
 	take_operands(parser);
 	text_bytes(&parser->fuse, "", 1);
 	if (text_error(&parser->fuse) == -EFBIG)
 		fail(parser, BAD_OPTION, "the mount options are too long");
-	else if (text_error(&parser->fuse))
-		fail(parser, FAILED, "out of memory");
-	else
-		set_string(parser, &options->fuse, parser->fuse.bytes, false);
+	else if (text_error(&parser->fuse) || !(options->fuse = strdup(parser->fuse.bytes)))
+		fail_memory(parser);
 }
 
 int options_parse(int argc, char *const argv[], struct options *ret_options,
@@ -548,14 +341,7 @@ int options_parse(int argc, char *const argv[], struct options *ret_options,
 	struct options options = {0};
 	struct parser parser = {.options = &options, .argv = argv, .argc = argc, .why = ret_why};
 
-	for (size_t i = 0; i < SETTINGS; i++) {
-		void *field = (char *)&options + settings[i].offset;
-
-		if (settings[i].kind == DURATION)
-			*(int64_t *)field = settings[i].initial;
-		else if (settings[i].kind == COUNT)
-			*(unsigned int *)field = (unsigned int)settings[i].initial;
-	}
+	settings_init(&options);
 	text_init(&parser.fuse, FUSE_BYTES);
 	take_arguments(&parser);
 	if (options.help || options.version)
@@ -572,55 +358,31 @@ int options_parse(int argc, char *const argv[], struct options *ret_options,
 
 void options_done(struct options *options)
 {
-	for (size_t i = 0; i < SETTINGS; i++) {
-		if (settings[i].kind == FILENAME || settings[i].kind == WORD)
-			free(*(char **)((char *)options + settings[i].offset));
-	}
+	settings_done(options);
 	free(options->source);
 	free(options->mountpoint);
 	free(options->fuse);
 	*options = (struct options){0};
 }
 
-static const char help_begin[] =
-	"Usage: " USAGE "\n"
-	"       " USAGE_CHECK "\n\n"
-	"Mounts the agents of a GPU fleet as a read-only file tree. SOURCE is the base\n"
-	"URL of the API, " OPTIONS_DEFAULT_SOURCE " when left out.\n\n"
-	"--NAME=VALUE, --NAME VALUE and -o NAME=VALUE[,NAME=VALUE...] mean the same, and\n"
-	"so do - and _ in a name. In brackets: the default.\n";
-
-static const char help_end[] =
-	"\nThe token is the first found of token_file,\n"
-	"$CREDENTIALS_DIRECTORY/fleetfs.token, $FLEETFS_TOKEN, $CYBERUN_KEY and\n"
-	"~/.config/fleetfs/token.\n"
-	"Mount options of FUSE (-o allow_other,fsname=NAME,...) are passed on.\n";
-
-static void help_setting(struct text *text, const struct setting *setting)
-{
-	char names[64], letter[8] = "";
-
-	if (setting->letter)
-		snprintf(letter, sizeof(letter), "-%c, ", setting->letter);
-	snprintf(names, sizeof(names), "%s--%s%s", letter, setting->name,
-	         kinds[setting->kind].argument);
-	text_printf(text, "  %-27s %s", names, setting->help);
-	if (kinds[setting->kind].unit)
-		text_printf(text, " [%.10g]", (double)setting->initial / kinds[setting->kind].unit);
-	text_printf(text, "\n");
-}
-
 void options_help(struct text *text)
 {
-	text_printf(text, "%s", help_begin);
-	for (enum group group = FRESHNESS; group <= OTHER; group++) {
-		text_printf(text, "\n%s:\n", group_name[group]);
-		for (size_t i = 0; i < SETTINGS; i++) {
-			if (settings[i].group == group)
-				help_setting(text, &settings[i]);
-		}
-	}
-	text_printf(text, "%s", help_end);
+	static const char begin[] =
+		"Usage: " USAGE "\n"
+		"       " USAGE_CHECK "\n\n"
+		"Mounts the agents of a GPU fleet as a read-only file tree. SOURCE is the base\n"
+		"URL of the API, " OPTIONS_DEFAULT_SOURCE " when left out.\n\n"
+		"--NAME=VALUE, --NAME VALUE and -o NAME=VALUE[,NAME=VALUE...] mean the same, and\n"
+		"so do - and _ in a name. In brackets: the default.\n";
+	static const char end[] =
+		"\nThe token is the first found of token_file,\n"
+		"$CREDENTIALS_DIRECTORY/fleetfs.token, $FLEETFS_TOKEN, $CYBERUN_KEY and\n"
+		"~/.config/fleetfs/token. What fstab says by habit (rw, noauto, user, _netdev,\n"
+		"x-...) is ignored with -o. At length: man fleetfs\n";
+
+	text_printf(text, "%s", begin);
+	settings_help(text);
+	text_printf(text, "%s", end);
 }
 
 void options_text(const struct options *options, struct text *text)
@@ -630,21 +392,5 @@ void options_text(const struct options *options, struct text *text)
 	text_printf(text, "\nmountpoint: ");
 	text_escaped(text, options->mountpoint ? options->mountpoint : "-");
 	text_printf(text, "\n");
-	for (const struct setting *setting = settings; setting < settings + SETTINGS; setting++) {
-		const void *field = (const char *)options + setting->offset;
-		int unit = kinds[setting->kind].unit;
-
-		if (setting->kind == ACTION)
-			continue;
-		text_printf(text, "%s: ", setting->name);
-		if (setting->kind == DURATION)
-			text_printf(text, "%.10g", (double)*(const int64_t *)field / unit);
-		else if (setting->kind == COUNT)
-			text_printf(text, "%u", *(const unsigned int *)field);
-		else if (setting->kind == FLAG)
-			text_printf(text, "%s", *(const bool *)field ? "yes" : "no");
-		else
-			text_escaped(text, *(char *const *)field ? *(char *const *)field : "-");
-		text_printf(text, "\n");
-	}
+	settings_text(options, text);
 }

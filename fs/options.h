@@ -3,12 +3,10 @@
 #define FLEETFS_FS_OPTIONS_H
 
 /*
- * The command line: one table of settings, each in three spellings (--name=VALUE, --name VALUE,
- * -o name=VALUE; `-` and `_` mean the same in a name), checked as they are read.
- *
- * FUSE's own mount options are collected for libfuse; those of mount(8) that mean nothing here
- * (rw, ro, auto, noauto, user, users, _netdev, dev, suid, exec, nofail, x-…) are accepted and
- * ignored.
+ * The command line, read by the table of fs/settings.h. Each setting has three spellings:
+ * --name=VALUE, --name VALUE and -o name=VALUE; `-` and `_` mean the same in a name. FUSE's own
+ * mount options are collected for libfuse; those of mount(8) that change nothing here (rw, noauto,
+ * user, _netdev, x-…) are accepted with -o, and ignored.
  */
 
 #include <stdbool.h>
@@ -58,7 +56,7 @@ struct text;
 /* The text of --help. */
 void options_help(struct text *text);
 
-/* The settings in force, `name: value` lines (fs/text.h), for .fleetfs/config. */
+/* What is in force, `name: value` lines (fs/text.h), for .fleetfs/config. */
 void options_text(const struct options *options, struct text *text);
 
 #endif

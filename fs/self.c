@@ -17,6 +17,10 @@ void self_readme(const struct self *self, struct text *text)
 		"  system_stats/          comfyui_version pytorch_version os_type\n"
 		"  gpus/<n>/              name type vram_total vram_free vram_used (bytes)\n"
 		"  agent.json             everything the API says of it\n"
+		"by-status/<status>/      links to those with this status; so are\n"
+		"                         by-label/ by-tool/ by-gpu/ by-version/\n"
+		"tasks/<task id>          a link to the agent that runs it\n"
+		"fleet/                   of all agents: summary agents.tsv agents.json\n"
 		".fleetfs/                about this mount: version config health stats "
 		"last_error\n"
 		"\n"
@@ -26,7 +30,7 @@ void self_readme(const struct self *self, struct text *text)
 		"The mtime of a file is when this mount first saw its value.\n"
 		"\n"
 		"  cat agents/*/status                     what everybody is doing\n"
-		"  grep -l idle agents/*/status            who is idle\n"
+		"  ls by-status/idle                       who is idle\n"
 		"  find agents -name status -mmin -5       whose status changed lately\n"
 		"  ls -lt agents | head                    the latest heartbeats\n"
 		"  cat .fleetfs/last_error                 why a read failed\n";
@@ -94,8 +98,9 @@ void self_stats(const struct self *self, struct text *text)
 	static const char *const operations[] = {
 		[SELF_LOOKUP] = "lookup",       [SELF_GETATTR] = "getattr",
 		[SELF_READDIR] = "readdirplus", [SELF_READ] = "read",
-		[SELF_STATFS] = "statfs",       [SELF_ACCESS] = "access",
-		[SELF_FORGET] = "forget",       [SELF_OTHER] = "other",
+		[SELF_READLINK] = "readlink",   [SELF_STATFS] = "statfs",
+		[SELF_ACCESS] = "access",       [SELF_FORGET] = "forget",
+		[SELF_OTHER] = "other",
 	};
 	struct fleet_health health;
 

@@ -23,7 +23,7 @@ struct self {
 	int64_t mounted_ns;       /* wall clock */
 	uint64_t http_requests;   /* sent */
 	uint64_t http_bytes;      /* received, as on the wire */
-	uint64_t operations[8];   /* FUSE requests answered, by enum self_operation */
+	uint64_t operations[9];   /* FUSE requests answered, by enum self_operation */
 	uint64_t timeouts;        /* operations that took longer than `timeout` */
 	uint64_t interrupts;      /* operations whose reader was interrupted while waiting */
 	uint64_t nodes;           /* values and folders that the kernel holds */
@@ -34,6 +34,7 @@ enum self_operation {
 	SELF_GETATTR,
 	SELF_READDIR,
 	SELF_READ,
+	SELF_READLINK,
 	SELF_STATFS,
 	SELF_ACCESS,
 	SELF_FORGET,

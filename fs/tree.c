@@ -7,17 +7,31 @@
 #include <string.h>
 #include <time.h>
 
-#define FOLDER(parent, name)                                \
-	{                                                   \
-		parent, TREE_ONCE, AGENT_FIELDS, name, NULL \
+#include "fs/sheets.h"
+
+#define FOLDER(in, its_name)                                          \
+	{                                                             \
+		.parent = in, .field = AGENT_FIELDS, .name = its_name \
 	}
-#define FILE_OF(parent, name, field)                 \
-	{                                            \
-		parent, TREE_ONCE, field, name, NULL \
+#define FILE_OF(in, its_name, its_field)                           \
+	{                                                          \
+		.parent = in, .field = its_field, .name = its_name \
 	}
-#define FILE_BY(parent, name, function)                         \
-	{                                                       \
-		parent, TREE_ONCE, AGENT_FIELDS, name, function \
+#define FILE_BY(in, its_name, function)                                                 \
+	{                                                                               \
+		.parent = in, .field = AGENT_FIELDS, .name = its_name, .text = function \
+	}
+#define EACH(in, what, its_field)                              \
+	{                                                      \
+		.parent = in, .each = what, .field = its_field \
+	}
+#define VIEW(its_name, of, by)                                                 \
+	{                                                                      \
+		.parent = TREE_ROOT, .view = of, .field = by, .name = its_name \
+	}
+#define DOCUMENT(its_name, its_sheet)                                                              \
+	{                                                                                          \
+		.parent = TREE_FLEET, .field = AGENT_FIELDS, .name = its_name, .sheet = &its_sheet \
 	}
 
 const struct row tree_rows[] = {
@@ -25,11 +39,25 @@ const struct row tree_rows[] = {
 	[TREE_ROOT] = FOLDER(TREE_FOLDERS, ""),
 	[TREE_SELF] = FOLDER(TREE_ROOT, ".fleetfs"),
 	[TREE_AGENTS] = FOLDER(TREE_ROOT, "agents"),
-	[TREE_AGENT] = {TREE_AGENTS, TREE_EACH_AGENT, AGENT_LAST_HEARTBEAT, NULL, NULL},
+	[TREE_AGENT] = EACH(TREE_AGENTS, TREE_EACH_AGENT, AGENT_LAST_HEARTBEAT),
 	[TREE_LABELS] = FILE_OF(TREE_AGENT, "labels", AGENT_LABELS),
 	[TREE_SYSTEM_STATS] = FOLDER(TREE_AGENT, "system_stats"),
 	[TREE_GPUS] = FILE_OF(TREE_AGENT, "gpus", AGENT_GPU_NAME),
-	[TREE_GPU] = {TREE_GPUS, TREE_EACH_GPU, AGENT_FIELDS, NULL, NULL},
+	[TREE_GPU] = EACH(TREE_GPUS, TREE_EACH_GPU, AGENT_FIELDS),
+	[TREE_FLEET] = FOLDER(TREE_ROOT, "fleet"),
+
+	/* over the whole fleet */
+	VIEW("by-status", TREE_GROUPS, AGENT_STATUS),
+	VIEW("by-label", TREE_GROUPS, AGENT_LABELS),
+	VIEW("by-tool", TREE_GROUPS, AGENT_TOOL),
+	VIEW("by-gpu", TREE_GROUPS, AGENT_GPU_NAME),
+	VIEW("by-version", TREE_GROUPS, AGENT_VERSION),
+	VIEW("tasks", TREE_LINKS, AGENT_RUNNING_TASKS),
+
+	/* fleet/ */
+	DOCUMENT("summary", sheet_summary),
+	DOCUMENT("agents.tsv", sheet_tsv),
+	DOCUMENT("agents.json", sheet_json),
 
 	/* .fleetfs/ */
 	FILE_BY(TREE_SELF, "README", self_readme),
@@ -61,7 +89,7 @@ const struct row tree_rows[] = {
 	FILE_OF(TREE_AGENT, "agent.json", AGENT_JSON),
 
 	/* agents/<agent>/labels/ */
-	{TREE_LABELS, TREE_EACH_LABEL, AGENT_LABELS, NULL, NULL},
+	EACH(TREE_LABELS, TREE_EACH_LABEL, AGENT_LABELS),
 
 	/* agents/<agent>/system_stats/ */
 	FILE_OF(TREE_SYSTEM_STATS, "comfyui_version", AGENT_STATS_COMFYUI_VERSION),
@@ -83,6 +111,48 @@ enum tree_folder tree_folder_of(const struct row *row)
 	size_t position = (size_t)(row - tree_rows);
 
 	return position < TREE_FOLDERS ? (enum tree_folder)position : TREE_FOLDERS;
+}
+
+/* What an agent runs is also what it says it is running now. */
+size_t tree_value_count(const struct row *row, const struct agent *agent)
+{
+	if (row->field == AGENT_RUNNING_TASKS)
+		return agent->running_tasks.count + 1;
+	if (agent_fields[row->field].place == AGENT_PLACE_GPU)
+		return agent->gpu_count;
+	return row->field == AGENT_LABELS ? agent->labels.count : 1;
+}
+
+const char *tree_value(const struct row *row, const struct agent *agent, size_t index)
+{
+	const char *string;
+
+	if (row->field == AGENT_LABELS)
+		return agent->labels.items[index];
+	if (row->field == AGENT_RUNNING_TASKS)
+		string = index < agent->running_tasks.count ? agent->running_tasks.items[index]
+		                                            : agent->current_task_id;
+	else
+		string = *(const char *const *)agent_value(agent, row->field, index);
+	return string && *string ? string : NULL;
+}
+
+bool tree_has(const struct row *row, const struct agent *agent, const char *value)
+{
+	for (size_t i = 0; i < tree_value_count(row, agent); i++) {
+		const char *its = tree_value(row, agent, i);
+
+		if (its && strcmp(its, value) == 0)
+			return true;
+	}
+	return false;
+}
+
+void tree_target(const struct row *row, const char *agent_name, struct text *text)
+{
+	text_printf(text, row->view == TREE_GROUPS ? "../../%s/" : "../%s/",
+	            tree_rows[TREE_AGENTS].name);
+	text_bytes(text, agent_name, strlen(agent_name));
 }
 
 size_t tree_count(const struct row *row, const struct agent *agent)

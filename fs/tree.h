@@ -6,10 +6,13 @@
  * THE table: every file and folder of the mount is one row of it, and nothing else in fs/ knows a
  * name. To add a file, add a row; to add a folder, a row and the rows whose parent it is.
  *
+ * A view over the fleet is one row, too, whatever is in it.
+ *
  * A row stands once in its parent, or once for each agent, label or GPU (`each`). A file's text
  * comes from a field of the agent (`field`) or, for what is no agent's, from a function (`text`).
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,10 +30,17 @@ enum tree_folder { /* the rows that are folders, by position in the table */
 	           TREE_SYSTEM_STATS,
 	           TREE_GPUS,
 	           TREE_GPU,
+	           TREE_FLEET,
 	           TREE_FOLDERS
 };
 
 enum tree_each { TREE_ONCE, TREE_EACH_AGENT, TREE_EACH_LABEL, TREE_EACH_GPU };
+
+/* A folder over the whole fleet, by the values that agents have in the row's field: of a folder for
+ * each value with a link to each agent that has it, or of a link for each to the first of them. */
+enum tree_view { TREE_NO_VIEW, TREE_GROUPS, TREE_LINKS };
+
+struct sheet;
 
 struct row {
 	uint8_t parent; /* enum tree_folder */
@@ -39,6 +49,8 @@ struct row {
 	                 */
 	const char *name;                                     /* NULL: by each */
 	void (*text)(const struct self *self, struct text *); /* NULL: by field */
+	uint8_t view;                                         /* enum tree_view */
+	const struct sheet *sheet; /* of a document over the whole fleet; else NULL */
 };
 
 extern const struct row tree_rows[];
@@ -47,7 +59,7 @@ extern const size_t tree_row_count;
 /* The longest text of a file; a value that would be longer is refused (-EFBIG). */
 #define TREE_MAX_TEXT (16u << 20)
 
-enum tree_folder tree_folder_of(const struct row *row); /* TREE_FOLDERS: it is a file */
+enum tree_folder tree_folder_of(const struct row *row); /* TREE_FOLDERS: a file, or a view */
 
 /* How often a row stands in its folder; not for TREE_EACH_AGENT. agent: NULL if it is no agent's.
  */
@@ -60,6 +72,17 @@ void tree_name(const struct row *row, const struct agent *agent, size_t index,
 /* The text of a file that shows a field, appended. Not for AGENT_JSON, which agent.json holds. */
 void tree_field_text(const struct row *row, const struct agent *agent, size_t index,
                      struct text *text);
+
+/* The values that an agent has in a view's field: how many there may be, and each, NULL for none.
+ * The same may come twice. */
+size_t tree_value_count(const struct row *row, const struct agent *agent);
+const char *tree_value(const struct row *row, const struct agent *agent, size_t index);
+
+/* Whether the agent has this one. */
+bool tree_has(const struct row *row, const struct agent *agent, const char *value);
+
+/* Where the link to an agent in a view points, relative to the link; not terminated. */
+void tree_target(const struct row *row, const char *agent_name, struct text *text);
 
 /* When a folder or file of an agent was last changed, wall clock. */
 int64_t tree_mtime_ns(const struct row *row, const struct record *record, size_t index);

@@ -83,7 +83,10 @@ def test_installing_it_brings_what_it_needs():
 def test_it_holds_what_it_should():
     files = check("dpkg", "-L", "fleetfs").split()
     for file in ("/usr/bin/fleetfs", "/lib/systemd/system/fleetfs@.service", "/etc/fleetfs",
-                 "/usr/share/doc/fleetfs/copyright", "/usr/share/doc/fleetfs/README.md.gz"):
+                 "/usr/share/doc/fleetfs/copyright", "/usr/share/doc/fleetfs/README.md.gz",
+                 "/usr/share/man/man8/fleetfs.8.gz",
+                 "/usr/share/bash-completion/completions/fleetfs",
+                 "/usr/share/zsh/vendor-completions/_fleetfs"):
         assert file in files
 
 

@@ -105,6 +105,7 @@ uint64_t kernel_lookup(struct kernel *kernel, uint64_t folder, const char *name)
 uint64_t kernel_getattr(struct kernel *kernel, uint64_t node);
 uint64_t kernel_readdirplus(struct kernel *kernel, uint64_t folder, uint64_t offset, uint32_t size);
 uint64_t kernel_read(struct kernel *kernel, uint64_t node, uint64_t offset, uint32_t size);
+uint64_t kernel_readlink(struct kernel *kernel, uint64_t node);
 uint64_t kernel_statfs(struct kernel *kernel);
 uint64_t kernel_access(struct kernel *kernel, uint64_t node, uint32_t mask);
 void kernel_forget(struct kernel *kernel, uint64_t node, uint64_t count);

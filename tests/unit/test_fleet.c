@@ -1017,6 +1017,31 @@ static void test_expire_ends_the_wait_for_a_failed_api(void **state)
 	(void)state;
 }
 
+/* It may have been asked for with the token of before, and told by whom that no longer concerns. */
+static void test_what_is_on_its_way_at_an_expiry_is_asked_for_anew(void **state)
+{
+	struct reader reader = {.id = "p1"};
+	struct world world;
+
+	for (int failing = 0; failing < 2; failing++) {
+		world_of(&world, 50);
+		assert_false(ask(&world, &reader));
+		fleet_expire(world.fleet);
+		world.failing = failing;
+		world.cause = FAILURE_CREDENTIAL;
+		deliver(&world, 0);
+		world.failing = false;
+		assert_false(ask(&world, &reader));
+		assert_int_equal(world.wants, 2);
+		deliver(&world, 0);
+		assert_true(ask(&world, &reader));
+		assert_int_equal(reader.err, 0);
+		assert_false(health_of(&world).failing);
+		world_done(&world);
+	}
+	(void)state;
+}
+
 /* When things were last changed */
 
 static void test_the_list_is_changed_once_per_expiry(void **state)
@@ -1818,6 +1843,28 @@ static void test_stale_data_is_served_while_the_api_fails(void **state)
 	(void)state;
 }
 
+static void test_a_list_read_in_part_is_stale_too(void **state)
+{
+	struct world world;
+	struct record *record;
+	uint64_t cursor = 0;
+	struct listing listing = {0};
+
+	world_of(&world, 1042);
+	assert_int_equal(list_some(&world, &cursor, 10, &listing), 1);
+	list_done(&listing);
+	world.failing = true;
+	world.cause = FAILURE_UNREACHABLE;
+	world.now_ms += TTL_MS;
+	assert_int_equal(find(&world, "p1", &record), 0);
+	assert_true(health_of(&world).failing && health_of(&world).stale);
+	world.now_ms += STALE_MS;
+	assert_int_equal(find(&world, "p1", &record), -EHOSTUNREACH);
+	assert_false(health_of(&world).stale);
+	world_done(&world);
+	(void)state;
+}
+
 static void test_stale_data_is_served_at_once_while_a_failure_is_fresh(void **state)
 {
 	struct world world;
@@ -2122,6 +2169,7 @@ int main(void)
 		cmocka_unit_test(test_the_wall_clock_may_jump),
 		cmocka_unit_test(test_expire_makes_everything_old),
 		cmocka_unit_test(test_expire_ends_the_wait_for_a_failed_api),
+		cmocka_unit_test(test_what_is_on_its_way_at_an_expiry_is_asked_for_anew),
 		cmocka_unit_test(test_the_list_is_changed_once_per_expiry),
 		cmocka_unit_test(test_the_list_is_changed_when_its_names_are),
 		cmocka_unit_test(test_one_that_moved_to_the_next_page_is_found),
@@ -2141,6 +2189,7 @@ int main(void)
 		cmocka_unit_test(test_an_api_that_failed_is_probed_by_one_request),
 		cmocka_unit_test(test_pages_that_fail_together_are_one_failure),
 		cmocka_unit_test(test_stale_data_is_served_while_the_api_fails),
+		cmocka_unit_test(test_a_list_read_in_part_is_stale_too),
 		cmocka_unit_test(test_stale_data_is_served_at_once_while_a_failure_is_fresh),
 		cmocka_unit_test(test_it_recovers_within_one_step_of_the_backoff),
 		cmocka_unit_test(test_a_malformed_page_does_not_hide_the_others),

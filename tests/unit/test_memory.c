@@ -582,13 +582,16 @@ struct tree {
 
 static struct tree *tree;
 
-static void note_file(const char *path, uint64_t node)
+static void note_file(const char *path, uint64_t node, bool is_link)
 {
 	uint64_t hash = XXH3_64bits(path, strlen(path));
 
 	ASK(kernel_getattr(&kernel, node));
 	assert_int_equal(kernel.error, 0);
-	ASK(kernel_read(&kernel, node, 0, 1 << 20));
+	if (is_link)
+		ASK(kernel_readlink(&kernel, node));
+	else
+		ASK(kernel_read(&kernel, node, 0, 1 << 20));
 	assert_int_equal(kernel.error, 0);
 	/* What a mount tells about itself is another thing each time. */
 	if (!strstr(path, "/.fleetfs/"))
@@ -613,16 +616,18 @@ static void note_folder(const char *path, uint64_t folder)
 		for (size_t i = 0; i < kernel.entry_count; i++) {
 			offset = kernel.entries[i].next;
 			assert_true(count < 64);
-			if (kernel.entries[i].node != 0)
+			if (*kernel.entries[i].name != '.' || kernel.entries[i].node != 0)
 				entries[count++] = kernel.entries[i];
 		}
 	}
 	for (size_t i = 0; i < count; i++) {
 		snprintf(below, sizeof(below), "%.300s/%s", path, entries[i].name);
+		if (entries[i].node == 0) /* a document, which nobody has looked up */
+			entries[i].node = look_up(folder, entries[i].name);
 		if (S_ISDIR(entries[i].mode))
 			note_folder(below, entries[i].node);
 		else
-			note_file(below, entries[i].node);
+			note_file(below, entries[i].node, S_ISLNK(entries[i].mode));
 	}
 }
 

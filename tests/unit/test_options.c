@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "fs/options.h"
+#include "fs/settings.h"
 #include "fs/text.h"
 
 #define ARGUMENTS 16
@@ -96,7 +97,7 @@ static void test_defaults(void **state)
 	(void)state;
 }
 
-/* Each setting, and how .fleetfs/config shows it. */
+/* Each setting, in the table's order, and how .fleetfs/config shows it. */
 static const struct {
 	const char *name, *dashed, *value, *shown;
 } settings[] = {
@@ -107,12 +108,12 @@ static const struct {
 	{"retries", "retries", "0", "0"},
 	{"per_page", "per-page", "7", "7"},
 	{"max_connections", "max-connections", "64", "64"},
+	{"cacert", "cacert", "/ca=1.pem", "/ca=1.pem"},
+	{"allow_http", "allow-http", "yes", "yes"},
 	{"token_file", "token-file", "/run/token", "/run/token"},
 	{"team", "team", "Team_1-a", "Team_1-a"},
-	{"cacert", "cacert", "/ca=1.pem", "/ca=1.pem"},
-	{"log_file", "log-file", "/var/log/a\x1b.log", "/var/log/a\\x1b.log"},
-	{"allow_http", "allow-http", "yes", "yes"},
 	{"delay_connect", "delay-connect", "on", "yes"},
+	{"log_file", "log-file", "/var/log/a\x1b.log", "/var/log/a\\x1b.log"},
 	{"foreground", "foreground", "true", "yes"},
 	{"debug", "debug", "1", "yes"},
 };
@@ -148,6 +149,36 @@ static void test_spellings(void **state)
 			assert_config(line, expected);
 		}
 	}
+	(void)state;
+}
+
+/* No row of the table is left out above, and each is in --help. */
+static void test_table(void **state)
+{
+	size_t count = 0;
+	struct text text;
+
+	text_init(&text, 1 << 16);
+	options_help(&text);
+	text_bytes(&text, "", 1);
+	assert_int_equal(text_error(&text), 0);
+	for (const struct setting *row = setting_rows; row->name; row++) {
+		char line[100];
+
+		assert_ptr_equal(settings_find(row->name), row);
+		snprintf(line, sizeof(line), "--%s", row->name);
+		if (row->help && row->kind != SETTING_REFUSED &&
+		    (!strstr(text.bytes, line) || !strstr(text.bytes, row->help)))
+			fail_msg("%s is not in --help", row->name);
+		if (row->kind > SETTING_FLAG)
+			continue;
+		assert_in_range(count, 0, sizeof(settings) / sizeof(settings[0]) - 1);
+		assert_string_equal(settings[count++].name, row->name);
+	}
+	assert_int_equal(count, sizeof(settings) / sizeof(settings[0]));
+	for (const char *line = text.bytes; *line; line += strcspn(line, "\n") + 1)
+		assert_in_range(strcspn(line, "\n"), 0, 79);
+	text_done(&text);
 	(void)state;
 }
 
@@ -272,16 +303,29 @@ static void test_refusals(void **state)
 		{"fleetfs|-o|ttl|5", "ttl: its value is missing: seconds"},
 		{"fleetfs|m|-o", "-o: its value is missing"},
 		{"fleetfs|m|-o|fsname", "fsname: its value is missing"},
-		{"fleetfs|m|-o|allow_other=1", "allow_other: takes no value"},
-		{"fleetfs|--ttll=1|m", "unknown option 'ttll': did you mean 'ttl'?"},
+		{"fleetfs|m|-o|allow_other=1",
+	         "allow_other: '1' is not allowed: it takes no value"},
+		{"fleetfs|--ttll=1|m", "unknown option '--ttll': did you mean '--ttl'?"},
 		{"fleetfs|-o|per-pages=1|m",
 	         "unknown option 'per-pages': did you mean 'per_page'?"},
 		{"fleetfs|-o|allow_othr|m", "did you mean 'allow_other'?"},
-		{"fleetfs|--frobnicate=secret|m", "unknown option 'frobnicate': fleetfs --help"},
+		{"fleetfs|--tlt=1|m", "unknown option '--tlt': did you mean '--ttl'?"},
+		{"fleetfs|--cahcert=1|m", "unknown option '--cahcert': did you mean '--cacert'?"},
+		{"fleetfs|--logfile=1|m", "did you mean '--log_file'?"},
+		{"fleetfs|--allowhttp|m", "did you mean '--allow_http'?"},
+		{"fleetfs|-ttl=1|m", "unknown option '-ttl': did you mean '--ttl'?"},
+		{"fleetfs|-check|m", "unknown option '-check': did you mean '--check'?"},
+		{"fleetfs|-o|chek|m", "unknown option 'chek': fleetfs --help"}, /* not 'check' */
+		{"fleetfs|-o|noatme|m", "unknown option 'noatme': did you mean 'noatime'?"},
+		{"fleetfs|--noatme|m", "unknown option '--noatme': fleetfs --help"},
+		{"fleetfs|--frobnicate=secret|m", "unknown option '--frobnicate': fleetfs --help"},
 		{"fleetfs|--rw|m", "rw: must be given as -o rw"},
 		{"fleetfs|-o|check|m", "check: must be given as --check"},
-		{"fleetfs|--foo|m", "unknown option 'foo': fleetfs --help"}, /* not 'ro' */
+		{"fleetfs|--foo|m", "unknown option '--foo': fleetfs --help"},
 		{"fleetfs|-x|m", "unknown option '-x'"},
+		{"fleetfs|m|-o|subtype=", "subtype: '' is not allowed: any text"},
+		{"fleetfs|m|-o|allow_root", "allow_root: would let everybody read"},
+		{"fleetfs|m|-o|remount,ro", "remount: the options of a mount stay"},
 		{"fleetfs|--token=sk-1|m", "a token is never an argument: use token_file or"},
 		{"fleetfs|--key|sk-1|m", "a token is never an argument"},
 		{"fleetfs|m|-o|password=p", "a token is never an argument"},
@@ -297,7 +341,7 @@ static void test_refusals(void **state)
 		assert_refused(rows[i].line, 2, rows[i].reason);
 	assert_refused("fleetfs|--token=sk-1|m", 2, "token");
 	assert_null(strstr(why, "sk-1"));
-	assert_refused("fleetfs|--tokn=sk-1|m", 2, "unknown option 'tokn'");
+	assert_refused("fleetfs|--tokn=sk-1|m", 2, "unknown option '--tokn': fleetfs --help");
 	assert_null(strstr(why, "sk-1"));
 	(void)state;
 }
@@ -318,11 +362,25 @@ static void test_mount(void **state)
 	assert_string_equal(options.fuse, "allow_other");
 	options_done(&options);
 
-	parse_well("fleetfs|m|-oauto-unmount,fsname=a\\,b\\\\c|--subtype|fleet|--max_read=4096|"
+	/* mount.fuse3(8) adds dev,suid of its own; libmount(3) hands on whatever it does not know.
+	 */
+	for (const struct setting *row = setting_rows; row->name; row++) {
+		char line[100];
+
+		if (row->kind != SETTING_IGNORED)
+			continue;
+		snprintf(line, sizeof(line), "fleetfs|m|-o|rw,%s,%s=me,dev,suid", row->name,
+		         row->name);
+		parse_well(line, &options);
+		assert_string_equal(options.fuse, "");
+		options_done(&options);
+	}
+
+	parse_well("fleetfs|m|-oauto-unmount,fsname=a\\,b\\\\c|--subtype|fleet|-o|max_read=4096|"
 	           "-o|log_file=/a\\,b,context=system_u:object_r:tmp_t:s0",
 	           &options);
-	assert_string_equal(options.fuse, "auto_unmount,fsname=a\\,b\\\\c,subtype=fleet,max_read="
-	                                  "4096,context=system_u:object_r:tmp_t:s0");
+	assert_string_equal(options.fuse, "auto_unmount,fsname=a\\,b\\\\c,subtype=fleet,"
+	                                  "context=system_u:object_r:tmp_t:s0");
 	assert_string_equal(options.log_file, "/a,b");
 	options_done(&options);
 	(void)state;
@@ -334,26 +392,12 @@ static void test_help_comes_first(void **state)
 	                                    "fleetfs|--ttl=0|--nonsense|-V", "fleetfs|-fV",
 	                                    "fleetfs|--version|http://evil.example|m"};
 	struct options options;
-	struct text text;
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		parse_well(lines[i], &options);
 		assert_true(options.help || options.version);
 		options_done(&options);
 	}
-	text_init(&text, 1 << 16);
-	options_help(&text);
-	text_bytes(&text, "", 1);
-	assert_int_equal(text_error(&text), 0);
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-		char name[40];
-
-		snprintf(name, sizeof(name), "--%s", settings[i].name);
-		assert_non_null(strstr(text.bytes, name));
-	}
-	for (const char *line = text.bytes; *line; line += strcspn(line, "\n") + 1)
-		assert_in_range(strcspn(line, "\n"), 0, 79);
-	text_done(&text);
 	(void)state;
 }
 
@@ -488,6 +532,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_spellings),
+		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_files_are_absolute),
 		cmocka_unit_test(test_durations),

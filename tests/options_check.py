@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What can be said to fleetfs is told in four places, which have to agree: the table in
+fs/settings.c, --help, docs/fleetfs.8 and the completions; and the manual has to know every file of
+the tree and every errno: options_check.py SOURCE FLEETFS
+
+Exit status 77 (skipped) if all is well but a shell to try the completions in is not there."""
+
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
+LIMIT_S = 60
+
+
+def rows_of_table(text):
+    """[(group, letter, name)] of what --help shows, and the set of all the other names."""
+    shown, others = [], set()
+    for name, letter, group in re.findall(r'\{"(\w+)", (0|\'.\'), SETTING_\w+, (\w+),', text):
+        if group == "HIDDEN":
+            others.add(name)
+        else:
+            shown.append((group, letter.strip("'0"), name))
+    for name in re.findall(r'\b(?:IGNORED|EITHER|SECRET)\("(\w+)"\)', text):
+        others.add(name)
+    order = re.search(r"enum group \{ HIDDEN, (.*), GROUPS \}", text)[1].split(", ")
+    return sorted(shown, key=lambda row: order.index(row[0])), others
+
+
+def rows_of_help(text):
+    """[(group, letter, name, what its value is called, default)]"""
+    rows, group = [], None
+    for line in text.splitlines():
+        if re.fullmatch(r"\w.*:", line):
+            group = line[:-1]
+        row = re.match(r"  (?:-(.), )?--(\w+)=?([A-Z]*) .*?(?:\[([0-9.]+)\])?$", line)
+        if row:
+            rows.append((group, row[1] or "", row[2], row[3].lower(), row[4]))
+    return rows
+
+
+def rows_of_manual(text):
+    """{(group, letter, name, what its value is called): the paragraph}"""
+    rows = {}
+    group = row = None
+    for line in text[text.index("\n.Sh OPTIONS"):text.index("\n.Sh TOKEN")].splitlines():
+        item = re.match(r"\.It (?:Fl (.) , )?Fl -(\w+)(?: Ns = Ns Ar (\w+))?$", line)
+        if line.startswith(".Ss "):
+            group = line[4:]
+        if item:
+            row = (group, item[1] or "", item[2], item[3] or "")
+            rows[row] = ""
+        elif line.startswith(".El"):
+            row = None
+        elif row:
+            rows[row] += line + "\n"
+    return rows
+
+
+def differences(what, found, wanted):
+    if list(found) == list(wanted):
+        return []
+    return [f"{what}: {', '.join(map(str, wrong))} {verb}" for verb, wrong in
+            (("is missing", [row for row in wanted if row not in found]),
+             ("is too much", [row for row in found if row not in wanted])) if wrong] or \
+        [f"{what}: another order than --help"]
+
+
+def check_manual(source, fleetfs, rows):
+    manual = (source / "docs/fleetfs.8").read_text()
+    table, others = rows_of_table((source / "fs/settings.c").read_text())
+    told = rows_of_manual(manual)
+    wrong = differences("--help and the table", [row[1:3] for row in rows],
+                        [row[1:] for row in table])
+    wrong += differences("the manual", told, [row[:4] for row in rows])
+    for group, letter, name, value, default in rows:
+        if default:
+            said = subprocess.run([fleetfs, f"--{name}=x", "."], capture_output=True, text=True)
+            wanted = f"From {re.search('from (.*)', said.stderr)[1]}; default {default}."
+            if wanted not in told.get((group, letter, name, value), wanted):
+                wrong.append(f"the manual: {name} is not told as '{wanted}'")
+    files = re.findall(r'(?:FILE_OF|FILE_BY|FOLDER)\(\w+, "([\w.]+)"',
+                       (source / "fs/tree.c").read_text())
+    errors = re.findall(r"\{(E[A-Z]+),", (source / "api/failure.c").read_text())
+    assert len(others) > 20 and len(files) > 30 and len(errors) > 8
+    tree = manual[manual.index("\n.Sh THE TREE"):]
+    for names, text in (others, " ".join(re.findall(r"^\.Cm (.*)", manual, re.M))), \
+                       (files, tree[:tree.index("\n.Ed")].replace("\\&", "")), \
+                       (errors, " ".join(re.findall(r"^\.It Er (\w+)$", manual, re.M))):
+        words = set(re.findall(r"[\w.]+", text))
+        wrong += [f"the manual: {name} is missing" for name in sorted(names) if name not in words]
+    return wrong
+
+
+def bash_offers(source, fleetfs, words):
+    """What bash completes the last word to, with words split as it does."""
+    script = """. "$1"; . "$2"; compopt() { :; }; shift 2
+        COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDS=("${@:3}") COMP_CWORD=$(($# - 3))
+        _fleetfs "$2"; printf '%s\\n' "${COMPREPLY[@]}" """
+    line = re.sub(r" = ", "=", " ".join(words))
+    done = subprocess.run(["bash", "-c", script, "-", BASH_COMPLETION,
+                           source / "completions/fleetfs.bash", line, fleetfs, *words],
+                          capture_output=True, text=True, timeout=LIMIT_S)
+    assert not done.stderr, done.stderr
+    return done.stdout.split()
+
+
+def check_bash(source, fleetfs, rows):
+    def offers(*words):
+        return bash_offers(source, fleetfs, ["fleetfs", *words])
+    names = [name + ("=" if value else "") for _, _, name, value, _ in rows]
+    dashed = ["-o"] + [word for row, name in zip(rows, names)
+                       for word in ([f"-{row[1]}"] if row[1] else []) + [f"--{name}"]]
+    listed = [name for row, name in zip(rows, names) if not row[0].startswith("Instead")]
+    wrong = differences("bash, dashes", offers("-"), dashed)
+    wrong += differences("bash, -o", offers("-o", ""), listed)
+    wrong += differences("bash, in a list", offers("-o", "ttl", "=", "5,st"), ["5,stale="])
+    here = os.path.relpath(source / "completions", os.getcwd())
+    wrong += differences("bash, a file", offers("--token-file", f"{here}/_fl"),
+                         [f"{here}/_fleetfs"])
+    wrong += differences("bash, a number", offers("--ttl", ""), [])
+    wrong += differences("bash, a mount point", offers(here), [here])
+    return wrong
+
+
+def read_prompt(fd):
+    text, end = "", time.monotonic() + LIMIT_S
+    while "READY>" not in text:
+        assert time.monotonic() < end, f"zsh: {text}"
+        if select.select([fd], [], [], 1)[0]:
+            text += os.read(fd, 65536).decode(errors="replace")
+    return text
+
+
+def zsh_offers(source, fleetfs, line):
+    """What zsh lists at Ctrl-D behind the line, before it shows its prompt again."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.environ.update(TERM="dumb", PATH=f"{fleetfs.parent}:{os.environ['PATH']}")
+        os.execvp("zsh", ["zsh", "-f", "-i"])
+    try:
+        os.write(fd, f"PS1=READY'>'; fpath=('{source}/completions' $fpath); autoload -Uz compinit; "
+                     "compinit -u -D; LISTMAX=1000; stty rows 200 columns 200\n".encode())
+        read_prompt(fd)
+        os.write(fd, f"{line}\x04".encode())
+        return read_prompt(fd)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(fd)
+
+
+def check_zsh(source, fleetfs, rows):
+    def offers(line):
+        return sorted(word for row in zsh_offers(source, fleetfs, line).splitlines()
+                      if " -- " in row for word in row.split(" -- ")[0].split())
+    dashed = ["-o"] + [f"--{row[2]}" for row in rows] + [f"-{row[1]}" for row in rows if row[1]]
+    listed = [row[2] for row in rows if not row[0].startswith("Instead")]
+    wrong = differences("zsh, dashes", offers("fleetfs -"), sorted(dashed))
+    wrong += differences("zsh, -o", offers("fleetfs -o "), sorted(listed))
+    wrong += differences("zsh, in a list", offers("fleetfs -o ttl=5,s"), ["stale", "subtype"])
+    if "fleetfs.bash" not in zsh_offers(source, fleetfs,
+                                        f"fleetfs --token_file={source}/completions/"):
+        wrong.append("zsh, a file: is missing")
+    return wrong
+
+
+def main(source, fleetfs):
+    shown = subprocess.run([fleetfs, "--help"], capture_output=True, text=True, check=True).stdout
+    rows = rows_of_help(shown)
+    assert len(rows) > 20, shown
+    wrong, skipped = check_manual(source, fleetfs, rows), []
+    if BASH_COMPLETION.exists():
+        wrong += check_bash(source, fleetfs, rows)
+    else:
+        skipped.append("bash-completion is not installed")
+    if shutil.which("zsh"):
+        wrong += check_zsh(source, fleetfs, rows)
+    else:
+        skipped.append("zsh is not installed")
+    for reason in wrong + skipped:
+        print(reason, file=sys.stderr)
+    return 1 if wrong else 77 if skipped else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()))
