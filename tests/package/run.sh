@@ -11,6 +11,9 @@ sim=$(readlink -f "$2")
 # All mounts are in here, and go with it.
 [ -n "${FLEETFS_UNSHARED:-}" ] || FLEETFS_UNSHARED=1 exec unshare --mount "$0" "$@"
 
+# Copies of the mounts of others would keep those alive after their end.
+awk '/ - fuse/ { print $5 }' /proc/self/mountinfo | xargs -r -n 1 umount -l -c || true
+
 folder=$(mktemp -d /tmp/fleetfs-package.XXXXXX)
 trap 'kill "${sim_pid:-}" 2>/dev/null || true; umount -R -l "$folder"; rmdir "$folder"' EXIT
 mount -t tmpfs -o mode=755 tmpfs "$folder"
