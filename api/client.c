@@ -167,13 +167,18 @@ static void finish(struct client *client, struct request *request, CURLcode code
 
 	request->arrival = NULL;
 	request_finish(request, &client->settings, code, arrival);
-	if (!arrival->page && arrival->failure.http_status == 401 && arrival->requests == 1) {
-		refresh_token(client, true, arrival);
+	if (!arrival->page && arrival->failure.http_status == 401) {
+		int64_t expiry = credential_expiry(client->credential);
+
+		if (arrival->requests == 1)
+			refresh_token(client, true, arrival);
 		/* Another request may have met the new token first. */
-		if (request->token_number != client->token_number) {
+		if (arrival->requests == 1 && request->token_number != client->token_number) {
 			start(client, request, arrival);
 			return;
 		}
+		if (expiry != 0 && expiry <= arrival->failure.at_ns / 1000000000)
+			arrival->failure.remedy = "the JWT has expired: get a new one";
 	}
 	deliver(client, arrival);
 }

@@ -22,6 +22,7 @@
 #include "api/agent.h"
 #include "api/credential.h"
 #include "api/failure.h"
+#include "api/route.h"
 
 struct client_config {
 	const char *base;             /* the API's base URL, without "/agents"; http or https */
@@ -32,6 +33,7 @@ struct client_config {
 	int64_t connect_timeout_ms;   /* for resolving, connecting and TLS */
 	unsigned int per_page;        /* 1 to 100 */
 	unsigned int max_connections; /* 1 to 64; also how many requests are under way at once */
+	bool curious;                 /* also learn of TLS and the certificate what a route tells */
 };
 
 /* What became of one client_want(). */
@@ -42,6 +44,7 @@ struct arrival {
 	struct failure failure; /* when page is NULL */
 	unsigned int requests;  /* HTTP requests that it took: 1, or 2 after a 401; 0 of a file */
 	uint64_t bytes;         /* received, headers included, as on the wire (compressed) */
+	struct route route;     /* of the last of them */
 	int64_t token_expiry;   /* of the token in use, seconds since 1970; 0: not known */
 	char note[256];         /* something for the log ("token read again from …"), or "" */
 };

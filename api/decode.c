@@ -429,8 +429,7 @@ int decode_page(const char *body, size_t bytes, struct page **ret_page, struct f
 		            "the answer is not JSON at byte %zu: %s", fault.offset, fault.reason);
 	if (result == 0 && !outline.has_list) {
 		json_outline_done(&outline);
-		return fail(ret_failure, FAILURE_MALFORMED,
-		            "the answer has no agent_list (is the URL right?)");
+		return fail(ret_failure, FAILURE_MALFORMED, "the answer has no agent_list");
 	}
 	if (result == 0) {
 		result = decode_outline(body, &outline, ret_page);

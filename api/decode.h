@@ -21,11 +21,12 @@
 #include "api/failure.h"
 #include "api/json.h"
 
-#define DECODE_MAX_BYTES       (8u << 20) /* a body */
-#define DECODE_MAX_DEPTH       32         /* arrays and objects in each other */
-#define DECODE_MAX_TOKENS      500000     /* values and keys in a body */
-#define DECODE_MAX_AGENTS      10000      /* elements of agent_list */
-#define DECODE_MAX_AGENT_BYTES (1u << 20) /* one element */
+#define DECODE_MAX_BYTES       (8u << 20)          /* a body */
+#define DECODE_MAX_DEPTH       32                  /* arrays and objects in each other */
+#define DECODE_MAX_TOKENS      500000              /* values and keys in a body */
+#define DECODE_MAX_AGENTS      10000               /* elements of agent_list */
+#define DECODE_MAX_AGENT_BYTES (1u << 20)          /* one element */
+#define DECODE_MAX_EXPIRY      INT64_C(9223372036) /* in 2262, the last in ns since 1970 */
 
 /* Of a list in a file; depth and one element as above. */
 #define DECODE_MAX_LIST_BYTES  (512u << 20)
@@ -69,7 +70,8 @@ void decode_list_done(struct decode_list *list);
  */
 void decode_message(const char *body, size_t bytes, char *ret_text, size_t text_bytes);
 
-/* `exp` in the payload of a JWT (RFC 7519), seconds since 1970; 0 if there is none. */
+/* `exp` in the payload of a JWT (RFC 7519), seconds since 1970; 0 if there is none, or none before
+ * DECODE_MAX_EXPIRY. */
 int64_t decode_expiry(const char *json, size_t bytes);
 
 /* Of the cJSON in use: "1.7.15". */

@@ -73,7 +73,7 @@ int64_t decode_expiry(const char *json, size_t bytes)
 {
 	struct parse_pool pool = {0};
 	const cJSON *tree = parse_any(&pool, json, bytes);
-	int64_t expiry = parse_number_between(parse_member(tree, "exp"), 1, PARSE_MAX_EXACT);
+	int64_t expiry = parse_number_between(parse_member(tree, "exp"), 1, DECODE_MAX_EXPIRY);
 
 	parse_pool_done(&pool);
 	return expiry == AGENT_ABSENT ? 0 : expiry;

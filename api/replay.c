@@ -103,6 +103,22 @@ __attribute__((format(printf, 3, 4))) static int fail(struct failure *failure,
 	return -1;
 }
 
+/* What to do about it. */
+static const char *remedy(enum failure_cause cause)
+{
+	switch (cause) {
+	case FAILURE_UNREACHABLE:
+		return "check the path (the URL of an API would begin with https://)";
+	case FAILURE_CREDENTIAL:
+		return "let this user read it";
+	case FAILURE_MALFORMED:
+	case FAILURE_OVERSIZED:
+		return "give a saved agents.json, or a saved answer of the API";
+	default:
+		return NULL;
+	}
+}
+
 static int fail_errno(struct failure *failure, int error)
 {
 	enum failure_cause cause = FAILURE_UNREACHABLE;
@@ -311,6 +327,7 @@ void replay_answer(struct replay *replay, bool again, struct arrival *arrival)
 		return;
 	arrival->failure = (struct failure){
 		.cause = why.cause,
+		.remedy = remedy(why.cause),
 		.retry_after_ms = -1,
 		.at_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
 	};

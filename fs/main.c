@@ -31,19 +31,26 @@
 #include "api/credential.h"
 #include "api/decode.h"
 #include "cache/fleet.h"
+#include "fs/check.h"
 #include "fs/dropper.h"
+#include "fs/expiry.h"
 #include "fs/log.h"
 #include "fs/loop.h"
 #include "fs/mountpoint.h"
 #include "fs/names.h"
+#include "fs/notify.h"
 #include "fs/ops.h"
 #include "fs/options.h"
 #include "fs/self.h"
 #include "fs/source.h"
 
+#define PATIENCE_MS 500
+#define OR_DELAY    ", or mount with delay_connect"
+
 struct program {
 	struct options options;
 	struct self self;
+	struct expiry expiry; /* of the token, as far as the log has it */
 	char version[512];
 	char *mountpoint; /* absolute */
 	char note[256];   /* an arrival's from before there was a log for it, or "" */
@@ -51,6 +58,7 @@ struct program {
 	struct client *client;
 	struct fleet *fleet;
 	struct ops *ops;
+	struct check check; /* with --check, instead of ops and session */
 	struct fuse_session *session;
 	int signals_fd;
 	int parent_fd; /* -1 in the foreground */
@@ -144,12 +152,27 @@ static void log_change(struct program *program, const struct fleet_health *befor
 		log_info("%s", arrival->note);
 	fleet_health(program->fleet, &after);
 	if (after.failing && !before->failing)
-		log_warning("%s: %s", file ? "the file cannot be used" : "the API fails",
-		            arrival->failure.message);
+		log_warning("%s: %s: %s", file ? "the file cannot be used" : "the API fails",
+		            arrival->failure.message, failure_remedy(&arrival->failure));
 	else if (!after.failing && before->failing)
 		log_info(file ? "the file can be used again" : "the API answers again");
 	else if (!arrival->page && arrival->failure.message[0])
 		log_debug("page %u: %s", arrival->number, arrival->failure.message);
+}
+
+/* A token that ends takes the mount with it, and nobody who reads values looks at its expiry. */
+static void warn_of_expiry(struct program *program)
+{
+	int64_t now = port_wall_ns(NULL) / 1000000000;
+	int64_t end = program->self.token_expiry;
+	char distance[64];
+
+	if (!program->mounted || !expiry_due(&program->expiry, end, now))
+		return;
+	expiry_distance(end, now, distance, sizeof(distance));
+	log_warning("the token of %s %s %s: put a new one in its place%s",
+	            program->self.token_source, end > now ? "expires" : "expired", distance,
+	            *program->self.token_source == '$' ? " and mount again" : "");
 }
 
 static void on_arrivals(void *user)
@@ -160,6 +183,7 @@ static void on_arrivals(void *user)
 	while ((arrival = client_take(program->client))) {
 		struct fleet_health before;
 		struct page *page = arrival->page;
+		int64_t total = page ? page->total_count : AGENT_ABSENT;
 
 		fleet_health(program->fleet, &before);
 		program->self.http_requests += arrival->requests;
@@ -185,8 +209,12 @@ static void on_arrivals(void *user)
 		if (!page)
 			fleet_failed(program->fleet, arrival->number, &arrival->failure);
 		log_change(program, &before, arrival);
+		if (program->options.check)
+			check_arrived(&program->check, &arrival->route,
+			              page ? NULL : &arrival->failure, total);
 		arrival_free(arrival);
 	}
+	warn_of_expiry(program);
 }
 
 static void port_drop(void *user, bool agents_too)
@@ -295,6 +323,7 @@ static int start_parts(struct program *program)
 		.connect_timeout_ms = options->connect_timeout_ms,
 		.per_page = options->per_page,
 		.max_connections = options->max_connections,
+		.curious = options->check,
 	};
 	const struct fleet_config fleet_config = {
 		.ttl_ms = options->ttl_ms,
@@ -341,23 +370,6 @@ static int start_parts(struct program *program)
 	return program->ops ? 0 : fail("out of memory");
 }
 
-static const char *remedy(enum failure_cause cause)
-{
-	switch (cause) {
-	case FAILURE_CREDENTIAL:
-		return "check the token";
-	case FAILURE_UNREACHABLE:
-	case FAILURE_TIMEOUT:
-		return "check the URL and the network, or mount with delay_connect";
-	case FAILURE_REQUEST:
-	case FAILURE_MALFORMED:
-	case FAILURE_REDIRECT:
-		return "check the URL (the API's base, without /agents) and the team";
-	default:
-		return "try again, or mount with delay_connect";
-	}
-}
-
 /* Before the loop runs: waits until something arrived or the look wants to be asked again. */
 static int await(struct program *program, const struct look *look, int64_t deadline_ms)
 {
@@ -377,11 +389,13 @@ static int await(struct program *program, const struct look *look, int64_t deadl
 	return 0;
 }
 
-/* The next agent of a listing, as a reader would get it; NULL at the end. */
-static int next_agent(struct program *program, uint64_t *cursor, struct record **ret_record)
+/* The next agent of a listing, as a reader would get it; NULL at the end. Waits a little beyond the
+ * timeout, which is that of the request, too, so as to hear how far that got. */
+static int next_agent(void *user, uint64_t *cursor, struct record **ret_record)
 {
+	struct program *program = user;
 	struct look look = fleet_look(program->fleet);
-	int64_t deadline_ms = look.began_ms + program->options.timeout_ms;
+	int64_t deadline_ms = look.began_ms + program->options.timeout_ms + PATIENCE_MS;
 	int err = fleet_walk(program->fleet, cursor, &look, ret_record);
 
 	while (err == -EAGAIN) {
@@ -390,6 +404,13 @@ static int next_agent(struct program *program, uint64_t *cursor, struct record *
 			err = fleet_walk(program->fleet, cursor, &look, ret_record);
 	}
 	return err;
+}
+
+/* What a mount could wait for. */
+static bool may_pass(enum failure_cause cause)
+{
+	return cause == FAILURE_UNREACHABLE || cause == FAILURE_TIMEOUT ||
+	       cause == FAILURE_SERVER || cause == FAILURE_BUSY;
 }
 
 static int tell_failure(const struct program *program, int err)
@@ -401,17 +422,16 @@ static int tell_failure(const struct program *program, int err)
 	if (err == -EINTR)
 		return fail("interrupted");
 	if (!failure)
-		return fail("no answer from %s within %g s: %s", source,
+		return fail("no answer from %s within %g s: %s%s", source,
 		            (double)program->options.timeout_ms / 1000,
-		            file ? "give it a longer timeout" : remedy(FAILURE_TIMEOUT));
+		            file ? "give it a longer timeout" : "check the URL and the network",
+		            file || program->options.check ? "" : OR_DELAY);
 	if (file) /* which the message begins with */
-		log_error("%s%s", failure->message,
-		          failure->cause == FAILURE_UNREACHABLE
-		                  ? " (the API's URL would begin with https://)"
-		                  : "");
+		log_error("%s: %s", failure->message, failure_remedy(failure));
 	else
-		log_error("cannot list the agents at %s: %s: %s", source, failure->message,
-		          remedy(failure->cause));
+		log_error("cannot list the agents at %s: %s: %s%s", source, failure->message,
+		          failure_remedy(failure),
+		          !program->options.check && may_pass(failure->cause) ? OR_DELAY : "");
 	return EXIT_FAILURE;
 }
 
@@ -425,30 +445,17 @@ static int probe(struct program *program)
 	return err < 0 ? tell_failure(program, err) : 0;
 }
 
-/* --check: reads the whole list, and tells what there is. */
 static int check(struct program *program)
 {
-	int64_t began_ms = port_now_ms(NULL);
-	struct fleet_health health;
-	struct record *record;
-	uint64_t cursor = 0;
 	int err;
 
-	do {
-		err = next_agent(program, &cursor, &record);
-	} while (err == 0 && record);
-	if (err < 0)
-		return tell_failure(program, err);
-	fleet_health(program->fleet, &health);
-	printf("%s: %zu agents on %u pages, read in %.3f s, %sas many as the %s counts\n",
-	       program->options.source, health.agents, health.pages,
-	       (double)(port_now_ms(NULL) - began_ms) / 1000, health.verified ? "" : "not ",
-	       source_is_file(program->options.source) ? "file" : "API");
-	if (*program->note)
+	check_init(&program->check, &program->self);
+	err = check_run(&program->check, next_agent, program);
+	if (*program->note && err == 0)
 		printf("%s\n", program->note);
-	if (program->self.token_kind)
-		printf("token: %s from %s\n", program->self.token_kind, program->self.token_source);
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	if (err == -EIO)
+		return fail("cannot write to stdout: %s", strerror(EIO));
+	return err < 0 ? tell_failure(program, err) : 0;
 }
 
 static char *mount_options(const struct options *options)
@@ -508,6 +515,19 @@ static int leave_parent(const struct program *program)
 	return 0;
 }
 
+/* A service manager that waits for it hears how things stand; in the background it knows the
+ * parent, which ends now. */
+static void tell_manager(const char *what)
+{
+	char state[64];
+	int err;
+
+	snprintf(state, sizeof(state), "%s\nMAINPID=%d", what, (int)getpid());
+	err = notify_service(state);
+	if (err < 0)
+		log_warning("cannot tell %s to the service manager: %s", what, strerror(-err));
+}
+
 static int run(struct program *program)
 {
 	struct loop loop;
@@ -536,6 +556,8 @@ static int run(struct program *program)
 	log_info("mounted %s on %s", program->options.source, program->mountpoint);
 	if (*program->note)
 		log_info("%s", program->note);
+	warn_of_expiry(program);
+	tell_manager("READY=1");
 	loop = (struct loop){
 		.session = program->session,
 		.ops = program->ops,
@@ -547,6 +569,7 @@ static int run(struct program *program)
 		.busy = is_dropping,
 	};
 	err = loop_run(&loop);
+	tell_manager("STOPPING=1");
 	if (err < 0)
 		log_error("the kernel's side failed: %s", strerror(-err));
 	else

@@ -151,5 +151,5 @@ void self_last_error(const struct self *self, struct text *text)
 	seconds(text, "retry_after", failure->retry_after_ms);
 	text_printf(text, "message: ");
 	text_escaped(text, failure->message);
-	text_printf(text, "\n");
+	text_printf(text, "\nremedy: %s\n", failure_remedy(failure));
 }

@@ -13,6 +13,7 @@ import pytest
 
 import harness
 import scripted as scripts
+import tls
 
 PREFIX = f"fleetfs-test-{os.getpid()}-"
 LIMIT_S = 90  # for one test; nothing here takes nearly that long
@@ -138,6 +139,14 @@ def scripted(stopping):
         stopping.append(scripts.Server(*arguments, **options))
         return stopping[-1]
     return start
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """The folder that holds them."""
+    folder = tmp_path_factory.mktemp("certificates")
+    tls.make_certificates(folder)
+    return folder
 
 
 @pytest.fixture

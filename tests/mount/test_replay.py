@@ -256,7 +256,7 @@ def test_a_file_that_may_not_be_read_is_refused(programs, folder, save, path):
                           env=environment(folder, None), stdin=subprocess.DEVNULL, text=True,
                           capture_output=True, timeout=30)
     assert done.returncode == 1
-    assert done.stderr == f"fleetfs: {file}: Permission denied\n"
+    assert done.stderr == f"fleetfs: {file}: Permission denied: let this user read it\n"
 
 
 def test_check_tells_what_is_in_it(fleetfs, save):

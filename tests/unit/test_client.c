@@ -216,7 +216,7 @@ static void test_failures(void **state)
 	         FAILURE_REDIRECT,
 	         302,
 	         -1,
-	         "It points to http://127.0.0.1:1/elsewhere"},
+	         "points to http://127.0.0.1:1/elsewhere"},
 		{{.text = "HTTP/1.1 204 No Content\r\n\r\n"},
 	         FAILURE_SERVER,
 	         204,
