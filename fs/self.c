@@ -20,7 +20,7 @@ void self_readme(const struct self *self, struct text *text)
 		"by-status/<status>/      links to those with this status; so are\n"
 		"                         by-label/ by-tool/ by-gpu/ by-version/\n"
 		"tasks/<task id>          a link to the agent that runs it\n"
-		"fleet/                   of all agents: summary agents.tsv agents.json\n"
+		"fleet/                   of all agents: summary agents.tsv agents.json metrics.prom\n"
 		".fleetfs/                about this mount: version config health stats "
 		"last_error\n"
 		"\n"
