@@ -286,10 +286,10 @@ def test_metrics_of_the_fleet_add_up(fleet):
     assert of(samples, "fleet_agents", "status") == {
         status: len(members) for status, members in expected.groups(agents, "by-status").items()}
     summary = fleet.values("fleet/summary")
-    for name, key in {"fleet_gpu_capacity": "gpu_capacity", "fleet_gpu_free": "gpu_free",
-                      "fleet_tasks_running": "tasks_running", "fleet_vram_total_bytes": "vram_total",
-                      "fleet_vram_free_bytes": "vram_free",
-                      "fleet_vram_used_bytes": "vram_used"}.items():
+    for name, key in {
+            "fleet_gpu_capacity": "gpu_capacity", "fleet_gpu_free": "gpu_free",
+            "fleet_tasks_running": "tasks_running", "fleet_vram_total_bytes": "vram_total",
+            "fleet_vram_free_bytes": "vram_free", "fleet_vram_used_bytes": "vram_used"}.items():
         assert samples[name, ()] == int(summary[key]), name
     assert samples["fleet_list_verified", ()] == 1
     success = seconds(fleet.health()["last_success"])

@@ -257,8 +257,8 @@ def test_listings_of_views_stand_the_churn_of_short_ttls(sim, mount, blocked):
     stays = {agent["agent_id"] for agent in api.agents() if agent["agent_id"] in api.permanent()
              and "a100" in agent["agent_labels"]}
     fleet = mount(api, ttl=0.2, per_page=50)
-    reader = blocked("bash", "-c", "cd \"$0\" && while ls -lR by-status tasks >/dev/null; do :; done",
-                     fleet.path)
+    reader = blocked("env", "-C", fleet.path, "bash", "-c",
+                     "while ls -lR by-status tasks >/dev/null; do :; done")
     for _ in range(60):
         names = os.listdir(fleet / "by-label/a100")
         assert len(names) == len(set(names)) and stays <= set(names)
