@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 import urllib.request
 from datetime import datetime
 
@@ -282,6 +283,8 @@ def test_promtool_is_content(fleet):
 
 def test_metrics_of_the_fleet_add_up(fleet):
     agents = fleet.api.agents()
+    fleet.agents()
+    time.sleep(1)  # so that when it was read is not when it was written
     samples = samples_of(fleet.text("fleet/metrics.prom"))
     assert of(samples, "fleet_agents", "status") == {
         status: len(members) for status, members in expected.groups(agents, "by-status").items()}

@@ -507,9 +507,11 @@ static void bring(unsigned int number)
 
 		at += (size_t)snprintf(text + at, sizeof(text) - at,
 		                       "%s{\"agent_id\":\"m%u\",\"agent_status\":\"v%u\","
-		                       "\"agent_labels\":[\"a\",\"b%u\"],\"system_stats\":"
+		                       "\"agent_labels\":[\"a\",\"b%u\"],\"tool\":\"t\","
+		                       "\"running_tasks\":[\"t%u\"],\"system_stats\":"
 		                       "{\"gpu_devices\":[{\"device_name\":\"g%u\"}]}}",
-		                       i > first ? "," : "", machine, version, version, version);
+		                       i > first ? "," : "", machine, version, version, machine,
+		                       version);
 	}
 	at += (size_t)snprintf(text + at, sizeof(text) - at,
 	                       "],\"page_meta\":{\"total_count\":%u}}", machine_count);
@@ -738,6 +740,12 @@ static void list_agents(uint64_t agents, unsigned int ret_seen[static MACHINES])
 	} while (kernel.bytes > 0);
 }
 
+/* The folder of a view of those who have a label that all have. */
+static uint64_t look_up_group(void)
+{
+	return look_up(look_up(KERNEL_ROOT, "by-label"), "a");
+}
+
 /* With memory, all is as the API says. */
 static void expect_now(uint64_t agents)
 {
@@ -772,6 +780,9 @@ static void expect_now(uint64_t agents)
 		assert_int_equal(kernel.bytes, strlen(status));
 		assert_memory_equal(kernel.data, status, kernel.bytes);
 	}
+	list_agents(look_up_group(), seen);
+	for (unsigned int i = 0; i < MACHINES; i++)
+		assert_int_equal(seen[i], api_has(i));
 	fleet_health(kernel.fleet, &health);
 	assert_int_equal(health.agents, machine_count);
 	assert_true(health.verified && !health.failing);
@@ -780,13 +791,16 @@ static void expect_now(uint64_t agents)
 static void come_and_go(void)
 {
 	static unsigned int seen[MACHINES];
-	uint64_t agents;
+	uint64_t agents, group;
 
 	mount(4, 2);
 	agents = look_up(KERNEL_ROOT, "agents");
-	list_agents(agents, seen);
-	for (unsigned int i = 0; i < MACHINES; i++)
-		assert_int_equal(seen[i], i < 4);
+	group = look_up_group();
+	for (unsigned int turn = 0; turn < 2; turn++) {
+		list_agents(turn == 0 ? agents : group, seen);
+		for (unsigned int i = 0; i < MACHINES; i++)
+			assert_int_equal(seen[i], i < 4);
+	}
 
 	versions[0] = 2;
 	api_remove(1);
@@ -799,7 +813,7 @@ static void come_and_go(void)
 	versions[0] = 3;
 	api_remove(1);
 	fleet_expire(kernel.fleet);
-	list_agents(agents, seen);
+	list_agents(group, seen);
 	assert_true(seen[0] == 1 && seen[1] <= 1 && seen[2] <= 1 && seen[3] == 1 && seen[4] <= 1);
 	expect_now(agents);
 	unmount();
