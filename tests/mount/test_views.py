@@ -112,11 +112,12 @@ def test_an_agent_is_under_each_label_and_gpu_model_once(sim, mount):
          "running_tasks": ["t1", "t2", "t1"], "system_stats": {"gpu_devices": [
              {"device_name": "G"}, {"device_name": "H"}, {"device_name": "G"}, {}]}},
         {"agent_id": "b", "agent_labels": ["y"], "current_task_id": "t2",
-         "system_stats": {"gpu_devices": [{"device_name": "G"}]}}])
+         "system_stats": {"gpu_devices": [{"device_name": "G"}]}},
+        {"agent_id": "c", "current_task_id": "t3"}])
     fleet = mount(api, ttl=LONG)
     assert shown(fleet, "by-label") == {"x": ["a"], "y": ["a", "b"]}
     assert shown(fleet, "by-gpu") == {"G": ["a", "b"], "H": ["a"]}
-    assert shown(fleet, "tasks") == {"t1": ["a"], "t2": ["a"]}
+    assert shown(fleet, "tasks") == {"t1": ["a"], "t2": ["a"], "t3": ["c"]}
 
 
 @pytest.mark.parametrize("blank", [{}, {
