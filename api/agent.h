@@ -153,8 +153,9 @@ const void *agent_value(const struct agent *agent, enum agent_field_id field, si
 bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_id field,
                 size_t gpu);
 
-/* One answer of GET /agents. */
+/* One answer of GET /agents, or a part of a saved one. */
 struct page {
+	int64_t age_ms;      /* how old it was when it was handed over; 0 for an answer */
 	int64_t total_count; /* as page_meta says; AGENT_ABSENT when it says nothing usable */
 	int64_t per_page;    /* as page_meta says; AGENT_ABSENT likewise */
 	size_t malformed;    /* elements of agent_list that are no agent, and were dropped */

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/replay.h"
 #include "api/request.h"
 
 struct queue {
@@ -28,6 +29,7 @@ struct client {
 	pthread_t thread;
 
 	/* The fetching thread's alone. */
+	struct replay *replay; /* NULL: pages are the API's, and what follows is used */
 	struct request *requests;
 	struct credential *credential;
 	unsigned int token_number; /* goes up whenever the token changes */
@@ -77,7 +79,8 @@ void arrival_free(struct arrival *arrival)
 
 static void deliver(struct client *client, struct arrival *arrival)
 {
-	arrival->token_expiry = credential_expiry(client->credential);
+	if (client->credential)
+		arrival->token_expiry = credential_expiry(client->credential);
 	pthread_mutex_lock(&client->lock);
 	if (!client->arrived.first)
 		eventfd_write(client->event_fd, 1);
@@ -120,24 +123,41 @@ static struct request *idle_request(struct client *client)
 	return NULL;
 }
 
+/* The next one, or NULL; *ret_reread: the token, or the file, is to be looked at first. */
+static struct arrival *next_wanted(struct client *client, bool *ret_reread)
+{
+	struct arrival *arrival;
+
+	pthread_mutex_lock(&client->lock);
+	arrival = client->stop ? NULL : queue_pop(&client->wanted);
+	if (arrival) {
+		*ret_reread = client->reread;
+		client->reread = false;
+	}
+	pthread_mutex_unlock(&client->lock);
+	return arrival;
+}
+
 static void start_wanted(struct client *client)
 {
 	struct request *request;
+	struct arrival *arrival;
+	bool reread;
 
-	while ((request = idle_request(client))) {
-		struct arrival *arrival;
-		bool reread;
-
-		pthread_mutex_lock(&client->lock);
-		arrival = queue_pop(&client->wanted);
-		reread = arrival && client->reread;
-		if (arrival)
-			client->reread = false;
-		pthread_mutex_unlock(&client->lock);
-		if (!arrival)
-			return;
+	while ((request = idle_request(client)) && (arrival = next_wanted(client, &reread))) {
 		refresh_token(client, reread, arrival);
 		start(client, request, arrival);
+	}
+}
+
+static void replay_wanted(struct client *client)
+{
+	struct arrival *arrival;
+	bool reread;
+
+	while ((arrival = next_wanted(client, &reread))) {
+		replay_answer(client->replay, reread, arrival);
+		deliver(client, arrival);
 	}
 }
 
@@ -147,13 +167,18 @@ static void finish(struct client *client, struct request *request, CURLcode code
 
 	request->arrival = NULL;
 	request_finish(request, &client->settings, code, arrival);
-	if (!arrival->page && arrival->failure.http_status == 401 && arrival->requests == 1) {
-		refresh_token(client, true, arrival);
+	if (!arrival->page && arrival->failure.http_status == 401) {
+		int64_t expiry = credential_expiry(client->credential);
+
+		if (arrival->requests == 1)
+			refresh_token(client, true, arrival);
 		/* Another request may have met the new token first. */
-		if (request->token_number != client->token_number) {
+		if (arrival->requests == 1 && request->token_number != client->token_number) {
 			start(client, request, arrival);
 			return;
 		}
+		if (expiry != 0 && expiry <= arrival->failure.at_ns / 1000000000)
+			arrival->failure.remedy = "the JWT has expired: get a new one";
 	}
 	deliver(client, arrival);
 }
@@ -196,7 +221,10 @@ static void *fetch(void *data)
 	int running;
 
 	while (!is_stopped(client)) {
-		start_wanted(client);
+		if (client->replay)
+			replay_wanted(client);
+		else
+			start_wanted(client);
 		curl_multi_perform(client->multi, &running);
 		if (finish_ended(client))
 			continue;
@@ -234,6 +262,7 @@ static void dismantle(struct client *client)
 		request_done(request);
 	}
 	free(client->requests);
+	replay_free(client->replay);
 	curl_multi_cleanup(client->multi);
 	queue_clear(&client->wanted);
 	queue_clear(&client->arrived);
@@ -245,7 +274,7 @@ static void dismantle(struct client *client)
 	curl_global_cleanup();
 }
 
-static int assemble(struct client *client, const struct client_config *config)
+static int assemble_requests(struct client *client, const struct client_config *config)
 {
 	int result = request_settings_init(&client->settings, config);
 
@@ -253,8 +282,21 @@ static int assemble(struct client *client, const struct client_config *config)
 		return result;
 	client->request_count = config->max_connections;
 	client->requests = calloc(client->request_count, sizeof(*client->requests));
-	client->multi = curl_multi_init();
-	if (!client->requests || !client->multi)
+	return client->requests ? 0 : -ENOMEM;
+}
+
+static int assemble(struct client *client, const struct client_config *config)
+{
+	int result = 0;
+
+	if (config->base)
+		result = assemble_requests(client, config);
+	else if (!(client->replay = replay_new(config->file, config->per_page, config->ttl_ms)))
+		result = -ENOMEM;
+	if (result < 0)
+		return result;
+	client->multi = curl_multi_init(); /* also what the thread of a replay sleeps on */
+	if (!client->multi)
 		return -ENOMEM;
 	/* curl goes without the means to be woken up when descriptors are few; nobody else can. */
 	if (curl_multi_wakeup(client->multi) != CURLM_OK)
@@ -344,7 +386,7 @@ struct arrival *client_take(struct client *client)
 	return arrival;
 }
 
-void client_reread_token(struct client *client)
+void client_reread(struct client *client)
 {
 	pthread_mutex_lock(&client->lock);
 	client->reread = true;

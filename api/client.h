@@ -3,12 +3,13 @@
 #define FLEETFS_API_CLIENT_H
 
 /*
- * The fetching thread: pages wanted go in, pages or failures come out.
+ * The fetching thread: pages wanted go in, pages or failures come out. They are the API's, or those
+ * of a saved list (replay.h): whoever wants them need not know which.
  *
- * One thread of its own runs curl_multi and decodes, so that neither DNS nor TLS nor a large body
- * ever delays the FUSE thread. The two meet in two queues: client_want() wakes this thread,
- * client_fd() becomes readable when something arrived. Everything handed over is immutable or
- * changes its owner, so that nothing else is shared.
+ * One thread of its own runs curl_multi, or reads the file, and decodes, so that neither DNS nor
+ * TLS nor a large body ever delays the FUSE thread. The two meet in two queues: client_want() wakes
+ * this thread, client_fd() becomes readable when something arrived. Everything handed over is
+ * immutable or changes its owner, so that nothing else is shared.
  *
  * The client asks once per want (it may ask a second time by itself, when the API answered 401 and
  * the token turned out to have been replaced). When and whether to ask again is the cache's
@@ -21,14 +22,18 @@
 #include "api/agent.h"
 #include "api/credential.h"
 #include "api/failure.h"
+#include "api/route.h"
 
 struct client_config {
 	const char *base;             /* the API's base URL, without "/agents"; http or https */
+	const char *file;             /* or, when base is NULL, a saved list's path */
+	int64_t ttl_ms;               /* of a file: it is looked at again after that */
 	const char *cacert;           /* a CA bundle, or NULL for the system's */
 	int64_t timeout_ms;           /* for one request, everything included */
 	int64_t connect_timeout_ms;   /* for resolving, connecting and TLS */
 	unsigned int per_page;        /* 1 to 100 */
 	unsigned int max_connections; /* 1 to 64; also how many requests are under way at once */
+	bool curious;                 /* also learn of TLS and the certificate what a route tells */
 };
 
 /* What became of one client_want(). */
@@ -37,8 +42,9 @@ struct arrival {
 	unsigned int number;    /* the page, from 1 */
 	struct page *page;      /* NULL: failed. Owned by the arrival; take it by setting NULL */
 	struct failure failure; /* when page is NULL */
-	unsigned int requests;  /* HTTP requests that it took: 1, or 2 after a 401 */
+	unsigned int requests;  /* HTTP requests that it took: 1, or 2 after a 401; 0 of a file */
 	uint64_t bytes;         /* received, headers included, as on the wire (compressed) */
+	struct route route;     /* of the last of them */
 	int64_t token_expiry;   /* of the token in use, seconds since 1970; 0: not known */
 	char note[256];         /* something for the log ("token read again from …"), or "" */
 };
@@ -50,7 +56,7 @@ struct client;
 
 /*
  * Starts the thread, with every signal blocked in it. Calls curl_global_init(): not before a fork.
- * config is copied; credential becomes the client's own on success. 0 or -errno.
+ * config is copied; credential becomes the client's own on success; NULL with a file. 0 or -errno.
  */
 int client_new(const struct client_config *config, struct credential *credential,
                struct client **ret_client);
@@ -69,8 +75,9 @@ int client_fd(const struct client *client);
 /* The next arrival, for arrival_free(), or NULL. Never waits. */
 struct arrival *client_take(struct client *client);
 
-/* SIGHUP: the token's file is read again before the next request, whatever its time stamps say. */
-void client_reread_token(struct client *client);
+/* SIGHUP: the token's file is read again, or a saved list looked at, before the next page is
+ * fetched, whatever their times say. */
+void client_reread(struct client *client);
 
 /* Of the libcurl in use, and what it is built with: "libcurl/7.88.1 OpenSSL/3.0 …". */
 const char *client_version(void);

@@ -473,6 +473,11 @@ const char *credential_team(const struct credential *credential)
 	return kinds[credential->kind].team ? credential->team : NULL;
 }
 
+bool credential_lacks_team(const struct credential *credential)
+{
+	return kinds[credential->kind].team && !credential->team;
+}
+
 const char *credential_kind(const struct credential *credential)
 {
 	return kinds[credential->kind].name;

@@ -55,6 +55,9 @@ const char *credential_token(const struct credential *credential);
 /* The value of X-Team-ID to send, or NULL for none. Valid as long as the credential. */
 const char *credential_team(const struct credential *credential);
 
+/* It is sent with a team if one is set, and none is. */
+bool credential_lacks_team(const struct credential *credential);
+
 /* What kind it is, for people: "JWT", "integration key (sk-)", "device key (dk-)", "token". */
 const char *credential_kind(const struct credential *credential);
 

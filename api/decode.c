@@ -20,6 +20,15 @@ static const struct json_query page_query = {
 	.max_elements = DECODE_MAX_AGENTS,
 };
 
+/* No ceiling on values: they are parsed an agent at a time, and scanned in constant memory. */
+static const struct json_query list_query = {
+	.list = "agent_list",
+	.member = "page_meta",
+	.max_depth = DECODE_MAX_DEPTH,
+	.max_tokens = SIZE_MAX,
+	.max_elements = DECODE_MAX_LIST_AGENTS,
+};
+
 /*
  * Which field followed which in the last object read, AGENT_FIELDS standing for its beginning. An
  * API writes its objects in one order, so that nearly every key is found at the first comparison.
@@ -394,6 +403,11 @@ __attribute__((format(printf, 3, 4))) static int fail(struct failure *ret_failur
 	return -failure_errno(cause);
 }
 
+static int fail_memory(struct failure *ret_failure)
+{
+	return fail(ret_failure, FAILURE_MEMORY, "out of memory");
+}
+
 int decode_page(const char *body, size_t bytes, struct page **ret_page, struct failure *ret_failure)
 {
 	struct json_outline outline;
@@ -415,87 +429,99 @@ int decode_page(const char *body, size_t bytes, struct page **ret_page, struct f
 		            "the answer is not JSON at byte %zu: %s", fault.offset, fault.reason);
 	if (result == 0 && !outline.has_list) {
 		json_outline_done(&outline);
-		return fail(ret_failure, FAILURE_MALFORMED,
-		            "the answer has no agent_list (is the URL right?)");
+		return fail(ret_failure, FAILURE_MALFORMED, "the answer has no agent_list");
 	}
 	if (result == 0) {
 		result = decode_outline(body, &outline, ret_page);
 		json_outline_done(&outline);
 	}
+	return result < 0 ? fail_memory(ret_failure) : 0;
+}
+
+/* Lists */
+
+/* As editors count: from 1, characters rather than bytes. */
+static void place_of(const char *text, size_t offset, size_t *ret_line, size_t *ret_column)
+{
+	size_t line = 1, column = 1;
+
+	for (size_t i = 0; i < offset; i++) {
+		if (text[i] == '\n') {
+			line++;
+			column = 1;
+		} else if (((unsigned char)text[i] & 0xc0) != 0x80) {
+			column++;
+		}
+	}
+	*ret_line = line;
+	*ret_column = column;
+}
+
+static int fail_at(struct failure *ret_failure, enum failure_cause cause, const char *what,
+                   const char *text, const struct json_fault *fault)
+{
+	size_t line, column;
+
+	place_of(text, fault->offset, &line, &column);
+	return fail(ret_failure, cause, "%s at line %zu, column %zu: %s", what, line, column,
+	            fault->reason);
+}
+
+int decode_list_init(const char *text, size_t bytes, struct decode_list *ret_list,
+                     struct failure *ret_failure)
+{
+	struct decode_list list = {.text = text};
+	struct json_fault fault;
+	struct page *nobody;
+	int result;
+
+	if (bytes > DECODE_MAX_LIST_BYTES)
+		return fail(ret_failure, FAILURE_OVERSIZED, "larger than %u MiB",
+		            DECODE_MAX_LIST_BYTES >> 20);
+	if (bytes == 0)
+		return fail(ret_failure, FAILURE_MALFORMED, "empty");
+	result = json_scan(text, bytes, &list_query, &list.outline, &fault);
+	if (result == -E2BIG)
+		return fail_at(ret_failure, FAILURE_OVERSIZED, "beyond a limit", text, &fault);
+	if (result == -EBADMSG)
+		return fail_at(ret_failure, FAILURE_MALFORMED, "not JSON", text, &fault);
 	if (result < 0)
-		return fail(ret_failure, FAILURE_MEMORY, "out of memory");
+		return fail_memory(ret_failure);
+	if (!list.outline.has_list) {
+		json_outline_done(&list.outline);
+		return fail(ret_failure, FAILURE_MALFORMED,
+		            "no agent_list in it, as an answer of the API has");
+	}
+	/* What page_meta says. */
+	result = decode_outline(text, &(struct json_outline){.member = list.outline.member},
+	                        &nobody);
+	if (result < 0) {
+		json_outline_done(&list.outline);
+		return fail_memory(ret_failure);
+	}
+	list.count = list.outline.count;
+	list.total_count = nobody->total_count;
+	page_free(nobody);
+	*ret_list = list;
 	return 0;
 }
 
-/* The tree of a text that may be anything, in a pool of its own; NULL if it is not JSON. */
-static const cJSON *parse_any(struct parse_pool *pool, const char *text, size_t bytes)
+int decode_list_page(const struct decode_list *list, size_t first, size_t count,
+                     struct page **ret_page, struct failure *ret_failure)
 {
-	struct json_query query = page_query;
-	struct json_outline outline;
-	struct json_fault fault;
+	struct json_outline part = {0};
 
-	query.list = NULL;
-	query.member = NULL;
-	if (bytes > DECODE_MAX_AGENT_BYTES || json_scan(text, bytes, &query, &outline, &fault) < 0)
-		return NULL;
-	return parse_pool_init(pool, bytes) ? parse_value(pool, text, bytes, true) : NULL;
-}
-
-/* Copies text with every run of white space and NULs as one space, cut between characters. */
-static void fold(const char *text, size_t bytes, char *ret_text, size_t text_bytes)
-{
-	static const char space[] = " \t\r\n\v\f";
-	size_t length = 0;
-	bool gap = false;
-
-	for (size_t i = 0; i < bytes; i++) {
-		if (memchr(space, text[i], sizeof(space))) {
-			gap = length > 0;
-			continue;
-		}
-		if (length + gap + 1 >= text_bytes) {
-			bool within = ((unsigned char)text[i] & 0xc0) == 0x80;
-
-			while (within && length > 0)
-				within = ((unsigned char)ret_text[--length] & 0xc0) == 0x80;
-			if (length > 0 && ret_text[length - 1] == ' ')
-				length--;
-			break;
-		}
-		if (gap)
-			ret_text[length++] = ' ';
-		gap = false;
-		ret_text[length++] = text[i];
+	if (first < list->count) {
+		part.elements = list->outline.elements + first;
+		part.count = count < list->count - first ? count : list->count - first;
 	}
-	ret_text[length] = '\0';
+	return decode_outline(list->text, &part, ret_page) < 0 ? fail_memory(ret_failure) : 0;
 }
 
-void decode_message(const char *body, size_t bytes, char *ret_text, size_t text_bytes)
+void decode_list_done(struct decode_list *list)
 {
-	static const char *const keys[] = {"message", "error", "detail"};
-	struct parse_pool pool = {0};
-	const cJSON *tree = parse_any(&pool, body, bytes);
-	const cJSON *words = NULL;
-
-	for (size_t i = 0; i < 3 && !parse_is(words, cJSON_String); i++)
-		words = parse_member(tree, keys[i]);
-	if (!parse_is(words, cJSON_String))
-		words = parse_member(parse_member(tree, "error"), "message");
-	if (parse_is(words, cJSON_String))
-		fold(words->valuestring, strlen(words->valuestring), ret_text, text_bytes);
-	else
-		fold(body, bytes, ret_text, text_bytes);
-	parse_pool_done(&pool);
-}
-
-int64_t decode_expiry(const char *json, size_t bytes)
-{
-	struct parse_pool pool = {0};
-	const cJSON *tree = parse_any(&pool, json, bytes);
-	int64_t expiry = parse_number_between(parse_member(tree, "exp"), 1, PARSE_MAX_EXACT);
-
-	parse_pool_done(&pool);
-	return expiry == AGENT_ABSENT ? 0 : expiry;
+	json_outline_done(&list->outline);
+	*list = (struct decode_list){0};
 }
 
 const char *decode_version(void)

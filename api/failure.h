@@ -31,11 +31,15 @@ struct failure {
 	int64_t retry_after_ms; /* from now; -1: the API did not say. Not yet capped */
 	int64_t at_ns;          /* wall clock, since 1970 */
 	char url[256];          /* what was asked, without any secret; cut to fit */
+	const char *remedy;     /* what to do about it, static; NULL: what failure_remedy() says */
 	char message[512];      /* one sentence, the API's words included: untrusted bytes */
 };
 
 /* The errno that an operation fails with, positive. */
 int failure_errno(enum failure_cause cause);
+
+/* What to do about it, for people, in one clause; static. */
+const char *failure_remedy(const struct failure *failure);
 
 /* A word for a cause, as `stats` and the log name it: "unreachable". */
 const char *failure_word(enum failure_cause cause);

@@ -11,8 +11,8 @@
 #include <time.h>
 
 #include "api/decode.h"
+#include "api/judge.h"
 
-#define MAX_HEADER_BYTES  (64u << 10)
 #define MAX_WORDS_BYTES   (64u << 10) /* of a body that is no page, but may say why */
 #define FIRST_BODY_BYTES  (64u << 10)
 #define KEPT_BODY_BYTES   (1u << 20) /* a buffer that grew beyond it is not kept */
@@ -41,7 +41,7 @@ static bool has_part(CURLU *url, CURLUPart which)
 }
 
 /* 0, with the base in curl's own memory, or -EINVAL. */
-static int read_base(CURLU *url, const char *base, char **ret_base, bool *ret_direct)
+static int read_base(CURLU *url, const char *base, struct request_settings *settings)
 {
 	char *scheme = NULL;
 	char *host = NULL;
@@ -58,8 +58,9 @@ static int read_base(CURLU *url, const char *base, char **ret_base, bool *ret_di
 	    (strcmp(scheme, "https") == 0 || strcmp(scheme, "http") == 0)) {
 		for (size_t end = strlen(whole); end > 0 && whole[end - 1] == '/'; end--)
 			whole[end - 1] = '\0';
-		*ret_base = whole;
-		*ret_direct = is_loopback(host);
+		settings->base = whole;
+		settings->direct = is_loopback(host);
+		settings->tls = strcmp(scheme, "https") == 0;
 		whole = NULL;
 		result = 0;
 	}
@@ -75,13 +76,14 @@ int request_settings_init(struct request_settings *ret_settings, const struct cl
 		.timeout_ms = config->timeout_ms,
 		.connect_timeout_ms = config->connect_timeout_ms,
 		.per_page = config->per_page,
+		.curious = config->curious,
 	};
 	CURLU *url = curl_url();
 	int result;
 
 	if (!url)
 		return -ENOMEM;
-	result = read_base(url, config->base, &settings.base, &settings.direct);
+	result = read_base(url, config->base, &settings);
 	curl_url_cleanup(url);
 	if (result == 0 && config->cacert) {
 		settings.cacert = strdup(config->cacert);
@@ -150,9 +152,42 @@ static size_t on_header(char *data, size_t one, size_t bytes, void *user)
 	(void)data;
 	(void)one;
 	request->header_bytes += bytes;
-	if (request->header_bytes <= MAX_HEADER_BYTES)
+	if (request->header_bytes <= REQUEST_MAX_HEADER_BYTES)
 		return bytes;
 	request->stop = REQUEST_STOP_HEADERS;
+	return 0;
+}
+
+static int64_t monotonic_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
+
+/* The only way to learn the TLS version from curl without its TLS library, and when TCP was
+ * connected if TLS then fails: what it says as it goes. All else that comes by here (the headers
+ * with the token among it) is none of our business. */
+static int on_words(CURL *easy, curl_infotype kind, char *data, size_t bytes, void *user)
+{
+	static const char begin[] = "SSL connection using ";
+	const size_t skip = sizeof(begin) - 1;
+	struct request *request = user;
+	size_t length = 0;
+
+	(void)easy;
+	if (kind == CURLINFO_SSL_DATA_OUT && request->tls_us == 0)
+		request->tls_us = monotonic_us();
+	if (kind != CURLINFO_TEXT || bytes <= skip || memcmp(data, begin, skip) != 0)
+		return 0;
+	data += skip;
+	bytes -= skip;
+	while (length < bytes && length + 1 < sizeof(request->tls_version) &&
+	       !strchr(" /\n", data[length])) /* which finds a NUL, too */
+		length++;
+	memcpy(request->tls_version, data, length);
+	request->tls_version[length] = '\0';
 	return 0;
 }
 
@@ -180,6 +215,13 @@ static CURL *new_handle(struct request *request, const struct request_settings *
 	/* Without it curl_multi_perform() waits for a resolver that does not answer: 9 s instead of
 	 * 1 s. */
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+
+	if (settings->curious) {
+		curl_easy_setopt(easy, CURLOPT_CERTINFO, 1L);
+		curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_words);
+		curl_easy_setopt(easy, CURLOPT_DEBUGDATA, request);
+		curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
+	}
 
 	/* The token goes to the one host it is for, verified, or nowhere: no redirect (on which
 	 * curl would send X-Team-ID along), no other protocol, no credentials from elsewhere, no
@@ -249,6 +291,7 @@ static int set_headers(struct request *request, const struct credential *credent
 	    (team && add_header(request, "X-Team-ID: %s", team) < 0))
 		return -ENOMEM;
 	curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers);
+	request->lacks_team = credential_lacks_team(credential);
 	return 0;
 }
 
@@ -272,141 +315,10 @@ int request_prepare(struct request *request, const struct request_settings *sett
 	request->header_bytes = 0;
 	request->stop = REQUEST_STOP_NONE;
 	request->error[0] = '\0';
+	request->tls_version[0] = '\0';
+	request->began_us = monotonic_us();
+	request->tls_us = 0;
 	return 0;
-}
-
-__attribute__((format(printf, 3, 4))) static void say(struct failure *failure,
-                                                      enum failure_cause cause, const char *format,
-                                                      ...)
-{
-	va_list args;
-
-	failure->cause = (uint8_t)cause;
-	va_start(args, format);
-	vsnprintf(failure->message, sizeof(failure->message), format, args);
-	va_end(args);
-}
-
-static const char *reason_phrase(long status)
-{
-	static const struct {
-		long status;
-		const char *phrase;
-	} known[] = {
-		{301, "Moved Permanently"},
-		{302, "Found"},
-		{303, "See Other"},
-		{307, "Temporary Redirect"},
-		{308, "Permanent Redirect"},
-		{400, "Bad Request"},
-		{401, "Unauthorized"},
-		{403, "Forbidden"},
-		{404, "Not Found"},
-		{405, "Method Not Allowed"},
-		{408, "Request Timeout"},
-		{429, "Too Many Requests"},
-		{500, "Internal Server Error"},
-		{501, "Not Implemented"},
-		{502, "Bad Gateway"},
-		{503, "Service Unavailable"},
-		{504, "Gateway Timeout"},
-	};
-
-	/* Ours, since HTTP/2 has none and that of HTTP/1 may say anything. */
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (known[i].status == status)
-			return known[i].phrase;
-	return "unexpected status";
-}
-
-static enum failure_cause cause_of_status(long status)
-{
-	if (status == 401 || status == 403)
-		return FAILURE_CREDENTIAL;
-	if (status == 429)
-		return FAILURE_BUSY;
-	if (status >= 300 && status < 400)
-		return FAILURE_REDIRECT;
-	if (status >= 400 && status < 500)
-		return FAILURE_REQUEST;
-	return FAILURE_SERVER;
-}
-
-static void judge_status(const struct request *request, long status, struct failure *failure)
-{
-	enum failure_cause cause = cause_of_status(status);
-	char words[400];
-	char *location = NULL;
-	curl_off_t wait = 0;
-
-	/* 0 is curl's "none" as well as its "now"; less than 0 is a date gone by. */
-	curl_easy_getinfo(request->easy, CURLINFO_RETRY_AFTER, &wait);
-	if (wait != 0)
-		failure->retry_after_ms =
-			wait < 0 ? 0 : 1000 * (wait < INT64_MAX / 1000 ? wait : INT64_MAX / 1000);
-	curl_easy_getinfo(request->easy, CURLINFO_REDIRECT_URL, &location);
-	if (cause == FAILURE_REDIRECT && location)
-		snprintf(words, sizeof(words),
-		         "not followed; is the URL right? It points to %.300s", location);
-	else
-		decode_message(request->body, request->body_bytes, words, sizeof(words));
-	say(failure, cause, "%ld %s%s%s", status, reason_phrase(status), *words ? ": " : "", words);
-}
-
-static void judge_timeout(const struct request *request, const struct request_settings *settings,
-                          struct failure *failure)
-{
-	curl_off_t connected_us = 0, total_us = 0;
-
-	curl_easy_getinfo(request->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
-	curl_easy_getinfo(request->easy, CURLINFO_TOTAL_TIME_T, &total_us);
-	if (connected_us == 0 && total_us / 1000 < settings->timeout_ms)
-		say(failure, FAILURE_UNREACHABLE, "cannot connect within %g s",
-		    (double)settings->connect_timeout_ms / 1e3);
-	else
-		say(failure, FAILURE_TIMEOUT, "no whole answer within %g s",
-		    (double)settings->timeout_ms / 1e3);
-}
-
-/* What curl's codes mean, before an answer began and within one. What is not in here is a
- * connection that could not be made, or was lost: unreachable, truncated. */
-static const struct {
-	CURLcode code;
-	enum failure_cause before, within;
-	const char *advice;
-} meanings[] = {
-	/* What curl 7.88 also says of a header line beyond 100 kB, which it never shows to
-         * on_header(). */
-	{CURLE_OUT_OF_MEMORY, FAILURE_MEMORY, FAILURE_OVERSIZED, ", or a header line without end"},
-	{CURLE_URL_MALFORMAT, FAILURE_REQUEST, FAILURE_REQUEST, ": is the URL right?"},
-	{CURLE_UNSUPPORTED_PROTOCOL, FAILURE_SERVER, FAILURE_SERVER, ": is the URL right?"},
-	{CURLE_WEIRD_SERVER_REPLY, FAILURE_SERVER, FAILURE_SERVER, ": is the URL right?"},
-	{CURLE_BAD_CONTENT_ENCODING, FAILURE_MALFORMED, FAILURE_MALFORMED, ""},
-	{CURLE_PEER_FAILED_VERIFICATION, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE,
-         ": is the URL right? If the API has a CA of its own, name it with cacert"},
-	{CURLE_SSL_CACERT_BADFILE, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE,
-         ": is cacert a file of certificates (PEM)?"},
-};
-
-static void judge_code(const struct request *request, CURLcode code, struct failure *failure)
-{
-	const char *reason = *request->error ? request->error : curl_easy_strerror(code);
-	bool began = request->header_bytes > 0;
-	enum failure_cause cause = began ? FAILURE_TRUNCATED : FAILURE_UNREACHABLE;
-	const char *advice = "";
-	long error = 0;
-
-	for (size_t i = 0; i < sizeof(meanings) / sizeof(*meanings); i++)
-		if (meanings[i].code == code) {
-			cause = began ? meanings[i].within : meanings[i].before;
-			advice = meanings[i].advice;
-		}
-	/* curl's own words for a failed connect() leave out why. */
-	curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &error);
-	if (code == CURLE_COULDNT_CONNECT && error > 0 && strerrordesc_np((int)error))
-		say(failure, cause, "%s: %s", reason, strerrordesc_np((int)error));
-	else
-		say(failure, cause, "%s%s", reason, advice);
 }
 
 static void begin_failure(const struct request_settings *settings, struct arrival *arrival)
@@ -426,7 +338,7 @@ static void begin_failure(const struct request_settings *settings, struct arriva
 void request_no_memory(const struct request_settings *settings, struct arrival *arrival)
 {
 	begin_failure(settings, arrival);
-	say(&arrival->failure, FAILURE_MEMORY, "out of memory");
+	judge_say(&arrival->failure, FAILURE_MEMORY, "out of memory");
 }
 
 void request_finish(struct request *request, const struct request_settings *settings, CURLcode code,
@@ -443,22 +355,9 @@ void request_finish(struct request *request, const struct request_settings *sett
 	curl_easy_getinfo(request->easy, CURLINFO_HEADER_SIZE, &header_bytes);
 	arrival->bytes += (uint64_t)body_bytes + (uint64_t)header_bytes;
 	failure->http_status = (uint16_t)status;
+	judge_route(request, settings, &arrival->route);
 
-	if (request->stop == REQUEST_STOP_MEMORY)
-		say(failure, FAILURE_MEMORY, "out of memory");
-	else if (request->stop == REQUEST_STOP_HEADERS)
-		say(failure, FAILURE_OVERSIZED, "the answer's headers are larger than %u bytes",
-		    MAX_HEADER_BYTES);
-	else if (status > 200)
-		judge_status(request, status, failure);
-	else if (request->stop == REQUEST_STOP_BODY)
-		say(failure, FAILURE_OVERSIZED, "the answer is larger than %u bytes",
-		    DECODE_MAX_BYTES);
-	else if (code == CURLE_OPERATION_TIMEDOUT)
-		judge_timeout(request, settings, failure);
-	else if (code != CURLE_OK)
-		judge_code(request, code, failure);
-	else
+	if (!judge_failure(request, settings, code, status, &arrival->route, failure))
 		decode_page(request->body, request->body_bytes, &arrival->page, failure);
 
 	drop_headers(request);

@@ -3,9 +3,9 @@
 #define FLEETFS_API_REQUEST_H
 
 /*
- * One GET of a page at a time: how it is put to curl, and what became of it. Queues, threads and
- * when to ask are client.c's. A request is used again for the next page, with its handle and its
- * buffer. Fetching thread only, but for the settings, which it only reads.
+ * One GET of a page at a time: how it is put to curl (what became of it is judge.c's). Queues,
+ * threads and when to ask are client.c's. A request is used again for the next page, with its
+ * handle and its buffer. Fetching thread only, but for the settings, which it only reads.
  */
 
 #include <curl/curl.h>
@@ -16,11 +16,15 @@
 #include "api/client.h"
 #include "api/credential.h"
 
+#define REQUEST_MAX_HEADER_BYTES (64u << 10) /* of all headers of an answer */
+
 /* What is the same for every request. */
 struct request_settings {
 	char *base; /* without user information: it goes into messages, and the token goes alone */
 	char *cacert; /* NULL: the system's */
 	bool direct;  /* loopback: no proxy, whatever the environment says */
+	bool tls;     /* https */
+	bool curious; /* as in struct client_config */
 	int64_t timeout_ms;
 	int64_t connect_timeout_ms;
 	unsigned int per_page;
@@ -39,7 +43,11 @@ struct request {
 	unsigned int token_number; /* the caller's, too */
 
 	struct curl_slist *headers;
-	char *body; /* decompressed */
+	bool lacks_team;      /* none is sent, where one could be */
+	char tls_version[16]; /* of the connection made for it; "" when not known */
+	int64_t began_us,
+		tls_us; /* when it began, and TLS on its connection; monotonic; 0: not yet */
+	char *body;     /* decompressed */
 	size_t body_bytes;
 	size_t body_room;
 	size_t header_bytes;

@@ -621,7 +621,7 @@ static int receive(struct fleet *fleet, unsigned int number, uint64_t seq,
 	}
 	if (err < 0)
 		return err;
-	record->read_ms = now_of(fleet);
+	record->read_ms = fleet->arrival_ms;
 	record->read_seq = seq;
 	record->page = number;
 	*ret_record = record;
@@ -653,6 +653,7 @@ int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 	records = malloc((page->agent_count + 1) * sizeof(struct record *));
 	err = place && records ? 0 : -ENOMEM;
 	fleet->arrival_ns = fleet->ports.wall_ns(fleet->ports.user);
+	fleet->arrival_ms = now_of(fleet) - page->age_ms;
 	for (size_t i = 0; err == 0 && i < page->agent_count; i++) {
 		struct record *record = NULL;
 
@@ -677,7 +678,7 @@ int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 	place->repeated = repeated;
 	place->total_count = page->total_count;
 	place->per_page = page->per_page;
-	place->arrived_ms = now_of(fleet);
+	place->arrived_ms = fleet->arrival_ms;
 	place->arrived_seq = seq;
 	page_recovers(fleet, place);
 	trouble_clear(&fleet->trouble);

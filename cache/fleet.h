@@ -11,9 +11,9 @@
  * Nothing here waits, nothing here is fetched unless somebody asked, and because whoever asks for a
  * page that is on its way just waits for it too, no page is ever fetched twice at once.
  *
- * Freshness. A page, and each agent on it, is served for `ttl` from the moment it arrived; and to a
- * look that began before it arrived, however long that look takes. So a look never starves on a ttl
- * that is shorter than its own fetching.
+ * Freshness. A page, and each agent on it, is served for `ttl` from the moment it arrived, less the
+ * age that it came with; and to a look that began before it arrived, however long that look takes.
+ * So a look never starves on a ttl that is shorter than its own fetching.
  *
  * Completeness. The API pages by offset, so while agents come and go between two requests the pages
  * shift, and a pass over all of them can meet an agent twice or not at all. A sweep is a listing in

@@ -18,9 +18,9 @@ struct fleet_page {
 	size_t count;
 	size_t items;    /* elements that the answer had, duplicates and malformed ones included */
 	size_t repeated; /* of them, dropped */
-	int64_t total_count; /* as the answer said; AGENT_ABSENT */
-	int64_t per_page;    /* as the answer said; AGENT_ABSENT */
-	int64_t arrived_ms;
+	int64_t total_count;  /* as the answer said; AGENT_ABSENT */
+	int64_t per_page;     /* as the answer said; AGENT_ABSENT */
+	int64_t arrived_ms;   /* less the age that it came with */
 	uint64_t arrived_seq; /* 0: never */
 	int64_t asked_ms;
 	uint64_t asked_seq;
@@ -111,6 +111,7 @@ struct fleet {
 	int64_t names_bumped_ms;   /* when */
 	int64_t mounted_ns;
 	int64_t arrival_ns; /* of the page being taken in: all that it brings was first seen then */
+	int64_t arrival_ms; /* the same, monotonic, less the page's age */
 
 	struct trouble trouble;     /* of the API as a whole */
 	int64_t success_ms;         /* when a page last arrived, if one did */

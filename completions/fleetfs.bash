@@ -29,7 +29,7 @@ _fleetfs() {
 			<<<"$help")" -- "$cur"))
 		[[ ${COMPREPLY-} != *= ]] || compopt -o nospace
 	else
-		_filedir -d
+		_filedir json # a mount point, or a saved list
 	fi
 }
 

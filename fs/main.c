@@ -31,24 +31,34 @@
 #include "api/credential.h"
 #include "api/decode.h"
 #include "cache/fleet.h"
+#include "fs/check.h"
 #include "fs/dropper.h"
+#include "fs/expiry.h"
 #include "fs/log.h"
 #include "fs/loop.h"
 #include "fs/mountpoint.h"
 #include "fs/names.h"
+#include "fs/notify.h"
 #include "fs/ops.h"
 #include "fs/options.h"
 #include "fs/self.h"
+#include "fs/source.h"
+
+#define PATIENCE_MS 500
+#define OR_DELAY    ", or mount with delay_connect"
 
 struct program {
 	struct options options;
 	struct self self;
+	struct expiry expiry; /* of the token, as far as the log has it */
 	char version[512];
 	char *mountpoint; /* absolute */
+	char note[256];   /* an arrival's from before there was a log for it, or "" */
 	struct credential *credential;
 	struct client *client;
 	struct fleet *fleet;
 	struct ops *ops;
+	struct check check; /* with --check, instead of ops and session */
 	struct fuse_session *session;
 	int signals_fd;
 	int parent_fd; /* -1 in the foreground */
@@ -126,23 +136,43 @@ static void port_gone(void *user, struct record *record)
 
 /* What arrives */
 
-static void log_change(const struct program *program, const struct fleet_health *before,
+static void log_change(struct program *program, const struct fleet_health *before,
                        const struct arrival *arrival)
 {
+	bool file = source_is_file(program->options.source);
 	struct fleet_health after;
 
 	/* A start that fails says so itself. */
-	if (!program->mounted)
+	if (!program->mounted) {
+		if (arrival->note[0])
+			memcpy(program->note, arrival->note, sizeof(program->note));
 		return;
+	}
 	if (arrival->note[0])
 		log_info("%s", arrival->note);
 	fleet_health(program->fleet, &after);
 	if (after.failing && !before->failing)
-		log_warning("the API fails: %s", arrival->failure.message);
+		log_warning("%s: %s: %s", file ? "the file cannot be used" : "the API fails",
+		            arrival->failure.message, failure_remedy(&arrival->failure));
 	else if (!after.failing && before->failing)
-		log_info("the API answers again");
+		log_info(file ? "the file can be used again" : "the API answers again");
 	else if (!arrival->page && arrival->failure.message[0])
 		log_debug("page %u: %s", arrival->number, arrival->failure.message);
+}
+
+/* A token that ends takes the mount with it, and nobody who reads values looks at its expiry. */
+static void warn_of_expiry(struct program *program)
+{
+	int64_t now = port_wall_ns(NULL) / 1000000000;
+	int64_t end = program->self.token_expiry;
+	char distance[64];
+
+	if (!program->mounted || !expiry_due(&program->expiry, end, now))
+		return;
+	expiry_distance(end, now, distance, sizeof(distance));
+	log_warning("the token of %s %s %s: put a new one in its place%s",
+	            program->self.token_source, end > now ? "expires" : "expired", distance,
+	            *program->self.token_source == '$' ? " and mount again" : "");
 }
 
 static void on_arrivals(void *user)
@@ -153,6 +183,7 @@ static void on_arrivals(void *user)
 	while ((arrival = client_take(program->client))) {
 		struct fleet_health before;
 		struct page *page = arrival->page;
+		int64_t total = page ? page->total_count : AGENT_ABSENT;
 
 		fleet_health(program->fleet, &before);
 		program->self.http_requests += arrival->requests;
@@ -178,8 +209,12 @@ static void on_arrivals(void *user)
 		if (!page)
 			fleet_failed(program->fleet, arrival->number, &arrival->failure);
 		log_change(program, &before, arrival);
+		if (program->options.check)
+			check_arrived(&program->check, &arrival->route,
+			              page ? NULL : &arrival->failure, total);
 		arrival_free(arrival);
 	}
+	warn_of_expiry(program);
 }
 
 static void port_drop(void *user, bool agents_too)
@@ -201,8 +236,9 @@ static void on_hangup(void *user)
 	struct program *program = user;
 
 	log_reopen();
-	log_info("SIGHUP: the token is read again, and everything is fetched anew when it is read");
-	client_reread_token(program->client);
+	log_info("SIGHUP: %severything is fetched anew when it is read",
+	         source_is_file(program->options.source) ? "" : "the token is read again, and ");
+	client_reread(program->client);
 	fleet_expire(program->fleet);
 	/* The kernel would believe every agent's name for the rest of the ttl; and what it keeps,
 	 * since it is in use, it would take up again: hence new folders. */
@@ -232,6 +268,18 @@ __attribute__((format(printf, 2, 0))) static void on_early_fuse_log(enum fuse_lo
 	on_fuse_log(FUSE_LOG_DEBUG, format, arguments);
 }
 
+/* Whether a mount there hides a file: it would be read through the very mount that waits for it. */
+static bool hides(const char *mountpoint, const char *file)
+{
+	size_t length = strlen(mountpoint);
+	char *real = realpath(file, NULL);
+	bool hidden = real && strncmp(real, mountpoint, length) == 0 &&
+	              (real[length] == '/' || length == 1);
+
+	free(real);
+	return hidden;
+}
+
 /* What can be refused without the network. */
 static int prepare(struct program *program)
 {
@@ -242,8 +290,14 @@ static int prepare(struct program *program)
 	if (!options->check &&
 	    mountpoint_prepare(options->mountpoint, &program->mountpoint, why, sizeof(why)) < 0)
 		return fail("%s", why);
-	if (credential_new(options->token_file, options->team, &program->credential, &failure) < 0)
+	if (source_is_file(options->source)) {
+		if (program->mountpoint && hides(program->mountpoint, options->source))
+			return fail("%s would hide %s: choose another mount point",
+			            program->mountpoint, options->source);
+	} else if (credential_new(options->token_file, options->team, &program->credential,
+	                          &failure) < 0) {
 		return fail("%s", failure.message);
+	}
 	credential_scrub_environment();
 	return 0;
 }
@@ -259,19 +313,23 @@ static int begin_log(const struct options *options)
 static int start_parts(struct program *program)
 {
 	const struct options *options = &program->options;
+	const bool file = source_is_file(options->source);
 	const struct client_config client_config = {
-		.base = options->source,
+		.base = file ? NULL : options->source,
+		.file = options->source,
+		.ttl_ms = options->ttl_ms,
 		.cacert = options->cacert,
 		.timeout_ms = options->timeout_ms,
 		.connect_timeout_ms = options->connect_timeout_ms,
 		.per_page = options->per_page,
 		.max_connections = options->max_connections,
+		.curious = options->check,
 	};
 	const struct fleet_config fleet_config = {
 		.ttl_ms = options->ttl_ms,
 		.stale_ms = options->stale_ms,
 		.timeout_ms = options->timeout_ms,
-		.retries = options->retries,
+		.retries = file ? 0 : options->retries, /* it says the same at once again */
 		.per_page = options->per_page,
 		.max_connections = options->max_connections,
 	};
@@ -290,11 +348,15 @@ static int start_parts(struct program *program)
 	program->self = (struct self){
 		.options = options,
 		.version = program->version,
-		.token_kind = credential_kind(program->credential),
-		.token_source = strdup(credential_source(program->credential)),
-		.token_expiry = credential_expiry(program->credential),
 		.mounted_ns = port_wall_ns(NULL),
 	};
+	if (program->credential) {
+		program->self.token_kind = credential_kind(program->credential);
+		program->self.token_source = strdup(credential_source(program->credential));
+		program->self.token_expiry = credential_expiry(program->credential);
+		if (!program->self.token_source)
+			return fail("out of memory");
+	}
 	err = client_new(&client_config, program->credential, &program->client);
 	if (err < 0)
 		return fail("cannot start fetching: %s", strerror(-err));
@@ -305,24 +367,7 @@ static int start_parts(struct program *program)
 		program->ops = ops_new(program->fleet, &program->self,
 		                       (uint64_t)port_random(NULL) << 32 | port_random(NULL),
 		                       port_drop, program);
-	return program->ops && program->self.token_source ? 0 : fail("out of memory");
-}
-
-static const char *remedy(enum failure_cause cause)
-{
-	switch (cause) {
-	case FAILURE_CREDENTIAL:
-		return "check the token";
-	case FAILURE_UNREACHABLE:
-	case FAILURE_TIMEOUT:
-		return "check the URL and the network, or mount with delay_connect";
-	case FAILURE_REQUEST:
-	case FAILURE_MALFORMED:
-	case FAILURE_REDIRECT:
-		return "check the URL (the API's base, without /agents) and the team";
-	default:
-		return "try again, or mount with delay_connect";
-	}
+	return program->ops ? 0 : fail("out of memory");
 }
 
 /* Before the loop runs: waits until something arrived or the look wants to be asked again. */
@@ -344,11 +389,13 @@ static int await(struct program *program, const struct look *look, int64_t deadl
 	return 0;
 }
 
-/* The next agent of a listing, as a reader would get it; NULL at the end. */
-static int next_agent(struct program *program, uint64_t *cursor, struct record **ret_record)
+/* The next agent of a listing, as a reader would get it; NULL at the end. Waits a little beyond the
+ * timeout, which is that of the request, too, so as to hear how far that got. */
+static int next_agent(void *user, uint64_t *cursor, struct record **ret_record)
 {
+	struct program *program = user;
 	struct look look = fleet_look(program->fleet);
-	int64_t deadline_ms = look.began_ms + program->options.timeout_ms;
+	int64_t deadline_ms = look.began_ms + program->options.timeout_ms + PATIENCE_MS;
 	int err = fleet_walk(program->fleet, cursor, &look, ret_record);
 
 	while (err == -EAGAIN) {
@@ -359,17 +406,32 @@ static int next_agent(struct program *program, uint64_t *cursor, struct record *
 	return err;
 }
 
+/* What a mount could wait for. */
+static bool may_pass(enum failure_cause cause)
+{
+	return cause == FAILURE_UNREACHABLE || cause == FAILURE_TIMEOUT ||
+	       cause == FAILURE_SERVER || cause == FAILURE_BUSY;
+}
+
 static int tell_failure(const struct program *program, int err)
 {
 	const struct failure *failure = fleet_last_failure(program->fleet);
+	const char *source = program->options.source;
+	bool file = source_is_file(source);
 
 	if (err == -EINTR)
 		return fail("interrupted");
 	if (!failure)
-		return fail("no answer from %s within %g s: %s", program->options.source,
-		            (double)program->options.timeout_ms / 1000, remedy(FAILURE_TIMEOUT));
-	log_error("cannot list the agents at %s: %s: %s", program->options.source, failure->message,
-	          remedy(failure->cause));
+		return fail("no answer from %s within %g s: %s%s", source,
+		            (double)program->options.timeout_ms / 1000,
+		            file ? "give it a longer timeout" : "check the URL and the network",
+		            file || program->options.check ? "" : OR_DELAY);
+	if (file) /* which the message begins with */
+		log_error("%s: %s", failure->message, failure_remedy(failure));
+	else
+		log_error("cannot list the agents at %s: %s: %s%s", source, failure->message,
+		          failure_remedy(failure),
+		          !program->options.check && may_pass(failure->cause) ? OR_DELAY : "");
 	return EXIT_FAILURE;
 }
 
@@ -383,26 +445,17 @@ static int probe(struct program *program)
 	return err < 0 ? tell_failure(program, err) : 0;
 }
 
-/* --check: reads the whole list, and tells what there is. */
 static int check(struct program *program)
 {
-	int64_t began_ms = port_now_ms(NULL);
-	struct fleet_health health;
-	struct record *record;
-	uint64_t cursor = 0;
 	int err;
 
-	do {
-		err = next_agent(program, &cursor, &record);
-	} while (err == 0 && record);
-	if (err < 0)
-		return tell_failure(program, err);
-	fleet_health(program->fleet, &health);
-	printf("%s: %zu agents on %u pages, read in %.3f s, %s\n", program->options.source,
-	       health.agents, health.pages, (double)(port_now_ms(NULL) - began_ms) / 1000,
-	       health.verified ? "as many as the API counts" : "not as many as the API counts");
-	printf("token: %s from %s\n", program->self.token_kind, program->self.token_source);
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	check_init(&program->check, &program->self);
+	err = check_run(&program->check, next_agent, program);
+	if (*program->note && err == 0)
+		printf("%s\n", program->note);
+	if (err == -EIO)
+		return fail("cannot write to stdout: %s", strerror(EIO));
+	return err < 0 ? tell_failure(program, err) : 0;
 }
 
 static char *mount_options(const struct options *options)
@@ -462,6 +515,19 @@ static int leave_parent(const struct program *program)
 	return 0;
 }
 
+/* A service manager that waits for it hears how things stand; in the background it knows the
+ * parent, which ends now. */
+static void tell_manager(const char *what)
+{
+	char state[64];
+	int err;
+
+	snprintf(state, sizeof(state), "%s\nMAINPID=%d", what, (int)getpid());
+	err = notify_service(state);
+	if (err < 0)
+		log_warning("cannot tell %s to the service manager: %s", what, strerror(-err));
+}
+
 static int run(struct program *program)
 {
 	struct loop loop;
@@ -488,6 +554,10 @@ static int run(struct program *program)
 	program->mounted = true;
 	fuse_set_log_func(on_fuse_log);
 	log_info("mounted %s on %s", program->options.source, program->mountpoint);
+	if (*program->note)
+		log_info("%s", program->note);
+	warn_of_expiry(program);
+	tell_manager("READY=1");
 	loop = (struct loop){
 		.session = program->session,
 		.ops = program->ops,
@@ -499,6 +569,7 @@ static int run(struct program *program)
 		.busy = is_dropping,
 	};
 	err = loop_run(&loop);
+	tell_manager("STOPPING=1");
 	if (err < 0)
 		log_error("the kernel's side failed: %s", strerror(-err));
 	else

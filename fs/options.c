@@ -269,7 +269,18 @@ static void take_arguments(struct parser *parser)
 	}
 }
 
-static void take_source(struct parser *parser, const char *source)
+static void take_file(struct parser *parser, const char *source)
+{
+	const char *fault;
+
+	parser->options->source = source_path(source, &fault);
+	if (fault)
+		fail(parser, BAD_OPTION, "source '%.100s' %s", source, fault);
+	else if (!parser->options->source)
+		fail(parser, FAILED, "source '%.100s': %m", source);
+}
+
+static void take_url(struct parser *parser, const char *source)
 {
 	bool plain = false;
 	const char *fault;
@@ -310,7 +321,10 @@ static void take_operands(struct parser *parser)
 		fail(parser, BAD_OPTION, "the mount point is missing: %s", usage);
 	if (parser->status)
 		return;
-	take_source(parser, has_source ? parser->operands[0] : OPTIONS_DEFAULT_SOURCE);
+	if (has_source && source_names_file(parser->operands[0]))
+		take_file(parser, parser->operands[0]);
+	else
+		take_url(parser, has_source ? parser->operands[0] : OPTIONS_DEFAULT_SOURCE);
 	if (!mountpoint)
 		return;
 	options->mountpoint = strdup(mountpoint);
@@ -371,7 +385,8 @@ void options_help(struct text *text)
 		"Usage: " USAGE "\n"
 		"       " USAGE_CHECK "\n\n"
 		"Mounts the agents of a GPU fleet as a read-only file tree. SOURCE is the base\n"
-		"URL of the API, " OPTIONS_DEFAULT_SOURCE " when left out.\n\n"
+		"URL of the API, " OPTIONS_DEFAULT_SOURCE " when left out, or a\n"
+		"file that holds an answer of the API, or many as one.\n\n"
 		"--NAME=VALUE, --NAME VALUE and -o NAME=VALUE[,NAME=VALUE...] mean the same, and\n"
 		"so do - and _ in a name. In brackets: the default.\n";
 	static const char end[] =

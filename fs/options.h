@@ -16,7 +16,8 @@
 #define OPTIONS_WHY_BYTES      512
 
 struct options {
-	char *source; /* base URL as given, trailing slashes removed. NULL with help and version */
+	char *source;     /* base URL as given, trailing slashes removed, or the absolute path of a
+	                     file (source_is_file()). NULL with help and version */
 	char *mountpoint; /* as given; NULL with help, version and check */
 	int64_t ttl_ms;
 	int64_t stale_ms;

@@ -48,6 +48,10 @@ void self_version(const struct self *self, struct text *text)
 void self_config(const struct self *self, struct text *text)
 {
 	options_text(self->options, text);
+	if (!self->token_kind) {
+		text_printf(text, "token: -\n");
+		return;
+	}
 	text_printf(text, "token: %s from ", self->token_kind);
 	text_escaped(text, self->token_source);
 	text_printf(text, "\n");
@@ -148,5 +152,5 @@ void self_last_error(const struct self *self, struct text *text)
 	seconds(text, "retry_after", failure->retry_after_ms);
 	text_printf(text, "message: ");
 	text_escaped(text, failure->message);
-	text_printf(text, "\n");
+	text_printf(text, "\nremedy: %s\n", failure_remedy(failure));
 }

@@ -17,7 +17,7 @@ struct self {
 	const struct options *options;
 	struct fleet *fleet;
 	const char *version;      /* of fleetfs and its libraries, a line each */
-	const char *token_kind;   /* "integration key (sk-)" */
+	const char *token_kind;   /* "integration key (sk-)"; NULL: none is needed */
 	const char *token_source; /* a path or the name of a variable */
 	int64_t token_expiry;     /* seconds since 1970; 0: not known */
 	int64_t mounted_ns;       /* wall clock */

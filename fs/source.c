@@ -4,9 +4,11 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #define HOST_BYTES   256
 #define SOURCE_BYTES 1024
@@ -79,4 +81,100 @@ const char *source_fault(const char *url, bool *ret_plain)
 		return "ends in /agents: leave that out";
 	*ret_plain = http > 0 && !is_loopback(host);
 	return NULL;
+}
+
+/* `scheme:`, which a path may begin with only behind a `./`. */
+static bool has_scheme(const char *source, const char *scheme)
+{
+	size_t length = strlen(scheme);
+
+	return strncasecmp(source, scheme, length) == 0 && source[length] == ':';
+}
+
+bool source_names_file(const char *source)
+{
+	const char *colon = strchr(source, ':');
+	size_t first = strcspn(source, "/"); /* length of the first part */
+
+	if (has_scheme(source, "file"))
+		return true;
+	if (!*source || has_scheme(source, "http") || has_scheme(source, "https"))
+		return false;
+	/* ftp://…, and user:password@host, which is not to be repeated in a message. */
+	if (!colon || colon > source + first)
+		return true;
+	return strncmp(colon, "://", 3) != 0 &&
+	       !memchr(colon, '@', first - (size_t)(colon - source));
+}
+
+static int hex_digit(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+/* In place. False: a % without two digits, or %00. */
+static bool decode_percents(char *path)
+{
+	char *to = path;
+
+	for (const char *at = path; *at; at++) {
+		int high, low;
+
+		if (*at != '%') {
+			*to++ = *at;
+			continue;
+		}
+		high = hex_digit(at[1]);
+		low = high >= 0 ? hex_digit(at[2]) : -1;
+		if (low < 0 || high + low == 0)
+			return false;
+		*to++ = (char)(16 * high + low);
+		at += 2;
+	}
+	*to = '\0';
+	return true;
+}
+
+static char *make_absolute(const char *path)
+{
+	char *folder, *absolute = NULL;
+
+	if (*path == '/')
+		return strdup(path);
+	folder = getcwd(NULL, 0);
+	if (folder && asprintf(&absolute, "%s/%s", folder, path) < 0)
+		absolute = NULL;
+	free(folder);
+	return absolute;
+}
+
+char *source_path(const char *source, const char **ret_fault)
+{
+	static const char local[] = "//localhost/";
+	char *path;
+
+	*ret_fault = NULL;
+	if (!has_scheme(source, "file"))
+		return make_absolute(source);
+	source += strlen("file:");
+	if (strncmp(source, "///", 3) == 0)
+		source += 2;
+	else if (strncasecmp(source, local, strlen(local)) == 0)
+		source += strlen(local) - 1;
+	if (source[0] != '/' || source[1] == '/')
+		*ret_fault = "is no file of this machine: file:///PATH is, or just PATH";
+	else if (strpbrk(source, "?#"))
+		*ret_fault = "is a file's URL, in which '?' is %3F and '#' is %23";
+	if (*ret_fault)
+		return NULL;
+	path = strdup(source);
+	if (path && !decode_percents(path)) {
+		free(path);
+		*ret_fault = "has a '%' that is not followed by two hex digits";
+		return NULL;
+	}
+	return path;
 }

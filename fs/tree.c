@@ -9,29 +9,30 @@
 
 #include "fs/sheets.h"
 
-#define FOLDER(in, its_name)                                          \
-	{                                                             \
-		.parent = in, .field = AGENT_FIELDS, .name = its_name \
+#define FOLDER(in, its_name)                                              \
+	{                                                                 \
+		.parent = (in), .field = AGENT_FIELDS, .name = (its_name) \
 	}
-#define FILE_OF(in, its_name, its_field)                           \
-	{                                                          \
-		.parent = in, .field = its_field, .name = its_name \
+#define FILE_OF(in, its_name, its_field)                                 \
+	{                                                                \
+		.parent = (in), .field = (its_field), .name = (its_name) \
 	}
-#define FILE_BY(in, its_name, function)                                                 \
-	{                                                                               \
-		.parent = in, .field = AGENT_FIELDS, .name = its_name, .text = function \
+#define FILE_BY(in, its_name, function)                                                       \
+	{                                                                                     \
+		.parent = (in), .field = AGENT_FIELDS, .name = (its_name), .text = (function) \
 	}
-#define EACH(in, what, its_field)                              \
-	{                                                      \
-		.parent = in, .each = what, .field = its_field \
+#define EACH(in, what, its_field)                                    \
+	{                                                            \
+		.parent = (in), .each = (what), .field = (its_field) \
 	}
-#define VIEW(its_name, of, by)                                                 \
-	{                                                                      \
-		.parent = TREE_ROOT, .view = of, .field = by, .name = its_name \
+#define VIEW(its_name, of, by)                                                       \
+	{                                                                            \
+		.parent = TREE_ROOT, .view = (of), .field = (by), .name = (its_name) \
 	}
-#define DOCUMENT(its_name, its_sheet)                                                              \
-	{                                                                                          \
-		.parent = TREE_FLEET, .field = AGENT_FIELDS, .name = its_name, .sheet = &its_sheet \
+#define DOCUMENT(its_name, its_sheet)                                            \
+	{                                                                        \
+		.parent = TREE_FLEET, .field = AGENT_FIELDS, .name = (its_name), \
+		.sheet = &(its_sheet)                                            \
 	}
 
 const struct row tree_rows[] = {

@@ -45,11 +45,11 @@ struct sheet;
 struct row {
 	uint8_t parent; /* enum tree_folder */
 	uint8_t each;   /* enum tree_each */
+	uint8_t view;   /* enum tree_view */
 	uint8_t field;  /* enum agent_field_id of a file's text or of a folder's mtime; AGENT_FIELDS
 	                 */
 	const char *name;                                     /* NULL: by each */
 	void (*text)(const struct self *self, struct text *); /* NULL: by field */
-	uint8_t view;                                         /* enum tree_view */
 	const struct sheet *sheet; /* of a document over the whole fleet; else NULL */
 };
 

@@ -110,6 +110,42 @@ static void check_again(const struct agent *agent)
 	free(body);
 }
 
+/* A list in parts is the page as a whole, for whatever is a page. */
+static void check_list_parts(const char *body, size_t size, const struct page *whole)
+{
+	size_t part = 1 + size % 3, count = 0, malformed = 0;
+	struct decode_list list;
+	struct failure failure;
+	struct page *page;
+
+	expect(decode_list_init(body, size, &list, &failure) == 0);
+	expect(list.total_count == whole->total_count);
+	for (size_t first = 0; first <= list.count; first += part) {
+		expect(decode_list_page(&list, first, part, &page, &failure) == 0);
+		for (size_t i = 0; i < page->agent_count; i++)
+			expect(count < whole->agent_count &&
+			       same(page->agents[i], whole->agents[count++]));
+		malformed += page->malformed;
+		page_free(page);
+	}
+	expect(count == whole->agent_count && malformed == whole->malformed);
+	decode_list_done(&list);
+}
+
+/* What is no list is refused with a place, or a reason that needs none. */
+static void check_no_list(const char *body, size_t size)
+{
+	struct failure failure = {.cause = FAILURE_CAUSES};
+	struct decode_list list;
+
+	if (decode_list_init(body, size, &list, &failure) == 0) {
+		decode_list_done(&list);
+		return;
+	}
+	expect(failure.cause == FAILURE_MALFORMED || failure.cause == FAILURE_OVERSIZED);
+	fuzz_expect_plain(failure.message, strlen(failure.message));
+}
+
 static void fuzz_page(const char *body, size_t size)
 {
 	struct failure failure = {.cause = FAILURE_CAUSES};
@@ -120,8 +156,10 @@ static void fuzz_page(const char *body, size_t size)
 		expect(!page && failure.cause < FAILURE_CAUSES && *failure.message);
 		expect(failure.cause != FAILURE_MEMORY && err == -failure_errno(failure.cause));
 		fuzz_expect_plain(failure.message, strlen(failure.message));
+		check_no_list(body, size);
 		return;
 	}
+	check_list_parts(body, size, page);
 	expect(page->total_count >= 0 || page->total_count == AGENT_ABSENT);
 	expect(page->per_page >= 1 || page->per_page == AGENT_ABSENT);
 	for (size_t i = 0; i < page->agent_count; i++) {

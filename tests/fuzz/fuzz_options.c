@@ -18,7 +18,8 @@ static void check_parsed(const struct options *options)
 
 	if (options->help || options->version)
 		return;
-	expect(options->source && !source_fault(options->source, &plain));
+	expect(options->source &&
+	       (source_is_file(options->source) || !source_fault(options->source, &plain)));
 	expect(!plain || options->allow_http);
 	expect(options->check ? !options->mountpoint : options->mountpoint && *options->mountpoint);
 	expect(options->ttl_ms >= 100 && options->ttl_ms <= 86400000);

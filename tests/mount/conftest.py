@@ -13,6 +13,7 @@ import pytest
 
 import harness
 import scripted as scripts
+import tls
 
 PREFIX = f"fleetfs-test-{os.getpid()}-"
 LIMIT_S = 90  # for one test; nothing here takes nearly that long
@@ -140,11 +141,19 @@ def scripted(stopping):
     return start
 
 
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """The folder that holds them."""
+    folder = tmp_path_factory.mktemp("certificates")
+    tls.make_certificates(folder)
+    return folder
+
+
 @pytest.fixture
 def mount(programs, folder, stopping):
-    """mount(sim, ttl=1): fleetfs on this simulator, or on a URL."""
+    """mount(sim, ttl=1): fleetfs on this simulator, or on a URL or a file."""
     def start(source, **options):
-        url = source if isinstance(source, str) else source.url
+        url = str(getattr(source, "url", source))
         program = options.pop("program", programs["fleetfs"])
         stopping.append(harness.Mount(program, folder, url, **options))
         return stopping[-1]

@@ -3,54 +3,14 @@
 and 16 of docs/faults.md). The certificates are made on the spot."""
 
 import ssl
-import subprocess
 
 import pytest
 
 from harness import TOKEN, code_of
 from scripted import ask_again, own, took
+from tls import context
 
 COLD = {"ttl": 600, "retries": 0, "timeout": 3, "connect_timeout": 1, "delay_connect": True}
-
-
-def openssl(*arguments, cwd):
-    subprocess.run(["openssl", *map(str, arguments)], cwd=cwd, check=True, capture_output=True)
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """A CA, and a certificate of it for 127.0.0.1, for another host, one that is no longer valid,
-    and one that nobody signed."""
-    folder = tmp_path_factory.mktemp("certificates")
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    for name in ("ca", "self-signed"):
-        names = ["-addext", "subjectAltName=IP:127.0.0.1"] if name == "self-signed" else []
-        openssl("req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-days", "9",
-                "-subj", f"/CN={name}", *names, cwd=folder)
-    (folder / "index").touch()
-    (folder / "ca.conf").write_text(
-        "[ca]\ndefault_ca=it\n[it]\ndatabase=index\nnew_certs_dir=.\ncertificate=ca.pem\n"
-        "private_key=ca.key\ndefault_md=sha256\nrand_serial=yes\npolicy=any\ncopy_extensions=copy\n"
-        "unique_subject=no\n[any]\ncommonName=supplied\n")
-    for name, names, valid in (
-            ("right", "IP:127.0.0.1", ("20200101000000Z", "20990101000000Z")),
-            ("elsewhere", "DNS:elsewhere.example,IP:127.0.0.2", ("20200101000000Z",
-                                                                 "20990101000000Z")),
-            ("expired", "IP:127.0.0.1", ("20200101000000Z", "20210101000000Z")),
-            ("not yet valid", "IP:127.0.0.1", ("20980101000000Z", "20990101000000Z"))):
-        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}",
-                "-addext", f"subjectAltName={names}", cwd=folder)
-        openssl("ca", "-batch", "-config", "ca.conf", "-in", f"{name}.csr", "-out", f"{name}.pem",
-                "-notext", "-startdate", valid[0], "-enddate", valid[1], cwd=folder)
-    return folder
-
-
-def context(certificates, name, **settings):
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.load_cert_chain(certificates / f"{name}.pem", certificates / f"{name}.key")
-    for setting, value in settings.items():
-        setattr(made, setting, value)
-    return made
 
 
 def test_row_14_a_certificate_of_the_ca_that_was_named_is_accepted(scripted, mount, certificates):

@@ -211,7 +211,7 @@ def test_df_and_the_files_about_itself_wait_for_nothing(sim, mount, blocked):
     until(lambda: api.held() >= 1)
     began = time.monotonic()
     for _ in range(20):
-        assert sorted(os.listdir(fleet.path)) == [".fleetfs", "agents"]
+        assert {".fleetfs", "agents", "fleet", "tasks"} <= set(os.listdir(fleet.path))
         assert os.statvfs(fleet.path).f_blocks == 0
         for name in ("README", "version", "config", "health", "stats", "last_error"):
             fleet.read(f".fleetfs/{name}")
@@ -359,30 +359,3 @@ def test_the_log_is_opened_again_after_it_was_rotated(sim, mount, folder):
     log.rename(folder / "rotated")
     fleet.signal(signal.SIGHUP)
     until(log.exists)
-
-
-def test_mount_finds_it_as_a_file_system(sim, programs, folder, stopping):
-    """`mount -t fuse.fleetfs`, as an fstab line does: with mount's own options, a clean PATH, and
-    therefore a program in a system folder."""
-    helper = "/usr/local/sbin/fleetfs"
-    if os.path.lexists(helper) or os.getuid() != 0:
-        pytest.skip("fleetfs is installed here")
-    token = folder / "token"
-    token.touch(mode=0o600)
-    token.write_text(TOKEN)
-    path = folder / "mnt"
-    path.mkdir()
-    api = sim(agents=3)
-    os.symlink(programs["fleetfs"], helper)
-    try:
-        options = f"token_file={token},ttl=600,nofail,_netdev,x-systemd.automount,noauto,user"
-        subprocess.run(["mount", "-t", "fuse.fleetfs", api.url, path, "-o", options], check=True)
-        assert len(os.listdir(path / "agents")) == 3
-        shown = subprocess.run(["findmnt", "-no", "SOURCE,FSTYPE", path], capture_output=True,
-                               text=True).stdout.split()
-        assert shown == [api.url, "fuse.fleetfs"]
-        end(path, in_background(path))
-    finally:
-        os.unlink(helper)
-        if str(path) in mounts():
-            subprocess.run(["umount", "-l", path], check=False)

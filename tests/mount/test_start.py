@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import TOKEN, mounts
+from harness import TOKEN, mounts, until
 
 
 @pytest.fixture
@@ -145,6 +145,57 @@ def test_a_jwt_needs_its_team(sim, refused, mount, path):
     assert len(fleet.agents()) == 42
     assert fleet.health()["token_expiry"].startswith("2100-01-01T00:00:00")
     mount(api, token=token, variables={"CYBERUN_TEAM_ID": "team_01HX"}).unmount()
+
+
+def test_the_log_warns_of_a_token_that_ends_a_day_and_an_hour_before(sim, mount, folder):
+    token = jwt(exp=int(time.time()) + 86400 + 2)
+    api = sim(jwt=token, team="t")
+    fleet = mount(api, token=token, team="t", ttl=0.1)
+    file = token_file(folder, token)
+    other = mount(api, token=None, token_file=file, team="t", ttl=0.1)
+    for each in (fleet, other):
+        assert "expires" not in each.output()
+        until(lambda: each.agents() and "expires" in each.output())
+    lines = [line for line in fleet.output().splitlines() if "expires" in line]
+    assert len(lines) == 1 and ("in 23 hours" in lines[0] or "in 24 hours" in lines[0]), lines
+    assert "$FLEETFS_TOKEN" in lines[0] and "mount again" in lines[0] and token not in lines[0]
+    # Another token is another matter, and one that is read too late is told of at once.
+    token = jwt(exp=int(time.time()) + 3600)
+    file.write_text(token)
+    until(lambda: other.agents() and other.output().count("expires") == 2)
+    lines = [line for line in other.output().splitlines() if "expires" in line]
+    assert len(lines) == 2 and " minutes" in lines[1] and str(file) in lines[1], lines
+    assert len([line for line in fleet.output().splitlines() if "expires" in line]) == 1
+
+
+def test_an_expiry_beyond_all_clocks_is_none(sim, mount):
+    token = jwt(exp=2**53 - 1)
+    fleet = mount(sim(jwt=token, team="t"), token=token, team="t")
+    assert fleet.health()["token_expiry"] == "-"
+
+
+def test_the_service_manager_is_told(sim, mount, fleetfs, folder, path):
+    for name in (str(folder / "manager"), f"\0{folder}/abstract"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(name)
+            manager.settimeout(20)
+            variables = {"NOTIFY_SOCKET": name.replace("\0", "@")}
+            api = sim()
+            fleet = mount(api, variables=variables)
+            assert manager.recv(100) == f"READY=1\nMAINPID={fleet.pid}".encode()
+            fleet.unmount()
+            assert manager.recv(100) == f"STOPPING=1\nMAINPID={fleet.pid}".encode()
+            # One that fails tells nothing, and ends.
+            assert fleetfs(api.url, path, token="sk-wrong", variables=variables).returncode == 1
+            manager.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                manager.recv(100)
+
+
+def test_a_service_manager_that_is_not_there_stops_nothing(sim, mount, folder):
+    fleet = mount(sim(), variables={"NOTIFY_SOCKET": str(folder / "none")})
+    assert len(fleet.agents()) == 42
+    assert "service manager" in fleet.output()
 
 
 def test_where_the_token_is_looked_for(sim, mount, refused, path, folder):

@@ -216,7 +216,7 @@ static void test_failures(void **state)
 	         FAILURE_REDIRECT,
 	         302,
 	         -1,
-	         "It points to http://127.0.0.1:1/elsewhere"},
+	         "points to http://127.0.0.1:1/elsewhere"},
 		{{.text = "HTTP/1.1 204 No Content\r\n\r\n"},
 	         FAILURE_SERVER,
 	         204,
@@ -448,7 +448,7 @@ static void test_reread(void **state)
 	arrival = fetch(client, 1);
 	assert_string_equal(arrival->note, "");
 	arrival_free(arrival);
-	client_reread_token(client);
+	client_reread(client);
 	arrival = fetch(client, 1);
 	assert_non_null(strstr(arrival->note, "No such file"));
 	arrival_free(arrival);

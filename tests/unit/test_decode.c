@@ -525,6 +525,125 @@ static void test_agent_json(void **state)
 	}
 }
 
+/* The list of a text, in parts of so many: the agents of decode_page(), each once, in order. */
+static void assert_same_list(const char *text, size_t part)
+{
+	struct page *whole = decode_ok(text);
+	struct decode_list list;
+	struct failure why;
+	size_t count = 0, malformed = 0;
+
+	if (decode_list_init(text, strlen(text), &list, &why) < 0)
+		fail_msg("%s: %s", why.message, text);
+	assert_int_equal(list.total_count, whole->total_count);
+	assert_int_equal(list.count, whole->agent_count + whole->malformed);
+	for (size_t first = 0; first <= list.count; first += part) {
+		struct page *page;
+
+		assert_int_equal(decode_list_page(&list, first, part, &page, &why), 0);
+		assert_int_equal(page->total_count, AGENT_ABSENT);
+		assert_true(page->agent_count + page->malformed <= part);
+		for (size_t i = 0; i < page->agent_count; i++)
+			assert_true(
+				agent_same(page->agents[i], whole->agents[count++], AGENT_JSON, 0));
+		malformed += page->malformed;
+		page_free(page);
+	}
+	assert_int_equal(count, whole->agent_count);
+	assert_int_equal(malformed, whole->malformed);
+	decode_list_done(&list);
+	page_free(whole);
+}
+
+static void test_list(void **state)
+{
+	static const char *const texts[] = {
+		example,
+		"{\"agent_list\":[]}",
+		"{\"agent_list\":[{\"agent_id\":\"a\"},7,{\"agent_id\":\"b\", \"x\" : 1e9 },"
+		"{\"agent_id\":\"\\ud800\"},null],\"page_meta\":{\"total_count\":9007199254740992}"
+		"}",
+		"{\"page_meta\":[],\"agent_list\":[{},{\"agent_id\":\"c\"}],\"agent_list\":[{}]}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(texts); i++)
+		for (size_t part = 1; part <= 6; part++)
+			assert_same_list(texts[i], part);
+}
+
+/* Beyond all ceilings of an answer. */
+static void test_long_list(void **state)
+{
+	const size_t count = DECODE_MAX_AGENTS + 5000, bytes_each = 1000;
+	char *text = malloc(count * bytes_each + 100), *end = text;
+	struct decode_list list;
+	struct failure why;
+	struct page *page;
+
+	(void)state;
+	assert_non_null(text);
+	end += sprintf(end, "{\"agent_list\":[");
+	for (size_t i = 0; i < count; i++)
+		end += sprintf(end, "%s{\"agent_id\":\"a%zu\",\"x\":\"%900s\"}", i ? "," : "", i,
+		               "");
+	end += sprintf(end, "]}");
+	assert_true((size_t)(end - text) > DECODE_MAX_BYTES);
+	if (decode_list_init(text, (size_t)(end - text), &list, &why) < 0)
+		fail_msg("%s", why.message);
+	assert_int_equal(list.count, count);
+	assert_int_equal(list.total_count, AGENT_ABSENT);
+	assert_int_equal(decode_list_page(&list, count - 1, 100, &page, &why), 0);
+	assert_int_equal(page->agent_count, 1);
+	assert_string_equal(page->agents[0]->id, "a14999");
+	page_free(page);
+	decode_list_done(&list);
+	free(text);
+}
+
+static void test_list_refused(void **state)
+{
+	static const struct {
+		const char *text, *reason;
+		enum failure_cause cause;
+	} rows[] = {
+		{"", "empty", FAILURE_MALFORMED},
+		{"hello", "not JSON at line 1, column 1: no value", FAILURE_MALFORMED},
+		{"{}", "no agent_list", FAILURE_MALFORMED},
+		{"[{\"agent_id\":\"a\"}]", "no agent_list", FAILURE_MALFORMED},
+		{"{\"agent_list\":null}", "no agent_list", FAILURE_MALFORMED},
+		{"{\n  \"agent_list\": [\n    {\"agent_id\": \"\xc3\xa9\" \"x\"}]}",
+	         "not JSON at line 3, column 22: no comma", FAILURE_MALFORMED},
+		{"{\"agent_list\":[],\n", "not JSON at line 2, column 1: it ends early",
+	         FAILURE_MALFORMED},
+		{"{\"agent_list\":[]}\n{}", "not JSON at line 2, column 1: more than one value",
+	         FAILURE_MALFORMED},
+		{"{\"agent_list\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+	         "beyond a limit at line 1, column 46: nested too deep", FAILURE_OVERSIZED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		struct failure why = {.cause = FAILURE_CAUSES};
+		struct decode_list list;
+		int err = decode_list_init(rows[i].text, strlen(rows[i].text), &list, &why);
+
+		assert_int_equal(err, -failure_errno(rows[i].cause));
+		assert_int_equal(why.cause, rows[i].cause);
+		if (strncmp(why.message, rows[i].reason, strlen(rows[i].reason)) != 0)
+			fail_msg("%s instead of %s", why.message, rows[i].reason);
+	}
+	/* Not even looked at. */
+	{
+		struct failure why = {0};
+		struct decode_list list;
+
+		assert_int_equal(decode_list_init("x", DECODE_MAX_LIST_BYTES + 1ul, &list, &why),
+		                 -EREMOTEIO);
+		assert_string_equal(why.message, "larger than 512 MiB");
+	}
+}
+
 static void test_message(void **state)
 {
 	static const struct {
@@ -581,6 +700,8 @@ static void test_expiry(void **state)
 		int64_t expiry;
 	} rows[] = {
 		{"{\"sub\":\"u\",\"exp\":1770000000}", 1770000000},
+		{"{\"exp\":9223372036}", 9223372036},
+		{"{\"exp\":9223372037}", 0},
 		{"{\"exp\":0}", 0},
 		{"{\"exp\":-5}", 0},
 		{"{\"exp\":1.5}", 0},
@@ -598,12 +719,14 @@ static void test_expiry(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_example),     cmocka_unit_test(test_truncated_anywhere),
-		cmocka_unit_test(test_wrong_types), cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_derived),     cmocka_unit_test(test_lists),
-		cmocka_unit_test(test_keys),        cmocka_unit_test(test_page_meta),
-		cmocka_unit_test(test_strings),     cmocka_unit_test(test_agent_json),
-		cmocka_unit_test(test_message),     cmocka_unit_test(test_expiry),
+		cmocka_unit_test(test_example),      cmocka_unit_test(test_truncated_anywhere),
+		cmocka_unit_test(test_wrong_types),  cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_derived),      cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_keys),         cmocka_unit_test(test_page_meta),
+		cmocka_unit_test(test_strings),      cmocka_unit_test(test_agent_json),
+		cmocka_unit_test(test_message),      cmocka_unit_test(test_expiry),
+		cmocka_unit_test(test_list),         cmocka_unit_test(test_long_list),
+		cmocka_unit_test(test_list_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

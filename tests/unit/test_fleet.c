@@ -56,6 +56,7 @@ struct world {
 	unsigned int in_flight;
 	enum order order;
 	int64_t latency_ms;
+	int64_t age_ms;                     /* of what comes */
 	bool at_request;                    /* an answer is as the list was when it was asked for */
 	void (*shift)(struct world *world); /* what happens between two requests */
 	unsigned int shift_percent;         /* of them */
@@ -198,6 +199,7 @@ static struct page *page_of(struct world *world, unsigned int number)
 		snprintf(status, sizeof(status), "v%u", world->machines[i].version);
 		page->agents[page->agent_count++] = agents_new(world->machines[i].id, status);
 	}
+	page->age_ms = world->age_ms;
 	page->malformed = world->malformed;
 	page->total_count = told_count(world);
 	page->per_page = world->per_page;
@@ -774,6 +776,36 @@ static void test_ttl_counts_from_the_arrival(void **state)
 	world.now_ms += 1;
 	assert_int_equal(renew(&world, record), 0);
 	assert_int_equal(world.wants, 2);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_the_age_that_a_page_comes_with_counts(void **state)
+{
+	struct world world;
+	struct record *record;
+
+	world_of(&world, 250);
+	world.age_ms = TTL_MS - 10;
+	list_all(&world);
+	assert_int_equal(world.wants, 3);
+	assert_int_equal(find(&world, "p1", &record), 0);
+	assert_int_equal(fleet_record_ms(world.fleet, record), 10);
+	assert_int_equal(fleet_list_ms(world.fleet), 10);
+	world.now_ms += 9;
+	assert_int_equal(renew(&world, record), 0);
+	assert_int_equal(world.wants, 3);
+	world.now_ms += 1;
+	assert_int_equal(renew(&world, record), 0);
+	assert_int_equal(world.wants, 4);
+	/* One that is beyond it is good for who waited, and for nobody else. */
+	world.now_ms += TTL_MS;
+	world.age_ms = TTL_MS + 1;
+	list_all(&world);
+	assert_int_equal(world.wants, 7);
+	assert_int_equal(fleet_list_ms(world.fleet), 0);
+	list_all(&world);
+	assert_int_equal(world.wants, 10);
 	world_done(&world);
 	(void)state;
 }
@@ -2160,6 +2192,7 @@ int main(void)
 		cmocka_unit_test(test_200_readers_of_a_cold_tree_cost_one_sweep),
 		cmocka_unit_test(test_reading_ahead_grows_with_the_reader),
 		cmocka_unit_test(test_ttl_counts_from_the_arrival),
+		cmocka_unit_test(test_the_age_that_a_page_comes_with_counts),
 		cmocka_unit_test(test_a_new_value_is_seen_after_the_ttl_at_the_latest),
 		cmocka_unit_test(test_a_page_slower_than_the_ttl_answers_who_waited),
 		cmocka_unit_test(test_nothing_expired_is_served_after_a_look_up),

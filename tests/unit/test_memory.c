@@ -22,11 +22,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "api/client.h"
 #include "api/credential.h"
 #include "api/decode.h"
+#include "api/replay.h"
 #include "fs/names.h"
 #include "fs/options.h"
 #include "fs/text.h"
@@ -448,6 +450,45 @@ static void test_fetch(void **state)
 	unsetenv("CREDENTIALS_DIRECTORY");
 	setenv("FLEETFS_TOKEN", "eyJhbGciOiJub25lIn0.eyJleHAiOjE3NjcyMjU2MDB9.x", 1);
 	each(fetch, 5);
+}
+
+static char saved[] = "/tmp/fleetfs-memory-XXXXXX";
+
+static void replay(void)
+{
+	struct replay *replay = replay_new(saved, 1, 0);
+
+	if (!replay) {
+		complained();
+		replay = replay_new(saved, 1, 0);
+		assert_non_null(replay);
+	}
+	for (unsigned int number = 1; number <= 3; number++) {
+		struct arrival arrival = {.number = number};
+
+		replay_answer(replay, false, &arrival);
+		if (!arrival.page) {
+			assert_int_equal(arrival.failure.cause, FAILURE_MEMORY);
+			complained();
+			replay_answer(replay, false, &arrival);
+			assert_non_null(arrival.page);
+		}
+		assert_int_equal(arrival.page->agent_count + arrival.page->malformed, 1);
+		page_free(arrival.page);
+	}
+	replay_free(replay);
+}
+
+static void test_replay(void **state)
+{
+	int fd = mkstemp(saved);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, hostile, sizeof(hostile) - 1), sizeof(hostile) - 1);
+	close(fd);
+	each(replay, 10);
+	unlink(saved);
 }
 
 /* The API: machines in the order of its list, and how often each has changed. */
@@ -897,10 +938,11 @@ static void test_come_and_go(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_decode),     cmocka_unit_test(test_words),
-		cmocka_unit_test(test_text),       cmocka_unit_test(test_options),
-		cmocka_unit_test(test_fetch),      cmocka_unit_test(test_tree),
-		cmocka_unit_test(test_operations), cmocka_unit_test(test_come_and_go),
+		cmocka_unit_test(test_decode),      cmocka_unit_test(test_words),
+		cmocka_unit_test(test_text),        cmocka_unit_test(test_options),
+		cmocka_unit_test(test_fetch),       cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_tree),        cmocka_unit_test(test_operations),
+		cmocka_unit_test(test_come_and_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

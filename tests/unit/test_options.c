@@ -13,6 +13,7 @@
 
 #include "fs/options.h"
 #include "fs/settings.h"
+#include "fs/source.h"
 #include "fs/text.h"
 
 #define ARGUMENTS 16
@@ -415,6 +416,62 @@ static void test_team_from_environment(void **state)
 	(void)state;
 }
 
+static void test_files(void **state)
+{
+	/* NULL: in the working folder. */
+	static const struct {
+		const char *given, *source;
+	} good[] = {
+		{"/fleet.json", "/fleet.json"},
+		{"fleet.json", NULL},
+		{"api.example/v1", NULL},
+		{"me@home.json", NULL},
+		{"14:00.json", NULL},
+		{"./me:you@home.json", NULL},
+		{"a/http://b", NULL},
+		{"/%41?#.json", "/%41?#.json"},
+		{"file:///fleet.json", "/fleet.json"},
+		{"FILE:///a%20b%2f%C3%A9.json", "/a b/\xc3\xa9.json"},
+		{"file://localhost/fleet.json", "/fleet.json"},
+		{"file:/fleet.json", "/fleet.json"},
+		{"file:///", "/"},
+	};
+	static const struct {
+		const char *given, *reason;
+	} bad[] = {
+		{"file:fleet.json", "is no file of this machine"},
+		{"file:", "is no file of this machine"},
+		{"file://", "is no file of this machine"},
+		{"file://other/fleet.json", "is no file of this machine"},
+		{"file:////fleet.json", "is no file of this machine"},
+		{"file:///fleet.json?x", "%3F"},
+		{"file:///fleet.json#x", "%23"},
+		{"file:///a%", "two hex digits"},
+		{"file:///a%2", "two hex digits"},
+		{"file:///a%2x", "two hex digits"},
+		{"file:///a%00", "two hex digits"},
+	};
+	char line[2000], expected[4200], *here = getcwd(NULL, 0);
+
+	assert_non_null(here);
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct options options;
+
+		snprintf(expected, sizeof(expected), "%s/%s", here, good[i].given);
+		snprintf(line, sizeof(line), "fleetfs|%s|m", good[i].given);
+		parse_well(line, &options);
+		assert_string_equal(options.source, good[i].source ? good[i].source : expected);
+		assert_true(source_is_file(options.source));
+		options_done(&options);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(line, sizeof(line), "fleetfs|%s|m", bad[i].given);
+		assert_refused(line, 2, bad[i].reason);
+	}
+	free(here);
+	(void)state;
+}
+
 static void test_sources(void **state)
 {
 	static const struct {
@@ -431,8 +488,6 @@ static void test_sources(void **state)
 		const char *given, *reason;
 	} bad[] = {
 		{"", "'' is not an http or https URL"},
-		{"fleet.json", "'fleet.json' is not an http or https URL"},
-		{"file:///fleet.json", "is not an http or https URL"},
 		{"ftp://api.example", "is not an http or https URL"},
 		{"https://", "is not an http or https URL"},
 		{"https:///v1", "has no valid host"},
@@ -456,6 +511,8 @@ static void test_sources(void **state)
 		{"https://b\u00fccher.example", "belongs in no URL"},
 		{"https://me:hunter2@api.example", "a password does not belong into the source"},
 		{"me:hunter2@api.example", "password"},
+		{"me:hunter2@api.example/v1/x.json", "password"},
+		{"http:/api.example", "is not an http or https URL"},
 	};
 	char line[2000];
 
@@ -540,6 +597,7 @@ int main(void)
 		cmocka_unit_test(test_mount),
 		cmocka_unit_test(test_help_comes_first),
 		cmocka_unit_test(test_team_from_environment),
+		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_plain_http),
 	};

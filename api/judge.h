@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_API_JUDGE_H
+#define FLEETFS_API_JUDGE_H
+
+/*
+ * What became of a request, in our words: how far it got, which failure it was, and what is to be
+ * done about that. Reads a request that curl is through with, and changes nothing of it.
+ */
+
+#include <curl/curl.h>
+#include <stdbool.h>
+
+#include "api/failure.h"
+#include "api/request.h"
+#include "api/route.h"
+
+void judge_route(const struct request *request, const struct request_settings *settings,
+                 struct route *ret_route);
+
+/* Whether it failed, before anybody looks into the body of a 200: then cause, message, remedy and
+ * Retry-After are set. */
+bool judge_failure(const struct request *request, const struct request_settings *settings,
+                   CURLcode code, long status, const struct route *route, struct failure *failure);
+
+/* Sets cause and message. */
+__attribute__((format(printf, 3, 4))) void judge_say(struct failure *failure,
+                                                     enum failure_cause cause, const char *format,
+                                                     ...);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_CHECK_H
+#define FLEETFS_FS_CHECK_H
+
+/*
+ * `fleetfs --check`: the whole way to the fleet, told step by step on stdout, `key: value` lines
+ * with the seconds that each took; a bar shows how far the list is read, on a terminal only. Why a
+ * step failed, and what to do, is for the caller's stderr. Nothing is mounted.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/failure.h"
+#include "api/route.h"
+#include "cache/record.h"
+#include "fs/self.h"
+
+struct check {
+	const struct self *self;
+	bool terminal;      /* stdout is one: draw a bar */
+	bool drawn;         /* the bar is there, and has to be wiped before anything else */
+	bool told;          /* of the route */
+	struct route route; /* of the last request that made a connection */
+};
+
+/* self is borrowed, with fleet and token set. */
+void check_init(struct check *check, const struct self *self);
+
+/* A page came, or failed (failure not NULL). total: agents, as the API counts, or less than 0. */
+void check_arrived(struct check *check, const struct route *route, const struct failure *failure,
+                   int64_t total);
+
+/*
+ * Reads the list with next(), which waits for pages (check_arrived() is called meanwhile) and
+ * returns 0 and an agent, 0 and NULL at the end, or -errno. 0; -EIO if stdout fails; or what next()
+ * returned.
+ */
+int check_run(struct check *check,
+              int (*next)(void *user, uint64_t *cursor, struct record **ret_record), void *user);
+
+#endif

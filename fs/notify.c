@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/notify.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int notify_service(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t length;
+	int fd, err = 0;
+
+	if (!path || !*path)
+		return 0;
+	if (*path != '/' && *path != '@')
+		return -EINVAL;
+	/* The length counts, not a NUL: the name of an abstract socket is all the bytes given. */
+	length = strlen(path);
+	if (length > sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path, length);
+	if (*path == '@')
+		address.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (sendto(fd, state, strlen(state), MSG_DONTWAIT | MSG_NOSIGNAL,
+	           (struct sockaddr *)&address,
+	           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0)
+		err = -errno;
+	close(fd);
+	return err < 0 ? err : 1;
+}

@@ -1,0 +1,466 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""How fast fleetfs is, against the same files on tmpfs and what people would use instead.
+
+    bench.py [--full | --smoke] [--write] [--build FOLDER]
+
+Starts the simulator and mounts everything itself, below one folder in /tmp, as root. What is
+compared is measured in one run, in turns; a figure is the median. --smoke only shows that it works:
+its figures mean nothing. A bar that is missed is a result as any other: the exit status is 0.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import platform
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from pathlib import Path
+
+import rig
+from rig import HERE, alternate, counted, table
+from harness import environment
+
+PER_PAGE = 100
+
+
+@dataclasses.dataclass
+class Size:
+    agents: int  # of the tree that is read
+    fleets: list  # of agents: fleets that are read as a whole; the first is the others' measure
+    large: int  # agents of the fleet that is listed only, with single operations meanwhile
+    rounds: int
+    warm: int  # warm runs in a round
+    peer_rounds: int
+    ttl: float
+    idle_s: int
+    probe_ms: int
+
+
+SIZES = {
+    "smoke": Size(40, [100, 300], 300, rounds=1, warm=1, peer_rounds=0, ttl=1, idle_s=1,
+                  probe_ms=50),
+    "quick": Size(2000, [1000, 10_000], 100_000, rounds=3, warm=3, peer_rounds=1, ttl=5, idle_s=10,
+                  probe_ms=500),
+    "full": Size(2000, [1000, 10_000, 100_000], 100_000, rounds=7, warm=3, peer_rounds=3, ttl=5,
+                 idle_s=60, probe_ms=2000),
+}
+
+# What is run in each tree, and whether the quick form has the peers do it.
+COMMANDS = {
+    "grep -r": ("grep -r NVIDIA agents", True),
+    "rg": ("rg --no-ignore --hidden NVIDIA agents", False),
+    "find": ("find agents", True),
+    "ls -lR": ("ls -lR agents", False),
+    "cat */status": ("cat agents/*/status", True),
+}
+
+# What else could show the same files.
+PEERS = {
+    "squashfuse_ll": "squashfuse_ll -f {image} {path}",
+    "bindfs": "bindfs -f -r {tree} {path}",
+    "rclone": "rclone mount --read-only {tree} {path}",
+}
+
+# The answer from the files, and what jq has to select for the same one.
+QUESTIONS = {
+    "which agents are idle": (
+        "ls by-status/idle",
+        '.agent_status == "idle"'),
+    "who has 20 GB of VRAM free": (
+        "awk -F'\\t' 'NR > 1 && $6 > 2e10 { print $1 }' fleet/agents.tsv",
+        "[.system_stats.gpu_devices[].vram_free] | add > 2e10"),
+    "where does task X run": (
+        "readlink tasks/TASK | cut -d/ -f3",
+        '.running_tasks // [] | any(. == "TASK")'),
+}
+
+OPERATIONS = ["stat", "open+read+close", "statfs, which fleetfs always answers itself"]
+GROWING = ["listing per agent", "first grep -r per agent", "warm grep -r per agent",
+           "look-up of a name"]
+EXPIRED, CHANGED = "after the ttl, nothing changed", "after the ttl, a third changed"
+
+# What was promised: figure (Bench.got has it by this name), relation, limit, unit.
+BARS = [
+    ("grep -r, warm", "≤", 1.10, "× tmpfs"),
+    ("find, warm", "≤", 1.05, "× tmpfs"),
+    ("ls -lR, warm", "≤", 1.0, "× tmpfs"),
+    ("open+read+close, cached", "≤", 1.3, "× tmpfs"),
+    ("grep -r, cold", "≤", 3.0, "× tmpfs"),
+    (f"grep -r, {EXPIRED}", "≤", 2.0, "× tmpfs"),
+    ("open+read+close, cached, p99 during a sweep", "≤", 1000, "µs"),
+    *((question, "≥", 5, "× as fast as curl, jq") for question in QUESTIONS),
+    ("listing of the largest fleet", "≤", 1.5, "× the bare loop"),
+    ("HTTP requests beyond one a page", "=", 0, ""),
+    ("memory after the listing", "≤", 2048, "bytes per agent"),
+    ("memory after everything was read", "≤", 4096, "bytes per agent"),
+    *((name, "≤", 1.2, "× the smallest fleet's") for name in GROWING),
+    ("ls of the largest fleet, warm", "≤", 1.0, "s"),
+    ("wake-ups of an idle mount", "=", 0, ""),
+]
+
+
+class Bench(rig.Rig):
+    """Each part measures, leaves in got what the bars ask for, and returns its tables."""
+
+    def __init__(self, size, build, work, stack):
+        super().__init__(build, work, stack)
+        self.size, self.got = size, {}
+        self.api = self.sim(size.agents)
+        self.tree = self.tmpfs()
+        fleet = self.mount(self.api)
+        subprocess.run(["cp", "-a", fleet / "agents", self.tree], check=True)
+        subprocess.run(["diff", "-r", fleet / "agents", self.tree / "agents"], check=True)
+        fleet.stop()
+        if size.peer_rounds:
+            subprocess.run(["mksquashfs", self.tree, work / "image", "-quiet", "-no-progress"],
+                           check=True)
+
+    # The tree of size.agents
+
+    def trees(self):
+        rows = []
+        for name, (command, quick) in COMMANDS.items():
+            peers = PEERS if self.size.peer_rounds > 1 or (self.size.peer_rounds and quick) else []
+            rows += self.cold_and_warm(name, command, ["tmpfs", "fleetfs", *peers])
+        return table(
+            f"A tree of {self.size.agents:,} agents",
+            "Seconds on tmpfs and fleetfs; the rest is how many times that of tmpfs. Cold: just "
+            "mounted; for fleetfs with the fetching of all but page 1. Warm: the same command "
+            "again. tmpfs is always warm.", ["", "tmpfs s", "fleetfs s", "fleetfs", *PEERS], rows)
+
+    def fresh(self, name):
+        """The tree, mounted again so that the kernel knows nothing of it."""
+        if name == "fleetfs":
+            return self.mount(self.api)
+        path = self.work / name
+        return self.peer(PEERS[name].format(image=self.work / "image", tree=self.tree,
+                                            path=path).split(), path)
+
+    def cold_and_warm(self, name, command, subjects):
+        mounted, bytes_said = {}, {}
+
+        def cold(subject):
+            if subject in mounted:
+                mounted[subject].stop()
+            if subject != "tmpfs":
+                mounted[subject] = self.fresh(subject)
+            return warm(subject)
+
+        def warm(subject):
+            took = self.shell(command, mounted[subject].path if subject in mounted else self.tree)
+            bytes_said[subject] = self.output.stat().st_size
+            return took
+
+        steps = [((s, "cold"), lambda s=s: cold(s)) for s in subjects]
+        steps += [((s, "warm"), lambda s=s: warm(s)) for s in subjects]
+        steps += steps[len(subjects):][:2] * (self.size.warm - 1)
+        took = alternate(self.size.rounds, steps,
+                         {key: self.size.peer_rounds for key, _ in steps if key[0] in PEERS})
+        for one in mounted.values():
+            one.stop()
+        # But for ls's totals of blocks, which are each file system's own.
+        assert name == "ls -lR" or len(set(bytes_said.values())) == 1, f"{name}: {bytes_said}"
+        rows = []
+        for state in "cold", "warm":
+            base, ours = took["tmpfs", state], took["fleetfs", state]
+            self.got[f"{name}, {state}"] = ours / base
+            rows.append([f"{name}, {state}", base, ours, ours / base,
+                         *(took[s, state] / base if s in subjects else "" for s in PEERS)])
+        return rows
+
+    def change_a_third(self):
+        agents = self.api.agents()
+        beat = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        for agent in agents[::3]:
+            agent.update(last_heartbeat=beat, tasks_completed=agent["tasks_completed"] + 1)
+            for gpu in agent["system_stats"]["gpu_devices"]:
+                gpu["vram_free"] -= 1 << 20
+        self.api.put_agents([json.dumps(agent, separators=(",", ":")) for agent in agents])
+        return 0
+
+    def expiry(self):
+        """Each command has a mount of its own, so that all of them expire at the same time."""
+        mounted, due, tally, steps = {}, {}, {}, []
+
+        def run(name, state):
+            if state in (EXPIRED, CHANGED):
+                time.sleep(max(0, due[name] - time.monotonic()))
+            took, tally[name, state] = counted(
+                mounted[name], lambda: self.shell(COMMANDS[name][0], mounted[name].path))
+            due[name] = time.monotonic() + self.size.ttl + 0.1
+            return took
+
+        for name, (command, _) in COMMANDS.items():
+            mounted[name] = self.mount(self.api, ttl=self.size.ttl)
+            run(name, "cold")
+            run(name, "warm")
+            steps += [((name, EXPIRED), lambda name=name: run(name, EXPIRED)),
+                      (name, lambda command=command: self.shell(command, self.tree))]
+        steps += [("", self.change_a_third)]
+        steps += [((name, CHANGED), lambda name=name: run(name, CHANGED)) for name in COMMANDS]
+        took = alternate(self.size.rounds, steps)
+        for one in mounted.values():
+            one.stop()
+        rows = []
+        for name in COMMANDS:
+            for state in EXPIRED, CHANGED:
+                ratio = self.got[f"{name}, {state}"] = took[name, state] / took[name]
+                rows.append([f"{name}, {state}", took[name], took[name, state], ratio])
+        kinds = ["requests", *("fuse_" + kind for kind in ("readdirplus", "lookup", "read",
+                                                           "getattr", "statfs", "access", "other"))]
+        return table(
+            "Data that has expired", f"The same tree, mounted with a ttl of {self.size.ttl} s; the "
+            "fetching is included.", ["", "tmpfs s", "fleetfs s", "fleetfs"], rows) + "\n" + table(
+            "Requests", "How often a command makes fleetfs ask the API (page 1 is fetched by the "
+            "mount), and the kernel ask fleetfs.", ["", "HTTP", *(kind[5:] for kind in kinds[1:])],
+            [[f"{name}, {state}", *(tally[name, state][kind] for kind in kinds)]
+             for name in COMMANDS for state in ("cold", "warm", EXPIRED, CHANGED)])
+
+    def questions(self):
+        task = next(agent["running_tasks"][0] for agent in reversed(self.api.agents())
+                    if agent.get("running_tasks"))
+        fleet, answers, rows = self.mount(self.api), {}, []
+
+        def ask(way, command):
+            took = self.shell(command.replace("TASK", task), fleet.path)
+            answers[way] = sorted(self.output.read_text().split())
+            return took
+
+        for question, (files, chosen) in QUESTIONS.items():
+            jq = (f"curl -s -H 'Authorization: Bearer sk-sim' '{self.api.url}/agents"
+                  f"?per_page={PER_PAGE}&current_page=[1-{-(-self.size.agents // PER_PAGE)}]' | "
+                  f"jq -r '.agent_list[] | select({chosen}) | .agent_id'")
+            ask("files", files)
+            took = alternate(self.size.rounds, [
+                ("files", lambda files=files: ask("files", files)),
+                ("jq", lambda jq=jq: ask("jq", jq))])
+            assert answers["files"] == answers["jq"], question
+            ratio = self.got[question] = took["jq"] / took["files"]
+            rows.append([question, len(answers["jq"]), took["jq"] * 1000, took["files"] * 1000,
+                         ratio])
+        fleet.stop()
+        return table("Questions", f"To {self.size.agents:,} agents: files of a warm mount against "
+                     "one curl for all pages and jq.",
+                     ["", "answers", "curl, jq ms", "fleetfs ms", "times as fast"], rows)
+
+    # Single operations
+
+    def operations(self):
+        api = self.sim(self.size.large)
+        file = f"agents/{api.permanent()[0]}/status"  # in both trees, which begin alike
+        idle = self.mount(api)
+        assert idle.read(file) == (self.tree / file).read_bytes()
+
+        def still(where):
+            return self.figures(self.probe("latency", where / file, self.size.probe_ms, 0))
+
+        def sweeping(where):
+            fleet = self.mount(api)
+            fleet.read(file)
+            probe = self.probe("latency", (where or fleet) / file, 60_000, 100)
+            probe.stdout.readline()  # ready
+            self.shell("ls -f agents", fleet.path)
+            probe.terminate()
+            figures = self.figures(probe)
+            fleet.stop()
+            return figures
+
+        took = alternate(self.size.rounds, [
+            ("tmpfs, idle", lambda: still(self.tree)), ("fleetfs, idle", lambda: still(idle)),
+            ("tmpfs", lambda: sweeping(self.tree)), ("fleetfs", lambda: sweeping(None))])
+        idle.stop()
+        api.stop()
+        rows = [[f"{operation}, {state or 'during a sweep'}",
+                 *(took[subject + (state and f", {state}")][3 * i + p] / 1000
+                   for subject in ("tmpfs", "fleetfs") for p in (0, 1))]
+                for i, operation in enumerate(OPERATIONS) for state in ("idle", "")]
+        self.got["open+read+close, cached"] = rows[2][3] / rows[2][1]
+        self.got["open+read+close, cached, p99 during a sweep"] = rows[3][4]
+        return table("Single operations",
+                     "On one cached file, in µs. Idle: one after the other. During a sweep: every "
+                     f"0.1 ms, while ls -f lists {self.size.large:,} agents for the first time; "
+                     "what tmpfs shows then is the price of sharing the processors with ls, fleetfs and "
+                     "the simulator.",
+                     ["", "tmpfs p50", "tmpfs p99", "fleetfs p50", "fleetfs p99"], rows)
+
+    # Growth
+
+    def growth(self):
+        fetched, memory, costs = [], [], {}
+        for agents in sorted({*self.size.fleets, self.size.large}):
+            api = self.sim(agents)
+            steps = [(name, lambda part=part, api=api: part(api)) for name, part in (
+                ("bare", self.bare), ("listing", self.listing), ("look-up", self.look_up))]
+            if agents in self.size.fleets:
+                steps.append(("reading", lambda api=api: self.reading(api)))
+            took = alternate(self.size.rounds, steps, {"reading": 1} if agents > 10_000 else None)
+            listed, again, requests, size = took["listing"]
+            fetched.append([f"{agents:,} agents", took["bare"], listed, listed / took["bare"],
+                            agents / listed, int(requests), size / 1e6])
+            first, warm, *grown = took.get("reading", ("", ""))
+            costs[agents] = [*(s and s * 1e6 / agents for s in (listed, first, warm)),
+                             took["look-up"], again]
+            if grown:
+                memory.append([f"{agents:,} agents", *(more / agents for more in grown)])
+            api.stop()
+            self.got["HTTP requests beyond one a page"] = requests - -(-agents // PER_PAGE)
+        self.got["listing of the largest fleet"] = fetched[-1][3]
+        self.got["ls of the largest fleet, warm"] = again
+        self.got["memory after the listing"] = memory[-1][1]
+        self.got["memory after everything was read"] = memory[-1][2]
+        for i, name in enumerate(GROWING):
+            column = [cost[i] for cost in costs.values() if cost[i]]
+            self.got[name] = column[-1] / column[0]
+        return "\n".join([
+            table("Fetching", "The whole list for the first time, by ls -f of a fresh mount, against a "
+                  "bare loop of libcurl and cJSON over the same pages, which keeps nothing.",
+                  ["", "bare loop s", "fleetfs s", "ratio", "agents/s", "requests", "MB"], fetched),
+            table("Memory", "Bytes per agent by which fleetfs' resident set grew since the mount; and "
+                  "the whole machine's slabs and page cache, which the kernel can take back.",
+                  ["", "after the listing", "after grep -r", "kernel slabs", "page cache"], memory),
+            table("Growth", "In µs. The first grep -r follows on the listing; the name looked up is one "
+                  "of a known list, but new to the kernel.", ["", *GROWING, "warm ls, s"],
+                  [[f"{agents:,} agents", *cost] for agents, cost in costs.items()])])
+
+    def bare(self, api):
+        return self.figures(self.probe("sweep", api.url))[-1]
+
+    def listing(self, api):
+        """(Seconds of a mount's first listing, of ls after it, HTTP requests and bytes of both.)"""
+        api.reset()
+        fleet = self.mount(api)
+        first, again = self.shell("ls -f agents", fleet.path), self.shell("ls agents", fleet.path)
+        stats = api.stats()
+        fleet.stop()
+        return first, again, stats["requests"], stats["bytes"]
+
+    def look_up(self, api):
+        """Microseconds."""
+        fleet = self.mount(api)
+        assert not (fleet / "agents/nobody").exists()  # known once all is fetched
+        names = random.Random(1).sample(api.permanent(), min(1000, self.size.fleets[0] // 2))
+        took = []
+        for path in [f"{fleet.path}/agents/{name}" for name in names]:
+            began = time.monotonic()
+            os.stat(path)
+            took.append(time.monotonic() - began)
+        fleet.stop()
+        return rig.middle(took) * 1e6
+
+    def reading(self, api):
+        """(Seconds of the first and the second grep -r, and growth in bytes: resident set after the
+        listing, and after all; slabs, page cache.)"""
+        fleet = self.mount(api)
+        kernel, resident = rig.kernel_bytes(), rig.resident_bytes(fleet.pid)
+        self.shell("ls -f agents", fleet.path)
+        listed = rig.resident_bytes(fleet.pid)
+        first, warm = (self.shell(COMMANDS["grep -r"][0], fleet.path) for _ in range(2))
+        slabs, cached = (after - before for before, after in zip(kernel, rig.kernel_bytes()))
+        read = rig.resident_bytes(fleet.pid)
+        fleet.stop()
+        return first, warm, listed - resident, read - resident, slabs, cached
+
+    # Life
+
+    def life(self):
+        def start():
+            path = self.work / "start"
+            path.mkdir(exist_ok=True)
+            began = time.monotonic()
+            subprocess.run([self.build / "fleetfs", self.api.url, path], check=True,
+                           env=environment(self.work))
+            took = time.monotonic() - began
+            subprocess.run(["fusermount3", "-u", path], check=True)
+            return took
+
+        started = alternate(3 * self.size.rounds, [("", start)])[""]
+        fleet = self.mount(self.api, ttl=self.size.ttl)
+        self.shell(COMMANDS["grep -r"][0], fleet.path)
+        time.sleep(self.size.ttl + 1)  # what was left to do after the last access is done
+        before = rig.activity(fleet.pid)
+        time.sleep(self.size.idle_s)
+        wakeups, cpu_ms = (b - a for a, b in zip(before, rig.activity(fleet.pid)))
+        fleet.stop()
+        self.got["wake-ups of an idle mount"] = wakeups
+        return table("Life", "Wake-ups: how often any of its threads got a processor.", ["", ""], [
+            ["start to mounted, with page 1 fetched, ms", started * 1000],
+            [f"wake-ups of an idle mount, in {self.size.idle_s} s", wakeups],
+            ["its CPU time meanwhile, ms", cpu_ms]])
+
+    def bars(self):
+        rows = []
+        for name, relation, limit, unit in BARS:
+            value = self.got[name]
+            met = {"≤": value <= limit, "≥": value >= limit, "=": value == limit}[relation]
+            rows.append([name, f"{rig.figure(value)} {unit}", f"bar {relation} {rig.figure(limit)}",
+                         "met" if met else "MISSED"])
+        missed = sum(row[-1] == "MISSED" for row in rows)
+        return table("Bars", f"{len(rows) - missed} met, {missed} missed. The smallest fleet has "
+                     f"{self.size.fleets[0]:,} agents, the largest {self.size.large:,}; everything "
+                     f"was read of {self.size.fleets[-1]:,}.",
+                     ["", "measured", "promised", ""], rows)
+
+
+def machine(build):
+    """What it runs on."""
+    cpu = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
+                if line.startswith("model name")), platform.machine())
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    version = subprocess.run([build / "fleetfs", "-V"], capture_output=True, text=True, check=True)
+    packages = subprocess.run(
+        ["dpkg-query", "-W", "-f=${Package} ${Version}, ", "squashfuse", "bindfs", "rclone", "grep",
+         "ripgrep", "findutils", "coreutils", "curl", "jq"],
+        capture_output=True, text=True, check=False)
+    return {"processors": f"{os.cpu_count()} × {cpu}", "memory": f"{memory:.1f} GiB",
+            "kernel": platform.release(), "fleetfs": ", ".join(version.stdout.splitlines()),
+            "beside it": packages.stdout.strip(", "),
+            "load when it began": f"{os.getloadavg()[0]:.2f}",
+            "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./run bench")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--full", action="store_const", const="full", dest="form", default="quick")
+    form.add_argument("--smoke", action="store_const", const="smoke", dest="form")
+    parser.add_argument("--write", action="store_true", help="to docs/performance.md, too")
+    parser.add_argument("--build", type=Path, default=HERE.parent.parent / "build")
+    arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        raise SystemExit("bench: it mounts a tmpfs; run it as root")
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and leave no mount
+    began, parts = time.monotonic(), []
+
+    def show(text):
+        parts.append(text)
+        print(text, flush=True)
+
+    build, work = arguments.build.resolve(), Path(tempfile.mkdtemp(prefix="fleetfs-bench-"))
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, work, ignore_errors=True)
+        show("# Performance\n\nWritten by `" + " ".join(["./run bench", *sys.argv[1:]]) + "`; how "
+             "each figure is made stands in `tests/bench/bench.py`.\n")
+        for key, value in machine(build).items():
+            show(textwrap.fill(f"- {key}: {value}", 100, subsequent_indent="  "))
+        show("")
+        bench = Bench(SIZES[arguments.form], build, work, stack)
+        for part in (bench.trees, bench.expiry, bench.questions, bench.operations, bench.growth,
+                     bench.life, bench.bars):
+            show(part())
+        show(f"It took {time.monotonic() - began:.0f} s.")
+    if arguments.write:
+        (HERE.parent.parent / "docs/performance.md").write_text("\n".join(parts) + "\n")
+
+
+if __name__ == "__main__":
+    main()

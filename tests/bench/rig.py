@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""What the benchmark stands on: what is compared, runs in turns, what the kernel knows, tables."""
+
+import os
+import statistics
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "mount"))
+from harness import Mount, Sim, mounts, until  # noqa: E402
+
+FOREVER = 86400  # a ttl
+ENVIRONMENT = {"LC_ALL": "C", "PATH": os.environ["PATH"]}
+
+
+def alternate(rounds, steps, fewer=None):
+    """Runs the steps, (key, function that returns a figure or several), one after the other, round
+    by round; those with a key in fewer for so many rounds only. {key: median of what was returned}.
+    """
+    found = {}
+    for i in range(rounds):
+        for key, run in steps:
+            if not fewer or i < fewer.get(key, rounds):
+                found.setdefault(key, []).append(run())
+    return {key: middle(values) for key, values in found.items()}
+
+
+def middle(values):
+    """The median; of tuples, that of each column."""
+    if isinstance(values[0], tuple):
+        return tuple(statistics.median(column) for column in zip(*values))
+    return statistics.median(values)
+
+
+def figure(value):
+    """To two decimals, or as many as matter."""
+    if not isinstance(value, float):
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"
+
+
+def table(title, note, head, rows):
+    """As Markdown that is aligned for the terminal."""
+    cells = [head, *([figure(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    lines = ["| " + " | ".join(cell.rjust(width) if i else cell.ljust(width)
+                               for i, (cell, width) in enumerate(zip(row, widths))) + " |"
+             for row in cells]
+    lines.insert(1, "|" + "|".join("-" * (width + 1) + (":" if i else "-")
+                                   for i, width in enumerate(widths)) + "|")
+    return "\n".join([f"## {title}", "", textwrap.fill(note, 100), "", *lines, ""])
+
+
+class Peer:
+    """Another file system that shows the tree, in the foreground."""
+
+    def __init__(self, command, path):
+        self.path = path
+        path.mkdir(exist_ok=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+
+        def is_mounted():
+            assert self.process.poll() is None, f"{' '.join(command)}: ended"
+            return str(path) in mounts()
+        until(is_mounted)
+
+    def stop(self):
+        subprocess.run(["fusermount3", "-u", str(self.path)], check=True)
+        self.process.wait(20)
+
+    def clear(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            subprocess.run(["umount", "-l", str(self.path)], check=False)
+
+
+class Rig:
+    """Starts what is compared, below one folder; the stack ends what still runs at the end."""
+
+    def __init__(self, build, work, stack):
+        self.build, self.work, self.stack = build, work, stack
+        self.output = work / "output"  # of the last command
+
+    def sim(self, agents):
+        api = Sim(self.build / "tests/fleetfs-sim", self.work, "--agents", agents)
+        self.stack.callback(api.process.kill)
+        return api
+
+    def mount(self, api, ttl=FOREVER):
+        mounted = Mount(self.build / "fleetfs", self.work, api.url, ttl=ttl, timeout=120)
+        self.stack.callback(mounted.clear)
+        return mounted
+
+    def peer(self, command, path):
+        peer = Peer(command, path)
+        self.stack.callback(peer.clear)
+        return peer
+
+    def tmpfs(self):
+        path = self.work / "tmpfs"
+        path.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", path], check=True)
+        self.stack.callback(subprocess.run, ["umount", "-l", path], check=True)
+        return path
+
+    def shell(self, command, at):
+        """Runs it in this folder, with its output into a file; the seconds it took."""
+        with open(self.output, "wb") as out:
+            began = time.monotonic()
+            done = subprocess.run(["sh", "-c", command], cwd=at, stdout=out, env=ENVIRONMENT,
+                                  check=False)
+            took = time.monotonic() - began
+        assert done.returncode == 0, f"{command}, in {at}: exit status {done.returncode}"
+        return took
+
+    def probe(self, *arguments):
+        """bench-probe, to be read."""
+        return subprocess.Popen([self.build / "tests/bench-probe", *map(str, arguments)],
+                                stdout=subprocess.PIPE, text=True)
+
+    @staticmethod
+    def figures(probe):
+        """The figures that bench-probe said, when it has ended."""
+        said = probe.communicate()[0]
+        assert probe.returncode == 0, probe.args
+        return tuple(float(word) for word in said.split() if word[0].isdigit())
+
+
+def counts(mount):
+    """What .fleetfs/stats counted so far. It is written anew for who looks 0.1 s after another."""
+    time.sleep(0.15)
+    return {key: int(value) for key, value in mount.values(".fleetfs/stats").items()
+            if value.isdigit()}
+
+
+def counted(mount, run):
+    """What run returns, and what it made fleetfs count, less what the looking itself does."""
+    first, second = counts(mount), counts(mount)
+    result = run()
+    third = counts(mount)
+    return result, {key: third[key] - 2 * second[key] + first[key] for key in third}
+
+
+def resident_bytes(pid):
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def kernel_bytes():
+    """In slabs, and in the page cache but for tmpfs; of the whole machine."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    slab, cached, shared = (int(fields[key].split()[0]) * 1024
+                            for key in ("Slab", "Cached", "Shmem"))
+    return slab, cached - shared
+
+
+def activity(pid):
+    """(How often a thread went off its processor, CPU ms). A system call that waits, and a thread
+    that is woken to make one, count; so if neither figure moves, there was none."""
+    switches = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for line in (task / "status").read_text().splitlines():
+            if "ctxt_switches" in line:
+                switches += int(line.split()[1])
+    stat = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return switches, (int(stat[11]) + int(stat[12])) * 1000 / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+"""The benchmark comes to its end; what it measures is not judged here."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+import harness
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the benchmark mounts a tmpfs")
+def test_the_benchmark_compares_everything_with_its_bars(programs, instrumented, folder):
+    if instrumented:
+        pytest.skip("a sanitizer's figures are of no use")
+    done = subprocess.run(
+        [sys.executable, "-B", harness.HERE.parent / "bench/bench.py", "--smoke",
+         f"--build={programs['fleetfs'].parent}"], capture_output=True, text=True, check=False,
+        env={**os.environ, "TMPDIR": str(folder)})
+    assert done.returncode == 0, done.stderr
+    met, missed = map(int, re.search(r"(\d+) met, (\d+) missed", done.stdout).groups())
+    assert met + missed == 20
+    assert re.search(r"HTTP requests beyond one a page .* met", done.stdout)
+    assert not list(folder.iterdir()), "something is left"

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/notify.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* A manager's socket; name begins with `@` for an abstract one. */
+static int manager(const char *name)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	size_t length = strlen(name);
+
+	assert_true(fd >= 0);
+	assert_true(length <= sizeof(address.sun_path));
+	memcpy(address.sun_path, name, length);
+	if (*name == '@')
+		address.sun_path[0] = '\0';
+	assert_int_equal(bind(fd, (struct sockaddr *)&address,
+	                      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)),
+	                 0);
+	setenv("NOTIFY_SOCKET", name, 1);
+	return fd;
+}
+
+static void assert_told(int fd, const char *text)
+{
+	char got[100] = "";
+
+	assert_int_equal(read(fd, got, sizeof(got) - 1), (ssize_t)strlen(text));
+	assert_string_equal(got, text);
+}
+
+static void test_sockets(void **state)
+{
+	char folder[] = "/tmp/test-notify-XXXXXX";
+	char names[3][120];
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(names[0], sizeof(names[0]), "%s/socket", folder);
+	snprintf(names[1], sizeof(names[1]), "@%s", folder + 1);
+	/* As long as an address can be, where there is no room for a NUL. */
+	memset(names[2], 'x', 108);
+	names[2][108] = '\0';
+	memcpy(names[2], names[1], strlen(names[1]));
+	for (size_t i = 0; i < 3; i++) {
+		int fd = manager(names[i]);
+
+		assert_int_equal(notify_service("READY=1\nMAINPID=42"), 1);
+		assert_told(fd, "READY=1\nMAINPID=42");
+		assert_int_equal(notify_service("STOPPING=1"), 1);
+		assert_told(fd, "STOPPING=1");
+		close(fd);
+	}
+	unlink(names[0]);
+	rmdir(folder);
+}
+
+static void test_refusals(void **state)
+{
+	char long_name[200];
+
+	(void)state;
+	unsetenv("NOTIFY_SOCKET");
+	assert_int_equal(notify_service("READY=1"), 0);
+	setenv("NOTIFY_SOCKET", "", 1);
+	assert_int_equal(notify_service("READY=1"), 0);
+	setenv("NOTIFY_SOCKET", "vsock:2:1234", 1);
+	assert_int_equal(notify_service("READY=1"), -EINVAL);
+	setenv("NOTIFY_SOCKET", "/nonexistent/socket", 1);
+	assert_int_equal(notify_service("READY=1"), -ENOENT);
+	memset(long_name, 'x', sizeof(long_name));
+	long_name[0] = '/';
+	long_name[109] = '\0';
+	setenv("NOTIFY_SOCKET", long_name, 1);
+	assert_int_equal(notify_service("READY=1"), -ENAMETOOLONG);
+}
+
+/* Nobody reads it: nobody is waited for. */
+static void test_full(void **state)
+{
+	int fd, result = 1;
+	char name[40];
+
+	(void)state;
+	snprintf(name, sizeof(name), "@test-notify-%d", (int)getpid());
+	fd = manager(name);
+	for (int i = 0; i < 10000 && result == 1; i++)
+		result = notify_service("READY=1");
+	assert_int_equal(result, -EAGAIN);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sockets),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_full),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A file as a source of pages. A ttl of 0 has it looked at for every page, one of a day never.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "api/client.h"
+#include "api/replay.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof(*(array)))
+#define DAY_MS        86400000
+
+static char folder[] = "/tmp/fleetfs-replay-XXXXXX";
+static char file[64], spare[64];
+
+/* Rewrites `to`, which is nobody's yet, and makes it the file, as mv does. */
+static void replace(const char *to, const char *text)
+{
+	int fd = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	assert_int_equal(rename(to, file), 0);
+}
+
+static void put(const char *text)
+{
+	replace(spare, text);
+}
+
+/* A list of `count` agents a0, a1, … of this status, which says that there are `total`. For
+ * free(). */
+static char *list_of(size_t count, const char *status, int64_t total)
+{
+	char *text = malloc(200 + count * (60 + strlen(status))), *end = text;
+
+	if (!text)
+		abort();
+	end += sprintf(end, "{\"agent_list\":[");
+	for (size_t i = 0; i < count; i++)
+		end += sprintf(end, "%s{\"agent_id\":\"a%zu\",\"agent_status\":\"%s\"}",
+		               i ? ",\n" : "", i, status);
+	sprintf(end, "],\"page_meta\":{\"per_page\":%" PRId64 ",\"total_count\":%" PRId64 "}}\n",
+	        total, total);
+	return text;
+}
+
+static void put_list(size_t count, const char *status, int64_t total)
+{
+	char *text = list_of(count, status, total);
+
+	put(text);
+	free(text);
+}
+
+static struct replay *new_replay(int64_t ttl_ms)
+{
+	struct replay *replay = replay_new(file, 100, ttl_ms);
+
+	assert_non_null(replay);
+	return replay;
+}
+
+/* What comes, for page_free(); the arrival's note in ret_note unless that is NULL. */
+static struct page *page_of(struct replay *replay, unsigned int number, bool again, char *ret_note)
+{
+	struct arrival arrival = {.number = number};
+
+	replay_answer(replay, again, &arrival);
+	if (!arrival.page)
+		fail_msg("page %u: %s", number, arrival.failure.message);
+	assert_string_equal(arrival.failure.message, "");
+	assert_int_equal(arrival.page->per_page, 100);
+	assert_true(arrival.page->age_ms >= 0 && arrival.page->age_ms < 60000);
+	if (ret_note)
+		strcpy(ret_note, arrival.note);
+	return arrival.page;
+}
+
+static void assert_status(struct replay *replay, bool again, const char *status)
+{
+	struct page *page = page_of(replay, 1, again, NULL);
+
+	assert_true(page->agent_count > 0);
+	assert_string_equal(page->agents[0]->status, status);
+	page_free(page);
+}
+
+/* Refused, with this behind the file's name. */
+static void assert_failure(struct replay *replay, enum failure_cause cause, const char *reason)
+{
+	struct arrival arrival = {.number = 1};
+	char expected[600];
+
+	replay_answer(replay, false, &arrival);
+	assert_null(arrival.page);
+	snprintf(expected, sizeof(expected), "%s: %s", file, reason);
+	assert_string_equal(arrival.failure.message, expected);
+	assert_string_equal(arrival.failure.url, file);
+	assert_int_equal(arrival.failure.cause, cause);
+	assert_int_equal(arrival.failure.http_status, 0);
+	assert_int_equal(arrival.failure.retry_after_ms, -1);
+	assert_true(arrival.failure.at_ns > 0);
+}
+
+static void test_pages(void **state)
+{
+	struct replay *replay;
+	struct page *page;
+	char note[256], id[16];
+
+	(void)state;
+	put_list(1042, "idle", 1042);
+	replay = new_replay(DAY_MS);
+	for (unsigned int number = 11; number >= 1; number--) {
+		page = page_of(replay, number, false, note);
+		assert_string_equal(note, "");
+		assert_int_equal(page->total_count, 1042);
+		assert_int_equal(page->agent_count, number < 11 ? 100 : 42);
+		for (size_t i = 0; i < page->agent_count; i++) {
+			snprintf(id, sizeof(id), "a%zu", (number - 1) * 100 + i);
+			assert_string_equal(page->agents[i]->id, id);
+		}
+		page_free(page);
+	}
+	page = page_of(replay, 12, false, NULL);
+	assert_int_equal(page->agent_count, 0);
+	page_free(page);
+	page = page_of(replay, UINT32_MAX, false, NULL);
+	assert_int_equal(page->agent_count, 0);
+	page_free(page);
+	replay_free(replay);
+	replay_free(NULL);
+}
+
+/* One page of many, more than it says, and what says nothing: not to be agreed with. */
+static void test_a_part_of_a_list(void **state)
+{
+	static const struct {
+		const char *text, *note;
+	} rows[] = {
+		{"{\"agent_list\":[{\"agent_id\":\"a\"}],\"page_meta\":{\"total_count\":1042}}",
+	         "the file holds 1 of the 1042 agents that it says there are"},
+		{"{\"agent_list\":[{\"agent_id\":\"a\"}],\"page_meta\":{\"total_count\":0}}",
+	         "the file holds 1 of the 0 agents that it says there are"},
+		{"{\"agent_list\":[{\"agent_id\":\"a\"}]}",
+	         "the file holds 1 agents, and does not say how many there are"},
+		{"{\"agent_list\":[{\"agent_id\":\"a\"}],\"page_meta\":{\"total_count\":1e400}}",
+	         "the file holds 1 agents, and does not say how many there are"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		struct replay *replay;
+		struct page *page;
+		char note[256];
+
+		put(rows[i].text);
+		replay = new_replay(0);
+		page = page_of(replay, 1, false, note);
+		assert_string_equal(note, rows[i].note);
+		assert_int_equal(page->agent_count, 1);
+		assert_int_equal(page->total_count, AGENT_ABSENT);
+		page_free(page);
+		/* Told once, and again when it is another. */
+		page_free(page_of(replay, 1, false, note));
+		assert_string_equal(note, "");
+		put_list(2, "idle", 3);
+		page_free(page_of(replay, 1, false, note));
+		assert_string_equal(note,
+		                    "the file holds 2 of the 3 agents that it says there are");
+		replay_free(replay);
+	}
+}
+
+static void test_when_it_is_looked_at(void **state)
+{
+	struct replay *replay;
+
+	(void)state;
+	put_list(3, "old", 3);
+	replay = new_replay(DAY_MS);
+	assert_status(replay, false, "old");
+	put_list(3, "new", 3);
+	assert_status(replay, false, "old");
+	assert_status(replay, true, "new");
+	unlink(file);
+	assert_status(replay, false, "new");
+	replay_free(replay);
+
+	put_list(3, "one", 3);
+	replay = new_replay(0);
+	assert_status(replay, false, "one");
+	put_list(3, "two", 3);
+	assert_status(replay, false, "two");
+	/* In place, of the same size, at the same moment for all that the times may tell. */
+	for (int i = 0; i < 100; i++) {
+		int fd = open(file, O_WRONLY);
+		char *text = list_of(3, i % 2 ? "odd" : "eve", 3);
+
+		assert_int_equal(pwrite(fd, text, strlen(text), 0), strlen(text));
+		close(fd);
+		free(text);
+		assert_status(replay, false, i % 2 ? "odd" : "eve");
+	}
+	replay_free(replay);
+}
+
+static void test_what_is_no_list(void **state)
+{
+	struct replay *replay = new_replay(DAY_MS);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd;
+
+	(void)state;
+	unlink(file);
+	assert_failure(replay, FAILURE_UNREACHABLE, "No such file or directory");
+	put("");
+	assert_failure(replay, FAILURE_MALFORMED, "empty");
+	put("<html>\n");
+	assert_failure(replay, FAILURE_MALFORMED, "not JSON at line 1, column 1: no value");
+	put("{\"agent_list\":\n  [{\"agent_id\":\"a\"]}");
+	assert_failure(replay, FAILURE_MALFORMED, "not JSON at line 2, column 19: no comma");
+	put("{\"agents\":[]}");
+	assert_failure(replay, FAILURE_MALFORMED,
+	               "no agent_list in it, as an answer of the API has");
+	unlink(file);
+	assert_int_equal(mkdir(file, 0700), 0);
+	assert_failure(replay, FAILURE_MALFORMED, "is a folder, and no file");
+	rmdir(file);
+	assert_int_equal(mkfifo(file, 0600), 0);
+	assert_failure(replay, FAILURE_MALFORMED, "is a pipe, and no file");
+	unlink(file);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	strcpy(address.sun_path, file);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_failure(replay, FAILURE_MALFORMED, "is a socket, and no file");
+	close(fd);
+	unlink(file);
+	assert_int_equal(symlink("/dev/null", file), 0);
+	assert_failure(replay, FAILURE_MALFORMED, "is a device, and no file");
+	unlink(file);
+	assert_int_equal(symlink(file, file), 0);
+	assert_failure(replay, FAILURE_UNREACHABLE, "Too many levels of symbolic links");
+	unlink(file);
+	/* Nothing of it is read: it is a hole. */
+	fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(ftruncate(fd, (INT64_C(512) << 20) + 1), 0);
+	close(fd);
+	assert_failure(replay, FAILURE_OVERSIZED, "larger than 512 MiB");
+	unlink(file);
+	/* What is a list again is served at once; a link is followed. */
+	put_list(3, "well", 3);
+	assert_int_equal(rename(file, spare), 0);
+	assert_int_equal(symlink(spare, file), 0);
+	assert_status(replay, false, "well");
+	unlink(file);
+	unlink(spare);
+	replay_free(replay);
+}
+
+/* Truncated anywhere, it is refused with the place of its end. */
+static void test_truncated_anywhere(void **state)
+{
+	char *text = list_of(3, "idle", 3);
+	size_t bytes = strlen(text) - 1; /* but for the line end */
+	struct replay *replay = new_replay(0);
+
+	(void)state;
+	for (size_t i = 1; i < bytes; i++) {
+		char *cut = strndup(text, i), expected[80];
+		const char *line = strrchr(cut, '\n');
+		size_t lines = 1;
+
+		for (const char *at = cut; *at; at++)
+			lines += *at == '\n';
+		snprintf(expected, sizeof(expected),
+		         "not JSON at line %zu, column %zu: it ends early", lines,
+		         line ? strlen(line) : i + 1);
+		put(cut);
+		assert_failure(replay, FAILURE_MALFORMED, expected);
+		free(cut);
+	}
+	replay_free(replay);
+	free(text);
+}
+
+static atomic_bool stop;
+
+/* Replaces the file by rename all the time, by one of two that differ in every agent. */
+static void *replacer(void *data)
+{
+	char *texts[] = {list_of(450, "even", 450), list_of(450, "odd-and-longer", 450)};
+	char other[80];
+
+	(void)data;
+	snprintf(other, sizeof(other), "%s/other", folder);
+	for (unsigned int i = 0; !stop; i++)
+		replace(other, texts[i % 2]);
+	free(texts[0]);
+	free(texts[1]);
+	return NULL;
+}
+
+/* Looked at for page 1, and not for the rest: those are of the same list, whatever happens. */
+static void test_replaced_while_it_is_read(void **state)
+{
+	unsigned int seen[2] = {0};
+	struct replay *replay;
+	pthread_t thread;
+
+	(void)state;
+	put_list(450, "even", 450);
+	replay = new_replay(DAY_MS);
+	stop = false;
+	assert_int_equal(pthread_create(&thread, NULL, replacer, NULL), 0);
+	for (int i = 0; i < 100000 && (i < 300 || !seen[0] || !seen[1]); i++) {
+		const char *status = NULL;
+		bool odd = false;
+
+		for (unsigned int number = 1; number <= 5; number++) {
+			struct arrival arrival = {.number = number};
+
+			replay_answer(replay, number == 1, &arrival);
+			if (!arrival.page)
+				fail_msg("%s", arrival.failure.message);
+			assert_int_equal(arrival.page->agent_count, number < 5 ? 100 : 50);
+			for (size_t j = 0; j < arrival.page->agent_count; j++) {
+				if (!status)
+					odd = *arrival.page->agents[j]->status == 'o';
+				status = odd ? "odd-and-longer" : "even";
+				assert_string_equal(arrival.page->agents[j]->status, status);
+			}
+			page_free(arrival.page);
+		}
+		seen[odd]++;
+	}
+	stop = true;
+	pthread_join(thread, NULL);
+	assert_true(seen[0] > 0 && seen[1] > 0);
+	replay_free(replay);
+}
+
+/* Through the client, as the daemon has it: no token, no request. */
+static void test_client(void **state)
+{
+	const struct client_config config = {
+		.file = file, .ttl_ms = DAY_MS, .per_page = 100, .max_connections = 6};
+	struct client *client;
+	struct arrival *arrival;
+	bool seen[12] = {false};
+
+	(void)state;
+	put_list(1042, "idle", 1042);
+	assert_int_equal(client_new(&config, NULL, &client), 0);
+	for (unsigned int number = 1; number <= 11; number++)
+		assert_int_equal(client_want(client, number), 0);
+	for (unsigned int i = 0; i < 11; i++) {
+		struct pollfd ready = {.fd = client_fd(client), .events = POLLIN};
+
+		assert_int_equal(poll(&ready, 1, 10000), 1);
+		arrival = client_take(client);
+		assert_non_null(arrival);
+		assert_non_null(arrival->page);
+		assert_int_equal(arrival->requests, 0);
+		assert_int_equal(arrival->token_expiry, 0);
+		assert_false(seen[arrival->number]);
+		seen[arrival->number] = true;
+		arrival_free(arrival);
+	}
+	assert_null(client_take(client));
+	/* SIGHUP */
+	put_list(1042, "busy", 1042);
+	client_reread(client);
+	assert_int_equal(client_want(client, 2), 0);
+	while (!(arrival = client_take(client)))
+		poll(&(struct pollfd){.fd = client_fd(client), .events = POLLIN}, 1, 10000);
+	assert_string_equal(arrival->page->agents[0]->status, "busy");
+	arrival_free(arrival);
+	/* Ends with wants that nobody waits for. */
+	for (unsigned int number = 1; number <= 11; number++)
+		assert_int_equal(client_want(client, number), 0);
+	client_free(client);
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	if (!mkdtemp(folder))
+		return -1;
+	snprintf(file, sizeof(file), "%s/fleet.json", folder);
+	snprintf(spare, sizeof(spare), "%s/spare", folder);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	unlink(file);
+	return rmdir(folder);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_a_part_of_a_list),
+		cmocka_unit_test(test_when_it_is_looked_at),
+		cmocka_unit_test(test_what_is_no_list),
+		cmocka_unit_test(test_truncated_anywhere),
+		cmocka_unit_test(test_replaced_while_it_is_read),
+		cmocka_unit_test(test_client),
+	};
+
+	return cmocka_run_group_tests(tests, begin, end);
+}
