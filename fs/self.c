@@ -21,7 +21,7 @@ void self_readme(const struct self *self, struct text *text)
 		"                         by-label/ by-tool/ by-gpu/ by-version/\n"
 		"tasks/<task id>          a link to the agent that runs it\n"
 		"fleet/                   of all agents: summary agents.tsv agents.json "
-	        "metrics.prom\n"
+		"metrics.prom\n"
 		".fleetfs/                about this mount: version config health stats "
 		"last_error\n"
 		"\n"
