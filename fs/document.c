@@ -100,7 +100,8 @@ size_t document_read(const struct document *document, uint64_t offset, size_t si
 
 /* Writing */
 
-struct draft *draft_new(const struct sheet *sheet, uint64_t list, uint64_t seed)
+struct draft *draft_new(const struct sheet *sheet, struct fleet *fleet, uint64_t list,
+                        uint64_t seed)
 {
 	struct draft *draft = calloc(1, sizeof(*draft));
 	struct document *document = calloc(1, sizeof(*document));
@@ -115,6 +116,7 @@ struct draft *draft_new(const struct sheet *sheet, uint64_t list, uint64_t seed)
 	for (size_t i = 0; i < DOCUMENT_TEXTS; i++)
 		text_init(&document->texts[i], DOCUMENT_MAX_TEXT);
 	draft->sheet = sheet;
+	draft->fleet = fleet;
 	draft->document = document;
 	draft->list = list;
 	draft->cursor = list;
@@ -218,14 +220,14 @@ static int take_stock(struct draft *draft)
 	return 0;
 }
 
-int draft_go_on(struct draft *draft, struct fleet *fleet, size_t agents)
+int draft_go_on(struct draft *draft, size_t agents)
 {
 	struct document *document = draft->document;
 	struct record *record = NULL;
 	int err = 0;
 
 	for (size_t i = 0; err == 0 && i < agents; i++) {
-		err = fleet_walk(fleet, &draft->cursor, NULL, &record);
+		err = fleet_walk(draft->fleet, &draft->cursor, NULL, &record);
 		if (err < 0 || !record)
 			break;
 		err = sum_up(&draft->sums, record->agent);

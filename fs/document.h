@@ -56,6 +56,7 @@ struct sums {
 /* A document being written. */
 struct draft {
 	const struct sheet *sheet;
+	struct fleet *fleet; /* borrowed */
 	struct document *document;
 	uint64_t list;                 /* the cursor that it began with (fleet_whole()) */
 	uint64_t cursor;               /* where it is */
@@ -77,14 +78,16 @@ void document_unref(struct document *document);
 /* Copies what is there of so many bytes from this offset on; returns how many. */
 size_t document_read(const struct document *document, uint64_t offset, size_t size, char *ret);
 
-/* A draft of what this sheet says of the list that fleet_whole() told. NULL without memory. */
-struct draft *draft_new(const struct sheet *sheet, uint64_t list, uint64_t seed);
+/* A draft of what this sheet says of the list that fleet_whole() has just told. fleet is borrowed.
+ * NULL without memory. */
+struct draft *draft_new(const struct sheet *sheet, struct fleet *fleet, uint64_t list,
+                        uint64_t seed);
 
 /* NULL is fine. */
 void draft_free(struct draft *draft);
 
 /* Writes about so many agents more. 0 at the end, -EAGAIN, or -errno: nothing comes of it. */
-int draft_go_on(struct draft *draft, struct fleet *fleet, size_t agents);
+int draft_go_on(struct draft *draft, size_t agents);
 
 /* What a finished draft came to; taken over. */
 struct document *draft_take(struct draft *draft);

@@ -146,6 +146,34 @@ void text_escaped(struct text *text, const char *string)
 	}
 }
 
+static bool is_quotable(char byte)
+{
+	return byte == '\\' || byte == '"';
+}
+
+void text_quoted(struct text *text, const char *string)
+{
+	size_t begin, more = 0;
+
+	text_bytes(text, "\"", 1);
+	begin = text->length;
+	text_escaped(text, string);
+	for (size_t i = begin; i < text->length; i++)
+		more += is_quotable(text->bytes[i]);
+	if (more > 0 && reserve(text, more)) {
+		/* From the end, so that nothing is overwritten before it has moved. */
+		size_t from = text->length, to = from + more;
+
+		text->length = to;
+		while (to > from) {
+			text->bytes[--to] = text->bytes[--from];
+			if (is_quotable(text->bytes[from]))
+				text->bytes[--to] = '\\';
+		}
+	}
+	text_bytes(text, "\"", 1);
+}
+
 void text_mount_option(struct text *text, const char *name, const char *value)
 {
 	text_printf(text, "%s%s%s", text->length ? "," : "", name, value ? "=" : "");

@@ -42,6 +42,10 @@ __attribute__((format(printf, 2, 3))) void text_printf(struct text *text, const 
  * and bytes that are not UTF-8 as \xNN, lower-case hex, byte by byte. NULL adds nothing. */
 void text_escaped(struct text *text, const char *string);
 
+/* The same between quotes, with a backslash before each backslash and quote: a label's value as
+ * Prometheus' text format wants it. */
+void text_quoted(struct text *text, const char *string);
+
 /* `name` or `name=value` (value NULL: none) at the end of a list of mount options, which are
  * separated by commas: a comma or backslash within the value is escaped, as libfuse wants it. */
 void text_mount_option(struct text *text, const char *name, const char *value);

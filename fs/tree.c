@@ -59,6 +59,7 @@ const struct row tree_rows[] = {
 	DOCUMENT("summary", sheet_summary),
 	DOCUMENT("agents.tsv", sheet_tsv),
 	DOCUMENT("agents.json", sheet_json),
+	DOCUMENT("metrics.prom", sheet_metrics),
 
 	/* .fleetfs/ */
 	FILE_BY(TREE_SELF, "README", self_readme),

@@ -209,8 +209,8 @@ int views_document(struct views *views, const struct row *row, struct look *look
 		if (!views_may_work(views, look))
 			return -EAGAIN;
 		if (!view->draft)
-			view->draft = draft_new(row->sheet, list, views->seed);
-		err = view->draft ? draft_go_on(view->draft, views->fleet, SLICE_AGENTS) : -ENOMEM;
+			view->draft = draft_new(row->sheet, views->fleet, list, views->seed);
+		err = view->draft ? draft_go_on(view->draft, SLICE_AGENTS) : -ENOMEM;
 		if (err == -EAGAIN) {
 			look->wake_ms = views->used_ms;
 			return err;

@@ -109,6 +109,36 @@ def files(agent):
     return found
 
 
+VIEWS = ("by-status", "by-label", "by-tool", "by-gpu", "by-version", "tasks")
+
+
+def values(agent, view):
+    """What an agent has of what this view groups by, each once, in the API's order."""
+    if view in ("by-status", "by-tool", "by-version"):
+        key = {"by-status": "agent_status", "by-tool": "tool", "by-version": "agent_version"}[view]
+        found = [agent.get(key)]
+    elif view == "by-label":
+        found = agent.get("agent_labels", [])
+    elif view == "by-gpu":
+        found = [gpu.get("device_name")
+                 for gpu in agent.get("system_stats", {}).get("gpu_devices", [])]
+    else:
+        found = [*agent.get("running_tasks", []), agent.get("current_task_id")]
+    empty = view == "by-label"  # a label may be the empty string, a value is then absent
+    return list(dict.fromkeys(value for value in found
+                              if isinstance(value, str) and (value or empty)))
+
+
+def groups(agents, view):
+    """{name of the group: [agents, in the API's order]}; names that are not too long only."""
+    found = {}
+    for agent in agents:
+        for value in values(agent, view):
+            found.setdefault(os.fsdecode(name(value)), []).append(
+                os.fsdecode(name(agent["agent_id"])))
+    return found
+
+
 def pairs(text):
     """JSON with everything that could get lost: the order and doubles of keys, numbers as written."""
     return json.loads(text, object_pairs_hook=tuple, parse_int=lambda n: ("number", n),

@@ -22,6 +22,7 @@ from pathlib import Path
 TOKEN = "sk-sim"
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent / "data"
+UNPACKED = HERE.parent.parent / "build-unpacked/usr/bin"
 SUSPICIOUS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer", "runtime error",
               "ThreadSanitizer", "Assertion", "double free", "corrupted", "Segmentation fault")
 
@@ -36,6 +37,22 @@ def until(condition, seconds=15, every=0.01):
         if time.monotonic() > end:
             raise AssertionError(f"not so within {seconds} s: {condition.__name__}")
         time.sleep(every)
+
+
+def run(*command, status=0, **options):
+    """A program's output; it has to succeed and to complain of nothing."""
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                          timeout=60, **options)
+    assert done.returncode == status, done.stderr
+    assert status or not done.stderr, done.stderr
+    return done.stdout
+
+
+def unpacked(program):
+    """The path of a program whose package is not installed, since it would be a service."""
+    path = shutil.which(program, path=f"{os.environ['PATH']}:{UNPACKED}")
+    assert path, f"{program} is not there: ./run test gets it"
+    return path
 
 
 def code_of(action):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import expected
-from harness import Mount, copy_program, mounts, until
+from harness import Mount, copy_program, mounts, run, until
 
 AGENTS = 130
 
@@ -25,15 +25,6 @@ def fleet(sim, mount):
     mounted = mount(api, ttl=600)
     mounted.api = api
     return mounted
-
-
-def run(*command, status=0, **options):
-    """A program's output; it has to succeed and to complain of nothing."""
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
-                          timeout=60, **options)
-    assert done.returncode == status, done.stderr
-    assert status or not done.stderr, done.stderr
-    return done.stdout
 
 
 def one_sweep(fleet):

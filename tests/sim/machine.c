@@ -27,6 +27,7 @@ enum trait {
 	TRAIT_SYNC,
 	TRAIT_TASK,
 	TRAIT_VRAM,
+	TRAIT_COUNTS,
 };
 
 static const struct {
@@ -302,6 +303,8 @@ void machine_render(const struct machine *machine, int64_t now_s, FILE *out)
 	render_identity(machine, now_s, comfyui, out);
 	if (machine->status == MACHINE_BUSY)
 		render_tasks(machine, out);
+	else if (trait(machine, TRAIT_COUNTS, 8) > 0)
+		fputs(",\"running_count\":0", out);
 	fputs(",\"platform_arch\":\"linux/amd64\"", out);
 	if (machine->status == MACHINE_SYNCING)
 		render_sync(machine, out);

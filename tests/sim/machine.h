@@ -11,7 +11,8 @@
  * same bytes.
  *
  * The fields agree with each other: a busy machine has running_tasks, running_count and
- * current_task_id, a syncing one sync_phase, sync_detail and sync_percent, and no other has these.
+ * current_task_id, a syncing one sync_phase, sync_detail and sync_percent, and no other has these,
+ * but a running_count of 0, which one in eight leaves out.
  */
 
 #include <stdint.h>

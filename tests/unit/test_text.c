@@ -113,6 +113,42 @@ static void test_escapes(void **state)
 	(void)state;
 }
 
+static void test_quotes(void **state)
+{
+	static const struct {
+		const char *string;
+		const char *expected;
+	} rows[] = {
+		{NULL, "\"\""},
+		{"", "\"\""},
+		{"plain", "\"plain\""},
+		{"\"", "\"\\\"\""},
+		{"\\", "\"\\\\\""},
+		{"a\"b\\c", "\"a\\\"b\\\\c\""},
+		{"\"\"\"\"\"\"\"\"", "\"\\\"\\\"\\\"\\\"\\\"\\\"\\\"\\\"\""},
+		{"a\nb\xff", "\"a\\\\x0ab\\\\xff\""},
+		{"\u202e\u4e2d", "\"\\\\xe2\\\\x80\\\\xae\u4e2d\""},
+	};
+	struct text text;
+
+	text_init(&text, CEILING);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		text_clear(&text);
+		text_quoted(&text, rows[i].string);
+		assert_text(&text, rows[i].expected);
+	}
+	text_done(&text);
+	/* What does not fit is told, and nothing is written beyond the ceiling. */
+	for (size_t ceiling = 0; ceiling < 12; ceiling++) {
+		text_init(&text, ceiling);
+		text_quoted(&text, "a\"b\\c\n");
+		assert_int_equal(text_error(&text), -EFBIG);
+		assert_true(text.length <= ceiling);
+		text_done(&text);
+	}
+	(void)state;
+}
+
 static void test_ceiling(void **state)
 {
 	static const size_t ceilings[] = {0, 1, 7, 63, 64, 65, 1000};
@@ -218,6 +254,7 @@ int main(void)
 		cmocka_unit_test(test_appends),
 		cmocka_unit_test(test_printf_longer_than_the_buffer),
 		cmocka_unit_test(test_escapes),
+		cmocka_unit_test(test_quotes),
 		cmocka_unit_test(test_ceiling),
 		cmocka_unit_test(test_error_stays),
 		cmocka_unit_test(test_out_of_memory),

@@ -1,0 +1,449 @@
+# SPDX-License-Identifier: MIT
+"""The files of fleet/ tell what the API told, in the words of the programs that read them."""
+
+import collections
+import contextlib
+import json
+import os
+import re
+import subprocess
+import threading
+import time
+import urllib.request
+from datetime import datetime
+
+import pytest
+
+import expected
+from harness import TOKEN, die_with_parent, run, unpacked, until
+from test_hostile import IDS, RAW_IDS
+
+AGENTS = 230
+LONG = 600
+COLUMNS = ["id", "status", "running_count", "gpu_capacity", "gpu_free", "vram_free", "vram_total",
+           "tool", "tool_version", "version", "platform_arch", "last_heartbeat", "current_task_id",
+           "labels"]
+
+
+@pytest.fixture
+def fleet(sim, mount):
+    api = sim(agents=AGENTS)
+    mounted = mount(api, ttl=LONG)
+    mounted.api = api
+    return mounted
+
+
+def hostile_agents():
+    """Every string that is any trouble, in every place where a string may be."""
+    texts = IDS + [text.decode("utf-8", "surrogateescape") for text in RAW_IDS]
+    return [json.dumps({"agent_id": text, "agent_status": text, "agent_labels": [text],
+                        "tool": text, "tool_version": text, "agent_version": text,
+                        "platform_arch": text, "current_task_id": text, "last_heartbeat": text,
+                        "system_stats": {"gpu_devices": [{"device_name": text, "vram_total": 5,
+                                                          "vram_free": 2}]}},
+                       ensure_ascii=False).encode("utf-8", "surrogateescape") for text in texts]
+
+
+def total(agents, field):
+    """The sum of a number that some agents have, or of one that their GPUs have."""
+    if field.startswith("vram"):
+        return sum(gpu[field] for agent in agents for gpu in agent["system_stats"]["gpu_devices"])
+    return sum(agent.get(field, 0) for agent in agents)
+
+
+def free_of(agent):
+    if "gpu_capacity" in agent and "running_count" in agent:
+        return max(0, agent["gpu_capacity"] - agent["running_count"])
+    return None
+
+
+# summary
+
+def test_the_summary_adds_up(fleet):
+    agents = fleet.api.agents()
+    values = fleet.values("fleet/summary")
+    wanted = {
+        "agents": AGENTS, "gpu_capacity": total(agents, "gpu_capacity"),
+        "gpu_running": total(agents, "running_count"),
+        "gpu_free": sum(free_of(agent) or 0 for agent in agents),
+        "vram_total": total(agents, "vram_total"), "vram_free": total(agents, "vram_free"),
+        "vram_used": total(agents, "vram_total") - total(agents, "vram_free"),
+        "tasks_running": total(agents, "running_count"),
+        "tasks_completed": total(agents, "tasks_completed"),
+    }
+    for status, members in expected.groups(agents, "by-status").items():
+        wanted[f"agents_{status}"] = len(members)
+    assert {key: int(value) for key, value in values.items()} == wanted
+    assert wanted["gpu_free"] > 0
+
+
+# agents.tsv
+
+def test_the_table_is_as_the_api_says_and_in_its_order(fleet):
+    header, *lines = fleet.text("fleet/agents.tsv").splitlines()
+    assert header.split("\t") == COLUMNS
+    agents = fleet.api.agents()
+    assert len(lines) == AGENTS
+    for line, agent in zip(lines, agents):
+        free = free_of(agent)
+        assert line.split("\t") == [
+            agent["agent_id"], agent["agent_status"], str(agent.get("running_count", "")),
+            str(agent["gpu_capacity"]), "" if free is None else str(free),
+            str(total([agent], "vram_free")), str(total([agent], "vram_total")), agent["tool"],
+            agent["tool_version"], agent["agent_version"], agent["platform_arch"],
+            agent["last_heartbeat"], agent.get("current_task_id", ""),
+            ",".join(agent["agent_labels"])]
+    assert len({"\t" * 2 in line for line in lines}) == 2  # some have it all, some have not
+
+
+def test_awk_sort_and_column_work_on_the_table(fleet):
+    agents = fleet.api.agents()
+    output = run("bash", "-c", r"""
+        awk -F '\t' 'NR > 1 && $2 == "idle" { sum += $6 } END { printf "%.0f\n", sum }' agents.tsv
+        tail -n +2 agents.tsv | sort -t $'\t' -k 6nr,6 | head -n 1 | cut -f 6
+        column -t -s $'\t' agents.tsv | wc -l
+        column -t -s $'\t' agents.tsv | head -n 1 | tr -s ' '""", cwd=fleet / "fleet")
+    free = [total([agent], "vram_free") for agent in agents]
+    assert output.splitlines() == [
+        str(total([a for a in agents if a["agent_status"] == "idle"], "vram_free")),
+        str(max(free)), str(AGENTS + 1), " ".join(COLUMNS)]
+
+
+def test_no_value_forges_a_line_or_a_column(sim, mount):
+    api = sim(agents=1)
+    agents = hostile_agents()
+    api.put_agents(agents)
+    fleet = mount(api, ttl=LONG)
+    lines = fleet.read("fleet/agents.tsv").decode("utf-8").split("\n")
+    assert len(lines) == len(agents) + 2 and lines[-1] == ""
+    for line, agent in zip(lines[1:], api.agents()):
+        cells = line.split("\t")
+        assert len(cells) == len(COLUMNS)
+        assert not any(expected.is_unsafe(ord(c)) for cell in cells for c in cell)
+        shown = expected.escape(agent["agent_id"]).decode()
+        assert [cells[COLUMNS.index(name)] for name in ("id", "status", "labels")] == [shown] * 3
+    for line in fleet.read("fleet/summary").decode("utf-8").splitlines():
+        assert re.fullmatch(r"\w+(.*): \d+", line) and not any(expected.is_unsafe(ord(c))
+                                                                for c in line)
+
+
+# agents.json
+
+PROGRAMS = [
+    '.agent_list[] | select(.agent_status == "idle") | .agent_id',
+    '.agent_list[] | select(.agent_labels | index("a100")) | [.agent_id, .gpu_capacity] | @tsv',
+    '.agent_list[] | .system_stats.gpu_devices[] | select(.vram_free > 40000000000) | .device_name',
+    '.agent_list[]',
+]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_jq_says_the_same_of_the_pages_and_of_the_file(fleet, folder, program):
+    pages = []
+    for number in (1, 2, 3):
+        asked = urllib.request.Request(
+            f"{fleet.api.url}/agents?current_page={number}&per_page=100",
+            headers={"Authorization": f"Bearer {TOKEN}"})
+        pages.append(folder / f"page-{number}.json")
+        with urllib.request.urlopen(asked) as answer:
+            pages[-1].write_bytes(answer.read())
+    of_pages = run("jq", "-r", program, *pages)
+    assert run("jq", "-r", program, fleet / "fleet/agents.json") == of_pages != ""
+
+
+def test_the_file_is_one_page_of_the_api(fleet):
+    text = fleet.read("fleet/agents.json")
+    answer = expected.pairs(text)
+    assert [key for key, _ in answer] == ["agent_list", "page_meta"]
+    assert list(answer[0][1]) == [expected.pairs(raw) for raw in fleet.api.raw_agents()]
+    assert json.loads(text)["page_meta"] == {"current_page": 1, "per_page": AGENTS,
+                                             "total_count": AGENTS}
+    one_each = run("grep", "-c", "agent_id", fleet / "fleet/agents.json")
+    assert int(one_each) == AGENTS
+
+
+@pytest.mark.parametrize("agents", [[], [{"agent_id": "a"}]])
+def test_a_fleet_of_none_or_one_is_told_too(sim, mount, agents):
+    api = sim(agents=0)
+    api.put_agents(agents)
+    fleet = mount(api, ttl=LONG)
+    assert json.loads(fleet.text("fleet/agents.json"))["agent_list"] == agents
+    assert len(fleet.text("fleet/agents.tsv").splitlines()) == 1 + len(agents)
+    assert fleet.values("fleet/summary")["agents"] == str(len(agents))
+    assert check_metrics(fleet) == ""
+
+
+def test_hostile_strings_are_json_that_jq_reads(sim, mount):
+    api = sim(agents=1)
+    api.put_agents([text for text in hostile_agents() if text.decode("utf-8", "ignore").encode()
+                    == text])
+    fleet = mount(api, ttl=LONG)
+    ids = run("jq", "-c", ".agent_list[].agent_id", fleet / "fleet/agents.json").splitlines()
+    assert list(map(json.loads, ids)) == [agent["agent_id"] for agent in api.agents()]
+    text = fleet.read("fleet/agents.json").decode("utf-8")
+    assert not any(expected.is_unsafe(ord(c)) for c in text if c != "\n")
+
+
+def test_who_reads_slowly_reads_the_old_one_to_its_end(sim, mount):
+    api = sim(agents=1)
+    agents = [{"agent_id": f"n{i}", "agent_status": "old", "more": "x" * 2500} for i in range(2000)]
+    api.put_agents(agents)
+    fleet = mount(api, ttl=0.3)
+    path = fleet / "fleet/agents.json"
+    with open(path, "rb", buffering=0) as slow:
+        size = os.fstat(slow.fileno()).st_size
+        assert size > 4 << 20
+        text = slow.read(1000)
+        for turn in range(3):
+            for agent in agents:
+                agent["agent_status"] = f"new {turn}"
+            api.put_agents(agents)
+            until(lambda: b'"new %d"' % turn in path.read_bytes())
+            text += slow.read(1 << 20)
+        while more := slow.read(1 << 20):
+            text += more
+        assert len(text) == size == os.fstat(slow.fileno()).st_size
+    assert [agent["agent_status"] for agent in json.loads(text)["agent_list"]] == ["old"] * 2000
+    until(lambda: {agent["agent_status"] for agent in json.loads(path.read_bytes())["agent_list"]}
+          == {"new 2"})
+
+
+def test_what_did_not_change_stays_the_same_file(sim, mount):
+    api = sim(agents=AGENTS)
+    fleet = mount(api, ttl=0.3)
+    names = ("summary", "agents.tsv", "agents.json")
+    before = {name: os.stat(fleet / "fleet" / name) for name in names}
+    metrics = fleet.read("fleet/metrics.prom")
+    until(lambda: fleet.read("fleet/metrics.prom") != metrics)  # another list
+    for name in names:
+        after = os.stat(fleet / "fleet" / name)
+        assert (after.st_ino, after.st_mtime_ns) == (before[name].st_ino, before[name].st_mtime_ns)
+    api.change(3, agent_status="lost")
+    until(lambda: fleet.values("fleet/summary").get("agents_lost"))
+    for name in names:
+        after = os.stat(fleet / "fleet" / name)
+        assert after.st_ino != before[name].st_ino
+        assert after.st_mtime_ns > before[name].st_mtime_ns
+    assert fleet.values("fleet/summary")["agents_lost"] == "1"
+
+
+def test_many_readers_at_once_read_the_same(sim, mount):
+    api = sim(agents=2000)
+    fleet = mount(api, ttl=LONG)
+    texts = collections.Counter()
+
+    def read():
+        texts[fleet.read("fleet/agents.json")] += 1
+    threads = [threading.Thread(target=read) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert list(texts.values()) == [20]
+    assert api.requests() == 20
+
+
+# metrics.prom
+
+def check_metrics(fleet):
+    """What promtool has to say."""
+    done = subprocess.run([unpacked("promtool"), "check", "metrics"], capture_output=True,
+                          input=fleet.read("fleet/metrics.prom"), timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return (done.stdout + done.stderr).decode()
+
+
+def samples_of(text):
+    """{(name, ((label, value), …)): value}; no two are the same."""
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        name, labels, value = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line).groups()
+        pairs = re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels or "")
+        pairs = tuple((key, re.sub(r"\\(.)", r"\1", shown)) for key, shown in sorted(pairs))
+        assert (name, pairs) not in found, line
+        found[name, pairs] = float(value)
+    return found
+
+
+def of(samples, name, *labels):
+    """{label: value} of a metric, by one or more of its labels."""
+    return {tuple(dict(pairs)[label] for label in labels) if len(labels) > 1 else
+            dict(pairs)[labels[0]]: value for (its, pairs), value in samples.items() if its == name}
+
+
+def seconds(text):
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def test_promtool_is_content(fleet):
+    assert check_metrics(fleet) == ""
+
+
+def test_metrics_of_the_fleet_add_up(fleet):
+    agents = fleet.api.agents()
+    fleet.agents()
+    time.sleep(1)  # so that when it was read is not when it was written
+    samples = samples_of(fleet.text("fleet/metrics.prom"))
+    assert of(samples, "fleet_agents", "status") == {
+        status: len(members) for status, members in expected.groups(agents, "by-status").items()}
+    summary = fleet.values("fleet/summary")
+    for name, key in {
+            "fleet_gpu_capacity": "gpu_capacity", "fleet_gpu_free": "gpu_free",
+            "fleet_tasks_running": "tasks_running", "fleet_vram_total_bytes": "vram_total",
+            "fleet_vram_free_bytes": "vram_free", "fleet_vram_used_bytes": "vram_used"}.items():
+        assert samples[name, ()] == int(summary[key]), name
+    assert samples["fleet_list_verified", ()] == 1
+    success = seconds(fleet.health()["last_success"])
+    assert success - 5 < samples["fleet_list_timestamp_seconds", ()] < success + 0.1
+
+
+def test_metrics_of_the_agents_are_those_of_the_api(fleet):
+    agents = {agent["agent_id"]: agent for agent in fleet.api.agents()}
+    samples = samples_of(fleet.text("fleet/metrics.prom"))
+    for name, wanted in {
+            "fleet_agent_gpu_capacity": lambda a: a["gpu_capacity"],
+            "fleet_agent_gpu_free": free_of,
+            "fleet_agent_tasks_running": lambda a: a.get("running_count"),
+            "fleet_agent_tasks_completed_total": lambda a: a["tasks_completed"],
+            "fleet_agent_sync_ratio": lambda a: a["sync_percent"] / 100
+            if "sync_percent" in a else None,
+            "fleet_agent_last_heartbeat_timestamp_seconds": lambda a: seconds(a["last_heartbeat"]),
+            "fleet_agent_connected_timestamp_seconds": lambda a: seconds(a["connected_at"]),
+            "fleet_agent_info": lambda a: 1}.items():
+        found = {agent: wanted(what) for agent, what in agents.items()}
+        assert of(samples, name, "agent") == {agent: value for agent, value in found.items()
+                                              if value is not None}, name
+    for name, key in {"fleet_gpu_vram_total_bytes": "vram_total",
+                      "fleet_gpu_vram_free_bytes": "vram_free"}.items():
+        gpus = {k: v for k, v in samples.items() if k[1]}
+        assert of(gpus, name, "agent", "gpu", "model") == {
+            (agent, str(at), gpu["device_name"]): gpu[key] for agent, what in agents.items()
+            for at, gpu in enumerate(what["system_stats"]["gpu_devices"])}
+    infos = [dict(pairs) for name, pairs in samples if name == "fleet_agent_info"]
+    for info in infos:
+        what = agents[info.pop("agent")]
+        assert info == {"status": what["agent_status"], "tool": what["tool"],
+                        "tool_version": what["tool_version"], "version": what["agent_version"],
+                        "platform_arch": what["platform_arch"]}
+
+
+def test_an_agent_without_a_value_has_no_sample(sim, mount):
+    api = sim(agents=1)
+    api.put_agents([{"agent_id": "blank", "system_stats": {"gpu_devices": [{}, {"vram_free": 7}]}},
+                    {"agent_id": "odd", "agent_status": "odd", "gpu_capacity": -3,
+                     "running_count": 2 ** 53, "sync_percent": -5, "last_heartbeat": "yesterday"},
+                    {"agent_id": "sync", "sync_percent": 100, "tasks_completed": 0,
+                     "last_heartbeat": "2026-01-31T12:00:00.25+01:00"}])
+    fleet = mount(api, ttl=LONG)
+    assert check_metrics(fleet) == ""
+    samples = samples_of(fleet.text("fleet/metrics.prom"))
+    assert of(samples, "fleet_agents", "status") == {
+        "": 2, "odd": 1, "idle": 0, "busy": 0, "syncing": 0, "tunnel": 0, "unhealthy": 0}
+    told = {(name, dict(pairs).get("agent"), value) for (name, pairs), value in samples.items()
+            if pairs and name not in ("fleet_agents", "fleet_agent_info")}
+    assert told == {
+        ("fleet_gpu_vram_free_bytes", "blank", 7), ("fleet_agent_gpu_capacity", "odd", -3),
+        ("fleet_agent_tasks_running", "odd", 2 ** 53), ("fleet_agent_gpu_free", "odd", 0),
+        ("fleet_agent_sync_ratio", "odd", -0.05), ("fleet_agent_sync_ratio", "sync", 1),
+        ("fleet_agent_tasks_completed_total", "sync", 0),
+        ("fleet_agent_last_heartbeat_timestamp_seconds", "sync", 1769857200.25)}
+
+
+@contextlib.contextmanager
+def node_exporter(fleet, folder):
+    """What it serves; call what is given to scrape it."""
+    log = folder / "node_exporter.log"
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            [unpacked("prometheus-node-exporter"), "--collector.disable-defaults",
+             "--collector.textfile", f"--collector.textfile.directory={fleet.path}/fleet",
+             "--web.listen-address=127.0.0.1:0", "--web.disable-exporter-metrics"],
+            stdout=output, stderr=output, preexec_fn=die_with_parent)
+
+    def address():
+        return re.search(r"msg=\"Listening on\" address=(\S+)", log.read_text())
+
+    def scrape():
+        with urllib.request.urlopen(f"http://{until(address)[1]}/metrics", timeout=30) as answer:
+            return samples_of(answer.read().decode())
+    try:
+        yield scrape
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def with_labels(samples):
+    """To node_exporter a label without a value is none."""
+    return {(name, tuple(pair for pair in pairs if pair[1])): value
+            for (name, pairs), value in samples.items()}
+
+
+def test_node_exporter_exposes_them(fleet, folder):
+    with node_exporter(fleet, folder) as scrape:
+        scraped = scrape()
+    assert scraped.pop(("node_textfile_scrape_error", ())) == 0
+    own = samples_of(fleet.text("fleet/metrics.prom"))
+    assert {key: value for key, value in scraped.items() if key[0].startswith("fleet_")} == own
+    where = f"{fleet.path}/fleet/metrics.prom"
+    assert scraped["node_textfile_mtime_seconds", (("file", where),)] == \
+        int(os.stat(where).st_mtime)
+
+
+def test_node_exporter_says_when_the_api_has_failed_for_too_long(sim, mount, folder):
+    api = sim(agents=3)
+    fleet = mount(api, ttl=0.2, stale=0, retries=0)
+    with node_exporter(fleet, folder) as scrape:
+        assert scrape()["node_textfile_scrape_error", ()] == 0
+        api.fail(503)
+        until(lambda: scrape()["node_textfile_scrape_error", ()] == 1, every=0.2)
+        assert not any(name.startswith("fleet_") for name, _ in scrape())
+        api.ok()
+        until(lambda: scrape()["node_textfile_scrape_error", ()] == 0, every=0.2)
+        assert any(name.startswith("fleet_agent_info") for name, _ in scrape())
+
+
+def test_no_string_of_an_agent_spoils_the_metrics(sim, mount, folder):
+    api = sim(agents=1)
+    agents = hostile_agents() + [{"agent_id": text, "agent_status": text}
+                                 for text in ("twin\x1b", "twin\\x1b", "twin\\\\x1b", "twin%1B")]
+    api.put_agents(agents)
+    fleet = mount(api, ttl=LONG)
+    assert check_metrics(fleet) == ""
+    text = fleet.read("fleet/metrics.prom").decode("utf-8")
+    assert not any(expected.is_unsafe(ord(c)) for c in text if c != "\n")
+    samples = samples_of(text)
+    assert sorted(of(samples, "fleet_agent_info", "agent")) == sorted(fleet.agents())
+    assert sum(of(samples, "fleet_agents", "status").values()) == len(agents)
+    assert set(of(samples, "fleet_agents", "status")) - {""} == \
+        set(os.listdir(fleet / "by-status")) | {"idle", "busy", "syncing", "tunnel", "unhealthy"}
+    with node_exporter(fleet, folder) as scrape:
+        scraped = scrape()
+    assert scraped["node_textfile_scrape_error", ()] == 0
+    fleets = {key: value for key, value in scraped.items() if key[0].startswith("fleet_")}
+    assert with_labels(fleets) == with_labels(samples)
+
+
+def test_metrics_tell_how_old_they_are_while_the_api_fails(sim, mount):
+    api = sim(agents=3)
+    fleet = mount(api, ttl=0.3, retries=0)
+    first = samples_of(fleet.text("fleet/metrics.prom"))["fleet_list_timestamp_seconds", ()]
+
+    def newer():
+        samples = samples_of(fleet.text("fleet/metrics.prom"))
+        return samples["fleet_list_timestamp_seconds", ()] - first
+    until(lambda: newer() > 0.3)
+    api.fail(503)
+    until(lambda: fleet.health()["state"] == "stale" or newer() < 0)
+    last = newer()
+    until(lambda: float(fleet.health()["list_age"]) > 2)
+    assert newer() == last
+
+
+def test_an_unverified_sweep_is_told(sim, mount):
+    api = sim(agents=3)
+    api.total("7")
+    fleet = mount(api, ttl=LONG)
+    assert samples_of(fleet.text("fleet/metrics.prom"))["fleet_list_verified", ()] == 0

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fs/document.h"
+#include "fs/names.h"
+#include "fs/sheets.h"
+#include "fs/tree.h"
+#include "fs/views.h"
+#include "tests/unit/agents.h"
+
+#define SEED       12345
+#define TTL_MS     10000
+#define WALL_NS    INT64_C(1700000000000000000)
+#define MOST       3000
+#define TEXT_BYTES (1u << 20)
+
+/* A fleet whose list is one page, in virtual time. */
+
+static struct {
+	struct fleet *fleet;
+	struct views *views;
+	int64_t now_ms;
+	unsigned int wanted;
+	size_t count;       /* of the agents that the API has */
+	const char *status; /* of the first of them; the others are idle */
+	unsigned int arrivals;
+} world;
+
+static int want(void *user, unsigned int page)
+{
+	(void)user;
+	assert_int_equal(page, 1);
+	world.wanted++;
+	return 0;
+}
+
+static int64_t now_ms(void *user)
+{
+	(void)user;
+	return world.now_ms;
+}
+
+static int64_t wall_ns(void *user)
+{
+	(void)user;
+	return WALL_NS + world.now_ms * 1000000;
+}
+
+static uint32_t draw(void *user)
+{
+	(void)user;
+	return 4;
+}
+
+static void begin_world(size_t count)
+{
+	const struct fleet_config config = {
+		.ttl_ms = TTL_MS, .stale_ms = 60000, .per_page = MOST, .max_connections = 1};
+	const struct fleet_ports ports = {.want = want,
+	                                  .now_ms = now_ms,
+	                                  .wall_ns = wall_ns,
+	                                  .random = draw,
+	                                  .name = name_encode};
+
+	memset(&world, 0, sizeof(world));
+	world.now_ms = 1000;
+	world.count = count;
+	world.status = "idle";
+	world.fleet = fleet_new(&config, &ports);
+	assert_non_null(world.fleet);
+	world.views = views_new(world.fleet, TTL_MS, SEED);
+	assert_non_null(world.views);
+}
+
+static void end_world(void)
+{
+	views_free(world.views);
+	fleet_free(world.fleet);
+}
+
+static void bring(void)
+{
+	struct page *page = agents_page(world.count);
+	char id[24];
+
+	while (page->agent_count < world.count) {
+		snprintf(id, sizeof(id), "m%zu", page->agent_count);
+		page->agents[page->agent_count] =
+			agents_new(id, page->agent_count == 0 ? world.status : "idle");
+		page->agent_count++;
+	}
+	page->total_count = (int64_t)world.count;
+	page->per_page = MOST;
+	world.wanted = 0;
+	world.arrivals++;
+	assert_int_equal(fleet_arrived(world.fleet, 1, page), 0);
+}
+
+/* The cursor of the whole list, read afresh if that is due. */
+static uint64_t whole_list(void)
+{
+	struct look look = fleet_look(world.fleet);
+	uint64_t list;
+	int err;
+
+	while ((err = fleet_whole(world.fleet, &look, &list)) == -EAGAIN)
+		bring();
+	assert_int_equal(err, 0);
+	return list;
+}
+
+/* Reading */
+
+static void begin_three(struct draft *draft)
+{
+	text_printf(draft_text(draft, 0), "head\n");
+	text_printf(draft_text(draft, 5), "fifth\n");
+}
+
+static void agent_three(struct draft *draft, const struct record *record)
+{
+	draft_add_json(draft, record->agent);
+	text_printf(draft_text(draft, 2), "%s %s\n", record->name, record->agent->status);
+}
+
+static void end_three(struct draft *draft)
+{
+	text_printf(draft_text(draft, 1), "%zu agents, %zu statuses\n", draft->sums.agents,
+	            draft->sums.statuses.count);
+	text_printf(draft_text(draft, DOCUMENT_TEXTS - 1), "tail\n");
+}
+
+static const struct sheet three = {.begin = begin_three, .agent = agent_three, .end = end_three};
+
+/* What that sheet says of this fleet. */
+static size_t say_three(char ret[static TEXT_BYTES])
+{
+	size_t at = (size_t)sprintf(ret, "head\n");
+	const char *status;
+
+	for (size_t i = 0; i < world.count; i++) {
+		status = i == 0 ? world.status : "idle";
+		at += (size_t)sprintf(ret + at,
+		                      "%s{\"agent_id\":\"m%zu\",\"agent_status\":\"%s\"}\n",
+		                      i > 0 ? "," : "", i, status);
+	}
+	at += (size_t)sprintf(ret + at, "%zu agents, %d statuses\n", world.count,
+	                      world.count == 0 ? 0 : 1);
+	for (size_t i = 0; i < world.count; i++)
+		at += (size_t)sprintf(ret + at, "m%zu %s\n", i, i == 0 ? world.status : "idle");
+	return at + (size_t)sprintf(ret + at, "fifth\ntail\n");
+}
+
+static char said[TEXT_BYTES], got[TEXT_BYTES];
+
+static struct document *write_document(size_t at_a_time)
+{
+	struct draft *draft = draft_new(&three, world.fleet, whole_list(), SEED);
+	int err;
+
+	assert_non_null(draft);
+	while ((err = draft_go_on(draft, at_a_time)) == -EAGAIN)
+		;
+	assert_int_equal(err, 0);
+	return draft_take(draft);
+}
+
+static void test_reads_at_every_offset_and_size(void **state)
+{
+	static const size_t counts[] = {0, 1, 2, 7};
+
+	for (size_t at = 0; at < sizeof(counts) / sizeof(counts[0]); at++) {
+		struct document *document;
+		size_t bytes;
+
+		begin_world(counts[at]);
+		document = write_document(3);
+		bytes = say_three(said);
+		assert_int_equal(document->bytes, bytes);
+		for (size_t offset = 0; offset < bytes + 3; offset++) {
+			for (size_t size = 0; size < bytes + 3; size++) {
+				size_t left = offset < bytes ? bytes - offset : 0;
+				size_t wanted = size < left ? size : left;
+
+				got[wanted] = '#';
+				assert_int_equal(document_read(document, offset, size, got),
+				                 wanted);
+				if (wanted > 0)
+					assert_memory_equal(got, said + offset, wanted);
+				assert_int_equal(got[wanted], '#');
+			}
+		}
+		assert_int_equal(document_read(document, UINT64_MAX, 100, got), 0);
+		assert_int_equal(document_read(document, UINT64_C(1) << 62, 100, got), 0);
+		document_unref(document);
+		end_world();
+	}
+	(void)state;
+}
+
+static void test_says_the_same_however_it_is_sliced(void **state)
+{
+	static const size_t slices[] = {1, 2, 7, 50, 100, 101, 1000};
+	size_t bytes;
+
+	begin_world(100);
+	bytes = say_three(said);
+	for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); i++) {
+		struct document *document = write_document(slices[i]);
+
+		assert_int_equal(document_read(document, 0, TEXT_BYTES, got), bytes);
+		assert_memory_equal(got, said, bytes);
+		document_unref(document);
+	}
+	end_world();
+	(void)state;
+}
+
+/* Its agents stay, whatever becomes of them in the fleet. */
+static void test_outlives_the_list(void **state)
+{
+	struct document *document, *again;
+	size_t bytes;
+
+	begin_world(20);
+	document = document_ref(write_document(8));
+	bytes = say_three(said);
+	document_unref(document);
+	world.count = 3;
+	world.status = "busy";
+	world.now_ms += TTL_MS + 1;
+	again = write_document(8);
+	assert_int_not_equal(again->hash, document->hash);
+	end_world();
+	assert_int_equal(document_read(document, 0, TEXT_BYTES, got), bytes);
+	assert_memory_equal(got, said, bytes);
+	document_unref(document);
+	document_unref(again);
+	document_unref(NULL);
+	(void)state;
+}
+
+/* Errors */
+
+static void begin_small(struct draft *draft)
+{
+	draft_text(draft, 2)->ceiling = 40;
+}
+
+static const struct sheet small = {.begin = begin_small, .agent = agent_three};
+
+static void test_a_text_that_is_too_long_is_an_error(void **state)
+{
+	struct draft *draft;
+
+	begin_world(20);
+	draft = draft_new(&small, world.fleet, whole_list(), SEED);
+	assert_non_null(draft);
+	assert_int_equal(draft_go_on(draft, 2), -EAGAIN);
+	assert_int_equal(draft_go_on(draft, 10), -EFBIG);
+	draft_free(draft);
+	draft_free(NULL);
+	end_world();
+	(void)state;
+}
+
+static void test_a_list_that_is_forgotten_is_an_error(void **state)
+{
+	struct draft *draft;
+
+	begin_world(5);
+	draft = draft_new(&three, world.fleet, whole_list() + (UINT64_C(1000) << 32), SEED);
+	assert_non_null(draft);
+	assert_int_equal(draft_go_on(draft, 10), -ESTALE);
+	draft_free(draft);
+	end_world();
+	(void)state;
+}
+
+/* Sums */
+
+static void test_sums(void **state)
+{
+	static const struct agent_gpu gpus[] = {
+		{"a", NULL, 100, 40, 60},
+		{"b", NULL, AGENT_ABSENT, 7, AGENT_ABSENT},
+		{"c", NULL, INT64_MAX - 50, AGENT_ABSENT, AGENT_ABSENT},
+	};
+	struct agent agent = agents_blank("a");
+
+	assert_int_equal(document_sum_of(&agent, AGENT_GPU_VRAM_TOTAL), AGENT_ABSENT);
+	assert_int_equal(document_sum_of(&agent, AGENT_GPU_CAPACITY), AGENT_ABSENT);
+	agent.gpu_capacity = 0;
+	agent.gpus = gpus;
+	agent.gpu_count = 2;
+	assert_int_equal(document_sum_of(&agent, AGENT_GPU_CAPACITY), 0);
+	assert_int_equal(document_sum_of(&agent, AGENT_GPU_VRAM_TOTAL), 100);
+	assert_int_equal(document_sum_of(&agent, AGENT_GPU_VRAM_FREE), 47);
+	agent.gpu_count = 3;
+	assert_int_equal(document_sum_of(&agent, AGENT_GPU_VRAM_TOTAL), INT64_MAX);
+	assert_int_equal(document_sum_of(&agent, AGENT_GPU_VRAM_USED), 60);
+	(void)state;
+}
+
+/* Of views: written when somebody asks, in slices, once for each list. */
+
+static const struct row *row_of(const struct sheet *sheet)
+{
+	for (size_t i = 0; i < tree_row_count; i++)
+		if (tree_rows[i].sheet == sheet)
+			return &tree_rows[i];
+	fail_msg("no row has this sheet");
+	return NULL;
+}
+
+/* Asks until it is there; how many turns that took. */
+static unsigned int ask(const struct sheet *sheet, struct document **ret)
+{
+	struct look look = fleet_look(world.fleet);
+	unsigned int turns = 0;
+	int err;
+
+	for (;;) {
+		views_turn(world.views);
+		err = views_document(world.views, row_of(sheet), &look, ret);
+		if (err != -EAGAIN)
+			break;
+		if (world.wanted > 0)
+			bring();
+		else
+			assert_true(++turns < 100 && look.wake_ms <= world.now_ms);
+	}
+	assert_int_equal(err, 0);
+	return turns;
+}
+
+static void test_the_same_twice_is_one(void **state)
+{
+	struct document *first, *second;
+
+	begin_world(10);
+	ask(&sheet_tsv, &first);
+	document_ref(first);
+	assert_int_equal(world.arrivals, 1);
+	assert_int_equal(ask(&sheet_tsv, &second), 0);
+	assert_ptr_equal(first, second);
+	assert_int_equal(world.arrivals, 1);
+	world.now_ms += TTL_MS + 1;
+	ask(&sheet_tsv, &second);
+	assert_int_equal(world.arrivals, 2);
+	assert_ptr_equal(first, second);
+	assert_int_equal(second->mtime_ns, WALL_NS + 1000 * 1000000);
+	world.now_ms += TTL_MS + 1;
+	world.status = "busy";
+	ask(&sheet_tsv, &second);
+	assert_ptr_not_equal(first, second);
+	assert_int_equal(second->mtime_ns, WALL_NS + world.now_ms * 1000000);
+	/* As many bytes, another text. */
+	assert_int_equal(first->bytes, second->bytes);
+	document_unref(first);
+	end_world();
+	(void)state;
+}
+
+static void test_is_written_in_slices_one_a_turn(void **state)
+{
+	struct document *tsv, *json;
+	struct look look;
+
+	begin_world(MOST);
+	assert_true(ask(&sheet_tsv, &tsv) >= 4);
+	world.now_ms += TTL_MS + 1;
+	whole_list();
+	/* Who comes second in a turn does nothing in it, and asks again at once. */
+	views_turn(world.views);
+	look = fleet_look(world.fleet);
+	assert_int_equal(views_document(world.views, row_of(&sheet_tsv), &look, &tsv), -EAGAIN);
+	assert_false(views_may_work(world.views, &look));
+	assert_int_equal(views_document(world.views, row_of(&sheet_json), &look, &json), -EAGAIN);
+	assert_int_equal(look.wake_ms, world.now_ms);
+	assert_true(ask(&sheet_json, &json) >= 4);
+	ask(&sheet_tsv, &tsv);
+	assert_int_equal(json->agent_count, MOST);
+	end_world();
+	(void)state;
+}
+
+static void test_is_given_back_when_nobody_asks(void **state)
+{
+	struct document *document;
+
+	begin_world(10);
+	assert_int_equal(views_due_ms(world.views), INT64_MAX);
+	assert_false(views_tidy(world.views));
+	ask(&sheet_summary, &document);
+	document_ref(document);
+	assert_false(views_tidy(world.views));
+	assert_true(views_due_ms(world.views) > world.now_ms + 2 * TTL_MS);
+	world.now_ms = views_due_ms(world.views);
+	assert_true(views_tidy(world.views));
+	assert_int_equal(views_due_ms(world.views), INT64_MAX);
+	/* Who has it open still has it. */
+	assert_int_equal(document->refs, 1);
+	assert_true(document_read(document, 0, TEXT_BYTES, got) > 0);
+	assert_memory_equal(got, "agents: 10\nagents_idle: 10\n", 27);
+	document_unref(document);
+	end_world();
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_reads_at_every_offset_and_size),
+		cmocka_unit_test(test_says_the_same_however_it_is_sliced),
+		cmocka_unit_test(test_outlives_the_list),
+		cmocka_unit_test(test_a_text_that_is_too_long_is_an_error),
+		cmocka_unit_test(test_a_list_that_is_forgotten_is_an_error),
+		cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_the_same_twice_is_one),
+		cmocka_unit_test(test_is_written_in_slices_one_a_turn),
+		cmocka_unit_test(test_is_given_back_when_nobody_asks),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

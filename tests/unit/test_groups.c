@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fs/groups.h"
+#include "fs/names.h"
+
+#define SEED 12345
+#define MANY 20000
+
+static void add(struct groups *groups, const char *value, uint64_t where)
+{
+	assert_int_equal(groups_add(groups, value, where), 0);
+}
+
+static struct group *find(const struct groups *groups, const char *value)
+{
+	char name[NAME_BYTES];
+
+	name_encode(value, name);
+	return groups_find(groups, name);
+}
+
+static void test_none(void **state)
+{
+	struct groups groups;
+
+	groups_init(&groups, SEED);
+	assert_int_equal(groups.count, 0);
+	assert_null(groups_find(&groups, "idle"));
+	groups_done(&groups);
+	groups_done(&groups);
+	(void)state;
+}
+
+static void test_counts_in_the_order_of_coming(void **state)
+{
+	static const char *const values[] = {"idle", "busy", "idle", "lost", "idle", "busy"};
+	static const struct {
+		const char *value;
+		size_t count;
+		uint64_t first;
+	} rows[] = {{"idle", 3, 10}, {"busy", 2, 11}, {"lost", 1, 13}};
+	struct groups groups;
+
+	groups_init(&groups, SEED);
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		add(&groups, values[i], 10 + i);
+	assert_int_equal(groups.count, 3);
+	for (size_t i = 0; i < groups.count; i++) {
+		assert_string_equal(groups.order[i]->value, rows[i].value);
+		assert_int_equal(groups.order[i]->count, rows[i].count);
+		assert_int_equal(groups.order[i]->first, rows[i].first);
+		assert_ptr_equal(groups_find(&groups, rows[i].value), groups.order[i]);
+	}
+	assert_null(groups_find(&groups, "Idle"));
+	assert_null(groups_find(&groups, ""));
+	groups_done(&groups);
+	assert_int_equal(groups.count, 0);
+	assert_null(groups_find(&groups, "idle"));
+	/* And again. */
+	add(&groups, "idle", 1);
+	assert_int_equal(groups.order[0]->count, 1);
+	groups_done(&groups);
+	(void)state;
+}
+
+/* What is shown alike, or would be cut to the same, is not the same. */
+static void test_hostile_values_keep_apart(void **state)
+{
+	static char longs[3][600];
+	const char *values[] = {
+		"",       "%",       "%25",    "a/b",    "a%2Fb",  "\x1b",   "\\x1b", "%1B",   ".",
+		"..",     "-",       " ",      "\xff",   "\xfe",   "%FF",    "\n",    "a",     "A",
+		"\u00e9", "e\u0301", longs[0], longs[1], longs[2], "\u202e", "a\tb",  "a\\tb",
+	};
+	const size_t count = sizeof(values) / sizeof(values[0]);
+	struct groups groups;
+
+	memset(longs, 'x', sizeof(longs));
+	longs[0][255] = '\0';
+	longs[1][256] = '\0';
+	longs[2][599] = '\0';
+	groups_init(&groups, SEED);
+	for (int turn = 0; turn < 2; turn++)
+		for (size_t i = 0; i < count; i++)
+			add(&groups, values[i], i);
+	assert_int_equal(groups.count, count);
+	for (size_t i = 0; i < count; i++) {
+		struct group *group = find(&groups, values[i]);
+
+		assert_non_null(group);
+		assert_string_equal(group->value, values[i]);
+		assert_int_equal(group->count, 2);
+		assert_int_equal(group->first, i);
+	}
+	/* By the name alone, not by the value. */
+	assert_null(groups_find(&groups, "\x1b"));
+	assert_string_equal(groups_find(&groups, "%1B")->value, "\x1b");
+	groups_done(&groups);
+	(void)state;
+}
+
+static void test_many(void **state)
+{
+	struct groups groups;
+	char value[24];
+
+	groups_init(&groups, SEED);
+	for (unsigned int i = 0; i < MANY; i++) {
+		snprintf(value, sizeof(value), "value %u", i % (MANY / 2));
+		add(&groups, value, i);
+	}
+	assert_int_equal(groups.count, MANY / 2);
+	for (unsigned int i = 0; i < MANY / 2; i++) {
+		snprintf(value, sizeof(value), "value %u", i);
+		assert_ptr_equal(groups_find(&groups, value), groups.order[i]);
+		assert_int_equal(groups.order[i]->count, 2);
+		assert_int_equal(groups.order[i]->first, i);
+	}
+	groups_done(&groups);
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_none),
+		cmocka_unit_test(test_counts_in_the_order_of_coming),
+		cmocka_unit_test(test_hostile_values_keep_apart),
+		cmocka_unit_test(test_many),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
