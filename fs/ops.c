@@ -175,7 +175,8 @@ void ops_renew_folders(struct ops *ops)
 	ops->nodes.generation++;
 }
 
-void ops_left(struct ops *ops, const struct record *record)
+/* An agent leaves: the kernel may hold its folder for ever. */
+static void note_leftover(struct ops *ops, const struct record *record)
 {
 	struct fleet_health health;
 
@@ -186,6 +187,16 @@ void ops_left(struct ops *ops, const struct record *record)
 		return;
 	ops->leftovers = 0;
 	ops->drop(ops->user, true);
+}
+
+int ops_changed(struct ops *ops, const struct record *record, const struct agent *before,
+                const struct agent *after, int64_t at_ns)
+{
+	(void)before;
+	(void)at_ns;
+	if (!after)
+		note_leftover(ops, record);
+	return 0;
 }
 
 void ops_retry(struct ops *ops)
