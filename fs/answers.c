@@ -70,9 +70,12 @@ static void fill_attr(struct ops *ops, const struct node *node, struct stat *ret
 	ret_attr->st_ctim = ret_attr->st_mtim;
 }
 
-/* How long the kernel may keep a folder's attributes; a value's it may keep for ever. */
+/* How long the kernel may keep a folder's attributes; a value's it may keep for ever. Of what grows
+ * it is to ask each time: to answer costs less than to let somebody wait for news that is there. */
 static double attr_timeout_s(struct ops *ops, const struct node *node)
 {
+	if (node->document && node->document->grows)
+		return 0;
 	if (!node->row)
 		return FOREVER_S;
 	if (node->record)
@@ -87,6 +90,8 @@ static double entry_timeout_s(struct ops *ops, const struct node *node, const st
 {
 	if (record)
 		return (double)fleet_record_ms(ops->fleet, record) / 1000;
+	if (node->document && node->document->log)
+		return 0;
 	if (node->kind == NODE_GROUP || node->kind == NODE_DOCUMENT)
 		return (double)fleet_list_ms(ops->fleet) / 1000;
 	return node->row ? FOREVER_S : OWN_S;
@@ -152,6 +157,21 @@ static int document_of(struct call *call, const struct row *row, struct node **r
 	return *ret_node ? 0 : -ENOMEM;
 }
 
+static int log_of(struct call *call, const struct row *row, struct node **ret_node)
+{
+	struct ops *ops = call->ops;
+	struct document *document = events_before(ops->events);
+	int err = 0;
+
+	if (row->log == EVENTS_NOW)
+		err = events_look(ops->events, &call->look, false, &document);
+	if (err < 0)
+		return err;
+	*ret_node = document ? node_document(&ops->nodes, document)
+	                     : node_value(&ops->nodes, "", 0, ops->self->mounted_ns);
+	return *ret_node ? 0 : -ENOMEM;
+}
+
 int answer_link(struct ops *ops, const struct row *row, const struct record *record,
                 struct node **ret_node)
 {
@@ -172,6 +192,8 @@ int answer_node(struct call *call, const struct row *row, struct record *record,
 
 	if (row->sheet)
 		return document_of(call, row, ret_node);
+	if (row->log)
+		return log_of(call, row, ret_node);
 	if (tree_folder_of(row) == TREE_FOLDERS && !row->view)
 		return value_of(ops, row, record, index, ret_node);
 	node = node_folder(&ops->nodes, row, record, index);
@@ -329,12 +351,15 @@ int answer_lookup(struct call *call, struct answer *answer)
 int answer_getattr(struct call *call, struct answer *answer)
 {
 	const struct node *node = nodes_find(&call->ops->nodes, call->ino);
+	struct document *document;
 	int err = 0;
 
 	if (!node)
 		return -ESTALE;
 	if (node->row)
 		err = answer_folder(call, true, &node);
+	else if (node->document && node->document->grows)
+		err = events_look(call->ops->events, &call->look, call->reading, &document);
 	if (err < 0)
 		return err;
 	answer->kind = ANSWER_ATTR;
