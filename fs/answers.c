@@ -12,7 +12,7 @@
 #include "fs/tree.h"
 
 #define FOREVER_S 1e9 /* for the kernel: as good as for ever, and no overflow in its jiffies */
-#define OWN_S     0.1
+#define MOMENT_S  0.1
 
 /* Attributes */
 
@@ -71,11 +71,11 @@ static void fill_attr(struct ops *ops, const struct node *node, struct stat *ret
 }
 
 /* How long the kernel may keep a folder's attributes; a value's it may keep for ever. Of what grows
- * it is to ask each time: to answer costs less than to let somebody wait for news that is there. */
+ * it is to ask again: that costs less than to let somebody wait for what is there. */
 static double attr_timeout_s(struct ops *ops, const struct node *node)
 {
 	if (node->document && node->document->grows)
-		return 0;
+		return MOMENT_S;
 	if (!node->row)
 		return FOREVER_S;
 	if (node->record)
@@ -84,17 +84,17 @@ static double attr_timeout_s(struct ops *ops, const struct node *node)
 }
 
 /* How long a name may be taken to mean this node: an agent's as long as its data is fresh, what is
- * made of all of them as long as the list is; a file of the mount's own for a moment, so that who
- * looks and then opens it (cp) finds the same one. */
+ * made of all of them as long as the list is; a file of the mount's own, or the log, for a moment,
+ * so that who looks and then opens it (cp) finds the same one. */
 static double entry_timeout_s(struct ops *ops, const struct node *node, const struct record *record)
 {
 	if (record)
 		return (double)fleet_record_ms(ops->fleet, record) / 1000;
 	if (node->document && node->document->log)
-		return 0;
+		return MOMENT_S;
 	if (node->kind == NODE_GROUP || node->kind == NODE_DOCUMENT)
 		return (double)fleet_list_ms(ops->fleet) / 1000;
-	return node->row ? FOREVER_S : OWN_S;
+	return node->row ? FOREVER_S : MOMENT_S;
 }
 
 void answer_fill_entry(struct ops *ops, const struct node *node, const struct record *record,

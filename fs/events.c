@@ -18,6 +18,7 @@ struct events {
 	struct document *before; /* NULL: there was none */
 	int64_t began_ms;        /* when the log began */
 	int64_t looked_ms;       /* when a look was last answered */
+	struct text lines;       /* of the agent at hand */
 };
 
 struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full_bytes)
@@ -29,6 +30,7 @@ struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full
 	events->fleet = fleet;
 	events->patience_ms = timeout_ms * 3 / 4 < PATIENCE_MS ? timeout_ms * 3 / 4 : PATIENCE_MS;
 	events->full_bytes = full_bytes;
+	text_init(&events->lines, DOCUMENT_MAX_TEXT);
 	return events;
 }
 
@@ -38,6 +40,7 @@ void events_free(struct events *events)
 		return;
 	document_unref(events->now);
 	document_unref(events->before);
+	text_done(&events->lines);
 	free(events);
 }
 
@@ -200,6 +203,24 @@ static void add_all(struct text *text, const struct record *record, const struct
 			add_row(text, record, before, after, at_ns, &tree_rows[i]);
 }
 
+/* All of it or nothing. */
+static int append(struct document *log, const struct text *lines, int64_t at_ns)
+{
+	struct text *text = &log->texts[0];
+	int err;
+
+	text_bytes(text, lines->bytes, lines->length);
+	err = text_error(text);
+	if (err < 0) {
+		text_clear(text);
+		text->length = log->bytes;
+		return err;
+	}
+	log->bytes = text->length;
+	log->mtime_ns = at_ns;
+	return 0;
+}
+
 static bool is_full(const struct events *events)
 {
 	if (events->now->bytes < events->full_bytes)
@@ -211,24 +232,17 @@ static bool is_full(const struct events *events)
 int events_changed(struct events *events, const struct record *record, const struct agent *before,
                    const struct agent *after, int64_t at_ns)
 {
-	struct text *text;
-	int err = 0;
+	struct text *lines = &events->lines;
+	int err;
 
 	if (!events->now)
 		return 0;
+	text_clear(lines);
+	add_all(lines, record, before, after, at_ns);
+	err = text_error(lines);
+	if (err < 0 || lines->length == 0)
+		return err;
 	if (is_full(events))
 		err = begin(events);
-	if (err < 0)
-		return err;
-	text = &events->now->texts[0];
-	add_all(text, record, before, after, at_ns);
-	err = text_error(text);
-	if (err < 0) {
-		text_clear(text);
-		text->length = events->now->bytes;
-	} else if (text->length > events->now->bytes) {
-		events->now->bytes = text->length;
-		events->now->mtime_ns = at_ns;
-	}
-	return err;
+	return err < 0 ? err : append(events->now, lines, at_ns);
 }
