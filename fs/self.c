@@ -21,6 +21,8 @@ void self_readme(const struct self *self, struct text *text)
 		"                         by-label/ by-tool/ by-gpu/ by-version/\n"
 		"tasks/<task id>          a link to the agent that runs it\n"
 		"fleet/                   of all agents: summary agents.tsv agents.json\n"
+		"  events.log             what changes, from the first look at it on; events.log.1\n"
+		"                         is the one before\n"
 		".fleetfs/                about this mount: version config health stats "
 		"last_error\n"
 		"\n"
@@ -33,6 +35,7 @@ void self_readme(const struct self *self, struct text *text)
 		"  ls by-status/idle                       who is idle\n"
 		"  find agents -name status -mmin -5       whose status changed lately\n"
 		"  ls -lt agents | head                    the latest heartbeats\n"
+		"  tail -F fleet/events.log                what changes, as it changes\n"
 		"  cat .fleetfs/last_error                 why a read failed\n";
 
 	(void)self;

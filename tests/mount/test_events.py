@@ -354,14 +354,14 @@ def test_a_script_can_watch_the_fleet(sim, mount):
     victim = api.agents()[7]
     api.put_agent(7, {**victim, "agent_status": "idle"})
     script = ("tail -n 0 -F events.log | while IFS=$'\\t' read -r time agent field old new; do "
-              '[ "$field:$new" = status:unhealthy ] && { echo "$agent"; break; }; done')
+              """[ "$field $new" = 'status unhealthy' ] && echo "$time $agent was $old"; done""")
     watching = subprocess.Popen(["bash", "-c", script], cwd=fleet / "fleet", text=True,
                                 stdout=subprocess.PIPE, start_new_session=True)
     try:
         before = fleet.values(".fleetfs/stats")["sweeps"]
         until(lambda: fleet.values(".fleetfs/stats")["sweeps"] != before, every=0.2)
         api.put_agent(7, {**victim, "agent_status": "unhealthy"})
-        assert watching.stdout.readline() == victim["agent_id"] + "\n"
+        assert watching.stdout.readline().split(" ", 1)[1] == f"{victim['agent_id']} was idle\n"
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(watching.pid, signal.SIGTERM)
