@@ -23,7 +23,7 @@ void self_readme(const struct self *self, struct text *text)
 		"fleet/                   of all agents: summary agents.tsv agents.json "
 		"metrics.prom\n"
 		"  events.log             what changes, from the first look at it on; "
-	        "events.log.1\n"
+		"events.log.1\n"
 		"                         is the one before\n"
 		".fleetfs/                about this mount: version config health stats "
 		"last_error\n"

@@ -36,9 +36,9 @@
 		.sheet = &(its_sheet)                                            \
 	}
 
-#define LOG(its_name, which)                                                                \
-	{                                                                                   \
-		.parent = TREE_FLEET, .field = AGENT_FIELDS, .name = its_name, .log = which \
+#define LOG(its_name, which)                                                                    \
+	{                                                                                       \
+		.parent = TREE_FLEET, .field = AGENT_FIELDS, .name = (its_name), .log = (which) \
 	}
 
 const struct row tree_rows[] = {
@@ -247,14 +247,18 @@ size_t tree_occurrences(const struct row *row, const struct agent *agent)
 
 void tree_path(const struct row *row, const struct agent *agent, size_t index, struct text *text)
 {
+	const struct row *way[TREE_FOLDERS + 1]; /* upwards */
 	char name[NAME_BYTES];
+	size_t length = 1;
 
-	if (row->parent != TREE_AGENT) {
-		tree_path(&tree_rows[row->parent], agent, index, text);
-		text_bytes(text, "/", 1);
+	way[0] = row;
+	for (; way[length - 1]->parent != TREE_AGENT; length++)
+		way[length] = &tree_rows[way[length - 1]->parent];
+	while (length-- > 0) {
+		tree_name(way[length], agent, index, name);
+		text_bytes(text, name, strlen(name));
+		text_bytes(text, "/", length > 0);
 	}
-	tree_name(row, agent, index, name);
-	text_bytes(text, name, strlen(name));
 }
 
 size_t tree_same(const struct row *row, const struct agent *agent, size_t index,

@@ -145,7 +145,7 @@ static void begin(struct world *world)
 	struct document *log;
 
 	assert_int_equal(events_look(world->events, &first, false, &log), -EAGAIN);
-	bring(world, "gpu-01", "idle", NULL);
+	bring(world, "gpu-01", "idle", (const char *)NULL);
 	assert_int_equal(events_look(world->events, &first, false, &log), 0);
 	assert_int_equal(log->bytes, 0);
 }
@@ -342,7 +342,7 @@ static void test_whose_reading_brings_it_is_the_same(void **state)
 	world->now_ms += TTL_MS;
 	other = fleet_look(world->fleet);
 	assert_int_equal(fleet_find(world->fleet, "gpu-01", &other, &record), -EAGAIN);
-	bring(world, "gpu-01", "busy", "b", "idle", NULL);
+	bring(world, "gpu-01", "busy", "b", "idle", (const char *)NULL);
 	assert_int_equal(fleet_find(world->fleet, "gpu-01", &other, &record), 0);
 	assert_string_equal(text_of(look(world)), "gpu-01|status|idle|busy\n"
 	                                          "b|agent|-|joined\n");
@@ -359,9 +359,9 @@ static void test_who_leaves(void **state)
 	world->now_ms += TTL_MS;
 	last = fleet_look(world->fleet);
 	assert_int_equal(events_look(world->events, &last, false, &log), -EAGAIN);
-	bring(world, "b", "idle", NULL);
+	bring(world, "b", "idle", (const char *)NULL);
 	assert_int_equal(events_look(world->events, &last, false, &log), -EAGAIN); /* again */
-	bring(world, "b", "idle", NULL);
+	bring(world, "b", "idle", (const char *)NULL);
 	assert_int_equal(events_look(world->events, &last, false, &log), 0);
 	assert_string_equal(text_of(log), "b|agent|-|joined\n"
 	                                  "gpu-01|agent|left|-\n");
@@ -379,7 +379,7 @@ static void test_looks_cost_one_list_per_ttl(void **state)
 		world->now_ms += 1000;
 		poll = fleet_look(world->fleet);
 		if (events_look(world->events, &poll, second & 1, &log) == -EAGAIN)
-			bring(world, "gpu-01", second & 16 ? "busy" : "idle", NULL);
+			bring(world, "gpu-01", second & 16 ? "busy" : "idle", (const char *)NULL);
 		assert_int_equal(events_look(world->events, &poll, second & 1, &log), 0);
 	}
 	assert_int_equal(world->wants, 4);
@@ -442,7 +442,7 @@ static void test_the_log_as_it_is_while_the_api_fails(void **state)
 	world->now_ms += 40000;
 	back = fleet_look(world->fleet);
 	assert_int_equal(events_look(world->events, &back, false, &now), -EAGAIN);
-	bring(world, "gpu-01", "busy", NULL);
+	bring(world, "gpu-01", "busy", (const char *)NULL);
 	assert_string_equal(text_of(look(world)), "gpu-01|status|idle|busy\n");
 }
 
@@ -462,7 +462,7 @@ static void test_a_slow_api_is_waited_for_a_little(void **state)
 		assert_int_equal(poll.wake_ms, world->now_ms + 2000);
 		world->now_ms = poll.wake_ms;
 		assert_int_equal(events_look(world->events, &poll, false, &log), 0);
-		bring(world, "gpu-01", "idle", NULL);
+		bring(world, "gpu-01", "idle", (const char *)NULL);
 	}
 }
 
@@ -498,7 +498,7 @@ static void pass(struct world *world, int64_t ms)
 	world->now_ms += ms;
 	poll = fleet_look(world->fleet);
 	if (events_look(world->events, &poll, false, &log) == -EAGAIN)
-		bring(world, "gpu-01", "idle", NULL);
+		bring(world, "gpu-01", "idle", (const char *)NULL);
 }
 
 static void test_a_full_log_gives_its_name_to_another(void **state)
