@@ -36,9 +36,9 @@
 		.sheet = &(its_sheet)                                            \
 	}
 
-#define LOG(its_name, which)                                                                \
-	{                                                                                   \
-		.parent = TREE_FLEET, .field = AGENT_FIELDS, .name = its_name, .log = which \
+#define LOG(its_name, which)                                                                    \
+	{                                                                                       \
+		.parent = TREE_FLEET, .field = AGENT_FIELDS, .name = (its_name), .log = (which) \
 	}
 
 const struct row tree_rows[] = {
@@ -247,14 +247,17 @@ size_t tree_occurrences(const struct row *row, const struct agent *agent)
 
 void tree_path(const struct row *row, const struct agent *agent, size_t index, struct text *text)
 {
+	const struct row *rows[TREE_FOLDERS];
 	char name[NAME_BYTES];
+	size_t depth = 0;
 
-	if (row->parent != TREE_AGENT) {
-		tree_path(&tree_rows[row->parent], agent, index, text);
-		text_bytes(text, "/", 1);
+	for (; row != &tree_rows[TREE_AGENT]; row = &tree_rows[row->parent])
+		rows[depth++] = row;
+	while (depth-- > 0) {
+		tree_name(rows[depth], agent, index, name);
+		text_bytes(text, name, strlen(name));
+		text_bytes(text, "/", depth > 0);
 	}
-	tree_name(row, agent, index, name);
-	text_bytes(text, name, strlen(name));
 }
 
 size_t tree_same(const struct row *row, const struct agent *agent, size_t index,

@@ -43,15 +43,15 @@ enum tree_view { TREE_NO_VIEW, TREE_GROUPS, TREE_LINKS };
 struct sheet;
 
 struct row {
-	uint8_t parent; /* enum tree_folder */
-	uint8_t each;   /* enum tree_each */
-	uint8_t view;   /* enum tree_view */
-	uint8_t field;  /* enum agent_field_id of a file's text or of a folder's mtime; AGENT_FIELDS
-	                 */
-	const char *name;                                     /* NULL: by each */
+	uint8_t parent;   /* enum tree_folder */
+	uint8_t each;     /* enum tree_each */
+	uint8_t field;    /* enum agent_field_id of a file's text or of a folder's mtime; or
+	                   * AGENT_FIELDS */
+	uint8_t view;     /* enum tree_view */
+	uint8_t log;      /* enum events_which */
+	const char *name; /* NULL: by each */
 	void (*text)(const struct self *self, struct text *); /* NULL: by field */
 	const struct sheet *sheet; /* of a document over the whole fleet; else NULL */
-	uint8_t log;               /* enum events_which */
 };
 
 extern const struct row tree_rows[];
