@@ -376,6 +376,8 @@ int answer_read(struct call *call, struct answer *answer)
 		return -ESTALE;
 	if (node->row)
 		return -EISDIR;
+	if (node->kind == NODE_LINK)
+		return -EINVAL;
 	answer->kind = ANSWER_BYTES;
 	if (call->offset < 0 || (uint64_t)call->offset >= bytes_of(node))
 		return 0;
