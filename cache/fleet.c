@@ -197,6 +197,14 @@ static int reserve_index(struct fleet *fleet)
 	return 0;
 }
 
+static int tell_change(struct fleet *fleet, const struct record *record, const struct agent *before,
+                       const struct agent *after)
+{
+	if (!fleet->ports.changed)
+		return 0;
+	return fleet->ports.changed(fleet->ports.user, record, before, after, fleet->arrival_ns);
+}
+
 /* A newcomer's reference in the fleet. What the first sweep finds has been there, for all that is
  * known, since before the mount; who is found later has come since. */
 static int meet(struct fleet *fleet, const struct agent *agent, const char *name,
@@ -216,6 +224,12 @@ static int meet(struct fleet *fleet, const struct agent *agent, const char *name
 	record->by_name.hash = hash_name(fleet, name);
 	err = table_insert(&fleet->by_name, &record->by_name);
 	if (err < 0) {
+		free(record);
+		return err;
+	}
+	err = tell_change(fleet, record, NULL, agent);
+	if (err < 0) {
+		table_remove(&fleet->by_name, &record->by_name);
 		free(record);
 		return err;
 	}
@@ -244,8 +258,12 @@ struct record *fleet_seated(const struct fleet *fleet, struct seat seat)
 	return record && record->serial == seat.serial ? record : NULL;
 }
 
-void fleet_depart(struct fleet *fleet, struct record *record)
+int fleet_depart(struct fleet *fleet, struct record *record)
 {
+	int err = tell_change(fleet, record, record->agent, NULL);
+
+	if (err < 0)
+		return err;
 	record->present = false;
 	table_remove(&fleet->by_name, &record->by_name);
 	fleet->records[record->index] = NULL;
@@ -253,13 +271,12 @@ void fleet_depart(struct fleet *fleet, struct record *record)
 	fleet->present--;
 	fleet->agent_bytes -= record->agent->bytes;
 	fleet_names_changed(fleet);
-	if (fleet->ports.gone)
-		fleet->ports.gone(fleet->ports.user, record);
 	/* The kernel may remember its folder for long: let that be all it takes. */
 	agent_unref(record->agent);
 	record->agent = agent_ref(fleet->nobody);
 	changes_done(&record->changes);
 	record_unref(record);
+	return 0;
 }
 
 /* Pages */
@@ -577,7 +594,8 @@ static int renew(struct fleet *fleet, struct record *record, const struct agent 
 			return -EFBIG;
 		err = changes_note(&record->changes, record->agent, agent, record->first_ns,
 		                   fleet->arrival_ns);
-
+		if (err == 0)
+			err = tell_change(fleet, record, record->agent, agent);
 		if (err < 0)
 			return err;
 		fleet->agent_bytes = others_bytes + agent->bytes;

@@ -65,8 +65,12 @@ struct fleet_ports {
 	uint32_t (*random)(void *user);
 	/* The name of an agent in the tree; different ids, different names. */
 	void (*name)(const char *id, char ret_name[static FLEET_NAME_BYTES]);
-	/* The agent left; its record lives on only by references. May be NULL. */
-	void (*gone)(void *user, struct record *record);
+	/* What is known of an agent is about to be another thing, since something arrived then
+	 * (wall clock). before NULL: it joined; after NULL: it left, and its record lives on only
+	 * by references. Told in the order of each page, each change once. 0, or -ENOMEM: then it
+	 * is as it was, and this is told again. May be NULL. */
+	int (*changed)(void *user, const struct record *record, const struct agent *before,
+	               const struct agent *after, int64_t at_ns);
 	/* An id that stands twice in one answer, told once per record. May be NULL. */
 	void (*duplicate)(void *user, const struct record *record);
 };

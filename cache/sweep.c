@@ -343,7 +343,10 @@ static int judge_missing(struct fleet *fleet, struct sweep *sweep, unsigned int 
 			if (append(sweep, record) < 0)
 				return -ENOMEM;
 		} else if (proved) {
-			fleet_depart(fleet, record);
+			int err = fleet_depart(fleet, record);
+
+			if (err < 0)
+				return err;
 		} else {
 			mark_pages(sweep, record, last_page, marks);
 		}

@@ -137,8 +137,8 @@ struct fleet_page *fleet_page(struct fleet *fleet, unsigned int number);
  * -errno of that failure. */
 int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look);
 
-/* The agent has left. */
-void fleet_depart(struct fleet *fleet, struct record *record);
+/* The agent has left. 0, or -ENOMEM: it has not yet. */
+int fleet_depart(struct fleet *fleet, struct record *record);
 
 /* The list was found to have so many pages; what is known of further ones is dropped. */
 void fleet_forget_pages(struct fleet *fleet, unsigned int last_page);

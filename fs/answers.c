@@ -12,7 +12,7 @@
 #include "fs/tree.h"
 
 #define FOREVER_S 1e9 /* for the kernel: as good as for ever, and no overflow in its jiffies */
-#define OWN_S     0.1
+#define MOMENT_S  0.1
 
 /* Attributes */
 
@@ -70,9 +70,12 @@ static void fill_attr(struct ops *ops, const struct node *node, struct stat *ret
 	ret_attr->st_ctim = ret_attr->st_mtim;
 }
 
-/* How long the kernel may keep a folder's attributes; a value's it may keep for ever. */
+/* How long the kernel may keep a folder's attributes; a value's it may keep for ever. Of what grows
+ * it is to ask again: that costs less than to let somebody wait for what is there. */
 static double attr_timeout_s(struct ops *ops, const struct node *node)
 {
+	if (node->document && node->document->grows)
+		return MOMENT_S;
 	if (!node->row)
 		return FOREVER_S;
 	if (node->record)
@@ -81,15 +84,17 @@ static double attr_timeout_s(struct ops *ops, const struct node *node)
 }
 
 /* How long a name may be taken to mean this node: an agent's as long as its data is fresh, what is
- * made of all of them as long as the list is; a file of the mount's own for a moment, so that who
- * looks and then opens it (cp) finds the same one. */
+ * made of all of them as long as the list is; a file of the mount's own, or the log, for a moment,
+ * so that who looks and then opens it (cp) finds the same one. */
 static double entry_timeout_s(struct ops *ops, const struct node *node, const struct record *record)
 {
 	if (record)
 		return (double)fleet_record_ms(ops->fleet, record) / 1000;
+	if (node->document && node->document->log)
+		return MOMENT_S;
 	if (node->kind == NODE_GROUP || node->kind == NODE_DOCUMENT)
 		return (double)fleet_list_ms(ops->fleet) / 1000;
-	return node->row ? FOREVER_S : OWN_S;
+	return node->row ? FOREVER_S : MOMENT_S;
 }
 
 void answer_fill_entry(struct ops *ops, const struct node *node, const struct record *record,
@@ -152,6 +157,21 @@ static int document_of(struct call *call, const struct row *row, struct node **r
 	return *ret_node ? 0 : -ENOMEM;
 }
 
+static int log_of(struct call *call, const struct row *row, struct node **ret_node)
+{
+	struct ops *ops = call->ops;
+	struct document *document = events_before(ops->events);
+	int err = 0;
+
+	if (row->log == EVENTS_NOW)
+		err = events_look(ops->events, &call->look, false, &document);
+	if (err < 0)
+		return err;
+	*ret_node = document ? node_document(&ops->nodes, document)
+	                     : node_value(&ops->nodes, "", 0, ops->self->mounted_ns);
+	return *ret_node ? 0 : -ENOMEM;
+}
+
 int answer_link(struct ops *ops, const struct row *row, const struct record *record,
                 struct node **ret_node)
 {
@@ -172,6 +192,8 @@ int answer_node(struct call *call, const struct row *row, struct record *record,
 
 	if (row->sheet)
 		return document_of(call, row, ret_node);
+	if (row->log)
+		return log_of(call, row, ret_node);
 	if (tree_folder_of(row) == TREE_FOLDERS && !row->view)
 		return value_of(ops, row, record, index, ret_node);
 	node = node_folder(&ops->nodes, row, record, index);
@@ -329,12 +351,15 @@ int answer_lookup(struct call *call, struct answer *answer)
 int answer_getattr(struct call *call, struct answer *answer)
 {
 	const struct node *node = nodes_find(&call->ops->nodes, call->ino);
+	struct document *document;
 	int err = 0;
 
 	if (!node)
 		return -ESTALE;
 	if (node->row)
 		err = answer_folder(call, true, &node);
+	else if (node->document && node->document->grows)
+		err = events_look(call->ops->events, &call->look, call->reading, &document);
 	if (err < 0)
 		return err;
 	answer->kind = ANSWER_ATTR;
@@ -351,6 +376,8 @@ int answer_read(struct call *call, struct answer *answer)
 		return -ESTALE;
 	if (node->row)
 		return -EISDIR;
+	if (node->kind == NODE_LINK)
+		return -EINVAL;
 	answer->kind = ANSWER_BYTES;
 	if (call->offset < 0 || (uint64_t)call->offset >= bytes_of(node))
 		return 0;

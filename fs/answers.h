@@ -12,10 +12,12 @@
  */
 
 #include <fuse_lowlevel.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "cache/fleet.h"
+#include "fs/events.h"
 #include "fs/node.h"
 #include "fs/ops.h"
 #include "fs/self.h"
@@ -38,6 +40,7 @@ struct call {
 	struct look look;
 	int64_t deadline_ms;
 	uint64_t scanned; /* a listing's: how far it has looked for more, as an offset */
+	bool reading;     /* GETATTR for a read(2), which asks where the file ends */
 	char *name;       /* LOOKUP's; owned once parked */
 };
 
@@ -80,6 +83,7 @@ struct ops {
 	struct node **listed; /* of the folder being listed */
 	size_t listed_capacity;
 	struct views *views;
+	struct events *events;
 	size_t leftovers; /* agents that left and whose folders the kernel may still hold */
 	bool init_due;    /* the next reply is the one to INIT */
 };

@@ -6,6 +6,18 @@
 #include <string.h>
 #include <xxhash.h>
 
+struct document *document_new(void)
+{
+	struct document *document = calloc(1, sizeof(*document));
+
+	if (!document)
+		return NULL;
+	document->refs = 1;
+	for (size_t i = 0; i < DOCUMENT_TEXTS; i++)
+		text_init(&document->texts[i], DOCUMENT_MAX_TEXT);
+	return document;
+}
+
 struct document *document_ref(struct document *document)
 {
 	document->refs++;
@@ -104,17 +116,14 @@ struct draft *draft_new(const struct sheet *sheet, struct fleet *fleet, uint64_t
                         uint64_t seed)
 {
 	struct draft *draft = calloc(1, sizeof(*draft));
-	struct document *document = calloc(1, sizeof(*document));
+	struct document *document = document_new();
 
 	if (!draft || !document) {
 		free(draft);
 		free(document);
 		return NULL;
 	}
-	document->refs = 1;
 	document->hash = seed;
-	for (size_t i = 0; i < DOCUMENT_TEXTS; i++)
-		text_init(&document->texts[i], DOCUMENT_MAX_TEXT);
 	draft->sheet = sheet;
 	draft->fleet = fleet;
 	draft->document = document;

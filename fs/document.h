@@ -16,6 +16,7 @@
  * What is written is told by its sheet: before the first agent, for each, after the last.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,7 +27,9 @@
 #define DOCUMENT_MAX_TEXT (UINT64_C(1) << 30) /* bytes of each of its texts; beyond: -EFBIG */
 #define DOCUMENT_TEXTS    24
 
-/* Its texts one after the other, and after the first the agents' JSON: a line each, which begins
+/* Or it is the log of events (fs/events.h), which lines are added to.
+ *
+ * Its texts one after the other, and after the first the agents' JSON: a line each, which begins
  * with a comma but for the first. */
 struct document {
 	unsigned int refs;
@@ -38,6 +41,8 @@ struct document {
 	uint64_t bytes; /* all of it */
 	uint64_t hash;
 	int64_t mtime_ns; /* when it was first seen; wall clock */
+	bool log;         /* the log of events: its name may come to mean another at any time */
+	bool grows;       /* and it is the one of now */
 };
 
 /* What all agents come to, for the sheets that tell it. A sum beyond INT64_MAX stays there. */
@@ -69,6 +74,9 @@ struct sheet {
 	void (*agent)(struct draft *draft, const struct record *record);
 	void (*end)(struct draft *draft);
 };
+
+/* An empty one, with one reference. NULL without memory. */
+struct document *document_new(void);
 
 struct document *document_ref(struct document *document);
 

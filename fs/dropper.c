@@ -4,6 +4,7 @@
 #include "fs/dropper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <limits.h>
 #include <stdio.h>
@@ -23,10 +24,13 @@ int dropper_init(struct dropper *dropper, struct fuse_session *session, const ch
 static void drop_one(const struct dropper *dropper, const char *name)
 {
 	char path[PATH_MAX];
+	int fd = -1;
 
 	fuse_lowlevel_notify_inval_entry(dropper->session, FUSE_ROOT_ID, name, strlen(name));
 	if (snprintf(path, sizeof(path), "%s/%s", dropper->path, name) < (int)sizeof(path))
-		(void)access(path, F_OK);
+		fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
 }
 
 static void *drop(void *user)

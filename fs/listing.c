@@ -78,7 +78,7 @@ static int add_row(struct call *call, struct answer *answer, const char *name, u
 	struct node *node;
 	int err;
 
-	if (row->sheet) /* it is not written just because its folder is listed */
+	if (row->sheet || row->log) /* not written, or begun, just because the folder is listed */
 		return add_bare(call, answer, name, next, SOME_INO, S_IFREG);
 	if (!fits(call, answer, name))
 		return -ENOBUFS;

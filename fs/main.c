@@ -125,13 +125,13 @@ static void port_duplicate(void *user, const struct record *record)
 	log_warning("agent %s is listed twice: the second is dropped", record->name);
 }
 
-static void port_gone(void *user, struct record *record)
+static int port_changed(void *user, const struct record *record, const struct agent *before,
+                        const struct agent *after, int64_t at_ns)
 {
 	struct program *program = user;
 
-	/* Before the mount nobody knows its folder. */
-	if (program->mounted)
-		ops_left(program->ops, record);
+	/* Before the mount nobody knows anything. */
+	return program->mounted ? ops_changed(program->ops, record, before, after, at_ns) : 0;
 }
 
 /* What arrives */
@@ -340,7 +340,7 @@ static int start_parts(struct program *program)
 		.wall_ns = port_wall_ns,
 		.random = port_random,
 		.name = name_encode,
-		.gone = port_gone,
+		.changed = port_changed,
 		.duplicate = port_duplicate,
 	};
 	int err;

@@ -175,7 +175,8 @@ void ops_renew_folders(struct ops *ops)
 	ops->nodes.generation++;
 }
 
-void ops_left(struct ops *ops, const struct record *record)
+/* An agent leaves: the kernel may hold its folder for ever. */
+static void note_leftover(struct ops *ops, const struct record *record)
 {
 	struct fleet_health health;
 
@@ -186,6 +187,16 @@ void ops_left(struct ops *ops, const struct record *record)
 		return;
 	ops->leftovers = 0;
 	ops->drop(ops->user, true);
+}
+
+int ops_changed(struct ops *ops, const struct record *record, const struct agent *before,
+                const struct agent *after, int64_t at_ns)
+{
+	int err = events_changed(ops->events, record, before, after, at_ns);
+
+	if (err == 0 && !after)
+		note_leftover(ops, record);
+	return err;
 }
 
 void ops_retry(struct ops *ops)
@@ -244,9 +255,13 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	(void)fi;
 	begin(&(struct call){
-		.req = req, .run = answer_getattr, .operation = SELF_GETATTR, .ino = ino});
+		.req = req,
+		.run = answer_getattr,
+		.operation = SELF_GETATTR,
+		.ino = ino,
+		.reading = fi != NULL, /* fstat(2) comes without one */
+	});
 }
 
 static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
@@ -423,8 +438,10 @@ struct ops *ops_new(struct fleet *fleet, struct self *self, uint64_t seed, ops_d
 	nodes_init(&ops->nodes, seed);
 	ops->own = calloc(tree_row_count, sizeof(*ops->own));
 	ops->views = views_new(fleet, self->options->ttl_ms, seed);
-	root = ops->own && ops->views ? node_folder(&ops->nodes, &tree_rows[TREE_ROOT], NULL, 0)
-	                              : NULL;
+	ops->events = events_new(fleet, self->options->timeout_ms, EVENTS_BYTES);
+	root = ops->own && ops->views && ops->events
+	               ? node_folder(&ops->nodes, &tree_rows[TREE_ROOT], NULL, 0)
+	               : NULL;
 	if (!root) {
 		ops_free(ops);
 		return NULL;
@@ -445,6 +462,7 @@ void ops_free(struct ops *ops)
 	}
 	nodes_done(&ops->nodes);
 	views_free(ops->views);
+	events_free(ops->events);
 	text_done(&ops->text);
 	free(ops->own);
 	free(ops->buffer);

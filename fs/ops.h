@@ -52,8 +52,9 @@ int ops_attach(struct fuse_session *session);
 /* From now on a folder that is looked up is another one than before, as far as the kernel knows. */
 void ops_renew_folders(struct ops *ops);
 
-/* An agent left the list. */
-void ops_left(struct ops *ops, const struct record *record);
+/* What is known of an agent is about to change: the fleet's port of this name. */
+int ops_changed(struct ops *ops, const struct record *record, const struct agent *before,
+                const struct agent *after, int64_t at_ns);
 
 /* Something arrived: runs everything parked again. */
 void ops_retry(struct ops *ops);

@@ -22,6 +22,9 @@ void self_readme(const struct self *self, struct text *text)
 		"tasks/<task id>          a link to the agent that runs it\n"
 		"fleet/                   of all agents: summary agents.tsv agents.json "
 		"metrics.prom\n"
+		"  events.log             what changes, from the first look at it on; "
+		"events.log.1\n"
+		"                         is the one before\n"
 		".fleetfs/                about this mount: version config health stats "
 		"last_error\n"
 		"\n"
@@ -34,6 +37,7 @@ void self_readme(const struct self *self, struct text *text)
 		"  ls by-status/idle                       who is idle\n"
 		"  find agents -name status -mmin -5       whose status changed lately\n"
 		"  ls -lt agents | head                    the latest heartbeats\n"
+		"  tail -F fleet/events.log                what changes, as it changes\n"
 		"  cat .fleetfs/last_error                 why a read failed\n";
 
 	(void)self;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "fs/events.h"
 #include "fs/sheets.h"
 
 #define FOLDER(in, its_name)                                              \
@@ -35,6 +36,11 @@
 		.sheet = &(its_sheet)                                            \
 	}
 
+#define LOG(its_name, which)                                                                    \
+	{                                                                                       \
+		.parent = TREE_FLEET, .field = AGENT_FIELDS, .name = (its_name), .log = (which) \
+	}
+
 const struct row tree_rows[] = {
 	/* folders, in the order of enum tree_folder */
 	[TREE_ROOT] = FOLDER(TREE_FOLDERS, ""),
@@ -60,6 +66,8 @@ const struct row tree_rows[] = {
 	DOCUMENT("agents.tsv", sheet_tsv),
 	DOCUMENT("agents.json", sheet_json),
 	DOCUMENT("metrics.prom", sheet_metrics),
+	LOG("events.log", EVENTS_NOW),
+	LOG("events.log.1", EVENTS_BEFORE),
 
 	/* .fleetfs/ */
 	FILE_BY(TREE_SELF, "README", self_readme),
@@ -221,6 +229,54 @@ void tree_field_text(const struct row *row, const struct agent *agent, size_t in
 	case AGENT_TYPE_JSON:
 		break;
 	}
+}
+
+/* The files of an agent, wherever below it */
+
+bool tree_is_value(const struct row *row)
+{
+	return tree_folder_of(row) == TREE_FOLDERS && !row->view && row->field < AGENT_JSON;
+}
+
+size_t tree_occurrences(const struct row *row, const struct agent *agent)
+{
+	const struct row *of = row->parent == TREE_GPU ? &tree_rows[TREE_GPU] : row;
+
+	return tree_count(of, agent);
+}
+
+void tree_path(const struct row *row, const struct agent *agent, size_t index, struct text *text)
+{
+	const struct row *way[TREE_FOLDERS + 1]; /* upwards */
+	char name[NAME_BYTES];
+	size_t length = 1;
+
+	way[0] = row;
+	for (; way[length - 1]->parent != TREE_AGENT; length++)
+		way[length] = &tree_rows[way[length - 1]->parent];
+	while (length-- > 0) {
+		tree_name(way[length], agent, index, name);
+		text_bytes(text, name, strlen(name));
+		text_bytes(text, "/", length > 0);
+	}
+}
+
+size_t tree_same(const struct row *row, const struct agent *agent, size_t index,
+                 const struct agent *other)
+{
+	size_t count = tree_occurrences(row, other);
+	const char *label;
+
+	if (row->each != TREE_EACH_LABEL)
+		return index < count ? index : SIZE_MAX;
+	label = agent->labels.items[index];
+	/* Most of the time it is where it was. */
+	if (index < count && strcmp(other->labels.items[index], label) == 0)
+		return index;
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(other->labels.items[i], label) == 0)
+			return i;
+	return SIZE_MAX;
 }
 
 /*

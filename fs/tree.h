@@ -46,6 +46,7 @@ struct row {
 	uint8_t parent; /* enum tree_folder */
 	uint8_t each;   /* enum tree_each */
 	uint8_t view;   /* enum tree_view */
+	uint8_t log;    /* enum events_which */
 	uint8_t field;  /* enum agent_field_id of a file's text or of a folder's mtime; AGENT_FIELDS
 	                 */
 	const char *name;                                     /* NULL: by each */
@@ -72,6 +73,15 @@ void tree_name(const struct row *row, const struct agent *agent, size_t index,
 /* The text of a file that shows a field, appended. Not for AGENT_JSON, which agent.json holds. */
 void tree_field_text(const struct row *row, const struct agent *agent, size_t index,
                      struct text *text);
+
+/* Whether it is a file of an agent that shows one of its values. Of such: how many of it an agent
+ * has in all its folders; the path of one, from the agent's folder on; and which one of another
+ * agent has the same path, SIZE_MAX: none. */
+bool tree_is_value(const struct row *row);
+size_t tree_occurrences(const struct row *row, const struct agent *agent);
+void tree_path(const struct row *row, const struct agent *agent, size_t index, struct text *text);
+size_t tree_same(const struct row *row, const struct agent *agent, size_t index,
+                 const struct agent *other);
 
 /* The values that an agent has in a view's field: how many there may be, and each, NULL for none.
  * The same may come twice. */

@@ -235,3 +235,34 @@ def test_rules_for_prometheus(fleet, folder, command):
         + alerts("AgentGone", 10, []) + alerts("FleetUnknown", 10, [])
         + alerts("AgentGone", 18, info.values()) + alerts("FleetUnknown", 13, [{}]))
     run(unpacked("promtool"), "test", "rules", folder / "test.yml")
+
+
+@recipe("What changes, as it changes, to a script")
+def test_what_changes(fleet, folder, command):
+    told = folder / "told"
+    with open(told, "wb") as output:
+        reader = subprocess.Popen(["bash", "-c", command], cwd=fleet.path, stdout=output,
+                                  stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        # From its first look on: until then there is nothing to be told.
+        until(lambda: int(fleet.values(".fleetfs/stats")["sweeps"]) > 0)
+        at = position(fleet.api.agents(), agent_status="busy")
+        name = fleet.api.agents()[at]["agent_id"]
+        fleet.api.change(at, agent_status="unhealthy")
+        until(lambda: told.read_text().count("\n") == 1)
+        assert re.fullmatch(rf"\S+Z {name} was busy\n", told.read_text())
+    finally:
+        os.killpg(reader.pid, signal.SIGTERM)
+        reader.wait()
+
+
+@recipe("A fleet can be saved, and mounted later")
+def test_saved(fleet, programs, folder, command):
+    (folder / "then").mkdir()
+    (folder / "bin").mkdir()
+    (folder / "bin/fleetfs").symlink_to(programs["fleetfs"])
+    variables = {"HOME": str(folder), "PATH": f"{folder}/bin:{os.environ['PATH']}"}
+    try:
+        assert bash(fleet, command, **variables) == []
+    finally:
+        run("fusermount3", "-u", folder / "then")

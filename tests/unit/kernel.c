@@ -63,7 +63,25 @@ static uint32_t draw(void *user)
 	return (uint32_t)((struct kernel *)user)->now_ms * 2654435761u;
 }
 
+static int changed(void *user, const struct record *record, const struct agent *before,
+                   const struct agent *after, int64_t at_ns)
+{
+	struct kernel *kernel = user;
+
+	return kernel->ops ? ops_changed(kernel->ops, record, before, after, at_ns) : 0;
+}
+
 /* What the kernel learns from replies */
+
+/* The one file that grows keeps what it had, and nothing else changes but its time. */
+static void check_same_file(const struct kernel_node *node, const struct fuse_attr *attr,
+                            uint64_t mtime_ns)
+{
+	if (node->grows)
+		expect(node->size <= attr->size);
+	else
+		expect(node->size == attr->size && node->mtime_ns == mtime_ns);
+}
 
 static void learn(struct kernel *kernel, uint64_t id, const struct fuse_attr *attr, bool counted)
 {
@@ -85,7 +103,7 @@ static void learn(struct kernel *kernel, uint64_t id, const struct fuse_attr *at
 	if (node->mode != 0) {
 		expect(node->mode == attr->mode);
 		if (!S_ISDIR(node->mode))
-			expect(node->size == attr->size && node->mtime_ns == mtime_ns);
+			check_same_file(node, attr, mtime_ns);
 	}
 	node->mode = attr->mode;
 	node->size = attr->size;
@@ -154,21 +172,33 @@ static void check_read(struct kernel *kernel, const struct kernel_request *reque
 	struct kernel_node *node =
 		request->node <= kernel->highest ? &kernel->nodes[request->node] : NULL;
 	uint64_t left;
+	bool whole;
 
 	expect(kernel->bytes <= request->size);
 	if (!node || node->mode == 0)
 		return;
 	expect(S_ISREG(node->mode));
 	left = request->offset < node->size ? node->size - request->offset : 0;
-	expect(kernel->bytes == (left < request->size ? left : request->size));
-	if (request->offset == 0 && kernel->bytes == node->size) {
-		uint64_t hash = XXH3_64bits(kernel->data, kernel->bytes);
-
-		expect(!node->hashed || node->hash == hash);
-		node->hash = hash;
+	left = left < request->size ? left : request->size;
+	expect(kernel->bytes == left || (node->grows && kernel->bytes > left));
+	whole = node->grows ? kernel->bytes < request->size : kernel->bytes == node->size;
+	if (request->offset == 0 && whole) {
+		expect(!node->hashed ||
+		       (node->hashed_bytes <= kernel->bytes &&
+		        node->hash == XXH3_64bits(kernel->data, node->hashed_bytes)));
+		node->hash = XXH3_64bits(kernel->data, kernel->bytes);
+		node->hashed_bytes = kernel->bytes;
 		node->hashed = true;
 		check_text(kernel->data, kernel->bytes);
 	}
+}
+
+/* Of the answer to a LOOKUP; 0: there is none, or no room for it. */
+static uint64_t entry_id(const struct kernel *kernel)
+{
+	const struct fuse_entry_out *entry = (const void *)kernel->data;
+
+	return entry->nodeid < KERNEL_MOST_NODES ? entry->nodeid : 0;
 }
 
 static void learn_reply(struct kernel *kernel, const struct kernel_request *request)
@@ -183,6 +213,7 @@ static void learn_reply(struct kernel *kernel, const struct kernel_request *requ
 	case FUSE_LOOKUP:
 		expect(kernel->bytes == sizeof(struct fuse_entry_out));
 		learn_entry(kernel, (const void *)kernel->data);
+		kernel->nodes[entry_id(kernel)].grows |= request->log;
 		break;
 	case FUSE_GETATTR:
 		expect(kernel->bytes == sizeof(*attr));
@@ -311,6 +342,7 @@ static void note_request(struct kernel *kernel, uint64_t unique, uint32_t opcode
 		.size = read.size,
 		.sent_ms = kernel->now_ms,
 		.opcode = opcode,
+		.log = opcode == FUSE_LOOKUP && strcmp(body, "events.log") == 0,
 	};
 }
 
@@ -528,6 +560,7 @@ int kernel_init(struct kernel *kernel, unsigned int per_page)
 		.wall_ns = wall_ns,
 		.random = draw,
 		.name = name_encode,
+		.changed = changed,
 	};
 	const struct fleet_config config = {
 		.ttl_ms = KERNEL_TTL_MS,

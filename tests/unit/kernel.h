@@ -40,9 +40,11 @@ struct kernel_node {
 	uint64_t lookups;
 	uint64_t size;
 	uint64_t mtime_ns;
-	uint64_t hash; /* of the text */
-	uint32_t mode; /* 0: never heard of */
+	uint64_t hash;         /* of the text, … */
+	uint64_t hashed_bytes; /* … which is so long */
+	uint32_t mode;         /* 0: never heard of */
 	bool hashed;
+	bool grows; /* events.log */
 };
 
 struct kernel_request {
@@ -52,6 +54,7 @@ struct kernel_request {
 	uint64_t size;
 	int64_t sent_ms;
 	uint32_t opcode;
+	bool log; /* a LOOKUP of events.log */
 };
 
 struct kernel_entry {

@@ -77,6 +77,9 @@ struct world {
 	unsigned int wants_of[200];
 	unsigned int peak; /* most in flight at once */
 	unsigned int failed;
+	bool deaf; /* there is no memory to take note of a change */
+	unsigned int joined;
+	unsigned int changed;
 	unsigned int gone;
 	char gone_id[ID_BYTES]; /* the last one */
 	unsigned int duplicates_told;
@@ -251,13 +254,22 @@ static void port_name(const char *id, char ret_name[static FLEET_NAME_BYTES])
 	snprintf(ret_name, FLEET_NAME_BYTES, "%s", id);
 }
 
-static void port_gone(void *user, struct record *record)
+static int port_changed(void *user, const struct record *record, const struct agent *before,
+                        const struct agent *after, int64_t at_ns)
 {
 	struct world *world = user;
 
-	assert_false(record->present);
-	world->gone++;
-	snprintf(world->gone_id, sizeof(world->gone_id), "%s", record->agent->id);
+	(void)at_ns;
+	assert_true(before || after);
+	assert_true(!before || before == record->agent);
+	if (world->deaf)
+		return -ENOMEM;
+	world->joined += !before;
+	world->changed += before && after;
+	world->gone += !after;
+	if (!after)
+		snprintf(world->gone_id, sizeof(world->gone_id), "%s", before->id);
+	return 0;
 }
 
 static void port_duplicate(void *user, const struct record *record)
@@ -497,7 +509,7 @@ static void world_mount(struct world *world)
 		.wall_ns = port_wall_ns,
 		.random = port_random,
 		.name = port_name,
-		.gone = port_gone,
+		.changed = port_changed,
 		.duplicate = port_duplicate,
 	};
 
@@ -1211,6 +1223,70 @@ static void test_a_listing_sees_who_left(void **state)
 	assert_int_equal(world.gone, 3);
 	world.now_ms += TTL_MS;
 	assert_int_equal(list_all(&world), 11);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_each_change_is_told_once(void **state)
+{
+	struct world world;
+	struct listing listing;
+
+	world_of(&world, 250);
+	list_all(&world);
+	assert_int_equal(world.joined, 250);
+	world.machines[7].version++;
+	world.machines[120].version++;
+	world_remove(&world, 30);
+	world_add(&world, 60, "new");
+	world.now_ms += TTL_MS;
+	list_all(&world);
+	assert_int_equal(world.changed, 2);
+	assert_int_equal(world.joined, 251);
+	assert_int_equal(world.gone, 1);
+	world.now_ms += TTL_MS;
+	list_all(&world);
+	assert_int_equal(world.changed, 2);
+
+	/* What nobody could take note of has not happened yet. */
+	world_remove(&world, 10);
+	world.now_ms += TTL_MS;
+	world.deaf = true;
+	list(&world, &listing);
+	assert_int_equal(listing.err, -ENOMEM);
+	list_done(&listing);
+	assert_int_equal(health_of(&world).agents, 250);
+	world.deaf = false;
+	list_all(&world);
+	assert_int_equal(world.gone, 2);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_a_page_with_a_change_that_cannot_be_told_comes_again(void **state)
+{
+	struct world world;
+	struct look look;
+	struct record *record;
+
+	world_of(&world, 3);
+	list_all(&world);
+	world.machines[1].version++;
+	world_add(&world, 3, "new");
+	world.now_ms += TTL_MS;
+	look = fleet_look(world.fleet);
+	assert_int_equal(fleet_find(world.fleet, world.machines[1].id, &look, &record), -EAGAIN);
+	assert_int_equal(world.in_flight, 1);
+	world.in_flight = 0;
+	world.deaf = true;
+	assert_int_equal(fleet_arrived(world.fleet, 1, page_of(&world, 1)), -ENOMEM);
+	fleet_failed(world.fleet, 1, &(struct failure){.cause = FAILURE_MEMORY});
+	assert_int_equal(health_of(&world).agents, 3);
+	world.deaf = false;
+	world.now_ms += TTL_MS;
+	list_all(&world);
+	assert_int_equal(world.changed, 1);
+	assert_int_equal(world.joined, 4);
 	world_done(&world);
 	(void)state;
 }
@@ -2208,6 +2284,8 @@ int main(void)
 		cmocka_unit_test(test_one_that_moved_to_the_next_page_is_found),
 		cmocka_unit_test(test_one_that_left_is_gone),
 		cmocka_unit_test(test_a_listing_sees_who_left),
+		cmocka_unit_test(test_each_change_is_told_once),
+		cmocka_unit_test(test_a_page_with_a_change_that_cannot_be_told_comes_again),
 		cmocka_unit_test(test_the_whole_fleet_may_leave),
 		cmocka_unit_test(test_whoever_stays_is_listed_exactly_once),
 		cmocka_unit_test(test_a_count_that_agrees_is_not_believed),

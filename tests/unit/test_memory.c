@@ -860,6 +860,53 @@ static void come_and_go(void)
 	unmount();
 }
 
+/* The log of events */
+
+static size_t times_in(const char *text, const char *line)
+{
+	size_t times = 0;
+
+	for (; (text = strstr(text, line)); text += strlen(line))
+		times++;
+	return times;
+}
+
+/* Whatever failed meanwhile, each change is in it once. */
+static void log_events(void)
+{
+	static const char *const lines[] = {
+		"m0\tstatus\tv1\tv2\n",      "m0\tlabels/b1\tb1\t-\n", "m0\tlabels/b2\t-\tb2\n",
+		"m0\tgpus/0/name\tg1\tg2\n", "m1\tagent\tleft\t-\n",   "m4\tagent\t-\tjoined\n",
+	};
+	uint64_t log;
+	size_t ends = 0;
+
+	mount(4, 2);
+	log = look_up(look_up(KERNEL_ROOT, "fleet"), "events.log");
+	versions[0] = 2;
+	api_remove(1);
+	api_insert(3, 4);
+	kernel_advance(&kernel, KERNEL_TTL_MS + 1);
+	ASK(kernel_getattr(&kernel, log));
+	assert_int_equal(kernel.error, 0);
+	expect_now(look_up(KERNEL_ROOT, "agents"));
+	ASK(kernel_read(&kernel, log, 0, 1 << 20));
+	assert_int_equal(kernel.error, 0);
+	kernel.data[kernel.bytes] = '\0';
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		assert_int_equal(times_in(kernel.data, lines[i]), 1);
+	for (size_t i = 0; i < kernel.bytes; i++)
+		ends += kernel.data[i] == '\n';
+	assert_int_equal(ends, sizeof(lines) / sizeof(lines[0]));
+	unmount();
+}
+
+static void test_events(void **state)
+{
+	(void)state;
+	each(log_events, 60);
+}
+
 /* The fleet by itself */
 
 static int walk(uint64_t *cursor, struct record **ret_record)
@@ -942,7 +989,7 @@ int main(void)
 		cmocka_unit_test(test_text),        cmocka_unit_test(test_options),
 		cmocka_unit_test(test_fetch),       cmocka_unit_test(test_replay),
 		cmocka_unit_test(test_tree),        cmocka_unit_test(test_operations),
-		cmocka_unit_test(test_come_and_go),
+		cmocka_unit_test(test_come_and_go), cmocka_unit_test(test_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

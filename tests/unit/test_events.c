@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <errno.h>
+
+#include "fs/events.h"
+#include "fs/names.h"
+#include "fs/tree.h"
+#include "tests/unit/agents.h"
+
+#define TTL_MS   10000
+#define STALE_MS 60000
+#define FULL     1000 /* bytes of a log */
+#define WALL_NS  INT64_C(1700000000250000000)
+#define TIME     "2023-11-14T22:13:20.250Z\t"
+
+/* A fleet on one page, whose agents have a status each, and its log. */
+struct world {
+	struct fleet *fleet;
+	struct events *events;
+	int64_t now_ms;
+	unsigned int wanted; /* pages asked for and not yet brought */
+	unsigned int wants;  /* so far */
+	struct record *record;
+};
+
+static int port_want(void *user, unsigned int page)
+{
+	struct world *world = user;
+
+	assert_int_equal(page, 1);
+	world->wanted++;
+	world->wants++;
+	return 0;
+}
+
+static int64_t port_now_ms(void *user)
+{
+	return ((struct world *)user)->now_ms;
+}
+
+static int64_t port_wall_ns(void *user)
+{
+	(void)user;
+	return WALL_NS;
+}
+
+static uint32_t port_random(void *user)
+{
+	(void)user;
+	return 7;
+}
+
+static int port_changed(void *user, const struct record *record, const struct agent *before,
+                        const struct agent *after, int64_t at_ns)
+{
+	struct world *world = user;
+
+	return world->events ? events_changed(world->events, record, before, after, at_ns) : 0;
+}
+
+static int set_up(void **state)
+{
+	struct world *world = calloc(1, sizeof(*world));
+	const struct fleet_config config = {
+		.ttl_ms = TTL_MS,
+		.stale_ms = STALE_MS,
+		.timeout_ms = 10000,
+		.per_page = 100,
+		.max_connections = 1,
+	};
+	const struct fleet_ports ports = {
+		.user = world,
+		.want = port_want,
+		.now_ms = port_now_ms,
+		.wall_ns = port_wall_ns,
+		.random = port_random,
+		.name = name_encode,
+		.changed = port_changed,
+	};
+
+	world->fleet = fleet_new(&config, &ports);
+	world->events = events_new(world->fleet, config.timeout_ms, FULL);
+	world->record = record_ref(record_new("gpu-01", agents_new("gpu-01", "")));
+	*state = world;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *world = *state;
+
+	record_unref(world->record);
+	events_free(world->events);
+	fleet_free(world->fleet);
+	free(world);
+	return 0;
+}
+
+/* The page comes: of these agents, id and status by turns, to a NULL. */
+static void bring(struct world *world, const char *id, ...)
+{
+	struct page *page = agents_page(8);
+	va_list statuses;
+
+	assert_int_equal(world->wanted--, 1);
+	va_start(statuses, id);
+	for (; id; id = va_arg(statuses, const char *))
+		page->agents[page->agent_count++] = agents_new(id, va_arg(statuses, const char *));
+	va_end(statuses);
+	page->total_count = (int64_t)page->agent_count;
+	assert_int_equal(fleet_arrived(world->fleet, 1, page), 0);
+}
+
+static void fail_page(struct world *world)
+{
+	const struct failure failure = {.cause = FAILURE_SERVER, .retry_after_ms = -1, .at_ns = 1};
+
+	assert_int_equal(world->wanted--, 1);
+	fleet_failed(world->fleet, 1, &failure);
+}
+
+/* A look that is answered at once. */
+static struct document *look(struct world *world)
+{
+	struct look look = fleet_look(world->fleet);
+	struct document *log = NULL;
+
+	assert_int_equal(events_look(world->events, &look, false, &log), 0);
+	assert_non_null(log);
+	return log;
+}
+
+/* The first look, at a fleet of one agent. */
+static void begin(struct world *world)
+{
+	struct look first = fleet_look(world->fleet);
+	struct document *log;
+
+	assert_int_equal(events_look(world->events, &first, false, &log), -EAGAIN);
+	bring(world, "gpu-01", "idle", (const char *)NULL);
+	assert_int_equal(events_look(world->events, &first, false, &log), 0);
+	assert_int_equal(log->bytes, 0);
+}
+
+/* What the log says; without the times, which are all the same, and with | for a tab. */
+static const char *text_of(const struct document *log)
+{
+	static char raw[1 << 18], text[sizeof(raw)];
+	size_t bytes = document_read(log, 0, sizeof(raw) - 1, raw), length = 0;
+
+	assert_int_equal(bytes, log->bytes);
+	raw[bytes] = '\0';
+	for (char *line = raw, *end; *line; line = end + 1) {
+		end = strchr(line, '\n');
+		assert_non_null(end);
+		assert_memory_equal(line, TIME, strlen(TIME));
+		for (char *at = line + strlen(TIME); at <= end; at++)
+			text[length++] = (char)(*at == '\t' ? '|' : *at);
+	}
+	text[length] = '\0';
+	return text;
+}
+
+static void change(struct world *world, const struct agent *before, const struct agent *after)
+{
+	assert_int_equal(events_changed(world->events, world->record, before, after, WALL_NS), 0);
+}
+
+/* What is written */
+
+static void test_every_file_that_changes_is_a_line(void **state)
+{
+	static const char *const tasks[] = {"t1", "t2", "t\n3"};
+	static const struct agent_gpu gpus[] = {{"H100", "cuda", 100, 60, 40},
+	                                        {"A100", NULL, 10, AGENT_ABSENT, AGENT_ABSENT}};
+	struct agent before = agents_blank("gpu-01"), after = agents_blank("gpu-02");
+
+	after.status = "busy";
+	after.version = "2";
+	after.last_heartbeat = "2026-01-31T12:00:00Z";
+	after.connected_at = "2026-01-30T12:00:00Z";
+	after.platform_arch = "linux/amd64";
+	after.tool = "comfyui";
+	after.tool_version = "0.3";
+	after.comfyui_version = "0.4";
+	after.gpu_capacity = 2;
+	after.gpu_free = 0;
+	after.running_count = 3;
+	after.running_tasks = (struct agent_list){tasks, 3};
+	after.current_task_id = "t1";
+	after.tasks_completed = 17;
+	after.sync_phase = "models";
+	after.sync_detail = "a b";
+	after.sync_percent = 5;
+	after.system_stats.comfyui_version = "0.5";
+	after.system_stats.pytorch_version = "2.5";
+	after.system_stats.os_type = "posix";
+	after.gpus = gpus;
+	after.gpu_count = 2;
+	begin(*state);
+	change(*state, &before, &after);
+	assert_string_equal(text_of(look(*state)), "gpu-01|id|gpu-01|gpu-02\n"
+	                                           "gpu-01|status|-|busy\n"
+	                                           "gpu-01|version|-|2\n"
+	                                           "gpu-01|last_heartbeat|-|2026-01-31T12:00:00Z\n"
+	                                           "gpu-01|connected_at|-|2026-01-30T12:00:00Z\n"
+	                                           "gpu-01|platform_arch|-|linux/amd64\n"
+	                                           "gpu-01|tool|-|comfyui\n"
+	                                           "gpu-01|tool_version|-|0.3\n"
+	                                           "gpu-01|comfyui_version|-|0.4\n"
+	                                           "gpu-01|gpu_capacity|-|2\n"
+	                                           "gpu-01|gpu_free|-|0\n"
+	                                           "gpu-01|running_count|-|3\n"
+	                                           "gpu-01|running_tasks|-|t1,t2,t\\x0a3\n"
+	                                           "gpu-01|current_task_id|-|t1\n"
+	                                           "gpu-01|tasks_completed|-|17\n"
+	                                           "gpu-01|sync_phase|-|models\n"
+	                                           "gpu-01|sync_detail|-|a b\n"
+	                                           "gpu-01|sync_percent|-|5\n"
+	                                           "gpu-01|system_stats/comfyui_version|-|0.5\n"
+	                                           "gpu-01|system_stats/pytorch_version|-|2.5\n"
+	                                           "gpu-01|system_stats/os_type|-|posix\n"
+	                                           "gpu-01|gpus/0/name|-|H100\n"
+	                                           "gpu-01|gpus/1/name|-|A100\n"
+	                                           "gpu-01|gpus/0/type|-|cuda\n"
+	                                           "gpu-01|gpus/0/vram_total|-|100\n"
+	                                           "gpu-01|gpus/1/vram_total|-|10\n"
+	                                           "gpu-01|gpus/0/vram_free|-|60\n"
+	                                           "gpu-01|gpus/0/vram_used|-|40\n");
+}
+
+static void test_values_that_vanish(void **state)
+{
+	static const struct agent_gpu gpus[] = {{"H100", "cuda", 100, 60, 40},
+	                                        {"A100", NULL, 10, AGENT_ABSENT, AGENT_ABSENT}};
+	static const char *const tasks[] = {"t1", "t2"};
+	struct agent before = agents_blank("a"), after = agents_blank("a");
+
+	before.status = "busy";
+	before.gpus = gpus;
+	before.gpu_count = 2;
+	before.running_tasks = (struct agent_list){tasks, 2};
+	after.gpus = gpus;
+	after.gpu_count = 1;
+	after.running_tasks = (struct agent_list){tasks + 1, 1};
+	begin(*state);
+	change(*state, &before, &after);
+	assert_string_equal(text_of(look(*state)), "gpu-01|status|busy|-\n"
+	                                           "gpu-01|running_tasks|t1,t2|t2\n"
+	                                           "gpu-01|gpus/1/name|A100|-\n"
+	                                           "gpu-01|gpus/1/vram_total|10|-\n");
+}
+
+static void test_labels_go_by_their_names(void **state)
+{
+	static const char *const olds[] = {"a", "b/c", "d"}, *const news[] = {"d", "a", "e\tf"};
+	struct agent before = agents_blank("a"), after = agents_blank("a");
+
+	before.labels = (struct agent_list){olds, 3};
+	after.labels = (struct agent_list){news, 3};
+	begin(*state);
+	change(*state, &before, &after);
+	assert_string_equal(text_of(look(*state)), "gpu-01|labels/b%2Fc|b/c|-\n"
+	                                           "gpu-01|labels/e%09f|-|e\\x09f\n");
+}
+
+static void test_what_reads_the_same_is_no_event(void **state)
+{
+	static const char *const empty[] = {""};
+	struct agent before = agents_blank("a"), after = agents_blank("a");
+
+	before.status = "";
+	after.json = "{\"unknown\":1}\n";
+	after.json_bytes = 14;
+	after.labels = (struct agent_list){empty, 1}; /* a file without a text, as if it were not */
+	before.tool = "\x01";
+	after.tool = "\\x01";
+	begin(*state);
+	change(*state, &before, &after);
+	assert_int_equal(look(*state)->bytes, 0);
+}
+
+/* But what is not the same is one, even if it looks so on a line. */
+static void test_what_looks_the_same(void **state)
+{
+	static const char *const two[] = {"a", "b"}, *const one[] = {"a,b"};
+	struct agent before = agents_blank("a"), after = agents_blank("a");
+
+	before.status = "-";
+	before.running_tasks = (struct agent_list){two, 2};
+	after.running_tasks = (struct agent_list){one, 1};
+	begin(*state);
+	change(*state, &before, &after);
+	assert_string_equal(text_of(look(*state)), "gpu-01|status|-|-\n"
+	                                           "gpu-01|running_tasks|a,b|a,b\n");
+}
+
+static void test_no_value_forges_a_line(void **state)
+{
+	struct agent before = agents_blank("a"), after = agents_blank("a");
+
+	after.status = "idle\n2023-11-14T22:13:20.250Z\tgpu-01\tstatus\tidle\tunhealthy\n"
+		       "\r\x1b[2J\xff\xe2\x80\xae";
+	begin(*state);
+	change(*state, &before, &after);
+	assert_string_equal(
+		text_of(look(*state)),
+		"gpu-01|status|-|idle\\x0a2023-11-14T22:13:20.250Z\\x09gpu-01\\x09status"
+		"\\x09idle\\x09unhealthy\\x0a\\x0d\\x1b[2J\\xff\\xe2\\x80\\xae\n");
+}
+
+/* When it is written */
+
+static void test_nothing_before_the_first_look(void **state)
+{
+	struct world *world = *state;
+	struct agent before = agents_blank("a"), after = agents_blank("a");
+
+	after.status = "busy";
+	change(world, &before, &after);
+	change(world, NULL, &after);
+	begin(world);
+	assert_int_equal(look(world)->bytes, 0);
+	assert_null(events_before(world->events));
+}
+
+static void test_whose_reading_brings_it_is_the_same(void **state)
+{
+	struct world *world = *state;
+	struct look other;
+	struct record *record;
+
+	begin(world);
+	world->now_ms += TTL_MS;
+	other = fleet_look(world->fleet);
+	assert_int_equal(fleet_find(world->fleet, "gpu-01", &other, &record), -EAGAIN);
+	bring(world, "gpu-01", "busy", "b", "idle", (const char *)NULL);
+	assert_int_equal(fleet_find(world->fleet, "gpu-01", &other, &record), 0);
+	assert_string_equal(text_of(look(world)), "gpu-01|status|idle|busy\n"
+	                                          "b|agent|-|joined\n");
+	assert_int_equal(world->wants, 2);
+}
+
+static void test_who_leaves(void **state)
+{
+	struct world *world = *state;
+	struct look last;
+	struct document *log;
+
+	begin(world);
+	world->now_ms += TTL_MS;
+	last = fleet_look(world->fleet);
+	assert_int_equal(events_look(world->events, &last, false, &log), -EAGAIN);
+	bring(world, "b", "idle", (const char *)NULL);
+	assert_int_equal(events_look(world->events, &last, false, &log), -EAGAIN); /* again */
+	bring(world, "b", "idle", (const char *)NULL);
+	assert_int_equal(events_look(world->events, &last, false, &log), 0);
+	assert_string_equal(text_of(log), "b|agent|-|joined\n"
+	                                  "gpu-01|agent|left|-\n");
+}
+
+static void test_looks_cost_one_list_per_ttl(void **state)
+{
+	struct world *world = *state;
+
+	begin(world);
+	for (int second = 1; second < 35; second++) {
+		struct look poll;
+		struct document *log;
+
+		world->now_ms += 1000;
+		poll = fleet_look(world->fleet);
+		if (events_look(world->events, &poll, second & 1, &log) == -EAGAIN)
+			bring(world, "gpu-01", second & 16 ? "busy" : "idle", (const char *)NULL);
+		assert_int_equal(events_look(world->events, &poll, second & 1, &log), 0);
+	}
+	assert_int_equal(world->wants, 4);
+}
+
+/* cat must get to the end, though each look may bring more. */
+static void test_reading_on_is_no_look(void **state)
+{
+	struct world *world = *state;
+	struct look reading;
+	struct document *log;
+
+	begin(world);
+	fleet_expire(world->fleet);
+	reading = fleet_look(world->fleet);
+	assert_int_equal(events_look(world->events, &reading, true, &log), 0);
+	world->now_ms += 999;
+	assert_int_equal(events_look(world->events, &reading, true, &log), 0);
+	assert_int_equal(world->wants, 1);
+	world->now_ms++;
+	assert_int_equal(events_look(world->events, &reading, true, &log), -EAGAIN);
+	assert_int_equal(world->wants, 2);
+}
+
+/* When the API fails */
+
+static void test_without_an_api_there_is_no_log_yet(void **state)
+{
+	struct world *world = *state;
+	struct look first = fleet_look(world->fleet);
+	struct document *log;
+
+	assert_int_equal(events_look(world->events, &first, false, &log), -EAGAIN);
+	fail_page(world);
+	assert_int_equal(events_look(world->events, &first, false, &log), -EREMOTEIO);
+	world->now_ms += 2000;
+	begin(world);
+}
+
+static void test_the_log_as_it_is_while_the_api_fails(void **state)
+{
+	struct world *world = *state;
+	const int64_t ages_ms[] = {TTL_MS, TTL_MS + STALE_MS};
+	struct document *now;
+	struct look back;
+
+	begin(world);
+	for (int i = 0; i < 2; i++) {
+		struct look poll;
+		struct document *log;
+
+		world->now_ms += ages_ms[i];
+		poll = fleet_look(world->fleet);
+		assert_int_equal(events_look(world->events, &poll, false, &log), -EAGAIN);
+		fail_page(world);
+		assert_int_equal(events_look(world->events, &poll, false, &log), 0);
+		look(world);
+		assert_int_equal(world->wanted, 0);
+	}
+	world->now_ms += 40000;
+	back = fleet_look(world->fleet);
+	assert_int_equal(events_look(world->events, &back, false, &now), -EAGAIN);
+	bring(world, "gpu-01", "busy", (const char *)NULL);
+	assert_string_equal(text_of(look(world)), "gpu-01|status|idle|busy\n");
+}
+
+static void test_a_slow_api_is_waited_for_a_little(void **state)
+{
+	struct world *world = *state;
+	const int64_t ages_ms[] = {TTL_MS, TTL_MS + STALE_MS};
+
+	begin(world);
+	for (int i = 0; i < 2; i++) {
+		struct look poll;
+		struct document *log;
+
+		world->now_ms += ages_ms[i];
+		poll = fleet_look(world->fleet);
+		assert_int_equal(events_look(world->events, &poll, false, &log), -EAGAIN);
+		assert_int_equal(poll.wake_ms, world->now_ms + 2000);
+		world->now_ms = poll.wake_ms;
+		assert_int_equal(events_look(world->events, &poll, false, &log), 0);
+		bring(world, "gpu-01", "idle", (const char *)NULL);
+	}
+}
+
+/* When it is full */
+
+static void fill(struct world *world, uint64_t bytes)
+{
+	struct agent agents[2] = {agents_blank("a"), agents_blank("a")};
+	struct document *before = events_before(world->events);
+
+	agents[0].status = "0";
+	agents[1].status = "1";
+	for (int i = 0; look(world)->bytes < bytes; i++)
+		change(world, &agents[i & 1], &agents[!(i & 1)]);
+	assert_ptr_equal(events_before(world->events), before);
+}
+
+static void add_one(struct world *world)
+{
+	const struct agent before = agents_blank("a");
+	struct agent after = agents_blank("a");
+
+	after.status = "one more";
+	change(world, &before, &after);
+}
+
+/* The API answers whenever it is asked; then as long as the list has not expired there is time. */
+static void pass(struct world *world, int64_t ms)
+{
+	struct look poll;
+	struct document *log;
+
+	world->now_ms += ms;
+	poll = fleet_look(world->fleet);
+	if (events_look(world->events, &poll, false, &log) == -EAGAIN)
+		bring(world, "gpu-01", "idle", (const char *)NULL);
+}
+
+static void test_a_full_log_gives_its_name_to_another(void **state)
+{
+	struct world *world = *state;
+	const struct agent same = agents_blank("a");
+	struct document *first, *second;
+	uint64_t bytes;
+
+	begin(world);
+	fill(world, FULL);
+	first = document_ref(look(world));
+	assert_true(first->log && first->grows);
+	pass(world, EVENTS_LEAST_MS);
+	change(world, &same, &same);
+	assert_ptr_equal(look(world), first); /* there is nothing that a new one would hold */
+	bytes = first->bytes;
+	add_one(world);
+	second = look(world);
+	assert_ptr_not_equal(second, first);
+	assert_string_equal(text_of(second), "gpu-01|status|-|one more\n");
+	assert_ptr_equal(events_before(world->events), first);
+	assert_true(first->log && !first->grows);
+	assert_int_equal(first->bytes, bytes);
+
+	fill(world, FULL);
+	pass(world, EVENTS_LEAST_MS);
+	add_one(world);
+	assert_ptr_equal(events_before(world->events), second);
+	assert_int_equal(first->refs, 1); /* who still has it, has it alone */
+	assert_int_equal(first->bytes, bytes);
+	document_unref(first);
+}
+
+static void test_a_log_is_there_for_a_while(void **state)
+{
+	struct world *world = *state;
+	struct document *first;
+
+	begin(world);
+	first = look(world);
+	fill(world, 2 * FULL);
+	pass(world, EVENTS_LEAST_MS - 1);
+	add_one(world);
+	assert_ptr_equal(look(world), first);
+	pass(world, 1);
+	add_one(world);
+	assert_ptr_equal(events_before(world->events), first);
+}
+
+static void test_a_log_has_an_end_all_the_same(void **state)
+{
+	struct world *world = *state;
+	struct document *first;
+
+	begin(world);
+	first = look(world);
+	fill(world, EVENTS_MOST * FULL);
+	add_one(world);
+	assert_ptr_equal(events_before(world->events), first);
+	assert_true(first->bytes < EVENTS_MOST * FULL + 200);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_every_file_that_changes_is_a_line),
+		TEST(test_values_that_vanish),
+		TEST(test_labels_go_by_their_names),
+		TEST(test_what_reads_the_same_is_no_event),
+		TEST(test_what_looks_the_same),
+		TEST(test_no_value_forges_a_line),
+		TEST(test_nothing_before_the_first_look),
+		TEST(test_whose_reading_brings_it_is_the_same),
+		TEST(test_who_leaves),
+		TEST(test_looks_cost_one_list_per_ttl),
+		TEST(test_reading_on_is_no_look),
+		TEST(test_without_an_api_there_is_no_log_yet),
+		TEST(test_the_log_as_it_is_while_the_api_fails),
+		TEST(test_a_slow_api_is_waited_for_a_little),
+		TEST(test_a_full_log_gives_its_name_to_another),
+		TEST(test_a_log_is_there_for_a_while),
+		TEST(test_a_log_has_an_end_all_the_same),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
