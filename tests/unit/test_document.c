@@ -417,6 +417,58 @@ static void test_is_given_back_when_nobody_asks(void **state)
 	(void)state;
 }
 
+static const struct row *row_of_groups(void)
+{
+	for (size_t i = 0; i < tree_row_count; i++)
+		if (tree_rows[i].view && tree_rows[i].field == AGENT_STATUS)
+			return &tree_rows[i];
+	fail_msg("no row groups by this");
+	return NULL;
+}
+
+/* Asks until they are there; the list that they are of. */
+static uint64_t ask_groups(void)
+{
+	struct look look = fleet_look(world.fleet);
+	const struct groups *groups;
+	int err;
+
+	do {
+		views_turn(world.views);
+		err = views_groups(world.views, row_of_groups(), &look, &groups);
+		if (err == -EAGAIN && world.wanted > 0)
+			bring();
+	} while (err == -EAGAIN);
+	assert_int_equal(err, 0);
+	return groups->list;
+}
+
+/* Other lists come, and nobody asks for a while: a listing goes on; for a minute at the least. */
+static void test_groups_of_before_are_there_for_who_lists_them(void **state)
+{
+	uint64_t first, second;
+
+	begin_world(10);
+	first = ask_groups();
+	world.now_ms += TTL_MS;
+	second = ask_groups();
+	assert_true(first < second);
+	for (int i = 0; i < 10; i++) {
+		world.now_ms += TTL_MS;
+		ask_groups();
+		assert_non_null(views_groups_of(world.views, row_of_groups(), first));
+	}
+	assert_null(views_groups_of(world.views, row_of_groups(), second));
+	world.now_ms = views_due_ms(world.views);
+	assert_true(views_tidy(world.views));
+	assert_non_null(views_groups_of(world.views, row_of_groups(), first));
+	world.now_ms += 60000;
+	assert_true(views_tidy(world.views));
+	assert_null(views_groups_of(world.views, row_of_groups(), first));
+	end_world();
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +481,7 @@ int main(void)
 		cmocka_unit_test(test_the_same_twice_is_one),
 		cmocka_unit_test(test_is_written_in_slices_one_a_turn),
 		cmocka_unit_test(test_is_given_back_when_nobody_asks),
+		cmocka_unit_test(test_groups_of_before_are_there_for_who_lists_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
