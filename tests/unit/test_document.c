@@ -394,6 +394,29 @@ static void test_is_written_in_slices_one_a_turn(void **state)
 	(void)state;
 }
 
+static void agent_long(struct draft *draft, const struct record *record)
+{
+	text_printf(draft_text(draft, 0), "%100000s\n", record->name);
+}
+
+static const struct sheet long_winded = {.agent = agent_long};
+
+/* However much an agent has to tell, others wait no longer for their turn. */
+static void test_a_slice_is_short_whatever_is_in_it(void **state)
+{
+	struct draft *draft;
+
+	begin_world(50);
+	draft = draft_new(&long_winded, world.fleet, whole_list(), SEED);
+	assert_non_null(draft);
+	for (size_t slices = 1; draft_go_on(draft, 100) == -EAGAIN; slices++)
+		assert_true(draft_text(draft, 0)->length <= slices * 300000);
+	assert_int_equal(draft->document->bytes, 50 * 100001);
+	draft_free(draft);
+	end_world();
+	(void)state;
+}
+
 static void test_is_given_back_when_nobody_asks(void **state)
 {
 	struct document *document;
@@ -480,6 +503,7 @@ int main(void)
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_the_same_twice_is_one),
 		cmocka_unit_test(test_is_written_in_slices_one_a_turn),
+		cmocka_unit_test(test_a_slice_is_short_whatever_is_in_it),
 		cmocka_unit_test(test_is_given_back_when_nobody_asks),
 		cmocka_unit_test(test_groups_of_before_are_there_for_who_lists_them),
 	};
