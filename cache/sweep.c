@@ -9,7 +9,7 @@
 #define MOST_LOOKS      3 /* for those whom a sweep has missed */
 #define MOST_BARREN     2
 #define FORGET_MS       60000      /* a listing left alone for so long may be forgotten */
-#define MOST_REMEMBERED (1u << 20) /* seats in all listings together, … */
+#define MOST_REMEMBERED (1u << 17) /* seats in all listings together, … */
 #define FEW_LISTINGS    4          /* … but for so many listings, whatever their size */
 
 /* Sets of records */
