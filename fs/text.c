@@ -125,7 +125,9 @@ static size_t plain_end(const char *string, size_t length, size_t at)
 	return at;
 }
 
-void text_escaped(struct text *text, const char *string)
+/* Calls put for each run of what is to be shown. */
+static void escape(struct text *text, const char *string,
+                   void (*put)(struct text *text, const char *bytes, size_t length))
 {
 	static const char hex[] = "0123456789abcdef";
 	size_t length = string ? strlen(string) : 0;
@@ -133,7 +135,7 @@ void text_escaped(struct text *text, const char *string)
 	for (size_t at = 0; at < length;) {
 		size_t end = plain_end(string, length, at);
 
-		text_bytes(text, string + at, end - at);
+		put(text, string + at, end - at);
 		at = end;
 		if (at == length)
 			break;
@@ -141,9 +143,14 @@ void text_escaped(struct text *text, const char *string)
 		for (; at < end; at++) {
 			unsigned char byte = (unsigned char)string[at];
 
-			text_bytes(text, (char[]){'\\', 'x', hex[byte >> 4], hex[byte & 15]}, 4);
+			put(text, (char[]){'\\', 'x', hex[byte >> 4], hex[byte & 15]}, 4);
 		}
 	}
+}
+
+void text_escaped(struct text *text, const char *string)
+{
+	escape(text, string, text_bytes);
 }
 
 static bool is_quotable(char byte)
@@ -171,6 +178,36 @@ void text_quoted(struct text *text, const char *string)
 				text->bytes[--to] = '\\';
 		}
 	}
+	text_bytes(text, "\"", 1);
+}
+
+static void put_json(struct text *text, const char *bytes, size_t length)
+{
+	size_t from = 0;
+
+	for (size_t at = 0; at < length; at++) {
+		bool plain = !strchr("\"\\<>&\xe2", bytes[at]);
+		/* Whole characters only are put: two more bytes follow this one. */
+		if (!plain && bytes[at] == '\xe2')
+			plain = bytes[at + 1] != '\x80' || (bytes[at + 2] & 0xfe) != 0xa8;
+		if (plain)
+			continue;
+		text_bytes(text, bytes + from, at - from);
+		if (bytes[at] == '\xe2') {
+			text_printf(text, "\\u20%02x", (bytes[at + 2] & 0x3f));
+			at += 2;
+		} else {
+			text_printf(text, "\\u%04x", (unsigned int)bytes[at]);
+		}
+		from = at + 1;
+	}
+	text_bytes(text, bytes + from, length - from);
+}
+
+void text_json(struct text *text, const char *string)
+{
+	text_bytes(text, "\"", 1);
+	escape(text, string, put_json);
 	text_bytes(text, "\"", 1);
 }
 
