@@ -181,25 +181,35 @@ void text_quoted(struct text *text, const char *string)
 	text_bytes(text, "\"", 1);
 }
 
+/* How many bytes the first character has, if it may not stand in HTML or JSON as it is; else 0. */
+static size_t risky(const char *bytes, size_t length)
+{
+	switch (bytes[0]) {
+	case '"':
+	case '\\':
+	case '<':
+	case '>':
+	case '&':
+		return 1;
+	default:
+		return length >= 3 && (memcmp(bytes, "\u2028", 3) == 0 ||
+		                       memcmp(bytes, "\u2029", 3) == 0)
+		               ? 3
+		               : 0;
+	}
+}
+
 static void put_json(struct text *text, const char *bytes, size_t length)
 {
 	size_t from = 0;
 
-	for (size_t at = 0; at < length; at++) {
-		bool plain = !strchr("\"\\<>&\xe2", bytes[at]);
-		/* Whole characters only are put: two more bytes follow this one. */
-		if (!plain && bytes[at] == '\xe2')
-			plain = bytes[at + 1] != '\x80' || (bytes[at + 2] & 0xfe) != 0xa8;
-		if (plain)
+	for (size_t at = 0, skip; at < length; at += skip ? skip : 1) {
+		skip = risky(bytes + at, length - at);
+		if (skip == 0)
 			continue;
 		text_bytes(text, bytes + from, at - from);
-		if (bytes[at] == '\xe2') {
-			text_printf(text, "\\u20%02x", (bytes[at + 2] & 0x3f));
-			at += 2;
-		} else {
-			text_printf(text, "\\u%04x", (unsigned int)bytes[at]);
-		}
-		from = at + 1;
+		text_printf(text, "\\u%04x", (unsigned int)utf8_next(bytes + at, skip).code);
+		from = at + skip;
 	}
 	text_bytes(text, bytes + from, length - from);
 }

@@ -182,7 +182,9 @@ function fill(tile, agent, size) {
 			tile.age = element("span");
 			line.append(element("span", "", agent.status || "no status"),
 				element("span", "", running(agent)), tile.age);
-			tile.append(line, element("span", "line", models(agent).join(", ")));
+			const gpus = element("span", "line");
+			gpus.append(element("span", "", models(agent).join(", ")));
+			tile.append(line, gpus);
 			for (const gpu of agent.gpus)
 				tile.append(bar((gpu.total ?? 0) - (gpu.free ?? 0), gpu.total, "vram"));
 			if (sync(agent))
@@ -337,9 +339,11 @@ function renderChanges() {
 
 /* Details */
 
+/* As a shell takes it, since that is where it goes, and an agent chose the name. */
 function path(name) {
 	const here = decodeURIComponent(location.pathname).replace(/\/fleet\/[^/]*$/, "");
-	return `${here}/agents/${name}`;
+	const whole = `${here}/agents/${name}`;
+	return /^[\w@%+=:,./-]+$/.test(whole) ? whole : `'${whole.replaceAll("'", "'\\''")}'`;
 }
 
 function renderDetails() {
@@ -388,6 +392,7 @@ function render() {
 function renderAge() {
 	const age = Date.now() - data.time;
 	const stale = age > 3 * data.ttl + 1000;
+	$("age").dataset.time = data.time;
 	$("age").textContent = `${stale ? "STALE: read" : "Read"} ${duration(age)} ago` +
 		(data.verified ? "" : ", perhaps not all of it");
 	if (document.body.classList.toggle("stale", stale) !== ($("news").textContent !== ""))
