@@ -13,7 +13,7 @@
 const page = JSON.parse(document.getElementById("data").textContent);
 const [FRAME_MARK, FULL, COMPACT, SHOWN_CHANGES] = ["?frame", 300, 1500, 30];
 
-if (window.parent !== window) {
+if (window.parent !== window && location.search === FRAME_MARK) {
 	/* Whoever knows the key has read this mount already; others learn nothing. */
 	const known = location.hash === "#" + page.key;
 	window.parent.postMessage(known ? page : null, "*");
@@ -69,7 +69,9 @@ function take(page) {
 	agents = page.agents.map(row => {
 		const agent = {};
 		fields.forEach((field, i) => { agent[field] = row[i]; });
-		agent.gpus = agent.gpus.map(([name, total, free]) => ({name, total, free}));
+		agent.gpus = agent.gpus.map(([name, total, free]) => ({
+			name: name || "unnamed GPU", total, free,
+			used: total === null || free === null ? null : total - free}));
 		agent.total = sum(agent.gpus.map(gpu => gpu.total));
 		agent.free = sum(agent.gpus.map(gpu => gpu.free));
 		agent.words = [agent.id, agent.status, agent.version, agent.tool, agent.tool_version,
@@ -85,7 +87,7 @@ function take(page) {
 
 /* What is told of before this page was opened: since when each status is as it is. */
 function changesTold() {
-	const start = Math.min(...agents.map(agent => agent.first));
+	const start = agents.reduce((least, agent) => Math.min(least, agent.first), Infinity);
 	return agents.filter(agent => agent.since > start)
 		.map(agent => ({time: agent.since, agent: agent.name,
 			what: agent.since === agent.first ? "joined" : `is ${agent.status}`}))
@@ -186,7 +188,7 @@ function fill(tile, agent, size) {
 			gpus.append(element("span", "", models(agent).join(", ")));
 			tile.append(line, gpus);
 			for (const gpu of agent.gpus)
-				tile.append(bar((gpu.total ?? 0) - (gpu.free ?? 0), gpu.total, "vram"));
+				tile.append(bar(gpu.used, gpu.total, "vram"));
 			if (sync(agent))
 				tile.append(element("span", "line", sync(agent)),
 					bar(agent.sync_percent, 100, "sync"));
@@ -255,7 +257,8 @@ function renderTiles(shown, focused) {
 		const its = old.get(name) ?? section(name);
 		const items = new Map();
 		tiles.set(name, its);
-		its.heading.textContent = name ? `${name} (${members.get(name).length})` : "";
+		its.heading.textContent = `${name} (${members.get(name).length})`;
+		its.heading.hidden = state.group === "none";
 		its.list.className = size;
 		for (const agent of members.get(name)) {
 			const made = its.items.get(agent.name) ?? item(agent.name);
@@ -517,11 +520,12 @@ function again() {
 	document.body.append(frame);
 }
 
-/* When what was read expires, and no more than ten times a second. */
+/* When what was read expires; if it has already, the API fails, and the next ttl is soon enough. */
 function schedule() {
-	const now = Date.now();
-	due = Math.min(Math.max(data.time + data.ttl, now + 100), now + data.ttl);
-	setTimeout(again, due - now);
+	const left = data.time + data.ttl - Date.now();
+	const wait = left > 0 && left < data.ttl ? Math.max(left, 100) : data.ttl;
+	due = Date.now() + wait;
+	setTimeout(again, wait);
 }
 
 window.addEventListener("message", event => {

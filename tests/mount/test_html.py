@@ -77,7 +77,8 @@ class Browser:
                        ".map(tile => [tile.agent, tile.dataset.status]))")
 
     def groups(self):
-        return self.js("[...document.querySelectorAll('#tiles h2')].map(h => h.textContent)")
+        return self.js("[...document.querySelectorAll('#tiles h2:not([hidden])')]"
+                       ".map(h => h.textContent)")
 
     def text(self, selector):
         return self.js("document.querySelector(arguments[0]).textContent", selector)
@@ -249,6 +250,7 @@ def test_groups_and_sorts_are_a_click_away(sim, mount, browser):
         counts = collections.Counter(value for agent in agents for value in values(agent))
         assert sorted(browser.groups()) == sorted(f"{name} ({n})" for name, n in counts.items())
     browser.click("#group input[value='none'] + span")
+    assert browser.groups() == []
     free = {agent["agent_id"]: sum(gpu["vram_free"]
                                    for gpu in agent["system_stats"]["gpu_devices"])
             for agent in agents}
@@ -308,12 +310,17 @@ def test_it_turns_stale_while_the_api_fails_and_recovers(sim, mount, browser):
     browser.open(fleet)
     browser.await_newer()
     assert not browser.js("document.body.classList.contains('stale')")
+    browser.js("""(window.made = 0, new MutationObserver(changes => changes.forEach(change =>
+        window.made += [...change.addedNodes].filter(n => n.tagName === "IFRAME").length))
+        .observe(document.body, {childList: true}))""")
     api.fail(503)
+    began = time.monotonic()
     until(lambda: browser.js("document.body.classList.contains('stale')"), every=0.05)
     # Until it cannot even be read: it is shown nonetheless.
     until(lambda: harness.code_of(lambda: fleet.read(PAGE)) == "EREMOTEIO")
     until(lambda: re.match(r"STALE: read ([4-9]|\d\d) s ago", browser.text("#age")), every=0.05)
     assert "health" in browser.text("#news") and len(browser.names()) == 6
+    assert 2 <= browser.js("window.made") <= (time.monotonic() - began) / 0.5 + 2
     browser.shoot("stale")
     api.ok()
     until(lambda: not browser.js("document.body.classList.contains('stale')"), 60, 0.05)
@@ -344,10 +351,12 @@ def test_another_page_cannot_take_the_data(sim, mount, browser, folder):
     guess.write_text(f"""<script>let got = [];
         addEventListener("message", event => got.push(event.data));</script>
         <iframe src="file://{fleet / PAGE}"></iframe>
+        <iframe src="file://{fleet / PAGE}?frame"></iframe>
         <iframe src="file://{fleet / PAGE}?frame#0000000000000000"></iframe>""")
     browser.driver.get(f"file://{guess}")
     until(lambda: browser.js("got.length") == 2, every=0.05)
     assert browser.js("got") == [None, None]
+    assert browser.js("document.readyState") == "complete" and browser.js("got.length") == 2
 
 
 # What it does not do
