@@ -269,8 +269,10 @@ function renderTiles(shown, focused) {
 		arrange(its.list, items.values());
 	}
 	arrange($("tiles"), tiles.values());
-	if (focused && focused.isConnected && document.activeElement !== focused)
-		focused.focus({preventScroll: true});
+	/* A tile that moved has lost the focus, and one in another group is another element. */
+	if (focused && document.activeElement !== focused)
+		(focused.isConnected ? focused : [...document.querySelectorAll(".tile")]
+			.find(tile => tile.agent === focused.agent))?.focus({preventScroll: true});
 	if (!$("tiles").querySelector('[tabindex="0"]'))
 		setStop($("tiles").querySelector(".tile"));
 	if (!shown.length)

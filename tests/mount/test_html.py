@@ -190,7 +190,7 @@ def test_a_status_changes_its_colour_within_two_ttl(sim, mount, browser, instrum
               ".find(tile => tile.agent === arguments[0]); return [getComputedStyle("
               "tile.firstChild).backgroundColor, tile.textContent[0]]; })()")
     api.change(0, agent_status="idle")
-    browser.open(fleet)
+    browser.open(fleet, "#group=none")
     until(lambda: browser.statuses()[agent] == "idle", every=0.05)
     seen = {tuple(browser.js(script, agent))}
     for status in "unhealthy", "syncing", "hibernating":
@@ -348,6 +348,21 @@ def test_nothing_is_lost_when_it_reads_again_or_is_reloaded(sim, mount, browser)
         browser.js("document.querySelector('#sort :checked').value") == "free VRAM" and \
         browser.js("document.querySelector('#group :checked').value") == "label"
     assert set(browser.names()) <= set(ids(api.agents()))
+
+
+def test_the_focus_follows_an_agent_into_another_group(sim, mount, browser):
+    api = sim(agents=9)
+    api.change(4, agent_status="idle")
+    agent = api.agents()[4]["agent_id"]
+    fleet = mount(api, ttl=0.5)
+    browser.open(fleet)
+    until(lambda: browser.statuses()[agent] == "idle", every=0.05)
+    browser.js("[...document.querySelectorAll('.tile')].find(tile => tile.agent === arguments[0])"
+               ".focus()", agent)
+    api.change(4, agent_status="unhealthy")
+    until(lambda: browser.statuses()[agent] == "unhealthy", every=0.05)
+    assert browser.js("[document.activeElement.agent, document.activeElement.dataset.status]") == \
+        [agent, "unhealthy"]
 
 
 def test_it_turns_stale_while_the_api_fails_and_recovers(sim, mount, browser):
