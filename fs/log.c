@@ -226,3 +226,15 @@ void log_line(enum log_level level, const char *format, ...)
 		output.lost++;
 	text_done(&line);
 }
+
+int log_failed_start(const char *format, ...)
+{
+	va_list arguments;
+
+	fputs("fleetfs: ", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+	return EXIT_FAILURE;
+}

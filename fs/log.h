@@ -20,6 +20,10 @@ int log_open(const char *path, bool foreground, bool debug);
 /* SIGHUP: opens the file again, after it was rotated. Keeps the old one if that fails. */
 void log_reopen(void);
 
+/* A start that fails says one line on stderr, whatever the log is: "fleetfs: …". Returns
+ * EXIT_FAILURE. */
+__attribute__((format(printf, 1, 2))) int log_failed_start(const char *format, ...);
+
 /* Writes a line: to stderr and file "2026-01-31T12:00:00.250Z warning: …" (in the foreground's
  * stderr just "fleetfs: …"), to syslog with its priority. No newline in format. */
 __attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const char *format, ...);

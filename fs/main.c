@@ -15,7 +15,6 @@
 #include <fuse_lowlevel.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +22,6 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +29,7 @@
 #include "api/credential.h"
 #include "api/decode.h"
 #include "cache/fleet.h"
+#include "fs/background.h"
 #include "fs/check.h"
 #include "fs/dropper.h"
 #include "fs/expiry.h"
@@ -65,19 +64,6 @@ struct program {
 	bool mounted;
 	struct dropper dropper;
 };
-
-/* A start that fails says one line on stderr, whatever the log is. */
-__attribute__((format(printf, 1, 2))) static int fail(const char *format, ...)
-{
-	va_list arguments;
-
-	fputs("fleetfs: ", stderr);
-	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
-	va_end(arguments);
-	fputc('\n', stderr);
-	return EXIT_FAILURE;
-}
 
 /* Ports of the cache */
 
@@ -289,14 +275,14 @@ static int prepare(struct program *program)
 
 	if (!options->check &&
 	    mountpoint_prepare(options->mountpoint, &program->mountpoint, why, sizeof(why)) < 0)
-		return fail("%s", why);
+		return log_failed_start("%s", why);
 	if (source_is_file(options->source)) {
 		if (program->mountpoint && hides(program->mountpoint, options->source))
-			return fail("%s would hide %s: choose another mount point",
-			            program->mountpoint, options->source);
+			return log_failed_start("%s would hide %s: choose another mount point",
+			                        program->mountpoint, options->source);
 	} else if (credential_new(options->token_file, options->team, &program->credential,
 	                          &failure) < 0) {
-		return fail("%s", failure.message);
+		return log_failed_start("%s", failure.message);
 	}
 	credential_scrub_environment();
 	return 0;
@@ -307,7 +293,7 @@ static int begin_log(const struct options *options)
 {
 	int err = log_open(options->log_file, options->foreground, options->debug);
 
-	return err < 0 ? fail("log_file %s: %s", options->log_file, strerror(-err)) : 0;
+	return err < 0 ? log_failed_start("log_file %s: %s", options->log_file, strerror(-err)) : 0;
 }
 
 static int start_parts(struct program *program)
@@ -355,11 +341,11 @@ static int start_parts(struct program *program)
 		program->self.token_source = strdup(credential_source(program->credential));
 		program->self.token_expiry = credential_expiry(program->credential);
 		if (!program->self.token_source)
-			return fail("out of memory");
+			return log_failed_start("out of memory");
 	}
 	err = client_new(&client_config, program->credential, &program->client);
 	if (err < 0)
-		return fail("cannot start fetching: %s", strerror(-err));
+		return log_failed_start("cannot start fetching: %s", strerror(-err));
 	program->credential = NULL;
 	program->fleet = fleet_new(&fleet_config, &ports);
 	program->self.fleet = program->fleet;
@@ -367,7 +353,7 @@ static int start_parts(struct program *program)
 		program->ops = ops_new(program->fleet, &program->self,
 		                       (uint64_t)port_random(NULL) << 32 | port_random(NULL),
 		                       port_drop, program);
-	return program->ops ? 0 : fail("out of memory");
+	return program->ops ? 0 : log_failed_start("out of memory");
 }
 
 /* Before the loop runs: waits until something arrived or the look wants to be asked again. */
@@ -420,12 +406,13 @@ static int tell_failure(const struct program *program, int err)
 	bool file = source_is_file(source);
 
 	if (err == -EINTR)
-		return fail("interrupted");
+		return log_failed_start("interrupted");
 	if (!failure)
-		return fail("no answer from %s within %g s: %s%s", source,
-		            (double)program->options.timeout_ms / 1000,
-		            file ? "give it a longer timeout" : "check the URL and the network",
-		            file || program->options.check ? "" : OR_DELAY);
+		return log_failed_start("no answer from %s within %g s: %s%s", source,
+		                        (double)program->options.timeout_ms / 1000,
+		                        file ? "give it a longer timeout"
+		                             : "check the URL and the network",
+		                        file || program->options.check ? "" : OR_DELAY);
 	if (file) /* which the message begins with */
 		log_error("%s: %s", failure->message, failure_remedy(failure));
 	else
@@ -454,7 +441,7 @@ static int check(struct program *program)
 	if (*program->note && err == 0)
 		printf("%s\n", program->note);
 	if (err == -EIO)
-		return fail("cannot write to stdout: %s", strerror(EIO));
+		return log_failed_start("cannot write to stdout: %s", strerror(EIO));
 	return err < 0 ? tell_failure(program, err) : 0;
 }
 
@@ -490,29 +477,20 @@ static int mount_session(struct program *program)
 	if (err == 0)
 		return 0;
 	if (access("/dev/fuse", R_OK | W_OK) < 0)
-		return fail("cannot mount on %s: /dev/fuse: %s (an ordinary user needs it to be "
-		            "mode 0666)",
-		            program->mountpoint, strerror(errno));
-	return fail("cannot mount on %s: with -d fleetfs tells what libfuse says about it",
-	            program->mountpoint);
+		return log_failed_start(
+			"cannot mount on %s: /dev/fuse: %s (an ordinary user needs it to be "
+			"mode 0666)",
+			program->mountpoint, strerror(errno));
+	return log_failed_start(
+		"cannot mount on %s: with -d fleetfs tells what libfuse says about it",
+		program->mountpoint);
 }
 
-/* The parent waits for a byte: the mount is there. */
-static int leave_parent(const struct program *program)
+static int let_go(const struct program *program)
 {
-	int null_fd;
+	int err = background_done(program->parent_fd);
 
-	if (program->parent_fd < 0)
-		return 0;
-	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null_fd < 0 || chdir("/") < 0 || write(program->parent_fd, "", 1) != 1)
-		return fail("cannot go into the background: %s", strerror(errno));
-	dup2(null_fd, STDIN_FILENO);
-	dup2(null_fd, STDOUT_FILENO);
-	dup2(null_fd, STDERR_FILENO);
-	close(null_fd);
-	close(program->parent_fd);
-	return 0;
+	return err < 0 ? log_failed_start("cannot go into the background: %s", strerror(-err)) : 0;
 }
 
 /* A service manager that waits for it hears how things stand; in the background it knows the
@@ -542,13 +520,13 @@ static int run(struct program *program)
 	if (err == 0)
 		err = ops_attach(program->session);
 	if (err < 0)
-		return fail("cannot use /dev/fuse: %s", strerror(-err));
+		return log_failed_start("cannot use /dev/fuse: %s", strerror(-err));
 	if (err == 0 && dropper_init(&program->dropper, program->session, program->mountpoint) < 0)
-		err = fail("out of memory");
+		err = log_failed_start("out of memory");
 	if (err == 0)
 		err = begin_log(&program->options);
 	if (err == 0)
-		err = leave_parent(program);
+		err = let_go(program);
 	if (err != 0)
 		return err;
 	program->mounted = true;
@@ -589,7 +567,7 @@ static int block_signals(struct program *program)
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	program->signals_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-	return program->signals_fd < 0 ? fail("signalfd: %s", strerror(errno)) : 0;
+	return program->signals_fd < 0 ? log_failed_start("signalfd: %s", strerror(errno)) : 0;
 }
 
 /* The reverse of the start: those who wait are answered, the mount goes, then the fetching. */
@@ -608,32 +586,6 @@ static void finish(struct program *program)
 	free((char *)(uintptr_t)program->self.token_source);
 	free(program->mountpoint);
 	options_done(&program->options);
-}
-
-/* In the background: -1 in the child, which goes on; else the exit status of the start. */
-static int into_background(struct program *program)
-{
-	int fds[2], status = 0;
-	char byte;
-	pid_t child;
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return fail("pipe: %s", strerror(errno));
-	child = fork();
-	if (child < 0)
-		return fail("fork: %s", strerror(errno));
-	if (child == 0) {
-		close(fds[0]);
-		setsid();
-		program->parent_fd = fds[1];
-		return -1;
-	}
-	close(fds[1]);
-	if (read(fds[0], &byte, 1) == 1)
-		return EXIT_SUCCESS;
-	if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) != 0)
-		return WEXITSTATUS(status);
-	return fail("the background process died");
 }
 
 static int tell(void (*text_of)(struct text *text))
@@ -667,7 +619,7 @@ static int do_it(struct program *program)
 	if (status != 0)
 		return status;
 	if (!options->foreground && !options->check) {
-		status = into_background(program);
+		status = background_begin(&program->parent_fd);
 		if (status >= 0)
 			return status;
 	}

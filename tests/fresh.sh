@@ -38,12 +38,13 @@ rm -f "$system.log"
 mount -t proc proc "$system/proc"
 mount -t sysfs sysfs "$system/sys"
 mount -t tmpfs tmpfs "$system/run"
-for device in fuse null zero full random urandom tty ptmx; do
+for device in fuse null zero full random urandom tty; do
 	[ -e "$system/dev/$device" ] || touch "$system/dev/$device"
 	mount --bind "/dev/$device" "$system/dev/$device"
 done
 mkdir -p "$system/dev/pts" "$system/dev/shm"
-mount --bind /dev/pts "$system/dev/pts"
+mount -t devpts -o newinstance,ptmxmode=0666 devpts "$system/dev/pts"
+ln -sf pts/ptmx "$system/dev/ptmx"
 mount -t tmpfs tmpfs "$system/dev/shm"
 cp /etc/resolv.conf "$system/etc/"
 cp -r /etc/apt/apt.conf.d "$system/etc/apt/" 2>/dev/null || true

@@ -83,6 +83,8 @@ QUESTIONS = {
         '.running_tasks // [] | any(. == "TASK")'),
 }
 
+VIEWS = ["ls by-status", "ls by-label", "ls tasks", "ls by-status/idle", "cat fleet/summary",
+         "cat fleet/agents.tsv", "cat fleet/agents.json", "cat fleet/metrics.prom"]
 OPERATIONS = ["stat", "open+read+close", "statfs, which fleetfs always answers itself"]
 GROWING = ["listing per agent", "first grep -r per agent", "warm grep -r per agent",
            "look-up of a name"]
@@ -104,6 +106,8 @@ BARS = [
     ("memory after everything was read", "≤", 4096, "bytes per agent"),
     *((name, "≤", 1.2, "× the smallest fleet's") for name in GROWING),
     ("ls of the largest fleet, warm", "≤", 1.0, "s"),
+    ("the slowest view", "≤", 2.0, "s"),
+    ("statfs, p99 while views are made", "≤", 10, "ms"),
     ("wake-ups of an idle mount", "=", 0, ""),
 ]
 
@@ -292,6 +296,33 @@ class Bench(rig.Rig):
                      "the simulator.",
                      ["", "tmpfs p50", "tmpfs p99", "fleetfs p50", "fleetfs p99"], rows)
 
+    # Views
+
+    def views(self):
+        """Each for the first time, of a list that was fetched; somebody else asks for statfs(2)
+        meanwhile, which takes a request."""
+        api = self.sim(self.size.large)
+
+        def made():
+            fleet = self.mount(api)
+            self.shell("ls -f agents", fleet.path)
+            probe = self.probe("latency", fleet / ".fleetfs/version", 60_000, 100)
+            probe.stdout.readline()  # ready
+            took = [self.shell(command, fleet.path) for command in VIEWS]
+            probe.terminate()
+            p99_ms = self.figures(probe)[3 * 2 + 1] / 1e6  # of the third operation
+            fleet.stop()
+            return *took, p99_ms
+
+        *took, p99_ms = alternate(self.size.rounds, [("views", made)])["views"]
+        api.stop()
+        self.got["the slowest view"] = max(took)
+        self.got["statfs, p99 while views are made"] = p99_ms
+        return table("Views", f"Of {self.size.large:,} agents, for the first time, in seconds; the list "
+                     "has been fetched. Meanwhile statfs, which fleetfs answers itself, asked every "
+                     f"0.1 ms, takes {rig.figure(p99_ms)} ms at the 99th percentile.",
+                     ["", "s"], [list(row) for row in zip(VIEWS, took)])
+
     # Growth
 
     def growth(self):
@@ -454,8 +485,8 @@ def main():
             show(textwrap.fill(f"- {key}: {value}", 100, subsequent_indent="  "))
         show("")
         bench = Bench(SIZES[arguments.form], build, work, stack)
-        for part in (bench.trees, bench.expiry, bench.questions, bench.operations, bench.growth,
-                     bench.life, bench.bars):
+        for part in (bench.trees, bench.expiry, bench.questions, bench.operations, bench.views,
+                     bench.growth, bench.life, bench.bars):
             show(part())
         show(f"It took {time.monotonic() - began:.0f} s.")
     if arguments.write:

@@ -27,9 +27,12 @@ SUSPICIOUS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer",
               "ThreadSanitizer", "Assertion", "double free", "corrupted", "Segmentation fault")
 
 
+PATIENCE = 1  # times what each deadline allows; a wrapper takes its time
+
+
 def until(condition, seconds=15, every=0.01):
     """Waits for a condition that no event tells of, and returns what it returned."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         result = condition()
         if result:
@@ -293,7 +296,7 @@ class Mount:
 
     def wait_mounted(self, seconds=20):
         """By the kernel's word: its mount table changed, or the process ended."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * PATIENCE
         table = os.open("/proc/self/mountinfo", os.O_RDONLY)
         process = os.pidfd_open(self.pid)
         events = select.poll()
@@ -344,7 +347,7 @@ class Mount:
         """Ended, cleanly, and nothing is left."""
         self.ended = True
         try:
-            status = self.process.wait(seconds)
+            status = self.process.wait(seconds * PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"still running after {seconds} s\n{self.output()}") from None
@@ -390,7 +393,7 @@ class Blocked:
         return time.monotonic() - began, self.process.returncode
 
     def result(self, seconds=30):
-        output, errors = self.process.communicate(timeout=seconds)
+        output, errors = self.process.communicate(timeout=seconds * PATIENCE)
         return self.process.returncode, output, errors
 
     def clear(self):

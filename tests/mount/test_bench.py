@@ -21,6 +21,6 @@ def test_the_benchmark_compares_everything_with_its_bars(programs, instrumented,
         env={**os.environ, "TMPDIR": str(folder)})
     assert done.returncode == 0, done.stderr
     met, missed = map(int, re.search(r"(\d+) met, (\d+) missed", done.stdout).groups())
-    assert met + missed == 20
+    assert met + missed == 22
     assert re.search(r"HTTP requests beyond one a page .* met", done.stdout)
     assert not list(folder.iterdir()), "something is left"

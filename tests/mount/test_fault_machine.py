@@ -99,6 +99,7 @@ def limit_files(pid, soft):
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.unwrapped
 def test_row_30_without_descriptors_a_read_fails_and_recovers(scripted, mount):
     server = scripted()
     fleet = mount(server, ttl=600, retries=0, timeout=2, delay_connect=True)
@@ -223,6 +224,8 @@ def test_row_31_a_full_disk_stops_nothing(scripted, mount, folder):
 
 # Row 33
 
+
+@pytest.mark.unwrapped
 def test_row_33_the_token_is_in_no_place_that_others_can_see_and_in_no_core_dump(scripted, mount,
                                                                                 instrumented):
     server = scripted()

@@ -70,6 +70,7 @@ def network(stopping):
     return made
 
 
+@pytest.mark.unwrapped
 def test_row_03_a_host_that_drops_packets_is_given_up_and_what_is_cached_is_served(
         scripted, mount, network):
     network.ip("addr", "add", f"{HOST}/32", "dev", "lo")

@@ -21,6 +21,7 @@ def test_row_14_a_certificate_of_the_ca_that_was_named_is_accepted(scripted, mou
     assert f"Bearer {TOKEN}".encode() in server.heads[0]
 
 
+@pytest.mark.unwrapped
 @pytest.mark.parametrize("name,named", [
     ("self-signed", False), ("self-signed", True), ("right", False), ("elsewhere", True),
     ("expired", True), ("not yet valid", True)])

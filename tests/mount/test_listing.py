@@ -45,12 +45,12 @@ def test_under_churn_nobody_who_stayed_is_missed_or_doubled(sim, mount, churn_ms
     assert permanent <= set(fleet.agents())
     api.churn(churn_ms)
     listings, end = [], time.monotonic() + 8
-    while time.monotonic() < end:
+    while time.monotonic() < end or len(listings) <= 20:
         names = fleet.agents()
         assert not doubled(names)
         assert permanent <= set(names), sorted(permanent - set(names))
         listings.append(frozenset(names))
-    assert len(listings) > 20 and len(set(listings)) > 5
+    assert len(set(listings)) > 5
 
 
 def test_with_another_order_at_every_sweep_nobody_is_missed_once_known(sim, mount):
