@@ -780,6 +780,11 @@ int64_t fleet_now_ms(const struct fleet *fleet)
 	return now_of(fleet);
 }
 
+int64_t fleet_ttl_ms(const struct fleet *fleet)
+{
+	return fleet->config.ttl_ms;
+}
+
 int64_t fleet_wall_ns(const struct fleet *fleet)
 {
 	return fleet->ports.wall_ns(fleet->ports.user);

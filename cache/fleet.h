@@ -129,6 +129,9 @@ int64_t fleet_list_mtime_ns(struct fleet *fleet);
 /* The clock that all ms here count by. */
 int64_t fleet_now_ms(const struct fleet *fleet);
 
+/* As configured. */
+int64_t fleet_ttl_ms(const struct fleet *fleet);
+
 /* The wall clock, ns since 1970. */
 int64_t fleet_wall_ns(const struct fleet *fleet);
 

@@ -128,6 +128,7 @@ struct draft *draft_new(const struct sheet *sheet, struct fleet *fleet, uint64_t
 	document->hash = seed;
 	draft->sheet = sheet;
 	draft->fleet = fleet;
+	draft->seed = seed;
 	draft->document = document;
 	draft->list = list;
 	draft->cursor = list;

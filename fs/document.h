@@ -62,6 +62,7 @@ struct sums {
 struct draft {
 	const struct sheet *sheet;
 	struct fleet *fleet; /* borrowed */
+	uint64_t seed;       /* random bits, the same in every draft of a mount */
 	struct document *document;
 	uint64_t list;                 /* the cursor that it began with (fleet_whole()) */
 	uint64_t cursor;               /* where it is */

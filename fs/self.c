@@ -22,6 +22,7 @@ void self_readme(const struct self *self, struct text *text)
 		"tasks/<task id>          a link to the agent that runs it\n"
 		"fleet/                   of all agents: summary agents.tsv agents.json "
 		"metrics.prom\n"
+		"  fleet.html             the fleet as a picture, for a browser\n"
 		"  events.log             what changes, from the first look at it on; "
 		"events.log.1\n"
 		"                         is the one before\n"

@@ -18,4 +18,7 @@ extern const struct sheet sheet_json;
 /* Prometheus' text format. */
 extern const struct sheet sheet_metrics;
 
+/* A page for a browser, which shows all of it. */
+extern const struct sheet sheet_html;
+
 #endif

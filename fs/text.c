@@ -125,7 +125,9 @@ static size_t plain_end(const char *string, size_t length, size_t at)
 	return at;
 }
 
-void text_escaped(struct text *text, const char *string)
+/* Calls put for each run of what is to be shown. */
+static void escape(struct text *text, const char *string,
+                   void (*put)(struct text *text, const char *bytes, size_t length))
 {
 	static const char hex[] = "0123456789abcdef";
 	size_t length = string ? strlen(string) : 0;
@@ -133,7 +135,7 @@ void text_escaped(struct text *text, const char *string)
 	for (size_t at = 0; at < length;) {
 		size_t end = plain_end(string, length, at);
 
-		text_bytes(text, string + at, end - at);
+		put(text, string + at, end - at);
 		at = end;
 		if (at == length)
 			break;
@@ -141,9 +143,14 @@ void text_escaped(struct text *text, const char *string)
 		for (; at < end; at++) {
 			unsigned char byte = (unsigned char)string[at];
 
-			text_bytes(text, (char[]){'\\', 'x', hex[byte >> 4], hex[byte & 15]}, 4);
+			put(text, (char[]){'\\', 'x', hex[byte >> 4], hex[byte & 15]}, 4);
 		}
 	}
+}
+
+void text_escaped(struct text *text, const char *string)
+{
+	escape(text, string, text_bytes);
 }
 
 static bool is_quotable(char byte)
@@ -171,6 +178,46 @@ void text_quoted(struct text *text, const char *string)
 				text->bytes[--to] = '\\';
 		}
 	}
+	text_bytes(text, "\"", 1);
+}
+
+/* How many bytes the first character has, if it may not stand in HTML or JSON as it is; else 0. */
+static size_t risky(const char *bytes, size_t length)
+{
+	switch (bytes[0]) {
+	case '"':
+	case '\\':
+	case '<':
+	case '>':
+	case '&':
+		return 1;
+	default:
+		return length >= 3 && (memcmp(bytes, "\u2028", 3) == 0 ||
+		                       memcmp(bytes, "\u2029", 3) == 0)
+		               ? 3
+		               : 0;
+	}
+}
+
+static void put_json(struct text *text, const char *bytes, size_t length)
+{
+	size_t from = 0;
+
+	for (size_t at = 0, skip; at < length; at += skip ? skip : 1) {
+		skip = risky(bytes + at, length - at);
+		if (skip == 0)
+			continue;
+		text_bytes(text, bytes + from, at - from);
+		text_printf(text, "\\u%04x", (unsigned int)utf8_next(bytes + at, skip).code);
+		from = at + skip;
+	}
+	text_bytes(text, bytes + from, length - from);
+}
+
+void text_json(struct text *text, const char *string)
+{
+	text_bytes(text, "\"", 1);
+	escape(text, string, put_json);
 	text_bytes(text, "\"", 1);
 }
 

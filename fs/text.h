@@ -46,6 +46,10 @@ void text_escaped(struct text *text, const char *string);
  * Prometheus' text format wants it. */
 void text_quoted(struct text *text, const char *string);
 
+/* The same as a JSON string that may stand anywhere in HTML: quotes, backslashes, `<`, `>`, `&`,
+ * and the line ends of JavaScript (U+2028, U+2029), as \uNNNN. NULL is the empty string. */
+void text_json(struct text *text, const char *string);
+
 /* `name` or `name=value` (value NULL: none) at the end of a list of mount options, which are
  * separated by commas: a comma or backslash within the value is escaped, as libfuse wants it. */
 void text_mount_option(struct text *text, const char *name, const char *value);

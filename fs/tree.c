@@ -66,6 +66,7 @@ const struct row tree_rows[] = {
 	DOCUMENT("agents.tsv", sheet_tsv),
 	DOCUMENT("agents.json", sheet_json),
 	DOCUMENT("metrics.prom", sheet_metrics),
+	DOCUMENT("fleet.html", sheet_html),
 	LOG("events.log", EVENTS_NOW),
 	LOG("events.log.1", EVENTS_BEFORE),
 

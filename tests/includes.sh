@@ -25,7 +25,7 @@ model='"api/(agent|failure|route|utf8)\.h'
 may 'api/*.[ch]' '"api/|<'
 may 'api/agent.[ch] api/failure.[ch] api/route.h api/utf8.[ch]' "$model|<"
 may 'cache/*.[ch]' "\"cache/|$model|<"
-may 'fs/*.h fs/[!m]*.c fs/mountpoint.c' "\"fs/|\"cache/|$model|<"
+may 'fs/*.h fs/[!m]*.c fs/mountpoint.c' "\"fs/|\"html/page.h|\"cache/|$model|<"
 may 'fs/main.c' '"fs/|"cache/|"api/|<'
 may 'tests/sim/*.[ch]' '"tests/sim/|<'
 

@@ -149,6 +149,40 @@ static void test_quotes(void **state)
 	(void)state;
 }
 
+static void test_json(void **state)
+{
+	static const struct {
+		const char *string;
+		const char *expected;
+	} rows[] = {
+		{NULL, "\"\""},
+		{"", "\"\""},
+		{"gpu-01 \u00e4 \U0001f600", "\"gpu-01 \u00e4 \U0001f600\""},
+		{"a\"b\\c", "\"a\\u0022b\\u005cc\""},
+		{"</script><!--&amp;'", "\"\\u003c/script\\u003e\\u003c!--\\u0026amp;'\""},
+		{"\u2027\u2028\u2029\u202f", "\"\u2027\\u2028\\u2029\u202f\""},
+		{"\n\u202e\xe2\x80", "\"\\u005cx0a\\u005cxe2\\u005cx80\\u005cxae"
+	                             "\\u005cxe2\\u005cx80\""},
+	};
+	struct text text;
+
+	text_init(&text, CEILING);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		text_clear(&text);
+		text_json(&text, rows[i].string);
+		assert_text(&text, rows[i].expected);
+	}
+	text_done(&text);
+	for (size_t ceiling = 0; ceiling < 12; ceiling++) {
+		text_init(&text, ceiling);
+		text_json(&text, "a\"b<c\n");
+		assert_int_equal(text_error(&text), -EFBIG);
+		assert_true(text.length <= ceiling);
+		text_done(&text);
+	}
+	(void)state;
+}
+
 static void test_ceiling(void **state)
 {
 	static const size_t ceilings[] = {0, 1, 7, 63, 64, 65, 1000};
@@ -255,6 +289,7 @@ int main(void)
 		cmocka_unit_test(test_printf_longer_than_the_buffer),
 		cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_quotes),
+		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_ceiling),
 		cmocka_unit_test(test_error_stays),
 		cmocka_unit_test(test_out_of_memory),
