@@ -125,6 +125,8 @@ static int list_members(struct call *call, struct answer *answer, const struct n
 
 		call->scanned = cursor;
 		err = fleet_walk(call->ops->fleet, &cursor, NULL, &record);
+		if (err == -EAGAIN) /* no offset of ours: that list is not whole */
+			err = -ESTALE;
 		if (err < 0 || !record)
 			return err;
 		if (!tree_has(group->row, record->agent, group->text))

@@ -99,6 +99,7 @@ static bool run(struct call *call)
 	struct answer with = {0};
 	int err;
 
+	call->look.wake_ms = INT64_MAX; /* unless it says so this time, too */
 	err = call->run(call, &with);
 	if (err == -EAGAIN) {
 		/* A listing may have got somewhere before it lacked a page. */
