@@ -4,7 +4,7 @@
 
 /*
  * What is known of one agent, and when it was read. A record lives as long as its agent is in the
- * list; whoever keeps one longer (a sweep, a folder that the kernel knows) holds a reference. After
+ * list; whoever keeps one longer (a page, a folder that the kernel knows) holds a reference. After
  * the agent has left, its record only says so: one that comes back is a new record.
  */
 

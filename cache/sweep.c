@@ -10,7 +10,7 @@
 #define MOST_BARREN     2
 #define FORGET_MS       60000      /* a listing left alone for so long may be forgotten */
 #define MOST_REMEMBERED (1u << 17) /* seats in all listings together, … */
-#define FEW_LISTINGS    4          /* … but for so many of the newest */
+#define FEW_LISTINGS    4          /* … but for so many listings, whatever their size */
 
 /* Sets of records */
 
@@ -84,27 +84,43 @@ void sweep_free_all(struct fleet *fleet)
 	fleet->sweeps = NULL;
 }
 
+/* What goes first: of those that may go, who was left alone the longest; NULL: none may. The last
+ * whole one is needed while the API fails. */
+static struct sweep **longest_alone(struct fleet *fleet)
+{
+	struct sweep **found = NULL;
+	bool whole = false;
+
+	for (struct sweep **at = &fleet->sweeps; *at; at = &(*at)->older) {
+		bool needed = *at == fleet->sweeps || ((*at)->complete && !whole);
+
+		whole |= (*at)->complete;
+		if (!needed && (!found || (*at)->used_ms <= (*found)->used_ms))
+			found = at;
+	}
+	return found;
+}
+
 /* A reader of an older listing goes on in it, and nobody says when it is done (there is no close):
- * so older ones are kept for a while. The last whole one is needed while the API fails. */
+ * so older ones are kept for a while, and longer the ones that are read. */
 static void forget_old(struct fleet *fleet)
 {
 	int64_t now_ms = fleet->ports.now_ms(fleet->ports.user);
 	size_t remembered = 0, listings = 0;
-	bool whole = false;
+	struct sweep **at;
 
-	for (struct sweep **at = &fleet->sweeps; *at;) {
-		struct sweep *sweep = *at;
-		bool needed = sweep == fleet->sweeps || (sweep->complete && !whole);
-		bool young = now_ms - sweep->used_ms < FORGET_MS;
-
-		whole |= sweep->complete;
+	for (const struct sweep *sweep = fleet->sweeps; sweep; sweep = sweep->older) {
 		remembered += sweep->count;
 		listings++;
-		if (needed ||
-		    (young && (remembered < MOST_REMEMBERED || listings <= FEW_LISTINGS))) {
-			at = &sweep->older;
-			continue;
-		}
+	}
+	while ((at = longest_alone(fleet))) {
+		struct sweep *sweep = *at;
+		bool young = now_ms - sweep->used_ms < FORGET_MS;
+
+		if (young && (remembered < MOST_REMEMBERED || listings <= FEW_LISTINGS))
+			break;
+		remembered -= sweep->count;
+		listings--;
 		*at = sweep->older;
 		sweep_free(sweep);
 	}

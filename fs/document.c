@@ -6,6 +6,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#define SLICE_BYTES (128u << 10) /* as many as are written in a millisecond or so */
+
 struct document *document_new(void)
 {
 	struct document *document = calloc(1, sizeof(*document));
@@ -230,13 +232,23 @@ static int take_stock(struct draft *draft)
 	return 0;
 }
 
+static uint64_t written(const struct document *document)
+{
+	uint64_t bytes = lines_bytes(document);
+
+	for (size_t i = 0; i < DOCUMENT_TEXTS; i++)
+		bytes += document->texts[i].length;
+	return bytes;
+}
+
 int draft_go_on(struct draft *draft, size_t agents)
 {
 	struct document *document = draft->document;
+	uint64_t enough = written(document) + SLICE_BYTES;
 	struct record *record = NULL;
 	int err = 0;
 
-	for (size_t i = 0; err == 0 && i < agents; i++) {
+	for (size_t i = 0; err == 0 && i < agents && written(document) < enough; i++) {
 		err = fleet_walk(draft->fleet, &draft->cursor, NULL, &record);
 		if (err < 0 || !record)
 			break;
@@ -250,9 +262,7 @@ int draft_go_on(struct draft *draft, size_t agents)
 		err = take_stock(draft);
 	if (err < 0 || record)
 		return err < 0 ? err : -EAGAIN;
-	document->bytes = lines_bytes(document);
-	for (size_t i = 0; i < DOCUMENT_TEXTS; i++)
-		document->bytes += document->texts[i].length;
+	document->bytes = written(document);
 	return 0;
 }
 

@@ -95,7 +95,8 @@ struct draft *draft_new(const struct sheet *sheet, struct fleet *fleet, uint64_t
 /* NULL is fine. */
 void draft_free(struct draft *draft);
 
-/* Writes about so many agents more. 0 at the end, -EAGAIN, or -errno: nothing comes of it. */
+/* Writes about so many agents more, fewer if they have much to tell. 0 at the end, -EAGAIN, or
+ * -errno: nothing comes of it. */
 int draft_go_on(struct draft *draft, size_t agents);
 
 /* What a finished draft came to; taken over. */

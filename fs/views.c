@@ -3,17 +3,20 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fs/tree.h"
 
 #define SLICE_AGENTS 512
 #define SLICE_VALUES 4096
-#define IDLE_MS      1000 /* and two ttls, in which who asks for it ever again would have asked */
+#define IDLE_MS      1000  /* and two ttls, in which who asks for it ever again would have asked */
+#define LISTING_MS   60000 /* a listing left alone for so long need not go on: as one of agents */
+#define OLDER        4     /* groups of lists of before that a row keeps for listings that go on */
 
 /* Of one row. */
 struct view {
-	struct groups groups; /* list 0: none */
-	struct groups before; /* for listings that go on */
+	struct groups groups;       /* list 0: none */
+	struct groups older[OLDER]; /* likewise; by when a listing went on in them, latest first */
 	struct groups making;
 	uint64_t cursor; /* of the making */
 	struct document *document;
@@ -25,9 +28,10 @@ struct views {
 	struct fleet *fleet;
 	uint64_t seed;
 	int64_t idle_ms;
-	int64_t used_ms; /* when somebody last asked; INT64_MIN: there is nothing to give back */
-	bool worked;     /* somebody did a slice in this turn */
-	struct view *of; /* by row */
+	int64_t used_ms;   /* when somebody last asked; INT64_MIN: there is nothing to give back */
+	int64_t listed_ms; /* the same of groups alone */
+	bool worked;       /* somebody did a slice in this turn */
+	struct view *of;   /* by row */
 };
 
 struct views *views_new(struct fleet *fleet, int64_t ttl_ms, uint64_t seed)
@@ -40,6 +44,7 @@ struct views *views_new(struct fleet *fleet, int64_t ttl_ms, uint64_t seed)
 	views->seed = seed;
 	views->idle_ms = 2 * ttl_ms + IDLE_MS;
 	views->used_ms = INT64_MIN;
+	views->listed_ms = INT64_MIN;
 	views->of = calloc(tree_row_count, sizeof(*views->of));
 	if (!views->of) {
 		free(views);
@@ -53,14 +58,25 @@ static void give_back(struct views *views)
 	for (size_t i = 0; i < tree_row_count; i++) {
 		struct view *view = &views->of[i];
 
-		groups_done(&view->groups);
-		groups_done(&view->before);
 		groups_done(&view->making);
 		document_unref(view->document);
 		draft_free(view->draft);
-		*view = (struct view){0};
+		view->document = NULL;
+		view->draft = NULL;
 	}
 	views->used_ms = INT64_MIN;
+}
+
+static void give_back_groups(struct views *views)
+{
+	for (size_t i = 0; i < tree_row_count; i++) {
+		struct view *view = &views->of[i];
+
+		groups_done(&view->groups);
+		for (size_t k = 0; k < OLDER; k++)
+			groups_done(&view->older[k]);
+	}
+	views->listed_ms = INT64_MIN;
 }
 
 void views_free(struct views *views)
@@ -68,6 +84,7 @@ void views_free(struct views *views)
 	if (!views)
 		return;
 	give_back(views);
+	give_back_groups(views);
 	free(views->of);
 	free(views);
 }
@@ -87,17 +104,38 @@ bool views_may_work(struct views *views, struct look *look)
 	return true;
 }
 
+static int64_t due_ms(int64_t since_ms, int64_t after_ms)
+{
+	return since_ms == INT64_MIN ? INT64_MAX : since_ms + after_ms;
+}
+
+static int64_t documents_due_ms(const struct views *views)
+{
+	return due_ms(views->used_ms, views->idle_ms);
+}
+
+static int64_t groups_due_ms(const struct views *views)
+{
+	return due_ms(views->listed_ms, views->idle_ms > LISTING_MS ? views->idle_ms : LISTING_MS);
+}
+
 bool views_tidy(struct views *views)
 {
-	if (fleet_now_ms(views->fleet) < views_due_ms(views))
-		return false;
-	give_back(views);
-	return true;
+	int64_t now_ms = fleet_now_ms(views->fleet);
+	bool unused = now_ms >= documents_due_ms(views);
+
+	if (unused)
+		give_back(views);
+	if (now_ms >= groups_due_ms(views))
+		give_back_groups(views);
+	return unused;
 }
 
 int64_t views_due_ms(const struct views *views)
 {
-	return views->used_ms == INT64_MIN ? INT64_MAX : views->used_ms + views->idle_ms;
+	int64_t one_ms = documents_due_ms(views), other_ms = groups_due_ms(views);
+
+	return one_ms < other_ms ? one_ms : other_ms;
 }
 
 /* A list that was forgotten under the work is a reason to begin anew. */
@@ -133,6 +171,13 @@ static int group_some(struct fleet *fleet, const struct row *row, struct view *v
 	return -EAGAIN;
 }
 
+/* Those of older[at], or what is to take their place, become the latest. */
+static void move_up(struct view *view, size_t at, struct groups groups)
+{
+	memmove(&view->older[1], &view->older[0], at * sizeof(groups));
+	view->older[0] = groups;
+}
+
 int views_groups(struct views *views, const struct row *row, struct look *look,
                  const struct groups **ret)
 {
@@ -141,6 +186,7 @@ int views_groups(struct views *views, const struct row *row, struct look *look,
 	int err = fleet_whole(views->fleet, look, &list);
 
 	views->used_ms = fleet_now_ms(views->fleet);
+	views->listed_ms = views->used_ms;
 	while (err == 0 && view->groups.list < list) {
 		if (!views_may_work(views, look))
 			return -EAGAIN;
@@ -158,8 +204,8 @@ int views_groups(struct views *views, const struct row *row, struct look *look,
 			groups_done(&view->making);
 			return again(look, views, err);
 		}
-		groups_done(&view->before);
-		view->before = view->groups;
+		groups_done(&view->older[OLDER - 1]);
+		move_up(view, OLDER - 1, view->groups);
 		view->groups = view->making;
 		view->making = (struct groups){0};
 	}
@@ -167,14 +213,20 @@ int views_groups(struct views *views, const struct row *row, struct look *look,
 	return err;
 }
 
-const struct groups *views_groups_of(const struct views *views, const struct row *row,
-                                     uint64_t list)
+const struct groups *views_groups_of(struct views *views, const struct row *row, uint64_t list)
 {
-	const struct view *view = &views->of[row - tree_rows];
+	struct view *view = &views->of[row - tree_rows];
 
+	views->used_ms = fleet_now_ms(views->fleet);
+	views->listed_ms = views->used_ms;
 	if (view->groups.list == list)
 		return &view->groups;
-	return view->before.list == list ? &view->before : NULL;
+	for (size_t at = 0; at < OLDER; at++)
+		if (view->older[at].list == list) {
+			move_up(view, at, view->older[at]);
+			return &view->older[0];
+		}
+	return NULL;
 }
 
 /* Documents */

@@ -5,7 +5,7 @@
 /*
  * What is known of the views over the whole fleet: the groups of each folder of groups, and the
  * documents. Made when somebody asks, once for each whole list, and given back when nobody has
- * asked for a while.
+ * asked for a while; groups, which a listing may go on in, a minute after at the earliest.
  *
  * Who reads something else is not to wait for it (100,000 agents take a second). So it is made in
  * slices of a millisecond or so, one for each turn of the loop, in between of which the kernel's
@@ -35,9 +35,9 @@ void views_free(struct views *views);
 int views_groups(struct views *views, const struct row *row, struct look *look,
                  const struct groups **ret);
 
-/* Those of a list of before, for a listing that goes on; NULL: they are forgotten. */
-const struct groups *views_groups_of(const struct views *views, const struct row *row,
-                                     uint64_t list);
+/* Those of a list of before, for a listing that goes on; NULL: they are forgotten, since the
+ * listing was left alone while some further lists were asked for, or for a minute. */
+const struct groups *views_groups_of(struct views *views, const struct row *row, uint64_t list);
 
 /* Likewise the document of a row. */
 int views_document(struct views *views, const struct row *row, struct look *look,
@@ -50,7 +50,7 @@ bool views_may_work(struct views *views, struct look *look);
 /* A turn of the loop begins. */
 void views_turn(struct views *views);
 
-/* Gives all back if nobody asked for a while; true: so it was done. */
+/* Gives back what nobody asked for in a while; true: nobody asked for anything. */
 bool views_tidy(struct views *views);
 
 /* When it will be time to, on the fleet's clock, ms; INT64_MAX: there is nothing. */

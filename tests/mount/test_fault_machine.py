@@ -215,8 +215,11 @@ def test_row_31_a_full_disk_stops_nothing(scripted, mount, folder):
         assert full <= 8192
         (disk / "filler").unlink()
         ask = log.stat().st_size
-        noisy(server, fleet, 3)
-        until(lambda: log.stat().st_size > ask and b"lines lost" in log.read_bytes())
+
+        def told():
+            noisy(server, fleet, 3)
+            return log.stat().st_size > ask and b"lines lost" in log.read_bytes()
+        until(told)
         fleet.stop()
     finally:
         subprocess.run(["umount", "-l", disk], check=False)

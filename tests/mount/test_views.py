@@ -267,6 +267,25 @@ def test_listings_of_views_stand_the_churn_of_short_ttls(sim, mount, blocked):
     reader.end(signal.SIGKILL)
 
 
+@pytest.mark.parametrize("view", ["tasks", "by-label", "by-label/all"])
+def test_a_listing_left_alone_goes_on_after_other_lists(sim, mount, view):
+    api = sim(agents=0)
+    names = {f"a-name-that-takes-some-room-{i}" for i in range(1500)}
+    api.put_agents([{"agent_id": name, "agent_labels": ["all", name], "current_task_id": name}
+                    for name in names])
+    fleet = mount(api, ttl=0.2)
+    with os.scandir(fleet / view) as entries:
+        found = [next(entries).name for _ in range(10)]
+        sweeps = int(own(fleet, "stats")["sweeps"])
+
+        def others():
+            os.listdir(fleet / view)
+            return int(own(fleet, "stats")["sweeps"]) >= sweeps + 3
+        until(others)
+        found += [entry.name for entry in entries]
+    assert len(found) == len(set(found)) and set(found) - {"all"} == names
+
+
 # Failure
 
 @pytest.mark.parametrize("status,code", [(503, "EREMOTEIO"), (403, "EACCES"), (429, "EBUSY")])

@@ -394,6 +394,29 @@ static void test_is_written_in_slices_one_a_turn(void **state)
 	(void)state;
 }
 
+static void agent_long(struct draft *draft, const struct record *record)
+{
+	text_printf(draft_text(draft, 0), "%100000s\n", record->name);
+}
+
+static const struct sheet long_winded = {.agent = agent_long};
+
+/* However much an agent has to tell, others wait no longer for their turn. */
+static void test_a_slice_is_short_whatever_is_in_it(void **state)
+{
+	struct draft *draft;
+
+	begin_world(50);
+	draft = draft_new(&long_winded, world.fleet, whole_list(), SEED);
+	assert_non_null(draft);
+	for (size_t slices = 1; draft_go_on(draft, 100) == -EAGAIN; slices++)
+		assert_true(draft_text(draft, 0)->length <= slices * 300000);
+	assert_int_equal(draft->document->bytes, 50 * 100001);
+	draft_free(draft);
+	end_world();
+	(void)state;
+}
+
 static void test_is_given_back_when_nobody_asks(void **state)
 {
 	struct document *document;
@@ -417,6 +440,58 @@ static void test_is_given_back_when_nobody_asks(void **state)
 	(void)state;
 }
 
+static const struct row *row_of_groups(void)
+{
+	for (size_t i = 0; i < tree_row_count; i++)
+		if (tree_rows[i].view && tree_rows[i].field == AGENT_STATUS)
+			return &tree_rows[i];
+	fail_msg("no row groups by this");
+	return NULL;
+}
+
+/* Asks until they are there; the list that they are of. */
+static uint64_t ask_groups(void)
+{
+	struct look look = fleet_look(world.fleet);
+	const struct groups *groups;
+	int err;
+
+	do {
+		views_turn(world.views);
+		err = views_groups(world.views, row_of_groups(), &look, &groups);
+		if (err == -EAGAIN && world.wanted > 0)
+			bring();
+	} while (err == -EAGAIN);
+	assert_int_equal(err, 0);
+	return groups->list;
+}
+
+/* Other lists come, and nobody asks for a while: a listing goes on; for a minute at the least. */
+static void test_groups_of_before_are_there_for_who_lists_them(void **state)
+{
+	uint64_t first, second;
+
+	begin_world(10);
+	first = ask_groups();
+	world.now_ms += TTL_MS;
+	second = ask_groups();
+	assert_true(first < second);
+	for (int i = 0; i < 10; i++) {
+		world.now_ms += TTL_MS;
+		ask_groups();
+		assert_non_null(views_groups_of(world.views, row_of_groups(), first));
+	}
+	assert_null(views_groups_of(world.views, row_of_groups(), second));
+	world.now_ms = views_due_ms(world.views);
+	assert_true(views_tidy(world.views));
+	assert_non_null(views_groups_of(world.views, row_of_groups(), first));
+	world.now_ms += 60000;
+	assert_true(views_tidy(world.views));
+	assert_null(views_groups_of(world.views, row_of_groups(), first));
+	end_world();
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -428,7 +503,9 @@ int main(void)
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_the_same_twice_is_one),
 		cmocka_unit_test(test_is_written_in_slices_one_a_turn),
+		cmocka_unit_test(test_a_slice_is_short_whatever_is_in_it),
 		cmocka_unit_test(test_is_given_back_when_nobody_asks),
+		cmocka_unit_test(test_groups_of_before_are_there_for_who_lists_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

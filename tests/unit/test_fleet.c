@@ -2256,6 +2256,29 @@ static void test_a_listing_left_alone_is_forgotten(void **state)
 	(void)state;
 }
 
+/* However large the fleet is and however short its ttl: who reads on finds the listing. */
+static void test_a_listing_that_is_read_is_not_forgotten(void **state)
+{
+	struct world world;
+	struct listing listing = {0};
+	uint64_t cursor = 0;
+
+	world_of(&world, 20000);
+	assert_int_equal(list_some(&world, &cursor, 100, &listing), 1);
+	for (int i = 0; i < 100; i++) {
+		fleet_expire(world.fleet);
+		list_all(&world);
+		world.now_ms += 100;
+		assert_int_equal(list_some(&world, &cursor, 100, &listing), 1);
+	}
+	assert_int_equal(list_some(&world, &cursor, SIZE_MAX, &listing), 0);
+	assert_int_equal(listing.count, 20000);
+	check_once_each(&world, &listing);
+	list_done(&listing);
+	world_done(&world);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -2311,6 +2334,7 @@ int main(void)
 		cmocka_unit_test(test_what_would_take_too_much_memory_is_refused),
 		cmocka_unit_test(test_a_week_of_churn_takes_no_more_memory),
 		cmocka_unit_test(test_a_listing_left_alone_is_forgotten),
+		cmocka_unit_test(test_a_listing_that_is_read_is_not_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
