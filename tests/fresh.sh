@@ -29,6 +29,7 @@ leave() {
 	rm -rf --one-file-system "$system"
 }
 trap leave EXIT
+chmod 755 "$system" # it is a root
 mount --bind "$system" "$system" # what is mounted below goes with it
 
 echo "Making a Debian 12 of ${mirror:-deb.debian.org}"
