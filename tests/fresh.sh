@@ -48,6 +48,7 @@ mount -t devpts -o newinstance,ptmxmode=0666 devpts "$system/dev/pts"
 ln -sf pts/ptmx "$system/dev/ptmx"
 mount -t tmpfs tmpfs "$system/dev/shm"
 cp /etc/resolv.conf "$system/etc/"
+echo "127.0.0.1 localhost" >"$system/etc/hosts"
 cp -r /etc/apt/apt.conf.d "$system/etc/apt/" 2>/dev/null || true
 git clone -q "$here" "$system/root/fleetfs"
 
