@@ -9,7 +9,7 @@
  * it open reads it to its end, whatever was written since. One that comes out the same as the one
  * before is that one, with its inode and its time.
  *
- * It may be long (100,000 agents are 200 MB of JSON), and who reads something else is not to wait
+ * It may be long (100,000 agents are 70 MB of JSON), and who reads something else is not to wait
  * for it: so it is written some hundred agents at a time (fs/views.h), and the agents' own JSON is
  * not copied into it.
  *

@@ -7,7 +7,7 @@
  * documents. Made when somebody asks, once for each whole list, and given back when nobody has
  * asked for a while; groups, which a listing may go on in, a minute after at the earliest.
  *
- * Who reads something else is not to wait for it (100,000 agents take a second). So it is made in
+ * Who reads something else is not to wait for it (100,000 agents take 0.8 s). So it is made in
  * slices of a millisecond or so, one for each turn of the loop, in between of which the kernel's
  * other requests are answered. A slice is done by whoever asks: while there is more to do the
  * answer is -EAGAIN, and look->wake_ms is now.
