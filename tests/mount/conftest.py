@@ -34,11 +34,23 @@ def pytest_configure(config):
         harness.PATIENCE = 6
 
 
+def is_instrumented(config):
+    """Whether this is a sanitizer's build, or wrapped, which is slower by far."""
+    program = Path(config.getoption("--build"), "fleetfs")
+    words = program.read_bytes() if program.exists() else b""
+    return bool(config.getoption("--wrapper")) or any(
+        word in words for word in (b"__asan_init", b"__tsan_init"))
+
+
 def pytest_collection_modifyitems(config, items):
     if config.getoption("--wrapper"):
         for item in items:
             if item.get_closest_marker("unwrapped"):
                 item.add_marker(pytest.mark.skip(reason="means nothing under a wrapper"))
+    if is_instrumented(config):  # not skipped: they ran, elsewhere
+        left = [item for item in items if item.get_closest_marker("once")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture(scope="session")
@@ -56,11 +68,8 @@ def programs(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def instrumented(request, programs):
-    """Whether this is a sanitizer's build, or wrapped, which is slower by far."""
-    program = programs["fleetfs"].read_bytes()
-    return bool(request.config.getoption("--wrapper")) or any(
-        word in program for word in (b"__asan_init", b"__tsan_init"))
+def instrumented(request):
+    return is_instrumented(request.config)
 
 
 @pytest.fixture(scope="session", autouse=True)
