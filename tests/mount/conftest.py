@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import harness
+import machine as machines
 import scripted as scripts
 import tls
 
@@ -157,6 +158,14 @@ def scripted(stopping):
         stopping.append(scripts.Server(*arguments, **options))
         return stopping[-1]
     return start
+
+
+@pytest.fixture
+def machine(programs, folder, stopping):
+    """With /etc files of its own, and users (machine.py)."""
+    folder.chmod(0o1777)  # for what a sanitizer has to say of an ordinary user's
+    stopping.append(machines.Machine(programs["fleetfs"], folder))
+    return stopping[-1]
 
 
 @pytest.fixture(scope="session")
