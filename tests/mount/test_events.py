@@ -355,6 +355,7 @@ def test_no_value_forges_a_line(sim, mount):
     assert Counter(lines(log)) == Counter(changes(before, api.agents()))
 
 
+@pytest.mark.once  # a matter of when the list is read, as in tests/unit/test_events.c
 def test_programs_that_read_it_all_come_to_its_end(sim, mount, folder):
     """A fleet that changes faster than its list can be read."""
     api = sim(agents=450, churn=10)
