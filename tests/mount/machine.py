@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness import copy_program, die_with_parent, environment, suspicious, until
 
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 USERS = {"root": 0, "nobody": 65534, "ann": 20001, "bob": 20002}
 
 
@@ -53,10 +54,10 @@ class Machine:
     def command(self, *command, user="root", variables=None):
         """What subprocess wants to run it in here."""
         uid = USERS[user]
-        drop = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid else []
-        return {"args": [*self.enter, *drop, *map(str, command)], "text": True,
+        become = ["setpriv", "--pdeathsig=KILL", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+        return {"args": [*self.enter, *become, *map(str, command)], "text": True,
                 "stdin": subprocess.DEVNULL,
-                "env": environment(self.folder, token=None, **(variables or {}))}
+                "env": environment(self.folder, token=None, PATH=PATH, **(variables or {}))}
 
     def run(self, *command, **options):
         return subprocess.run(**self.command(*command, **options), capture_output=True, timeout=60)
