@@ -465,13 +465,15 @@ static int mount_session(struct program *program)
 {
 	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
 	char *joined = mount_options(&program->options);
+	char why[512] = "";
 	int err = -1;
 
 	if (joined && fuse_opt_add_arg(&arguments, "fleetfs") == 0 &&
 	    fuse_opt_add_arg(&arguments, "-o") == 0 && fuse_opt_add_arg(&arguments, joined) == 0)
 		program->session = ops_session(program->ops, &arguments);
 	if (program->session)
-		err = fuse_session_mount(program->session, program->mountpoint);
+		err = mountpoint_mount(program->session, program->mountpoint,
+		                       program->options.debug, why, sizeof(why));
 	fuse_opt_free_args(&arguments);
 	free(joined);
 	if (err == 0)
@@ -481,9 +483,11 @@ static int mount_session(struct program *program)
 			"cannot mount on %s: /dev/fuse: %s (an ordinary user needs it to be "
 			"mode 0666)",
 			program->mountpoint, strerror(errno));
-	return log_failed_start(
-		"cannot mount on %s: with -d fleetfs tells what libfuse says about it",
-		program->mountpoint);
+	if (!*why)
+		return log_failed_start(
+			"cannot mount on %s: with -d fleetfs tells what libfuse says about it",
+			program->mountpoint);
+	return log_failed_start("cannot mount on %s: %s", program->mountpoint, why);
 }
 
 static int let_go(const struct program *program)

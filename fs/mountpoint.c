@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
+#define FUSE_USE_VERSION 314
+
 #include "fs/mountpoint.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fuse_lowlevel.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -84,5 +88,46 @@ int mountpoint_prepare(const char *path, char **ret_absolute, char *ret_why, siz
 		return 0;
 	err = -errno;
 	snprintf(ret_why, why_bytes, "mount point %s: %s", path, strerror(-err));
+	return err;
+}
+
+/* The last line of what fusermount3 wrote, without its name. */
+static void last_words(int fd, char *ret_why, size_t why_bytes)
+{
+	char text[1024];
+	ssize_t length = pread(fd, text, sizeof(text) - 1, 0);
+	const char *line, *words;
+
+	while (length > 0 && text[length - 1] == '\n')
+		length--;
+	if (length <= 0)
+		return;
+	text[length] = '\0';
+	line = strrchr(text, '\n');
+	line = line ? line + 1 : text;
+	words = strstr(line, ": ");
+	snprintf(ret_why, why_bytes, "%s", words ? words + 2 : line);
+}
+
+int mountpoint_mount(struct fuse_session *session, const char *path, bool debug, char *ret_why,
+                     size_t why_bytes)
+{
+	/* It has our stderr, where one line is to say all. */
+	int words = debug ? -1 : memfd_create("words", MFD_CLOEXEC);
+	int ours = words < 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	int err;
+
+	*ret_why = '\0';
+	if (ours >= 0)
+		dup2(words, STDERR_FILENO);
+	err = fuse_session_mount(session, path) < 0 ? -EIO : 0;
+	if (ours >= 0) {
+		dup2(ours, STDERR_FILENO);
+		close(ours);
+		if (err < 0)
+			last_words(words, ret_why, why_bytes);
+	}
+	if (words >= 0)
+		close(words);
 	return err;
 }

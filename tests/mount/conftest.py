@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import harness
+import machine as machines
 import scripted as scripts
 import tls
 
@@ -34,11 +35,23 @@ def pytest_configure(config):
         harness.PATIENCE = 6
 
 
+def is_instrumented(config):
+    """Whether this is a sanitizer's build, or wrapped, which is slower by far."""
+    program = Path(config.getoption("--build"), "fleetfs")
+    words = program.read_bytes() if program.exists() else b""
+    return bool(config.getoption("--wrapper")) or any(
+        word in words for word in (b"__asan_init", b"__tsan_init"))
+
+
 def pytest_collection_modifyitems(config, items):
     if config.getoption("--wrapper"):
         for item in items:
             if item.get_closest_marker("unwrapped"):
                 item.add_marker(pytest.mark.skip(reason="means nothing under a wrapper"))
+    if is_instrumented(config):  # not skipped: they ran, elsewhere
+        left = [item for item in items if item.get_closest_marker("once")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture(scope="session")
@@ -56,11 +69,8 @@ def programs(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def instrumented(request, programs):
-    """Whether this is a sanitizer's build, or wrapped, which is slower by far."""
-    program = programs["fleetfs"].read_bytes()
-    return bool(request.config.getoption("--wrapper")) or any(
-        word in program for word in (b"__asan_init", b"__tsan_init"))
+def instrumented(request):
+    return is_instrumented(request.config)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -148,6 +158,14 @@ def scripted(stopping):
         stopping.append(scripts.Server(*arguments, **options))
         return stopping[-1]
     return start
+
+
+@pytest.fixture
+def machine(programs, folder, stopping):
+    """With /etc files of its own, and users (machine.py)."""
+    folder.chmod(0o1777)  # for what a sanitizer has to say of an ordinary user's
+    stopping.append(machines.Machine(programs["fleetfs"], folder))
+    return stopping[-1]
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,9 @@ import pytest
 import harness
 
 
+@pytest.mark.once  # a sanitizer's figures are of no use
 @pytest.mark.skipif(os.geteuid() != 0, reason="the benchmark mounts a tmpfs")
-def test_the_benchmark_compares_everything_with_its_bars(programs, instrumented, folder):
-    if instrumented:
-        pytest.skip("a sanitizer's figures are of no use")
+def test_the_benchmark_compares_everything_with_its_bars(programs, folder):
     done = subprocess.run(
         [sys.executable, "-B", harness.HERE.parent / "bench/bench.py", "--smoke",
          f"--build={programs['fleetfs'].parent}"], capture_output=True, text=True, check=False,

@@ -174,22 +174,41 @@ def by_read(file):
     return len(file.read())
 
 
-@pytest.mark.parametrize("poll", [by_stat, by_read])
-def test_a_reader_that_polls_costs_one_sweep_per_ttl(sim, mount, poll):
-    ttl, seconds = 2, 7
-    api = sim(agents=250, churn=100)
-    fleet = mount(api, ttl=ttl)
-    with open(fleet / LOG, "rb", buffering=0) as file:
+class Poller:
+    """Of a mount of its own, asked again and again in one of these ways."""
+
+    def __init__(self, poll, api, fleet):
+        self.poll, self.api, self.fleet, self.grown = poll, api, fleet, 0
+        self.file = open(fleet / LOG, "rb", buffering=0)
         api.reset()
-        swept, end, grown = sweeps(fleet), time.monotonic() + seconds, 0
-        while time.monotonic() < end:
-            grown += poll(file)
-            time.sleep(0.1)
-        pages, swept = api.pages(), sweeps(fleet) - swept
-    # However often a sweep reads a page again for those who were missed.
-    assert seconds // ttl - 1 <= min(pages.values())
-    assert seconds // ttl - 1 <= swept <= seconds // ttl + 1
-    assert grown > 0
+        self.swept = -sweeps(fleet)
+
+    def ask(self):
+        self.grown += self.poll(self.file)
+
+    def end(self):
+        self.pages = self.api.pages()
+        self.swept += sweeps(self.fleet)
+        self.file.close()
+
+
+def test_a_reader_that_polls_costs_one_sweep_per_ttl(sim, mount):
+    ttl, seconds = 2, 7
+    pollers = []
+    for poll in by_stat, by_read:
+        api = sim(agents=250, churn=100)
+        pollers.append(Poller(poll, api, mount(api, ttl=ttl)))
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for poller in pollers:
+            poller.ask()
+        time.sleep(0.1)
+    for poller in pollers:
+        poller.end()
+        # However often a sweep reads a page again for those who were missed.
+        assert seconds // ttl - 1 <= min(poller.pages.values()), poller.poll
+        assert seconds // ttl - 1 <= poller.swept <= seconds // ttl + 1, poller.poll
+        assert poller.grown > 0, poller.poll
 
 
 class Follower:
@@ -218,6 +237,7 @@ class Follower:
         return [os.pread(file.fileno(), 1 << 30, 0) for file in self.files]
 
 
+@pytest.mark.once  # of tail(1); tests/unit/test_events.c rotates, too
 def test_tail_follows_through_three_rotations(scripted, mount, folder):
     """Each line once and in order, while names are dropped; and who holds an old one, has it whole."""
     server, turn = scripted(), [0]
@@ -335,6 +355,7 @@ def test_no_value_forges_a_line(sim, mount):
     assert Counter(lines(log)) == Counter(changes(before, api.agents()))
 
 
+@pytest.mark.once  # a matter of when the list is read, as in tests/unit/test_events.c
 def test_programs_that_read_it_all_come_to_its_end(sim, mount, folder):
     """A fleet that changes faster than its list can be read."""
     api = sim(agents=450, churn=10)

@@ -2,6 +2,7 @@
 """What a server can do to a client on the wire, row by row of docs/faults.md: what a reader sees,
 and what the server saw."""
 
+import concurrent.futures
 import email.utils
 import gzip
 import itertools
@@ -138,11 +139,21 @@ def stalled_body(wire):
 SLOW = [trickled_headers, trickled_body, stalled_answer, stalled_headers, stalled_body]
 
 
-@pytest.mark.parametrize("fault", SLOW)
-def test_row_04_a_trickling_answer_is_given_up(scripted, mount, fault):
-    server = scripted(OLD)
-    warm = mount(server, **WARM, timeout=1)
-    cold = mount(server, **{**COLD, "timeout": 1})
+def at_once(check, *prepared):
+    """Each mostly waits, for a server and mounts of its own: so they wait together."""
+    with concurrent.futures.ThreadPoolExecutor(len(prepared)) as pool:
+        for done in [pool.submit(check, *those) for those in prepared]:
+            done.result()
+
+
+def test_row_04_a_trickling_answer_is_given_up(scripted, mount):
+    servers = [scripted(OLD) for _ in SLOW]
+    at_once(is_given_up, *[(fault, server, mount(server, **WARM, timeout=1),
+                            mount(server, **{**COLD, "timeout": 1}))
+                           for fault, server in zip(SLOW, servers)])
+
+
+def is_given_up(fault, server, warm, cold):
     assert sorted(warm.agents()) == ["a", "b"]
     server.answer = fault
     code, seconds = took(lambda: code_of(cold.agents))
@@ -157,13 +168,15 @@ def test_row_04_a_trickling_answer_is_given_up(scripted, mount, fault):
     recovers(server, warm)
 
 
-@pytest.mark.parametrize("fault", SLOW)
 def test_deadline_no_operation_outlasts_the_timeout_and_what_is_cached_waits_for_nothing(
-        scripted, mount, fault):
-    agents = [f"n{i}" for i in range(200)]
-    server = scripted(agents)
+        scripted, mount):
+    servers = [scripted([f"n{i}" for i in range(200)]) for _ in SLOW]
+    at_once(waits_for_nothing, *[(fault, server, mount(server, **COLD))
+                                 for fault, server in zip(SLOW, servers)])
+
+
+def waits_for_nothing(fault, server, fleet):
     server.answer = lambda wire: Wire.good(wire) if wire.number == 1 else fault(wire)
-    fleet = mount(server, **COLD)
     assert fleet.text("agents/n5/id") == "n5\n"
     results = []
 

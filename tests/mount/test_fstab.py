@@ -1,81 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""mount(8), umount(8) and /etc/fstab, as root and as an ordinary user: in a mount namespace with an
-/etc/fstab, a /dev/fuse and a /usr/local/bin of its own, so that nothing of the machine is touched."""
+"""mount(8), umount(8) and /etc/fstab, as root and as an ordinary user."""
 
 import os
-import pwd
-import subprocess
 
 import pytest
 
-from harness import TOKEN, copy_program, environment, suspicious, until
+from harness import TOKEN, until
+from machine import USERS
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="needs root to have an /etc/fstab of its own")
 USER = "nobody"
-
-
-class Machine:
-    """Such a namespace; of processes it has one, too, so that nothing in it outlives it."""
-
-    def __init__(self, fleetfs, folder):
-        self.folder = folder
-        self.fstab = folder / "fstab"
-        self.fstab.touch()
-        (folder / "bin").mkdir()
-        copy_program(fleetfs, folder / "bin")
-        (folder / "dev").mkdir()
-        self.holder = subprocess.Popen(["unshare", "--mount", "--pid", "--fork", "--kill-child",
-                                        "--mount-proc", "sleep", "600"])
-        self.spaces = [f"--mount=/proc/{self.holder.pid}/ns/mnt",
-                       f"--pid=/proc/{self.holder.pid}/ns/pid_for_children"]
-        mine = os.readlink("/proc/self/ns/mnt")
-        until(lambda: os.readlink(f"/proc/{self.holder.pid}/ns/mnt") != mine)
-        until(lambda: self.run("test", "-e", "/proc/1/exe").returncode == 0)
-        # Copies of others' mounts would keep them alive after their end.
-        self.run("sh", "-c", "awk '/ - fuse/ { print $5 }' /proc/self/mountinfo | "
-                             "xargs -r -n 1 umount -l -c")
-        # As udev makes it, whatever this machine has.
-        self.check("mount", "-t", "tmpfs", "-o", "dev", "dev", folder / "dev")
-        self.check("mknod", "-m", "666", folder / "dev/fuse", "c", "10", "229")
-        self.check("mount", "--bind", folder / "dev/fuse", "/dev/fuse")
-        self.check("mount", "--bind", folder / "bin", "/usr/local/bin")
-        self.check("mount", "--bind", self.fstab, "/etc/fstab")
-
-    def run(self, *command, user=None):
-        drop = []
-        if user:
-            entry = pwd.getpwnam(user)
-            drop = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}",
-                    "--clear-groups"]
-        return subprocess.run(["nsenter", *self.spaces, *drop, *map(str, command)], text=True,
-                              capture_output=True, timeout=60, stdin=subprocess.DEVNULL,
-                              env=environment(self.folder, token=None))
-
-    def check(self, *command, **options):
-        done = self.run(*command, **options)
-        assert done.returncode == 0, (command, done.stdout, done.stderr)
-        return done.stdout
-
-    def running(self):
-        """What ended is still there, since the first process of this space waits for nobody."""
-        lines = self.check("ps", "-e", "-o", "args").splitlines()
-        return any("fleetfs" in line and "<defunct>" not in line for line in lines)
-
-    def stop(self):
-        running = self.running()
-        self.holder.kill()
-        self.holder.wait()
-        reports = suspicious(self.folder)
-        assert not running, "left in the background"
-        assert not reports, reports
-
-
-@pytest.fixture
-def machine(programs, folder, stopping):
-    folder.chmod(0o1777)  # for what a sanitizer has to say of an ordinary user's
-    made = Machine(programs["fleetfs"], folder)
-    stopping.append(made)
-    return made
 
 
 def prepare(machine, user):
@@ -85,13 +19,13 @@ def prepare(machine, user):
     token.touch(mode=0o600)
     token.write_text(TOKEN)
     for file in (path, token):
-        os.chown(file, pwd.getpwnam(user).pw_uid, -1)
+        os.chown(file, USERS[user], -1)
     return path, token
 
 
 def shown(machine, path, user):
     source, kind, options = machine.check("findmnt", "-no", "SOURCE,FSTYPE,OPTIONS", path).split()
-    owner = f"user_id={pwd.getpwnam(user).pw_uid}"
+    owner = f"user_id={USERS[user]}"
     assert {"ro", "nosuid", "nodev", "noexec", owner} <= set(options.split(",")), options
     return source, kind
 

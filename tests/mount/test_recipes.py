@@ -14,6 +14,8 @@ import pytest
 import expected
 from harness import HERE, run, unpacked, until
 
+pytestmark = pytest.mark.once
+
 README = HERE.parent.parent / "README.md"
 TESTED = set()
 

@@ -447,3 +447,70 @@ def test_an_unverified_sweep_is_told(sim, mount):
     api.total("7")
     fleet = mount(api, ttl=LONG)
     assert samples_of(fleet.text("fleet/metrics.prom"))["fleet_list_verified", ()] == 0
+
+
+# The page; what a browser makes of it is in test_html.py
+
+PAGE = "fleet/fleet.html"
+
+# What none of them may do, in each place where a string of an agent is shown.
+ATTACKS = [
+    "<script>alert(1)</script>", "</script><script>alert(1)</script>", "<!--<script>", "-->",
+    "</script ", "</SCRIPT/", "<!--<script ",
+    "</title></style></textarea></script><img src=x onerror=alert(1)>",
+    "\"><svg onload=alert(1)>", "' onmouseover='alert(1)", "javascript:alert(1)",
+    "{{constructor.constructor('alert(1)')()}}", "&lt;b&gt;&#x41;", "__proto__", "constructor",
+    "toString", "\u2028alert(1)\u2029", "]};alert(1);//", "]]>", "\\\"</script>", "%3Cscript%3E", "",
+    "x" * 5000, "<" * 300, "\u202egnp.exe", "\U0001f600 \u0301\u0301", "a\nb\tc", "idle busy", "red", "$(touch ran)", "`id`;",
+]
+
+
+def attacking_agents():
+    return hostile_agents() + [json.dumps({
+        "agent_id": text, "agent_status": text, "agent_labels": [text], "agent_version": text,
+        "tool": text, "tool_version": text, "platform_arch": text, "last_heartbeat": text,
+        "current_task_id": text, "running_tasks": [text], "sync_phase": text, "sync_detail": text,
+        "sync_percent": 2 ** 53, "running_count": -5, "gpu_capacity": 2 ** 53,
+        "system_stats": {"gpu_devices": [{"device_name": text, "vram_total": -1, "vram_free": 7}]}})
+        for text in ATTACKS]
+
+
+def embedded(text):
+    """What stands in the page's data."""
+    data = json.loads(re.search(r'<script type="application/json" id="data">\n(.*?)</script>', text,
+                                re.DOTALL)[1])
+    return data, [dict(zip(data["fields"], row)) for row in data["agents"]]
+
+
+def test_the_page_holds_the_fleet_and_needs_nothing_else(sim, mount):
+    api = sim(agents=230)
+    fleet = mount(api, ttl=LONG)
+    text = fleet.text(PAGE)
+    data, agents = embedded(text)
+    assert data["ttl"] == LONG * 1000 and data["verified"] is True
+    assert 0 <= time.time() * 1000 - data["time"] < 60000
+    assert [agent["id"] for agent in agents] == [agent["agent_id"] for agent in api.agents()]
+    for agent, wanted in zip(agents, api.agents()):
+        assert agent["status"] == wanted["agent_status"]
+        assert agent["labels"] == wanted["agent_labels"]
+        assert agent["running_count"] == wanted.get("running_count")
+        assert agent["gpus"] == [[gpu["device_name"], gpu["vram_total"], gpu["vram_free"]]
+                                 for gpu in wanted["system_stats"]["gpu_devices"]]
+        assert os.path.isdir(fleet / f"agents/{agent['name']}")
+    assert not re.search(r"https?:|\bsrc=|\bhref=|@import|url\(|\son\w+=|\sstyle=", text)
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)[1]
+    assert re.fullmatch(r"default-src 'none'; style-src 'sha256-[\w+/]{43}='; "
+                        r"script-src 'sha256-[\w+/]{43}='; frame-src 'self' file:; "
+                        r"base-uri 'none'; form-action 'none'", policy)
+    assert text.index(policy) < text.index("<style>")
+
+
+def test_whatever_agents_say_stands_in_the_page_as_data(sim, mount):
+    api = sim(agents=1)
+    api.put_agents(attacking_agents())
+    text = mount(api, ttl=LONG).text(PAGE)
+    shown = embedded(text)[1]
+    assert len(shown) == len({agent["name"] for agent in shown}) == \
+        len({agent["agent_id"] for agent in api.agents()})
+    assert {agent["id"] for agent in shown} >= set(ATTACKS) - {"\u202egnp.exe", "a\nb\tc"}
+    assert text.count("<script") == text.count("</script>") == 2

@@ -334,7 +334,7 @@ def read_all_views(fleet):
 
 
 def test_what_views_took_is_given_back_when_nobody_looks_any_more(sim, mount, instrumented):
-    agents = 2000 if instrumented else 8000
+    agents = 2000 if instrumented else 4000
     api = sim(agents=agents)
     fleet = mount(api, ttl=0.5, timeout=60)
     assert len(fleet.agents()) == agents

@@ -3,6 +3,7 @@
 removed. Runs as root in a machine that is thrown away (tests/package/run.sh), in this order."""
 
 import os
+import pwd
 import signal
 import subprocess
 import time
@@ -82,7 +83,8 @@ def test_installing_it_brings_what_it_needs():
 
 def test_it_holds_what_it_should():
     files = check("dpkg", "-L", "fleetfs").split()
-    for file in ("/usr/bin/fleetfs", "/lib/systemd/system/fleetfs@.service", "/etc/fleetfs",
+    for file in ("/usr/bin/fleetfs", "/lib/systemd/system/fleetfs@.service",
+                 "/usr/lib/systemd/user/fleetfs@.service", "/etc/fleetfs",
                  "/usr/share/doc/fleetfs/copyright", "/usr/share/doc/fleetfs/README.md.gz",
                  "/usr/share/man/man8/fleetfs.8.gz",
                  "/usr/share/bash-completion/completions/fleetfs",
@@ -189,6 +191,35 @@ def test_what_the_unit_cannot_have_hides_the_mount(unit, setting):
     (DROP_INS / "hide.conf").unlink()
     check("systemctl", "stop", UNIT)
     check("systemctl", "daemon-reload")
+
+
+def test_each_user_has_a_unit_of_their_own():
+    """Beside each other; who is logged in, or lingers, has a systemd of their own."""
+    users = {}
+    for name in "ann", "bob":
+        check("useradd", "-m", name)
+        entry = pwd.getpwnam(name)
+        settings = Path(entry.pw_dir, ".config/fleetfs")
+        settings.mkdir(parents=True)
+        write(settings / "prod.token", "sk-sim\n", 0o600)
+        write(settings / "prod.conf", f"SOURCE={URL}\nOPTIONS=ttl=600\n")
+        check("chown", "-R", name, entry.pw_dir)
+        check("loginctl", "enable-linger", name)
+        home = f"/run/user/{entry.pw_uid}"
+        users[name] = ["runuser", "-u", name, "--", "env", f"XDG_RUNTIME_DIR={home}"], home
+    for become, home in users.values():
+        until(lambda: os.path.exists(f"{home}/systemd/private"))
+        check(*become, "systemctl", "--user", "start", UNIT)
+        assert len(check(*become, "ls", f"{home}/fleetfs/prod/agents").split()) == 42
+        assert run("ls", f"{home}/fleetfs/prod").returncode != 0  # as root
+    (ann, _), (bob, home) = users.values()
+    assert run(*ann, "ls", f"{home}/fleetfs/prod").returncode != 0
+    check(*bob, "systemctl", "--user", "reload", UNIT)
+    assert "from /home/bob/.config/fleetfs/prod.token\n" in check(
+        *bob, "cat", f"{home}/fleetfs/prod/.fleetfs/config")
+    check("loginctl", "disable-linger", "bob")
+    until(lambda: not mounted(f"{home}/fleetfs/prod"))
+    check(*ann, "systemctl", "--user", "stop", UNIT)
 
 
 def test_removing_it_unmounts_and_leaves_the_settings(unit):
