@@ -26,8 +26,8 @@ import time
 from pathlib import Path
 
 import rig
-from rig import HERE, alternate, counted, table
-from harness import environment
+from rig import HERE, alternate, table
+from harness import counted, environment
 
 PER_PAGE = 100
 

@@ -131,21 +131,6 @@ class Rig:
         return tuple(float(word) for word in said.split() if word[0].isdigit())
 
 
-def counts(mount):
-    """What .fleetfs/stats counted so far. It is written anew for who looks 0.1 s after another."""
-    time.sleep(0.15)
-    return {key: int(value) for key, value in mount.values(".fleetfs/stats").items()
-            if value.isdigit()}
-
-
-def counted(mount, run):
-    """What run returns, and what it made fleetfs count, less what the looking itself does."""
-    first, second = counts(mount), counts(mount)
-    result = run()
-    third = counts(mount)
-    return result, {key: third[key] - 2 * second[key] + first[key] for key in third}
-
-
 def resident_bytes(pid):
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
