@@ -62,7 +62,7 @@ def judge(found, kind):
 def perform(fleet, began, ttl):
     """The script: {(step, what): how often}, by what .fleetfs/stats counts; None if something expired
     too early. Nothing was fetched before it began."""
-    costs = {}
+    costs, listed = {}, began
     for step, command in SCRIPT.items():
         if step == "expired grep":
             if time.monotonic() > began + ttl:
