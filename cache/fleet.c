@@ -519,10 +519,16 @@ static int go_on_without(struct fleet *fleet, struct sweep *sweep, struct look *
 
 int fleet_whole(struct fleet *fleet, struct look *look, uint64_t *ret_cursor)
 {
-	struct sweep *sweep = sweep_for(fleet, look, true);
-	int err = sweep ? sweep_advance(fleet, sweep) : -ENOMEM;
+	struct sweep *sweep;
+	int err;
 
 	look->wake_ms = INT64_MAX;
+	if (look->list > 0) {
+		*ret_cursor = look->list;
+		return 0;
+	}
+	sweep = sweep_for(fleet, look, true);
+	err = sweep ? sweep_advance(fleet, sweep) : -ENOMEM;
 	while (err == 0 && !sweep->complete) {
 		err = go_on_without(fleet, sweep, look);
 		if (err == 0)
@@ -531,8 +537,18 @@ int fleet_whole(struct fleet *fleet, struct look *look, uint64_t *ret_cursor)
 	if (err < 0)
 		return err;
 	fleet->health.hits += !look->waited;
-	*ret_cursor = sweep->number << 32;
+	look->list = sweep->number << 32;
+	*ret_cursor = look->list;
 	return 0;
+}
+
+uint64_t fleet_newest(const struct fleet *fleet)
+{
+	const struct sweep *sweep = fleet->sweeps;
+
+	while (sweep && !sweep->complete)
+		sweep = sweep->older;
+	return sweep ? sweep->number << 32 : 0;
 }
 
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret)

@@ -70,42 +70,54 @@ static void fill_attr(struct ops *ops, const struct node *node, struct stat *ret
 	ret_attr->st_ctim = ret_attr->st_mtim;
 }
 
+/* How long what comes of the list of agents may be taken for what is: as long as that list is
+ * fresh; not at all what comes of one that is not the newest any more. */
+static double list_timeout_s(const struct call *call)
+{
+	const struct fleet *fleet = call->ops->fleet;
+
+	if (call->look.list > 0 && call->look.list != fleet_newest(fleet))
+		return 0;
+	return (double)fleet_list_ms(fleet) / 1000;
+}
+
 /* How long the kernel may keep a folder's attributes; a value's it may keep for ever. Of what grows
  * it is to ask again: that costs less than to let somebody wait for what is there. */
-static double attr_timeout_s(struct ops *ops, const struct node *node)
+static double attr_timeout_s(const struct call *call, const struct node *node)
 {
 	if (node->document && node->document->grows)
 		return MOMENT_S;
 	if (!node->row)
 		return FOREVER_S;
 	if (node->record)
-		return (double)fleet_record_ms(ops->fleet, node->record) / 1000;
-	return is_of_list(node) ? (double)fleet_list_ms(ops->fleet) / 1000 : FOREVER_S;
+		return (double)fleet_record_ms(call->ops->fleet, node->record) / 1000;
+	return is_of_list(node) ? list_timeout_s(call) : FOREVER_S;
 }
 
 /* How long a name may be taken to mean this node: an agent's as long as its data is fresh, what is
  * made of all of them as long as the list is; a file of the mount's own, or the log, for a moment,
  * so that who looks and then opens it (cp) finds the same one. */
-static double entry_timeout_s(struct ops *ops, const struct node *node, const struct record *record)
+static double entry_timeout_s(const struct call *call, const struct node *node,
+                              const struct record *record)
 {
 	if (record)
-		return (double)fleet_record_ms(ops->fleet, record) / 1000;
+		return (double)fleet_record_ms(call->ops->fleet, record) / 1000;
 	if (node->document && node->document->log)
 		return MOMENT_S;
 	if (node->kind == NODE_GROUP || node->kind == NODE_DOCUMENT)
-		return (double)fleet_list_ms(ops->fleet) / 1000;
+		return list_timeout_s(call);
 	return node->row ? FOREVER_S : MOMENT_S;
 }
 
-void answer_fill_entry(struct ops *ops, const struct node *node, const struct record *record,
-                       struct fuse_entry_param *ret_entry)
+void answer_fill_entry(const struct call *call, const struct node *node,
+                       const struct record *record, struct fuse_entry_param *ret_entry)
 {
 	*ret_entry = (struct fuse_entry_param){
 		.ino = node_id(node),
-		.attr_timeout = attr_timeout_s(ops, node),
-		.entry_timeout = entry_timeout_s(ops, node, record),
+		.attr_timeout = attr_timeout_s(call, node),
+		.entry_timeout = entry_timeout_s(call, node, record),
 	};
-	fill_attr(ops, node, &ret_entry->attr);
+	fill_attr(call->ops, node, &ret_entry->attr);
 }
 
 /* From rows to nodes */
@@ -240,14 +252,19 @@ int answer_folder(struct call *call, bool fresh, const struct node **ret_folder)
 	return 0;
 }
 
-struct record *answer_first(struct fleet *fleet, const struct row *row, const struct group *group)
+int answer_first(struct fleet *fleet, const struct row *row, const struct group *group,
+                 struct record **ret_record)
 {
 	uint64_t cursor = group->first;
 	struct record *record = NULL;
+	int err = fleet_walk(fleet, &cursor, NULL, &record);
 
-	if (fleet_walk(fleet, &cursor, NULL, &record) < 0 || !record)
-		return NULL;
-	return tree_has(row, record->agent, group->value) ? record : NULL;
+	if (err < 0)
+		return err;
+	if (!record || !tree_has(row, record->agent, group->value))
+		return -ENOENT;
+	*ret_record = record;
+	return 0;
 }
 
 /* The operations. Each returns 0 and its answer, -EAGAIN, or -errno. */
@@ -283,8 +300,8 @@ static int find_group(struct call *call, const struct row *row, struct node **re
 		*ret_node = node_group(&ops->nodes, row, group->value);
 		return *ret_node ? 0 : -ENOMEM;
 	}
-	*ret_record = answer_first(ops->fleet, row, group);
-	return *ret_record ? answer_link(ops, row, *ret_record, ret_node) : -ENOENT;
+	err = answer_first(ops->fleet, row, group, ret_record);
+	return err < 0 ? err : answer_link(ops, row, *ret_record, ret_node);
 }
 
 /* *ret_record: the agent whose it is, if it is one's. */
@@ -328,7 +345,6 @@ static int find_child(struct call *call, const struct node *folder, struct node 
 
 int answer_lookup(struct call *call, struct answer *answer)
 {
-	struct ops *ops = call->ops;
 	const struct node *folder = NULL;
 	struct record *record = NULL;
 	int err = answer_folder(call, true, &folder);
@@ -338,10 +354,10 @@ int answer_lookup(struct call *call, struct answer *answer)
 	answer->kind = ANSWER_ENTRY;
 	err = find_child(call, folder, &answer->node, &record);
 	if (err == 0) {
-		answer_fill_entry(ops, answer->node, record, &answer->entry);
+		answer_fill_entry(call, answer->node, record, &answer->entry);
 	} else if (err == -ENOENT) {
 		/* That there is no such name is an answer too, and keeps as long. */
-		answer->entry.entry_timeout = attr_timeout_s(ops, folder);
+		answer->entry.entry_timeout = attr_timeout_s(call, folder);
 		answer->node = NULL;
 		err = 0;
 	}
@@ -363,7 +379,7 @@ int answer_getattr(struct call *call, struct answer *answer)
 	if (err < 0)
 		return err;
 	answer->kind = ANSWER_ATTR;
-	answer->entry.attr_timeout = attr_timeout_s(call->ops, node);
+	answer->entry.attr_timeout = attr_timeout_s(call, node);
 	fill_attr(call->ops, node, &answer->entry.attr);
 	return 0;
 }

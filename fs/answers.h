@@ -113,12 +113,14 @@ uint16_t answer_child_index(const struct node *folder, const struct row *row, si
 int answer_link(struct ops *ops, const struct row *row, const struct record *record,
                 struct node **ret_node);
 
-/* Who is linked to where a view has one link for each value; NULL: nobody any more. */
-struct record *answer_first(struct fleet *fleet, const struct row *row, const struct group *group);
+/* Who is linked to where a view has one link for each value. 0; -ENOENT: nobody any more; -ESTALE:
+ * the group's list is forgotten. */
+int answer_first(struct fleet *fleet, const struct row *row, const struct group *group,
+                 struct record **ret_record);
 
 /* record: of the agent whose file, folder or link this name means; NULL: the mount's own. */
-void answer_fill_entry(struct ops *ops, const struct node *node, const struct record *record,
-                       struct fuse_entry_param *ret_entry);
+void answer_fill_entry(const struct call *call, const struct node *node,
+                       const struct record *record, struct fuse_entry_param *ret_entry);
 
 /* Room for so many bytes in ops->buffer. 0 or -ENOMEM. */
 int ops_reserve(struct ops *ops, size_t bytes);

@@ -87,7 +87,7 @@ void document_unref(struct document *document);
 /* Copies what is there of so many bytes from this offset on; returns how many. */
 size_t document_read(const struct document *document, uint64_t offset, size_t size, char *ret);
 
-/* A draft of what this sheet says of the list that fleet_whole() has just told. fleet is borrowed.
+/* A draft of what this sheet says of a list, as fleet_whole() tells it. fleet is borrowed.
  * NULL without memory. */
 struct draft *draft_new(const struct sheet *sheet, struct fleet *fleet, uint64_t list,
                         uint64_t seed);

@@ -19,7 +19,39 @@ void groups_done(struct groups *groups)
 		free(groups->order[i]);
 	free(groups->order);
 	table_done(&groups->by_name);
-	groups_init(groups, groups->seed);
+	*groups = (struct groups){.seed = groups->seed, .number = groups->number};
+}
+
+void groups_end(struct groups *groups)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < groups->count; i++) {
+		struct group *group = groups->order[i];
+
+		if (group->list == groups->list) {
+			groups->order[count++] = group;
+			continue;
+		}
+		table_remove(&groups->by_name, &group->by_name);
+		free(group);
+	}
+	groups->count = count;
+}
+
+size_t groups_after(const struct groups *groups, uint64_t number)
+{
+	size_t low = 0, high = groups->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (groups->order[middle]->number <= number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 static uint64_t hash_name(const struct groups *groups, const char *name)
@@ -66,6 +98,11 @@ int groups_add(struct groups *groups, const char *value, uint64_t where)
 	name_encode(value, name);
 	group = groups_find(groups, name);
 	if (group) {
+		if (group->list != groups->list) {
+			group->list = groups->list;
+			group->first = where;
+			group->count = 0;
+		}
 		group->count++;
 		return 0;
 	}
@@ -75,6 +112,7 @@ int groups_add(struct groups *groups, const char *value, uint64_t where)
 	if (!group)
 		return -ENOMEM;
 	group->by_name.hash = hash_name(groups, name);
+	group->list = groups->list;
 	group->count = 1;
 	group->first = where;
 	memcpy(group->value, value, bytes);
@@ -82,6 +120,7 @@ int groups_add(struct groups *groups, const char *value, uint64_t where)
 		free(group);
 		return -ENOMEM;
 	}
+	group->number = ++groups->number;
 	groups->order[groups->count++] = group;
 	return 0;
 }

@@ -6,6 +6,10 @@
  * The different values that were met, in the order of their first coming, and how often each was:
  * what a folder of groups (by-status/) lists, and what a summary counts.
  *
+ * They may be met anew, in another list of agents: those that are met again stay the groups that
+ * they are, with their number, and in their order; the others go in the end (groups_end()). So a
+ * number means one place in a listing, whatever became of the list meanwhile.
+ *
  * Values are strangers' strings, told apart by the names that they have in the tree
  * (fs/names.h: different strings, different names).
  */
@@ -19,24 +23,35 @@
 
 struct group {
 	struct table_link by_name;
-	size_t count;
-	uint64_t first; /* where it was met first */
+	uint64_t number; /* from 1, in the order of their coming; never used twice */
+	uint64_t list;   /* in which it was met last, … */
+	uint64_t first;  /* … where it was met first in that, … */
+	size_t count;    /* … and how often */
 	char value[];
 };
 
 struct groups {
 	struct table by_name;
-	struct group **order;
+	struct group **order; /* by their numbers */
 	size_t count;
 	size_t capacity;
-	uint64_t list; /* of the agents that have them, as fleet_whole() tells it; the caller's */
-	uint64_t seed; /* of the hashes */
+	uint64_t list;   /* that they are being met in; the caller's, for groups_end() another each
+	                    time */
+	uint64_t number; /* the last one given */
+	uint64_t seed;   /* of the hashes */
 };
 
 /* No groups yet; allocates nothing. */
 void groups_init(struct groups *groups, uint64_t seed);
 
+/* As after groups_init(), but that no number comes again. */
 void groups_done(struct groups *groups);
+
+/* All of groups->list have been met: who was not in it goes. */
+void groups_end(struct groups *groups);
+
+/* The position in the order of the first one after this number. */
+size_t groups_after(const struct groups *groups, uint64_t number);
 
 /* Counts one more of this value; where: a cursor of fleet_walk() that gives who has it. 0 or
  * -ENOMEM. */

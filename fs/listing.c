@@ -11,7 +11,7 @@
 #define DIR_OFFSETS    (UINT64_C(1) << 32) /* beyond this an offset is a place in a list of agents */
 #define SMALLEST_ENTRY 152 /* bytes of a READDIRPLUS entry with a one-byte name, at the least */
 #define SOME_INO       0xffffffff /* of what nobody has looked up: any number but 0 */
-#define SCANNED        4096       /* agents looked at in a row for those of a group */
+#define SCANNED        1024       /* agents looked at in a row for those of a group */
 
 /* Room for a reply of so many bytes. */
 static int reserve(struct ops *ops, size_t bytes)
@@ -65,7 +65,7 @@ static int add_node(struct call *call, struct answer *answer, const char *name, 
 {
 	struct fuse_entry_param entry;
 
-	answer_fill_entry(call->ops, node, record, &entry);
+	answer_fill_entry(call, node, record, &entry);
 	add(call, answer, name, next, &entry);
 	node->lookups++;
 	call->ops->listed[answer->entries++] = node;
@@ -104,20 +104,21 @@ static int list_agents(struct call *call, struct answer *answer, const struct ro
 	}
 }
 
-/* The links to those in a group. Most agents may well not be: so it is searched in slices. */
+/* The links to those in a group. Most agents may well not be: so it is searched in slices, of which
+ * the first, mostly enough to fill the reply, waits for nobody. */
 static int list_members(struct call *call, struct answer *answer, const struct node *group)
 {
 	uint64_t cursor = (uint64_t)call->offset;
 	int err;
 
+	if (call->scanned > 0)
+		cursor = call->scanned;
 	if (cursor < DIR_OFFSETS) {
 		err = fleet_whole(call->ops->fleet, &call->look, &cursor);
 		if (err < 0)
 			return err;
 	}
-	if (cursor < call->scanned)
-		cursor = call->scanned;
-	if (!views_may_work(call->ops->views, &call->look))
+	if (call->scanned > 0 && !views_may_work(call->ops->views, &call->look))
 		return -EAGAIN;
 	for (size_t i = 0; i < SCANNED; i++) {
 		struct record *record;
@@ -158,9 +159,9 @@ static int add_group(struct call *call, struct answer *answer, const struct row 
 	if (!fits(call, answer, name))
 		return -ENOBUFS;
 	if (row->view == TREE_LINKS) {
-		record = answer_first(ops->fleet, row, group);
-		if (!record)
-			return 0;
+		err = answer_first(ops->fleet, row, group, &record);
+		if (err < 0)
+			return err == -ENOENT ? 0 : err;
 		err = answer_link(ops, row, record, &node);
 	} else {
 		node = node_group(&ops->nodes, row, group->value);
@@ -169,22 +170,24 @@ static int add_group(struct call *call, struct answer *answer, const struct row 
 	return err < 0 ? err : add_node(call, answer, name, next, node, record);
 }
 
-/* An offset is the list's number and the position of what comes next. */
+/* An offset is 2 and the number of the group before: what was there all the while is listed once,
+ * whatever came and went. */
 static int list_groups(struct call *call, struct answer *answer, const struct row *row)
 {
-	uint64_t offset = (uint64_t)call->offset;
+	uint64_t number = call->offset > 2 ? (uint64_t)call->offset - 2 : 0;
 	const struct groups *groups;
 	int err = 0;
 
-	if (offset < DIR_OFFSETS)
+	if (number == 0)
 		err = views_groups(call->ops->views, row, &call->look, &groups);
 	else
-		groups = views_groups_of(call->ops->views, row, offset - offset % DIR_OFFSETS);
+		groups = views_groups_after(call->ops->views, row, &call->look, number);
 	if (err < 0 || !groups)
 		return err < 0 ? err : -ESTALE;
-	for (size_t at = offset < DIR_OFFSETS ? 0 : offset % DIR_OFFSETS; at < groups->count;
-	     at++) {
-		err = add_group(call, answer, row, groups->order[at], groups->list + at + 1);
+	for (size_t at = groups_after(groups, number); at < groups->count; at++) {
+		const struct group *group = groups->order[at];
+
+		err = add_group(call, answer, row, group, group->number + 2);
 		if (err < 0)
 			return err;
 	}

@@ -153,18 +153,23 @@ static void begin(struct call *on_stack)
 	fuse_req_interrupt_func(call->req, interrupted, call);
 }
 
+/* Who did a slice of work and is not done comes last in the next turn: were it first again, a short
+ * listing would wait for the end of each long document. */
 static void run_parked(struct ops *ops, bool all)
 {
 	struct call *end = ops->parked.previous;
 	int64_t now_ms = fleet_now_ms(ops->fleet);
 
 	for (struct call *at = ops->parked.next, *next; at != &ops->parked; at = next) {
-		bool is_end = at == end;
+		bool is_end = at == end, had_worked = views_worked(ops->views);
 
 		next = at->next;
 		if ((all || now_ms >= at->deadline_ms || now_ms >= at->look.wake_ms) && run(at)) {
 			unpark(at);
 			call_free(at);
+		} else if (!had_worked && views_worked(ops->views)) {
+			unpark(at);
+			park(at);
 		}
 		if (is_end)
 			break;

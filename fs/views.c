@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "fs/tree.h"
 
@@ -11,14 +10,13 @@
 #define SLICE_VALUES 4096
 #define IDLE_MS      1000  /* and two ttls, in which who asks for it ever again would have asked */
 #define LISTING_MS   60000 /* a listing left alone for so long need not go on: as one of agents */
-#define OLDER        4     /* groups of lists of before that a row keeps for listings that go on */
 
 /* Of one row. */
 struct view {
-	struct groups groups;       /* list 0: none */
-	struct groups older[OLDER]; /* likewise; by when a listing went on in them, latest first */
-	struct groups making;
-	uint64_t cursor; /* of the making */
+	struct groups groups; /* groups.list: that they are being made of, or were */
+	uint64_t groups_list; /* that they are all of; 0: none */
+	uint64_t cursor;      /* of the making; 0: none is under way */
+	uint64_t forgotten;   /* the last number of the groups that were given back */
 	struct document *document;
 	uint64_t document_list;
 	struct draft *draft;
@@ -50,6 +48,8 @@ struct views *views_new(struct fleet *fleet, int64_t ttl_ms, uint64_t seed)
 		free(views);
 		return NULL;
 	}
+	for (size_t i = 0; i < tree_row_count; i++)
+		groups_init(&views->of[i].groups, seed);
 	return views;
 }
 
@@ -58,7 +58,6 @@ static void give_back(struct views *views)
 	for (size_t i = 0; i < tree_row_count; i++) {
 		struct view *view = &views->of[i];
 
-		groups_done(&view->making);
 		document_unref(view->document);
 		draft_free(view->draft);
 		view->document = NULL;
@@ -73,8 +72,9 @@ static void give_back_groups(struct views *views)
 		struct view *view = &views->of[i];
 
 		groups_done(&view->groups);
-		for (size_t k = 0; k < OLDER; k++)
-			groups_done(&view->older[k]);
+		view->groups_list = 0;
+		view->cursor = 0;
+		view->forgotten = view->groups.number;
 	}
 	views->listed_ms = INT64_MIN;
 }
@@ -102,6 +102,11 @@ bool views_may_work(struct views *views, struct look *look)
 	}
 	views->worked = true;
 	return true;
+}
+
+bool views_worked(const struct views *views)
+{
+	return views->worked;
 }
 
 static int64_t due_ms(int64_t since_ms, int64_t after_ms)
@@ -143,6 +148,7 @@ static int again(struct look *look, const struct views *views, int err)
 {
 	if (err != -ESTALE)
 		return err;
+	look->list = 0;
 	look->wake_ms = views->used_ms;
 	return -EAGAIN;
 }
@@ -164,18 +170,11 @@ static int group_some(struct fleet *fleet, const struct row *row, struct view *v
 		for (size_t at = 0; at < tree_value_count(row, record->agent); at++, values++) {
 			const char *value = tree_value(row, record->agent, at);
 
-			if (value && groups_add(&view->making, value, where) < 0)
+			if (value && groups_add(&view->groups, value, where) < 0)
 				return -ENOMEM;
 		}
 	}
 	return -EAGAIN;
-}
-
-/* Those of older[at], or what is to take their place, become the latest. */
-static void move_up(struct view *view, size_t at, struct groups groups)
-{
-	memmove(&view->older[1], &view->older[0], at * sizeof(groups));
-	view->older[0] = groups;
 }
 
 int views_groups(struct views *views, const struct row *row, struct look *look,
@@ -187,46 +186,40 @@ int views_groups(struct views *views, const struct row *row, struct look *look,
 
 	views->used_ms = fleet_now_ms(views->fleet);
 	views->listed_ms = views->used_ms;
-	while (err == 0 && view->groups.list < list) {
+	while (err == 0 && view->groups_list < list) {
 		if (!views_may_work(views, look))
 			return -EAGAIN;
-		if (view->making.list == 0) {
-			groups_init(&view->making, views->seed);
-			view->making.list = list;
-			view->cursor = list;
+		if (view->cursor == 0) {
+			view->groups.list = fleet_newest(views->fleet);
+			view->cursor = view->groups.list;
 		}
 		err = group_some(views->fleet, row, view);
 		if (err == -EAGAIN) {
 			look->wake_ms = views->used_ms;
 			return err;
 		}
-		if (err < 0) {
-			groups_done(&view->making);
+		view->cursor = 0;
+		if (err < 0)
 			return again(look, views, err);
-		}
-		groups_done(&view->older[OLDER - 1]);
-		move_up(view, OLDER - 1, view->groups);
-		view->groups = view->making;
-		view->making = (struct groups){0};
+		groups_end(&view->groups);
+		view->groups_list = view->groups.list;
 	}
+	if (err < 0)
+		return err;
+	look->list = view->groups_list;
 	*ret = &view->groups;
-	return err;
+	return 0;
 }
 
-const struct groups *views_groups_of(struct views *views, const struct row *row, uint64_t list)
+const struct groups *views_groups_after(struct views *views, const struct row *row,
+                                        struct look *look, uint64_t number)
 {
 	struct view *view = &views->of[row - tree_rows];
 
 	views->used_ms = fleet_now_ms(views->fleet);
 	views->listed_ms = views->used_ms;
-	if (view->groups.list == list)
-		return &view->groups;
-	for (size_t at = 0; at < OLDER; at++)
-		if (view->older[at].list == list) {
-			move_up(view, at, view->older[at]);
-			return &view->older[0];
-		}
-	return NULL;
+	look->list = view->groups_list;
+	return number > view->forgotten ? &view->groups : NULL;
 }
 
 /* Documents */
@@ -261,7 +254,8 @@ int views_document(struct views *views, const struct row *row, struct look *look
 		if (!views_may_work(views, look))
 			return -EAGAIN;
 		if (!view->draft)
-			view->draft = draft_new(row->sheet, views->fleet, list, views->seed);
+			view->draft = draft_new(row->sheet, views->fleet,
+			                        fleet_newest(views->fleet), views->seed);
 		err = view->draft ? draft_go_on(view->draft, SLICE_AGENTS) : -ENOMEM;
 		if (err == -EAGAIN) {
 			look->wake_ms = views->used_ms;
@@ -275,6 +269,9 @@ int views_document(struct views *views, const struct row *row, struct look *look
 		view->draft = NULL;
 		return again(look, views, err);
 	}
+	if (err < 0)
+		return err;
+	look->list = view->document_list;
 	*ret = view->document;
-	return err;
+	return 0;
 }

@@ -30,14 +30,16 @@ struct views *views_new(struct fleet *fleet, int64_t ttl_ms, uint64_t seed);
 /* NULL is fine. */
 void views_free(struct views *views);
 
-/* The groups of a row (TREE_GROUPS or TREE_LINKS), of the list that fleet_whole() tells: 0 and the
- * groups, borrowed until the next call; -EAGAIN; or -errno. */
+/* The groups of a row (TREE_GROUPS or TREE_LINKS), of the list that fleet_whole() tells the look or
+ * of a later one, so that whoever came meanwhile is served by the same making; look->list then is
+ * that one: 0 and the groups, borrowed until the next call; -EAGAIN; or -errno. */
 int views_groups(struct views *views, const struct row *row, struct look *look,
                  const struct groups **ret);
 
-/* Those of a list of before, for a listing that goes on; NULL: they are forgotten, since the
- * listing was left alone while some further lists were asked for, or for a minute. */
-const struct groups *views_groups_of(struct views *views, const struct row *row, uint64_t list);
+/* What is there of them for a listing that goes on after the group of this number; NULL: it was
+ * left alone for so long that they are forgotten. */
+const struct groups *views_groups_after(struct views *views, const struct row *row,
+                                        struct look *look, uint64_t number);
 
 /* Likewise the document of a row. */
 int views_document(struct views *views, const struct row *row, struct look *look,
@@ -46,6 +48,9 @@ int views_document(struct views *views, const struct row *row, struct look *look
 /* Whether the caller may do a slice's worth of work in this turn; then nobody else may. Else it is
  * to answer -EAGAIN, look->wake_ms being set to now. */
 bool views_may_work(struct views *views, struct look *look);
+
+/* Whether somebody did in this turn. */
+bool views_worked(const struct views *views);
 
 /* A turn of the loop begins. */
 void views_turn(struct views *views);

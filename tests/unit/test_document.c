@@ -440,6 +440,31 @@ static void test_is_given_back_when_nobody_asks(void **state)
 	(void)state;
 }
 
+/* However fast other readers make other lists. */
+static void test_who_waits_is_not_moved_on_to_another_list_for_ever(void **state)
+{
+	struct document *document;
+	struct look look;
+	int err;
+
+	begin_world(MOST);
+	look = fleet_look(world.fleet);
+	for (int turns = 0;; turns++) {
+		views_turn(world.views);
+		err = views_document(world.views, row_of(&sheet_tsv), &look, &document);
+		if (err != -EAGAIN)
+			break;
+		if (world.wanted > 0)
+			bring();
+		assert_true(turns < 20);
+		world.now_ms += TTL_MS + 1;
+		whole_list();
+	}
+	assert_int_equal(err, 0);
+	end_world();
+	(void)state;
+}
+
 static const struct row *row_of_groups(void)
 {
 	for (size_t i = 0; i < tree_row_count; i++)
@@ -449,8 +474,8 @@ static const struct row *row_of_groups(void)
 	return NULL;
 }
 
-/* Asks until they are there; the list that they are of. */
-static uint64_t ask_groups(void)
+/* Asks until they are there. */
+static const struct groups *ask_groups(void)
 {
 	struct look look = fleet_look(world.fleet);
 	const struct groups *groups;
@@ -463,31 +488,40 @@ static uint64_t ask_groups(void)
 			bring();
 	} while (err == -EAGAIN);
 	assert_int_equal(err, 0);
-	return groups->list;
+	return groups;
 }
 
 /* Other lists come, and nobody asks for a while: a listing goes on; for a minute at the least. */
-static void test_groups_of_before_are_there_for_who_lists_them(void **state)
+static void test_a_group_keeps_its_number_for_who_lists_them(void **state)
 {
-	uint64_t first, second;
+	const struct groups *groups;
+	struct look look = {0};
 
 	begin_world(10);
-	first = ask_groups();
-	world.now_ms += TTL_MS;
-	second = ask_groups();
-	assert_true(first < second);
+	world.status = "busy";
+	groups = ask_groups();
+	assert_int_equal(groups->count, 2);
+	assert_int_equal(groups->order[0]->number, 1);
+	assert_string_equal(groups->order[1]->value, "idle");
+	world.status = "other";
 	for (int i = 0; i < 10; i++) {
 		world.now_ms += TTL_MS;
-		ask_groups();
-		assert_non_null(views_groups_of(world.views, row_of_groups(), first));
+		assert_ptr_equal(ask_groups(), groups);
 	}
-	assert_null(views_groups_of(world.views, row_of_groups(), second));
+	assert_int_equal(groups->count, 2);
+	assert_int_equal(groups->order[0]->number, 2);
+	assert_string_equal(groups->order[0]->value, "idle");
+	assert_int_equal(groups_after(groups, 1), 0);
+	assert_int_equal(groups_after(groups, 2), 1);
+	assert_string_equal(groups->order[1]->value, "other");
 	world.now_ms = views_due_ms(world.views);
 	assert_true(views_tidy(world.views));
-	assert_non_null(views_groups_of(world.views, row_of_groups(), first));
+	assert_ptr_equal(views_groups_after(world.views, row_of_groups(), &look, 1), groups);
+	assert_int_equal(groups->count, 2);
 	world.now_ms += 60000;
 	assert_true(views_tidy(world.views));
-	assert_null(views_groups_of(world.views, row_of_groups(), first));
+	assert_null(views_groups_after(world.views, row_of_groups(), &look, 1));
+	assert_int_equal(ask_groups()->order[0]->number, 4);
 	end_world();
 	(void)state;
 }
@@ -504,8 +538,9 @@ int main(void)
 		cmocka_unit_test(test_the_same_twice_is_one),
 		cmocka_unit_test(test_is_written_in_slices_one_a_turn),
 		cmocka_unit_test(test_a_slice_is_short_whatever_is_in_it),
+		cmocka_unit_test(test_who_waits_is_not_moved_on_to_another_list_for_ever),
 		cmocka_unit_test(test_is_given_back_when_nobody_asks),
-		cmocka_unit_test(test_groups_of_before_are_there_for_who_lists_them),
+		cmocka_unit_test(test_a_group_keeps_its_number_for_who_lists_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
