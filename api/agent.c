@@ -106,6 +106,49 @@ bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_i
 	return false;
 }
 
+static int compare_labels(const void *a, const void *b, void *user)
+{
+	const struct agent_list *labels = user;
+
+	return strcmp(labels->items[*(const uint8_t *)a], labels->items[*(const uint8_t *)b]);
+}
+
+/* Takes the place of a search through all of them, 256 times 256 when a hostile list is shuffled.
+ */
+static void sort_labels(struct agent_label_finder *finder)
+{
+	const struct agent_list *labels = &finder->agent->labels;
+
+	for (size_t i = 0; i < labels->count; i++)
+		finder->order[i] = (uint8_t)i;
+	qsort_r(finder->order, labels->count, 1, compare_labels, (void *)(uintptr_t)labels);
+	finder->sorted = true;
+}
+
+size_t agent_find_label(struct agent_label_finder *finder, const char *label, size_t likely)
+{
+	const struct agent_list *labels = &finder->agent->labels;
+	size_t low = 0, high = labels->count;
+
+	if (likely < labels->count && strcmp(labels->items[likely], label) == 0)
+		return likely;
+	if (!finder->sorted)
+		sort_labels(finder);
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		size_t position = finder->order[middle];
+		int order = strcmp(label, labels->items[position]);
+
+		if (order == 0)
+			return position;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return SIZE_MAX;
+}
+
 void page_free(struct page *page)
 {
 	if (!page)

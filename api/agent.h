@@ -153,6 +153,16 @@ const void *agent_value(const struct agent *agent, enum agent_field_id field, si
 bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_id field,
                 size_t gpu);
 
+/* For finding many labels of one agent. All zeroes but the agent, to begin with. */
+struct agent_label_finder {
+	const struct agent *agent;
+	bool sorted;
+	uint8_t order[AGENT_MAX_LABELS]; /* positions, by their labels */
+};
+
+/* The position of a label, SIZE_MAX: none. likely: where it may well be. */
+size_t agent_find_label(struct agent_label_finder *finder, const char *label, size_t likely);
+
 /* One answer of GET /agents, or a part of a saved one. */
 struct page {
 	int64_t age_ms;      /* how old it was when it was handed over; 0 for an answer */

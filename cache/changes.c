@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 void changes_done(struct changes *changes)
 {
@@ -14,6 +13,11 @@ void changes_done(struct changes *changes)
 /* One look's worth of changes is built beside the list it replaces, so that a lack of memory in the
  * middle leaves the old one whole. */
 struct builder {
+	const struct changes *old;
+	const struct agent *before;
+	const struct agent *after;
+	int64_t first_ns;
+	int64_t now_ns;
 	struct changes next;
 	int error;
 };
@@ -23,7 +27,7 @@ static void add(struct builder *builder, enum agent_field_id field, uint16_t ind
 {
 	struct changes *next = &builder->next;
 
-	if (builder->error)
+	if (builder->error || since_ns == builder->first_ns)
 		return;
 	if (next->count == next->capacity) {
 		uint16_t capacity = (uint16_t)(next->capacity ? next->capacity * 2 : 8);
@@ -40,75 +44,65 @@ static void add(struct builder *builder, enum agent_field_id field, uint16_t ind
 }
 
 /* A value that has been as it is since now, if it changed, or else since whenever it was. */
-static void carry(struct builder *builder, const struct changes *old, enum agent_field_id field,
-                  uint16_t index, bool changed, int64_t first_ns, int64_t now_ns)
+static void carry(struct builder *builder, enum agent_field_id field, uint16_t index, bool changed)
 {
-	int64_t since_ns = changed ? now_ns : changes_since(old, field, index, first_ns);
-
-	if (since_ns != first_ns)
-		add(builder, field, index, since_ns);
-}
-
-static size_t find_label(const struct agent *agent, const char *label, size_t likely)
-{
-	if (likely < agent->labels.count && strcmp(agent->labels.items[likely], label) == 0)
-		return likely;
-	for (size_t i = 0; i < agent->labels.count; i++)
-		if (strcmp(agent->labels.items[i], label) == 0)
-			return i;
-	return SIZE_MAX;
+	add(builder, field, index,
+	    changed ? builder->now_ns
+	            : changes_since(builder->old, field, index, builder->first_ns));
 }
 
 /* A label keeps its time wherever in the list it moves to. */
-static void carry_labels(struct builder *builder, const struct changes *old,
-                         const struct agent *before, const struct agent *after, int64_t first_ns,
-                         int64_t now_ns)
+static void carry_labels(struct builder *builder)
 {
+	const struct agent_list *before = &builder->before->labels,
+				*after = &builder->after->labels;
+	struct agent_label_finder finder = {.agent = builder->before};
 	size_t kept = 0;
 
-	for (size_t i = 0; i < after->labels.count; i++) {
-		size_t was = find_label(before, after->labels.items[i], i);
-		int64_t since_ns = now_ns;
+	for (size_t i = 0; i < after->count; i++) {
+		size_t was = agent_find_label(&finder, after->items[i], i);
+		int64_t since_ns = builder->now_ns;
 
 		if (was != SIZE_MAX) {
-			since_ns = changes_since(old, AGENT_LABELS, (uint16_t)was, first_ns);
+			since_ns = changes_since(builder->old, AGENT_LABELS, (uint16_t)was,
+			                         builder->first_ns);
 			kept++;
 		}
-		if (since_ns != first_ns)
-			add(builder, AGENT_LABELS, (uint16_t)i, since_ns);
+		add(builder, AGENT_LABELS, (uint16_t)i, since_ns);
 	}
-	carry(builder, old, AGENT_LABELS, CHANGES_WHOLE,
-	      kept != after->labels.count || kept != before->labels.count, first_ns, now_ns);
+	carry(builder, AGENT_LABELS, CHANGES_WHOLE, kept != after->count || kept != before->count);
 }
 
-static void carry_gpus(struct builder *builder, const struct changes *old,
-                       const struct agent *before, const struct agent *after, int64_t first_ns,
-                       int64_t now_ns)
+static void carry_gpus(struct builder *builder, enum agent_field_id field)
 {
-	for (size_t gpu = 0; gpu < after->gpu_count; gpu++) {
-		for (enum agent_field_id field = 0; field < AGENT_FIELDS; field++) {
-			if (agent_fields[field].place != AGENT_PLACE_GPU)
-				continue;
-			carry(builder, old, field, (uint16_t)gpu,
-			      gpu >= before->gpu_count || !agent_same(before, after, field, gpu),
-			      first_ns, now_ns);
-		}
-	}
-	carry(builder, old, AGENT_GPU_NAME, CHANGES_WHOLE, before->gpu_count != after->gpu_count,
-	      first_ns, now_ns);
+	const struct agent *before = builder->before, *after = builder->after;
+
+	for (size_t gpu = 0; gpu < after->gpu_count; gpu++)
+		carry(builder, field, (uint16_t)gpu,
+		      gpu >= before->gpu_count || !agent_same(before, after, field, gpu));
+	if (field == AGENT_GPU_NAME)
+		carry(builder, field, CHANGES_WHOLE, before->gpu_count != after->gpu_count);
 }
 
 int changes_note(struct changes *changes, const struct agent *before, const struct agent *after,
                  int64_t first_ns, int64_t now_ns)
 {
-	struct builder builder = {0};
+	struct builder builder = {
+		.old = changes,
+		.before = before,
+		.after = after,
+		.first_ns = first_ns,
+		.now_ns = now_ns,
+	};
 
-	for (enum agent_field_id field = 0; field < AGENT_FIELDS; field++)
-		if (agent_fields[field].place != AGENT_PLACE_GPU && field != AGENT_LABELS)
-			carry(&builder, changes, field, CHANGES_WHOLE,
-			      !agent_same(before, after, field, 0), first_ns, now_ns);
-	carry_labels(&builder, changes, before, after, first_ns, now_ns);
-	carry_gpus(&builder, changes, before, after, first_ns, now_ns);
+	for (enum agent_field_id field = 0; field < AGENT_FIELDS; field++) {
+		if (field == AGENT_LABELS)
+			carry_labels(&builder);
+		else if (agent_fields[field].place == AGENT_PLACE_GPU)
+			carry_gpus(&builder, field);
+		else
+			carry(&builder, field, CHANGES_WHOLE, !agent_same(before, after, field, 0));
+	}
 	if (builder.error) {
 		changes_done(&builder.next);
 		return builder.error;
@@ -118,11 +112,21 @@ int changes_note(struct changes *changes, const struct agent *before, const stru
 	return 0;
 }
 
+static int compare(const void *a, const void *b)
+{
+	const struct change *one = a, *other = b;
+	int by_field = one->field - other->field;
+
+	return by_field ? by_field : one->index - other->index;
+}
+
 int64_t changes_since(const struct changes *changes, enum agent_field_id field, uint16_t index,
                       int64_t first_ns)
 {
-	for (uint16_t i = 0; i < changes->count; i++)
-		if (changes->items[i].field == field && changes->items[i].index == index)
-			return changes->items[i].since_ns;
-	return first_ns;
+	const struct change wanted = {.field = (uint16_t)field, .index = index};
+	const struct change *found = NULL;
+
+	if (changes->count > 0)
+		found = bsearch(&wanted, changes->items, changes->count, sizeof(wanted), compare);
+	return found ? found->since_ns : first_ns;
 }

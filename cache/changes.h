@@ -28,7 +28,7 @@ struct change {
 
 /* A zeroed one is empty. */
 struct changes {
-	struct change *items;
+	struct change *items; /* by field, then by index */
 	uint16_t count;
 	uint16_t capacity;
 };

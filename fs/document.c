@@ -210,7 +210,10 @@ static int sum_up(struct sums *sums, const struct agent *agent)
 	add(&sums->vram_total, document_sum_of(agent, AGENT_GPU_VRAM_TOTAL));
 	add(&sums->vram_free, document_sum_of(agent, AGENT_GPU_VRAM_FREE));
 	add(&sums->vram_used, document_sum_of(agent, AGENT_GPU_VRAM_USED));
-	return agent->status && *agent->status ? groups_add(&sums->statuses, agent->status, 0) : 0;
+	if (!agent->status || !*agent->status)
+		return 0;
+	sums->with_status++;
+	return groups_add(&sums->statuses, agent->status, 0);
 }
 
 /* What was written since goes into the hash; the error of any text. */
@@ -241,26 +244,53 @@ static uint64_t written(const struct document *document)
 	return bytes;
 }
 
+/* One agent more, or the end of them. */
+static int tell_agent(struct draft *draft)
+{
+	struct record *record = NULL;
+	int err = fleet_walk(draft->fleet, &draft->cursor, NULL, &record);
+
+	if (err < 0)
+		return err;
+	draft->walked = !record;
+	if (!record)
+		return 0;
+	err = sum_up(&draft->sums, record->agent);
+	if (draft->sheet->agent)
+		draft->sheet->agent(draft, record);
+	return err;
+}
+
+/* One status more, or the end of the document: then true. */
+static bool tell_status(struct draft *draft)
+{
+	const struct groups *statuses = &draft->sums.statuses;
+
+	if (draft->sheet->status && draft->statuses_told < statuses->count) {
+		draft->sheet->status(draft, statuses->order[draft->statuses_told++]);
+		return false;
+	}
+	if (draft->sheet->end)
+		draft->sheet->end(draft);
+	return true;
+}
+
 int draft_go_on(struct draft *draft, size_t agents)
 {
 	struct document *document = draft->document;
 	uint64_t enough = written(document) + SLICE_BYTES;
-	struct record *record = NULL;
+	bool ended = false;
 	int err = 0;
 
-	for (size_t i = 0; err == 0 && i < agents && written(document) < enough; i++) {
-		err = fleet_walk(draft->fleet, &draft->cursor, NULL, &record);
-		if (err < 0 || !record)
-			break;
-		err = sum_up(&draft->sums, record->agent);
-		if (draft->sheet->agent)
-			draft->sheet->agent(draft, record);
+	for (size_t i = 0; err == 0 && !ended && i < agents && written(document) < enough; i++) {
+		if (!draft->walked)
+			err = tell_agent(draft);
+		else
+			ended = tell_status(draft);
 	}
-	if (err == 0 && !record && draft->sheet->end)
-		draft->sheet->end(draft);
 	if (err == 0)
 		err = take_stock(draft);
-	if (err < 0 || record)
+	if (err < 0 || !ended)
 		return err < 0 ? err : -EAGAIN;
 	document->bytes = written(document);
 	return 0;

@@ -13,7 +13,8 @@
  * for it: so it is written some hundred agents at a time (fs/views.h), and the agents' own JSON is
  * not copied into it.
  *
- * What is written is told by its sheet: before the first agent, for each, after the last.
+ * What is written is told by its sheet: before the first agent, for each, for each status that they
+ * have, and in the end.
  */
 
 #include <stdbool.h>
@@ -56,6 +57,7 @@ struct sums {
 	int64_t vram_free;  /* bytes */
 	int64_t vram_used;  /* bytes */
 	struct groups statuses;
+	size_t with_status;
 };
 
 /* A document being written. */
@@ -68,11 +70,14 @@ struct draft {
 	uint64_t cursor;               /* where it is */
 	size_t hashed[DOCUMENT_TEXTS]; /* bytes of each text that are in the hash */
 	struct sums sums;              /* of the agents so far */
+	bool walked;                   /* those are all */
+	size_t statuses_told;
 };
 
 struct sheet {
 	void (*begin)(struct draft *draft); /* may be NULL, as the others */
 	void (*agent)(struct draft *draft, const struct record *record);
+	void (*status)(struct draft *draft, const struct group *status);
 	void (*end)(struct draft *draft);
 };
 

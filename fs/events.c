@@ -176,17 +176,18 @@ static void add_file(struct text *text, const struct record *record, int64_t at_
 static void add_row(struct text *text, const struct record *record, const struct agent *before,
                     const struct agent *after, int64_t at_ns, const struct row *row)
 {
+	struct agent_label_finder in_before = {.agent = before}, in_after = {.agent = after};
 	size_t befores = tree_occurrences(row, before), afters = tree_occurrences(row, after);
 
 	for (size_t i = 0; i < befores; i++) {
-		size_t is = tree_same(row, before, i, after);
+		size_t is = tree_same(row, before, i, &in_after);
 		struct pair pair = {before, i, is < afters ? after : NULL, is};
 
 		if (!pair.after || !agent_same(before, after, row->field, i))
 			add_file(text, record, at_ns, row, &pair);
 	}
 	for (size_t i = 0; i < afters; i++)
-		if (tree_same(row, after, i, before) >= befores)
+		if (tree_same(row, after, i, &in_before) >= befores)
 			add_file(text, record, at_ns, row, &(struct pair){NULL, 0, after, i});
 }
 

@@ -132,14 +132,17 @@ static const struct metric metrics[] = {
 
 #define METRICS (sizeof(metrics) / sizeof(metrics[0]))
 
-_Static_assert(METRICS < DOCUMENT_TEXTS, "a text for each, and one for the fleet");
+/* The texts: about the list, the agents of each status, sums, and one for each metric. */
+enum { TEXT_LIST, TEXT_STATUSES, TEXT_SUMS, TEXT_METRICS };
 
-/* Of the fleet: the first text. */
+_Static_assert(TEXT_METRICS + METRICS <= DOCUMENT_TEXTS, "a text for each");
+
+/* Of the fleet */
 
 /* About the list that is being written; that it was just told is what makes the health its own. */
 static void begin(struct draft *draft)
 {
-	struct text *text = draft_text(draft, 0);
+	struct text *text = draft_text(draft, TEXT_LIST);
 	struct fleet_health health;
 
 	fleet_health(draft->fleet, &health);
@@ -151,42 +154,45 @@ static void begin(struct draft *draft)
 	     "Whether the agents that were read are as many as the API counts.");
 	text_printf(text, "fleet_list_verified %d\n", health.verified);
 	for (size_t i = 0; i < METRICS; i++)
-		head(draft_text(draft, 1 + i), metrics[i].name, metrics[i].type, metrics[i].help);
+		head(draft_text(draft, TEXT_METRICS + i), metrics[i].name, metrics[i].type,
+		     metrics[i].help);
 }
 
 static void of_agent(struct draft *draft, const struct record *record)
 {
 	for (size_t i = 0; i < METRICS; i++)
-		metrics[i].samples(draft_text(draft, 1 + i), &metrics[i], record);
+		metrics[i].samples(draft_text(draft, TEXT_METRICS + i), &metrics[i], record);
 }
 
-static void status(struct text *text, const char *name, size_t count)
+static void count(struct text *text, const char *status, size_t agents)
 {
 	text_printf(text, "fleet_agents{");
-	label(text, "status", name);
-	text_printf(text, "} %zu\n", count);
+	label(text, "status", status);
+	text_printf(text, "} %zu\n", agents);
+}
+
+static void of_status(struct draft *draft, const struct group *status)
+{
+	char name[NAME_BYTES];
+
+	name_encode(status->value, name);
+	count(draft_text(draft, TEXT_STATUSES), name, status->count);
 }
 
 /* The API's own words are always there: what goes from absent to 1 raises no alert. With those who
  * tell no status, the sum is all agents. */
-static void statuses(struct text *text, const struct sums *sums)
+static void other_statuses(struct draft *draft)
 {
 	static const char *const usual[] = {"idle", "busy", "syncing", "tunnel", "unhealthy"};
-	const struct groups *groups = &sums->statuses;
-	size_t without = sums->agents;
-	char name[NAME_BYTES];
+	const struct sums *sums = &draft->sums;
+	struct text *text = draft_text(draft, TEXT_LIST);
 
 	head(text, "fleet_agents", "gauge", "Agents of this status.");
 	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
-		if (!groups_find(groups, usual[i]))
-			status(text, usual[i], 0);
-	for (size_t i = 0; i < groups->count; i++) {
-		name_encode(groups->order[i]->value, name);
-		status(text, name, groups->order[i]->count);
-		without -= groups->order[i]->count;
-	}
-	if (without > 0)
-		status(text, "", without);
+		if (!groups_find(&sums->statuses, usual[i]))
+			count(text, usual[i], 0);
+	if (sums->with_status < sums->agents)
+		count(draft_text(draft, TEXT_STATUSES), "", sums->agents - sums->with_status);
 }
 
 /* Tasks completed are not among these: the sum falls when an agent leaves, which would count as a
@@ -194,7 +200,7 @@ static void statuses(struct text *text, const struct sums *sums)
 static void end(struct draft *draft)
 {
 	const struct sums *sums = &draft->sums;
-	struct text *text = draft_text(draft, 0);
+	struct text *text = draft_text(draft, TEXT_SUMS);
 	const struct {
 		const char *name;
 		const char *help;
@@ -208,11 +214,12 @@ static void end(struct draft *draft)
 		{"fleet_vram_used_bytes", "Used memory of all GPUs.", sums->vram_used},
 	};
 
-	statuses(text, sums);
+	other_statuses(draft);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		head(text, rows[i].name, "gauge", rows[i].help);
 		text_printf(text, "%s %" PRId64 "\n", rows[i].name, rows[i].value);
 	}
 }
 
-const struct sheet sheet_metrics = {.begin = begin, .agent = of_agent, .end = end};
+const struct sheet sheet_metrics = {
+	.begin = begin, .agent = of_agent, .status = of_status, .end = end};

@@ -6,10 +6,20 @@
 
 /* summary */
 
+/* Three texts: the agents, those of each status, the sums. */
+
+static void summary_status(struct draft *draft, const struct group *status)
+{
+	struct text *text = draft_text(draft, 1);
+
+	text_printf(text, "agents_");
+	text_escaped(text, status->value);
+	text_printf(text, ": %zu\n", status->count);
+}
+
 static void summary_end(struct draft *draft)
 {
 	const struct sums *sums = &draft->sums;
-	struct text *text = draft_text(draft, 0);
 	const struct {
 		const char *key;
 		int64_t value;
@@ -20,17 +30,13 @@ static void summary_end(struct draft *draft)
 		{"tasks_running", sums->running_count}, {"tasks_completed", sums->tasks_completed},
 	};
 
-	text_printf(text, "agents: %zu\n", sums->agents);
-	for (size_t i = 0; i < sums->statuses.count; i++) {
-		text_printf(text, "agents_");
-		text_escaped(text, sums->statuses.order[i]->value);
-		text_printf(text, ": %zu\n", sums->statuses.order[i]->count);
-	}
+	text_printf(draft_text(draft, 0), "agents: %zu\n", sums->agents);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-		text_printf(text, "%s: %" PRId64 "\n", lines[i].key, lines[i].value);
+		text_printf(draft_text(draft, 2), "%s: %" PRId64 "\n", lines[i].key,
+		            lines[i].value);
 }
 
-const struct sheet sheet_summary = {.end = summary_end};
+const struct sheet sheet_summary = {.status = summary_status, .end = summary_end};
 
 /* agents.tsv */
 

@@ -263,21 +263,11 @@ void tree_path(const struct row *row, const struct agent *agent, size_t index, s
 }
 
 size_t tree_same(const struct row *row, const struct agent *agent, size_t index,
-                 const struct agent *other)
+                 struct agent_label_finder *other)
 {
-	size_t count = tree_occurrences(row, other);
-	const char *label;
-
-	if (row->each != TREE_EACH_LABEL)
-		return index < count ? index : SIZE_MAX;
-	label = agent->labels.items[index];
-	/* Most of the time it is where it was. */
-	if (index < count && strcmp(other->labels.items[index], label) == 0)
-		return index;
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(other->labels.items[i], label) == 0)
-			return i;
-	return SIZE_MAX;
+	if (row->each == TREE_EACH_LABEL)
+		return agent_find_label(other, agent->labels.items[index], index);
+	return index < tree_occurrences(row, other->agent) ? index : SIZE_MAX;
 }
 
 /*

@@ -75,13 +75,13 @@ void tree_field_text(const struct row *row, const struct agent *agent, size_t in
                      struct text *text);
 
 /* Whether it is a file of an agent that shows one of its values. Of such: how many of it an agent
- * has in all its folders; the path of one, from the agent's folder on; and which one of another
- * agent has the same path, SIZE_MAX: none. */
+ * has in all its folders; the path of one, from the agent's folder on; and which one of the
+ * finder's agent has the same path, SIZE_MAX: none. */
 bool tree_is_value(const struct row *row);
 size_t tree_occurrences(const struct row *row, const struct agent *agent);
 void tree_path(const struct row *row, const struct agent *agent, size_t index, struct text *text);
 size_t tree_same(const struct row *row, const struct agent *agent, size_t index,
-                 const struct agent *other);
+                 struct agent_label_finder *other);
 
 /* The values that an agent has in a view's field: how many there may be, and each, NULL for none.
  * The same may come twice. */

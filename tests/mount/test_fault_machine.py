@@ -2,6 +2,7 @@
 """What the machine does to fleetfs: clocks that jump, descriptors and threads that run out, logs that
 nobody reads, programs that read everything (rows 24, 30, 31, 33 and 34 of docs/faults.md)."""
 
+import itertools
 import os
 import resource
 import shutil
@@ -99,13 +100,27 @@ def limit_files(pid, soft):
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def leave_no_file(pid):
+    """Once nothing is open for a moment only, so that the first free one stays beyond the limit."""
+    def first_free():
+        held = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+        return next(number for number in itertools.count() if number not in held)
+
+    def is_settled():
+        number = first_free()
+        limit_files(pid, number)
+        time.sleep(0.2)
+        return first_free() == number
+
+    until(is_settled)
+
+
 @pytest.mark.unwrapped
 def test_row_30_without_descriptors_a_read_fails_and_recovers(scripted, mount):
     server = scripted()
     fleet = mount(server, ttl=600, retries=0, timeout=2, delay_connect=True)
     usual, _ = resource.prlimit(fleet.pid, resource.RLIMIT_NOFILE)
-    highest = max(map(int, os.listdir(f"/proc/{fleet.pid}/fd")))
-    limit_files(fleet.pid, highest + 1)
+    leave_no_file(fleet.pid)
     for _ in range(3):
         ask_again(fleet)
         code, seconds = took(lambda: code_of(fleet.agents))

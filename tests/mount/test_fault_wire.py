@@ -52,6 +52,16 @@ def recovers(server, fleet):
     assert own(fleet, "health")["state"] == "ok"
 
 
+def at_once(check, *prepared):
+    """check(fault, …) of each: it mostly waits, for a server and mounts of its own."""
+    with concurrent.futures.ThreadPoolExecutor(len(prepared)) as pool:
+        for those, done in [(those, pool.submit(check, *those)) for those in prepared]:
+            try:
+                done.result()
+            except AssertionError as wrong:
+                raise AssertionError(those[0].__name__) from wrong
+
+
 # Row 1
 
 def test_row_01_a_refused_api_at_mount_is_waited_for_with_delay_connect(scripted, mount):
@@ -83,14 +93,17 @@ def reset_in_the_body(wire):
     wire.reset()
 
 
-@pytest.mark.parametrize("fault,codes", [
-    (reset_at_once, ["EHOSTUNREACH"]),
-    (reset_in_the_headers, ["EHOSTUNREACH", "EREMOTEIO"]),
-    (reset_in_the_body, ["EREMOTEIO"])])
-def test_row_02_a_connection_that_is_reset_costs_no_data(scripted, mount, fault, codes):
-    server = scripted(OLD)
-    warm = mount(server, **WARM)
-    cold = mount(server, **COLD)
+def test_row_02_a_connection_that_is_reset_costs_no_data(scripted, mount):
+    servers = [scripted(OLD) for _ in range(3)]
+    at_once(is_reset, *[
+        (fault, codes, server, mount(server, **WARM), mount(server, **COLD))
+        for server, (fault, codes) in zip(servers, [
+            (reset_at_once, ["EHOSTUNREACH"]),
+            (reset_in_the_headers, ["EHOSTUNREACH", "EREMOTEIO"]),
+            (reset_in_the_body, ["EREMOTEIO"])])])
+
+
+def is_reset(fault, codes, server, warm, cold):
     assert sorted(warm.agents()) == ["a", "b"]
     server.answer = fault
     assert code_of(cold.agents) in codes
@@ -137,13 +150,6 @@ def stalled_body(wire):
 
 
 SLOW = [trickled_headers, trickled_body, stalled_answer, stalled_headers, stalled_body]
-
-
-def at_once(check, *prepared):
-    """Each mostly waits, for a server and mounts of its own: so they wait together."""
-    with concurrent.futures.ThreadPoolExecutor(len(prepared)) as pool:
-        for done in [pool.submit(check, *those) for those in prepared]:
-            done.result()
 
 
 def test_row_04_a_trickling_answer_is_given_up(scripted, mount):

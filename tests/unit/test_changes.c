@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -268,6 +269,31 @@ static void test_everything_changes(void **state)
 	(void)state;
 }
 
+/* Many labels, of which each moves, some come and some go. */
+static void test_labels_are_found_wherever_they_move(void **state)
+{
+	static char text[2 * AGENT_MAX_LABELS][8];
+	const char *before[AGENT_MAX_LABELS], *after[AGENT_MAX_LABELS];
+	struct pair pair;
+	const size_t half = AGENT_MAX_LABELS / 2;
+
+	pair_init(&pair, 0);
+	for (size_t i = 0; i < 2 * AGENT_MAX_LABELS; i++)
+		snprintf(text[i], sizeof(text[i]), "%zu", i * 7919 % 1000);
+	for (size_t i = 0; i < AGENT_MAX_LABELS; i++) {
+		before[i] = text[i];
+		after[i] = text[half + (i * 101 + 1) % AGENT_MAX_LABELS];
+	}
+	pair.before.labels = list_of(before, AGENT_MAX_LABELS);
+	pair.after.labels = list_of(after, AGENT_MAX_LABELS);
+	step(&pair, 2000);
+	for (size_t i = 0; i < AGENT_MAX_LABELS; i++)
+		assert_int_equal(since(&pair, AGENT_LABELS, (uint16_t)i),
+		                 (i * 101 + 1) % AGENT_MAX_LABELS < half ? FIRST_NS : 2000);
+	changes_done(&pair.changes);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_changed_takes_no_memory),
 		cmocka_unit_test(test_a_value_that_goes_and_comes_back),
 		cmocka_unit_test(test_a_label_keeps_its_time_where_it_goes),
+		cmocka_unit_test(test_labels_are_found_wherever_they_move),
 		cmocka_unit_test(test_gpus_come_and_go),
 		cmocka_unit_test(test_everything_changes),
 	};

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ static struct {
 	unsigned int wanted;
 	size_t count;       /* of the agents that the API has */
 	const char *status; /* of the first of them; the others are idle */
+	bool own_statuses;  /* or each has one of its own */
 	unsigned int arrivals;
 } world;
 
@@ -95,7 +97,9 @@ static void bring(void)
 	while (page->agent_count < world.count) {
 		snprintf(id, sizeof(id), "m%zu", page->agent_count);
 		page->agents[page->agent_count] =
-			agents_new(id, page->agent_count == 0 ? world.status : "idle");
+			agents_new(id, world.own_statuses       ? id
+		                       : page->agent_count == 0 ? world.status
+		                                                : "idle");
 		page->agent_count++;
 	}
 	page->total_count = (int64_t)world.count;
@@ -441,6 +445,34 @@ static void test_is_given_back_when_nobody_asks(void **state)
 }
 
 /* However fast other readers make other lists. */
+static void test_statuses_are_told_in_slices_too(void **state)
+{
+	const struct sheet *const sheets[] = {&sheet_summary, &sheet_metrics};
+
+	begin_world(MOST);
+	world.own_statuses = true;
+	for (size_t i = 0; i < sizeof(sheets) / sizeof(sheets[0]); i++) {
+		struct draft *draft = draft_new(sheets[i], world.fleet, whole_list(), SEED);
+		const struct document *document = draft->document;
+		uint64_t before, after = 0;
+		int err;
+
+		assert_non_null(draft);
+		do {
+			before = after;
+			err = draft_go_on(draft, 100);
+			after = 0;
+			for (size_t text = 0; text < DOCUMENT_TEXTS; text++)
+				after += document->texts[text].length;
+		} while (err == -EAGAIN);
+		assert_int_equal(err, 0);
+		assert_true(after - before < 20000); /* by the last slice; all statuses: 100000 */
+		document_unref(draft_take(draft));
+	}
+	end_world();
+	(void)state;
+}
+
 static void test_who_waits_is_not_moved_on_to_another_list_for_ever(void **state)
 {
 	struct document *document;
@@ -538,6 +570,7 @@ int main(void)
 		cmocka_unit_test(test_the_same_twice_is_one),
 		cmocka_unit_test(test_is_written_in_slices_one_a_turn),
 		cmocka_unit_test(test_a_slice_is_short_whatever_is_in_it),
+		cmocka_unit_test(test_statuses_are_told_in_slices_too),
 		cmocka_unit_test(test_who_waits_is_not_moved_on_to_another_list_for_ever),
 		cmocka_unit_test(test_is_given_back_when_nobody_asks),
 		cmocka_unit_test(test_a_group_keeps_its_number_for_who_lists_them),

@@ -298,14 +298,14 @@ static void test_a_file_is_as_old_as_its_value(void **state)
 	struct agent agent = full_agent();
 	struct change items[] = {
 		{5, AGENT_STATUS, CHANGES_WHOLE},
+		{12, AGENT_RUNNING_TASKS, CHANGES_WHOLE},
 		{6, AGENT_LABELS, 1},
 		{7, AGENT_LABELS, CHANGES_WHOLE},
-		{8, AGENT_GPU_VRAM_FREE, 2},
+		{13, AGENT_STATS_OS_TYPE, CHANGES_WHOLE},
 		{9, AGENT_GPU_NAME, 1},
 		{10, AGENT_GPU_NAME, CHANGES_WHOLE},
+		{8, AGENT_GPU_VRAM_FREE, 2},
 		{11, AGENT_JSON, CHANGES_WHOLE},
-		{12, AGENT_RUNNING_TASKS, CHANGES_WHOLE},
-		{13, AGENT_STATS_OS_TYPE, CHANGES_WHOLE},
 	};
 	struct record record = {
 		.agent = &agent,
