@@ -38,8 +38,9 @@ def recorded():
 
 def record(found):
     def line(row):
-        value = f"{found[row[1]]:.7g}" if row[1] in found else row[2].strip()
-        return row[0].replace(row[2], value.rjust(len(row[2])), 1)
+        value = found.get(row[1])
+        text = row[2] if value is None else str(round(value, 2) if value < 100 else round(value))
+        return row[0].replace(row[2], text.rjust(len(row[2])), 1)
     RECORDED.write_text(ROW.sub(line, RECORDED.read_text()))
 
 
