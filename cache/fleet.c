@@ -45,6 +45,7 @@ static void page_reset(struct fleet_page *page)
 	page->records = NULL;
 	page->count = 0;
 	page->arrived_seq = 0;
+	page->validator = (struct validator){0};
 }
 
 static void page_recovers(struct fleet *fleet, struct fleet_page *page)
@@ -81,7 +82,8 @@ void fleet_free(struct fleet *fleet)
 
 /* Freshness */
 
-bool fleet_fresh(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq)
+/* Whether something that arrived then may be served now. */
+static bool is_fresh(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq)
 {
 	return read_seq > fleet->flush_seq && now_of(fleet) < read_ms + fleet->config.ttl_ms;
 }
@@ -89,8 +91,7 @@ bool fleet_fresh(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq)
 static bool may_serve(const struct fleet *fleet, const struct record *record,
                       const struct look *look)
 {
-	return record->read_seq > look->began ||
-	       fleet_fresh(fleet, record->read_ms, record->read_seq);
+	return record->read_seq > look->began || is_fresh(fleet, record->read_ms, record->read_seq);
 }
 
 struct look fleet_look(struct fleet *fleet)
@@ -112,7 +113,7 @@ void fleet_expire(struct fleet *fleet)
 
 static int64_t left_ms(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq)
 {
-	if (!fleet_fresh(fleet, read_ms, read_seq))
+	if (!is_fresh(fleet, read_ms, read_seq))
 		return 0;
 	return read_ms + fleet->config.ttl_ms - now_of(fleet);
 }
@@ -311,10 +312,28 @@ static int forbidden(const struct trouble *trouble, int64_t now_ms, struct look 
 	return -EAGAIN;
 }
 
+/* Whether all that this page brought is still just what is known: then to hear that it is unchanged
+ * is worth as much as the page. Who was dropped because he stood on another page might be the one
+ * who counts next time. */
+static bool is_intact(const struct fleet_page *page, unsigned int number)
+{
+	if (page->arrived_seq == 0 || page->count + page->repeated != page->items)
+		return false;
+	for (size_t i = 0; i < page->count; i++) {
+		const struct record *record = page->records[i];
+
+		if (!record->present || record->page != number ||
+		    record->read_seq != page->arrived_seq)
+			return false;
+	}
+	return true;
+}
+
 int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look)
 {
 	struct fleet_page *page = fleet_page(fleet, number);
 	int64_t now_ms = now_of(fleet);
+	bool conditional;
 	int err;
 
 	if (!page)
@@ -333,7 +352,8 @@ int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look)
 	/* An API that failed is probed by one request at a time. */
 	if (fleet->trouble.active && fleet->in_flight > 0)
 		return -EAGAIN;
-	err = fleet->ports.want(fleet->ports.user, number);
+	conditional = validator_is_there(&page->validator) && is_intact(page, number);
+	err = fleet->ports.want(fleet->ports.user, number, conditional ? &page->validator : NULL);
 	if (err < 0)
 		return err;
 	page->in_flight = true;
@@ -597,7 +617,7 @@ static bool is_earlier(const struct fleet *fleet, const struct record *record, u
 {
 	return record->page > 0 && record->page < number &&
 	       fleet->pages[record->page - 1].arrived_seq == record->read_seq &&
-	       fleet_fresh(fleet, record->read_ms, record->read_seq);
+	       is_fresh(fleet, record->read_ms, record->read_seq);
 }
 
 static int renew(struct fleet *fleet, struct record *record, const struct agent *agent)
@@ -672,22 +692,57 @@ static bool has_come(struct fleet *fleet, struct fleet_page *page)
 	return counts;
 }
 
-int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
+static void answers_again(struct fleet *fleet, struct fleet_page *page)
 {
-	struct fleet_page *place = fleet_page(fleet, number);
-	struct record **records;
-	uint64_t seq = ++fleet->seq;
-	size_t count = 0, repeated = page->malformed;
-	int err;
+	page_recovers(fleet, page);
+	trouble_clear(&fleet->trouble);
+	for (unsigned int i = 0; fleet->bad_pages > 0 && i < fleet->page_count; i++)
+		trouble_relent(&fleet->pages[i].trouble);
+}
 
-	if (place && !has_come(fleet, place)) {
-		page_free(page);
-		return 0;
+/* It is here, whatever it brought. */
+static void has_arrived(struct fleet *fleet, struct fleet_page *place, const struct page *page,
+                        uint64_t seq)
+{
+	place->arrived_ms = fleet->arrival_ms;
+	place->arrived_seq = seq;
+	if (!page->old)
+		answers_again(fleet, place);
+	fleet->health.arrived++;
+	fleet->health.success_ns = fleet->arrival_ns;
+	fleet->success_ms = place->arrived_ms;
+}
+
+/* Nothing was brought, and nothing is compared, since nothing has changed. */
+static void take_unchanged(struct fleet *fleet, struct fleet_page *place, unsigned int number,
+                           const struct page *page, uint64_t seq)
+{
+	if (!is_intact(place, number)) {
+		place->validator = (struct validator){0};
+		return;
 	}
-	records = malloc((page->agent_count + 1) * sizeof(struct record *));
-	err = place && records ? 0 : -ENOMEM;
-	fleet->arrival_ns = fleet->ports.wall_ns(fleet->ports.user);
-	fleet->arrival_ms = now_of(fleet) - page->age_ms;
+	if (validator_is_there(&page->validator))
+		place->validator = page->validator;
+	for (size_t i = 0; i < place->count; i++) {
+		struct record *record = place->records[i];
+
+		record->read_ms = fleet->arrival_ms;
+		record->read_seq = seq;
+		record->renewals++;
+	}
+	place->moved = false;
+	fleet->health.unchanged++;
+	has_arrived(fleet, place, page, seq);
+}
+
+/* Takes in what a page brought. 0, or -ENOMEM or -EFBIG. */
+static int take_agents(struct fleet *fleet, struct fleet_page *place, unsigned int number,
+                       const struct page *page, uint64_t seq)
+{
+	struct record **records = malloc((page->agent_count + 1) * sizeof(struct record *));
+	size_t count = 0, repeated = page->malformed;
+	int err = records ? 0 : -ENOMEM;
+
 	for (size_t i = 0; err == 0 && i < page->agent_count; i++) {
 		struct record *record = NULL;
 
@@ -699,7 +754,6 @@ int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 		while (count > 0)
 			record_unref(records[--count]);
 		free(records);
-		page_free(page);
 		return err;
 	}
 	place->moved = place->count != count ||
@@ -712,20 +766,30 @@ int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 	place->repeated = repeated;
 	place->total_count = page->total_count;
 	place->per_page = page->per_page;
-	place->arrived_ms = fleet->arrival_ms;
-	place->arrived_seq = seq;
-	page_recovers(fleet, place);
-	trouble_clear(&fleet->trouble);
-	for (unsigned int i = 0; fleet->bad_pages > 0 && i < fleet->page_count; i++)
-		trouble_relent(&fleet->pages[i].trouble);
+	place->validator = page->validator;
 	if (fleet->last_page < number && count > 0)
 		fleet->last_page = number;
-	fleet->health.arrived++;
 	fleet->health.malformed += page->malformed;
-	fleet->health.success_ns = fleet->arrival_ns;
-	fleet->success_ms = place->arrived_ms;
-	page_free(page);
+	has_arrived(fleet, place, page, seq);
 	return 0;
+}
+
+int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
+{
+	struct fleet_page *place = fleet_page(fleet, number);
+	uint64_t seq = ++fleet->seq;
+	int err = place ? 0 : -ENOMEM;
+
+	fleet->arrival_ns = fleet->ports.wall_ns(fleet->ports.user);
+	fleet->arrival_ms = now_of(fleet) - page->age_ms;
+	if (place && has_come(fleet, place)) {
+		if (page->unchanged)
+			take_unchanged(fleet, place, number, page, seq);
+		else
+			err = take_agents(fleet, place, number, page, seq);
+	}
+	page_free(page);
+	return err;
 }
 
 void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure *failure)

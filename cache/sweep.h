@@ -27,7 +27,8 @@ struct fleet_page {
 	uint64_t asked_failures; /* fleet->noted when it was asked for */
 	bool moved; /* it brought other agents, or in another order, than the time before */
 	bool in_flight;
-	struct trouble trouble; /* of this page alone */
+	struct trouble trouble;     /* of this page alone */
+	struct validator validator; /* that it came with, or "" */
 };
 
 /* A set of records by their index. */
@@ -50,6 +51,7 @@ struct sweep {
 	int64_t used_ms;
 	int64_t oldest_ms;   /* arrival of its oldest page; INT64_MAX: none yet */
 	uint64_t oldest_seq; /* the same, counted; UINT64_MAX: none yet */
+	int64_t good_ms;     /* until then it serves who did not wait for it; INT64_MAX: as above */
 	struct seat *order;  /* the listing: only grows */
 	size_t count;
 	size_t capacity;
@@ -125,9 +127,6 @@ struct fleet {
 
 /* Who sits there; NULL: it has left. */
 struct record *fleet_seated(const struct fleet *fleet, struct seat seat);
-
-/* Whether something that arrived then may be served now. */
-bool fleet_fresh(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq);
 
 /* The page's place, made if need be; NULL without memory or beyond FLEET_MAX_PAGES. May move all
  * pages. */
