@@ -504,6 +504,8 @@ int kernel_bring(struct kernel *kernel, unsigned int number, struct page *page,
 	        (kernel->wanted_count - at) * sizeof(kernel->wanted[0]));
 	if (page) {
 		err = fleet_arrived(kernel->fleet, number, page);
+		while (err == -EAGAIN)
+			err = fleet_arrive_on(kernel->fleet);
 		cause = err == -EFBIG ? FAILURE_OVERSIZED : FAILURE_MEMORY;
 	}
 	if (!page || err < 0) {

@@ -94,6 +94,7 @@ static void bring(void)
 {
 	struct page *page = agents_page(world.count);
 	char id[24];
+	int err;
 
 	while (page->agent_count < world.count) {
 		snprintf(id, sizeof(id), "m%zu", page->agent_count);
@@ -107,7 +108,10 @@ static void bring(void)
 	page->per_page = MOST;
 	world.wanted = 0;
 	world.arrivals++;
-	assert_int_equal(fleet_arrived(world.fleet, 1, page), 0);
+	err = fleet_arrived(world.fleet, 1, page);
+	while (err == -EAGAIN)
+		err = fleet_arrive_on(world.fleet);
+	assert_int_equal(err, 0);
 }
 
 /* The cursor of the whole list, read afresh if that is due. */

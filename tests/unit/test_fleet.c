@@ -57,9 +57,11 @@ struct world {
 	unsigned int in_flight;
 	enum order order;
 	int64_t latency_ms;
-	int64_t age_ms;                     /* of what comes */
-	bool old;                           /* and that is too much, as the client says */
-	bool at_request;                    /* an answer is as the list was when it was asked for */
+	int64_t age_ms;     /* of what comes */
+	bool old;           /* and that is too much, as the client says */
+	bool heavy;         /* agents take so much memory that a page is taken in in parts */
+	unsigned int parts; /* so many but for the last */
+	bool at_request;    /* an answer is as the list was when it was asked for */
 	void (*shift)(struct world *world); /* what happens between two requests */
 	unsigned int shift_percent;         /* of them */
 
@@ -214,10 +216,14 @@ static struct page *page_of(struct world *world, unsigned int number)
 		end = 0;
 	page = agents_page(end > first ? end - first : 0);
 	for (size_t i = first; i < end; i++) {
+		struct agent *agent;
 		char status[24];
 
 		snprintf(status, sizeof(status), "v%u", world->machines[i].version);
-		page->agents[page->agent_count++] = agents_new(world->machines[i].id, status);
+		agent = agents_new(world->machines[i].id, status);
+		if (world->heavy)
+			agent->bytes = 100000; /* so that each is a part of its own */
+		page->agents[page->agent_count++] = agent;
 	}
 	page->age_ms = world->age_ms;
 	page->old = world->old;
@@ -316,6 +322,18 @@ static void port_duplicate(void *user, const struct record *record)
 	((struct world *)user)->duplicates_told++;
 }
 
+/* A page comes in, in as many parts as it takes. */
+static int arrive(struct world *world, unsigned int number, struct page *page)
+{
+	int err = fleet_arrived(world->fleet, number, page);
+
+	while (err == -EAGAIN) {
+		world->parts++;
+		err = fleet_arrive_on(world->fleet);
+	}
+	return err;
+}
+
 /* An answer comes in. */
 static void deliver(struct world *world, unsigned int which)
 {
@@ -343,7 +361,7 @@ static void deliver(struct world *world, unsigned int which)
 		page = page_of(world, flight.page);
 	page = unless_unchanged(page, &flight.condition);
 	world->repeated += !page->unchanged;
-	assert_int_equal(fleet_arrived(world->fleet, flight.page, page), 0);
+	assert_int_equal(arrive(world, flight.page, page), 0);
 	if (world->old) {
 		const struct failure failure = {
 			.cause = FAILURE_OLD,
@@ -1626,7 +1644,7 @@ static void test_a_page_with_a_change_that_cannot_be_told_comes_again(void **sta
 	assert_int_equal(world.in_flight, 1);
 	world.in_flight = 0;
 	world.deaf = true;
-	assert_int_equal(fleet_arrived(world.fleet, 1, page_of(&world, 1)), -ENOMEM);
+	assert_int_equal(arrive(&world, 1, page_of(&world, 1)), -ENOMEM);
 	fleet_failed(world.fleet, 1, &(struct failure){.cause = FAILURE_MEMORY});
 	assert_int_equal(health_of(&world).agents, 3);
 	world.deaf = false;
@@ -1764,7 +1782,7 @@ static void check_gone(const struct world *world, const struct listing *listing,
 	assert_true(world->numbered < MOST_NUMBERED);
 }
 
-static void drift(const struct drift *drift, bool recognised, uint64_t seed)
+static void drift(const struct drift *drift, bool recognised, bool heavy, uint64_t seed)
 {
 	struct world world;
 	unsigned int *there_at = calloc(MOST_NUMBERED, sizeof(*there_at));
@@ -1775,6 +1793,7 @@ static void drift(const struct drift *drift, bool recognised, uint64_t seed)
 	world.per_page = 20;
 	world.config.max_connections = drift->max_connections;
 	world.at_request = drift->at_request;
+	world.heavy = heavy;
 	world.order = drift->order;
 	world.shift_percent = drift->percent;
 	world.recognised = recognised;
@@ -1828,7 +1847,7 @@ static void test_whoever_stays_is_listed_exactly_once(void **state)
 		print_message("             %s\n", drifts[i].what);
 		/* A page that only says that it is unchanged is as good as one that came. */
 		for (uint64_t seed = 1; seed <= 4; seed++)
-			drift(&drifts[i], seed % 2, seed);
+			drift(&drifts[i], seed % 2, seed > 2, seed);
 	}
 	(void)state;
 }
@@ -2537,9 +2556,68 @@ static void test_what_would_take_too_much_memory_is_refused(void **state)
 	}
 	look = fleet_look(world.fleet);
 	assert_int_equal(fleet_find(world.fleet, "p0", &look, &record), -EAGAIN);
-	assert_int_equal(fleet_arrived(world.fleet, 1, page), -EFBIG);
+	assert_int_equal(arrive(&world, 1, page), -EFBIG);
 	fleet_failed(world.fleet, 1, &(struct failure){.cause = FAILURE_OVERSIZED});
 	world.in_flight = 0;
+	world_done(&world);
+	(void)state;
+}
+
+/* Others go on while a large page is taken in; it is still on its way, until it is all there. */
+static void test_a_page_is_taken_in_in_parts(void **state)
+{
+	struct world world;
+	struct look look, first, last;
+	struct record *record;
+
+	world_of(&world, 3);
+	world.heavy = true;
+	list_all(&world);
+	for (int hangup = 0; hangup <= 1; hangup++) {
+		world.parts = 0;
+		world.now_ms += TTL_MS;
+		world.wants = 0;
+		look = fleet_look(world.fleet);
+		assert_int_equal(fleet_find(world.fleet, world.machines[2].id, &look, &record),
+		                 -EAGAIN);
+		world.in_flight = 0;
+		world.machines[0].version++;
+		assert_int_equal(fleet_arrived(world.fleet, 1, page_of(&world, 1)), -EAGAIN);
+
+		first = fleet_look(world.fleet);
+		assert_int_equal(fleet_find(world.fleet, world.machines[0].id, &first, &record), 0);
+		assert_string_equal(record->agent->status, hangup ? "v2" : "v1");
+		last = fleet_look(world.fleet);
+		assert_int_equal(fleet_find(world.fleet, world.machines[2].id, &last, &record),
+		                 -EAGAIN);
+		assert_int_equal(world.wants, 1);
+
+		if (hangup)
+			fleet_expire(world.fleet);
+		while (fleet_arrive_on(world.fleet) == -EAGAIN)
+			world.parts++;
+		assert_int_equal(world.parts, hangup ? 0 : 1);
+		assert_int_equal(fleet_find(world.fleet, world.machines[2].id, &look, &record),
+		                 hangup ? -EAGAIN : 0);
+		assert_int_equal(world.wants, 1 + hangup);
+	}
+	world.in_flight = 0;
+	world_done(&world);
+	(void)state;
+}
+
+static void test_what_is_being_taken_in_goes_with_the_fleet(void **state)
+{
+	struct world world;
+	struct look look;
+	struct record *record;
+
+	world_of(&world, 3);
+	world.heavy = true;
+	look = fleet_look(world.fleet);
+	assert_int_equal(fleet_find(world.fleet, world.machines[2].id, &look, &record), -EAGAIN);
+	world.in_flight = 0;
+	assert_int_equal(fleet_arrived(world.fleet, 1, page_of(&world, 1)), -EAGAIN);
 	world_done(&world);
 	(void)state;
 }
@@ -2687,6 +2765,8 @@ int main(void)
 		cmocka_unit_test(test_a_listing_completed_from_memory_has_everyone_once),
 		cmocka_unit_test(test_a_listing_completed_from_memory_is_not_kept_for_ever),
 		cmocka_unit_test(test_what_would_take_too_much_memory_is_refused),
+		cmocka_unit_test(test_a_page_is_taken_in_in_parts),
+		cmocka_unit_test(test_what_is_being_taken_in_goes_with_the_fleet),
 		cmocka_unit_test(test_a_week_of_churn_takes_no_more_memory),
 		cmocka_unit_test(test_a_listing_left_alone_is_forgotten),
 		cmocka_unit_test(test_a_listing_that_is_read_is_not_forgotten),
