@@ -102,11 +102,9 @@ static void refresh_token(struct client *client, bool force, struct arrival *arr
 	}
 }
 
-static void start(struct client *client, struct request *request, struct arrival *arrival,
-                  bool past_caches)
+static void start(struct client *client, struct request *request, struct arrival *arrival)
 {
-	if (request_prepare(request, &client->settings, arrival, client->credential, past_caches) <
-	            0 ||
+	if (request_prepare(request, &client->settings, arrival, client->credential) < 0 ||
 	    curl_multi_add_handle(client->multi, request->easy) != CURLM_OK) {
 		request_no_memory(&client->settings, arrival);
 		deliver(client, arrival);
@@ -148,7 +146,7 @@ static void start_wanted(struct client *client)
 
 	while ((request = idle_request(client)) && (arrival = next_wanted(client, &reread))) {
 		refresh_token(client, reread, arrival);
-		start(client, request, arrival, false);
+		start(client, request, arrival);
 	}
 }
 
@@ -176,14 +174,15 @@ static void finish(struct client *client, struct request *request, CURLcode code
 			refresh_token(client, true, arrival);
 		/* Another request may have met the new token first. */
 		if (arrival->requests == 1 && request->token_number != client->token_number) {
-			start(client, request, arrival, false);
+			start(client, request, arrival);
 			return;
 		}
 		if (expiry != 0 && expiry <= arrival->failure.at_ns / 1000000000)
 			arrival->failure.remedy = "the JWT has expired: get a new one";
 	}
 	if (!arrival->page && arrival->failure.cause == FAILURE_OLD && arrival->requests == 1) {
-		start(client, request, arrival, true);
+		arrival->past_caches = true;
+		start(client, request, arrival);
 		return;
 	}
 	deliver(client, arrival);
@@ -360,7 +359,8 @@ void client_free(struct client *client)
 	credential_free(credential);
 }
 
-int client_want(struct client *client, unsigned int number, const struct validator *condition)
+int client_want(struct client *client, unsigned int number, const struct validator *condition,
+                bool past_caches)
 {
 	struct arrival *arrival = calloc(1, sizeof(*arrival));
 
@@ -369,6 +369,7 @@ int client_want(struct client *client, unsigned int number, const struct validat
 	arrival->number = number;
 	if (condition)
 		arrival->condition = *condition;
+	arrival->past_caches = past_caches;
 	pthread_mutex_lock(&client->lock);
 	queue_push(&client->wanted, arrival);
 	pthread_mutex_unlock(&client->lock);

@@ -44,6 +44,7 @@ struct arrival {
 	struct arrival *next;
 	unsigned int number;        /* the page, from 1 */
 	struct validator condition; /* with which it was asked for */
+	bool past_caches;           /* likewise: only the API itself was to answer */
 	struct page *page; /* NULL: failed. Owned by the arrival; take it by setting NULL */
 	/* When page is NULL; and of one that is old: why there was no better. */
 	struct failure failure;
@@ -71,9 +72,11 @@ int client_new(const struct client_config *config, struct credential *credential
 void client_free(struct client *client);
 
 /* Asks for a page, number from 1; if there is a condition (else NULL), whether it is still what had
- * that validator, which a page that is unchanged answers. Exactly one arrival with this number
+ * that validator, which a page that is unchanged answers. past_caches: only the API itself may
+ * answer. Exactly one arrival with this number
  * follows, in any order with those of other pages. 0 or -ENOMEM. Any thread. */
-int client_want(struct client *client, unsigned int number, const struct validator *condition);
+int client_want(struct client *client, unsigned int number, const struct validator *condition,
+                bool past_caches);
 
 /* Readable (poll) while there are arrivals to take. Owned by the client. */
 int client_fd(const struct client *client);

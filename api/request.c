@@ -285,11 +285,11 @@ __attribute__((format(printf, 2, 3))) static int add_header(struct request *requ
 /* What a cache on the way may answer with: nothing older than the ttl, unless the API fails. In
  * whole seconds, as it has to be. */
 static int add_cache_control(struct request *request, const struct request_settings *settings,
-                             bool past_caches)
+                             const struct arrival *arrival)
 {
 	int64_t ttl_s = settings->ttl_ms / 1000, stale_s = settings->stale_ms / 1000;
 
-	if (past_caches)
+	if (arrival->past_caches)
 		return add_header(request, "Cache-Control: no-cache");
 	if (stale_s == 0)
 		return add_header(request, "Cache-Control: max-age=%" PRId64, ttl_s);
@@ -300,15 +300,15 @@ static int add_cache_control(struct request *request, const struct request_setti
 /* Each request has a list of its own, since curl reads it again when it repeats one on another
  * connection, and the token may have changed by then. */
 static int set_headers(struct request *request, const struct request_settings *settings,
-                       const struct validator *condition, const struct credential *credential,
-                       bool past_caches)
+                       const struct arrival *arrival, const struct credential *credential)
 {
+	const struct validator *condition = &arrival->condition;
 	const char *team = credential_team(credential);
 
 	drop_headers(request);
 	if (add_header(request, "Authorization: Bearer %s", credential_token(credential)) < 0 ||
 	    add_header(request, "Accept: application/json") < 0 ||
-	    add_cache_control(request, settings, past_caches) < 0 ||
+	    add_cache_control(request, settings, arrival) < 0 ||
 	    (team && add_header(request, "X-Team-ID: %s", team) < 0) ||
 	    (*condition->etag && add_header(request, "If-None-Match: %s", condition->etag) < 0) ||
 	    (*condition->last_modified &&
@@ -321,16 +321,14 @@ static int set_headers(struct request *request, const struct request_settings *s
 }
 
 int request_prepare(struct request *request, const struct request_settings *settings,
-                    const struct arrival *arrival, const struct credential *credential,
-                    bool past_caches)
+                    const struct arrival *arrival, const struct credential *credential)
 {
 	CURLcode code;
 	char *url;
 
 	if (!request->easy)
 		request->easy = new_handle(request, settings);
-	if (!request->easy ||
-	    set_headers(request, settings, &arrival->condition, credential, past_caches) < 0)
+	if (!request->easy || set_headers(request, settings, arrival, credential) < 0)
 		return -ENOMEM;
 	if (asprintf(&url, URL_FORMAT, settings->base, arrival->number, settings->per_page) < 0)
 		return -ENOMEM;

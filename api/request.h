@@ -64,11 +64,10 @@ struct request {
 	char error[CURL_ERROR_SIZE];
 };
 
-/* Gets request->easy ready for curl_multi_add_handle(), for the page that arrival is to bring, if
- * it is not what its condition says. past_caches: only the API itself may answer. 0 or -ENOMEM. */
+/* Gets request->easy ready for curl_multi_add_handle(), as arrival says
+ * that its page is wanted. 0 or -ENOMEM. */
 int request_prepare(struct request *request, const struct request_settings *settings,
-                    const struct arrival *arrival, const struct credential *credential,
-                    bool past_caches);
+                    const struct arrival *arrival, const struct credential *credential);
 
 /* After curl is through with it: fills arrival's page or failure, and adds to its bytes. */
 void request_finish(struct request *request, const struct request_settings *settings, CURLcode code,

@@ -170,7 +170,7 @@ int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look)
 {
 	struct fleet_page *page = fleet_page(fleet, number);
 	int64_t now_ms = now_of(fleet);
-	bool conditional;
+	bool conditional, expired;
 	int err;
 
 	if (!page)
@@ -190,7 +190,9 @@ int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look)
 	if (fleet->trouble.active && fleet->in_flight > 0)
 		return -EAGAIN;
 	conditional = validator_is_there(&page->validator) && fleet_page_is_intact(page, number);
-	err = fleet->ports.want(fleet->ports.user, number, conditional ? &page->validator : NULL);
+	expired = page->arrived_seq <= fleet->flush_seq && fleet->flush_seq > 0;
+	err = fleet->ports.want(fleet->ports.user, number, conditional ? &page->validator : NULL,
+	                        expired);
 	if (err < 0)
 		return err;
 	page->in_flight = true;

@@ -104,11 +104,12 @@ static uint32_t port_random(void *user)
 	return random;
 }
 
-static int port_want(void *user, unsigned int page, const struct validator *condition)
+static int port_want(void *user, unsigned int page, const struct validator *condition,
+                     bool past_caches)
 {
 	const struct program *program = user;
 
-	return client_want(program->client, page, condition);
+	return client_want(program->client, page, condition, past_caches);
 }
 
 static void port_duplicate(void *user, const struct record *record)

@@ -49,6 +49,17 @@ def test_a_value_is_as_old_as_the_cache_says(scripted, mount):
     assert direct.requests == 1
 
 
+def test_after_a_sighup_no_cache_answers(scripted, mount):
+    server = scripted()
+    fleet = mount(server, ttl=LONG)
+    fleet.text("agents/a/id")
+    ask_again(fleet)
+    fleet.text("agents/a/id")
+    fleet.agents()
+    cache_control = [headers_of(head, "Cache-Control") for head in server.heads]
+    assert cache_control == [[f"max-age={LONG}, stale-if-error=300"], ["no-cache"]]
+
+
 def test_only_the_page_that_is_old_is_asked_for_again(scripted, mount):
     server = scripted([f"a{n}" for n in range(30)], per_page=10)
     server.answer = lambda wire: aged(f"{LONG - 4}.5" if wire.number == 2 else 0)(wire)

@@ -36,11 +36,12 @@ __attribute__((noreturn)) static void wrong(int line, const char *what)
 
 /* Ports of the fleet */
 
-static int want(void *user, unsigned int page, const struct validator *condition)
+static int want(void *user, unsigned int page, const struct validator *condition, bool past_caches)
 {
 	struct kernel *kernel = user;
 
 	(void)condition;
+	(void)past_caches;
 	for (size_t i = 0; i < kernel->wanted_count; i++)
 		expect(kernel->wanted[i] != page);
 	if (kernel->wanted_count == KERNEL_MOST_WANTED)

@@ -93,7 +93,7 @@ static struct arrival *fetch(struct client *client, unsigned int number)
 {
 	struct arrival *arrival;
 
-	assert_int_equal(client_want(client, number, NULL), 0);
+	assert_int_equal(client_want(client, number, NULL, false), 0);
 	arrival = take(client);
 	assert_int_equal(arrival->number, number);
 	if (arrival->page && !arrival->page->old)
@@ -395,7 +395,7 @@ static void test_rotated_in_flight(void **state)
 
 	(void)state;
 	for (unsigned int number = 1; number <= 3; number++)
-		assert_int_equal(client_want(client, number, NULL), 0);
+		assert_int_equal(client_want(client, number, NULL, false), 0);
 	usleep(150000);
 	write_token("sk-secret-2");
 	for (int i = 0; i < 3; i++) {
@@ -423,7 +423,7 @@ static void test_rotated_twice(void **state)
 	struct arrival *arrival;
 
 	(void)state;
-	assert_int_equal(client_want(client, 1, NULL), 0);
+	assert_int_equal(client_want(client, 1, NULL, false), 0);
 	usleep(150000);
 	write_token("sk-secret-2");
 	usleep(300000);
@@ -471,7 +471,7 @@ static void test_parallel(void **state)
 
 	(void)state;
 	for (unsigned int number = 1; number <= 12; number++)
-		assert_int_equal(client_want(client, number, NULL), 0);
+		assert_int_equal(client_want(client, number, NULL, false), 0);
 	for (int i = 0; i < 12; i++) {
 		struct arrival *arrival = take(client);
 
@@ -547,7 +547,7 @@ static void test_free_in_flight(void **state)
 	snprintf(base, sizeof(base), "http://127.0.0.1:%u", server_port(server));
 	client = new_client_at(base, NULL, 60000);
 	for (unsigned int number = 1; number <= 9; number++)
-		assert_int_equal(client_want(client, number, NULL), 0);
+		assert_int_equal(client_want(client, number, NULL, false), 0);
 	usleep(100000);
 	begun = seconds();
 	client_free(client);
@@ -582,7 +582,7 @@ static void test_dead_resolver(void **state)
 	assert_int_equal(arrival->failure.cause, FAILURE_UNREACHABLE);
 	assert_string_equal(arrival->failure.message, "cannot connect within 0.5 s");
 	arrival_free(arrival);
-	assert_int_equal(client_want(client, 2, NULL), 0);
+	assert_int_equal(client_want(client, 2, NULL, false), 0);
 	usleep(100000);
 	begun = seconds();
 	client_free(client);
@@ -709,7 +709,7 @@ static void test_age(void **state)
 
 static struct arrival *fetch_if(struct client *client, const struct validator *condition)
 {
-	assert_int_equal(client_want(client, 1, condition), 0);
+	assert_int_equal(client_want(client, 1, condition, false), 0);
 	return take(client);
 }
 

@@ -37,10 +37,11 @@ static struct {
 	unsigned int arrivals;
 } world;
 
-static int want(void *user, unsigned int page, const struct validator *condition)
+static int want(void *user, unsigned int page, const struct validator *condition, bool past_caches)
 {
 	(void)user;
 	(void)condition;
+	(void)past_caches;
 	assert_int_equal(page, 1);
 	world.wanted++;
 	return 0;

@@ -77,9 +77,10 @@ struct world {
 	enum failure_cause cause;
 	int64_t retry_after_ms;
 
-	bool recognised;         /* answers have an ETag, and are not repeated */
-	unsigned int conditions; /* wants that had one */
-	unsigned int repeated;   /* pages that came as a whole */
+	bool recognised;          /* answers have an ETag, and are not repeated */
+	unsigned int conditions;  /* wants that had one */
+	unsigned int past_caches; /* wants that no cache was to answer */
+	unsigned int repeated;    /* pages that came as a whole */
 	unsigned int wants;
 	unsigned int wants_of[200];
 	unsigned int peak; /* most in flight at once */
@@ -251,7 +252,8 @@ static struct page *unless_unchanged(struct page *page, const struct validator *
 	return instead;
 }
 
-static int port_want(void *user, unsigned int number, const struct validator *condition)
+static int port_want(void *user, unsigned int number, const struct validator *condition,
+                     bool past_caches)
 {
 	struct world *world = user;
 
@@ -268,6 +270,7 @@ static int port_want(void *user, unsigned int number, const struct validator *co
 		.condition = condition ? *condition : (struct validator){"", ""},
 	};
 	world->conditions += condition != NULL;
+	world->past_caches += past_caches;
 	world->wants++;
 	if (number < 200)
 		world->wants_of[number]++;
@@ -1358,7 +1361,7 @@ static void test_a_page_that_lost_an_agent_to_another_comes_whole(void **state)
 	(void)state;
 }
 
-/* Expired by hand, it is asked for on the same condition; it is the API that answers. */
+/* Expired by hand, it is asked for on the same condition, of the API itself. */
 static void test_after_an_expiry_conditions_hold(void **state)
 {
 	struct world world;
@@ -1366,9 +1369,11 @@ static void test_after_an_expiry_conditions_hold(void **state)
 
 	world_of_conditions(&world, 50);
 	list_all(&world);
+	assert_int_equal(world.past_caches, 0);
 	fleet_expire(world.fleet);
 	list_all(&world);
 	assert_int_equal(world.wants, 2);
+	assert_int_equal(world.past_caches, 1);
 	assert_int_equal(world.repeated, 1);
 	/* What is on its way then counts as not come, unchanged or not. */
 	world.now_ms += TTL_MS;
@@ -1377,10 +1382,14 @@ static void test_after_an_expiry_conditions_hold(void **state)
 	deliver(&world, 0);
 	assert_false(ask(&world, &reader));
 	assert_int_equal(world.wants, 4);
+	assert_int_equal(world.past_caches, 2);
 	deliver(&world, 0);
 	assert_true(ask(&world, &reader));
+	world.now_ms += TTL_MS;
+	list_all(&world);
+	assert_int_equal(world.past_caches, 2);
 	assert_int_equal(world.repeated, 1);
-	assert_int_equal(health_of(&world).unchanged, 2);
+	assert_int_equal(health_of(&world).unchanged, 3);
 	world_done(&world);
 	(void)state;
 }

@@ -433,9 +433,9 @@ static void fetch(void)
 	for (unsigned int number = 1; number <= 3; number++) {
 		struct arrival *arrival;
 
-		if (client_want(client, number, NULL) < 0) {
+		if (client_want(client, number, NULL, false) < 0) {
 			complained();
-			assert_int_equal(client_want(client, number, NULL), 0);
+			assert_int_equal(client_want(client, number, NULL, false), 0);
 		}
 		arrival = next_arrival(client);
 		assert_int_equal(arrival->number, number);
@@ -486,9 +486,9 @@ static void fetch_unchanged(void)
 	for (int i = 0; i < 2; i++) {
 		struct arrival *arrival;
 
-		if (client_want(client, 1, &condition) < 0) {
+		if (client_want(client, 1, &condition, false) < 0) {
 			complained();
-			assert_int_equal(client_want(client, 1, &condition), 0);
+			assert_int_equal(client_want(client, 1, &condition, false), 0);
 		}
 		arrival = next_arrival(client);
 		if (!arrival->page) {
