@@ -149,6 +149,11 @@ size_t agent_find_label(struct agent_label_finder *finder, const char *label, si
 	return SIZE_MAX;
 }
 
+bool validator_is_there(const struct validator *validator)
+{
+	return validator->etag[0] || validator->last_modified[0];
+}
+
 void page_free(struct page *page)
 {
 	if (!page)

@@ -104,7 +104,7 @@ static void refresh_token(struct client *client, bool force, struct arrival *arr
 
 static void start(struct client *client, struct request *request, struct arrival *arrival)
 {
-	if (request_prepare(request, &client->settings, arrival->number, client->credential) < 0 ||
+	if (request_prepare(request, &client->settings, arrival, client->credential) < 0 ||
 	    curl_multi_add_handle(client->multi, request->easy) != CURLM_OK) {
 		request_no_memory(&client->settings, arrival);
 		deliver(client, arrival);
@@ -179,6 +179,11 @@ static void finish(struct client *client, struct request *request, CURLcode code
 		}
 		if (expiry != 0 && expiry <= arrival->failure.at_ns / 1000000000)
 			arrival->failure.remedy = "the JWT has expired: get a new one";
+	}
+	if (!arrival->page && arrival->failure.cause == FAILURE_OLD && arrival->requests == 1) {
+		arrival->past_caches = true;
+		start(client, request, arrival);
+		return;
 	}
 	deliver(client, arrival);
 }
@@ -354,13 +359,17 @@ void client_free(struct client *client)
 	credential_free(credential);
 }
 
-int client_want(struct client *client, unsigned int number)
+int client_want(struct client *client, unsigned int number, const struct validator *condition,
+                bool past_caches)
 {
 	struct arrival *arrival = calloc(1, sizeof(*arrival));
 
 	if (!arrival)
 		return -ENOMEM;
 	arrival->number = number;
+	if (condition)
+		arrival->condition = *condition;
+	arrival->past_caches = past_caches;
 	pthread_mutex_lock(&client->lock);
 	queue_push(&client->wanted, arrival);
 	pthread_mutex_unlock(&client->lock);

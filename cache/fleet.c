@@ -37,38 +37,14 @@ struct fleet *fleet_new(const struct fleet_config *config, const struct fleet_po
 	return fleet;
 }
 
-static void page_reset(struct fleet_page *page)
-{
-	for (size_t i = 0; i < page->count; i++)
-		record_unref(page->records[i]);
-	free(page->records);
-	page->records = NULL;
-	page->count = 0;
-	page->arrived_seq = 0;
-}
-
-static void page_recovers(struct fleet *fleet, struct fleet_page *page)
-{
-	fleet->bad_pages -= page->trouble.active;
-	trouble_clear(&page->trouble);
-}
-
-void fleet_forget_pages(struct fleet *fleet, unsigned int last_page)
-{
-	fleet->last_page = last_page;
-	for (unsigned int i = last_page; i < fleet->page_count; i++) {
-		page_recovers(fleet, &fleet->pages[i]);
-		page_reset(&fleet->pages[i]);
-	}
-}
-
 void fleet_free(struct fleet *fleet)
 {
 	if (!fleet)
 		return;
 	sweep_free_all(fleet);
+	fleet_arriving_done(fleet);
 	for (unsigned int i = 0; i < fleet->page_count; i++)
-		page_reset(&fleet->pages[i]);
+		fleet_page_reset(&fleet->pages[i]);
 	free(fleet->pages);
 	for (size_t i = 0; i < fleet->record_count; i++)
 		record_unref(fleet->records[i]);
@@ -81,6 +57,7 @@ void fleet_free(struct fleet *fleet)
 
 /* Freshness */
 
+/* Whether something that arrived then may be served now. */
 bool fleet_fresh(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq)
 {
 	return read_seq > fleet->flush_seq && now_of(fleet) < read_ms + fleet->config.ttl_ms;
@@ -107,7 +84,7 @@ void fleet_expire(struct fleet *fleet)
 	fleet->flush_seq = ++fleet->seq;
 	trouble_clear(&fleet->trouble);
 	for (unsigned int i = 0; i < fleet->page_count; i++)
-		page_recovers(fleet, &fleet->pages[i]);
+		fleet_page_recovers(fleet, &fleet->pages[i]);
 }
 
 static int64_t left_ms(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq)
@@ -157,128 +134,6 @@ void fleet_names_changed(struct fleet *fleet)
 	fleet->names_bump = 0;
 }
 
-/* Records */
-
-static uint64_t hash_name(const struct fleet *fleet, const char *name)
-{
-	return XXH3_64bits_withSeed(name, strlen(name), fleet->hash_seed);
-}
-
-static struct record *record_named(const struct fleet *fleet, const char *name)
-{
-	struct table_link *at = table_first(&fleet->by_name, hash_name(fleet, name));
-
-	for (; at; at = table_next(at)) {
-		struct record *record = TABLE_ENTRY(at, struct record, by_name);
-
-		if (strcmp(record->name, name) == 0)
-			return record;
-	}
-	return NULL;
-}
-
-static int reserve_index(struct fleet *fleet)
-{
-	size_t more = fleet->record_capacity ? fleet->record_capacity * 2 : 128;
-	struct record **records;
-	uint32_t *indices;
-
-	if (fleet->free_count > 0 || fleet->record_count < fleet->record_capacity)
-		return 0;
-	records = realloc(fleet->records, more * sizeof(struct record *));
-	if (!records)
-		return -ENOMEM;
-	fleet->records = records;
-	indices = realloc(fleet->free_indices, more * sizeof(*indices));
-	if (!indices)
-		return -ENOMEM;
-	fleet->free_indices = indices;
-	fleet->record_capacity = more;
-	return 0;
-}
-
-static int tell_change(struct fleet *fleet, const struct record *record, const struct agent *before,
-                       const struct agent *after)
-{
-	if (!fleet->ports.changed)
-		return 0;
-	return fleet->ports.changed(fleet->ports.user, record, before, after, fleet->arrival_ns);
-}
-
-/* A newcomer's reference in the fleet. What the first sweep finds has been there, for all that is
- * known, since before the mount; who is found later has come since. */
-static int meet(struct fleet *fleet, const struct agent *agent, const char *name,
-                struct record **ret_record)
-{
-	struct record *record;
-	int err = reserve_index(fleet);
-
-	if (err < 0)
-		return err;
-	if (fleet->present >= FLEET_MAX_AGENTS ||
-	    fleet->agent_bytes + agent->bytes > FLEET_MAX_BYTES)
-		return -EFBIG;
-	record = record_new(name, agent);
-	if (!record)
-		return -ENOMEM;
-	record->by_name.hash = hash_name(fleet, name);
-	err = table_insert(&fleet->by_name, &record->by_name);
-	if (err < 0) {
-		free(record);
-		return err;
-	}
-	err = tell_change(fleet, record, NULL, agent);
-	if (err < 0) {
-		table_remove(&fleet->by_name, &record->by_name);
-		free(record);
-		return err;
-	}
-	agent_ref(agent);
-	if (fleet->free_count > 0) {
-		record->index = fleet->free_indices[--fleet->free_count];
-		sweep_reuse_index(fleet, record->index);
-	} else {
-		record->index = (uint32_t)fleet->record_count++;
-	}
-	record->serial = ++fleet->met;
-	fleet->records[record->index] = record_ref(record);
-	fleet->present++;
-	fleet->agent_bytes += agent->bytes;
-	record->first_ns = fleet->health.swept ? fleet->arrival_ns : fleet->mounted_ns;
-	if (fleet->health.swept)
-		fleet_names_changed(fleet);
-	*ret_record = record;
-	return 0;
-}
-
-struct record *fleet_seated(const struct fleet *fleet, struct seat seat)
-{
-	struct record *record = fleet->records[seat.index];
-
-	return record && record->serial == seat.serial ? record : NULL;
-}
-
-int fleet_depart(struct fleet *fleet, struct record *record)
-{
-	int err = tell_change(fleet, record, record->agent, NULL);
-
-	if (err < 0)
-		return err;
-	record->present = false;
-	table_remove(&fleet->by_name, &record->by_name);
-	fleet->records[record->index] = NULL;
-	fleet->free_indices[fleet->free_count++] = record->index;
-	fleet->present--;
-	fleet->agent_bytes -= record->agent->bytes;
-	fleet_names_changed(fleet);
-	/* The kernel may remember its folder for long: let that be all it takes. */
-	agent_unref(record->agent);
-	record->agent = agent_ref(fleet->nobody);
-	changes_done(&record->changes);
-	record_unref(record);
-	return 0;
-}
-
 /* Pages */
 
 struct fleet_page *fleet_page(struct fleet *fleet, unsigned int number)
@@ -315,6 +170,7 @@ int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look)
 {
 	struct fleet_page *page = fleet_page(fleet, number);
 	int64_t now_ms = now_of(fleet);
+	bool conditional, expired;
 	int err;
 
 	if (!page)
@@ -333,7 +189,10 @@ int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look)
 	/* An API that failed is probed by one request at a time. */
 	if (fleet->trouble.active && fleet->in_flight > 0)
 		return -EAGAIN;
-	err = fleet->ports.want(fleet->ports.user, number);
+	conditional = validator_is_there(&page->validator) && fleet_page_is_intact(page, number);
+	expired = page->arrived_seq <= fleet->flush_seq && fleet->flush_seq > 0;
+	err = fleet->ports.want(fleet->ports.user, number, conditional ? &page->validator : NULL,
+	                        expired);
 	if (err < 0)
 		return err;
 	page->in_flight = true;
@@ -456,14 +315,14 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct look *look)
 
 int fleet_find(struct fleet *fleet, const char *name, struct look *look, struct record **ret)
 {
-	struct record *record = record_named(fleet, name);
+	struct record *record = fleet_named(fleet, name);
 	struct sweep *sweep = NULL;
 	int err;
 
 	look->wake_ms = INT64_MAX;
 	if (!record) {
 		err = sweep_on(fleet, look, &sweep);
-		record = record_named(fleet, name);
+		record = fleet_named(fleet, name);
 		if (!record) {
 			if (err == -EAGAIN && sweep)
 				return sweep_ask(fleet, sweep, look);
@@ -586,170 +445,6 @@ int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct 
 		err = look ? go_on_without(fleet, sweep, look) : -EAGAIN;
 		if (err < 0)
 			return err;
-	}
-}
-
-/* What arrives */
-
-/* Whether an id, met on a page, stands on an earlier one too, as far as is known: the first in the
- * API's order wins. If that page has expired or was read again without it, it has simply moved. */
-static bool is_earlier(const struct fleet *fleet, const struct record *record, unsigned int number)
-{
-	return record->page > 0 && record->page < number &&
-	       fleet->pages[record->page - 1].arrived_seq == record->read_seq &&
-	       fleet_fresh(fleet, record->read_ms, record->read_seq);
-}
-
-static int renew(struct fleet *fleet, struct record *record, const struct agent *agent)
-{
-	if (!agent_same(record->agent, agent, AGENT_JSON, 0)) {
-		uint64_t others_bytes = fleet->agent_bytes - record->agent->bytes;
-		int err;
-
-		if (others_bytes + agent->bytes > FLEET_MAX_BYTES)
-			return -EFBIG;
-		err = changes_note(&record->changes, record->agent, agent, record->first_ns,
-		                   fleet->arrival_ns);
-		if (err == 0)
-			err = tell_change(fleet, record, record->agent, agent);
-		if (err < 0)
-			return err;
-		fleet->agent_bytes = others_bytes + agent->bytes;
-		agent_unref(record->agent);
-		record->agent = agent_ref(agent);
-	}
-	record->renewals++;
-	return 0;
-}
-
-/* One element of a page that came: 0 and its record, or NULL for one that is dropped; *repeated
- * counts those that stand twice on this very page, for which drifting pages are no explanation. */
-static int receive(struct fleet *fleet, unsigned int number, uint64_t seq,
-                   const struct agent *agent, size_t *repeated, struct record **ret_record)
-{
-	char name[FLEET_NAME_BYTES];
-	struct record *record;
-	int err;
-
-	fleet->ports.name(agent->id, name);
-	record = record_named(fleet, name);
-	if (!record) {
-		err = meet(fleet, agent, name, &record);
-		if (err < 0)
-			return err;
-		err = sweep_add_newcomer(fleet, record);
-	} else if (record->read_seq == seq) {
-		fleet->health.duplicates++;
-		++*repeated;
-		if (fleet->ports.duplicate && !record->told_duplicate)
-			fleet->ports.duplicate(fleet->ports.user, record);
-		record->told_duplicate = true;
-		*ret_record = NULL;
-		return 0;
-	} else if (is_earlier(fleet, record, number)) {
-		fleet->health.duplicates++;
-		*ret_record = NULL;
-		return 0;
-	} else {
-		err = renew(fleet, record, agent);
-	}
-	if (err < 0)
-		return err;
-	record->read_ms = fleet->arrival_ms;
-	record->read_seq = seq;
-	record->page = number;
-	*ret_record = record;
-	return 0;
-}
-
-/* A page is no longer on its way. False: it was asked for before fleet_expire(), whatever it is. */
-static bool has_come(struct fleet *fleet, struct fleet_page *page)
-{
-	bool counts = !page->in_flight || page->asked_seq >= fleet->flush_seq;
-
-	fleet->in_flight -= page->in_flight;
-	page->in_flight = false;
-	return counts;
-}
-
-int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
-{
-	struct fleet_page *place = fleet_page(fleet, number);
-	struct record **records;
-	uint64_t seq = ++fleet->seq;
-	size_t count = 0, repeated = page->malformed;
-	int err;
-
-	if (place && !has_come(fleet, place)) {
-		page_free(page);
-		return 0;
-	}
-	records = malloc((page->agent_count + 1) * sizeof(struct record *));
-	err = place && records ? 0 : -ENOMEM;
-	fleet->arrival_ns = fleet->ports.wall_ns(fleet->ports.user);
-	fleet->arrival_ms = now_of(fleet) - page->age_ms;
-	for (size_t i = 0; err == 0 && i < page->agent_count; i++) {
-		struct record *record = NULL;
-
-		err = receive(fleet, number, seq, page->agents[i], &repeated, &record);
-		if (err == 0 && record)
-			records[count++] = record_ref(record);
-	}
-	if (err < 0) {
-		while (count > 0)
-			record_unref(records[--count]);
-		free(records);
-		page_free(page);
-		return err;
-	}
-	place->moved = place->count != count ||
-	               (count > 0 &&
-	                memcmp(place->records, records, count * sizeof(struct record *)) != 0);
-	page_reset(place);
-	place->records = records;
-	place->count = count;
-	place->items = page->agent_count + page->malformed;
-	place->repeated = repeated;
-	place->total_count = page->total_count;
-	place->per_page = page->per_page;
-	place->arrived_ms = fleet->arrival_ms;
-	place->arrived_seq = seq;
-	page_recovers(fleet, place);
-	trouble_clear(&fleet->trouble);
-	for (unsigned int i = 0; fleet->bad_pages > 0 && i < fleet->page_count; i++)
-		trouble_relent(&fleet->pages[i].trouble);
-	if (fleet->last_page < number && count > 0)
-		fleet->last_page = number;
-	fleet->health.arrived++;
-	fleet->health.malformed += page->malformed;
-	fleet->health.success_ns = fleet->arrival_ns;
-	fleet->success_ms = place->arrived_ms;
-	page_free(page);
-	return 0;
-}
-
-void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure *failure)
-{
-	struct fleet_page *page = fleet_page(fleet, number);
-	uint32_t random = fleet->ports.random(fleet->ports.user);
-	bool general = failure_is_general(failure->cause);
-
-	++fleet->seq;
-	fleet->failure = *failure;
-	fleet->health.failures[failure->cause]++;
-	if (!page)
-		return;
-	if (!has_come(fleet, page))
-		return;
-	if (!general) {
-		fleet->bad_pages += !page->trouble.active;
-		trouble_failed(&page->trouble, failure, fleet->config.retries, now_of(fleet),
-		               random);
-	} else if (page->asked_failures == fleet->noted) {
-		/* Pages asked for at the same time fail together: that is one failure. */
-		fleet->noted++;
-		trouble_failed(&fleet->trouble, failure, fleet->config.retries, now_of(fleet),
-		               random);
 	}
 }
 

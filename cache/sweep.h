@@ -4,7 +4,7 @@
 
 /*
  * Inside of the cache: the fleet's own structures, and the sweep, which is most of its cleverness
- * (the idea is told in fleet.h). Included by fleet.c and sweep.c only.
+ * (the idea is told in fleet.h). Included by fleet.c, arrival.c and sweep.c only.
  */
 
 #include "cache/fleet.h"
@@ -27,7 +27,8 @@ struct fleet_page {
 	uint64_t asked_failures; /* fleet->noted when it was asked for */
 	bool moved; /* it brought other agents, or in another order, than the time before */
 	bool in_flight;
-	struct trouble trouble; /* of this page alone */
+	struct trouble trouble;     /* of this page alone */
+	struct validator validator; /* that it came with, or "" */
 };
 
 /* A set of records by their index. */
@@ -50,6 +51,7 @@ struct sweep {
 	int64_t used_ms;
 	int64_t oldest_ms;   /* arrival of its oldest page; INT64_MAX: none yet */
 	uint64_t oldest_seq; /* the same, counted; UINT64_MAX: none yet */
+	int64_t good_ms;     /* until then it serves who did not wait for it; INT64_MAX: as above */
 	struct seat *order;  /* the listing: only grows */
 	size_t count;
 	size_t capacity;
@@ -74,6 +76,18 @@ struct sweep {
 	unsigned int *again; /* second look: pages to read again, ascending */
 	size_t again_count;
 	size_t again_at;
+};
+
+/* A page that is being taken in, some agents at a time. Until it is, it counts as on its way. */
+struct arriving {
+	unsigned int number;
+	struct page *page; /* NULL: none */
+	uint64_t seq;
+	int64_t at_ms; /* when it came, less its age */
+	size_t next;   /* of its agents */
+	size_t repeated;
+	struct record **records; /* references */
+	size_t count;
 };
 
 struct fleet {
@@ -110,8 +124,9 @@ struct fleet {
 	uint64_t names_bumped_for; /* sweep whose expiry was announced last */
 	int64_t names_bumped_ms;   /* when */
 	int64_t mounted_ns;
-	int64_t arrival_ns; /* of the page being taken in: all that it brings was first seen then */
-	int64_t arrival_ms; /* the same, monotonic, less the page's age */
+
+	struct arriving arriving;
+	int64_t arrival_ns; /* when a page last came: what is seen of late was first seen then */
 
 	struct trouble trouble;     /* of the API as a whole */
 	int64_t success_ms;         /* when a page last arrived, if one did */
@@ -121,12 +136,9 @@ struct fleet {
 	struct fleet_health health; /* the counters in it; the rest is filled in on demand */
 };
 
-/* fleet.c, for sweep.c */
+/* fleet.c */
 
-/* Who sits there; NULL: it has left. */
-struct record *fleet_seated(const struct fleet *fleet, struct seat seat);
-
-/* Whether something that arrived then may be served now. */
+/* Whether something that was read then may be served now. */
 bool fleet_fresh(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq);
 
 /* The page's place, made if need be; NULL without memory or beyond FLEET_MAX_PAGES. May move all
@@ -137,14 +149,33 @@ struct fleet_page *fleet_page(struct fleet *fleet, unsigned int number);
  * -errno of that failure. */
 int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look);
 
+/* The set of names is another than before. */
+void fleet_names_changed(struct fleet *fleet);
+
+/* arrival.c */
+
+/* Who sits there; NULL: it has left. */
+struct record *fleet_seated(const struct fleet *fleet, struct seat seat);
+
+/* Who has this name in the tree now, or NULL. */
+struct record *fleet_named(const struct fleet *fleet, const char *name);
+
 /* The agent has left. 0, or -ENOMEM: it has not yet. */
 int fleet_depart(struct fleet *fleet, struct record *record);
 
 /* The list was found to have so many pages; what is known of further ones is dropped. */
 void fleet_forget_pages(struct fleet *fleet, unsigned int last_page);
 
-/* The set of names is another than before. */
-void fleet_names_changed(struct fleet *fleet);
+/* As if it had never come. */
+void fleet_page_reset(struct fleet_page *page);
+
+/* It is no longer in trouble by itself. */
+void fleet_page_recovers(struct fleet *fleet, struct fleet_page *page);
+
+bool fleet_page_is_intact(const struct fleet_page *page, unsigned int number);
+
+/* What is being taken in is given up. */
+void fleet_arriving_done(struct fleet *fleet);
 
 /* sweep.c */
 

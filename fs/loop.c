@@ -49,7 +49,7 @@ static bool take_signals(const struct loop *loop)
 	return false;
 }
 
-static int turn(const struct loop *loop, struct fuse_buf *buffer)
+static int turn(const struct loop *loop, struct fuse_buf *buffer, bool *more)
 {
 	struct pollfd polled[] = {
 		{.fd = fuse_session_fd(loop->session), .events = POLLIN},
@@ -61,11 +61,11 @@ static int turn(const struct loop *loop, struct fuse_buf *buffer)
 
 	if (err <= 0)
 		return err;
-	due_ms = ops_due_ms(loop->ops);
+	due_ms = *more ? 0 : ops_due_ms(loop->ops);
 	if (poll(polled, 3, due_ms > INT_MAX ? INT_MAX : (int)due_ms) < 0)
 		return errno == EINTR ? 1 : -errno;
-	if (polled[1].revents) {
-		loop->arrived(loop->user);
+	if (polled[1].revents || *more) {
+		*more = loop->arrived(loop->user);
 		ops_retry(loop->ops);
 	}
 	return polled[2].revents && take_signals(loop) ? 0 : 1;
@@ -74,10 +74,11 @@ static int turn(const struct loop *loop, struct fuse_buf *buffer)
 int loop_run(const struct loop *loop)
 {
 	struct fuse_buf buffer = {0};
+	bool more = false;
 	int err = 1;
 
 	while (err > 0 && !fuse_session_exited(loop->session))
-		err = turn(loop, &buffer);
+		err = turn(loop, &buffer, &more);
 	while (loop->busy(loop->user) && serve(loop->session, &buffer) > 0)
 		poll(&(struct pollfd){.fd = fuse_session_fd(loop->session), .events = POLLIN}, 1,
 		     BUSY_MS);

@@ -18,8 +18,10 @@ struct loop {
 	int arrivals_fd; /* readable when something arrived */
 	int signals_fd;  /* a signalfd(2) for the signals below */
 	void *user;
-	void (*arrived)(void *user); /* take everything that arrived; the loop then asks again */
-	void (*hangup)(void *user);  /* SIGHUP */
+	/* Take one thing that arrived, or a part of it; true: call again though the descriptor may
+	 * not be readable. In between the kernel's requests are answered. */
+	bool (*arrived)(void *user);
+	void (*hangup)(void *user); /* SIGHUP */
 	bool (*busy)(void *user); /* not yet to end: somebody waits for the kernel, and it for us */
 };
 

@@ -63,6 +63,12 @@ struct program {
 	int parent_fd; /* -1 in the foreground */
 	bool mounted;
 	struct dropper dropper;
+
+	struct arrival *arrival;    /* that is being taken in; NULL: none */
+	struct fleet_health health; /* from before it came */
+	int64_t arrived_total;      /* as its page says; AGENT_ABSENT */
+	bool arrived;               /* it has a page … */
+	bool arrived_old;           /* … which is old */
 };
 
 /* Ports of the cache */
@@ -98,11 +104,12 @@ static uint32_t port_random(void *user)
 	return random;
 }
 
-static int port_want(void *user, unsigned int page)
+static int port_want(void *user, unsigned int page, const struct validator *condition,
+                     bool past_caches)
 {
 	const struct program *program = user;
 
-	return client_want(program->client, page);
+	return client_want(program->client, page, condition, past_caches);
 }
 
 static void port_duplicate(void *user, const struct record *record)
@@ -161,46 +168,67 @@ static void warn_of_expiry(struct program *program)
 	            *program->self.token_source == '$' ? " and mount again" : "");
 }
 
-static void on_arrivals(void *user)
+/* 0, -EAGAIN: it is being taken in, or -errno. */
+static int begin_arrival(struct program *program, struct arrival *arrival)
+{
+	struct page *page = arrival->page;
+
+	program->arrival = arrival;
+	program->arrived = page;
+	program->arrived_old = page && page->old;
+	program->arrived_total = page ? page->total_count : AGENT_ABSENT;
+	fleet_health(program->fleet, &program->health);
+	program->self.http_requests += arrival->requests;
+	program->self.http_bytes += arrival->bytes;
+	program->self.token_expiry = arrival->token_expiry;
+	arrival->page = NULL;
+	return page ? fleet_arrived(program->fleet, arrival->number, page) : 0;
+}
+
+static void end_arrival(struct program *program, int err)
+{
+	struct arrival *arrival = program->arrival;
+	struct failure *failure = &arrival->failure;
+
+	program->arrival = NULL;
+	if (err < 0) {
+		*failure = (struct failure){
+			.cause = err == -ENOMEM ? FAILURE_MEMORY : FAILURE_OVERSIZED,
+			.retry_after_ms = -1,
+			.at_ns = port_wall_ns(NULL),
+		};
+		snprintf(failure->message, sizeof(failure->message),
+		         err == -ENOMEM ? "out of memory" : "too many agents");
+		program->arrived = false;
+	}
+	if (!program->arrived || program->arrived_old)
+		fleet_failed(program->fleet, arrival->number, failure);
+	log_change(program, &program->health, arrival);
+	if (program->options.check)
+		check_arrived(&program->check, &arrival->route, program->arrived ? NULL : failure,
+		              program->arrived_total);
+	arrival_free(arrival);
+	warn_of_expiry(program);
+}
+
+/* One arrival, or some of it; true: there is more of it. */
+static bool on_arrival(void *user)
 {
 	struct program *program = user;
 	struct arrival *arrival;
+	int err;
 
-	while ((arrival = client_take(program->client))) {
-		struct fleet_health before;
-		struct page *page = arrival->page;
-		int64_t total = page ? page->total_count : AGENT_ABSENT;
-
-		fleet_health(program->fleet, &before);
-		program->self.http_requests += arrival->requests;
-		program->self.http_bytes += arrival->bytes;
-		program->self.token_expiry = arrival->token_expiry;
-		if (page) {
-			int err;
-
-			arrival->page = NULL;
-			err = fleet_arrived(program->fleet, arrival->number, page);
-			if (err < 0) {
-				arrival->failure = (struct failure){
-					.cause =
-						err == -ENOMEM ? FAILURE_MEMORY : FAILURE_OVERSIZED,
-					.retry_after_ms = -1,
-					.at_ns = port_wall_ns(NULL),
-				};
-				snprintf(arrival->failure.message, sizeof(arrival->failure.message),
-				         err == -ENOMEM ? "out of memory" : "too many agents");
-				page = NULL;
-			}
-		}
-		if (!page)
-			fleet_failed(program->fleet, arrival->number, &arrival->failure);
-		log_change(program, &before, arrival);
-		if (program->options.check)
-			check_arrived(&program->check, &arrival->route,
-			              page ? NULL : &arrival->failure, total);
-		arrival_free(arrival);
+	if (program->arrival) {
+		err = fleet_arrive_on(program->fleet);
+	} else {
+		arrival = client_take(program->client);
+		if (!arrival)
+			return false;
+		err = begin_arrival(program, arrival);
 	}
-	warn_of_expiry(program);
+	if (err != -EAGAIN)
+		end_arrival(program, err);
+	return program->arrival;
 }
 
 static void port_drop(void *user, bool agents_too)
@@ -304,6 +332,7 @@ static int start_parts(struct program *program)
 		.base = file ? NULL : options->source,
 		.file = options->source,
 		.ttl_ms = options->ttl_ms,
+		.stale_ms = options->stale_ms,
 		.cacert = options->cacert,
 		.timeout_ms = options->timeout_ms,
 		.connect_timeout_ms = options->connect_timeout_ms,
@@ -371,7 +400,8 @@ static int await(struct program *program, const struct look *look, int64_t deadl
 	poll(polled, 2, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);
 	if (polled[1].revents)
 		return -EINTR;
-	on_arrivals(program);
+	while (on_arrival(program))
+		;
 	return 0;
 }
 
@@ -546,7 +576,7 @@ static int run(struct program *program)
 		.arrivals_fd = client_fd(program->client),
 		.signals_fd = program->signals_fd,
 		.user = program,
-		.arrived = on_arrivals,
+		.arrived = on_arrival,
 		.hangup = on_hangup,
 		.busy = is_dropping,
 	};
@@ -584,6 +614,7 @@ static void finish(struct program *program)
 		fuse_session_unmount(program->session);
 		fuse_session_destroy(program->session);
 	}
+	arrival_free(program->arrival);
 	client_free(program->client);
 	fleet_free(program->fleet);
 	credential_free(program->credential);

@@ -36,10 +36,12 @@ __attribute__((noreturn)) static void wrong(int line, const char *what)
 
 /* Ports of the fleet */
 
-static int want(void *user, unsigned int page)
+static int want(void *user, unsigned int page, const struct validator *condition, bool past_caches)
 {
 	struct kernel *kernel = user;
 
+	(void)condition;
+	(void)past_caches;
 	for (size_t i = 0; i < kernel->wanted_count; i++)
 		expect(kernel->wanted[i] != page);
 	if (kernel->wanted_count == KERNEL_MOST_WANTED)
@@ -503,6 +505,8 @@ int kernel_bring(struct kernel *kernel, unsigned int number, struct page *page,
 	        (kernel->wanted_count - at) * sizeof(kernel->wanted[0]));
 	if (page) {
 		err = fleet_arrived(kernel->fleet, number, page);
+		while (err == -EAGAIN)
+			err = fleet_arrive_on(kernel->fleet);
 		cause = err == -EFBIG ? FAILURE_OVERSIZED : FAILURE_MEMORY;
 	}
 	if (!page || err < 0) {

@@ -46,10 +46,15 @@ static double seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+/* What comes from a cache may be so old; the rest of a config is new_client_at()'s. */
+static int64_t ttl_ms = 10000, stale_ms = 300000;
+
 static struct client *new_client_at(const char *base, const char *team, int64_t timeout_ms)
 {
 	const struct client_config config = {
 		.base = base,
+		.ttl_ms = ttl_ms,
+		.stale_ms = stale_ms,
 		.timeout_ms = timeout_ms,
 		.connect_timeout_ms = 500,
 		.per_page = 100,
@@ -88,12 +93,12 @@ static struct arrival *fetch(struct client *client, unsigned int number)
 {
 	struct arrival *arrival;
 
-	assert_int_equal(client_want(client, number), 0);
+	assert_int_equal(client_want(client, number, NULL, false), 0);
 	arrival = take(client);
 	assert_int_equal(arrival->number, number);
-	if (arrival->page)
+	if (arrival->page && !arrival->page->old)
 		assert_int_equal(arrival->failure.message[0], 0);
-	else
+	else if (!arrival->page)
 		assert_true(arrival->failure.message[0] && arrival->failure.at_ns > 0);
 	return arrival;
 }
@@ -390,7 +395,7 @@ static void test_rotated_in_flight(void **state)
 
 	(void)state;
 	for (unsigned int number = 1; number <= 3; number++)
-		assert_int_equal(client_want(client, number), 0);
+		assert_int_equal(client_want(client, number, NULL, false), 0);
 	usleep(150000);
 	write_token("sk-secret-2");
 	for (int i = 0; i < 3; i++) {
@@ -418,7 +423,7 @@ static void test_rotated_twice(void **state)
 	struct arrival *arrival;
 
 	(void)state;
-	assert_int_equal(client_want(client, 1), 0);
+	assert_int_equal(client_want(client, 1, NULL, false), 0);
 	usleep(150000);
 	write_token("sk-secret-2");
 	usleep(300000);
@@ -466,7 +471,7 @@ static void test_parallel(void **state)
 
 	(void)state;
 	for (unsigned int number = 1; number <= 12; number++)
-		assert_int_equal(client_want(client, number), 0);
+		assert_int_equal(client_want(client, number, NULL, false), 0);
 	for (int i = 0; i < 12; i++) {
 		struct arrival *arrival = take(client);
 
@@ -542,7 +547,7 @@ static void test_free_in_flight(void **state)
 	snprintf(base, sizeof(base), "http://127.0.0.1:%u", server_port(server));
 	client = new_client_at(base, NULL, 60000);
 	for (unsigned int number = 1; number <= 9; number++)
-		assert_int_equal(client_want(client, number), 0);
+		assert_int_equal(client_want(client, number, NULL, false), 0);
 	usleep(100000);
 	begun = seconds();
 	client_free(client);
@@ -577,12 +582,210 @@ static void test_dead_resolver(void **state)
 	assert_int_equal(arrival->failure.cause, FAILURE_UNREACHABLE);
 	assert_string_equal(arrival->failure.message, "cannot connect within 0.5 s");
 	arrival_free(arrival);
-	assert_int_equal(client_want(client, 2), 0);
+	assert_int_equal(client_want(client, 2, NULL, false), 0);
 	usleep(100000);
 	begun = seconds();
 	client_free(client);
 	assert_true(seconds() - begun < 1);
 	sleep(4); /* the resolver's threads end, lest they count as a leak */
+}
+
+/* What a request says that a cache may answer with. */
+static void test_cache_control(void **state)
+{
+	static const struct server_step steps[] = {{.text = OK}};
+	static const struct {
+		int64_t ttl_ms, stale_ms;
+		const char *line;
+	} rows[] = {
+		{10000, 300000, "\r\nCache-Control: max-age=10, stale-if-error=300\r\n"},
+		{10999, 0, "\r\nCache-Control: max-age=10\r\n"},
+		{100, 999, "\r\nCache-Control: max-age=0\r\n"},
+		{86400000, INT64_C(2592000000),
+	         "\r\nCache-Control: max-age=86400, stale-if-error=2592000\r\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		struct server *server = server_new(steps, LENGTH(steps));
+		struct client *client;
+		char request[2048];
+
+		ttl_ms = rows[i].ttl_ms;
+		stale_ms = rows[i].stale_ms;
+		client = new_client(server);
+		arrival_free(fetch(client, 1));
+		server_request(server, 0, request, sizeof(request));
+		assert_non_null(strstr(request, rows[i].line));
+		client_free(client);
+		server_free(server);
+	}
+}
+
+#define AGED(age) "HTTP/1.1 200 OK\r\nAge: " age "\r\nContent-Length: 17\r\n\r\n{\"agent_list\":[]}"
+
+/* Of what comes from a cache. */
+static void test_age(void **state)
+{
+	static const struct {
+		struct server_step steps[2];
+		int64_t least_ms; /* of the page; -1: none */
+		const char *message;
+		unsigned int requests;
+	} rows[] = {
+		{{{.text = OK, .delay_ms = 100}}, 0, "", 1},
+		{{{.text = AGED("3.5")}}, 3500, "", 1},
+		{{{.text = AGED("3.5"), .delay_ms = 100}}, 3600, "", 1},
+		{{{.text = AGED("3")}}, 4000, "", 1},
+		{{{.text = AGED("9")}}, 10000, "", 1},
+		/* A page all the same, and why it is no better. */
+		{{{.text = AGED("10")}},
+	         11000,
+	         "the answer is 10 s old: a cache in front of the API keeps it for longer than 10 "
+	         "s",
+	         1},
+		{{{.text = AGED("309")}},
+	         310000,
+	         "the answer is 309 s old: a cache in front of the API keeps it for longer than 10 "
+	         "s",
+	         1},
+		/* No use to anybody: asked for again, past the caches. */
+		{{{.text = AGED("310")}, {.text = OK}}, 0, "", 2},
+		{{{.text = AGED("310")}, {.text = AGED("20.5")}},
+	         20500,
+	         "the answer is 20.5 s old: a cache in front of the API keeps it for longer than "
+	         "10 "
+	         "s",
+	         2},
+		{{{.text = AGED("310")}, {.text = AGED("99999999999999999999")}},
+	         -1,
+	         "the answer is 2.14748e+09 s old: a cache in front of the API keeps it for longer "
+	         "than 10 s",
+	         2},
+		{{{.text = AGED("310")}, {.text = "HTTP/1.1 504 No\r\n" EMPTY}},
+	         -1,
+	         "504 Gateway Timeout",
+	         2},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		struct server *server = server_new(rows[i].steps, 2);
+		struct client *client = new_client(server);
+		struct arrival *arrival = fetch(client, 1);
+		char request[2048];
+
+		assert_string_equal(arrival->failure.message, rows[i].message);
+		if (rows[i].least_ms < 0) {
+			assert_null(arrival->page);
+		} else {
+			assert_non_null(arrival->page);
+			/* The top is for a machine that is busy, the arrival's age exact but for
+			 * the time that the request took. */
+			assert_in_range(arrival->page->age_ms, rows[i].least_ms,
+			                rows[i].least_ms + (rows[i].least_ms ? 900 : 0));
+			if (*rows[i].message)
+				assert_int_equal(arrival->failure.cause, FAILURE_OLD);
+		}
+		assert_int_equal(arrival->requests, rows[i].requests);
+		for (unsigned int n = 0; n < rows[i].requests; n++) {
+			server_request(server, n, request, sizeof(request));
+			assert_non_null(strstr(
+				request,
+				n == 0 ? "\r\nCache-Control: max-age=10, stale-if-error=300\r\n"
+				       : "\r\nCache-Control: no-cache\r\n"));
+		}
+		arrival_free(arrival);
+		/* It is the request that goes past them, not those after it. */
+		if (rows[i].requests == 2) {
+			arrival_free(fetch(client, 2));
+			server_request(server, 2, request, sizeof(request));
+			assert_non_null(strstr(request, "\r\nCache-Control: max-age=10,"));
+		}
+		client_free(client);
+		server_free(server);
+	}
+}
+
+static struct arrival *fetch_if(struct client *client, const struct validator *condition)
+{
+	assert_int_equal(client_want(client, 1, condition, false), 0);
+	return take(client);
+}
+
+#define DATED "Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
+
+static void test_conditions(void **state)
+{
+	static const struct validator both = {"W/\"a\"", "Tue, 14 Nov 2023 22:13:10 GMT"};
+	static const struct validator neither;
+	static const struct server_step steps[] = {
+		{.text = "HTTP/1.1 200 OK\r\nETag: \"b\"\r\n" DATED
+	                 "Last-Modified: Tue, 14 Nov 2023 22:13:11 GMT\r\nContent-Length: "
+	                 "17\r\n\r\n{\"agent_list\":[]}"},
+		/* A length that is of what is not sent, which is right. */
+		{.text = "HTTP/1.1 304 Not Modified\r\nETag: \"c\"\r\nAge: 2.5\r\nContent-Length: "
+	                 "17\r\n\r\n"},
+		{.text = "HTTP/1.1 304 Not Modified\r\n\r\n"},
+		{.text = "HTTP/1.1 304 Not Modified\r\nAge: 400\r\n\r\n"},
+		{.text = "HTTP/1.1 401 No\r\n" EMPTY},
+		{.text = "HTTP/1.1 304 Not Modified\r\n\r\n"},
+		{.text = "HTTP/1.1 304 Not Modified\r\n\r\n"},
+	};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client = new_client(server);
+	struct arrival *arrival;
+	char request[2048];
+
+	(void)state;
+	/* It has changed. */
+	arrival = fetch_if(client, &both);
+	server_request(server, 0, request, sizeof(request));
+	assert_non_null(strstr(request, "\r\nIf-None-Match: W/\"a\"\r\n"));
+	assert_non_null(
+		strstr(request, "\r\nIf-Modified-Since: Tue, 14 Nov 2023 22:13:10 GMT\r\n"));
+	assert_non_null(arrival->page);
+	assert_false(arrival->page->unchanged);
+	assert_string_equal(arrival->page->validator.etag, "\"b\"");
+	assert_string_equal(arrival->page->validator.last_modified,
+	                    "Tue, 14 Nov 2023 22:13:11 GMT");
+	arrival_free(arrival);
+	/* It has not: no body, but an age, and perhaps another validator. */
+	arrival = fetch_if(client, &both);
+	assert_non_null(arrival->page);
+	assert_true(arrival->page->unchanged);
+	assert_int_equal(arrival->page->agent_count, 0);
+	assert_in_range(arrival->page->age_ms, 2500, 3400);
+	assert_string_equal(arrival->page->validator.etag, "\"c\"");
+	assert_string_equal(arrival->failure.message, "");
+	arrival_free(arrival);
+	arrival = fetch_if(client, &(const struct validator){.etag = "\"a\""});
+	assert_true(arrival->page->unchanged);
+	assert_false(validator_is_there(&arrival->page->validator));
+	server_request(server, 2, request, sizeof(request));
+	assert_null(strstr(request, "If-Modified-Since"));
+	arrival_free(arrival);
+	/* Too old, too; then refused; the condition goes along each time. */
+	arrival = fetch_if(client, &both);
+	assert_null(arrival->page);
+	assert_int_equal(arrival->failure.http_status, 401);
+	server_request(server, 4, request, sizeof(request));
+	assert_non_null(strstr(request, "\r\nIf-None-Match: W/\"a\"\r\n"));
+	assert_non_null(strstr(request, "\r\nCache-Control: no-cache\r\n"));
+	arrival_free(arrival);
+	/* Nobody asked. */
+	for (int i = 0; i < 2; i++) {
+		arrival = fetch_if(client, i ? &neither : NULL);
+		assert_null(arrival->page);
+		assert_int_equal(arrival->failure.cause, FAILURE_MALFORMED);
+		assert_string_equal(arrival->failure.message, "304 Not Modified");
+		server_request(server, 5 + (unsigned int)i, request, sizeof(request));
+		assert_null(strstr(request, "If-"));
+		arrival_free(arrival);
+	}
+	assert_int_equal(server_connections(server), 1);
+	client_free(client);
+	server_free(server);
 }
 
 static void test_bad_base(void **state)
@@ -613,6 +816,8 @@ static int set_up(void **state)
 {
 	(void)state;
 	write_token("sk-secret");
+	ttl_ms = 10000;
+	stale_ms = 300000;
 	return 0;
 }
 
@@ -633,6 +838,9 @@ int main(void)
 		TEST(test_timeout),
 		TEST(test_free_in_flight),
 		TEST(test_dead_resolver),
+		TEST(test_cache_control),
+		TEST(test_age),
+		TEST(test_conditions),
 		TEST(test_bad_base),
 	};
 	int failed;

@@ -31,10 +31,13 @@ struct world {
 	struct record *record;
 };
 
-static int port_want(void *user, unsigned int page)
+static int port_want(void *user, unsigned int page, const struct validator *condition,
+                     bool past_caches)
 {
 	struct world *world = user;
 
+	(void)condition;
+	(void)past_caches;
 	assert_int_equal(page, 1);
 	world->wanted++;
 	world->wants++;

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "cache/sweep.h"
+
+#define SLICE_BYTES                                                                       \
+	(64u << 10) /* of agents that are taken in at once: 100 that are usual, or 3 with \
+	               hundreds of labels and GPUs, which take a millisecond */
+
+/* Records */
+
+static uint64_t hash_name(const struct fleet *fleet, const char *name)
+{
+	return XXH3_64bits_withSeed(name, strlen(name), fleet->hash_seed);
+}
+
+struct record *fleet_named(const struct fleet *fleet, const char *name)
+{
+	struct table_link *at = table_first(&fleet->by_name, hash_name(fleet, name));
+
+	for (; at; at = table_next(at)) {
+		struct record *record = TABLE_ENTRY(at, struct record, by_name);
+
+		if (strcmp(record->name, name) == 0)
+			return record;
+	}
+	return NULL;
+}
+
+static int reserve_index(struct fleet *fleet)
+{
+	size_t more = fleet->record_capacity ? fleet->record_capacity * 2 : 128;
+	struct record **records;
+	uint32_t *indices;
+
+	if (fleet->free_count > 0 || fleet->record_count < fleet->record_capacity)
+		return 0;
+	records = realloc(fleet->records, more * sizeof(struct record *));
+	if (!records)
+		return -ENOMEM;
+	fleet->records = records;
+	indices = realloc(fleet->free_indices, more * sizeof(*indices));
+	if (!indices)
+		return -ENOMEM;
+	fleet->free_indices = indices;
+	fleet->record_capacity = more;
+	return 0;
+}
+
+static int tell_change(struct fleet *fleet, const struct record *record, const struct agent *before,
+                       const struct agent *after)
+{
+	if (!fleet->ports.changed)
+		return 0;
+	return fleet->ports.changed(fleet->ports.user, record, before, after, fleet->arrival_ns);
+}
+
+/* A newcomer's reference in the fleet. What the first sweep finds has been there, for all that is
+ * known, since before the mount; who is found later has come since. */
+static int meet(struct fleet *fleet, const struct agent *agent, const char *name,
+                struct record **ret_record)
+{
+	struct record *record;
+	int err = reserve_index(fleet);
+
+	if (err < 0)
+		return err;
+	if (fleet->present >= FLEET_MAX_AGENTS ||
+	    fleet->agent_bytes + agent->bytes > FLEET_MAX_BYTES)
+		return -EFBIG;
+	record = record_new(name, agent);
+	if (!record)
+		return -ENOMEM;
+	record->by_name.hash = hash_name(fleet, name);
+	err = table_insert(&fleet->by_name, &record->by_name);
+	if (err < 0) {
+		free(record);
+		return err;
+	}
+	err = tell_change(fleet, record, NULL, agent);
+	if (err < 0) {
+		table_remove(&fleet->by_name, &record->by_name);
+		free(record);
+		return err;
+	}
+	agent_ref(agent);
+	if (fleet->free_count > 0) {
+		record->index = fleet->free_indices[--fleet->free_count];
+		sweep_reuse_index(fleet, record->index);
+	} else {
+		record->index = (uint32_t)fleet->record_count++;
+	}
+	record->serial = ++fleet->met;
+	fleet->records[record->index] = record_ref(record);
+	fleet->present++;
+	fleet->agent_bytes += agent->bytes;
+	record->first_ns = fleet->health.swept ? fleet->arrival_ns : fleet->mounted_ns;
+	if (fleet->health.swept)
+		fleet_names_changed(fleet);
+	*ret_record = record;
+	return 0;
+}
+
+struct record *fleet_seated(const struct fleet *fleet, struct seat seat)
+{
+	struct record *record = fleet->records[seat.index];
+
+	return record && record->serial == seat.serial ? record : NULL;
+}
+
+int fleet_depart(struct fleet *fleet, struct record *record)
+{
+	int err = tell_change(fleet, record, record->agent, NULL);
+
+	if (err < 0)
+		return err;
+	record->present = false;
+	table_remove(&fleet->by_name, &record->by_name);
+	fleet->records[record->index] = NULL;
+	fleet->free_indices[fleet->free_count++] = record->index;
+	fleet->present--;
+	fleet->agent_bytes -= record->agent->bytes;
+	fleet_names_changed(fleet);
+	/* The kernel may remember its folder for long: let that be all it takes. */
+	agent_unref(record->agent);
+	record->agent = agent_ref(fleet->nobody);
+	changes_done(&record->changes);
+	record_unref(record);
+	return 0;
+}
+
+/* Pages */
+
+void fleet_page_reset(struct fleet_page *page)
+{
+	for (size_t i = 0; i < page->count; i++)
+		record_unref(page->records[i]);
+	free(page->records);
+	page->records = NULL;
+	page->count = 0;
+	page->arrived_seq = 0;
+	page->validator = (struct validator){0};
+}
+
+void fleet_page_recovers(struct fleet *fleet, struct fleet_page *page)
+{
+	fleet->bad_pages -= page->trouble.active;
+	trouble_clear(&page->trouble);
+}
+
+void fleet_forget_pages(struct fleet *fleet, unsigned int last_page)
+{
+	fleet->last_page = last_page;
+	for (unsigned int i = last_page; i < fleet->page_count; i++) {
+		fleet_page_recovers(fleet, &fleet->pages[i]);
+		fleet_page_reset(&fleet->pages[i]);
+	}
+}
+
+/* Whether all that this page brought is still just what is known: then to hear that it is unchanged
+ * is worth as much as the page. Who was dropped because he stood on another page might be the one
+ * who counts next time. */
+bool fleet_page_is_intact(const struct fleet_page *page, unsigned int number)
+{
+	if (page->arrived_seq == 0 || page->count + page->repeated != page->items)
+		return false;
+	for (size_t i = 0; i < page->count; i++) {
+		const struct record *record = page->records[i];
+
+		if (!record->present || record->page != number ||
+		    record->read_seq != page->arrived_seq)
+			return false;
+	}
+	return true;
+}
+
+/* Whether an id, met on a page, stands on an earlier one too, as far as is known: the first in the
+ * API's order wins. If that page has expired or was read again without it, it has simply moved. */
+static bool is_earlier(const struct fleet *fleet, const struct record *record, unsigned int number)
+{
+	return record->page > 0 && record->page < number &&
+	       fleet->pages[record->page - 1].arrived_seq == record->read_seq &&
+	       fleet_fresh(fleet, record->read_ms, record->read_seq);
+}
+
+static int renew(struct fleet *fleet, struct record *record, const struct agent *agent)
+{
+	if (!agent_same(record->agent, agent, AGENT_JSON, 0)) {
+		uint64_t others_bytes = fleet->agent_bytes - record->agent->bytes;
+		int err;
+
+		if (others_bytes + agent->bytes > FLEET_MAX_BYTES)
+			return -EFBIG;
+		err = changes_note(&record->changes, record->agent, agent, record->first_ns,
+		                   fleet->arrival_ns);
+		if (err == 0)
+			err = tell_change(fleet, record, record->agent, agent);
+		if (err < 0)
+			return err;
+		fleet->agent_bytes = others_bytes + agent->bytes;
+		agent_unref(record->agent);
+		record->agent = agent_ref(agent);
+	}
+	record->renewals++;
+	return 0;
+}
+
+/* One element of the page that arrives: 0 and its record, or NULL for one that is dropped. Those
+ * that stand twice on this very page are counted, since drifting pages are no explanation for them.
+ */
+static int receive(struct fleet *fleet, const struct agent *agent, struct record **ret_record)
+{
+	struct arriving *arriving = &fleet->arriving;
+	char name[FLEET_NAME_BYTES];
+	struct record *record;
+	int err;
+
+	fleet->ports.name(agent->id, name);
+	record = fleet_named(fleet, name);
+	if (!record) {
+		err = meet(fleet, agent, name, &record);
+		if (err < 0)
+			return err;
+		err = sweep_add_newcomer(fleet, record);
+	} else if (record->read_seq == arriving->seq) {
+		fleet->health.duplicates++;
+		arriving->repeated++;
+		if (fleet->ports.duplicate && !record->told_duplicate)
+			fleet->ports.duplicate(fleet->ports.user, record);
+		record->told_duplicate = true;
+		*ret_record = NULL;
+		return 0;
+	} else if (is_earlier(fleet, record, arriving->number)) {
+		fleet->health.duplicates++;
+		*ret_record = NULL;
+		return 0;
+	} else {
+		err = renew(fleet, record, agent);
+	}
+	if (err < 0)
+		return err;
+	record->read_ms = arriving->at_ms;
+	record->read_seq = arriving->seq;
+	record->page = arriving->number;
+	*ret_record = record;
+	return 0;
+}
+
+/* False: it was asked for before fleet_expire(), and counts for nothing, whatever it is. */
+static bool counts(const struct fleet *fleet, const struct fleet_page *page)
+{
+	return !page->in_flight || page->asked_seq >= fleet->flush_seq;
+}
+
+/* A page is no longer on its way; whether it counts. */
+static bool has_come(struct fleet *fleet, struct fleet_page *page)
+{
+	bool does = counts(fleet, page);
+
+	fleet->in_flight -= page->in_flight;
+	page->in_flight = false;
+	return does;
+}
+
+static void answers_again(struct fleet *fleet, struct fleet_page *page)
+{
+	fleet_page_recovers(fleet, page);
+	trouble_clear(&fleet->trouble);
+	for (unsigned int i = 0; fleet->bad_pages > 0 && i < fleet->page_count; i++)
+		trouble_relent(&fleet->pages[i].trouble);
+}
+
+/* It is here, whatever it brought. */
+static void has_arrived(struct fleet *fleet, struct fleet_page *place)
+{
+	const struct arriving *arriving = &fleet->arriving;
+
+	place->arrived_ms = arriving->at_ms;
+	place->arrived_seq = arriving->seq;
+	if (!arriving->page->old)
+		answers_again(fleet, place);
+	fleet->health.arrived++;
+	fleet->health.success_ns = fleet->arrival_ns;
+	fleet->success_ms = place->arrived_ms;
+}
+
+/* Nothing was brought, and nothing is compared, since nothing has changed. */
+static void take_unchanged(struct fleet *fleet, struct fleet_page *place)
+{
+	const struct arriving *arriving = &fleet->arriving;
+	const struct page *page = arriving->page;
+
+	if (!fleet_page_is_intact(place, arriving->number)) {
+		place->validator = (struct validator){0};
+		return;
+	}
+	if (validator_is_there(&page->validator))
+		place->validator = page->validator;
+	for (size_t i = 0; i < place->count; i++) {
+		struct record *record = place->records[i];
+
+		record->read_ms = arriving->at_ms;
+		record->read_seq = arriving->seq;
+		record->renewals++;
+	}
+	place->moved = false;
+	fleet->health.unchanged++;
+	has_arrived(fleet, place);
+}
+
+/* All that it brought has been taken in. */
+static void take_page(struct fleet *fleet, struct fleet_page *place)
+{
+	struct arriving *arriving = &fleet->arriving;
+	const struct page *page = arriving->page;
+	size_t count = arriving->count;
+
+	place->moved = place->count != count ||
+	               (count > 0 && memcmp(place->records, arriving->records,
+	                                    count * sizeof(struct record *)) != 0);
+	fleet_page_reset(place);
+	place->records = arriving->records;
+	place->count = count;
+	arriving->records = NULL;
+	arriving->count = 0;
+	place->items = page->agent_count + page->malformed;
+	place->repeated = arriving->repeated;
+	place->total_count = page->total_count;
+	place->per_page = page->per_page;
+	place->validator = page->validator;
+	if (fleet->last_page < arriving->number && count > 0)
+		fleet->last_page = arriving->number;
+	fleet->health.malformed += page->malformed;
+	has_arrived(fleet, place);
+}
+
+/* Some of its agents: 0 at their end, -EAGAIN, -ENOMEM or -EFBIG. */
+static int take_some(struct fleet *fleet)
+{
+	struct arriving *arriving = &fleet->arriving;
+	const struct page *page = arriving->page;
+	size_t bytes = 0;
+
+	while (arriving->next < page->agent_count) {
+		const struct agent *agent = page->agents[arriving->next];
+		struct record *record = NULL;
+		int err;
+
+		if (bytes > 0 && bytes + agent->bytes > SLICE_BYTES)
+			return -EAGAIN;
+		bytes += agent->bytes;
+		err = receive(fleet, agent, &record);
+		if (err < 0)
+			return err;
+		if (record)
+			arriving->records[arriving->count++] = record_ref(record);
+		arriving->next++;
+	}
+	return 0;
+}
+
+void fleet_arriving_done(struct fleet *fleet)
+{
+	struct arriving *arriving = &fleet->arriving;
+
+	for (size_t i = 0; i < arriving->count; i++)
+		record_unref(arriving->records[i]);
+	free(arriving->records);
+	page_free(arriving->page);
+	*arriving = (struct arriving){0};
+}
+
+int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
+{
+	fleet->arrival_ns = fleet_wall_ns(fleet);
+	fleet->arriving = (struct arriving){
+		.number = number,
+		.page = page,
+		.seq = ++fleet->seq,
+		.at_ms = fleet_now_ms(fleet) - page->age_ms,
+		.repeated = page->malformed,
+		.records = malloc((page->agent_count + 1) * sizeof(struct record *)),
+	};
+	if (fleet->arriving.records && fleet_page(fleet, number))
+		return fleet_arrive_on(fleet);
+	fleet_arriving_done(fleet);
+	return -ENOMEM;
+}
+
+int fleet_arrive_on(struct fleet *fleet)
+{
+	/* Found anew each time, since all of them may have moved. */
+	struct fleet_page *place = &fleet->pages[fleet->arriving.number - 1];
+	bool unchanged = fleet->arriving.page->unchanged;
+	int err = 0;
+
+	if (!unchanged && counts(fleet, place))
+		err = take_some(fleet);
+	if (err == -EAGAIN)
+		return err;
+	if (err == 0 && has_come(fleet, place)) {
+		if (unchanged)
+			take_unchanged(fleet, place);
+		else
+			take_page(fleet, place);
+	}
+	fleet_arriving_done(fleet);
+	return err;
+}
+
+void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure *failure)
+{
+	struct fleet_page *page = fleet_page(fleet, number);
+	uint32_t random = fleet->ports.random(fleet->ports.user);
+	bool general = failure_is_general(failure->cause);
+
+	++fleet->seq;
+	fleet->failure = *failure;
+	fleet->health.failures[failure->cause]++;
+	if (!page)
+		return;
+	if (!has_come(fleet, page))
+		return;
+	if (!general) {
+		fleet->bad_pages += !page->trouble.active;
+		trouble_failed(&page->trouble, failure, fleet->config.retries, fleet_now_ms(fleet),
+		               random);
+	} else if (page->asked_failures == fleet->noted) {
+		/* Pages asked for at the same time fail together: that is one failure. */
+		fleet->noted++;
+		trouble_failed(&fleet->trouble, failure, fleet->config.retries, fleet_now_ms(fleet),
+		               random);
+	}
+}

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: MIT
+"""Caches between the API and the mount, and what HTTP has against asking for too much: ages, conditions,
+compression, connections. What is asked is seen at the server, request by request."""
+
+import gzip
+import os
+import re
+
+import pytest
+
+from harness import code_of, run, until
+from scripted import Wire, ask_again, own
+
+LONG = 600  # a ttl that no test sees the end of
+COLD = {"ttl": LONG, "stale": LONG, "retries": 0, "delay_connect": True}
+
+
+def aged(age, *more):
+    """Answers as a cache does that has kept what it sends."""
+    return lambda wire: wire.good(headers=[f"Age: {age}", *more])
+
+
+def headers_of(head, name):
+    """All values of a header in a request."""
+    return re.findall(rf"^{name}: (.*?)\r?$", head.decode(), re.M | re.I)
+
+
+def set_status(server, status):
+    server.agents = [{"agent_id": "a", "agent_status": status}]
+
+
+# Age
+
+def test_a_value_is_as_old_as_the_cache_says(scripted, mount):
+    """It is served for what is left of the ttl; one from no cache for all of it."""
+    cached, direct = scripted(), scripted()
+    cached.answer = aged(f"{LONG - 4}.5")
+    fleets = []
+    for server in (cached, direct):
+        set_status(server, "old")
+        fleets.append(mount(server, ttl=LONG))
+        assert fleets[-1].text("agents/a/status") == "old\n"
+        set_status(server, "new")
+    assert fleets[0].text("agents/a/status") == "old\n"
+    assert (cached.requests, direct.requests) == (1, 1)
+    until(lambda: fleets[0].text("agents/a/status") == "new\n")
+    assert cached.requests == 2
+    assert fleets[1].text("agents/a/status") == "old\n"
+    assert direct.requests == 1
+
+
+def test_after_a_sighup_no_cache_answers(scripted, mount):
+    server = scripted()
+    fleet = mount(server, ttl=LONG)
+    fleet.text("agents/a/id")
+    ask_again(fleet)
+    fleet.text("agents/a/id")
+    fleet.agents()
+    cache_control = [headers_of(head, "Cache-Control") for head in server.heads]
+    assert cache_control == [[f"max-age={LONG}, stale-if-error=300"], ["no-cache"]]
+
+
+def test_only_the_page_that_is_old_is_asked_for_again(scripted, mount):
+    server = scripted([f"a{n}" for n in range(30)], per_page=10)
+    server.answer = lambda wire: aged(f"{LONG - 4}.5" if wire.number == 2 else 0)(wire)
+    fleet = mount(server, ttl=LONG, per_page=10)
+    assert len(fleet.agents()) == 30
+    assert server.requests == 3
+    server.agents[15] = {"agent_id": "a15", "agent_status": "new"}
+    until(lambda: fleet.text("agents/a15/status") == "new\n")
+    assert len(fleet.agents()) == 30
+    assert server.requests == 4
+    assert b"current_page=2" in server.heads[-1]
+
+
+def test_a_cache_is_told_what_is_accepted(scripted, mount):
+    server = scripted()
+    for options, line in (({}, "max-age=10, stale-if-error=300"),
+                          ({"ttl": 2.9, "stale": 7.5}, "max-age=2, stale-if-error=7"),
+                          ({"ttl": 0.5, "stale": 0}, "max-age=0")):
+        mount(server, **options)
+        assert headers_of(server.heads[-1], "Cache-Control") == [line]
+
+
+def test_an_old_answer_is_stale_data_and_not_asked_for_again_at_once(scripted, mount):
+    server = scripted()
+    server.answer = aged(LONG + 50)
+    set_status(server, "kept")
+    fleet = mount(server, **COLD)
+    for _ in range(50):
+        assert fleet.text("agents/a/status") == "kept\n"
+        assert fleet.agents() == ["a"]
+    assert server.requests <= 3  # held for a second, then for two; a busy machine sees both
+    health = own(fleet, "health")
+    assert health["state"] == "stale"
+    assert float(health["list_age"]) >= LONG + 50
+    assert f"{LONG + 50} s old" in health["reason"]
+    error = own(fleet, "last_error")
+    assert (error["kind"], error["http_status"]) == ("old", "200")
+    assert "cache" in error["remedy"]
+    assert headers_of(server.heads[-1], "Cache-Control") == [f"max-age={LONG}, stale-if-error={LONG}"]
+    # It recovers by itself.
+    server.answer = aged(0)
+    set_status(server, "new")
+    until(lambda: fleet.text("agents/a/status") == "new\n")
+    assert own(fleet, "health")["state"] == "ok"
+
+
+def test_an_answer_beyond_all_use_is_asked_for_past_the_caches(scripted, mount):
+    server = scripted()
+    fleet = mount(server, **COLD)
+    server.answer = aged(2 * LONG)
+    assert code_of(fleet.agents) == "EREMOTEIO"
+    assert server.requests == 2
+    assert headers_of(server.heads[1], "Cache-Control") == ["no-cache"]
+    assert own(fleet, "last_error")["kind"] == "old"
+    assert own(fleet, "health")["state"] == "failing"
+
+    def heeds(wire):
+        past = b"no-cache" in wire.head
+        wire.good() if past else aged(2 * LONG)(wire)
+    server.answer = heeds
+    until(lambda: code_of(fleet.agents) is None)
+    assert sorted(fleet.agents()) == ["a", "b", "c"]
+    assert own(fleet, "health")["state"] == "ok"
+
+
+@pytest.mark.parametrize("age, kind", [
+    ("-1", None), ("", None), ("x", None), ("1e9", None), ("0x7fffffff", None),
+    ("99999999999999999999", "old"), ("99999999999999999999.5", "old"),
+    ("0\r\nAge: 99999999999999999999", "old"), ("7" * 4000, None),
+    ("x\r\nDate: Thu, 01 Jan 1970 00:00:01 GMT", "old"),
+    ("x\r\nDate: Fri, 31 Dec 9999 23:59:59 GMT", None)])
+def test_whatever_an_age_says_nothing_is_served_for_longer(scripted, mount, age, kind):
+    server = scripted()
+    server.answer = aged(age)
+    fleet = mount(server, **COLD)
+    assert code_of(fleet.agents) == ("EREMOTEIO" if kind else None)
+    assert own(fleet, "last_error").get("kind") == kind
+    server.answer = aged("0")
+    ask_again(fleet)
+    assert sorted(fleet.agents()) == ["a", "b", "c"]
+
+
+def test_the_date_of_an_answer_from_no_cache_says_nothing(scripted, mount):
+    """The clock at the other end may be wrong, or ours."""
+    server = scripted()
+    server.answer = lambda wire: wire.good(headers=["Date: Thu, 01 Jan 1970 00:00:01 GMT",
+                                                    "Via: 1.1 gateway"])
+    fleet = mount(server, ttl=LONG)
+    for _ in range(10):
+        fleet.agents()
+    assert server.requests == 1
+
+
+# Conditions
+
+def statuses(api):
+    return {int(status): count for status, count in api.stats()["status"].items()}
+
+
+def everything(fleet):
+    """All that grep finds of the agents, line by line."""
+    return run("grep", "-r", ".", fleet / "agents", fleet / "fleet/agents.tsv")
+
+
+def test_an_unchanged_fleet_costs_no_body(sim, mount):
+    api = sim(agents=1042)
+    api.validators()
+    fleet = mount(api, ttl=LONG)
+    before = everything(fleet)
+    name = api.agents()[500]["agent_id"]
+    seen = os.stat(fleet / f"agents/{name}/status")
+    assert (api.requests(), api.stats()["conditional"]) == (11, 0)
+    for round_ in (1, 2):
+        api.reset()
+        ask_again(fleet)
+        assert everything(fleet) == before
+        stats = api.stats()
+        assert (stats["requests"], stats["conditional"], stats["bytes"]) == (11, 11, 0)
+        assert statuses(api) == {304: 11}
+        assert own(fleet, "stats")["pages_unchanged"] == str(11 * round_)
+    assert os.stat(fleet / f"agents/{name}/status").st_mtime_ns == seen.st_mtime_ns
+    health = own(fleet, "health")
+    assert (health["state"], health["verified"], health["agents"]) == ("ok", "yes", "1042")
+    # What has changed comes, and nothing else.
+    api.change(500, agent_status="quite another")
+    api.reset()
+    ask_again(fleet)
+    assert everything(fleet) != before
+    assert fleet.text(f"agents/{name}/status") == "quite another\n"
+    assert statuses(api) == {200: 1, 304: 10}
+
+
+def test_without_validators_no_condition_is_sent(sim, mount):
+    api = sim(agents=250)
+    fleet = mount(api, ttl=LONG)
+    fleet.agents()
+    ask_again(fleet)
+    fleet.agents()
+    assert (api.requests(), api.stats()["conditional"]) == (6, 0)
+
+
+def test_a_time_of_change_will_do(sim, mount):
+    """But only one that is a second older than the answer: it may change twice within one."""
+    api = sim(agents=50)
+    api.validators(etag=False, last_modified=True)
+    fleet = mount(api, ttl=LONG)
+
+    def look():
+        ask_again(fleet)
+        fleet.agents()
+        return 304 in statuses(api)
+    until(look)
+    for position in (3, 4):
+        name = api.agents()[position]["agent_id"]
+        api.change(position, agent_status="another")
+        ask_again(fleet)
+        assert fleet.text(f"agents/{name}/status") == "another\n"
+
+
+def test_under_churn_conditions_hide_and_double_nobody(sim, mount):
+    api = sim(agents=600, churn=200)
+    api.validators()
+    fleet = mount(api, ttl=0.2)
+    permanent = {agent for agent in api.permanent()}
+
+    def met_enough():
+        listed = fleet.agents()
+        assert len(set(listed)) == len(listed)
+        assert permanent <= set(listed)
+        return statuses(api).get(304, 0) >= 20 and statuses(api).get(200, 0) >= 20
+    until(met_enough, 60)
+    api.churn(0)
+
+    def agrees():
+        now = {agent["agent_id"]: agent["agent_status"] for agent in api.agents()}
+        return now == {name: fleet.text(f"agents/{name}/status").strip() for name in fleet.agents()}
+    until(agrees)
+
+
+def test_an_answer_to_a_condition_that_nobody_sent_is_none(scripted, mount):
+    server = scripted()
+    fleet = mount(server, **COLD)
+    server.answer = lambda wire: wire.send(b"HTTP/1.1 304 Not Modified\r\n\r\n")
+    assert code_of(fleet.agents) == "EREMOTEIO"
+    error = own(fleet, "last_error")
+    assert (error["kind"], error["http_status"]) == ("malformed", "304")
+    server.answer = Wire.good
+    until(lambda: code_of(fleet.agents) is None)
+
+
+@pytest.mark.parametrize("line", [
+    "ETag: x", "ETag: \"a b\"", "ETag: \"a\"\r\nETag: \"b\"", "ETag: \"é\"", "ETag: \"a\x01\"",
+    "ETag: \"" + "x" * 255 + "\"", "ETag: \"" + "x" * 60000 + "\"", "ETag: *",
+    "Last-Modified: yesterday", "Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT",
+    "Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT"])
+def test_what_is_no_validator_is_not_sent_back(scripted, mount, line):
+    server = scripted()
+    server.answer = lambda wire: wire.good(headers=[line])
+    fleet = mount(server, **COLD)
+    for _ in range(2):
+        assert sorted(fleet.agents()) == ["a", "b", "c"]
+        ask_again(fleet)
+    assert server.requests == 2
+    assert not re.search(rb"^If-", server.heads[-1], re.M)
+
+
+def test_a_body_where_none_belongs_spoils_nothing(scripted, mount):
+    """After a 304 the next answer begins, whatever it says of a length."""
+    server = scripted()
+
+    def answer(wire):
+        if headers_of(wire.head, "If-None-Match") == ['"tag"']:
+            wire.reply(b'{"agent_list":[{"agent_id":"forged"}]}', status="304 Not Modified")
+        else:
+            wire.good(headers=['ETag: "tag"'])
+    server.answer = answer
+    fleet = mount(server, **COLD)
+    for _ in range(4):
+        assert sorted(fleet.agents()) == ["a", "b", "c"]
+        assert own(fleet, "health")["state"] == "ok"
+        ask_again(fleet)
+    assert own(fleet, "stats")["pages_unchanged"] == "3"
+
+
+# The rest of it
+
+def test_one_connection_one_name_and_compression(scripted, mount, fleetfs):
+    server = scripted([f"a{n}" for n in range(50)], per_page=10)
+    packed = []
+
+    def answer(wire):
+        assert headers_of(wire.head, "Accept-Encoding") == ["gzip"]
+        body = gzip.compress(server.page(wire.number))
+        packed.append(len(body))
+        wire.reply(body, headers=["Content-Encoding: gzip"])
+    server.answer = answer
+    fleet = mount(server, ttl=LONG, per_page=10, max_connections=1)
+    assert len(fleet.agents()) == 50
+    assert server.requests == 5
+    assert server.connections == 1
+    version = fleetfs("--version").stdout.split()[1]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+    assert {tuple(headers_of(head, "User-Agent")) for head in server.heads} == {(f"fleetfs/{version}",)}
+    assert sum(packed) < int(own(fleet, "stats")["bytes"]) < sum(packed) + 5 * 300
