@@ -26,10 +26,12 @@ import time
 from pathlib import Path
 
 import rig
-from rig import HERE, alternate, counted, table
-from harness import environment
+from rig import HERE, alternate, table
+from harness import counted, environment
 
 PER_PAGE = 100
+PAGE = HERE.parent.parent / "docs/performance.md"
+FIGURES = "## Figures"  # the heading in it, below which they are written
 
 
 @dataclasses.dataclass
@@ -296,6 +298,35 @@ class Bench(rig.Rig):
                      "the simulator.",
                      ["", "tmpfs p50", "tmpfs p99", "fleetfs p50", "fleetfs p99"], rows)
 
+    # Processors that sleep
+
+    def processors(self):
+        """What it costs to wake them for each request and each answer."""
+        ways = {"as it is": contextlib.nullcontext, "on one processor": rig.one_processor}
+        if self.size.rounds > 1 and os.access(rig.HALT_POLL, os.W_OK):
+            ways[f"{rig.HALT_POLL.name} = 200000"] = lambda: rig.halt_poll("200000")
+
+        def run(way):
+            with way():
+                fleet, command = self.mount(self.api, ttl=self.size.ttl), COMMANDS["grep -r"][0]
+                figures = []
+                for wait_s in 0, self.size.ttl + 0.1:
+                    time.sleep(wait_s)
+                    before = rig.activity(fleet.pid)[1]
+                    figures += [self.shell(command, fleet.path),
+                                (rig.activity(fleet.pid)[1] - before) / 1000]
+                fleet.stop()
+            return tuple(figures)
+
+        took = alternate(self.size.rounds, [(name, lambda way=way: run(way))
+                                            for name, way in ways.items()])
+        return table("Processors that sleep", "grep -r again, and the CPU time of fleetfs "
+                     "in it: with the machine as it is; with grep and fleetfs kept on one processor; "
+                     "and, on a virtual machine that has the setting, with processors that look for "
+                     "work so many ns before they halt.",
+                     ["", "cold, s", "CPU s", f"{EXPIRED}, s", "CPU s"],
+                     [[name, *figures] for name, figures in took.items()])
+
     # Views
 
     def views(self):
@@ -327,10 +358,14 @@ class Bench(rig.Rig):
 
     def growth(self):
         fetched, memory, costs = [], [], {}
-        for agents in sorted({*self.size.fleets, self.size.large}):
-            api = self.sim(agents)
+        fleets = {agents: self.sim(agents)
+                  for agents in sorted({*self.size.fleets, self.size.large})}
+        # In turns, and often: a mount differs from the next by more than fleets do.
+        look_ups = alternate(3 * self.size.rounds, [
+            (agents, lambda api=api: self.look_up(api)) for agents, api in fleets.items()])
+        for agents, api in fleets.items():
             steps = [(name, lambda part=part, api=api: part(api)) for name, part in (
-                ("bare", self.bare), ("listing", self.listing), ("look-up", self.look_up))]
+                ("bare", self.bare), ("listing", self.listing))]
             if agents in self.size.fleets:
                 steps.append(("reading", lambda api=api: self.reading(api)))
             took = alternate(self.size.rounds, steps, {"reading": 1} if agents > 10_000 else None)
@@ -339,7 +374,7 @@ class Bench(rig.Rig):
                             agents / listed, int(requests), size / 1e6])
             first, warm, *grown = took.get("reading", ("", ""))
             costs[agents] = [*(s and s * 1e6 / agents for s in (listed, first, warm)),
-                             took["look-up"], again]
+                             look_ups[agents], again]
             if grown:
                 memory.append([f"{agents:,} agents", *(more / agents for more in grown)])
             api.stop()
@@ -360,7 +395,24 @@ class Bench(rig.Rig):
                   ["", "after the listing", "after grep -r", "kernel slabs", "page cache"], memory),
             table("Growth", "In µs. The first grep -r follows on the listing; the name looked up is one "
                   "of a known list, but new to the kernel.", ["", *GROWING, "warm ls, s"],
-                  [[f"{agents:,} agents", *cost] for agents, cost in costs.items()])])
+                  [[f"{agents:,} agents", *cost] for agents, cost in costs.items()]),
+            self.on_paper(fetched[-1], memory[-1], costs)])
+
+    def on_paper(self, fetched, memory, costs):
+        """From what each agent costs in the largest fleet that it was measured of."""
+        large, read = max(costs), max(agents for agents, cost in costs.items() if cost[1])
+        return table(
+            "A million agents, on paper", f"From what one of {large:,} agents costs; of {read:,}, "
+            "where all is read.", ["", ""], [
+                ["HTTP requests", 10**6 // PER_PAGE],
+                ["MB fetched", fetched[-1] * 10**6 / large],
+                ["listing, s", costs[large][0]],
+                ["ls, warm, s", costs[large][-1] * 10**6 / large],
+                ["first grep -r, min", costs[read][1] / 60],
+                ["warm grep -r, min", costs[read][2] / 60],
+                *([f"{name}, GB", each / 1000] for name, each in zip(
+                    ("memory after the listing", "memory after grep -r", "kernel slabs then",
+                     "page cache then"), memory[1:]))])
 
     def bare(self, api):
         return self.figures(self.probe("sweep", api.url))[-1]
@@ -451,7 +503,10 @@ def machine(build):
         ["dpkg-query", "-W", "-f=${Package} ${Version}, ", "squashfuse", "bindfs", "rclone", "grep",
          "ripgrep", "findutils", "coreutils", "curl", "jq"],
         capture_output=True, text=True, check=False)
-    return {"processors": f"{os.cpu_count()} × {cpu}", "memory": f"{memory:.1f} GiB",
+    idle = [path.read_text().strip() for path in (rig.GOVERNOR, rig.HALT_POLL) if path.exists()]
+    return {"processors": f"{os.cpu_count()} × {cpu}",
+            "processors that idle": f"{' with guest_halt_poll_ns = '.join(idle) or 'as they like'}",
+            "memory": f"{memory:.1f} GiB",
             "kernel": platform.release(), "fleetfs": ", ".join(version.stdout.splitlines()),
             "beside it": packages.stdout.strip(", "),
             "load when it began": f"{os.getloadavg()[0]:.2f}",
@@ -463,7 +518,7 @@ def main():
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--full", action="store_const", const="full", dest="form", default="quick")
     form.add_argument("--smoke", action="store_const", const="smoke", dest="form")
-    parser.add_argument("--write", action="store_true", help="to docs/performance.md, too")
+    parser.add_argument("--write", action="store_true", help="into docs/performance.md, too")
     parser.add_argument("--build", type=Path, default=HERE.parent.parent / "build")
     arguments = parser.parse_args()
     if os.geteuid() != 0:
@@ -479,18 +534,19 @@ def main():
     build, work = arguments.build.resolve(), Path(tempfile.mkdtemp(prefix="fleetfs-bench-"))
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, work, ignore_errors=True)
-        show("# Performance\n\nWritten by `" + " ".join(["./run bench", *sys.argv[1:]]) + "`; how "
-             "each figure is made stands in `tests/bench/bench.py`.\n")
+        show(f"{FIGURES}\n\nWritten by `" + " ".join(["./run bench", *sys.argv[1:]]) + "`; how each "
+             "one is made stands in `tests/bench/bench.py`.\n")
         for key, value in machine(build).items():
             show(textwrap.fill(f"- {key}: {value}", 100, subsequent_indent="  "))
         show("")
         bench = Bench(SIZES[arguments.form], build, work, stack)
-        for part in (bench.trees, bench.expiry, bench.questions, bench.operations, bench.views,
-                     bench.growth, bench.life, bench.bars):
+        for part in (bench.trees, bench.expiry, bench.processors, bench.questions, bench.operations,
+                     bench.views, bench.growth, bench.life, bench.bars):
             show(part())
         show(f"It took {time.monotonic() - began:.0f} s.")
     if arguments.write:
-        (HERE.parent.parent / "docs/performance.md").write_text("\n".join(parts) + "\n")
+        explained = PAGE.read_text().split(f"{FIGURES}\n")[0]
+        PAGE.write_text(explained + "\n".join(parts) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the benchmark stands on: what is compared, runs in turns, what the kernel knows, tables."""
 
+import contextlib
 import os
 import statistics
 import subprocess
@@ -14,6 +15,9 @@ sys.path.insert(0, str(HERE.parent / "mount"))
 from harness import Mount, Sim, mounts, until  # noqa: E402
 
 FOREVER = 86400  # a ttl
+# How the processors of a virtual machine idle.
+GOVERNOR = Path("/sys/devices/system/cpu/cpuidle/current_governor")
+HALT_POLL = Path("/sys/module/haltpoll/parameters/guest_halt_poll_ns")
 ENVIRONMENT = {"LC_ALL": "C", "PATH": os.environ["PATH"]}
 
 
@@ -52,7 +56,7 @@ def table(title, note, head, rows):
              for row in cells]
     lines.insert(1, "|" + "|".join("-" * (width + 1) + (":" if i else "-")
                                    for i, width in enumerate(widths)) + "|")
-    return "\n".join([f"## {title}", "", textwrap.fill(note, 100), "", *lines, ""])
+    return "\n".join([f"### {title}", "", textwrap.fill(note, 100), "", *lines, ""])
 
 
 class Peer:
@@ -131,21 +135,6 @@ class Rig:
         return tuple(float(word) for word in said.split() if word[0].isdigit())
 
 
-def counts(mount):
-    """What .fleetfs/stats counted so far. It is written anew for who looks 0.1 s after another."""
-    time.sleep(0.15)
-    return {key: int(value) for key, value in mount.values(".fleetfs/stats").items()
-            if value.isdigit()}
-
-
-def counted(mount, run):
-    """What run returns, and what it made fleetfs count, less what the looking itself does."""
-    first, second = counts(mount), counts(mount)
-    result = run()
-    third = counts(mount)
-    return result, {key: third[key] - 2 * second[key] + first[key] for key in third}
-
-
 def resident_bytes(pid):
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -168,3 +157,25 @@ def activity(pid):
                 switches += int(line.split()[1])
     stat = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return switches, (int(stat[11]) + int(stat[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def one_processor():
+    """For this process and what it starts."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+@contextlib.contextmanager
+def halt_poll(ns):
+    """For the whole machine."""
+    was = HALT_POLL.read_text()
+    try:
+        HALT_POLL.write_text(ns)
+        yield
+    finally:
+        HALT_POLL.write_text(was)

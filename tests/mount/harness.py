@@ -380,6 +380,21 @@ class Mount:
             subprocess.run(["umount", "-l", str(self.path)], check=False)
 
 
+def counts(mount):
+    """What .fleetfs/stats counted so far. It is written anew for who looks 0.1 s after another."""
+    time.sleep(0.15)
+    return {key: int(value) for key, value in mount.values(".fleetfs/stats").items()
+            if value.isdigit()}
+
+
+def counted(mount, run):
+    """What run returns, and what it made fleetfs count, less what the looking itself does."""
+    first, second = counts(mount), counts(mount)
+    result = run()
+    third = counts(mount)
+    return result, {key: third[key] - 2 * second[key] + first[key] for key in third}
+
+
 class Blocked:
     """A program that reads a path of the mount, and waits there."""
 
