@@ -155,11 +155,12 @@ bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_i
 
 /* One answer of GET /agents, or a part of a saved one. */
 struct page {
-	int64_t age_ms;      /* how old it was when it was handed over; 0 for an answer */
+	int64_t age_ms;      /* how old it may be when handed over; 0 for the API's own answer */
 	int64_t total_count; /* as page_meta says; AGENT_ABSENT when it says nothing usable */
 	int64_t per_page;    /* as page_meta says; AGENT_ABSENT likewise */
 	size_t malformed;    /* elements of agent_list that are no agent, and were dropped */
 	size_t agent_count;
+	bool old; /* it is older than the ttl for sure, and there was no other to be had */
 	const struct agent *agents[]; /* one reference each */
 };
 

@@ -102,9 +102,11 @@ static void refresh_token(struct client *client, bool force, struct arrival *arr
 	}
 }
 
-static void start(struct client *client, struct request *request, struct arrival *arrival)
+static void start(struct client *client, struct request *request, struct arrival *arrival,
+                  bool past_caches)
 {
-	if (request_prepare(request, &client->settings, arrival->number, client->credential) < 0 ||
+	if (request_prepare(request, &client->settings, arrival->number, client->credential,
+	                    past_caches) < 0 ||
 	    curl_multi_add_handle(client->multi, request->easy) != CURLM_OK) {
 		request_no_memory(&client->settings, arrival);
 		deliver(client, arrival);
@@ -146,7 +148,7 @@ static void start_wanted(struct client *client)
 
 	while ((request = idle_request(client)) && (arrival = next_wanted(client, &reread))) {
 		refresh_token(client, reread, arrival);
-		start(client, request, arrival);
+		start(client, request, arrival, false);
 	}
 }
 
@@ -174,11 +176,15 @@ static void finish(struct client *client, struct request *request, CURLcode code
 			refresh_token(client, true, arrival);
 		/* Another request may have met the new token first. */
 		if (arrival->requests == 1 && request->token_number != client->token_number) {
-			start(client, request, arrival);
+			start(client, request, arrival, false);
 			return;
 		}
 		if (expiry != 0 && expiry <= arrival->failure.at_ns / 1000000000)
 			arrival->failure.remedy = "the JWT has expired: get a new one";
+	}
+	if (!arrival->page && arrival->failure.cause == FAILURE_OLD && arrival->requests == 1) {
+		start(client, request, arrival, true);
+		return;
 	}
 	deliver(client, arrival);
 }

@@ -11,8 +11,9 @@
  * this thread, client_fd() becomes readable when something arrived. Everything handed over is
  * immutable or changes its owner, so that nothing else is shared.
  *
- * The client asks once per want (it may ask a second time by itself, when the API answered 401 and
- * the token turned out to have been replaced). When and whether to ask again is the cache's
+ * The client asks once per want. It may ask a second time by itself: when the API answered 401 and
+ * the token turned out to have been replaced; and when a cache on the way answered with what is too
+ * old for any use, this time past the caches. When and whether to ask again is our cache's
  * decision.
  */
 
@@ -27,7 +28,9 @@
 struct client_config {
 	const char *base;             /* the API's base URL, without "/agents"; http or https */
 	const char *file;             /* or, when base is NULL, a saved list's path */
-	int64_t ttl_ms;               /* of a file: it is looked at again after that */
+	int64_t ttl_ms;               /* an answer from a cache is not to be older; and a file is
+	                                 looked at again after that */
+	int64_t stale_ms;             /* how much older it may be if there is no other */
 	const char *cacert;           /* a CA bundle, or NULL for the system's */
 	int64_t timeout_ms;           /* for one request, everything included */
 	int64_t connect_timeout_ms;   /* for resolving, connecting and TLS */
@@ -39,14 +42,15 @@ struct client_config {
 /* What became of one client_want(). */
 struct arrival {
 	struct arrival *next;
-	unsigned int number;    /* the page, from 1 */
-	struct page *page;      /* NULL: failed. Owned by the arrival; take it by setting NULL */
-	struct failure failure; /* when page is NULL */
-	unsigned int requests;  /* HTTP requests that it took: 1, or 2 after a 401; 0 of a file */
-	uint64_t bytes;         /* received, headers included, as on the wire (compressed) */
-	struct route route;     /* of the last of them */
-	int64_t token_expiry;   /* of the token in use, seconds since 1970; 0: not known */
-	char note[256];         /* something for the log ("token read again from …"), or "" */
+	unsigned int number; /* the page, from 1 */
+	struct page *page;   /* NULL: failed. Owned by the arrival; take it by setting NULL */
+	/* When page is NULL; and of one that is old: why there was no better. */
+	struct failure failure;
+	unsigned int requests; /* HTTP requests that it took: 1 or 2; 0 of a file */
+	uint64_t bytes;        /* received, headers included, as on the wire (compressed) */
+	struct route route;    /* of the last of them */
+	int64_t token_expiry;  /* of the token in use, seconds since 1970; 0: not known */
+	char note[256];        /* something for the log ("token read again from …"), or "" */
 };
 
 /* NULL is fine. */

@@ -21,6 +21,9 @@ static const struct {
 	[FAILURE_TRUNCATED] = {EREMOTEIO, false, "truncated", "try again"},
 	[FAILURE_OVERSIZED] = {EREMOTEIO, false, "oversized",
                                "check the URL, or ask for less at a time (per_page)"},
+	[FAILURE_OLD] = {EREMOTEIO, false, "old",
+                         "see why the cache in front of the API keeps answers for longer than ttl: "
+                         "the API may be down behind it"},
 	[FAILURE_UNREACHABLE] = {EHOSTUNREACH, true, "unreachable",
                                  "check the URL and the network"},
 	[FAILURE_TIMEOUT] = {ETIMEDOUT, true, "timeout", "try again, or wait longer (timeout)"},

@@ -19,6 +19,7 @@ enum failure_cause {
 	FAILURE_MALFORMED,   /* 200, but the body is not an answer to GET /agents */
 	FAILURE_TRUNCATED,   /* 200, but the connection ended within the body */
 	FAILURE_OVERSIZED,   /* beyond a ceiling: body, headers, nesting, tokens, agents */
+	FAILURE_OLD,         /* 200, but from a cache that kept it for longer than the ttl */
 	FAILURE_UNREACHABLE, /* cannot resolve, connect or verify; lost before an answer began */
 	FAILURE_TIMEOUT,     /* no whole answer in time, wherever it stalled */
 	FAILURE_MEMORY,      /* out of memory here */

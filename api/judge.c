@@ -295,3 +295,15 @@ bool judge_failure(const struct request *request, const struct request_settings 
 		return false;
 	return true;
 }
+
+bool judge_age(const struct request_settings *settings, int64_t age_ms, struct failure *failure)
+{
+	/* Without a ttl whatever comes is too old, and good for who waits for it. */
+	if (age_ms == 0 || age_ms < settings->ttl_ms)
+		return false;
+	judge_say(
+		failure, FAILURE_OLD,
+		"the answer is %g s old: a cache in front of the API keeps it for longer than %g s",
+		(double)age_ms / 1e3, (double)settings->ttl_ms / 1e3);
+	return true;
+}

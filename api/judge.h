@@ -22,6 +22,11 @@ void judge_route(const struct request *request, const struct request_settings *s
 bool judge_failure(const struct request *request, const struct request_settings *settings,
                    CURLcode code, long status, const struct route *route, struct failure *failure);
 
+/* Whether an answer that is at least so old is older than it may be: then cause and message are
+ * set.
+ */
+bool judge_age(const struct request_settings *settings, int64_t age_ms, struct failure *failure);
+
 /* Sets cause and message. */
 __attribute__((format(printf, 3, 4))) void judge_say(struct failure *failure,
                                                      enum failure_cause cause, const char *format,

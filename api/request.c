@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,8 @@ static int read_base(CURLU *url, const char *base, struct request_settings *sett
 int request_settings_init(struct request_settings *ret_settings, const struct client_config *config)
 {
 	struct request_settings settings = {
+		.ttl_ms = config->ttl_ms,
+		.stale_ms = config->stale_ms,
 		.timeout_ms = config->timeout_ms,
 		.connect_timeout_ms = config->connect_timeout_ms,
 		.per_page = config->per_page,
@@ -149,9 +152,9 @@ static size_t on_header(char *data, size_t one, size_t bytes, void *user)
 {
 	struct request *request = user;
 
-	(void)data;
 	(void)one;
 	request->header_bytes += bytes;
+	headers_line(&request->answer_headers, data, bytes);
 	if (request->header_bytes <= REQUEST_MAX_HEADER_BYTES)
 		return bytes;
 	request->stop = REQUEST_STOP_HEADERS;
@@ -279,15 +282,32 @@ __attribute__((format(printf, 2, 3))) static int add_header(struct request *requ
 	return 0;
 }
 
+/* What a cache on the way may answer with: nothing older than the ttl, unless the API fails. In
+ * whole seconds, as it has to be. */
+static int add_cache_control(struct request *request, const struct request_settings *settings,
+                             bool past_caches)
+{
+	int64_t ttl_s = settings->ttl_ms / 1000, stale_s = settings->stale_ms / 1000;
+
+	if (past_caches)
+		return add_header(request, "Cache-Control: no-cache");
+	if (stale_s == 0)
+		return add_header(request, "Cache-Control: max-age=%" PRId64, ttl_s);
+	return add_header(request, "Cache-Control: max-age=%" PRId64 ", stale-if-error=%" PRId64,
+	                  ttl_s, stale_s);
+}
+
 /* Each request has a list of its own, since curl reads it again when it repeats one on another
  * connection, and the token may have changed by then. */
-static int set_headers(struct request *request, const struct credential *credential)
+static int set_headers(struct request *request, const struct request_settings *settings,
+                       const struct credential *credential, bool past_caches)
 {
 	const char *team = credential_team(credential);
 
 	drop_headers(request);
 	if (add_header(request, "Authorization: Bearer %s", credential_token(credential)) < 0 ||
 	    add_header(request, "Accept: application/json") < 0 ||
+	    add_cache_control(request, settings, past_caches) < 0 ||
 	    (team && add_header(request, "X-Team-ID: %s", team) < 0))
 		return -ENOMEM;
 	curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers);
@@ -296,14 +316,14 @@ static int set_headers(struct request *request, const struct credential *credent
 }
 
 int request_prepare(struct request *request, const struct request_settings *settings,
-                    unsigned int page, const struct credential *credential)
+                    unsigned int page, const struct credential *credential, bool past_caches)
 {
 	CURLcode code;
 	char *url;
 
 	if (!request->easy)
 		request->easy = new_handle(request, settings);
-	if (!request->easy || set_headers(request, credential) < 0)
+	if (!request->easy || set_headers(request, settings, credential, past_caches) < 0)
 		return -ENOMEM;
 	if (asprintf(&url, URL_FORMAT, settings->base, page, settings->per_page) < 0)
 		return -ENOMEM;
@@ -313,6 +333,7 @@ int request_prepare(struct request *request, const struct request_settings *sett
 		return -ENOMEM;
 	request->body_bytes = 0;
 	request->header_bytes = 0;
+	headers_begin(&request->answer_headers);
 	request->stop = REQUEST_STOP_NONE;
 	request->error[0] = '\0';
 	request->tls_version[0] = '\0';
@@ -341,6 +362,31 @@ void request_no_memory(const struct request_settings *settings, struct arrival *
 	judge_say(&arrival->failure, FAILURE_MEMORY, "out of memory");
 }
 
+/* As of now, so that it takes in whatever was done with the answer. */
+static struct headers_age age_of(const struct request *request, const struct failure *failure)
+{
+	curl_off_t sent_us = 0;
+
+	/* Before that it was not under way. */
+	curl_easy_getinfo(request->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
+	return headers_age(&request->answer_headers, failure->at_ns / 1000000,
+	                   (monotonic_us() - request->began_us - sent_us) / 1000 + 1);
+}
+
+static void take_page(const struct request *request, const struct request_settings *settings,
+                      struct arrival *arrival)
+{
+	struct failure *failure = &arrival->failure;
+	int64_t least_ms = age_of(request, failure).least_ms;
+	bool old = judge_age(settings, least_ms, failure);
+
+	if ((old && least_ms >= settings->ttl_ms + settings->stale_ms) ||
+	    decode_page(request->body, request->body_bytes, &arrival->page, failure) < 0)
+		return;
+	arrival->page->age_ms = age_of(request, failure).most_ms;
+	arrival->page->old = old;
+}
+
 void request_finish(struct request *request, const struct request_settings *settings, CURLcode code,
                     struct arrival *arrival)
 {
@@ -358,7 +404,7 @@ void request_finish(struct request *request, const struct request_settings *sett
 	judge_route(request, settings, &arrival->route);
 
 	if (!judge_failure(request, settings, code, status, &arrival->route, failure))
-		decode_page(request->body, request->body_bytes, &arrival->page, failure);
+		take_page(request, settings, arrival);
 
 	drop_headers(request);
 	if (request->body_room > KEPT_BODY_BYTES) {

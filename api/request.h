@@ -15,16 +15,18 @@
 
 #include "api/client.h"
 #include "api/credential.h"
+#include "api/headers.h"
 
 #define REQUEST_MAX_HEADER_BYTES (64u << 10) /* of all headers of an answer */
 
 /* What is the same for every request. */
 struct request_settings {
 	char *base; /* without user information: it goes into messages, and the token goes alone */
-	char *cacert; /* NULL: the system's */
-	bool direct;  /* loopback: no proxy, whatever the environment says */
-	bool tls;     /* https */
-	bool curious; /* as in struct client_config */
+	char *cacert;             /* NULL: the system's */
+	bool direct;              /* loopback: no proxy, whatever the environment says */
+	bool tls;                 /* https */
+	bool curious;             /* as in struct client_config */
+	int64_t ttl_ms, stale_ms; /* likewise */
 	int64_t timeout_ms;
 	int64_t connect_timeout_ms;
 	unsigned int per_page;
@@ -51,6 +53,7 @@ struct request {
 	size_t body_bytes;
 	size_t body_room;
 	size_t header_bytes;
+	struct headers answer_headers; /* what they tell */
 	enum {
 		REQUEST_STOP_NONE,
 		REQUEST_STOP_BODY,
@@ -60,9 +63,10 @@ struct request {
 	char error[CURL_ERROR_SIZE];
 };
 
-/* Gets request->easy ready for curl_multi_add_handle(). 0 or -ENOMEM. */
+/* Gets request->easy ready for curl_multi_add_handle(). past_caches: only the API itself may
+ * answer. 0 or -ENOMEM. */
 int request_prepare(struct request *request, const struct request_settings *settings,
-                    unsigned int page, const struct credential *credential);
+                    unsigned int page, const struct credential *credential, bool past_caches);
 
 /* After curl is through with it: fills arrival's page or failure, and adds to its bytes. */
 void request_finish(struct request *request, const struct request_settings *settings, CURLcode code,

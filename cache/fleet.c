@@ -656,6 +656,14 @@ static bool has_come(struct fleet *fleet, struct fleet_page *page)
 	return counts;
 }
 
+static void answers_again(struct fleet *fleet, struct fleet_page *page)
+{
+	page_recovers(fleet, page);
+	trouble_clear(&fleet->trouble);
+	for (unsigned int i = 0; fleet->bad_pages > 0 && i < fleet->page_count; i++)
+		trouble_relent(&fleet->pages[i].trouble);
+}
+
 int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 {
 	struct fleet_page *place = fleet_page(fleet, number);
@@ -698,10 +706,8 @@ int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 	place->per_page = page->per_page;
 	place->arrived_ms = fleet->arrival_ms;
 	place->arrived_seq = seq;
-	page_recovers(fleet, place);
-	trouble_clear(&fleet->trouble);
-	for (unsigned int i = 0; fleet->bad_pages > 0 && i < fleet->page_count; i++)
-		trouble_relent(&fleet->pages[i].trouble);
+	if (!page->old)
+		answers_again(fleet, place);
 	if (fleet->last_page < number && count > 0)
 		fleet->last_page = number;
 	fleet->health.arrived++;

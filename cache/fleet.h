@@ -139,7 +139,8 @@ int64_t fleet_wall_ns(const struct fleet *fleet);
  * though some of its agents may be known now, and fleet_failed() must follow. */
 int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page);
 
-/* A page wanted could not be had. */
+/* A page wanted could not be had. Or it did arrive, but was old: then this follows, and says that
+ * it is not to be asked for again at once. */
 void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure *failure);
 
 /* From now on everything known counts as expired, and so does what is on its way. */

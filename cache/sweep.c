@@ -147,7 +147,32 @@ static void begin_full_pass(struct fleet *fleet, struct sweep *sweep)
 	fleet->health.passes++;
 }
 
-/* A first pass takes what is still fresh; a further one must see for itself. */
+/* It came too old, and there is no better one to be had for now. */
+static bool is_held_as_old(const struct fleet_page *page)
+{
+	return page->trouble.active && page->trouble.cause == FAILURE_OLD;
+}
+
+/* Until when a page is good for who did not wait for it: for its ttl, or as long as it is held. */
+static int64_t good_until(const struct fleet *fleet, const struct fleet_page *page)
+{
+	int64_t end_ms = page->arrived_ms + fleet->config.ttl_ms;
+	int64_t stale_ms = end_ms + fleet->config.stale_ms;
+
+	if (page->arrived_seq <= fleet->flush_seq)
+		return 0;
+	if (!is_held_as_old(page))
+		return end_ms;
+	return page->trouble.until_ms < stale_ms ? page->trouble.until_ms : stale_ms;
+}
+
+static bool is_good(const struct fleet *fleet, const struct fleet_page *page)
+{
+	return fleet->ports.now_ms(fleet->ports.user) < good_until(fleet, page);
+}
+
+/* A first pass takes what is still fresh; a further one must see for itself, where there is
+ * something to be seen. */
 static bool may_take(const struct fleet *fleet, const struct sweep *sweep, unsigned int number)
 {
 	const struct fleet_page *page;
@@ -159,8 +184,8 @@ static bool may_take(const struct fleet *fleet, const struct sweep *sweep, unsig
 		return false;
 	if (page->arrived_seq > sweep->pass_seq)
 		return true;
-	return sweep->passes == 1 && !sweep->again &&
-	       fleet_fresh(fleet, page->arrived_ms, page->arrived_seq);
+	return !sweep->again && (sweep->passes == 1 || is_held_as_old(page)) &&
+	       is_good(fleet, page);
 }
 
 /* Whether a page that it would take next came before this look, and has expired. So it is with a
@@ -177,8 +202,7 @@ static bool fell_behind(const struct fleet *fleet, const struct sweep *sweep,
 		if (!may_take(fleet, sweep, number))
 			return false;
 		page = &fleet->pages[number - 1];
-		if (page->arrived_seq <= look->began &&
-		    !fleet_fresh(fleet, page->arrived_ms, page->arrived_seq))
+		if (page->arrived_seq <= look->began && !is_good(fleet, page))
 			return true;
 	}
 	return false;
@@ -196,7 +220,7 @@ static bool serves(const struct fleet *fleet, const struct sweep *sweep, const s
 		return true;
 	if (sweep->began_seq <= fleet->flush_seq)
 		return false;
-	return fleet_fresh(fleet, sweep->oldest_ms, fleet->seq);
+	return fleet->ports.now_ms(fleet->ports.user) < sweep->good_ms;
 }
 
 /* The newest whole one; else the one that began first, for it ends first: were it the newest, who
@@ -231,6 +255,7 @@ struct sweep *sweep_for(struct fleet *fleet, const struct look *look, bool remem
 	sweep->used_ms = fleet->ports.now_ms(fleet->ports.user);
 	sweep->oldest_ms = INT64_MAX;
 	sweep->oldest_seq = UINT64_MAX;
+	sweep->good_ms = INT64_MAX;
 	begin_full_pass(fleet, sweep);
 	sweep->older = fleet->sweeps;
 	fleet->sweeps = sweep;
@@ -481,6 +506,8 @@ int sweep_advance(struct fleet *fleet, struct sweep *sweep)
 				sweep->oldest_ms = page->arrived_ms;
 			if (sweep->oldest_seq > page->arrived_seq)
 				sweep->oldest_seq = page->arrived_seq;
+			if (sweep->good_ms > good_until(fleet, page))
+				sweep->good_ms = good_until(fleet, page);
 			sweep->pass_read = was_last(fleet, sweep, page);
 		}
 	}
@@ -569,5 +596,6 @@ int sweep_remember(struct fleet *fleet, struct sweep *sweep)
 		sweep->oldest_ms = page->trouble.until_ms < now_ms + fleet->config.ttl_ms
 		                           ? page->trouble.until_ms - fleet->config.ttl_ms
 		                           : now_ms;
+	sweep->good_ms = sweep->oldest_ms + fleet->config.ttl_ms;
 	return 0;
 }

@@ -50,6 +50,7 @@ struct sweep {
 	int64_t used_ms;
 	int64_t oldest_ms;   /* arrival of its oldest page; INT64_MAX: none yet */
 	uint64_t oldest_seq; /* the same, counted; UINT64_MAX: none yet */
+	int64_t good_ms;     /* until then it serves who did not wait for it; INT64_MAX: as above */
 	struct seat *order;  /* the listing: only grows */
 	size_t count;
 	size_t capacity;

@@ -170,6 +170,7 @@ static void on_arrivals(void *user)
 		struct fleet_health before;
 		struct page *page = arrival->page;
 		int64_t total = page ? page->total_count : AGENT_ABSENT;
+		bool old = page && page->old;
 
 		fleet_health(program->fleet, &before);
 		program->self.http_requests += arrival->requests;
@@ -192,7 +193,7 @@ static void on_arrivals(void *user)
 				page = NULL;
 			}
 		}
-		if (!page)
+		if (!page || old)
 			fleet_failed(program->fleet, arrival->number, &arrival->failure);
 		log_change(program, &before, arrival);
 		if (program->options.check)
@@ -304,6 +305,7 @@ static int start_parts(struct program *program)
 		.base = file ? NULL : options->source,
 		.file = options->source,
 		.ttl_ms = options->ttl_ms,
+		.stale_ms = options->stale_ms,
 		.cacert = options->cacert,
 		.timeout_ms = options->timeout_ms,
 		.connect_timeout_ms = options->connect_timeout_ms,

@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-ROWS = 37
+ROWS = 38
 
 
 def main(source):

@@ -46,10 +46,15 @@ static double seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+/* What comes from a cache may be so old; the rest of a config is new_client_at()'s. */
+static int64_t ttl_ms = 10000, stale_ms = 300000;
+
 static struct client *new_client_at(const char *base, const char *team, int64_t timeout_ms)
 {
 	const struct client_config config = {
 		.base = base,
+		.ttl_ms = ttl_ms,
+		.stale_ms = stale_ms,
 		.timeout_ms = timeout_ms,
 		.connect_timeout_ms = 500,
 		.per_page = 100,
@@ -91,9 +96,9 @@ static struct arrival *fetch(struct client *client, unsigned int number)
 	assert_int_equal(client_want(client, number), 0);
 	arrival = take(client);
 	assert_int_equal(arrival->number, number);
-	if (arrival->page)
+	if (arrival->page && !arrival->page->old)
 		assert_int_equal(arrival->failure.message[0], 0);
-	else
+	else if (!arrival->page)
 		assert_true(arrival->failure.message[0] && arrival->failure.at_ns > 0);
 	return arrival;
 }
@@ -585,6 +590,123 @@ static void test_dead_resolver(void **state)
 	sleep(4); /* the resolver's threads end, lest they count as a leak */
 }
 
+/* What a request says that a cache may answer with. */
+static void test_cache_control(void **state)
+{
+	static const struct server_step steps[] = {{.text = OK}};
+	static const struct {
+		int64_t ttl_ms, stale_ms;
+		const char *line;
+	} rows[] = {
+		{10000, 300000, "\r\nCache-Control: max-age=10, stale-if-error=300\r\n"},
+		{10999, 0, "\r\nCache-Control: max-age=10\r\n"},
+		{100, 999, "\r\nCache-Control: max-age=0\r\n"},
+		{86400000, INT64_C(2592000000),
+	         "\r\nCache-Control: max-age=86400, stale-if-error=2592000\r\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		struct server *server = server_new(steps, LENGTH(steps));
+		struct client *client;
+		char request[2048];
+
+		ttl_ms = rows[i].ttl_ms;
+		stale_ms = rows[i].stale_ms;
+		client = new_client(server);
+		arrival_free(fetch(client, 1));
+		server_request(server, 0, request, sizeof(request));
+		assert_non_null(strstr(request, rows[i].line));
+		client_free(client);
+		server_free(server);
+	}
+}
+
+#define AGED(age) "HTTP/1.1 200 OK\r\nAge: " age "\r\nContent-Length: 17\r\n\r\n{\"agent_list\":[]}"
+
+/* Of what comes from a cache. */
+static void test_age(void **state)
+{
+	static const struct {
+		struct server_step steps[2];
+		int64_t least_ms; /* of the page; -1: none */
+		const char *message;
+		unsigned int requests;
+	} rows[] = {
+		{{{.text = OK, .delay_ms = 100}}, 0, "", 1},
+		{{{.text = AGED("3.5")}}, 3500, "", 1},
+		{{{.text = AGED("3.5"), .delay_ms = 100}}, 3600, "", 1},
+		{{{.text = AGED("3")}}, 4000, "", 1},
+		{{{.text = AGED("9")}}, 10000, "", 1},
+		/* A page all the same, and why it is no better. */
+		{{{.text = AGED("10")}},
+	         11000,
+	         "the answer is 10 s old: a cache in front of the API keeps it for longer than 10 "
+	         "s",
+	         1},
+		{{{.text = AGED("309")}},
+	         310000,
+	         "the answer is 309 s old: a cache in front of the API keeps it for longer than 10 "
+	         "s",
+	         1},
+		/* No use to anybody: asked for again, past the caches. */
+		{{{.text = AGED("310")}, {.text = OK}}, 0, "", 2},
+		{{{.text = AGED("310")}, {.text = AGED("20.5")}},
+	         20500,
+	         "the answer is 20.5 s old: a cache in front of the API keeps it for longer than "
+	         "10 "
+	         "s",
+	         2},
+		{{{.text = AGED("310")}, {.text = AGED("99999999999999999999")}},
+	         -1,
+	         "the answer is 2.14748e+09 s old: a cache in front of the API keeps it for longer "
+	         "than 10 s",
+	         2},
+		{{{.text = AGED("310")}, {.text = "HTTP/1.1 504 No\r\n" EMPTY}},
+	         -1,
+	         "504 Gateway Timeout",
+	         2},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		struct server *server = server_new(rows[i].steps, 2);
+		struct client *client = new_client(server);
+		struct arrival *arrival = fetch(client, 1);
+		char request[2048];
+
+		assert_string_equal(arrival->failure.message, rows[i].message);
+		if (rows[i].least_ms < 0) {
+			assert_null(arrival->page);
+		} else {
+			assert_non_null(arrival->page);
+			/* The top is for a machine that is busy, the arrival's age exact but for
+			 * the time that the request took. */
+			assert_in_range(arrival->page->age_ms, rows[i].least_ms,
+			                rows[i].least_ms + (rows[i].least_ms ? 900 : 0));
+			if (*rows[i].message)
+				assert_int_equal(arrival->failure.cause, FAILURE_OLD);
+		}
+		assert_int_equal(arrival->requests, rows[i].requests);
+		for (unsigned int n = 0; n < rows[i].requests; n++) {
+			server_request(server, n, request, sizeof(request));
+			assert_non_null(strstr(
+				request,
+				n == 0 ? "\r\nCache-Control: max-age=10, stale-if-error=300\r\n"
+				       : "\r\nCache-Control: no-cache\r\n"));
+		}
+		arrival_free(arrival);
+		/* It is the request that goes past them, not those after it. */
+		if (rows[i].requests == 2) {
+			arrival_free(fetch(client, 2));
+			server_request(server, 2, request, sizeof(request));
+			assert_non_null(strstr(request, "\r\nCache-Control: max-age=10,"));
+		}
+		client_free(client);
+		server_free(server);
+	}
+}
+
 static void test_bad_base(void **state)
 {
 	static const char *const bases[] = {"",
@@ -613,6 +735,8 @@ static int set_up(void **state)
 {
 	(void)state;
 	write_token("sk-secret");
+	ttl_ms = 10000;
+	stale_ms = 300000;
 	return 0;
 }
 
@@ -633,6 +757,8 @@ int main(void)
 		TEST(test_timeout),
 		TEST(test_free_in_flight),
 		TEST(test_dead_resolver),
+		TEST(test_cache_control),
+		TEST(test_age),
 		TEST(test_bad_base),
 	};
 	int failed;

@@ -57,6 +57,7 @@ struct world {
 	enum order order;
 	int64_t latency_ms;
 	int64_t age_ms;                     /* of what comes */
+	bool old;                           /* and that is too much, as the client says */
 	bool at_request;                    /* an answer is as the list was when it was asked for */
 	void (*shift)(struct world *world); /* what happens between two requests */
 	unsigned int shift_percent;         /* of them */
@@ -203,6 +204,7 @@ static struct page *page_of(struct world *world, unsigned int number)
 		page->agents[page->agent_count++] = agents_new(world->machines[i].id, status);
 	}
 	page->age_ms = world->age_ms;
+	page->old = world->old;
 	page->malformed = world->malformed;
 	page->total_count = told_count(world);
 	page->per_page = world->per_page;
@@ -304,6 +306,15 @@ static void deliver(struct world *world, unsigned int which)
 	if (!page)
 		page = page_of(world, flight.page);
 	assert_int_equal(fleet_arrived(world->fleet, flight.page, page), 0);
+	if (world->old) {
+		const struct failure failure = {
+			.cause = FAILURE_OLD,
+			.retry_after_ms = -1,
+			.at_ns = port_wall_ns(world),
+		};
+
+		fleet_failed(world->fleet, flight.page, &failure);
+	}
 }
 
 static unsigned int next_flight(struct world *world)
@@ -818,6 +829,80 @@ static void test_the_age_that_a_page_comes_with_counts(void **state)
 	assert_int_equal(fleet_list_ms(world.fleet), 0);
 	list_all(&world);
 	assert_int_equal(world.wants, 10);
+	world_done(&world);
+	(void)state;
+}
+
+/* From a cache in front of an API that is down: each page is asked for again after a second, then
+ * two, four, up to 30; who waited for it is served, and so is everybody until `stale` is over. */
+static void test_what_comes_too_old_is_stale_data(void **state)
+{
+	struct world world;
+	struct record *record;
+	unsigned int wants;
+
+	world_init(&world, 250);
+	world.config.stale_ms = 60000;
+	world_mount(&world);
+	world.age_ms = TTL_MS + 20000;
+	world.old = true;
+	/* A list that was never read whole before, too. */
+	assert_int_equal(find(&world, "p1", &record), 0);
+	assert_int_equal(list_all(&world), 2);
+	assert_int_equal(find(&world, "p249", &record), 0);
+	assert_int_equal(list_all(&world), 0);
+	assert_int_equal(fleet_record_ms(world.fleet, record), 0);
+	assert_int_equal(world.wants, 3);
+	assert_true(health_of(&world).stale);
+	assert_int_equal(health_of(&world).list_age_ms, TTL_MS + 20000);
+	assert_int_equal(health_of(&world).failures[FAILURE_OLD], 3);
+	assert_int_equal(fleet_last_failure(world.fleet)->cause, FAILURE_OLD);
+	for (int64_t hold_ms = 1000; hold_ms <= 16000; hold_ms *= 2) {
+		wants = world.wants;
+		world.now_ms += hold_ms - 1;
+		world.age_ms += hold_ms - 1;
+		assert_int_equal(find(&world, "p249", &record), 0);
+		assert_int_equal(world.wants, wants);
+		world.now_ms += 1;
+		world.age_ms += 1;
+		assert_int_equal(find(&world, "p249", &record), 0);
+		assert_int_equal(find(&world, "p249", &record), 0);
+		assert_int_equal(world.wants, wants + 1);
+		/* Another page is held by itself. */
+		assert_int_equal(find(&world, "p1", &record), 0);
+	}
+	/* Nothing else comes, and what is here has had its time. */
+	world.failing = true;
+	world.now_ms += 60000;
+	assert_int_equal(find(&world, "p249", &record), -EREMOTEIO);
+	assert_int_equal(find(&world, "p1", &record), -EREMOTEIO);
+	assert_false(health_of(&world).stale);
+	/* A fresh answer ends it all. */
+	world.failing = false;
+	world.old = false;
+	world.age_ms = 0;
+	world.now_ms += 60000;
+	assert_int_equal(list_all(&world), 3);
+	assert_false(health_of(&world).failing);
+	assert_int_equal(list_all(&world), 0);
+	world_done(&world);
+	(void)state;
+}
+
+/* Old pages may well be of different ages, and so not agree on how many agents there are. */
+static void test_old_pages_that_disagree_are_listed(void **state)
+{
+	struct world world;
+
+	world_of(&world, 250);
+	world.age_ms = TTL_MS + 20000;
+	world.old = true;
+	world.count_told = COUNT_FIXED;
+	world.fixed_count = 240;
+	assert_int_equal(find(&world, "p1", NULL), 0);
+	list_all(&world);
+	assert_false(health_of(&world).verified);
+	assert_in_range(world.wants, 3, 4);
 	world_done(&world);
 	(void)state;
 }
@@ -1740,15 +1825,11 @@ static void test_what_a_failure_is_called(void **state)
 		int error;
 		unsigned int wants;
 	} rows[] = {
-		{FAILURE_CREDENTIAL, -EACCES, 1},
-		{FAILURE_REQUEST, -EINVAL, 1},
-		{FAILURE_BUSY, -EBUSY, 1},
-		{FAILURE_SERVER, -EREMOTEIO, 3},
-		{FAILURE_REDIRECT, -EREMOTEIO, 1},
-		{FAILURE_MALFORMED, -EREMOTEIO, 3},
-		{FAILURE_TRUNCATED, -EREMOTEIO, 3},
-		{FAILURE_OVERSIZED, -EREMOTEIO, 1},
-		{FAILURE_UNREACHABLE, -EHOSTUNREACH, 3},
+		{FAILURE_CREDENTIAL, -EACCES, 1},   {FAILURE_REQUEST, -EINVAL, 1},
+		{FAILURE_BUSY, -EBUSY, 1},          {FAILURE_SERVER, -EREMOTEIO, 3},
+		{FAILURE_REDIRECT, -EREMOTEIO, 1},  {FAILURE_MALFORMED, -EREMOTEIO, 3},
+		{FAILURE_TRUNCATED, -EREMOTEIO, 3}, {FAILURE_OVERSIZED, -EREMOTEIO, 1},
+		{FAILURE_OLD, -EREMOTEIO, 1},       {FAILURE_UNREACHABLE, -EHOSTUNREACH, 3},
 		{FAILURE_TIMEOUT, -ETIMEDOUT, 1},
 	};
 
@@ -2292,6 +2373,8 @@ int main(void)
 		cmocka_unit_test(test_reading_ahead_grows_with_the_reader),
 		cmocka_unit_test(test_ttl_counts_from_the_arrival),
 		cmocka_unit_test(test_the_age_that_a_page_comes_with_counts),
+		cmocka_unit_test(test_what_comes_too_old_is_stale_data),
+		cmocka_unit_test(test_old_pages_that_disagree_are_listed),
 		cmocka_unit_test(test_a_new_value_is_seen_after_the_ttl_at_the_latest),
 		cmocka_unit_test(test_a_page_slower_than_the_ttl_answers_who_waited),
 		cmocka_unit_test(test_nothing_expired_is_served_after_a_look_up),

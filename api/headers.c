@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/headers.h"
+
+#include <curl/curl.h>
+#include <string.h>
+#include <strings.h>
+
+#define SECOND_MS 1000
+
+void headers_begin(struct headers *headers)
+{
+	*headers = (struct headers){.age_ms = -1, .date_s = -1};
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* A number of seconds, whole or not, as ms, rounded up; -1 for anything else. */
+static int64_t read_seconds(const char *text, bool *ret_whole)
+{
+	int64_t ms = 0, digit_ms = SECOND_MS / 10;
+
+	if (!is_digit(*text))
+		return -1;
+	for (; is_digit(*text); text++)
+		if (ms < HEADERS_MAX_AGE_MS)
+			ms = 10 * ms + (int64_t)SECOND_MS * (*text - '0');
+	*ret_whole = *text != '.';
+	if (*text == '.') {
+		bool more = false;
+
+		if (!is_digit(*++text))
+			return -1;
+		for (; is_digit(*text); text++) {
+			ms += digit_ms * (*text - '0');
+			more |= digit_ms == 0 && *text != '0';
+			digit_ms /= 10;
+		}
+		ms += more;
+	}
+	if (*text)
+		return -1;
+	return ms < HEADERS_MAX_AGE_MS ? ms : HEADERS_MAX_AGE_MS;
+}
+
+static void read_age(struct headers *headers, const char *value)
+{
+	bool whole = true;
+	int64_t ms = read_seconds(value, &whole);
+
+	headers->has_age = true;
+	if (ms < headers->age_ms)
+		return;
+	headers->is_whole = whole;
+	headers->age_ms = ms;
+}
+
+static void read_date(struct headers *headers, const char *value)
+{
+	time_t date = curl_getdate(value, NULL);
+
+	headers->date_s = date > 0 ? date : -1;
+}
+
+static const struct {
+	const char *name;
+	void (*read)(struct headers *headers, const char *value);
+} rows[] = {
+	{"Age", read_age},
+	{"Date", read_date},
+};
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+void headers_line(struct headers *headers, const char *line, size_t bytes)
+{
+	const char *colon = memchr(line, ':', bytes);
+	const char *value, *end = line + bytes;
+	char text[512]; /* what is longer tells nothing */
+
+	if (bytes >= 5 && memcmp(line, "HTTP/", 5) == 0)
+		headers_begin(headers);
+	while (end > line && is_space(end[-1]))
+		end--;
+	headers->ended |= end == line;
+	if (headers->ended || !colon || colon >= end)
+		return;
+	value = colon + 1;
+	while (value < end && is_space(*value))
+		value++;
+	if ((size_t)(end - value) >= sizeof(text) || memchr(value, '\0', (size_t)(end - value)))
+		value = end;
+	memcpy(text, value, (size_t)(end - value));
+	text[end - value] = '\0';
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (strlen(rows[i].name) == (size_t)(colon - line) &&
+		    strncasecmp(rows[i].name, line, (size_t)(colon - line)) == 0)
+			rows[i].read(headers, text);
+}
+
+static int64_t clamp(int64_t ms)
+{
+	if (ms < 0)
+		return 0;
+	return ms < HEADERS_MAX_AGE_MS ? ms : HEADERS_MAX_AGE_MS;
+}
+
+struct headers_age headers_age(const struct headers *headers, int64_t wall_ms, int64_t took_ms)
+{
+	struct headers_age age = {0};
+
+	if (!headers->has_age)
+		return age;
+	if (headers->age_ms >= 0) {
+		age.least_ms = headers->age_ms;
+		age.most_ms = headers->age_ms + headers->is_whole * SECOND_MS;
+	} else if (headers->date_s >= 0 && wall_ms / SECOND_MS > headers->date_s) {
+		/* A second of Date was cut off, too: the other way round. */
+		age.most_ms = clamp((wall_ms / SECOND_MS - headers->date_s) * SECOND_MS +
+		                    wall_ms % SECOND_MS);
+		age.least_ms = clamp(age.most_ms - SECOND_MS);
+	}
+	age.most_ms = clamp(age.most_ms + clamp(took_ms));
+	return age;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_API_HEADERS_H
+#define FLEETFS_API_HEADERS_H
+
+/*
+ * What the headers of an answer tell of its age (RFC 9111): a cache between the API and us may have
+ * kept it for a while, and that time counts against the ttl.
+ *
+ * Age is what the cache says, and is believed whatever the clocks say. Where it is a whole number,
+ * as the RFC has it, up to a second was cut off, which may be the second in which the ttl ends: so
+ * it counts as one more. Some caches tell a fraction (ours in contrib/ is made to), and then
+ * nothing is added. Of several the largest counts.
+ *
+ * Date is trusted least. Without an Age no cache that keeps to HTTP/1.1 was there, and a clock at
+ * the other end that is wrong would make each answer look old; with one, the cache has taken Date
+ * into account by a clock that is nearer to the API's. So it counts only where an Age was sent that
+ * says nothing usable. Via does not count at all: a gateway that names itself is no cache.
+ *
+ * Plain data, no state elsewhere, and the clocks are arguments: any thread, any time.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HEADERS_MAX_AGE_MS (INT64_C(1000) << 31) /* what is older is taken as that old */
+
+struct headers {
+	bool ended;     /* the empty line came: what follows are trailers, which tell nothing */
+	bool has_age;   /* an Age was sent, whatever it says */
+	bool is_whole;  /* … and it had no fraction */
+	int64_t age_ms; /* as it says; -1: nothing usable */
+	int64_t date_s; /* Date, since 1970; -1: none */
+};
+
+/* Before the first line of an answer. */
+void headers_begin(struct headers *headers);
+
+/* A line as it came, with its end or not, not terminated by NUL; of interim answers, too: each
+ * status line begins anew. */
+void headers_line(struct headers *headers, const char *line, size_t bytes);
+
+/* How old an answer is, ms. */
+struct headers_age {
+	int64_t least_ms; /* it is at least so old, or the cache is wrong */
+	int64_t most_ms;  /* and at most so old, if the cache is right */
+};
+
+/* wall_ms: the time now, since 1970; took_ms: since the request was sent, during which the answer
+ * may have been on its way. Both are 0 for an answer that was in no cache: it ages from its arrival
+ * on. */
+struct headers_age headers_age(const struct headers *headers, int64_t wall_ms, int64_t took_ms);
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/headers.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof(*(array)))
+
+#define NOW_S  INT64_C(1700000000)
+#define NOW_MS (1000 * NOW_S + 250)
+#define NOW    "Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
+#define MOST   HEADERS_MAX_AGE_MS
+
+/* As curl hands them over: line by line, with their ends. */
+static struct headers read_headers(const char *text)
+{
+	struct headers headers;
+
+	headers_begin(&headers);
+	while (*text) {
+		const char *end = strchr(text, '\n');
+		size_t bytes = end ? (size_t)(end + 1 - text) : strlen(text);
+
+		headers_line(&headers, text, bytes);
+		text += bytes;
+	}
+	return headers;
+}
+
+static void test_age(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t least_ms, most_ms; /* most: without the time that the request took */
+	} rows[] = {
+		/* A whole number lacks up to a second; a fraction is exact. */
+		{"Age: 0\r\n", 0, 1000},
+		{"Age: 9\r\n", 9000, 10000},
+		{"age:9", 9000, 10000},
+		{"AGE: \t 007 \r\n", 7000, 8000},
+		{"Age: 9.25\r\n", 9250, 9250},
+		{"Age: 0.0\r\n", 0, 0},
+		{"Age: 0.9991\r\n", 1000, 1000},
+		{"Age: 0.99900000000000000000000000\r\n", 999, 999},
+		/* Of several the largest, whatever the others say. */
+		{"Age: 3\r\nAge: 8\r\nAge: 5\r\n", 8000, 9000},
+		{"Age: 8\r\nAge: x\r\n", 8000, 9000},
+		{"Age: x\r\nAge: 8\r\n", 8000, 9000},
+		/* Beyond all bounds. */
+		{"Age: 99999999999999999999\r\n", MOST, MOST},
+		{"Age: 2147483648\r\n", MOST, MOST},
+		{"Age: 18446744073709551617.5\r\n", MOST, MOST},
+		/* By the clock of the other end only if Age says nothing, but is there. */
+		{"Age: 2\r\nDate: Tue, 14 Nov 2023 22:00:00 GMT\r\n", 2000, 3000},
+		{"Age: -5\r\nDate: Tue, 14 Nov 2023 22:12:20 GMT\r\n", 59250, 60250},
+		{"Age: \r\n" NOW, 0, 0},
+		{"Age: +1\r\n", 0, 0},
+		{"Age: 1.\r\n", 0, 0},
+		{"Age: .5\r\n", 0, 0},
+		{"Age: 1 2\r\n", 0, 0},
+		{"Age: 0x10\r\n", 0, 0},
+		{"Age: x\r\nDate: Tue, 14 Nov 2023 22:13:21 GMT\r\n", 0, 0},
+		{"Age: x\r\nDate: Thu, 31 Dec 9999 23:59:59 GMT\r\n", 0, 0},
+		{"Age: x\r\nDate: Thu, 01 Jan 1970 00:00:01 GMT\r\n", 1000 * (NOW_S - 2) + 250,
+	         1000 * (NOW_S - 1) + 250},
+		{"Age: x\r\nDate: yesterday\r\n", 0, 0},
+		{"Age: x\r\nDate: \r\n", 0, 0},
+		/* The last of them, after an interim answer; no trailer; no part of a name. */
+		{"HTTP/1.1 103 Early\r\nAge: 50\r\n\r\nHTTP/1.1 200 OK\r\nAge: 4\r\n\r\n", 4000,
+	         5000},
+		{"HTTP/2 200\r\nAge: 4\r\n\r\nAge: 50\r\n", 4000, 5000},
+		{"Ages: 50\r\nAg: 50\r\n: 50\r\nAge\r\nX-Age: 50\r\nAge : 50\r\nAge: 4\r\n", 4000,
+	         5000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		struct headers headers = read_headers(rows[i].text);
+		struct headers_age age = headers_age(&headers, NOW_MS, 0);
+
+		if (age.least_ms != rows[i].least_ms || age.most_ms != rows[i].most_ms)
+			fail_msg("%s: %lld to %lld ms", rows[i].text, (long long)age.least_ms,
+			         (long long)age.most_ms);
+		age = headers_age(&headers, NOW_MS, 40);
+		assert_int_equal(age.least_ms, rows[i].least_ms);
+		assert_int_equal(age.most_ms, rows[i].most_ms < MOST ? rows[i].most_ms + 40 : MOST);
+		age = headers_age(&headers, NOW_MS, -40);
+		assert_int_equal(age.most_ms, rows[i].most_ms);
+	}
+}
+
+/* It ages from its arrival on, however long it took and whatever the clocks say. */
+static void test_no_cache(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n",
+		"Date: Thu, 01 Jan 1970 00:00:01 GMT\r\n",
+		"Via: 1.1 gateway\r\nDate: Thu, 01 Jan 1970 00:00:01 GMT\r\n",
+		"HTTP/1.1 200 OK\r\nAge\r\n",
+		"\r\nAge: 4\r\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(texts); i++) {
+		struct headers headers = read_headers(texts[i]);
+		struct headers_age age = headers_age(&headers, NOW_MS, 5000);
+
+		assert_int_equal(age.least_ms, 0);
+		assert_int_equal(age.most_ms, 0);
+	}
+}
+
+/* Whatever the bytes, each stays within its line. */
+static void test_odd_lines(void **state)
+{
+	char line[4096];
+	struct headers headers;
+
+	(void)state;
+	headers_begin(&headers);
+	headers_line(&headers, "", 0);
+	assert_true(headers.ended);
+	headers_begin(&headers);
+	headers_line(&headers, "Age: 12345", 7);
+	assert_int_equal(headers.age_ms, 12000);
+	headers_begin(&headers);
+	headers_line(&headers, "Age: 1\0002", 8);
+	assert_true(headers.has_age);
+	assert_int_equal(headers.age_ms, -1);
+	memset(line, '7', sizeof(line));
+	memcpy(line, "Age: ", 5);
+	headers_line(&headers, line, sizeof(line));
+	assert_int_equal(headers.age_ms, -1);
+	headers_line(&headers, line, 100);
+	assert_int_equal(headers.age_ms, MOST);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_age),
+		cmocka_unit_test(test_no_cache),
+		cmocka_unit_test(test_odd_lines),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
