@@ -52,11 +52,14 @@ sub vcl_recv {
 	if (!req.http.Cache-Control) {
 		set req.http.Cache-Control = "max-age=10";
 	}
-	if (req.http.Cache-Control !~ "^max-age=[1-9][0-9]{0,6}(, stale-if-error=[0-9]{1,7})?$") {
-		return (pass);
+	set req.http.X-Max-Age = "0.001s"; # for who asked before the answer came, and nobody else
+	set req.http.X-Stale = "0s";
+	if (req.http.Cache-Control ~ "^max-age=[0-9]{1,7}(, stale-if-error=[0-9]{1,7})?$") {
+		if (req.http.Cache-Control !~ "^max-age=0+(,|$)") {
+			set req.http.X-Max-Age = regsub(req.http.Cache-Control, "^max-age=([0-9]+).*$", "\1s");
+		}
+		set req.http.X-Stale = regsub(req.http.Cache-Control, "^max-age=[0-9]+(, stale-if-error=)?(.*)$", "0\2s");
 	}
-	set req.http.X-Max-Age = regsub(req.http.Cache-Control, "^max-age=([0-9]+).*$", "\1s");
-	set req.http.X-Stale = regsub(req.http.Cache-Control, "^max-age=[0-9]+(, stale-if-error=)?(.*)$", "0\2s");
 	return (hash);
 }
 
@@ -90,9 +93,6 @@ sub vcl_backend_response {
 	unset beresp.http.Set-Cookie;
 	unset beresp.http.Vary;
 	set beresp.do_stream = false;
-	if (bereq.uncacheable) {
-		return (deliver);
-	}
 	if (bereq.backend == api && beresp.status >= 500 && beresp.status <= 504) {
 		set bereq.http.X-Failed = beresp.status;
 		if (beresp.http.Retry-After) {

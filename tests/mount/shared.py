@@ -14,7 +14,7 @@ import subprocess
 import urllib.parse
 from pathlib import Path
 
-from harness import HERE, UNPACKED, die_with_parent, until, unpacked
+from harness import HERE, UNPACKED, die_with_parent, run, until, unpacked
 
 PROGRAM = HERE.parent.parent / "contrib/cache/fleetfs-cache"
 
@@ -121,6 +121,11 @@ class Cache(Service):
             for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
                 found[int(child)] = Path(f"/proc/{child}/cmdline").read_text()
         return found
+
+    def counter(self, name):
+        """What varnishstat counts by this name."""
+        line = run(unpacked("varnishstat"), "-n", self.folder / "varnish", "-1", "-f", name)
+        return int(line.split()[1])
 
     def kill(self):
         """As a crash would."""

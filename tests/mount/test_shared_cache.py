@@ -81,10 +81,10 @@ def test_who_accepts_another_age_has_answers_of_their_own(sim, origin, cache):
     until(lambda: float(shared.get(max_age=60)[1]["Age"]) > 1)
     assert float(shared.get(max_age=1)[1]["Age"]) < 1
     assert api.requests() == 2
-    shared.get(max_age=0)  # nobody else's will do
-    shared.get(max_age=0)
-    shared.get(max_age=60, headers=[("Cache-Control", "no-cache")])
-    assert api.requests() == 5
+    for _ in range(2):  # nobody else's will do
+        assert float(shared.get(max_age=0)[1]["Age"]) < 1
+        shared.get(max_age=60, headers=[("Cache-Control", "no-cache")])
+    assert api.requests() == 6
 
 
 def test_answers_are_given_to_the_same_token_and_team_only(sim, origin, cache):
@@ -103,14 +103,15 @@ def test_answers_are_given_to_the_same_token_and_team_only(sim, origin, cache):
     assert ours.stats()["status"]["200"] == 2
 
 
-def test_one_request_at_a_time_for_a_page_also_when_it_has_expired(sim, origin, cache):
+@pytest.mark.parametrize("max_age", [1, 0])
+def test_one_request_at_a_time_for_a_page_also_when_it_has_expired(sim, origin, cache, max_age):
     api = sim(agents=3)
     shared = cache(origin(api))
     for _ in range(2):
         api.hold()
         answers = []
         waiting = threading.Thread(target=lambda: answers.extend(
-            at_once(MOUNTS, lambda: shared.get(max_age=1)[0])))
+            at_once(MOUNTS, lambda: shared.get(max_age=max_age)[0])))
         waiting.start()
         until(lambda: api.held() == 1)
         time.sleep(1.2)  # nobody else comes
@@ -354,3 +355,19 @@ def test_two_teams_never_see_each_others_agents(sim, origin, cache, mount, certi
             for one in mounted:
                 assert {name[0] for name in one.agents()} == {team[0]}
                 assert len(one.agents()) == 150
+
+
+@pytest.mark.xfail(strict=True, reason="the second look at who is missing gets the cache's answer again")
+def test_who_was_there_throughout_stays_though_the_cache_has_pages_of_other_times(
+        sim, origin, cache, mount, certificates):
+    api = sim(agents=0)
+    api.put_agents([{"agent_id": f"a{i}"} for i in range(300)])
+    shared = cache(origin(api))
+    one, another = fleet_of(2, mount, shared, certificates, ttl=4)
+    assert len(one.agents()) == 300
+    until(lambda: float(shared.get(max_age=4)[1]["Age"]) > 3.5)
+    until(lambda: float(shared.get(max_age=4)[1]["Age"]) < 3.5)  # page 1 alone was fetched again
+    assert another.read("agents/a0/id") == b"a0\n"
+    time.sleep(0.5)  # the others have expired by now
+    api.remove_agent(0)
+    assert "a100" in one.agents()
