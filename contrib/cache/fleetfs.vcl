@@ -35,11 +35,6 @@ sub vcl_recv {
 		return (synth(400, "no such X-Team-ID"));
 	}
 
-	# All else that the API sees of a request is the same for everybody.
-	unset req.http.Accept-Language;
-	unset req.http.Cookie;
-	unset req.http.X-Forwarded-For;
-
 	if (local.socket == "kept") {
 		set req.grace = 30d; # the answer has its own limit
 		set req.hash_ignore_busy = true;

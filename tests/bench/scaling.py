@@ -284,50 +284,51 @@ def measured(size, points):
 def on_paper(size, real):
     plain, packed, memory, cpu, seconds, resident = real
     pages = AGENTS // PER_PAGE
+    # Of those that MOUNTS pick by chance, one each.
+    differing = pages * (1 - (1 - 1 / pages) ** MOUNTS)
     rows = []
-    for use, each in ("one agent", 1), ("all of it", pages):
+    for use, each, shared in ("one agent", 1, differing), ("all of it", pages, pages):
         for ttl in TTLS:
-            asked = MOUNTS * each / ttl
-            rows.append([f"{use}, ttl {ttl} s", f"{asked:,.0f}",
-                         f"{min(asked, min(pages, MOUNTS * each) / ttl):,.0f}",
-                         bytes_of(asked * packed) + "/s",
-                         bytes_of(min(asked, pages / ttl) * packed) + "/s",
+            asked, passed = MOUNTS * each / ttl, shared / ttl
+            rows.append([f"{use}, ttl {ttl} s", f"{asked:,.0f}", f"{passed:,.0f}",
+                         bytes_of(asked * packed) + "/s", bytes_of(passed * packed) + "/s",
                          f"{asked * cpu / 1000:,.1f}"])
     table = rig.table(
         "On paper: 10,000 mounts and a million agents",
-        "What each mount reads; requests per second without the cache, which all reach the API, and of "
-        "them those that still do with one; bytes per second that the cache sends and takes; and how many "
-        "processors it is busy with.",
+        "What each mount reads; requests per second, which without a cache are the API's, and of them "
+        "those that get to it with one; bytes per second that the cache sends and takes; how many "
+        "processors it keeps busy.",
         ["", "requests/s", "to the API", "cache sends", "cache takes", "processors"], rows)
-    sweep = AGENTS * seconds
-    first = (f"takes {sweep:.0f} s, more than a ttl of {TTLS[0]} s: a mount that reads all of it has to be "
-             f"given a ttl of {math.ceil(2 * sweep / 10) * 10:.0f} s or more before anything else matters")
+    sweep_s, limit = AGENTS * seconds, 1 << 30
+    asked = MOUNTS / TTLS[0]
     return table + "\n" + text(
         f"""From these figures, measured in the same run on {size.real:,} generated agents: a page of
-        {PER_PAGE} agents is {bytes_of(plain)}, {bytes_of(packed)} compressed; it takes
+        {PER_PAGE} agents is {bytes_of(plain)}, compressed {bytes_of(packed)}, and takes
         {bytes_of(memory)} of the cache's memory; a request that the cache has the answer to costs it
-        {cpu:.2f} ms of processor time, TLS included, of which this machine's are slow; one mount reads a list in
-        {seconds * 1e6:.0f} µs and keeps {bytes_of(resident)} per agent. The pages that 10,000 mounts look at
-        when each reads one agent are taken to be all {pages:,}.""",
-        f"""**Cache memory** is no matter: the list is {bytes_of(pages * memory)}, once for each token and team, and
-        each `ttl` that its users chose. `MEMORY` is what it may take; beyond that it forgets what was used
-        longest ago, which costs requests, not correctness.""",
-        f"""**What breaks first** is the mount, not the cache. A sweep of a million agents {first}; and the
-        list takes {bytes_of(AGENTS * resident)} in each mount, on each machine, whose limit is 1 GiB. So at
-        this size one reads single agents, which costs one page each, and leaves sweeps to a few mounts.""",
-        f"""**Then the cache.** {MOUNTS:,} mounts that read one agent each every {TTLS[0]} s keep
-        {MOUNTS / TTLS[0] * cpu / 1000:.1f} processors busy, and {bytes_of(MOUNTS / TTLS[0] * packed)}/s of network. If
-        all of them read everything it is {MOUNTS * pages / TTLS[0]:,.0f} requests and
-        {bytes_of(MOUNTS * pages / TTLS[0] * packed)} a second: no one machine, and no ten, will do that. Several
-        caches share the work evenly, each with the whole list and one sweep of its own:
-        k caches behind one name cost the API k sweeps per ttl. Where that is too much, haproxy sends each
-        page to one of them by a hash of its URL and token (`contrib/cache/README.md`), and it is one sweep again,
-        however many they are. A longer ttl divides everything by as much.""",
-        f"""**The API last.** It is asked for each page once per ttl, {pages / TTLS[0]:,.0f} requests per second at
-        {TTLS[0]} s, whoever many mounts there are: as many as a single mount that reads everything.""",
+        {cpu:.2f} ms of processor time, TLS included; a mount reads a list in
+        {seconds * 1e6:.0f} µs per agent, and keeps {bytes_of(resident)} of each. Of the {pages:,} pages
+        that {MOUNTS:,} mounts pick to look at one agent, {differing:,.0f} differ.""",
+        f"""**What breaks first** is the mount. A sweep of a million agents takes it
+        {sweep_s:.0f} s, {f"longer than a ttl of {TTLS[0]} s" if sweep_s > TTLS[0] else "all of that busy"},
+        and the list {bytes_of(AGENTS * resident)},
+        {"more than" if AGENTS * resident > limit else "close to"} the 1 GiB at which fleetfs takes in no
+        more. So at this size one looks at single agents, a page each, on most machines; the sweeps, with a
+        ttl of minutes, are for a few.""",
+        f"""**Then the cache.** Single agents at a ttl of {TTLS[0]} s are {asked:,.0f} requests, {asked * cpu / 1000:.1f}
+        processors and {bytes_of(asked * packed)} a second: one machine does it. If all read everything it would be
+        {asked * pages:,.0f} requests and {bytes_of(asked * pages * packed)} a second, which none does and no ten do.
+        Several caches behind one name divide the work, and each costs the API a sweep of its own; where that is
+        too much, a haproxy in front of them sends each page to one of them, by consistent hashing
+        (`contrib/cache/several.cfg`), and together they cost one sweep again. A longer ttl divides everything.""",
+        f"""**Cache memory** is no matter: the list is {bytes_of(pages * memory)}, once for each token and team and
+        for each `ttl` that their mounts chose. Beyond `MEMORY` the cache forgets what was not used for longest;
+        that costs requests, and nothing else.""",
+        f"""**The API last.** However many mounts there are, it is asked for a page once per ttl,
+        {pages / TTLS[0]:,.0f} requests a second for all pages at {TTLS[0]} s: what a single mount costs that reads
+        everything.""",
         """**What the API could add**, in the order of what it would save: a list of what changed since a
-        moment, with which a sweep is as large as what happened; `ETag`, with which an unchanged page has no
-        body; one agent by its id, with which a look-up is no page of a hundred; more than a hundred agents a
+        moment, with which a sweep is as large as what happened; one agent by its id, with which a look at one is
+        no page of a hundred; `ETag`, with which an unchanged page has no body; more than a hundred agents on a
         page.""")
 
 

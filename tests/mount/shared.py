@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness import HERE, UNPACKED, die_with_parent, run, until, unpacked
 
-PROGRAM = HERE.parent.parent / "contrib/cache/fleetfs-cache"
+CONTRIB = HERE.parent.parent / "contrib/cache"
 
 # The API as the world sees it: TLS, and of each token or team its own simulator.
 ORIGIN = """
@@ -59,8 +59,8 @@ def programs_of(folder):
 class Service:
     """A process in the foreground that listens on a port."""
 
-    def __init__(self, folder, name, port, command, **variables):
-        self.port = port
+    def __init__(self, folder, name, port, command, certificates=None, **variables):
+        self.port, self.certificates = port, certificates
         self.log = folder / f"{name}-{len(list(folder.glob(f'{name}-*.log')))}.log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
@@ -99,14 +99,33 @@ class Origin(Service):
                 if len(line.split()) == 2]
 
 
-class Cache(Service):
+class Asked(Service):
+    """A Service that is asked as the API is."""
+
+    def get(self, path="/api/v1/agents?current_page=1&per_page=100", method="GET", token="sk-sim",
+            max_age=10, stale=300, headers=()):
+        """(Status, headers, body)."""
+        context = ssl.create_default_context(cafile=self.certificates / "ca.pem")
+        one = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
+        one.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in [("Authorization", f"Bearer {token}"),
+                            ("Cache-Control", f"max-age={max_age}, stale-if-error={stale}"),
+                            *headers]:
+            one.putheader(name, value)
+        one.endheaders()
+        answer = one.getresponse()
+        body = answer.read()
+        one.close()
+        return answer.status, answer.headers, body
+
+
+class Cache(Asked):
     """contrib/cache/fleetfs-cache, in front of an Origin."""
 
     def __init__(self, folder, certificates, origin, port=None, **variables):
         port = port or free_port()
         self.again = lambda: Cache(folder, certificates, origin, port, **variables)
-        self.certificates = certificates
-        super().__init__(folder, "cache", port, [PROGRAM], **{
+        super().__init__(folder, "cache", port, [CONTRIB / "fleetfs-cache"], certificates, **{
             "ORIGIN": "localhost", "ORIGIN_PORT": str(origin.port),
             "ORIGIN_CA": str(certificates / "ca.pem"), "LISTEN": f"127.0.0.1:{port}",
             "CERTIFICATE": str(certificates / "localhost.both"), **variables})
@@ -138,18 +157,17 @@ class Cache(Service):
     def answers(self):
         return self.get("/ready")[0] == 404
 
-    def get(self, path="/api/v1/agents?current_page=1&per_page=100", method="GET", token="sk-sim",
-            max_age=10, stale=300, headers=()):
-        """(Status, headers, body)."""
-        context = ssl.create_default_context(cafile=self.certificates / "ca.pem")
-        one = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
-        one.putrequest(method, path, skip_accept_encoding=True)
-        for name, value in [("Authorization", f"Bearer {token}"),
-                            ("Cache-Control", f"max-age={max_age}, stale-if-error={stale}"),
-                            *headers]:
-            one.putheader(name, value)
-        one.endheaders()
-        answer = one.getresponse()
-        body = answer.read()
-        one.close()
-        return answer.status, answer.headers, body
+
+class Several(Asked):
+    """contrib/cache/several.cfg, in front of two of them."""
+
+    def __init__(self, folder, certificates, caches):
+        port, config = free_port(), (CONTRIB / "several.cfg").read_text()
+        for name, one in zip("ab", caches):
+            config = config.replace(f"{name}.cache.example.com:443", f"localhost:{one.port}")
+            config = config.replace(f"{name}.cache.example.com", "localhost")
+        (folder / "several.cfg").write_text(config)
+        super().__init__(
+            folder, "several", port, [unpacked("haproxy"), "-db", "-f", folder / "several.cfg"],
+            certificates, LISTEN=f"127.0.0.1:{port}", CACHES_CA=str(certificates / "ca.pem"),
+            CERTIFICATE=str(certificates / "localhost.both"))

@@ -5,6 +5,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -14,6 +15,7 @@ import pytest
 
 import harness
 from harness import until
+from shared import CONTRIB, Several
 
 pytestmark = pytest.mark.once  # about the configuration, not the daemon's C
 
@@ -202,6 +204,37 @@ def test_an_api_that_fails_is_asked_once_a_second_for_everybody(sim, origin, cac
 
 # The way to the API
 
+def test_neither_sees_of_the_other_what_is_none_of_its_business(scripted, origin, cache):
+    server = scripted(agents=["a"])
+    server.answer = lambda wire: wire.good(headers=["Set-Cookie: a=b", "Vary: Cookie"])
+    shared = cache(origin(server))
+    for cookie in "c", "d":
+        status, headers, _ = shared.get(headers=[
+            ("Cookie", cookie), ("Accept-Language", cookie), ("X-Max-Age", "9s"), ("X-Own", cookie),
+            ("X-Forwarded-For", "10.0.0.1"), ("Connection", "X-Team-ID"), ("User-Agent", "it")])
+        assert status == 200 and "Set-Cookie" not in headers and "X-Born" not in headers
+    assert len(server.heads) == 1
+    names = {line.split(b":")[0].lower().decode() for line in server.heads[0].split(b"\r\n")[1:]}
+    assert names == {"authorization", "host", "user-agent", "accept-encoding"}
+
+
+def test_conditions_are_answered_and_sent(scripted, origin, cache):
+    server = scripted(agents=["a"])
+    server.answer = lambda wire: wire.send(
+        b'HTTP/1.1 304 Not Modified\r\nETag: "e"\r\n\r\n') if b"f-None-Match" in wire.head \
+        or b"f-none-match" in wire.head else wire.good(headers=['ETag: "e"'])
+    shared = cache(origin(server))
+    tag = shared.get(max_age=1)[1]["ETag"]
+    assert shared.get(max_age=1, headers=[("If-None-Match", tag)])[0] == 304
+    assert len(server.heads) == 1
+    time.sleep(1.1)  # it expires
+    status, headers, body = shared.get(max_age=1)
+    assert status == 200 and ids(body) == ["a"] and float(headers["Age"]) < 1
+    assert len(server.heads) == 2 and b"none-match" in server.heads[1].lower()
+    status, headers, _ = shared.get(max_age=1, headers=[("If-None-Match", tag)])
+    assert status == 304 and float(headers["Age"]) < 1 and len(server.heads) == 2
+
+
 def test_the_origin_is_asked_by_its_name(sim, origin, cache):
     way = origin(sim(agents=3))
     shared = cache(way)
@@ -233,6 +266,36 @@ def test_the_token_is_nowhere_in_what_it_writes(sim, origin, cache, folder):
     assert shared.folder.stat().st_mode & 0o777 == 0o700
     shared.stop()
     assert not shared.folder.exists()
+
+
+# Several of them, and as a service
+
+def test_several_share_the_pages_and_one_that_dies_leaves_them_to_the_others(
+        sim, origin, cache, folder, certificates, stopping):
+    api = sim(agents=2000)
+    way = origin(api)
+    caches = [cache(way) for _ in range(2)]
+    front = Several(folder, certificates, caches)
+    stopping.append(front)
+
+    def all_pages():
+        return {front.get(PAGE.replace("=1&", f"={page}&"), max_age=600)[0] for page in range(1, 21)}
+    for _ in range(3):
+        assert all_pages() == {200}
+    assert api.requests() == 20 and set(api.pages().values()) == {1}
+    assert all(one.counter("MAIN.backend_req") > 1 for one in caches)
+    caches[0].kill()
+    until(lambda: all_pages() == {200})
+    assert 20 < api.requests() < 40
+
+
+def test_systemd_has_no_objection_to_the_unit(folder):
+    text = (CONTRIB / "fleetfs-cache.service").read_text()
+    unit = folder / "fleetfs-cache.service"
+    unit.write_text(re.sub("(?m)^ExecStart=.*", f"ExecStart={CONTRIB}/fleetfs-cache", text))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True,
+                          text=True, check=False)
+    assert "fleetfs" not in done.stdout + done.stderr
 
 
 # With mounts
