@@ -47,7 +47,7 @@ sub vcl_recv {
 	if (!req.http.Cache-Control) {
 		set req.http.Cache-Control = "max-age=10";
 	}
-	set req.http.X-Max-Age = "0.001s"; # for who asked before the answer came, and nobody else
+	set req.http.X-Max-Age = "0.002s"; # for who asked before the answer came, and nobody else
 	set req.http.X-Stale = "0s";
 	if (req.http.Cache-Control ~ "^max-age=[0-9]{1,7}(, stale-if-error=[0-9]{1,7})?$") {
 		if (req.http.Cache-Control !~ "^max-age=0+(,|$)") {
@@ -107,7 +107,7 @@ sub vcl_backend_response {
 	set beresp.keep = 0s;
 	if (bereq.backend == api) {
 		set beresp.http.X-Born = std.time2real(now - beresp.age, 0.0);
-		set beresp.ttl = std.duration(bereq.http.X-Max-Age, 0s) - beresp.age;
+		set beresp.ttl = std.duration(bereq.http.X-Max-Age, 0s) - beresp.age - 1ms; # Age is rounded
 		set beresp.grace = std.duration(bereq.http.X-Stale, 0s);
 	} else {
 		# Stale. For the next second it answers everybody, then the API is asked again.
@@ -129,11 +129,16 @@ sub vcl_backend_error {
 	return (deliver);
 }
 
-# Age to the millisecond, which fleetfs understands: a whole number would cost it up to a second of ttl.
+# Age to the millisecond, which fleetfs understands: a whole number would cost it up to a second of its
+# ttl. As of when the request came, as the caller counts from when it was sent: so what is fresh here,
+# is so there.
 sub vcl_deliver {
 	unset resp.http.X-Varnish;
 	if (resp.http.X-Born && local.socket != "kept") {
-		set resp.http.Age = std.time2real(now, 0.0) - std.real(resp.http.X-Born, 0.0);
+		set resp.http.Age = std.time2real(req.time, 0.0) - std.real(resp.http.X-Born, 0.0);
+		if (resp.http.Age ~ "^-") {
+			set resp.http.Age = "0";
+		}
 		unset resp.http.X-Born;
 	}
 	return (deliver);

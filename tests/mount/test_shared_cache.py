@@ -416,6 +416,19 @@ def test_fifty_mounts_cost_what_one_costs(sim, origin, cache, mount, certificate
         assert all(one.health()["state"] == "ok" for one in fleet)
 
 
+def test_what_is_fresh_to_the_cache_is_so_to_a_mount_that_asks_as_it_expires(
+        sim, origin, cache, mount, certificates):
+    """One alone, whose pages expire when the cache's do."""
+    shared = cache(origin(sim(agents=3)))
+    fleet = mount(shared, cacert=certificates / "ca.pem", ttl=1)
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        fleet.agents()
+        time.sleep(0.01)
+    stats = fleet.values(".fleetfs/stats")
+    assert stats["failed_old"] == "0" and int(stats["requests"]) >= 8
+
+
 def test_two_teams_never_see_each_others_agents(sim, origin, cache, mount, certificates):
     ours, theirs = sim(agents=0, jwt=JWT, team="ours"), sim(agents=0, jwt=JWT, team="theirs")
     for api, name in (ours, "o"), (theirs, "t"):
