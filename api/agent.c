@@ -106,6 +106,11 @@ bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_i
 	return false;
 }
 
+bool validator_is_there(const struct validator *validator)
+{
+	return validator->etag[0] || validator->last_modified[0];
+}
+
 void page_free(struct page *page)
 {
 	if (!page)

@@ -153,6 +153,15 @@ const void *agent_value(const struct agent *agent, enum agent_field_id field, si
 bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_id field,
                 size_t gpu);
 
+/* By what an answer can be recognised when it is asked for again: the ETag and Last-Modified of RFC
+ * 9110, as they came; "" where there is none. Visible ASCII, and spaces in the latter. */
+struct validator {
+	char etag[256];
+	char last_modified[40];
+};
+
+bool validator_is_there(const struct validator *validator);
+
 /* One answer of GET /agents, or a part of a saved one. */
 struct page {
 	int64_t age_ms;      /* how old it may be when handed over; 0 for the API's own answer */
@@ -160,7 +169,10 @@ struct page {
 	int64_t per_page;    /* as page_meta says; AGENT_ABSENT likewise */
 	size_t malformed;    /* elements of agent_list that are no agent, and were dropped */
 	size_t agent_count;
-	bool old; /* it is older than the ttl for sure, and there was no other to be had */
+	bool unchanged; /* what came last time is still so; nothing but the age and the validator of
+	                   this page counts */
+	bool old;       /* it is older than the ttl for sure, and there was no other to be had */
+	struct validator validator;
 	const struct agent *agents[]; /* one reference each */
 };
 

@@ -105,8 +105,8 @@ static void refresh_token(struct client *client, bool force, struct arrival *arr
 static void start(struct client *client, struct request *request, struct arrival *arrival,
                   bool past_caches)
 {
-	if (request_prepare(request, &client->settings, arrival->number, client->credential,
-	                    past_caches) < 0 ||
+	if (request_prepare(request, &client->settings, arrival, client->credential, past_caches) <
+	            0 ||
 	    curl_multi_add_handle(client->multi, request->easy) != CURLM_OK) {
 		request_no_memory(&client->settings, arrival);
 		deliver(client, arrival);
@@ -360,13 +360,15 @@ void client_free(struct client *client)
 	credential_free(credential);
 }
 
-int client_want(struct client *client, unsigned int number)
+int client_want(struct client *client, unsigned int number, const struct validator *condition)
 {
 	struct arrival *arrival = calloc(1, sizeof(*arrival));
 
 	if (!arrival)
 		return -ENOMEM;
 	arrival->number = number;
+	if (condition)
+		arrival->condition = *condition;
 	pthread_mutex_lock(&client->lock);
 	queue_push(&client->wanted, arrival);
 	pthread_mutex_unlock(&client->lock);

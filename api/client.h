@@ -42,8 +42,9 @@ struct client_config {
 /* What became of one client_want(). */
 struct arrival {
 	struct arrival *next;
-	unsigned int number; /* the page, from 1 */
-	struct page *page;   /* NULL: failed. Owned by the arrival; take it by setting NULL */
+	unsigned int number;        /* the page, from 1 */
+	struct validator condition; /* with which it was asked for */
+	struct page *page; /* NULL: failed. Owned by the arrival; take it by setting NULL */
 	/* When page is NULL; and of one that is old: why there was no better. */
 	struct failure failure;
 	unsigned int requests; /* HTTP requests that it took: 1 or 2; 0 of a file */
@@ -69,9 +70,10 @@ int client_new(const struct client_config *config, struct credential *credential
  * NULL is fine. */
 void client_free(struct client *client);
 
-/* Asks for a page, number from 1. Exactly one arrival with this number follows, in any order with
- * those of other pages. 0 or -ENOMEM. Any thread. */
-int client_want(struct client *client, unsigned int number);
+/* Asks for a page, number from 1; if there is a condition (else NULL), whether it is still what had
+ * that validator, which a page that is unchanged answers. Exactly one arrival with this number
+ * follows, in any order with those of other pages. 0 or -ENOMEM. Any thread. */
+int client_want(struct client *client, unsigned int number, const struct validator *condition);
 
 /* Readable (poll) while there are arrivals to take. Owned by the client. */
 int client_fd(const struct client *client);

@@ -9,7 +9,7 @@
 
 void headers_begin(struct headers *headers)
 {
-	*headers = (struct headers){.age_ms = -1, .date_s = -1};
+	*headers = (struct headers){.age_ms = -1, .date_s = -1, .modified_s = -1};
 }
 
 static bool is_digit(char c)
@@ -64,12 +64,51 @@ static void read_date(struct headers *headers, const char *value)
 	headers->date_s = date > 0 ? date : -1;
 }
 
+/* W/"…" or "…", of visible characters: it is to be sent, and may not end a line there. */
+static bool is_etag(const char *value)
+{
+	const char *at = strncmp(value, "W/", 2) == 0 ? value + 2 : value;
+
+	if (*at++ != '"')
+		return false;
+	while (*at > ' ' && *at < 0x7f && *at != '"')
+		at++;
+	return at[0] == '"' && at[1] == '\0';
+}
+
+static void read_etag(struct headers *headers, const char *value)
+{
+	char *etag = headers->validator.etag;
+
+	etag[0] = '\0';
+	if (++headers->etag_count == 1 && is_etag(value) &&
+	    strlen(value) < sizeof(headers->validator.etag))
+		strcpy(etag, value);
+}
+
+static void read_last_modified(struct headers *headers, const char *value)
+{
+	char *text = headers->validator.last_modified;
+	time_t time = curl_getdate(value, NULL);
+
+	text[0] = '\0';
+	for (const char *at = value; *at; at++)
+		if (*at < ' ' || *at >= 0x7f)
+			time = -1;
+	headers->modified_s = time;
+	if (++headers->modified_count == 1 && time > 0 &&
+	    strlen(value) < sizeof(headers->validator.last_modified))
+		strcpy(text, value);
+}
+
 static const struct {
 	const char *name;
 	void (*read)(struct headers *headers, const char *value);
 } rows[] = {
 	{"Age", read_age},
 	{"Date", read_date},
+	{"ETag", read_etag},
+	{"Last-Modified", read_last_modified},
 };
 
 static bool is_space(char c)
@@ -127,4 +166,11 @@ struct headers_age headers_age(const struct headers *headers, int64_t wall_ms, i
 	}
 	age.most_ms = clamp(age.most_ms + clamp(took_ms));
 	return age;
+}
+
+void headers_validator(const struct headers *headers, struct validator *ret_validator)
+{
+	*ret_validator = headers->validator;
+	if (headers->date_s <= headers->modified_s)
+		ret_validator->last_modified[0] = '\0';
 }

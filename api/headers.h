@@ -3,18 +3,21 @@
 #define FLEETFS_API_HEADERS_H
 
 /*
- * What the headers of an answer tell of its age (RFC 9111): a cache between the API and us may have
- * kept it for a while, and that time counts against the ttl.
+ * What the headers of an answer tell of its age and its identity (RFC 9111, 9110).
  *
- * Age is what the cache says, and is believed whatever the clocks say. Where it is a whole number,
- * as the RFC has it, up to a second was cut off, which may be the second in which the ttl ends: so
- * it counts as one more. Some caches tell a fraction (ours in contrib/ is made to), and then
- * nothing is added. Of several the largest counts.
+ * A cache between the API and us may have kept it for a while, and that time counts against the
+ * ttl. Age is what the cache says, and is believed whatever the clocks say. Where it is a whole
+ * number, as the RFC has it, up to a second was cut off, which may be the second in which the ttl
+ * ends: so it counts as one more. Some caches tell a fraction (ours in contrib/ is made to), and
+ * then nothing is added. Of several the largest counts.
  *
  * Date is trusted least. Without an Age no cache that keeps to HTTP/1.1 was there, and a clock at
  * the other end that is wrong would make each answer look old; with one, the cache has taken Date
  * into account by a clock that is nearer to the API's. So it counts only where an Age was sent that
  * says nothing usable. Via does not count at all: a gateway that names itself is no cache.
+ *
+ * ETag and Last-Modified are kept if they are well-formed, and the latter only if Date is at least
+ * a second later: something may change twice within a second. Of several none counts.
  *
  * Plain data, no state elsewhere, and the clocks are arguments: any thread, any time.
  */
@@ -23,14 +26,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api/agent.h"
+
 #define HEADERS_MAX_AGE_MS (INT64_C(1000) << 31) /* what is older is taken as that old */
 
 struct headers {
-	bool ended;     /* the empty line came: what follows are trailers, which tell nothing */
-	bool has_age;   /* an Age was sent, whatever it says */
-	bool is_whole;  /* … and it had no fraction */
-	int64_t age_ms; /* as it says; -1: nothing usable */
-	int64_t date_s; /* Date, since 1970; -1: none */
+	bool ended;         /* the empty line came: what follows are trailers, which tell nothing */
+	bool has_age;       /* an Age was sent, whatever it says */
+	bool is_whole;      /* … and it had no fraction */
+	int64_t age_ms;     /* as it says; -1: nothing usable */
+	int64_t date_s;     /* Date, since 1970; -1: none */
+	int64_t modified_s; /* Last-Modified, likewise */
+	unsigned int etag_count; /* how often they stand there, usable or not */
+	unsigned int modified_count;
+	struct validator validator; /* as far as it is usable by itself */
 };
 
 /* Before the first line of an answer. */
@@ -50,5 +59,8 @@ struct headers_age {
  * may have been on its way. Both are 0 for an answer that was in no cache: it ages from its arrival
  * on. */
 struct headers_age headers_age(const struct headers *headers, int64_t wall_ms, int64_t took_ms);
+
+/* What may be asked for next time. */
+void headers_validator(const struct headers *headers, struct validator *ret_validator);
 
 #endif

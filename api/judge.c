@@ -26,6 +26,7 @@ static const char *reason_phrase(long status)
 		{301, "Moved Permanently"},
 		{302, "Found"},
 		{303, "See Other"},
+		{304, "Not Modified"},
 		{307, "Temporary Redirect"},
 		{308, "Permanent Redirect"},
 		{400, "Bad Request"},
@@ -34,6 +35,7 @@ static const char *reason_phrase(long status)
 		{404, "Not Found"},
 		{405, "Method Not Allowed"},
 		{408, "Request Timeout"},
+		{410, "Gone"},
 		{429, "Too Many Requests"},
 		{500, "Internal Server Error"},
 		{501, "Not Implemented"},
@@ -55,6 +57,8 @@ static enum failure_cause cause_of_status(long status)
 		return FAILURE_CREDENTIAL;
 	if (status == 429)
 		return FAILURE_BUSY;
+	if (status == 304)
+		return FAILURE_MALFORMED;
 	if (status >= 300 && status < 400)
 		return FAILURE_REDIRECT;
 	if (status >= 400 && status < 500)
@@ -87,6 +91,10 @@ static void judge_status(const struct request *request, long status, struct fail
 		failure->remedy = "the token may not list agents here: an sk- key reads SOURCE/r";
 	else if (status == 404)
 		failure->remedy = "check the URL: the API's base, without /agents";
+	else if (status == 304)
+		failure->remedy =
+			"ask who runs the API, or a cache in front of it: it answers what "
+			"was not asked";
 }
 
 /* Of a connection that was not made, or was lost before an answer began. */
@@ -282,7 +290,7 @@ bool judge_failure(const struct request *request, const struct request_settings 
 		judge_say(failure, FAILURE_OVERSIZED,
 		          "the answer's headers are larger than %u bytes",
 		          REQUEST_MAX_HEADER_BYTES);
-	else if (status > 200)
+	else if (status > 200 && !(status == 304 && request->conditional))
 		judge_status(request, status, failure);
 	else if (request->stop == REQUEST_STOP_BODY)
 		judge_say(failure, FAILURE_OVERSIZED, "the answer is larger than %u bytes",

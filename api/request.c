@@ -300,7 +300,8 @@ static int add_cache_control(struct request *request, const struct request_setti
 /* Each request has a list of its own, since curl reads it again when it repeats one on another
  * connection, and the token may have changed by then. */
 static int set_headers(struct request *request, const struct request_settings *settings,
-                       const struct credential *credential, bool past_caches)
+                       const struct validator *condition, const struct credential *credential,
+                       bool past_caches)
 {
 	const char *team = credential_team(credential);
 
@@ -308,24 +309,30 @@ static int set_headers(struct request *request, const struct request_settings *s
 	if (add_header(request, "Authorization: Bearer %s", credential_token(credential)) < 0 ||
 	    add_header(request, "Accept: application/json") < 0 ||
 	    add_cache_control(request, settings, past_caches) < 0 ||
-	    (team && add_header(request, "X-Team-ID: %s", team) < 0))
+	    (team && add_header(request, "X-Team-ID: %s", team) < 0) ||
+	    (*condition->etag && add_header(request, "If-None-Match: %s", condition->etag) < 0) ||
+	    (*condition->last_modified &&
+	     add_header(request, "If-Modified-Since: %s", condition->last_modified) < 0))
 		return -ENOMEM;
 	curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers);
+	request->conditional = validator_is_there(condition);
 	request->lacks_team = credential_lacks_team(credential);
 	return 0;
 }
 
 int request_prepare(struct request *request, const struct request_settings *settings,
-                    unsigned int page, const struct credential *credential, bool past_caches)
+                    const struct arrival *arrival, const struct credential *credential,
+                    bool past_caches)
 {
 	CURLcode code;
 	char *url;
 
 	if (!request->easy)
 		request->easy = new_handle(request, settings);
-	if (!request->easy || set_headers(request, settings, credential, past_caches) < 0)
+	if (!request->easy ||
+	    set_headers(request, settings, &arrival->condition, credential, past_caches) < 0)
 		return -ENOMEM;
-	if (asprintf(&url, URL_FORMAT, settings->base, page, settings->per_page) < 0)
+	if (asprintf(&url, URL_FORMAT, settings->base, arrival->number, settings->per_page) < 0)
 		return -ENOMEM;
 	code = curl_easy_setopt(request->easy, CURLOPT_URL, url);
 	free(url);
@@ -373,16 +380,34 @@ static struct headers_age age_of(const struct request *request, const struct fai
 	                   (monotonic_us() - request->began_us - sent_us) / 1000 + 1);
 }
 
+/* The page of an answer that is none of the failures: 0, or -errno and why. */
+static int read_page(const struct request *request, long status, struct page **ret_page,
+                     struct failure *failure)
+{
+	if (status != 304)
+		return decode_page(request->body, request->body_bytes, ret_page, failure);
+	*ret_page = calloc(1, sizeof(struct page));
+	if (!*ret_page) {
+		judge_say(failure, FAILURE_MEMORY, "out of memory");
+		return -ENOMEM;
+	}
+	(*ret_page)->unchanged = true;
+	(*ret_page)->total_count = AGENT_ABSENT;
+	(*ret_page)->per_page = AGENT_ABSENT;
+	return 0;
+}
+
 static void take_page(const struct request *request, const struct request_settings *settings,
-                      struct arrival *arrival)
+                      long status, struct arrival *arrival)
 {
 	struct failure *failure = &arrival->failure;
 	int64_t least_ms = age_of(request, failure).least_ms;
 	bool old = judge_age(settings, least_ms, failure);
 
 	if ((old && least_ms >= settings->ttl_ms + settings->stale_ms) ||
-	    decode_page(request->body, request->body_bytes, &arrival->page, failure) < 0)
+	    read_page(request, status, &arrival->page, failure) < 0)
 		return;
+	headers_validator(&request->answer_headers, &arrival->page->validator);
 	arrival->page->age_ms = age_of(request, failure).most_ms;
 	arrival->page->old = old;
 }
@@ -404,7 +429,7 @@ void request_finish(struct request *request, const struct request_settings *sett
 	judge_route(request, settings, &arrival->route);
 
 	if (!judge_failure(request, settings, code, status, &arrival->route, failure))
-		take_page(request, settings, arrival);
+		take_page(request, settings, status, arrival);
 
 	drop_headers(request);
 	if (request->body_room > KEPT_BODY_BYTES) {

@@ -46,6 +46,7 @@ struct request {
 
 	struct curl_slist *headers;
 	bool lacks_team;      /* none is sent, where one could be */
+	bool conditional;     /* it was asked whether the page is still the same */
 	char tls_version[16]; /* of the connection made for it; "" when not known */
 	int64_t began_us,
 		tls_us; /* when it began, and TLS on its connection; monotonic; 0: not yet */
@@ -63,10 +64,11 @@ struct request {
 	char error[CURL_ERROR_SIZE];
 };
 
-/* Gets request->easy ready for curl_multi_add_handle(). past_caches: only the API itself may
- * answer. 0 or -ENOMEM. */
+/* Gets request->easy ready for curl_multi_add_handle(), for the page that arrival is to bring, if
+ * it is not what its condition says. past_caches: only the API itself may answer. 0 or -ENOMEM. */
 int request_prepare(struct request *request, const struct request_settings *settings,
-                    unsigned int page, const struct credential *credential, bool past_caches);
+                    const struct arrival *arrival, const struct credential *credential,
+                    bool past_caches);
 
 /* After curl is through with it: fills arrival's page or failure, and adds to its bytes. */
 void request_finish(struct request *request, const struct request_settings *settings, CURLcode code,

@@ -45,6 +45,7 @@ static void page_reset(struct fleet_page *page)
 	page->records = NULL;
 	page->count = 0;
 	page->arrived_seq = 0;
+	page->validator = (struct validator){0};
 }
 
 static void page_recovers(struct fleet *fleet, struct fleet_page *page)
@@ -311,10 +312,28 @@ static int forbidden(const struct trouble *trouble, int64_t now_ms, struct look 
 	return -EAGAIN;
 }
 
+/* Whether all that this page brought is still just what is known: then to hear that it is unchanged
+ * is worth as much as the page. Who was dropped because he stood on another page might be the one
+ * who counts next time. */
+static bool is_intact(const struct fleet_page *page, unsigned int number)
+{
+	if (page->arrived_seq == 0 || page->count + page->repeated != page->items)
+		return false;
+	for (size_t i = 0; i < page->count; i++) {
+		const struct record *record = page->records[i];
+
+		if (!record->present || record->page != number ||
+		    record->read_seq != page->arrived_seq)
+			return false;
+	}
+	return true;
+}
+
 int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look)
 {
 	struct fleet_page *page = fleet_page(fleet, number);
 	int64_t now_ms = now_of(fleet);
+	bool conditional;
 	int err;
 
 	if (!page)
@@ -333,7 +352,8 @@ int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look)
 	/* An API that failed is probed by one request at a time. */
 	if (fleet->trouble.active && fleet->in_flight > 0)
 		return -EAGAIN;
-	err = fleet->ports.want(fleet->ports.user, number);
+	conditional = validator_is_there(&page->validator) && is_intact(page, number);
+	err = fleet->ports.want(fleet->ports.user, number, conditional ? &page->validator : NULL);
 	if (err < 0)
 		return err;
 	page->in_flight = true;
@@ -664,22 +684,49 @@ static void answers_again(struct fleet *fleet, struct fleet_page *page)
 		trouble_relent(&fleet->pages[i].trouble);
 }
 
-int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
+/* It is here, whatever it brought. */
+static void has_arrived(struct fleet *fleet, struct fleet_page *place, const struct page *page,
+                        uint64_t seq)
 {
-	struct fleet_page *place = fleet_page(fleet, number);
-	struct record **records;
-	uint64_t seq = ++fleet->seq;
-	size_t count = 0, repeated = page->malformed;
-	int err;
+	place->arrived_ms = fleet->arrival_ms;
+	place->arrived_seq = seq;
+	if (!page->old)
+		answers_again(fleet, place);
+	fleet->health.arrived++;
+	fleet->health.success_ns = fleet->arrival_ns;
+	fleet->success_ms = place->arrived_ms;
+}
 
-	if (place && !has_come(fleet, place)) {
-		page_free(page);
-		return 0;
+/* Nothing was brought, and nothing is compared, since nothing has changed. */
+static void take_unchanged(struct fleet *fleet, struct fleet_page *place, unsigned int number,
+                           const struct page *page, uint64_t seq)
+{
+	if (!is_intact(place, number)) {
+		place->validator = (struct validator){0};
+		return;
 	}
-	records = malloc((page->agent_count + 1) * sizeof(struct record *));
-	err = place && records ? 0 : -ENOMEM;
-	fleet->arrival_ns = fleet->ports.wall_ns(fleet->ports.user);
-	fleet->arrival_ms = now_of(fleet) - page->age_ms;
+	if (validator_is_there(&page->validator))
+		place->validator = page->validator;
+	for (size_t i = 0; i < place->count; i++) {
+		struct record *record = place->records[i];
+
+		record->read_ms = fleet->arrival_ms;
+		record->read_seq = seq;
+		record->renewals++;
+	}
+	place->moved = false;
+	fleet->health.unchanged++;
+	has_arrived(fleet, place, page, seq);
+}
+
+/* Takes in what a page brought. 0, or -ENOMEM or -EFBIG. */
+static int take_agents(struct fleet *fleet, struct fleet_page *place, unsigned int number,
+                       const struct page *page, uint64_t seq)
+{
+	struct record **records = malloc((page->agent_count + 1) * sizeof(struct record *));
+	size_t count = 0, repeated = page->malformed;
+	int err = records ? 0 : -ENOMEM;
+
 	for (size_t i = 0; err == 0 && i < page->agent_count; i++) {
 		struct record *record = NULL;
 
@@ -691,7 +738,6 @@ int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 		while (count > 0)
 			record_unref(records[--count]);
 		free(records);
-		page_free(page);
 		return err;
 	}
 	place->moved = place->count != count ||
@@ -704,18 +750,30 @@ int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 	place->repeated = repeated;
 	place->total_count = page->total_count;
 	place->per_page = page->per_page;
-	place->arrived_ms = fleet->arrival_ms;
-	place->arrived_seq = seq;
-	if (!page->old)
-		answers_again(fleet, place);
+	place->validator = page->validator;
 	if (fleet->last_page < number && count > 0)
 		fleet->last_page = number;
-	fleet->health.arrived++;
 	fleet->health.malformed += page->malformed;
-	fleet->health.success_ns = fleet->arrival_ns;
-	fleet->success_ms = place->arrived_ms;
-	page_free(page);
+	has_arrived(fleet, place, page, seq);
 	return 0;
+}
+
+int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
+{
+	struct fleet_page *place = fleet_page(fleet, number);
+	uint64_t seq = ++fleet->seq;
+	int err = place ? 0 : -ENOMEM;
+
+	fleet->arrival_ns = fleet->ports.wall_ns(fleet->ports.user);
+	fleet->arrival_ms = now_of(fleet) - page->age_ms;
+	if (place && has_come(fleet, place)) {
+		if (page->unchanged)
+			take_unchanged(fleet, place, number, page, seq);
+		else
+			err = take_agents(fleet, place, number, page, seq);
+	}
+	page_free(page);
+	return err;
 }
 
 void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure *failure)

@@ -15,6 +15,10 @@
  * age that it came with; and to a look that began before it arrived, however long that look takes.
  * So a look never starves on a ttl that is shorter than its own fetching.
  *
+ * A page that came with a validator is asked for with it as long as what it brought is still just
+ * what is known: nobody on it was met elsewhere since, or has left. If it is unchanged, it is as if
+ * it had come again.
+ *
  * Completeness. The API pages by offset, so while agents come and go between two requests the pages
  * shift, and a pass over all of them can meet an agent twice or not at all. A sweep is a listing in
  * the making, an order that only grows; readers walk it by position while it is made. It takes the
@@ -57,9 +61,10 @@ struct fleet_config {
 
 struct fleet_ports {
 	void *user;
-	/* Fetch a page (from 1); exactly one fleet_arrived() or fleet_failed() follows, later. 0 or
-	 * -errno, then nothing follows. */
-	int (*want)(void *user, unsigned int page);
+	/* Fetch a page (from 1); exactly one fleet_arrived() or fleet_failed() follows, later. With
+	 * a condition (else NULL) it may be a page that says only that it is unchanged, if it still
+	 * has that validator. 0 or -errno, then nothing follows. */
+	int (*want)(void *user, unsigned int page, const struct validator *condition);
 	int64_t (*now_ms)(void *user);  /* never goes back; counts while suspended too */
 	int64_t (*wall_ns)(void *user); /* since 1970 */
 	uint32_t (*random)(void *user);
@@ -135,8 +140,10 @@ int64_t fleet_ttl_ms(const struct fleet *fleet);
 /* The wall clock, ns since 1970. */
 int64_t fleet_wall_ns(const struct fleet *fleet);
 
-/* A page wanted has come; takes it over. 0, or -ENOMEM or -EFBIG: then it counts as not come,
- * though some of its agents may be known now, and fleet_failed() must follow. */
+/* A page wanted has come; takes it over. One that is unchanged counts as not come, and will be
+ * asked for as a whole, if what came last time is no longer just what is known. 0, or -ENOMEM or
+ * -EFBIG: then it counts as not come, though some of its agents may be known now, and
+ * fleet_failed() must follow. */
 int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page);
 
 /* A page wanted could not be had. Or it did arrive, but was old: then this follows, and says that
@@ -159,6 +166,7 @@ struct fleet_health {
 	int64_t retry_ms;    /* how long until the API is asked again; 0: at the next access */
 	uint64_t asked;      /* pages wanted */
 	uint64_t arrived;    /* pages that came */
+	uint64_t unchanged;  /* of them, those that were as the time before, and said only that */
 	uint64_t coalesced;  /* looks that waited for a page that was already on its way */
 	uint64_t hits;       /* looks answered at once */
 	uint64_t sweeps;     /* whole sweeps */

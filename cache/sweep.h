@@ -27,7 +27,8 @@ struct fleet_page {
 	uint64_t asked_failures; /* fleet->noted when it was asked for */
 	bool moved; /* it brought other agents, or in another order, than the time before */
 	bool in_flight;
-	struct trouble trouble; /* of this page alone */
+	struct trouble trouble;     /* of this page alone */
+	struct validator validator; /* that it came with, or "" */
 };
 
 /* A set of records by their index. */

@@ -98,11 +98,11 @@ static uint32_t port_random(void *user)
 	return random;
 }
 
-static int port_want(void *user, unsigned int page)
+static int port_want(void *user, unsigned int page, const struct validator *condition)
 {
 	const struct program *program = user;
 
-	return client_want(program->client, page);
+	return client_want(program->client, page, condition);
 }
 
 static void port_duplicate(void *user, const struct record *record)

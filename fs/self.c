@@ -120,6 +120,7 @@ void self_stats(const struct self *self, struct text *text)
 	text_printf(text, "bytes: %" PRIu64 "\n", self->http_bytes);
 	text_printf(text, "pages_asked: %" PRIu64 "\n", health.asked);
 	text_printf(text, "pages_arrived: %" PRIu64 "\n", health.arrived);
+	text_printf(text, "pages_unchanged: %" PRIu64 "\n", health.unchanged);
 	text_printf(text, "sweeps: %" PRIu64 "\n", health.sweeps);
 	text_printf(text, "passes: %" PRIu64 "\n", health.passes);
 	text_printf(text, "agents: %zu\n", health.agents);

@@ -224,6 +224,10 @@ class Sim:
     def total(self, text):
         self.call("POST", "meta", total=text)
 
+    def validators(self, etag=True, last_modified=False):
+        """Answers can be recognised from now on, and are not sent twice."""
+        self.call("POST", "validators", etag=int(etag), last_modified=int(last_modified))
+
     def ok(self):
         self.call("POST", "ok")
 

@@ -3,13 +3,13 @@
 compression, connections. What is asked is seen at the server, request by request."""
 
 import gzip
+import os
 import re
-import time
 
 import pytest
 
-from harness import code_of, until
-from scripted import ask_again, own
+from harness import code_of, run, until
+from scripted import Wire, ask_again, own
 
 LONG = 600  # a ttl that no test sees the end of
 COLD = {"ttl": LONG, "stale": LONG, "retries": 0, "delay_connect": True}
@@ -140,6 +140,137 @@ def test_the_date_of_an_answer_from_no_cache_says_nothing(scripted, mount):
     for _ in range(10):
         fleet.agents()
     assert server.requests == 1
+
+
+# Conditions
+
+def statuses(api):
+    return {int(status): count for status, count in api.stats()["status"].items()}
+
+
+def everything(fleet):
+    """All that grep finds of the agents, line by line."""
+    return run("grep", "-r", ".", fleet / "agents", fleet / "fleet/agents.tsv")
+
+
+def test_an_unchanged_fleet_costs_no_body(sim, mount):
+    api = sim(agents=1042)
+    api.validators()
+    fleet = mount(api, ttl=LONG)
+    before = everything(fleet)
+    name = api.agents()[500]["agent_id"]
+    seen = os.stat(fleet / f"agents/{name}/status")
+    assert (api.requests(), api.stats()["conditional"]) == (11, 0)
+    for round_ in (1, 2):
+        api.reset()
+        ask_again(fleet)
+        assert everything(fleet) == before
+        stats = api.stats()
+        assert (stats["requests"], stats["conditional"], stats["bytes"]) == (11, 11, 0)
+        assert statuses(api) == {304: 11}
+        assert own(fleet, "stats")["pages_unchanged"] == str(11 * round_)
+    assert os.stat(fleet / f"agents/{name}/status").st_mtime_ns == seen.st_mtime_ns
+    health = own(fleet, "health")
+    assert (health["state"], health["verified"], health["agents"]) == ("ok", "yes", "1042")
+    # What has changed comes, and nothing else.
+    api.change(500, agent_status="quite another")
+    api.reset()
+    ask_again(fleet)
+    assert everything(fleet) != before
+    assert fleet.text(f"agents/{name}/status") == "quite another\n"
+    assert statuses(api) == {200: 1, 304: 10}
+
+
+def test_without_validators_no_condition_is_sent(sim, mount):
+    api = sim(agents=250)
+    fleet = mount(api, ttl=LONG)
+    fleet.agents()
+    ask_again(fleet)
+    fleet.agents()
+    assert (api.requests(), api.stats()["conditional"]) == (6, 0)
+
+
+def test_a_time_of_change_will_do(sim, mount):
+    """But only one that is a second older than the answer: it may change twice within one."""
+    api = sim(agents=50)
+    api.validators(etag=False, last_modified=True)
+    fleet = mount(api, ttl=LONG)
+
+    def look():
+        ask_again(fleet)
+        fleet.agents()
+        return 304 in statuses(api)
+    until(look)
+    for position in (3, 4):
+        name = api.agents()[position]["agent_id"]
+        api.change(position, agent_status="another")
+        ask_again(fleet)
+        assert fleet.text(f"agents/{name}/status") == "another\n"
+
+
+def test_under_churn_conditions_hide_and_double_nobody(sim, mount):
+    api = sim(agents=600, churn=200)
+    api.validators()
+    fleet = mount(api, ttl=0.2)
+    permanent = {agent for agent in api.permanent()}
+
+    def met_enough():
+        listed = fleet.agents()
+        assert len(set(listed)) == len(listed)
+        assert permanent <= set(listed)
+        return statuses(api).get(304, 0) >= 20 and statuses(api).get(200, 0) >= 20
+    until(met_enough, 60)
+    api.churn(0)
+
+    def agrees():
+        now = {agent["agent_id"]: agent["agent_status"] for agent in api.agents()}
+        return now == {name: fleet.text(f"agents/{name}/status").strip() for name in fleet.agents()}
+    until(agrees)
+
+
+def test_an_answer_to_a_condition_that_nobody_sent_is_none(scripted, mount):
+    server = scripted()
+    fleet = mount(server, **COLD)
+    server.answer = lambda wire: wire.send(b"HTTP/1.1 304 Not Modified\r\n\r\n")
+    assert code_of(fleet.agents) == "EREMOTEIO"
+    error = own(fleet, "last_error")
+    assert (error["kind"], error["http_status"]) == ("malformed", "304")
+    server.answer = Wire.good
+    until(lambda: code_of(fleet.agents) is None)
+
+
+@pytest.mark.parametrize("line", [
+    "ETag: x", "ETag: \"a b\"", "ETag: \"a\"\r\nETag: \"b\"", "ETag: \"é\"", "ETag: \"a\x01\"",
+    "ETag: \"" + "x" * 255 + "\"", "ETag: \"" + "x" * 60000 + "\"", "ETag: *",
+    "Last-Modified: yesterday", "Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT",
+    "Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT"])
+def test_what_is_no_validator_is_not_sent_back(scripted, mount, line):
+    server = scripted()
+    server.answer = lambda wire: wire.good(headers=[line])
+    fleet = mount(server, **COLD)
+    for _ in range(2):
+        assert sorted(fleet.agents()) == ["a", "b", "c"]
+        ask_again(fleet)
+    assert server.requests == 2
+    assert not re.search(rb"^If-", server.heads[-1], re.M)
+
+
+def test_a_body_where_none_belongs_spoils_nothing(scripted, mount):
+    """After a 304 the next answer begins, whatever it says of a length."""
+    server = scripted()
+
+    def answer(wire):
+        if headers_of(wire.head, "If-None-Match") == ['"tag"']:
+            wire.reply(b'{"agent_list":[{"agent_id":"forged"}]}', status="304 Not Modified")
+        else:
+            wire.good(headers=['ETag: "tag"'])
+    server.answer = answer
+    fleet = mount(server, **COLD)
+    for _ in range(4):
+        assert sorted(fleet.agents()) == ["a", "b", "c"]
+        assert own(fleet, "health")["state"] == "ok"
+        ask_again(fleet)
+    assert own(fleet, "stats")["pages_unchanged"] == "3"
 
 
 # The rest of it

@@ -99,9 +99,41 @@ out:
 	return message;
 }
 
+/* Whether what the client has is this answer, by the conditions that it sent. */
+static bool has_already(const struct request *request, const struct pages_validator *validator)
+{
+	const char *etags = header(request, MHD_HTTP_HEADER_IF_NONE_MATCH);
+	const char *since = header(request, MHD_HTTP_HEADER_IF_MODIFIED_SINCE);
+
+	if (etags)
+		return *validator->etag && strstr(etags, validator->etag);
+	return since && *validator->last_modified && !strcmp(since, validator->last_modified);
+}
+
+static enum MHD_Result answer_unchanged(struct sim *sim, struct request *request,
+                                        const struct pages_validator *validator)
+{
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	enum MHD_Result result;
+
+	if (!response)
+		return MHD_NO;
+	if (*validator->etag)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, validator->etag);
+	if (*validator->last_modified)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_LAST_MODIFIED,
+		                        validator->last_modified);
+	result = MHD_queue_response(request->connection, MHD_HTTP_NOT_MODIFIED, response);
+	MHD_destroy_response(response);
+	gate_answered(sim->gate, request, MHD_HTTP_NOT_MODIFIED, 0);
+	return result;
+}
+
 static enum MHD_Result answer_page(struct sim *sim, struct request *request, unsigned int per_page)
 {
 	const char *accepted = header(request, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+	struct pages_validator validator;
 	struct MHD_Response *response;
 	enum MHD_Result result;
 	size_t bytes;
@@ -109,8 +141,10 @@ static enum MHD_Result answer_page(struct sim *sim, struct request *request, uns
 	if (sim->shuffle && request->page == 1)
 		fleet_shuffle(sim->fleet);
 	if (pages_get(sim->pages, request->page, per_page, accepted && strstr(accepted, "gzip"),
-	              &response, &bytes) < 0)
+	              &response, &bytes, &validator) < 0)
 		return MHD_NO;
+	if (has_already(request, &validator))
+		return answer_unchanged(sim, request, &validator);
 	result = MHD_queue_response(request->connection, MHD_HTTP_OK, response);
 	gate_answered(sim->gate, request, MHD_HTTP_OK, bytes);
 	return result;
@@ -132,6 +166,9 @@ enum MHD_Result api_answer(struct sim *sim, struct request *request, const char 
 	if (!request->received) {
 		request->page = known ? page : 0;
 		gate_received(sim->gate, request);
+		if (header(request, MHD_HTTP_HEADER_IF_NONE_MATCH) ||
+		    header(request, MHD_HTTP_HEADER_IF_MODIFIED_SINCE))
+			gate_conditional(sim->gate);
 	}
 	if (gate_park(sim->gate, request))
 		return MHD_YES;

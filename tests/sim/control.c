@@ -235,6 +235,17 @@ static unsigned int post_token(struct sim *sim, struct call *call)
 	return MHD_HTTP_OK;
 }
 
+static unsigned int post_validators(struct sim *sim, struct call *call)
+{
+	uint64_t etag, last_modified;
+
+	if (!parameter(call, "etag", 1, 0, &etag) ||
+	    !parameter(call, "last_modified", 1, 0, &last_modified))
+		return MHD_HTTP_BAD_REQUEST;
+	pages_validate(sim->pages, etag, last_modified);
+	return MHD_HTTP_OK;
+}
+
 static unsigned int post_meta(struct sim *sim, struct call *call)
 {
 	const char *total = text_parameter(call, "total");
@@ -269,6 +280,8 @@ static const struct {
 	{"POST", "/_sim/body", post_body, "?page=P body: answers 200 with these bytes"},
 	{"POST", "/_sim/ok", post_ok, "ends faults, bodies, holds and the delay"},
 	{"POST", "/_sim/token", post_token, "body: the token accepted from now on"},
+	{"POST", "/_sim/validators", post_validators,
+         "?etag=1|0&last_modified=1|0 answers have them, and conditions are heeded"},
 	{"POST", "/_sim/meta", post_meta, "?total=JSON stands for total_count; empty: the truth"},
 };
 

@@ -17,6 +17,7 @@ struct hold {
 
 struct counters {
 	uint64_t requests;
+	uint64_t conditional;
 	uint64_t answered;
 	uint64_t bytes;
 	uint64_t max_parallel;
@@ -74,6 +75,11 @@ void gate_received(struct gate *gate, struct request *request)
 	gate->parallel++;
 	if (counters->max_parallel < gate->parallel)
 		counters->max_parallel = gate->parallel;
+}
+
+void gate_conditional(struct gate *gate)
+{
+	gate->counters.conditional++;
 }
 
 void gate_answered(struct gate *gate, struct request *request, unsigned int status, size_t bytes)
@@ -259,10 +265,11 @@ void gate_render(const struct gate *gate, FILE *out)
 	const struct counters *counters = &gate->counters;
 
 	fprintf(out,
-	        "{\"requests\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"bytes\":%" PRIu64
-	        ",\"parallel\":%" PRIu64 ",\"max_parallel\":%" PRIu64 ",\"held\":%zu",
-	        counters->requests, counters->answered, counters->bytes, gate->parallel,
-	        counters->max_parallel, gate_held(gate));
+	        "{\"requests\":%" PRIu64 ",\"conditional\":%" PRIu64 ",\"answered\":%" PRIu64
+	        ",\"bytes\":%" PRIu64 ",\"parallel\":%" PRIu64 ",\"max_parallel\":%" PRIu64
+	        ",\"held\":%zu",
+	        counters->requests, counters->conditional, counters->answered, counters->bytes,
+	        gate->parallel, counters->max_parallel, gate_held(gate));
 	render_counts("pages", counters->pages, GATE_PAGES, out);
 	render_counts("status", counters->statuses, GATE_STATUSES, out);
 	fputs("}\n", out);

@@ -48,6 +48,9 @@ void gate_free(struct gate *gate);
 /* A request came in, its page known. */
 void gate_received(struct gate *gate, struct request *request);
 
+/* It came with a condition. */
+void gate_conditional(struct gate *gate);
+
 /* It got this answer, or with status 0 its connection closed. bytes: of the body. */
 void gate_answered(struct gate *gate, struct request *request, unsigned int status, size_t bytes);
 

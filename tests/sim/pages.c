@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <zlib.h>
 
 /* A page has one place, which a page of another number or size may take from it; with 100 agents a
@@ -20,12 +21,16 @@ struct slot {
 	unsigned int per_page;
 	struct MHD_Response *responses[CODINGS]; /* each NULL until asked for */
 	size_t bytes[CODINGS];
+	struct pages_validator validators[CODINGS];
 };
 
 struct pages {
 	const struct fleet *fleet;
 	bool gzip;
-	char *total; /* NULL: the true number */
+	bool etag, last_modified; /* whether answers have them */
+	uint64_t modified_generation;
+	time_t modified; /* when that was met first */
+	char *total;     /* NULL: the true number */
 	struct slot slots[PAGES_SLOTS];
 };
 
@@ -119,6 +124,27 @@ static int compress_body(char **body, size_t *bytes)
 	return 0;
 }
 
+static void validate(const struct pages *pages, const char *body, size_t bytes,
+                     struct MHD_Response *response, struct pages_validator *ret_validator)
+{
+	struct tm modified;
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	if (pages->etag) {
+		for (size_t i = 0; i < bytes; i++)
+			hash = (hash ^ (unsigned char)body[i]) * UINT64_C(0x100000001b3);
+		snprintf(ret_validator->etag, sizeof(ret_validator->etag), "\"%016" PRIx64 "\"",
+		         hash);
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, ret_validator->etag);
+	}
+	if (pages->last_modified) {
+		strftime(ret_validator->last_modified, sizeof(ret_validator->last_modified),
+		         "%a, %d %b %Y %T GMT", gmtime_r(&pages->modified, &modified));
+		MHD_add_response_header(response, MHD_HTTP_HEADER_LAST_MODIFIED,
+		                        ret_validator->last_modified);
+	}
+}
+
 static int fill(struct pages *pages, struct slot *slot, enum coding coding)
 {
 	struct MHD_Response *response;
@@ -141,19 +167,25 @@ static int fill(struct pages *pages, struct slot *slot, enum coding coding)
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
 	if (coding == CODING_GZIP)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+	validate(pages, body, bytes, response, &slot->validators[coding]);
 	slot->responses[coding] = response;
 	slot->bytes[coding] = bytes;
 	return 0;
 }
 
 int pages_get(struct pages *pages, uint64_t page, unsigned int per_page, bool gzip,
-              struct MHD_Response **ret_response, size_t *ret_bytes)
+              struct MHD_Response **ret_response, size_t *ret_bytes,
+              struct pages_validator *ret_validator)
 {
 	const uint64_t generation = fleet_generation(pages->fleet);
 	const enum coding coding = gzip && pages->gzip ? CODING_GZIP : CODING_PLAIN;
 	struct slot *slot = &pages->slots[(page + 97 * (uint64_t)per_page) % PAGES_SLOTS];
 	int r;
 
+	if (pages->modified_generation != generation || !pages->modified) {
+		pages->modified_generation = generation;
+		pages->modified = time(NULL);
+	}
 	if (slot->page != page || slot->per_page != per_page || slot->generation != generation) {
 		slot_clear(slot);
 		slot->page = page;
@@ -167,6 +199,7 @@ int pages_get(struct pages *pages, uint64_t page, unsigned int per_page, bool gz
 	}
 	*ret_response = slot->responses[coding];
 	*ret_bytes = slot->bytes[coding];
+	*ret_validator = slot->validators[coding];
 	return 0;
 }
 
@@ -183,4 +216,11 @@ int pages_set_total(struct pages *pages, const char *total)
 	pages->total = copy;
 	clear_all(pages);
 	return 0;
+}
+
+void pages_validate(struct pages *pages, bool etag, bool last_modified)
+{
+	pages->etag = etag;
+	pages->last_modified = last_modified;
+	clear_all(pages);
 }

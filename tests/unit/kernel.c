@@ -36,10 +36,11 @@ __attribute__((noreturn)) static void wrong(int line, const char *what)
 
 /* Ports of the fleet */
 
-static int want(void *user, unsigned int page)
+static int want(void *user, unsigned int page, const struct validator *condition)
 {
 	struct kernel *kernel = user;
 
+	(void)condition;
 	for (size_t i = 0; i < kernel->wanted_count; i++)
 		expect(kernel->wanted[i] != page);
 	if (kernel->wanted_count == KERNEL_MOST_WANTED)

@@ -93,7 +93,7 @@ static struct arrival *fetch(struct client *client, unsigned int number)
 {
 	struct arrival *arrival;
 
-	assert_int_equal(client_want(client, number), 0);
+	assert_int_equal(client_want(client, number, NULL), 0);
 	arrival = take(client);
 	assert_int_equal(arrival->number, number);
 	if (arrival->page && !arrival->page->old)
@@ -395,7 +395,7 @@ static void test_rotated_in_flight(void **state)
 
 	(void)state;
 	for (unsigned int number = 1; number <= 3; number++)
-		assert_int_equal(client_want(client, number), 0);
+		assert_int_equal(client_want(client, number, NULL), 0);
 	usleep(150000);
 	write_token("sk-secret-2");
 	for (int i = 0; i < 3; i++) {
@@ -423,7 +423,7 @@ static void test_rotated_twice(void **state)
 	struct arrival *arrival;
 
 	(void)state;
-	assert_int_equal(client_want(client, 1), 0);
+	assert_int_equal(client_want(client, 1, NULL), 0);
 	usleep(150000);
 	write_token("sk-secret-2");
 	usleep(300000);
@@ -471,7 +471,7 @@ static void test_parallel(void **state)
 
 	(void)state;
 	for (unsigned int number = 1; number <= 12; number++)
-		assert_int_equal(client_want(client, number), 0);
+		assert_int_equal(client_want(client, number, NULL), 0);
 	for (int i = 0; i < 12; i++) {
 		struct arrival *arrival = take(client);
 
@@ -547,7 +547,7 @@ static void test_free_in_flight(void **state)
 	snprintf(base, sizeof(base), "http://127.0.0.1:%u", server_port(server));
 	client = new_client_at(base, NULL, 60000);
 	for (unsigned int number = 1; number <= 9; number++)
-		assert_int_equal(client_want(client, number), 0);
+		assert_int_equal(client_want(client, number, NULL), 0);
 	usleep(100000);
 	begun = seconds();
 	client_free(client);
@@ -582,7 +582,7 @@ static void test_dead_resolver(void **state)
 	assert_int_equal(arrival->failure.cause, FAILURE_UNREACHABLE);
 	assert_string_equal(arrival->failure.message, "cannot connect within 0.5 s");
 	arrival_free(arrival);
-	assert_int_equal(client_want(client, 2), 0);
+	assert_int_equal(client_want(client, 2, NULL), 0);
 	usleep(100000);
 	begun = seconds();
 	client_free(client);
@@ -707,6 +707,87 @@ static void test_age(void **state)
 	}
 }
 
+static struct arrival *fetch_if(struct client *client, const struct validator *condition)
+{
+	assert_int_equal(client_want(client, 1, condition), 0);
+	return take(client);
+}
+
+#define DATED "Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
+
+static void test_conditions(void **state)
+{
+	static const struct validator both = {"W/\"a\"", "Tue, 14 Nov 2023 22:13:10 GMT"};
+	static const struct validator neither;
+	static const struct server_step steps[] = {
+		{.text = "HTTP/1.1 200 OK\r\nETag: \"b\"\r\n" DATED
+	                 "Last-Modified: Tue, 14 Nov 2023 22:13:11 GMT\r\nContent-Length: "
+	                 "17\r\n\r\n{\"agent_list\":[]}"},
+		/* A length that is of what is not sent, which is right. */
+		{.text = "HTTP/1.1 304 Not Modified\r\nETag: \"c\"\r\nAge: 2.5\r\nContent-Length: "
+	                 "17\r\n\r\n"},
+		{.text = "HTTP/1.1 304 Not Modified\r\n\r\n"},
+		{.text = "HTTP/1.1 304 Not Modified\r\nAge: 400\r\n\r\n"},
+		{.text = "HTTP/1.1 401 No\r\n" EMPTY},
+		{.text = "HTTP/1.1 304 Not Modified\r\n\r\n"},
+		{.text = "HTTP/1.1 304 Not Modified\r\n\r\n"},
+	};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client = new_client(server);
+	struct arrival *arrival;
+	char request[2048];
+
+	(void)state;
+	/* It has changed. */
+	arrival = fetch_if(client, &both);
+	server_request(server, 0, request, sizeof(request));
+	assert_non_null(strstr(request, "\r\nIf-None-Match: W/\"a\"\r\n"));
+	assert_non_null(
+		strstr(request, "\r\nIf-Modified-Since: Tue, 14 Nov 2023 22:13:10 GMT\r\n"));
+	assert_non_null(arrival->page);
+	assert_false(arrival->page->unchanged);
+	assert_string_equal(arrival->page->validator.etag, "\"b\"");
+	assert_string_equal(arrival->page->validator.last_modified,
+	                    "Tue, 14 Nov 2023 22:13:11 GMT");
+	arrival_free(arrival);
+	/* It has not: no body, but an age, and perhaps another validator. */
+	arrival = fetch_if(client, &both);
+	assert_non_null(arrival->page);
+	assert_true(arrival->page->unchanged);
+	assert_int_equal(arrival->page->agent_count, 0);
+	assert_in_range(arrival->page->age_ms, 2500, 3400);
+	assert_string_equal(arrival->page->validator.etag, "\"c\"");
+	assert_string_equal(arrival->failure.message, "");
+	arrival_free(arrival);
+	arrival = fetch_if(client, &(const struct validator){.etag = "\"a\""});
+	assert_true(arrival->page->unchanged);
+	assert_false(validator_is_there(&arrival->page->validator));
+	server_request(server, 2, request, sizeof(request));
+	assert_null(strstr(request, "If-Modified-Since"));
+	arrival_free(arrival);
+	/* Too old, too; then refused; the condition goes along each time. */
+	arrival = fetch_if(client, &both);
+	assert_null(arrival->page);
+	assert_int_equal(arrival->failure.http_status, 401);
+	server_request(server, 4, request, sizeof(request));
+	assert_non_null(strstr(request, "\r\nIf-None-Match: W/\"a\"\r\n"));
+	assert_non_null(strstr(request, "\r\nCache-Control: no-cache\r\n"));
+	arrival_free(arrival);
+	/* Nobody asked. */
+	for (int i = 0; i < 2; i++) {
+		arrival = fetch_if(client, i ? &neither : NULL);
+		assert_null(arrival->page);
+		assert_int_equal(arrival->failure.cause, FAILURE_MALFORMED);
+		assert_string_equal(arrival->failure.message, "304 Not Modified");
+		server_request(server, 5 + (unsigned int)i, request, sizeof(request));
+		assert_null(strstr(request, "If-"));
+		arrival_free(arrival);
+	}
+	assert_int_equal(server_connections(server), 1);
+	client_free(client);
+	server_free(server);
+}
+
 static void test_bad_base(void **state)
 {
 	static const char *const bases[] = {"",
@@ -759,6 +840,7 @@ int main(void)
 		TEST(test_dead_resolver),
 		TEST(test_cache_control),
 		TEST(test_age),
+		TEST(test_conditions),
 		TEST(test_bad_base),
 	};
 	int failed;

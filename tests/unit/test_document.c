@@ -35,9 +35,10 @@ static struct {
 	unsigned int arrivals;
 } world;
 
-static int want(void *user, unsigned int page)
+static int want(void *user, unsigned int page, const struct validator *condition)
 {
 	(void)user;
+	(void)condition;
 	assert_int_equal(page, 1);
 	world.wanted++;
 	return 0;

@@ -31,10 +31,11 @@ struct world {
 	struct record *record;
 };
 
-static int port_want(void *user, unsigned int page)
+static int port_want(void *user, unsigned int page, const struct validator *condition)
 {
 	struct world *world = user;
 
+	(void)condition;
 	assert_int_equal(page, 1);
 	world->wanted++;
 	world->wants++;

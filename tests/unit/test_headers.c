@@ -117,6 +117,94 @@ static void test_no_cache(void **state)
 	}
 }
 
+#define LM_LINE "Last-Modified: Tue, 14 Nov 2023 22:13:10 GMT\r\n"
+
+static void test_validator(void **state)
+{
+	static const char modified[] = "Tue, 14 Nov 2023 22:13:10 GMT";
+	static const struct {
+		const char *text, *etag, *last_modified;
+	} rows[] = {
+		{"", "", ""},
+		{"ETag: \"a\"\r\n", "\"a\"", ""},
+		{"etag:W/\"a!#~\"", "W/\"a!#~\"", ""},
+		{"ETag: \"\"\r\n", "\"\"", ""},
+		{"ETag: \"a\"\r\n" NOW LM_LINE, "\"a\"", modified},
+		{NOW LM_LINE, "", modified},
+		/* No etags. */
+		{"ETag: a\r\n", "", ""},
+		{"ETag: \"a\r\n", "", ""},
+		{"ETag: a\"\r\n", "", ""},
+		{"ETag: \"\r\n", "", ""},
+		{"ETag: \"a\"b\"\r\n", "", ""},
+		{"ETag: \"a\", \"b\"\r\n", "", ""},
+		{"ETag: \"a b\"\r\n", "", ""},
+		{"ETag: \"a\tb\"\r\n", "", ""},
+		{"ETag: \"a\x7f\"\r\n", "", ""},
+		{"ETag: \"\xc3\xa9\"\r\n", "", ""},
+		{"ETag: \"a\rX-Team-ID: b\"\r\n", "", ""},
+		{"ETag: w/\"a\"\r\n", "", ""},
+		{"ETag: *\r\n", "", ""},
+		{"ETag: \r\n", "", ""},
+		/* Of several none. */
+		{"ETag: \"a\"\r\nETag: \"b\"\r\n", "", ""},
+		{"ETag: \"a\"\r\nETag: \"a\"\r\nETag: \"a\"\r\n", "", ""},
+		{"ETag: x\r\nETag: \"a\"\r\n", "", ""},
+		{NOW LM_LINE LM_LINE, "", ""},
+		/* Not at least a second before Date, by which it could change again; or no date. */
+		{LM_LINE, "", ""},
+		{NOW "Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\n", "", ""},
+		{NOW "Last-Modified: Tue, 14 Nov 2023 22:13:19 GMT\r\n", "",
+	         "Tue, 14 Nov 2023 22:13:19 GMT"},
+		{"Last-Modified: Thu, 31 Dec 9999 23:59:59 GMT\r\n" NOW, "", ""},
+		{"Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\n" NOW, "", ""},
+		{"Last-Modified: Tuesday, 14-Nov-23 22:13:10 GMT\r\n" NOW, "",
+	         "Tuesday, 14-Nov-23 22:13:10 GMT"},
+		{"Last-Modified: yesterday\r\n" NOW, "", ""},
+		{"Last-Modified: \r\n" NOW, "", ""},
+		{"Last-Modified: Tue, 14 Nov 2023 22:13:10 GMT (as far as anybody knows)\r\n" NOW,
+	         "", ""},
+		{"Last-Modified: Tue,\t14 Nov 2023 22:13:10 GMT\r\n" NOW, "", ""},
+		/* The last answer's. */
+		{"HTTP/1.1 103 Early\r\nETag: \"a\"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "", ""},
+		{"HTTP/1.1 200 OK\r\n\r\nETag: \"a\"\r\n", "", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		struct headers headers = read_headers(rows[i].text);
+		struct validator validator;
+
+		headers_validator(&headers, &validator);
+		if (strcmp(validator.etag, rows[i].etag) != 0 ||
+		    strcmp(validator.last_modified, rows[i].last_modified) != 0)
+			fail_msg("%s: %s and %s", rows[i].text, validator.etag,
+			         validator.last_modified);
+		assert_int_equal(validator_is_there(&validator),
+		                 *rows[i].etag || *rows[i].last_modified);
+	}
+}
+
+/* Up to its bound, and not beyond. */
+static void test_long_etag(void **state)
+{
+	(void)state;
+	for (size_t bytes = 200; bytes < 600; bytes++) {
+		char line[1024];
+		struct headers headers;
+		struct validator validator;
+
+		headers_begin(&headers);
+		memset(line, 'x', sizeof(line));
+		memcpy(line, "ETag: \"", 7);
+		line[6 + bytes - 1] = '"';
+		headers_line(&headers, line, 6 + bytes);
+		headers_validator(&headers, &validator);
+		assert_int_equal(strlen(validator.etag),
+		                 bytes < sizeof(validator.etag) ? bytes : 0);
+	}
+}
+
 /* Whatever the bytes, each stays within its line. */
 static void test_odd_lines(void **state)
 {
@@ -145,8 +233,8 @@ static void test_odd_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_age),
-		cmocka_unit_test(test_no_cache),
+		cmocka_unit_test(test_age),       cmocka_unit_test(test_no_cache),
+		cmocka_unit_test(test_validator), cmocka_unit_test(test_long_etag),
 		cmocka_unit_test(test_odd_lines),
 	};
 

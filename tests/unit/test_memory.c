@@ -16,12 +16,17 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -388,10 +393,10 @@ static struct credential *find_token(void)
 	return credential;
 }
 
-static struct client *start_client(void)
+static struct client *start_client(const char *base)
 {
 	const struct client_config config = {
-		.base = "http://127.0.0.1:1/api", /* where nobody answers */
+		.base = base,
 		.timeout_ms = 5000,
 		.connect_timeout_ms = 5000,
 		.per_page = 20,
@@ -423,14 +428,14 @@ static struct arrival *next_arrival(struct client *client)
 
 static void fetch(void)
 {
-	struct client *client = start_client();
+	struct client *client = start_client("http://127.0.0.1:1/api"); /* nobody answers */
 
 	for (unsigned int number = 1; number <= 3; number++) {
 		struct arrival *arrival;
 
-		if (client_want(client, number) < 0) {
+		if (client_want(client, number, NULL) < 0) {
 			complained();
-			assert_int_equal(client_want(client, number), 0);
+			assert_int_equal(client_want(client, number, NULL), 0);
 		}
 		arrival = next_arrival(client);
 		assert_int_equal(arrival->number, number);
@@ -442,6 +447,72 @@ static void fetch(void)
 		arrival_free(arrival);
 	}
 	client_free(client);
+}
+
+/* An API in a process of its own, whose memory is of no interest: nothing of it ever changes. */
+static pid_t serve(char *ret_base, size_t room)
+{
+	static const char unchanged[] = "HTTP/1.1 304 Not Modified\r\nETag: \"b\"\r\n\r\n";
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t bytes = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+	char head[2048];
+	pid_t pid;
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 8), 0);
+	getsockname(listener, (struct sockaddr *)&address, &bytes);
+	snprintf(ret_base, room, "http://127.0.0.1:%u/api", ntohs(address.sin_port));
+	pid = fork();
+	if (pid == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (pid == 0 && (fd = accept(listener, NULL, NULL)) >= 0) {
+		while (recv(fd, head, sizeof(head), 0) > 0)
+			send(fd, unchanged, sizeof(unchanged) - 1, MSG_NOSIGNAL);
+		close(fd);
+	}
+	close(listener);
+	return pid;
+}
+
+static char unchanging[64]; /* its URL */
+
+static void fetch_unchanged(void)
+{
+	const struct validator condition = {"\"a\"", "Tue, 14 Nov 2023 22:13:10 GMT"};
+	struct client *client = start_client(unchanging);
+
+	for (int i = 0; i < 2; i++) {
+		struct arrival *arrival;
+
+		if (client_want(client, 1, &condition) < 0) {
+			complained();
+			assert_int_equal(client_want(client, 1, &condition), 0);
+		}
+		arrival = next_arrival(client);
+		if (!arrival->page) {
+			assert_int_equal(arrival->failure.cause, FAILURE_MEMORY);
+			complained();
+		} else {
+			assert_true(arrival->page->unchanged);
+			assert_string_equal(arrival->page->validator.etag, "\"b\"");
+		}
+		arrival_free(arrival);
+	}
+	client_free(client);
+}
+
+static void test_fetch_unchanged(void **state)
+{
+	pid_t server = serve(unchanging, sizeof(unchanging));
+
+	(void)state;
+	unsetenv("CREDENTIALS_DIRECTORY");
+	setenv("FLEETFS_TOKEN", "eyJhbGciOiJub25lIn0.eyJleHAiOjE3NjcyMjU2MDB9.x", 1);
+	each(fetch_unchanged, 5);
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
 }
 
 static void test_fetch(void **state)
@@ -987,11 +1058,12 @@ static void test_come_and_go(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_decode),      cmocka_unit_test(test_words),
-		cmocka_unit_test(test_text),        cmocka_unit_test(test_options),
-		cmocka_unit_test(test_fetch),       cmocka_unit_test(test_replay),
-		cmocka_unit_test(test_tree),        cmocka_unit_test(test_operations),
-		cmocka_unit_test(test_come_and_go), cmocka_unit_test(test_events),
+		cmocka_unit_test(test_decode),     cmocka_unit_test(test_words),
+		cmocka_unit_test(test_text),       cmocka_unit_test(test_options),
+		cmocka_unit_test(test_fetch),      cmocka_unit_test(test_fetch_unchanged),
+		cmocka_unit_test(test_replay),     cmocka_unit_test(test_tree),
+		cmocka_unit_test(test_operations), cmocka_unit_test(test_come_and_go),
+		cmocka_unit_test(test_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
