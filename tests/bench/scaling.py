@@ -207,7 +207,7 @@ STYLE = """
     .without { stroke: #f0a070; fill: #f0a070; }
   }
 """
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 400, 300, 56, 34, 70, 44
+WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 440, 300, 56, 34, 110, 44
 
 
 def steps(most):

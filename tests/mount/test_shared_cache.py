@@ -429,6 +429,22 @@ def test_what_is_fresh_to_the_cache_is_so_to_a_mount_that_asks_as_it_expires(
     assert stats["failed_old"] == "0" and int(stats["requests"]) >= 8
 
 
+def test_an_unchanged_page_has_no_body_on_either_side(sim, origin, cache, mount, certificates):
+    api = sim(agents=100)
+    api.validators()
+    shared = cache(origin(api))
+    fleet = fleet_of(3, mount, shared, certificates, ttl=1)
+
+    def unchanged():
+        return [int(one.values(".fleetfs/stats")["pages_unchanged"]) for one in fleet
+                if len(one.agents()) == 100]
+    until(lambda: min(unchanged()) >= 2)
+    assert api.stats()["status"]["200"] == 1 and api.stats()["status"]["304"] >= 2
+    api.change(0, agent_version="new")
+    name = fleet[0].agents()[0]
+    until(lambda: all(one.read(f"agents/{name}/version") == b"new\n" for one in fleet))
+
+
 def test_two_teams_never_see_each_others_agents(sim, origin, cache, mount, certificates):
     ours, theirs = sim(agents=0, jwt=JWT, team="ours"), sim(agents=0, jwt=JWT, team="theirs")
     for api, name in (ours, "o"), (theirs, "t"):
