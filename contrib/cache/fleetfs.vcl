@@ -18,6 +18,10 @@ backend kept {
 }
 
 sub vcl_recv {
+	if (local.socket != "kept") {
+		unset req.http.X-Failed;
+		unset req.http.X-Retry-After;
+	}
 	if (req.method != "GET") {
 		return (synth(405, "it lets nothing through but GET"));
 	}
@@ -42,8 +46,6 @@ sub vcl_recv {
 	}
 	# Fresh or nothing; what is older comes by way of vcl_backend_response.
 	set req.grace = 0s;
-	unset req.http.X-Failed;
-	unset req.http.X-Retry-After;
 	if (!req.http.Cache-Control) {
 		set req.http.Cache-Control = "max-age=10";
 	}
@@ -76,7 +78,7 @@ sub vcl_miss {
 	return (fetch);
 }
 
-# Who hits a stale answer waits for a fresh one, so that nothing is fetched behind anybody's back.
+# Varnish fetches again behind who is given a stale answer. Here that one comes of a fetch that failed.
 sub vcl_backend_fetch {
 	if (bereq.is_bgfetch) {
 		return (abandon);
@@ -96,7 +98,7 @@ sub vcl_backend_response {
 		set bereq.backend = kept;
 		return (retry);
 	}
-	# For a second nobody waits for another's answer to such a request.
+	# Not kept; and for a second nobody waits for another's answer to such a request.
 	if (beresp.status != 200 || beresp.http.Content-Type !~ "^application/json" ||
 	    (bereq.backend == api && beresp.age >= std.duration(bereq.http.X-Max-Age, 0s))) {
 		set beresp.uncacheable = true;

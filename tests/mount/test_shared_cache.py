@@ -76,6 +76,12 @@ def test_what_it_answers_is_what_the_api_said_with_its_age(sim, origin, cache):
     assert api.requests() == 1
 
 
+def test_what_it_keeps_has_a_limit_however_short_the_ttl(sim, origin, cache):
+    shared = cache(origin(sim(agents=3)))
+    assert shared.get(max_age=2, stale=0)[0] == 200
+    assert shared.counter("SMA.s0.g_bytes") > 0
+
+
 def test_who_accepts_another_age_has_answers_of_their_own(sim, origin, cache):
     api = sim(agents=3)
     shared = cache(origin(api))
@@ -251,6 +257,16 @@ def test_the_origin_is_asked_by_its_name(sim, origin, cache):
     shared = cache(way)
     assert shared.get()[0] == 200
     assert way.seen() == [("localhost", "localhost")]
+
+
+def test_an_origin_that_dns_does_not_know_keeps_its_address(sim, origin, cache):
+    """As localhost here: haproxy asks again by itself, and by default gives up after 30 s."""
+    shared = cache(origin(sim(agents=3)))
+    end = time.monotonic() + 40
+    while time.monotonic() < end:
+        status, headers, _ = shared.get(max_age=1)
+        assert status == 200 and float(headers["Age"]) < 1
+        time.sleep(0.5)
 
 
 @pytest.mark.parametrize("certificate,trusted", [
