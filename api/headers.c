@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define SECOND_MS 1000
+#define SECOND_MS INT64_C(1000)
 
 void headers_begin(struct headers *headers)
 {
@@ -26,7 +26,7 @@ static int64_t read_seconds(const char *text, bool *ret_whole)
 		return -1;
 	for (; is_digit(*text); text++)
 		if (ms < HEADERS_MAX_AGE_MS)
-			ms = 10 * ms + (int64_t)SECOND_MS * (*text - '0');
+			ms = 10 * ms + SECOND_MS * (*text - '0');
 	*ret_whole = *text != '.';
 	if (*text == '.') {
 		bool more = false;
@@ -83,7 +83,7 @@ static void read_etag(struct headers *headers, const char *value)
 	etag[0] = '\0';
 	if (++headers->etag_count == 1 && is_etag(value) &&
 	    strlen(value) < sizeof(headers->validator.etag))
-		strcpy(etag, value);
+		memcpy(etag, value, strlen(value) + 1);
 }
 
 static void read_last_modified(struct headers *headers, const char *value)
@@ -98,7 +98,7 @@ static void read_last_modified(struct headers *headers, const char *value)
 	headers->modified_s = time;
 	if (++headers->modified_count == 1 && time > 0 &&
 	    strlen(value) < sizeof(headers->validator.last_modified))
-		strcpy(text, value);
+		memcpy(text, value, strlen(value) + 1);
 }
 
 static const struct {

@@ -82,7 +82,8 @@ void fleet_free(struct fleet *fleet)
 
 /* Freshness */
 
-bool fleet_fresh(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq)
+/* Whether something that arrived then may be served now. */
+static bool is_fresh(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq)
 {
 	return read_seq > fleet->flush_seq && now_of(fleet) < read_ms + fleet->config.ttl_ms;
 }
@@ -90,8 +91,7 @@ bool fleet_fresh(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq)
 static bool may_serve(const struct fleet *fleet, const struct record *record,
                       const struct look *look)
 {
-	return record->read_seq > look->began ||
-	       fleet_fresh(fleet, record->read_ms, record->read_seq);
+	return record->read_seq > look->began || is_fresh(fleet, record->read_ms, record->read_seq);
 }
 
 struct look fleet_look(struct fleet *fleet)
@@ -113,7 +113,7 @@ void fleet_expire(struct fleet *fleet)
 
 static int64_t left_ms(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq)
 {
-	if (!fleet_fresh(fleet, read_ms, read_seq))
+	if (!is_fresh(fleet, read_ms, read_seq))
 		return 0;
 	return read_ms + fleet->config.ttl_ms - now_of(fleet);
 }
@@ -601,7 +601,7 @@ static bool is_earlier(const struct fleet *fleet, const struct record *record, u
 {
 	return record->page > 0 && record->page < number &&
 	       fleet->pages[record->page - 1].arrived_seq == record->read_seq &&
-	       fleet_fresh(fleet, record->read_ms, record->read_seq);
+	       is_fresh(fleet, record->read_ms, record->read_seq);
 }
 
 static int renew(struct fleet *fleet, struct record *record, const struct agent *agent)

@@ -128,9 +128,6 @@ struct fleet {
 /* Who sits there; NULL: it has left. */
 struct record *fleet_seated(const struct fleet *fleet, struct seat seat);
 
-/* Whether something that arrived then may be served now. */
-bool fleet_fresh(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq);
-
 /* The page's place, made if need be; NULL without memory or beyond FLEET_MAX_PAGES. May move all
  * pages. */
 struct fleet_page *fleet_page(struct fleet *fleet, unsigned int number);
