@@ -14,6 +14,7 @@ import pytest
 import harness
 import machine as machines
 import scripted as scripts
+import shared
 import tls
 
 PREFIX = f"fleetfs-test-{os.getpid()}-"
@@ -174,6 +175,24 @@ def certificates(tmp_path_factory):
     folder = tmp_path_factory.mktemp("certificates")
     tls.make_certificates(folder)
     return folder
+
+
+@pytest.fixture
+def origin(folder, certificates, stopping):
+    """origin(sim): TLS in front of it; origin(sim, {condition of haproxy: another sim})."""
+    def start(*sims, certificate="localhost"):
+        stopping.append(shared.Origin(folder, certificates / f"{certificate}.both", *sims))
+        return stopping[-1]
+    return start
+
+
+@pytest.fixture
+def cache(folder, certificates, stopping):
+    """cache(origin): the shared cache of contrib/cache, in front of it."""
+    def start(origin, **variables):
+        stopping.append(shared.Cache(folder, certificates, origin, **variables))
+        return stopping[-1]
+    return start
 
 
 @pytest.fixture

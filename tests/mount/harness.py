@@ -22,7 +22,7 @@ from pathlib import Path
 TOKEN = "sk-sim"
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent / "data"
-UNPACKED = HERE.parent.parent / "build-unpacked/usr/bin"
+UNPACKED = HERE.parent.parent / "build-unpacked"
 SUSPICIOUS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer", "runtime error",
               "ThreadSanitizer", "Assertion", "double free", "corrupted", "Segmentation fault")
 
@@ -53,7 +53,7 @@ def run(*command, status=0, **options):
 
 def unpacked(program):
     """The path of a program whose package is not installed, since it would be a service."""
-    path = shutil.which(program, path=f"{os.environ['PATH']}:{UNPACKED}")
+    path = shutil.which(program, path=f"{os.environ['PATH']}:{UNPACKED}/usr/bin:{UNPACKED}/usr/sbin")
     assert path, f"{program} is not there: ./run test gets it"
     return path
 

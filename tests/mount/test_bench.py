@@ -23,3 +23,15 @@ def test_the_benchmark_compares_everything_with_its_bars(programs, folder):
     assert met + missed == 22
     assert re.search(r"HTTP requests beyond one a page .* met", done.stdout)
     assert not list(folder.iterdir()), "something is left"
+
+
+@pytest.mark.once
+def test_many_mounts_are_measured_with_and_without_the_shared_cache(programs, folder):
+    done = subprocess.run(
+        [sys.executable, "-B", harness.HERE.parent / "bench/scaling.py", "--smoke",
+         f"--build={programs['fleetfs'].parent}"], capture_output=True, text=True, check=False,
+        env={**os.environ, "TMPDIR": str(folder)})
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^\| [13] ", done.stdout, re.M)) == 2
+    assert "What breaks first" in done.stdout
+    assert not list(folder.iterdir()), "something is left"

@@ -10,8 +10,8 @@ def openssl(*arguments, cwd):
 
 
 def make_certificates(folder):
-    """A CA, and a certificate of it for 127.0.0.1, for another host, one that is no longer valid,
-    and one that nobody signed."""
+    """A CA, and a certificate of it for 127.0.0.1, for localhost, for another host, one that is no
+    longer valid, and one that nobody signed. NAME.both has the key, too."""
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     for name in ("ca", "self-signed"):
         names = ["-addext", "subjectAltName=IP:127.0.0.1"] if name == "self-signed" else []
@@ -24,6 +24,7 @@ def make_certificates(folder):
         "unique_subject=no\n[any]\ncommonName=supplied\n")
     for name, names, valid in (
             ("right", "IP:127.0.0.1", ("20200101000000Z", "20990101000000Z")),
+            ("localhost", "DNS:localhost,IP:127.0.0.1", ("20200101000000Z", "20990101000000Z")),
             ("elsewhere", "DNS:elsewhere.example,IP:127.0.0.2", ("20200101000000Z",
                                                                  "20990101000000Z")),
             ("expired", "IP:127.0.0.1", ("20200101000000Z", "20210101000000Z")),
@@ -32,6 +33,8 @@ def make_certificates(folder):
                 "-addext", f"subjectAltName={names}", cwd=folder)
         openssl("ca", "-batch", "-config", "ca.conf", "-in", f"{name}.csr", "-out", f"{name}.pem",
                 "-notext", "-startdate", valid[0], "-enddate", valid[1], cwd=folder)
+        (folder / f"{name}.both").write_text((folder / f"{name}.pem").read_text()
+                                             + (folder / f"{name}.key").read_text())
 
 
 def context(certificates, name, **settings):

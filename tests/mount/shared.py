@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""The shared cache of contrib/cache, for tests: the real one, between mounts and a simulator that has
+TLS put in front of it."""
+
+import contextlib
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import urllib.parse
+from pathlib import Path
+
+from harness import HERE, UNPACKED, die_with_parent, run, until, unpacked
+
+CONTRIB = HERE.parent.parent / "contrib/cache"
+
+# The API as the world sees it: TLS, and of each token or team its own simulator.
+ORIGIN = """
+global
+	maxconn 2000
+defaults
+	mode http
+	timeout connect 5s
+	timeout client 60s
+	timeout server 60s
+frontend api
+	bind 127.0.0.1:{port} ssl crt {certificate} alpn h2,http/1.1
+	capture request header host len 100
+	log stdout format raw local0
+	log-format "%[ssl_fc_sni] %[capture.req.hdr(0)]"
+{rules}	default_backend sim0
+"""
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def programs_of(folder):
+    """A PATH on which haproxy and varnishd are, installed or not."""
+    programs = folder / "programs"
+    programs.mkdir(exist_ok=True)
+    for name in ("haproxy", "varnishd"):
+        path = unpacked(name)
+        options = ""
+        if str(UNPACKED) in path and name == "varnishd":
+            options = f"-p vmod_path={next((UNPACKED / 'usr/lib').glob('*/varnish/vmods'))}"
+        (programs / name).write_text(f'#!/bin/sh\nexec {path} {options} "$@"\n')
+        (programs / name).chmod(0o755)
+    return f"{programs}:{os.environ['PATH']}"
+
+
+class Service:
+    """A process in the foreground that listens on a port."""
+
+    def __init__(self, folder, name, port, command, certificates=None, **variables):
+        self.port, self.certificates = port, certificates
+        self.log = folder / f"{name}-{len(list(folder.glob(f'{name}-*.log')))}.log"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, "PATH": programs_of(folder), **variables},
+                preexec_fn=die_with_parent)
+        until(self.listens)
+
+    def listens(self):
+        assert self.process.poll() is None, self.log.read_text()
+        with socket.socket() as one:
+            return one.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(20)
+
+
+class Origin(Service):
+    """TLS in front of simulators: the first answers whom no rule, {a condition of haproxy: another},
+    sends elsewhere."""
+
+    def __init__(self, folder, certificate, sim, others=None):
+        port, rules, backends = free_port(), "", ""
+        for i, (condition, one) in enumerate([(None, sim), *(others or {}).items()]):
+            rules += f"\tuse_backend sim{i} if {condition}\n" if condition else ""
+            backends += f"backend sim{i}\n\tserver sim {urllib.parse.urlsplit(one.url).netloc}\n"
+        config = folder / f"origin-{port}.cfg"
+        config.write_text(ORIGIN.format(port=port, certificate=certificate, rules=rules) + backends)
+        super().__init__(folder, "origin", port, [unpacked("haproxy"), "-db", "-f", config])
+
+    def seen(self):
+        """(Name in TLS, Host) of each request."""
+        return [tuple(line.split()) for line in self.log.read_text().splitlines()
+                if len(line.split()) == 2]
+
+
+class Asked(Service):
+    """A Service that is asked as the API is."""
+
+    def get(self, path="/api/v1/agents?current_page=1&per_page=100", method="GET", token="sk-sim",
+            max_age=10, stale=300, headers=()):
+        """(Status, headers, body)."""
+        context = ssl.create_default_context(cafile=self.certificates / "ca.pem")
+        one = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
+        one.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in [("Authorization", f"Bearer {token}"),
+                            ("Cache-Control", f"max-age={max_age}, stale-if-error={stale}"),
+                            *headers]:
+            one.putheader(name, value)
+        one.endheaders()
+        answer = one.getresponse()
+        body = answer.read()
+        one.close()
+        return answer.status, answer.headers, body
+
+
+class Cache(Asked):
+    """contrib/cache/fleetfs-cache, in front of an Origin."""
+
+    def __init__(self, folder, certificates, origin, port=None, **variables):
+        port = port or free_port()
+        self.again = lambda: Cache(folder, certificates, origin, port, **variables)
+        super().__init__(folder, "cache", port, [CONTRIB / "fleetfs-cache"], certificates, **{
+            "ORIGIN": "localhost", "ORIGIN_PORT": str(origin.port),
+            "ORIGIN_CA": str(certificates / "ca.pem"), "LISTEN": f"127.0.0.1:{port}",
+            "CERTIFICATE": str(certificates / "localhost.both"), **variables})
+        self.url = f"https://127.0.0.1:{port}/api/v1"
+        until(self.answers)
+        self.folder = Path(re.search(r"/dev/shm/fleetfs-cache\.\w+", str(self.children()))[0])
+
+    def children(self):
+        """{process: command line}; haproxy and varnishd."""
+        pid, found = self.process.pid, {}
+        with contextlib.suppress(OSError):
+            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                found[int(child)] = Path(f"/proc/{child}/cmdline").read_text()
+        return found
+
+    def counter(self, name):
+        """What varnishstat counts by this name."""
+        line = run(unpacked("varnishstat"), "-n", self.folder / "varnish", "-1", "-f", name)
+        return int(line.split()[1])
+
+    def kill(self):
+        """As a crash would."""
+        killed = [*self.children(), self.process.pid]
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        shutil.rmtree(self.folder)
+
+    def answers(self):
+        return self.get("/ready")[0] == 404
+
+
+class Several(Asked):
+    """contrib/cache/several.cfg, in front of two of them."""
+
+    def __init__(self, folder, certificates, caches):
+        port, config = free_port(), (CONTRIB / "several.cfg").read_text()
+        for name, one in zip("ab", caches):
+            config = config.replace(f"{name}.cache.example.com:443", f"localhost:{one.port}")
+            config = config.replace(f"{name}.cache.example.com", "localhost")
+        (folder / "several.cfg").write_text(config)
+        super().__init__(
+            folder, "several", port, [unpacked("haproxy"), "-db", "-f", folder / "several.cfg"],
+            certificates, LISTEN=f"127.0.0.1:{port}", CACHES_CA=str(certificates / "ca.pem"),
+            CERTIFICATE=str(certificates / "localhost.both"))
