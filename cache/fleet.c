@@ -166,11 +166,11 @@ static int forbidden(const struct trouble *trouble, int64_t now_ms, struct look 
 	return -EAGAIN;
 }
 
-int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look)
+int fleet_ask(struct fleet *fleet, unsigned int number, bool past_caches, struct look *look)
 {
 	struct fleet_page *page = fleet_page(fleet, number);
 	int64_t now_ms = now_of(fleet);
-	bool conditional, expired;
+	bool conditional;
 	int err;
 
 	if (!page)
@@ -190,9 +190,10 @@ int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look)
 	if (fleet->trouble.active && fleet->in_flight > 0)
 		return -EAGAIN;
 	conditional = validator_is_there(&page->validator) && fleet_page_is_intact(page, number);
-	expired = page->arrived_seq <= fleet->flush_seq && fleet->flush_seq > 0;
+	if (page->arrived_seq <= fleet->flush_seq && fleet->flush_seq > 0)
+		past_caches = true;
 	err = fleet->ports.want(fleet->ports.user, number, conditional ? &page->validator : NULL,
-	                        expired);
+	                        past_caches);
 	if (err < 0)
 		return err;
 	page->in_flight = true;
@@ -214,7 +215,7 @@ static int read_since(struct fleet *fleet, unsigned int number, struct look *loo
 		return 0;
 	if (number <= fleet->page_count && fleet->pages[number - 1].arrived_seq > look->began)
 		return 0;
-	return fleet_ask(fleet, number, look);
+	return fleet_ask(fleet, number, false, look);
 }
 
 static int look_around(struct fleet *fleet, struct record *record, struct look *look)

@@ -63,8 +63,9 @@ struct fleet_ports {
 	void *user;
 	/* Fetch a page (from 1); exactly one fleet_arrived() or fleet_failed() follows, later. With
 	 * a condition (else NULL) it may be a page that says only that it is unchanged, if it still
-	 * has that validator. past_caches: it has not come since fleet_expire(), and no cache on
-	 * the way is to answer. 0 or -errno, then nothing follows. */
+	 * has that validator. past_caches: no cache on the way is to answer, since it has not
+	 * come since fleet_expire(), or is looked at once more. 0 or -errno, then nothing follows.
+	 */
 	int (*want)(void *user, unsigned int page, const struct validator *condition,
 	            bool past_caches);
 	int64_t (*now_ms)(void *user);  /* never goes back; counts while suspended too */

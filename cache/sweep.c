@@ -537,24 +537,26 @@ static unsigned int likely_last(const struct fleet *fleet, const struct sweep *s
 int sweep_ask(struct fleet *fleet, struct sweep *sweep, struct look *look)
 {
 	unsigned int window = fleet->config.max_connections;
+	/* What a cache on the way kept from before shows nothing that the first pass did not. */
+	bool past_caches = sweep->passes > 1 || sweep->again;
 	int err;
 
 	if (sweep->again) {
-		err = fleet_ask(fleet, sweep->again[sweep->again_at], look);
+		err = fleet_ask(fleet, sweep->again[sweep->again_at], past_caches, look);
 		for (size_t i = sweep->again_at + 1;
 		     i < sweep->again_count && i < sweep->again_at + window; i++)
 			if (!may_take(fleet, sweep, sweep->again[i]))
-				fleet_ask(fleet, sweep->again[i], look);
+				fleet_ask(fleet, sweep->again[i], past_caches, look);
 		return err;
 	}
 	/* One page for who only glances; twice as many as were read for who goes on. */
 	if (sweep->passes == 1 && window > 2 * (sweep->next_page - 1))
 		window = 2 * (sweep->next_page - 1);
-	err = fleet_ask(fleet, sweep->next_page, look);
+	err = fleet_ask(fleet, sweep->next_page, past_caches, look);
 	for (unsigned int i = 1; i < window && sweep->next_page + i <= likely_last(fleet, sweep);
 	     i++)
 		if (!may_take(fleet, sweep, sweep->next_page + i))
-			fleet_ask(fleet, sweep->next_page + i, look);
+			fleet_ask(fleet, sweep->next_page + i, past_caches, look);
 	return err;
 }
 

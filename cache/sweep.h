@@ -145,9 +145,10 @@ bool fleet_fresh(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq);
  * pages. */
 struct fleet_page *fleet_page(struct fleet *fleet, unsigned int number);
 
-/* Wants a page for a look, unless it is on its way or the failure of late forbids it. -EAGAIN, or
- * -errno of that failure. */
-int fleet_ask(struct fleet *fleet, unsigned int number, struct look *look);
+/* Wants a page for a look, unless it is on its way or the failure of late forbids it. past_caches:
+ * no cache on the way is to answer, as none is for what was expired by hand. -EAGAIN, or -errno of
+ * that failure. */
+int fleet_ask(struct fleet *fleet, unsigned int number, bool past_caches, struct look *look);
 
 /* The set of names is another than before. */
 void fleet_names_changed(struct fleet *fleet);

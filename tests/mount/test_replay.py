@@ -425,6 +425,7 @@ def test_a_list_may_be_longer_than_an_answer(mount, save):
     assert fleet.health()["verified"] == "yes"
 
 
+@pytest.mark.unwrapped  # valgrind does not know that stat(2) may take its time
 def test_a_file_that_is_slow_to_read_holds_up_who_needs_it_alone(sim, mount, blocked, folder):
     """It lies on another mount, whose API does not answer."""
     api = sim(agents=1)

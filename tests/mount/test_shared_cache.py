@@ -476,7 +476,6 @@ def test_two_teams_never_see_each_others_agents(sim, origin, cache, mount, certi
                 assert len(one.agents()) == 150
 
 
-@pytest.mark.xfail(strict=True, reason="the second look at who is missing gets the cache's answer again")
 def test_who_was_there_throughout_stays_though_the_cache_has_pages_of_other_times(
         sim, origin, cache, mount, certificates):
     api = sim(agents=0)

@@ -9,6 +9,7 @@ import time
 import pytest
 
 import expected
+import harness
 from harness import code_of, run, until
 from scripted import ask_again, own
 from test_churn import resident_kib
@@ -258,7 +259,7 @@ def test_listings_of_views_stand_the_churn_of_short_ttls(sim, mount, blocked, in
     api = sim(agents=400, churn=20)
     stays = {agent["agent_id"] for agent in api.agents() if agent["agent_id"] in api.permanent()
              and "a100" in agent["agent_labels"]}
-    fleet = mount(api, ttl=0.2, per_page=50)
+    fleet = mount(api, ttl=0.2 * harness.PATIENCE, per_page=50)
     reader = blocked("env", "-C", fleet.path, "bash", "-c",
                      "while ls -lR by-status tasks >/dev/null; do :; done")
     for _ in range(10 if instrumented else 60):
@@ -333,6 +334,7 @@ def read_all_views(fleet):
         assert fleet.read(f"fleet/{name}")
 
 
+@pytest.mark.unwrapped  # as to memory
 def test_what_views_took_is_given_back_when_nobody_looks_any_more(sim, mount, instrumented):
     agents = 2000 if instrumented else 4000
     api = sim(agents=agents)
