@@ -60,9 +60,9 @@ SIZES = {
 COMMANDS = {
     "grep -r": ("grep -r NVIDIA agents", True),
     "rg": ("rg --no-ignore --hidden NVIDIA agents", False),
-    "find": ("find agents", True),
+    "find": ("find agents", False),
     "ls -lR": ("ls -lR agents", False),
-    "cat */status": ("cat agents/*/status", True),
+    "cat */status": ("cat agents/*/status", False),
 }
 
 # What else could show the same files.
