@@ -194,7 +194,6 @@ class Poller:
         self.file.close()
 
 
-@pytest.mark.unwrapped  # about time
 def test_a_reader_that_polls_costs_one_sweep_per_ttl(sim, mount):
     ttl, seconds = 2, 7
     pollers = []
@@ -210,7 +209,8 @@ def test_a_reader_that_polls_costs_one_sweep_per_ttl(sim, mount):
         poller.end()
         # However often a sweep reads a page again for those who were missed.
         assert seconds // ttl - 1 <= min(poller.pages.values()), poller.poll
-        assert seconds // ttl - 1 <= poller.swept <= poller.seconds / ttl + 1, poller.poll
+        # Two at most: where pages came at two times, the list expires with each of them.
+        assert seconds // ttl - 1 <= poller.swept <= 2 * poller.seconds / ttl + 1, poller.poll
         assert poller.grown > 0, poller.poll
 
 
