@@ -185,6 +185,14 @@ static int begin_arrival(struct program *program, struct arrival *arrival)
 	return page ? fleet_arrived(program->fleet, arrival->number, page) : 0;
 }
 
+static void say_too_many(struct failure *failure)
+{
+	snprintf(failure->message, sizeof(failure->message),
+	         "more agents than fleetfs keeps: %d, or %d MiB of what they say", FLEET_MAX_AGENTS,
+	         (int)(FLEET_MAX_BYTES >> 20));
+	failure->remedy = "use a token that sees fewer agents";
+}
+
 static void end_arrival(struct program *program, int err)
 {
 	struct arrival *arrival = program->arrival;
@@ -197,8 +205,10 @@ static void end_arrival(struct program *program, int err)
 			.retry_after_ms = -1,
 			.at_ns = port_wall_ns(NULL),
 		};
-		snprintf(failure->message, sizeof(failure->message),
-		         err == -ENOMEM ? "out of memory" : "too many agents");
+		if (err == -ENOMEM)
+			snprintf(failure->message, sizeof(failure->message), "out of memory");
+		else
+			say_too_many(failure);
 		program->arrived = false;
 	}
 	if (!program->arrived || program->arrived_old)
