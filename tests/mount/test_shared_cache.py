@@ -378,7 +378,7 @@ def fleet_of(count, mount, shared, certificates, **options):
 
 
 TTL = 4
-TTLS = 6
+TTLS = 15  # a minute
 PER_PAGE, AGENTS = 20, 40  # as 100 and 200 would, but that 50 times grep leave room for the rest
 
 
