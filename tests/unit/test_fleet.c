@@ -267,7 +267,7 @@ static int port_want(void *user, unsigned int number, const struct validator *co
 		.page = number,
 		.due_ms = world->now_ms + world->latency_ms,
 		.content = world->at_request ? page_of(world, number) : NULL,
-		.condition = condition ? *condition : (struct validator){"", ""},
+		.condition = condition ? *condition : (struct validator){.etag = ""},
 	};
 	world->conditions += condition != NULL;
 	world->past_caches += past_caches;
