@@ -280,6 +280,7 @@ static void has_arrived(struct fleet *fleet, struct fleet_page *place)
 
 	place->arrived_ms = arriving->at_ms;
 	place->arrived_seq = arriving->seq;
+	place->past_caches = place->asked_past_caches;
 	if (!arriving->page->old)
 		answers_again(fleet, place);
 	fleet->health.arrived++;

@@ -1008,6 +1008,43 @@ static void test_what_is_on_its_way_at_an_expiry_may_be_old(void **state)
 	(void)state;
 }
 
+/* A second look is not satisfied with what a cache kept since before it, though somebody else asked
+ * for that, and it comes only now. */
+static void test_what_a_cache_kept_is_no_second_look(void **state)
+{
+	struct reader lister = {.id = NULL}, reader = {.id = "p1"};
+	struct world world;
+
+	world_of(&world, 150);
+	list_all(&world);
+	world.now_ms += TTL_MS;
+	/* p120 has moved to the first page, of which the cache has the one before. */
+	snprintf(world.machines[120].id, sizeof(world.machines[120].id), "new");
+	world.age_ms = TTL_MS - 1000;
+	assert_false(ask(&world, &lister));
+	deliver(&world, 0);
+	assert_false(ask(&world, &lister));
+	world.now_ms += 1000;
+	assert_false(ask(&world, &reader));
+	assert_int_equal(world.in_flight, 2);
+	assert_int_equal(world.past_caches, 0);
+	deliver(&world, 0);
+	assert_false(ask(&world, &lister));
+	assert_int_equal(world.in_flight, 2);
+	assert_int_equal(world.past_caches, 1);
+	deliver(&world, 0);
+	assert_false(ask(&world, &lister));
+	snprintf(world.machines[50].id, sizeof(world.machines[50].id), "p120");
+	world.age_ms = 0;
+	ask_all(&world, &lister, 1);
+	assert_int_equal(lister.err, 0);
+	assert_int_equal(world.gone, 0);
+	assert_int_equal(world.past_caches, 2);
+	assert_int_equal(world.wants, 2 + 5);
+	world_done(&world);
+	(void)state;
+}
+
 /* Old pages may well be of different ages, and so not agree on how many agents there are. */
 static void test_old_pages_that_disagree_are_listed(void **state)
 {
@@ -2788,6 +2825,7 @@ int main(void)
 		cmocka_unit_test(test_what_comes_too_old_is_stale_data),
 		cmocka_unit_test(test_what_comes_older_than_what_is_known_is_not_taken),
 		cmocka_unit_test(test_what_is_on_its_way_at_an_expiry_may_be_old),
+		cmocka_unit_test(test_what_a_cache_kept_is_no_second_look),
 		cmocka_unit_test(test_old_pages_that_disagree_are_listed),
 		cmocka_unit_test(test_a_new_value_is_seen_after_the_ttl_at_the_latest),
 		cmocka_unit_test(test_a_page_slower_than_the_ttl_answers_who_waited),
