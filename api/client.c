@@ -186,7 +186,8 @@ static void finish(struct client *client, struct request *request, CURLcode code
 		if (expiry != 0 && expiry <= arrival->failure.at_ns / 1000000000)
 			arrival->failure.remedy = "the JWT has expired: get a new one";
 	}
-	if (!arrival->page && arrival->failure.cause == FAILURE_OLD && arrival->requests == 1) {
+	if (!arrival->page && arrival->failure.cause == FAILURE_OLD && arrival->requests == 1 &&
+	    !arrival->past_caches) {
 		arrival->past_caches = true;
 		start(client, request, arrival);
 		return;

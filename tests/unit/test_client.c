@@ -708,6 +708,25 @@ static void test_age(void **state)
 	}
 }
 
+/* Who asked past them the first time would hear no other thing the second time. */
+static void test_past_caches_once(void **state)
+{
+	static const struct server_step steps[] = {{.text = AGED("310")}};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client = new_client(server);
+	struct arrival *arrival;
+
+	(void)state;
+	assert_int_equal(client_want(client, 1, NULL, true), 0);
+	arrival = take(client);
+	assert_null(arrival->page);
+	assert_int_equal(arrival->failure.cause, FAILURE_OLD);
+	assert_int_equal(arrival->requests, 1);
+	arrival_free(arrival);
+	client_free(client);
+	server_free(server);
+}
+
 static struct arrival *fetch_if(struct client *client, const struct validator *condition)
 {
 	assert_int_equal(client_want(client, 1, condition, false), 0);
@@ -883,6 +902,7 @@ int main(void)
 		TEST(test_dead_resolver),
 		TEST(test_cache_control),
 		TEST(test_age),
+		TEST(test_past_caches_once),
 		TEST(test_conditions),
 		TEST(test_conditions_end_with_the_token),
 		TEST(test_bad_base),
