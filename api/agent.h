@@ -168,6 +168,7 @@ size_t agent_find_label(struct agent_label_finder *finder, const char *label, si
 struct validator {
 	char etag[256];
 	char last_modified[40];
+	unsigned int token_number; /* with which it came; the client's */
 };
 
 bool validator_is_there(const struct validator *validator);

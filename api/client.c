@@ -104,6 +104,10 @@ static void refresh_token(struct client *client, bool force, struct arrival *arr
 
 static void start(struct client *client, struct request *request, struct arrival *arrival)
 {
+	/* That another token's list is unchanged says nothing: it may be another team's, under the
+	 * same ETag, or old enough. */
+	if (arrival->condition.token_number != client->token_number)
+		arrival->condition = (struct validator){0};
 	if (request_prepare(request, &client->settings, arrival, client->credential) < 0 ||
 	    curl_multi_add_handle(client->multi, request->easy) != CURLM_OK) {
 		request_no_memory(&client->settings, arrival);
@@ -167,6 +171,8 @@ static void finish(struct client *client, struct request *request, CURLcode code
 
 	request->arrival = NULL;
 	request_finish(request, &client->settings, code, arrival);
+	if (arrival->page)
+		arrival->page->validator.token_number = request->token_number;
 	if (!arrival->page && arrival->failure.http_status == 401) {
 		int64_t expiry = credential_expiry(client->credential);
 
@@ -180,7 +186,8 @@ static void finish(struct client *client, struct request *request, CURLcode code
 		if (expiry != 0 && expiry <= arrival->failure.at_ns / 1000000000)
 			arrival->failure.remedy = "the JWT has expired: get a new one";
 	}
-	if (!arrival->page && arrival->failure.cause == FAILURE_OLD && arrival->requests == 1) {
+	if (!arrival->page && arrival->failure.cause == FAILURE_OLD && arrival->requests == 1 &&
+	    !arrival->past_caches) {
 		arrival->past_caches = true;
 		start(client, request, arrival);
 		return;

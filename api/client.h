@@ -72,9 +72,9 @@ int client_new(const struct client_config *config, struct credential *credential
 void client_free(struct client *client);
 
 /* Asks for a page, number from 1; if there is a condition (else NULL), whether it is still what had
- * that validator, which a page that is unchanged answers. past_caches: only the API itself may
- * answer. Exactly one arrival with this number
- * follows, in any order with those of other pages. 0 or -ENOMEM. Any thread. */
+ * that validator, which a page that is unchanged answers; if the token has changed since, for the
+ * page all the same. past_caches: only the API itself may answer. Exactly one arrival with this
+ * number follows, in any order with those of other pages. 0 or -ENOMEM. Any thread. */
 int client_want(struct client *client, unsigned int number, const struct validator *condition,
                 bool past_caches);
 

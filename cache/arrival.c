@@ -252,7 +252,7 @@ static int receive(struct fleet *fleet, const struct agent *agent, struct record
 /* False: it was asked for before fleet_expire(), and counts for nothing, whatever it is. */
 static bool counts(const struct fleet *fleet, const struct fleet_page *page)
 {
-	return !page->in_flight || page->asked_seq >= fleet->flush_seq;
+	return page->asked_seq >= fleet->flush_seq;
 }
 
 /* A page is no longer on its way; whether it counts. */
@@ -280,6 +280,7 @@ static void has_arrived(struct fleet *fleet, struct fleet_page *place)
 
 	place->arrived_ms = arriving->at_ms;
 	place->arrived_seq = arriving->seq;
+	place->past_caches = place->asked_past_caches;
 	if (!arriving->page->old)
 		answers_again(fleet, place);
 	fleet->health.arrived++;
@@ -390,18 +391,26 @@ int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
 	return -ENOMEM;
 }
 
+/* What is too old may come from another cache than the time before, which kept it for longer. Then
+ * what is known is better. */
+static bool is_outdated(const struct arriving *arriving, const struct fleet_page *place)
+{
+	return arriving->page->old && place->arrived_seq > 0 && arriving->at_ms < place->arrived_ms;
+}
+
 int fleet_arrive_on(struct fleet *fleet)
 {
 	/* Found anew each time, since all of them may have moved. */
 	struct fleet_page *place = &fleet->pages[fleet->arriving.number - 1];
+	bool counted = counts(fleet, place) && !is_outdated(&fleet->arriving, place);
 	bool unchanged = fleet->arriving.page->unchanged;
 	int err = 0;
 
-	if (!unchanged && counts(fleet, place))
+	if (counted && !unchanged)
 		err = take_some(fleet);
 	if (err == -EAGAIN)
 		return err;
-	if (err == 0 && has_come(fleet, place)) {
+	if (err == 0 && has_come(fleet, place) && counted) {
 		if (unchanged)
 			take_unchanged(fleet, place);
 		else

@@ -197,6 +197,7 @@ int fleet_ask(struct fleet *fleet, unsigned int number, bool past_caches, struct
 	if (err < 0)
 		return err;
 	page->in_flight = true;
+	page->asked_past_caches = past_caches;
 	page->asked_ms = now_ms;
 	page->asked_seq = fleet->seq;
 	page->asked_failures = fleet->noted;

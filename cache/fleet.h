@@ -150,8 +150,9 @@ int64_t fleet_ttl_ms(const struct fleet *fleet);
 int64_t fleet_wall_ns(const struct fleet *fleet);
 
 /* A page wanted has come; takes it over. One that is unchanged counts as not come, and will be
- * asked for as a whole, if what came last time is no longer just what is known. -EAGAIN: some of it
- * is taken in, and fleet_arrive_on() is to be called until that returns something else; no other
+ * asked for as a whole, if what came last time is no longer just what is known; one that is old
+ * counts as not come if what came last time is younger. -EAGAIN: some of it is taken in, and
+ * fleet_arrive_on() is to be called until that returns something else; no other
  * page may come before. 0, or -ENOMEM or -EFBIG: then it counts as not come, though some of its
  * agents may be known now, and fleet_failed() must follow. */
 int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page);

@@ -129,6 +129,7 @@ static void forget_old(struct fleet *fleet)
 static void begin_pass(struct fleet *fleet, struct sweep *sweep)
 {
 	sweep->pass_seq = ++fleet->seq;
+	sweep->pass_ms = fleet->ports.now_ms(fleet->ports.user);
 	sweep->stirred = false;
 	sweep->pass_read = false;
 	set_clear(&sweep->seen);
@@ -171,8 +172,13 @@ static bool is_good(const struct fleet *fleet, const struct fleet_page *page)
 	return fleet->ports.now_ms(fleet->ports.user) < good_until(fleet, page);
 }
 
+static bool is_first(const struct sweep *sweep)
+{
+	return sweep->passes == 1 && !sweep->again;
+}
+
 /* A first pass takes what is still fresh; a further one must see for itself, where there is
- * something to be seen. */
+ * something to be seen: no cache, if somebody else asked one for the page meanwhile. */
 static bool may_take(const struct fleet *fleet, const struct sweep *sweep, unsigned int number)
 {
 	const struct fleet_page *page;
@@ -182,10 +188,10 @@ static bool may_take(const struct fleet *fleet, const struct sweep *sweep, unsig
 	page = &fleet->pages[number - 1];
 	if (page->arrived_seq == 0)
 		return false;
-	if (page->arrived_seq > sweep->pass_seq)
+	if (page->arrived_seq > sweep->pass_seq &&
+	    (is_first(sweep) || page->past_caches || page->arrived_ms >= sweep->pass_ms))
 		return true;
-	return !sweep->again && (sweep->passes == 1 || is_held_as_old(page)) &&
-	       is_good(fleet, page);
+	return (is_first(sweep) || (!sweep->again && is_held_as_old(page))) && is_good(fleet, page);
 }
 
 /* Whether a page that it would take next came before this look, and has expired. So it is with a
@@ -538,7 +544,7 @@ int sweep_ask(struct fleet *fleet, struct sweep *sweep, struct look *look)
 {
 	unsigned int window = fleet->config.max_connections;
 	/* What a cache on the way kept from before shows nothing that the first pass did not. */
-	bool past_caches = sweep->passes > 1 || sweep->again;
+	bool past_caches = !is_first(sweep);
 	int err;
 
 	if (sweep->again) {

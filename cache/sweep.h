@@ -27,6 +27,8 @@ struct fleet_page {
 	uint64_t asked_failures; /* fleet->noted when it was asked for */
 	bool moved; /* it brought other agents, or in another order, than the time before */
 	bool in_flight;
+	bool asked_past_caches;
+	bool past_caches;           /* how what came last was asked for */
 	struct trouble trouble;     /* of this page alone */
 	struct validator validator; /* that it came with, or "" */
 };
@@ -63,6 +65,7 @@ struct sweep {
 	/* The pass under way. A second look is a pass over some pages only. */
 	unsigned int passes; /* over all pages, this one included */
 	uint64_t pass_seq;   /* when it began */
+	int64_t pass_ms;     /* likewise */
 	struct record_set seen;
 	unsigned int next_page;
 	size_t items;        /* elements that its pages had */

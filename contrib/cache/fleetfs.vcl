@@ -98,9 +98,18 @@ sub vcl_backend_response {
 		set bereq.backend = kept;
 		return (retry);
 	}
+	if (bereq.backend == api) {
+		set beresp.http.X-Born = std.time2real(now - beresp.age, 0.0);
+		set beresp.ttl = std.duration(bereq.http.X-Max-Age, 0s) - beresp.age - 1ms; # Age is rounded
+		if (beresp.http.Age) { # and what came with one had up to a second cut off
+			set beresp.http.X-Born = std.time2real(now - beresp.age - 1s, 0.0);
+			set beresp.ttl = beresp.ttl - 1s;
+		}
+	}
 	# Not kept; and for a second nobody waits for another's answer to such a request.
 	if (beresp.status != 200 || beresp.http.Content-Type !~ "^application/json" ||
-	    (bereq.backend == api && beresp.age >= std.duration(bereq.http.X-Max-Age, 0s))) {
+	    (bereq.backend == api && beresp.ttl <= 0s)) {
+		unset beresp.http.X-Born;
 		set beresp.uncacheable = true;
 		set beresp.ttl = 1s;
 		return (deliver);
@@ -108,8 +117,6 @@ sub vcl_backend_response {
 	set beresp.do_gzip = true;
 	set beresp.keep = 0s;
 	if (bereq.backend == api) {
-		set beresp.http.X-Born = std.time2real(now - beresp.age, 0.0);
-		set beresp.ttl = std.duration(bereq.http.X-Max-Age, 0s) - beresp.age - 1ms; # Age is rounded
 		set beresp.grace = std.duration(bereq.http.X-Stale, 0s);
 	} else {
 		# Stale. For the next second it answers everybody, then the API is asked again.
@@ -139,7 +146,7 @@ sub vcl_deliver {
 	if (resp.http.X-Born && local.socket != "kept") {
 		set resp.http.Age = std.time2real(req.time, 0.0) - std.real(resp.http.X-Born, 0.0);
 		if (resp.http.Age ~ "^-") {
-			set resp.http.Age = "0";
+			set resp.http.Age = "0.000"; # "0" would be taken for up to a second
 		}
 		unset resp.http.X-Born;
 	}

@@ -69,11 +69,22 @@ def test_what_it_answers_is_what_the_api_said_with_its_age(sim, origin, cache):
     shared = cache(origin(api))
     status, headers, body = shared.get()
     assert status == 200 and ids(body) == [agent["agent_id"] for agent in api.agents()]
-    assert float(headers["Age"]) < 5
+    assert float(headers["Age"]) < 5 and "." in headers["Age"]  # a whole one counts as one more
     until(lambda: float(shared.get()[1]["Age"]) > 1)
     assert float(shared.get(headers=[("Accept-Encoding", "gzip")])[1]["Age"]) > 1
     assert shared.get(headers=[("Accept-Encoding", "gzip")])[1]["Content-Encoding"] == "gzip"
     assert api.requests() == 1
+
+
+def test_the_age_of_what_the_api_kept_itself_is_rounded_up(scripted, origin, cache):
+    server = scripted(agents=["a"])
+    server.answer = lambda wire: wire.send(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nAge: 3\r\n"
+        b"Content-Length: 17\r\n\r\n{\"agent_list\":[]}")
+    shared = cache(origin(server))
+    for _ in range(2):
+        assert 3.5 < float(shared.get(max_age=60)[1]["Age"]) < 30
+    assert len(server.heads) == 1
 
 
 def test_what_it_keeps_has_a_limit_however_short_the_ttl(sim, origin, cache):

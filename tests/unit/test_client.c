@@ -24,8 +24,9 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 
-#define OK    "HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{\"agent_list\":[]}"
-#define EMPTY "Content-Length: 0\r\n\r\n"
+#define OK     "HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{\"agent_list\":[]}"
+#define EMPTY  "Content-Length: 0\r\n\r\n"
+#define TAGGED "HTTP/1.1 200 OK\r\nETag: \"7\"\r\nContent-Length: 17\r\n\r\n{\"agent_list\":[]}"
 
 static char token_file[] = "/tmp/fleetfs-client-XXXXXX";
 
@@ -707,6 +708,25 @@ static void test_age(void **state)
 	}
 }
 
+/* Who asked past them the first time would hear no other thing the second time. */
+static void test_past_caches_once(void **state)
+{
+	static const struct server_step steps[] = {{.text = AGED("310")}};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client = new_client(server);
+	struct arrival *arrival;
+
+	(void)state;
+	assert_int_equal(client_want(client, 1, NULL, true), 0);
+	arrival = take(client);
+	assert_null(arrival->page);
+	assert_int_equal(arrival->failure.cause, FAILURE_OLD);
+	assert_int_equal(arrival->requests, 1);
+	arrival_free(arrival);
+	client_free(client);
+	server_free(server);
+}
+
 static struct arrival *fetch_if(struct client *client, const struct validator *condition)
 {
 	assert_int_equal(client_want(client, 1, condition, false), 0);
@@ -717,7 +737,8 @@ static struct arrival *fetch_if(struct client *client, const struct validator *c
 
 static void test_conditions(void **state)
 {
-	static const struct validator both = {"W/\"a\"", "Tue, 14 Nov 2023 22:13:10 GMT"};
+	static const struct validator both = {.etag = "W/\"a\"",
+	                                      .last_modified = "Tue, 14 Nov 2023 22:13:10 GMT"};
 	static const struct validator neither;
 	static const struct server_step steps[] = {
 		{.text = "HTTP/1.1 200 OK\r\nETag: \"b\"\r\n" DATED
@@ -788,6 +809,47 @@ static void test_conditions(void **state)
 	server_free(server);
 }
 
+/* Another token may be of another team, whose list its ETag may take for unchanged, too, if it is
+ * no more than a count of changes; and Last-Modified is a time. */
+static void test_conditions_end_with_the_token(void **state)
+{
+	static const struct server_step steps[] = {
+		{.text = TAGGED}, {.text = "HTTP/1.1 304 Not Modified\r\nETag: \"7\"\r\n\r\n"},
+		{.text = TAGGED}, {.text = "HTTP/1.1 401 No\r\n" EMPTY, .delay_ms = 300},
+		{.text = TAGGED},
+	};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client = new_client(server);
+	struct validator validator = {.etag = ""};
+	char request[2048];
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		const bool asks = i == 1 || i == 3;
+		struct arrival *arrival;
+
+		if (i == 2)
+			write_token("sk-secret-2");
+		assert_int_equal(client_want(client, 1, &validator, false), 0);
+		if (i == 3) {
+			usleep(150000);
+			write_token("sk-secret-3");
+		}
+		arrival = take(client);
+		assert_non_null(arrival->page);
+		assert_string_equal(arrival->page->validator.etag, "\"7\"");
+		assert_int_equal(arrival->page->unchanged, i == 1);
+		validator = arrival->page->validator;
+		server_request(server, i, request, sizeof(request));
+		assert_int_equal(strstr(request, "\r\nIf-None-Match: \"7\"\r\n") != NULL, asks);
+		arrival_free(arrival);
+	}
+	server_request(server, 4, request, sizeof(request));
+	assert_null(strstr(request, "If-"));
+	client_free(client);
+	server_free(server);
+}
+
 static void test_bad_base(void **state)
 {
 	static const char *const bases[] = {"",
@@ -840,7 +902,9 @@ int main(void)
 		TEST(test_dead_resolver),
 		TEST(test_cache_control),
 		TEST(test_age),
+		TEST(test_past_caches_once),
 		TEST(test_conditions),
+		TEST(test_conditions_end_with_the_token),
 		TEST(test_bad_base),
 	};
 	int failed;

@@ -267,7 +267,7 @@ static int port_want(void *user, unsigned int number, const struct validator *co
 		.page = number,
 		.due_ms = world->now_ms + world->latency_ms,
 		.content = world->at_request ? page_of(world, number) : NULL,
-		.condition = condition ? *condition : (struct validator){"", ""},
+		.condition = condition ? *condition : (struct validator){.etag = ""},
 	};
 	world->conditions += condition != NULL;
 	world->past_caches += past_caches;
@@ -944,6 +944,103 @@ static void test_what_comes_too_old_is_stale_data(void **state)
 	assert_int_equal(list_all(&world), 3);
 	assert_false(health_of(&world).failing);
 	assert_int_equal(list_all(&world), 0);
+	world_done(&world);
+	(void)state;
+}
+
+/* Another cache may have kept it since before what is known: no value goes back to what it was. */
+static void test_what_comes_older_than_what_is_known_is_not_taken(void **state)
+{
+	struct world world;
+	struct record *record;
+
+	world_init(&world, 150);
+	world.config.stale_ms = 60000;
+	world_mount(&world);
+	world.machines[120].version = 2;
+	list_all(&world);
+	world.machines[120].version = 1;
+	world.now_ms += TTL_MS;
+	world.age_ms = TTL_MS + 1;
+	world.old = true;
+	for (int round = 0; round < 3; round++) {
+		assert_int_equal(find(&world, "p120", &record), 0);
+		assert_string_equal(record->agent->status, "v2");
+		list_all(&world);
+		assert_int_equal(world.wants, round == 0 ? 4 : 6); /* it is held like a failure */
+		assert_int_equal(world.changed, 0);
+		assert_true(health_of(&world).stale);
+		assert_int_equal(health_of(&world).list_age_ms, TTL_MS + 1000 * round);
+		world.now_ms += 1000;
+		world.age_ms += 1000;
+	}
+	/* A younger one is taken, old as it is. */
+	world.now_ms += 30000;
+	world.age_ms = TTL_MS + 500;
+	assert_int_equal(find(&world, "p120", &record), 0);
+	assert_string_equal(record->agent->status, "v1");
+	assert_int_equal(world.changed, 1);
+	world_done(&world);
+	(void)state;
+}
+
+/* What was asked for before an expiry is not held against the page after it, either. */
+static void test_what_is_on_its_way_at_an_expiry_may_be_old(void **state)
+{
+	struct reader reader = {.id = "p1"};
+	struct world world;
+
+	world_of(&world, 50);
+	assert_false(ask(&world, &reader));
+	fleet_expire(world.fleet);
+	world.age_ms = TTL_MS + 1;
+	world.old = true;
+	deliver(&world, 0);
+	world.age_ms = 0;
+	world.old = false;
+	assert_false(ask(&world, &reader));
+	assert_int_equal(world.wants, 2);
+	deliver(&world, 0);
+	assert_true(ask(&world, &reader));
+	assert_int_equal(reader.err, 0);
+	assert_false(health_of(&world).failing);
+	world_done(&world);
+	(void)state;
+}
+
+/* A second look is not satisfied with what a cache kept since before it, though somebody else asked
+ * for that, and it comes only now. */
+static void test_what_a_cache_kept_is_no_second_look(void **state)
+{
+	struct reader lister = {.id = NULL}, reader = {.id = "p1"};
+	struct world world;
+
+	world_of(&world, 150);
+	list_all(&world);
+	world.now_ms += TTL_MS;
+	/* p120 has moved to the first page, of which the cache has the one before. */
+	snprintf(world.machines[120].id, sizeof(world.machines[120].id), "new");
+	world.age_ms = TTL_MS - 1000;
+	assert_false(ask(&world, &lister));
+	deliver(&world, 0);
+	assert_false(ask(&world, &lister));
+	world.now_ms += 1000;
+	assert_false(ask(&world, &reader));
+	assert_int_equal(world.in_flight, 2);
+	assert_int_equal(world.past_caches, 0);
+	deliver(&world, 0);
+	assert_false(ask(&world, &lister));
+	assert_int_equal(world.in_flight, 2);
+	assert_int_equal(world.past_caches, 1);
+	deliver(&world, 0);
+	assert_false(ask(&world, &lister));
+	snprintf(world.machines[50].id, sizeof(world.machines[50].id), "p120");
+	world.age_ms = 0;
+	ask_all(&world, &lister, 1);
+	assert_int_equal(lister.err, 0);
+	assert_int_equal(world.gone, 0);
+	assert_int_equal(world.past_caches, 2);
+	assert_int_equal(world.wants, 2 + 5);
 	world_done(&world);
 	(void)state;
 }
@@ -2726,6 +2823,9 @@ int main(void)
 		cmocka_unit_test(test_ttl_counts_from_the_arrival),
 		cmocka_unit_test(test_the_age_that_a_page_comes_with_counts),
 		cmocka_unit_test(test_what_comes_too_old_is_stale_data),
+		cmocka_unit_test(test_what_comes_older_than_what_is_known_is_not_taken),
+		cmocka_unit_test(test_what_is_on_its_way_at_an_expiry_may_be_old),
+		cmocka_unit_test(test_what_a_cache_kept_is_no_second_look),
 		cmocka_unit_test(test_old_pages_that_disagree_are_listed),
 		cmocka_unit_test(test_a_new_value_is_seen_after_the_ttl_at_the_latest),
 		cmocka_unit_test(test_a_page_slower_than_the_ttl_answers_who_waited),

@@ -480,7 +480,8 @@ static char unchanging[64]; /* its URL */
 
 static void fetch_unchanged(void)
 {
-	const struct validator condition = {"\"a\"", "Tue, 14 Nov 2023 22:13:10 GMT"};
+	const struct validator condition = {.etag = "\"a\"",
+	                                    .last_modified = "Tue, 14 Nov 2023 22:13:10 GMT"};
 	struct client *client = start_client(unchanging);
 
 	for (int i = 0; i < 2; i++) {
