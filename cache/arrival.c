@@ -6,9 +6,9 @@
 
 #include "cache/sweep.h"
 
-#define SLICE_BYTES                                                                       \
-	(64u << 10) /* of agents that are taken in at once: 100 that are usual, or 3 with \
-	               hundreds of labels and GPUs, which take a millisecond */
+/* Of agents that are taken in at once: 100 that are usual, or 3 with hundreds of labels and GPUs,
+ * which take a millisecond. */
+#define SLICE_BYTES (64u << 10)
 
 /* Records */
 
