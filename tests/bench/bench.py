@@ -9,27 +9,21 @@ compared is measured in one run, in turns; a figure is the median. --smoke only 
 its figures mean nothing. A bar that is missed is a result as any other: the exit status is 0.
 """
 
-import argparse
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
-import platform
 import random
-import shutil
-import signal
 import subprocess
-import sys
-import tempfile
-import textwrap
 import time
-from pathlib import Path
 
 import rig
 from rig import HERE, alternate, table
 from harness import counted, environment
 
 PER_PAGE = 100
+LARGE = 256  # AGENT_MAX_LABELS, AGENT_MAX_GPUS
 PAGE = HERE.parent.parent / "docs/performance.md"
 FIGURES = "## Figures"  # the heading in it, below which they are written
 
@@ -52,7 +46,7 @@ SIZES = {
                   probe_ms=50),
     "quick": Size(2000, [1000, 10_000], 100_000, rounds=3, warm=3, peer_rounds=1, ttl=5, idle_s=10,
                   probe_ms=500),
-    "full": Size(2000, [1000, 10_000, 100_000], 100_000, rounds=7, warm=3, peer_rounds=3, ttl=5,
+    "full": Size(2000, [1000, 10_000, 100_000], 100_000, rounds=7, warm=3, peer_rounds=2, ttl=5,
                  idle_s=60, probe_ms=2000),
 }
 
@@ -87,9 +81,14 @@ QUESTIONS = {
 
 VIEWS = ["ls by-status", "ls by-label", "ls tasks", "ls by-status/idle", "cat fleet/summary",
          "cat fleet/agents.tsv", "cat fleet/agents.json", "cat fleet/metrics.prom"]
+# What bench-probe does, and says three figures of each: p50, p99, the slowest.
 OPERATIONS = ["stat", "open+read+close", "statfs, which fleetfs always answers itself"]
+STATFS = 3 * 2
+OWN = ".fleetfs/version"  # needs no agent
 GROWING = ["listing per agent", "first grep -r per agent", "warm grep -r per agent",
            "look-up of a name"]
+ON_TMPFS = "warm grep -r per agent on tmpfs"
+COPY_BYTES = 200_000  # of memory, more than an agent takes on tmpfs
 EXPIRED, CHANGED = "after the ttl, nothing changed", "after the ttl, a third changed"
 
 # What was promised: figure (Bench.got has it by this name), relation, limit, unit.
@@ -110,8 +109,19 @@ BARS = [
     ("ls of the largest fleet, warm", "≤", 1.0, "s"),
     ("the slowest view", "≤", 2.0, "s"),
     ("statfs, p99 while views are made", "≤", 10, "ms"),
+    ("statfs, slowest while a large page arrives", "≤", 10, "ms"),
     ("wake-ups of an idle mount", "=", 0, ""),
 ]
+
+
+def large_agent(number, turn):
+    """With as many labels and GPUs as fleetfs takes, none of them as in another turn."""
+    return json.dumps({
+        "agent_id": f"a{number}", "agent_status": "idle",
+        "agent_labels": [f"{turn}-{i}" for i in range(LARGE)],
+        "system_stats": {"gpu_devices": [
+            {"device_name": f"NVIDIA {turn}-{i}", "device_type": "cuda", "vram_total": 1 << 34,
+             "vram_free": turn} for i in range(LARGE)]}})
 
 
 class Bench(rig.Rig):
@@ -272,11 +282,8 @@ class Bench(rig.Rig):
         def sweeping(where):
             fleet = self.mount(api)
             fleet.read(file)
-            probe = self.probe("latency", (where or fleet) / file, 60_000, 100)
-            probe.stdout.readline()  # ready
-            self.shell("ls -f agents", fleet.path)
-            probe.terminate()
-            figures = self.figures(probe)
+            figures, _ = self.meanwhile((where or fleet) / file,
+                                        lambda: self.shell("ls -f agents", fleet.path))
             fleet.stop()
             return figures
 
@@ -337,13 +344,10 @@ class Bench(rig.Rig):
         def made():
             fleet = self.mount(api)
             self.shell("ls -f agents", fleet.path)
-            probe = self.probe("latency", fleet / ".fleetfs/version", 60_000, 100)
-            probe.stdout.readline()  # ready
-            took = [self.shell(command, fleet.path) for command in VIEWS]
-            probe.terminate()
-            p99_ms = self.figures(probe)[3 * 2 + 1] / 1e6  # of the third operation
+            figures, took = self.meanwhile(
+                fleet / OWN, lambda: [self.shell(command, fleet.path) for command in VIEWS])
             fleet.stop()
-            return *took, p99_ms
+            return *took, figures[STATFS + 1] / 1e6
 
         *took, p99_ms = alternate(self.size.rounds, [("views", made)])["views"]
         api.stop()
@@ -353,6 +357,41 @@ class Bench(rig.Rig):
                      "has been fetched. Meanwhile statfs, which fleetfs answers itself, asked every "
                      f"0.1 ms, takes {rig.figure(p99_ms)} ms at the 99th percentile.",
                      ["", "s"], [list(row) for row in zip(VIEWS, took)])
+
+    # A large page
+
+    def large_page(self):
+        """It arrives again and again, while the log is kept of what changed; meanwhile somebody else
+        asks for statfs(2)."""
+        api, turns, ttl = self.sim(0), itertools.count(), 1
+        fleet = self.mount(api, ttl=ttl)
+
+        def expire():
+            time.sleep(ttl + 0.1)
+
+        def arrive():
+            turn = next(turns)
+            api.put_agents([large_agent(i, turn) for i in range(PER_PAGE)])
+            expire()
+            self.shell("ls agents", fleet.path)
+            fleet.read(f"agents/a0/labels/{turn}-0")  # it was taken in
+
+        def waits_ms(run):
+            return tuple(ns / 1e6 for ns in self.meanwhile(fleet / OWN, run)[0][STATFS:STATFS + 3])
+
+        arrive()
+        fleet.read("fleet/events.log")  # begins it
+        took = alternate(2 * self.size.rounds, [("nothing", lambda: waits_ms(expire)),
+                                                ("the page", lambda: waits_ms(arrive))])
+        fleet.stop()
+        size_mb = api.stats()["bytes"] / next(turns) / 1e6
+        api.stop()
+        self.got["statfs, slowest while a large page arrives"] = took["the page"][2]
+        return table("A large page", f"Of {PER_PAGE} agents with {LARGE} labels and GPUs each, "
+                     f"{rig.figure(size_mb)} MB, every one of which changed. What somebody else waits "
+                     "for statfs, which fleetfs answers itself, asked every 0.1 ms, in ms.",
+                     ["what arrives", "p50", "p99", "slowest"],
+                     [[name, *waits] for name, waits in took.items()])
 
     # Growth
 
@@ -368,13 +407,14 @@ class Bench(rig.Rig):
                 ("bare", self.bare), ("listing", self.listing))]
             if agents in self.size.fleets:
                 steps.append(("reading", lambda api=api: self.reading(api)))
-            took = alternate(self.size.rounds, steps, {"reading": 1} if agents > 10_000 else None)
+            took = alternate(self.size.rounds, steps, {"reading": 3} if agents > 10_000 else None)
             listed, again, requests, size = took["listing"]
             fetched.append([f"{agents:,} agents", took["bare"], listed, listed / took["bare"],
                             agents / listed, int(requests), size / 1e6])
             first, warm, *grown = took.get("reading", ("", ""))
+            copied = grown and self.on_tmpfs(agents, api)
             costs[agents] = [*(s and s * 1e6 / agents for s in (listed, first, warm)),
-                             look_ups[agents], again]
+                             look_ups[agents], copied and copied * 1e6 / agents, again]
             if grown:
                 memory.append([f"{agents:,} agents", *(more / agents for more in grown)])
             api.stop()
@@ -394,7 +434,7 @@ class Bench(rig.Rig):
                   "the whole machine's slabs and page cache, which the kernel can take back.",
                   ["", "after the listing", "after grep -r", "kernel slabs", "page cache"], memory),
             table("Growth", "In µs. The first grep -r follows on the listing; the name looked up is one "
-                  "of a known list, but new to the kernel.", ["", *GROWING, "warm ls, s"],
+                  "of a known list, but new to the kernel.", ["", *GROWING, ON_TMPFS, "warm ls, s"],
                   [[f"{agents:,} agents", *cost] for agents, cost in costs.items()]),
             self.on_paper(fetched[-1], memory[-1], costs)])
 
@@ -440,17 +480,31 @@ class Bench(rig.Rig):
         return rig.middle(took) * 1e6
 
     def reading(self, api):
-        """(Seconds of the first and the second grep -r, and growth in bytes: resident set after the
-        listing, and after all; slabs, page cache.)"""
+        """(Seconds of the first grep -r and of those after it, and growth in bytes: resident set after
+        the listing, and after all; slabs, page cache.)"""
         fleet = self.mount(api)
         kernel, resident = rig.kernel_bytes(), rig.resident_bytes(fleet.pid)
         self.shell("ls -f agents", fleet.path)
         listed = rig.resident_bytes(fleet.pid)
-        first, warm = (self.shell(COMMANDS["grep -r"][0], fleet.path) for _ in range(2))
+        command = COMMANDS["grep -r"][0]
+        first = self.shell(command, fleet.path)
+        warm = rig.middle([self.shell(command, fleet.path) for _ in range(self.size.warm)])
         slabs, cached = (after - before for before, after in zip(kernel, rig.kernel_bytes()))
         read = rig.resident_bytes(fleet.pid)
         fleet.stop()
         return first, warm, listed - resident, read - resident, slabs, cached
+
+    def on_tmpfs(self, agents, api):
+        """Seconds of a grep -r of the same files there, if that is wanted and there is the memory."""
+        available, = rig.memory_bytes("MemAvailable")
+        if self.size.peer_rounds < 2 or available < agents * COPY_BYTES:
+            return ""
+        fleet, copy = self.mount(api), self.tmpfs(f"copy-{agents}")
+        subprocess.run(["cp", "-a", fleet / "agents", copy], check=True)
+        fleet.stop()
+        took = rig.middle([self.shell(COMMANDS["grep -r"][0], copy) for _ in range(self.size.warm)])
+        subprocess.run(["umount", copy], check=True)
+        return took
 
     # Life
 
@@ -493,60 +547,22 @@ class Bench(rig.Rig):
                      ["", "measured", "promised", ""], rows)
 
 
-def machine(build):
-    """What it runs on."""
-    cpu = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
-                if line.startswith("model name")), platform.machine())
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    version = subprocess.run([build / "fleetfs", "-V"], capture_output=True, text=True, check=True)
-    packages = subprocess.run(
-        ["dpkg-query", "-W", "-f=${Package} ${Version}, ", "squashfuse", "bindfs", "rclone", "grep",
-         "ripgrep", "findutils", "coreutils", "curl", "jq"],
-        capture_output=True, text=True, check=False)
-    idle = [path.read_text().strip() for path in (rig.GOVERNOR, rig.HALT_POLL) if path.exists()]
-    return {"processors": f"{os.cpu_count()} × {cpu}",
-            "processors that idle": f"{' with guest_halt_poll_ns = '.join(idle) or 'as they like'}",
-            "memory": f"{memory:.1f} GiB",
-            "kernel": platform.release(), "fleetfs": ", ".join(version.stdout.splitlines()),
-            "beside it": packages.stdout.strip(", "),
-            "load when it began": f"{os.getloadavg()[0]:.2f}",
-            "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
-
-
 def main():
-    parser = argparse.ArgumentParser(prog="./run bench")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--full", action="store_const", const="full", dest="form", default="quick")
-    form.add_argument("--smoke", action="store_const", const="smoke", dest="form")
-    parser.add_argument("--write", action="store_true", help="into docs/performance.md, too")
-    parser.add_argument("--build", type=Path, default=HERE.parent.parent / "build")
+    parser = rig.options("./run bench", "docs/performance.md", "quick", "full", "smoke")
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         raise SystemExit("bench: it mounts a tmpfs; run it as root")
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and leave no mount
-    began, parts = time.monotonic(), []
-
-    def show(text):
-        parts.append(text)
-        print(text, flush=True)
-
-    build, work = arguments.build.resolve(), Path(tempfile.mkdtemp(prefix="fleetfs-bench-"))
-    with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, work, ignore_errors=True)
-        show(f"{FIGURES}\n\nWritten by `" + " ".join(["./run bench", *sys.argv[1:]]) + "`; how each "
-             "one is made stands in `tests/bench/bench.py`.\n")
-        for key, value in machine(build).items():
-            show(textwrap.fill(f"- {key}: {value}", 100, subsequent_indent="  "))
-        show("")
-        bench = Bench(SIZES[arguments.form], build, work, stack)
+    report = rig.Report(FIGURES, parser.prog)
+    with rig.started(Bench, SIZES[arguments.form], arguments.build) as bench:
+        report.machine(bench.build)
         for part in (bench.trees, bench.expiry, bench.processors, bench.questions, bench.operations,
-                     bench.views, bench.growth, bench.life, bench.bars):
-            show(part())
-        show(f"It took {time.monotonic() - began:.0f} s.")
+                     bench.views, bench.large_page, bench.growth, bench.life, bench.bars):
+            report.show(part())
+        report.end()
     if arguments.write:
         explained = PAGE.read_text().split(f"{FIGURES}\n")[0]
-        PAGE.write_text(explained + "\n".join(parts) + "\n")
+        PAGE.write_text(explained + report.text())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@
  *
  * bench-probe latency PATH MS PAUSE_US
  *     For so long, or until SIGTERM: a round of operations on a file, a pause, another round.
- *     Says "ready", and at the end of each operation: name p50_ns p99_ns count
+ *     Says "ready", and at the end of each operation: name p50_ns p99_ns slowest_ns
  *
  * The token is the simulator's. Ends with 1 and a word on stderr when something fails.
  */
@@ -204,8 +204,8 @@ static int measure(const char *path, int64_t ms, unsigned int pause_us, int64_t 
 		int64_t *sorted_ns = samples_ns + i * MAX_SAMPLES;
 
 		qsort(sorted_ns, count, sizeof(*sorted_ns), by_size);
-		printf("%s %lld %lld %zu\n", operations[i].name, (long long)sorted_ns[count / 2],
-		       (long long)sorted_ns[count * 99 / 100], count);
+		printf("%s %lld %lld %lld\n", operations[i].name, (long long)sorted_ns[count / 2],
+		       (long long)sorted_ns[count * 99 / 100], (long long)sorted_ns[count - 1]);
 	}
 	return 0;
 }

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: MIT
 """What the benchmark stands on: what is compared, runs in turns, what the kernel knows, tables."""
 
+import argparse
 import contextlib
 import os
+import platform
+import shutil
+import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -105,11 +110,12 @@ class Rig:
         self.stack.callback(peer.clear)
         return peer
 
-    def tmpfs(self):
-        path = self.work / "tmpfs"
+    def tmpfs(self, name="tmpfs"):
+        path = self.work / name
         path.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", path], check=True)
-        self.stack.callback(subprocess.run, ["umount", "-l", path], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755,size=95%,nr_inodes=0", "tmpfs", path],
+                       check=True)
+        self.stack.callback(subprocess.run, ["umount", "-lq", path], check=False)
         return path
 
     def shell(self, command, at):
@@ -134,16 +140,29 @@ class Rig:
         assert probe.returncode == 0, probe.args
         return tuple(float(word) for word in said.split() if word[0].isdigit())
 
+    def meanwhile(self, file, run):
+        """What bench-probe says of operations on this file, every 0.1 ms, while something runs; and
+        what that returned."""
+        probe = self.probe("latency", file, 60_000, 100)
+        probe.stdout.readline()  # ready
+        returned = run()
+        probe.terminate()
+        return self.figures(probe), returned
+
 
 def resident_bytes(pid):
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def kernel_bytes():
-    """In slabs, and in the page cache but for tmpfs; of the whole machine."""
+def memory_bytes(*names):
+    """Of the whole machine, as the kernel names it."""
     fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-    slab, cached, shared = (int(fields[key].split()[0]) * 1024
-                            for key in ("Slab", "Cached", "Shmem"))
+    return [int(fields[name].split()[0]) * 1024 for name in names]
+
+
+def kernel_bytes():
+    """In slabs, and in the page cache but for tmpfs."""
+    slab, cached, shared = memory_bytes("Slab", "Cached", "Shmem")
     return slab, cached - shared
 
 
@@ -179,3 +198,70 @@ def halt_poll(ns):
         yield
     finally:
         HALT_POLL.write_text(was)
+
+
+def options(program, page, *forms):
+    """Those that each benchmark has; the first of its forms needs none."""
+    parser = argparse.ArgumentParser(prog=program)
+    parser.set_defaults(form=forms[0])
+    group = parser.add_mutually_exclusive_group()
+    for form in forms[1:]:
+        group.add_argument(f"--{form}", action="store_const", const=form, dest="form")
+    parser.add_argument("--write", action="store_true", help=f"into {page}, too")
+    parser.add_argument("--build", type=Path, default=HERE.parent.parent / "build")
+    return parser
+
+
+@contextlib.contextmanager
+def started(kind, size, build):
+    """A benchmark of this kind, in a folder of its own."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and leave no mount
+    with contextlib.ExitStack() as stack:
+        work = Path(tempfile.mkdtemp(prefix="fleetfs-bench-"))
+        stack.callback(shutil.rmtree, work, ignore_errors=True)
+        yield kind(size, build.resolve(), work, stack)
+
+
+def machine(build):
+    """What it runs on."""
+    cpu = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
+                if line.startswith("model name")), platform.machine())
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    version = subprocess.run([build / "fleetfs", "-V"], capture_output=True, text=True, check=True)
+    packages = subprocess.run(
+        ["dpkg-query", "-W", "-f=${Package} ${Version}, ", "squashfuse", "bindfs", "rclone", "grep",
+         "ripgrep", "findutils", "coreutils", "curl", "jq"],
+        capture_output=True, text=True, check=False)
+    idle = [path.read_text().strip() for path in (GOVERNOR, HALT_POLL) if path.exists()]
+    return {"processors": f"{os.cpu_count()} × {cpu}",
+            "processors that idle": f"{' with guest_halt_poll_ns = '.join(idle) or 'as they like'}",
+            "memory": f"{memory:.1f} GiB",
+            "kernel": platform.release(), "fleetfs": ", ".join(version.stdout.splitlines()),
+            "beside it": packages.stdout.strip(", "),
+            "load when it began": f"{os.getloadavg()[0]:.2f}",
+            "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
+
+
+class Report:
+    """Markdown, said part by part as it comes, and kept."""
+
+    def __init__(self, heading, program):
+        self.began, self.parts = time.monotonic(), []
+        self.show(f"{heading}\n\nWritten by `" + " ".join([program, *sys.argv[1:]]) + "`; how each "
+                  f"figure is made stands in `tests/bench/{Path(sys.argv[0]).name}`.\n")
+
+    def show(self, text):
+        self.parts.append(text)
+        print(text, flush=True)
+
+    def machine(self, build, *but):
+        for key, value in machine(build).items():
+            if key not in but:
+                self.show(textwrap.fill(f"- {key}: {value}", 100, subsequent_indent="  "))
+        self.show("")
+
+    def end(self):
+        self.show(f"It took {time.monotonic() - self.began:.0f} s.")
+
+    def text(self):
+        return "\n".join(self.parts) + "\n"

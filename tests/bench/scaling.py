@@ -8,25 +8,19 @@ Starts the simulator, the cache and all mounts itself. --write makes docs/scalin
 figure in their text comes from here. --smoke only shows that it works: its figures mean nothing.
 """
 
-import argparse
-import contextlib
 import dataclasses
 import gzip
 import http.client
 import math
 import os
-import shutil
 import ssl
 import statistics
-import sys
-import tempfile
 import textwrap
 import threading
 import time
 from pathlib import Path
 
 import rig
-from bench import machine
 from harness import TOKEN, Mount
 from shared import Cache, Origin
 from tls import make_certificates
@@ -333,34 +327,20 @@ def on_paper(size, real):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./run bench --fleet-of-mounts")
-    parser.add_argument("--smoke", action="store_const", const="smoke", dest="form", default="full")
-    parser.add_argument("--write", action="store_true", help="docs/scaling.md and docs/scaling.svg, too")
-    parser.add_argument("--build", type=Path, default=rig.HERE.parent.parent / "build")
+    parser = rig.options("./run bench --fleet-of-mounts", "docs/scaling.md and docs/scaling.svg", "full",
+                         "smoke")
     arguments = parser.parse_args()
-    size, began, points, parts = SIZES[arguments.form], time.monotonic(), {}, []
-
-    def show(words):
-        parts.append(words)
-        print(words, flush=True)
-
-    build, work = arguments.build.resolve(), Path(tempfile.mkdtemp(prefix="fleetfs-bench-"))
-    with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, work, ignore_errors=True)
-        bench = Scaling(size, build, work, stack)
-        show("# Many mounts of one API\n\nWritten by `" + " ".join(
-            ["./run bench --fleet-of-mounts", *sys.argv[1:]]) + "`; how each figure is made stands in "
-             "`tests/bench/scaling.py`.\n")
-        for key, value in machine(build).items():
-            if key != "beside it":
-                show(textwrap.fill(f"- {key}: {value}", 100, subsequent_indent="  "))
-        show("\n![Requests and ages against the number of mounts](scaling.svg)\n")
+    size, points = SIZES[arguments.form], {}
+    report = rig.Report("# Many mounts of one API", parser.prog)
+    with rig.started(Scaling, size, arguments.build) as bench:
+        report.machine(bench.build, "beside it")
+        report.show("![Requests and ages against the number of mounts](scaling.svg)\n")
         for count in size.mounts:
             for shared in False, True:
                 points[count, shared] = bench.watched(count, shared)
-        show(measured(size, points))
-        show(on_paper(size, bench.real()))
-        show(f"It took {time.monotonic() - began:.0f} s.")
+        report.show(measured(size, points))
+        report.show(on_paper(size, bench.real()))
+        report.end()
 
     def line(shared, column):
         return [(count, points[count, shared][column]) for count in size.mounts]
@@ -372,7 +352,7 @@ def main():
                for shared, kind, name in ((False, "without", "without"), (True, "with", "cache"))
                for column, what in ((1, "median"), (2, "max"))]))
     if arguments.write:
-        (DOCS / "scaling.md").write_text("\n".join(parts) + "\n")
+        (DOCS / "scaling.md").write_text(report.text())
         (DOCS / "scaling.svg").write_text(plot)
 
 

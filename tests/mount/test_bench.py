@@ -20,7 +20,7 @@ def test_the_benchmark_compares_everything_with_its_bars(programs, folder):
         env={**os.environ, "TMPDIR": str(folder)})
     assert done.returncode == 0, done.stderr
     met, missed = map(int, re.search(r"(\d+) met, (\d+) missed", done.stdout).groups())
-    assert met + missed == 22
+    assert met + missed == 23
     assert re.search(r"HTTP requests beyond one a page .* met", done.stdout)
     assert not list(folder.iterdir()), "something is left"
 
