@@ -32,7 +32,7 @@
 #include "fs/background.h"
 #include "fs/check.h"
 #include "fs/dropper.h"
-#include "fs/expiry.h"
+#include "fs/intake.h"
 #include "fs/log.h"
 #include "fs/loop.h"
 #include "fs/mountpoint.h"
@@ -49,10 +49,8 @@
 struct program {
 	struct options options;
 	struct self self;
-	struct expiry expiry; /* of the token, as far as the log has it */
 	char version[512];
 	char *mountpoint; /* absolute */
-	char note[256];   /* an arrival's from before there was a log for it, or "" */
 	struct credential *credential;
 	struct client *client;
 	struct fleet *fleet;
@@ -61,14 +59,8 @@ struct program {
 	struct fuse_session *session;
 	int signals_fd;
 	int parent_fd; /* -1 in the foreground */
-	bool mounted;
+	struct intake intake;
 	struct dropper dropper;
-
-	struct arrival *arrival;    /* that is being taken in; NULL: none */
-	struct fleet_health health; /* from before it came */
-	int64_t arrived_total;      /* as its page says; AGENT_ABSENT */
-	bool arrived;               /* it has a page … */
-	bool arrived_old;           /* … which is old */
 };
 
 /* Ports of the cache */
@@ -124,121 +116,18 @@ static int port_changed(void *user, const struct record *record, const struct ag
 	struct program *program = user;
 
 	/* Before the mount nobody knows anything. */
-	return program->mounted ? ops_changed(program->ops, record, before, after, at_ns) : 0;
+	if (!program->intake.mounted)
+		return 0;
+	return ops_changed(program->ops, record, before, after, at_ns);
 }
 
-/* What arrives */
+/* What the loop is told of */
 
-static void log_change(struct program *program, const struct fleet_health *before,
-                       const struct arrival *arrival)
-{
-	bool file = source_is_file(program->options.source);
-	struct fleet_health after;
-
-	/* A start that fails says so itself. */
-	if (!program->mounted) {
-		if (arrival->note[0])
-			memcpy(program->note, arrival->note, sizeof(program->note));
-		return;
-	}
-	if (arrival->note[0])
-		log_info("%s", arrival->note);
-	fleet_health(program->fleet, &after);
-	if (after.failing && !before->failing)
-		log_warning("%s: %s: %s", file ? "the file cannot be used" : "the API fails",
-		            arrival->failure.message, failure_remedy(&arrival->failure));
-	else if (!after.failing && before->failing)
-		log_info(file ? "the file can be used again" : "the API answers again");
-	else if (!arrival->page && arrival->failure.message[0])
-		log_debug("page %u: %s", arrival->number, arrival->failure.message);
-}
-
-/* A token that ends takes the mount with it, and nobody who reads values looks at its expiry. */
-static void warn_of_expiry(struct program *program)
-{
-	int64_t now = port_wall_ns(NULL) / 1000000000;
-	int64_t end = program->self.token_expiry;
-	char distance[64];
-
-	if (!program->mounted || !expiry_due(&program->expiry, end, now))
-		return;
-	expiry_distance(end, now, distance, sizeof(distance));
-	log_warning("the token of %s %s %s: put a new one in its place%s",
-	            program->self.token_source, end > now ? "expires" : "expired", distance,
-	            *program->self.token_source == '$' ? " and mount again" : "");
-}
-
-/* 0, -EAGAIN: it is being taken in, or -errno. */
-static int begin_arrival(struct program *program, struct arrival *arrival)
-{
-	struct page *page = arrival->page;
-
-	program->arrival = arrival;
-	program->arrived = page;
-	program->arrived_old = page && page->old;
-	program->arrived_total = page ? page->total_count : AGENT_ABSENT;
-	fleet_health(program->fleet, &program->health);
-	program->self.http_requests += arrival->requests;
-	program->self.http_bytes += arrival->bytes;
-	program->self.token_expiry = arrival->token_expiry;
-	arrival->page = NULL;
-	return page ? fleet_arrived(program->fleet, arrival->number, page) : 0;
-}
-
-static void say_too_many(struct failure *failure)
-{
-	snprintf(failure->message, sizeof(failure->message),
-	         "more agents than fleetfs keeps: %d, or %d MiB of what they say", FLEET_MAX_AGENTS,
-	         (int)(FLEET_MAX_BYTES >> 20));
-	failure->remedy = "use a token that sees fewer agents";
-}
-
-static void end_arrival(struct program *program, int err)
-{
-	struct arrival *arrival = program->arrival;
-	struct failure *failure = &arrival->failure;
-
-	program->arrival = NULL;
-	if (err < 0) {
-		*failure = (struct failure){
-			.cause = err == -ENOMEM ? FAILURE_MEMORY : FAILURE_OVERSIZED,
-			.retry_after_ms = -1,
-			.at_ns = port_wall_ns(NULL),
-		};
-		if (err == -ENOMEM)
-			snprintf(failure->message, sizeof(failure->message), "out of memory");
-		else
-			say_too_many(failure);
-		program->arrived = false;
-	}
-	if (!program->arrived || program->arrived_old)
-		fleet_failed(program->fleet, arrival->number, failure);
-	log_change(program, &program->health, arrival);
-	if (program->options.check)
-		check_arrived(&program->check, &arrival->route, program->arrived ? NULL : failure,
-		              program->arrived_total);
-	arrival_free(arrival);
-	warn_of_expiry(program);
-}
-
-/* One arrival, or some of it; true: there is more of it. */
 static bool on_arrival(void *user)
 {
 	struct program *program = user;
-	struct arrival *arrival;
-	int err;
 
-	if (program->arrival) {
-		err = fleet_arrive_on(program->fleet);
-	} else {
-		arrival = client_take(program->client);
-		if (!arrival)
-			return false;
-		err = begin_arrival(program, arrival);
-	}
-	if (err != -EAGAIN)
-		end_arrival(program, err);
-	return program->arrival;
+	return intake_one(&program->intake);
 }
 
 static void port_drop(void *user, bool agents_too)
@@ -388,6 +277,12 @@ static int start_parts(struct program *program)
 	program->credential = NULL;
 	program->fleet = fleet_new(&fleet_config, &ports);
 	program->self.fleet = program->fleet;
+	program->intake = (struct intake){
+		.client = program->client,
+		.fleet = program->fleet,
+		.self = &program->self,
+		.check = options->check ? &program->check : NULL,
+	};
 	if (program->fleet)
 		program->ops = ops_new(program->fleet, &program->self,
 		                       (uint64_t)port_random(NULL) << 32 | port_random(NULL),
@@ -410,7 +305,7 @@ static int await(struct program *program, const struct look *look, int64_t deadl
 	poll(polled, 2, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);
 	if (polled[1].revents)
 		return -EINTR;
-	while (on_arrival(program))
+	while (intake_one(&program->intake))
 		;
 	return 0;
 }
@@ -478,8 +373,8 @@ static int check(struct program *program)
 
 	check_init(&program->check, &program->self);
 	err = check_run(&program->check, next_agent, program);
-	if (*program->note && err == 0)
-		printf("%s\n", program->note);
+	if (*program->intake.note && err == 0)
+		printf("%s\n", program->intake.note);
 	if (err == -EIO)
 		return log_failed_start("cannot write to stdout: %s", strerror(EIO));
 	return err < 0 ? tell_failure(program, err) : 0;
@@ -573,12 +468,9 @@ static int run(struct program *program)
 		err = let_go(program);
 	if (err != 0)
 		return err;
-	program->mounted = true;
 	fuse_set_log_func(on_fuse_log);
 	log_info("mounted %s on %s", program->options.source, program->mountpoint);
-	if (*program->note)
-		log_info("%s", program->note);
-	warn_of_expiry(program);
+	intake_mounted(&program->intake);
 	tell_manager("READY=1");
 	loop = (struct loop){
 		.session = program->session,
@@ -624,7 +516,7 @@ static void finish(struct program *program)
 		fuse_session_unmount(program->session);
 		fuse_session_destroy(program->session);
 	}
-	arrival_free(program->arrival);
+	intake_done(&program->intake);
 	client_free(program->client);
 	fleet_free(program->fleet);
 	credential_free(program->credential);

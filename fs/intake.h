@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_INTAKE_H
+#define FLEETFS_FS_INTAKE_H
+
+/*
+ * What the fetching thread brings, on its way into the cache: counted, taken in a part at a time,
+ * and told to the log, or to `--check`.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cache/fleet.h"
+#include "fs/check.h"
+#include "fs/expiry.h"
+#include "fs/self.h"
+
+struct arrival;
+struct client;
+
+/* All pointers are borrowed, but for arrival. */
+struct intake {
+	struct client *client;
+	struct fleet *fleet;
+	struct self *self;    /* whose counts and expiry of the token it keeps */
+	struct check *check;  /* with --check; NULL */
+	bool mounted;         /* there is a log; before that a start that fails says so itself */
+	char note[256];       /* an arrival's from before, or "" */
+	struct expiry expiry; /* of the token, as far as the log has it */
+
+	struct arrival *arrival;    /* that is being taken in; NULL: none */
+	struct fleet_health health; /* from before it came */
+	int64_t total;              /* as its page says; AGENT_ABSENT */
+	bool good;                  /* it has a page … */
+	bool old;                   /* … which is old */
+};
+
+/* One arrival, or some of it; true: there is more to take in at once. */
+bool intake_one(struct intake *intake);
+
+/* From now on there is a log. What it has missed is told. */
+void intake_mounted(struct intake *intake);
+
+void intake_done(struct intake *intake);
+
+#endif
