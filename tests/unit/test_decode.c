@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "api/decode.h"
+#include "tests/unit/decoding.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 
@@ -66,38 +67,6 @@ static const char example[] =
 	"  }\n"
 	"}\n";
 
-/* Decodes a copy of just that size, so that ASan sees a look beyond it. */
-static int decode(const char *body, size_t bytes, struct page **ret_page, struct failure *why)
-{
-	char *copy = malloc(bytes ? bytes : 1);
-	int result;
-
-	assert_non_null(copy);
-	memcpy(copy, body, bytes);
-	*ret_page = NULL;
-	memset(why, 0, sizeof(*why));
-	result = decode_page(copy, bytes, ret_page, why);
-	free(copy);
-	if (result == 0) {
-		assert_non_null(*ret_page);
-	} else {
-		assert_null(*ret_page);
-		assert_int_equal(result, -failure_errno(why->cause));
-		assert_true(*why->message);
-	}
-	return result;
-}
-
-static struct page *decode_ok(const char *body)
-{
-	struct failure why;
-	struct page *page;
-
-	if (decode(body, strlen(body), &page, &why) != 0)
-		fail_msg("%s: %s", why.message, body);
-	return page;
-}
-
 /* A page of one agent with the id "x" and these members; "" for none. */
 static struct page *decode_members(const char *members)
 {
@@ -105,7 +74,7 @@ static struct page *decode_members(const char *members)
 
 	snprintf(body, sizeof(body), "{\"agent_list\":[{\"agent_id\":\"x\"%s%s}]}",
 	         *members ? "," : "", members);
-	return decode_ok(body);
+	return decoding_good(body);
 }
 
 /* The agent's line: that text, and the end of it. */
@@ -120,7 +89,7 @@ static void assert_json(const struct agent *agent, const char *json)
 
 static void test_example(void **state)
 {
-	struct page *page = decode_ok(example);
+	struct page *page = decoding_good(example);
 	const struct agent *agent;
 
 	(void)state;
@@ -177,7 +146,7 @@ static void test_truncated_anywhere(void **state)
 		struct failure why;
 		struct page *page;
 
-		assert_int_equal(decode(example, bytes, &page, &why), -EREMOTEIO);
+		assert_int_equal(decoding(example, bytes, &page, &why), -EREMOTEIO);
 		assert_int_equal(why.cause, FAILURE_MALFORMED);
 	}
 }
@@ -226,7 +195,7 @@ static struct page *decode_with(enum agent_field_id id, const char *value)
 		}
 	}
 	strcat(body, "}]}},{\"agent_id\":\"next\"}]}");
-	return decode_ok(body);
+	return decoding_good(body);
 }
 
 static void test_wrong_types(void **state)
@@ -450,7 +419,7 @@ static void test_page_meta(void **state)
 		struct page *page;
 
 		snprintf(body, sizeof(body), "{%s}", rows[i].members);
-		page = decode_ok(body);
+		page = decoding_good(body);
 		assert_true(page->total_count == rows[i].total_count);
 		assert_true(page->per_page == rows[i].per_page);
 		assert_int_equal(page->agent_count, 0);
@@ -489,7 +458,7 @@ static void test_strings(void **state)
 			snprintf(json, sizeof(json), "{\"agent_id\":\"%.*s%s\"}", pad, "        ",
 			         rows[i].json);
 			snprintf(id, sizeof(id), "%.*s%s", pad, "        ", rows[i].id);
-			page = decode_ok(body);
+			page = decoding_good(body);
 			assert_string_equal(page->agents[0]->id, id);
 			assert_json(page->agents[0], json);
 			page_free(page);
@@ -518,7 +487,7 @@ static void test_agent_json(void **state)
 
 		snprintf(body, sizeof(body), "{\"agent_list\":[%s,{\"agent_id\":\"n\"}]}",
 		         rows[i].element);
-		page = decode_ok(body);
+		page = decoding_good(body);
 		assert_json(page->agents[0], rows[i].json);
 		assert_json(page->agents[1], "{\"agent_id\":\"n\"}");
 		page_free(page);
@@ -528,7 +497,7 @@ static void test_agent_json(void **state)
 /* The list of a text, in parts of so many: the agents of decode_page(), each once, in order. */
 static void assert_same_list(const char *text, size_t part)
 {
-	struct page *whole = decode_ok(text);
+	struct page *whole = decoding_good(text);
 	struct decode_list list;
 	struct failure why;
 	size_t count = 0, malformed = 0;

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "api/decode.h"
+#include "tests/unit/decoding.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 
@@ -65,38 +66,6 @@ void *realloc(void *memory, size_t bytes)
 #define CAN_FAIL_MALLOC 0
 #endif
 
-/* Decodes a copy of just that size, so that ASan sees a look beyond it. */
-static int decode(const char *body, size_t bytes, struct page **ret_page, struct failure *why)
-{
-	char *copy = malloc(bytes ? bytes : 1);
-	int result;
-
-	assert_non_null(copy);
-	memcpy(copy, body, bytes);
-	*ret_page = NULL;
-	memset(why, 0, sizeof(*why));
-	result = decode_page(copy, bytes, ret_page, why);
-	free(copy);
-	if (result == 0) {
-		assert_non_null(*ret_page);
-	} else {
-		assert_null(*ret_page);
-		assert_int_equal(result, -failure_errno(why->cause));
-		assert_true(*why->message);
-	}
-	return result;
-}
-
-static struct page *decode_ok(const char *body)
-{
-	struct failure why;
-	struct page *page;
-
-	if (decode(body, strlen(body), &page, &why) != 0)
-		fail_msg("%s: %s", why.message, body);
-	return page;
-}
-
 static char *repeat(const char *before, const char *part, size_t count, const char *after)
 {
 	size_t room = strlen(before) + count * (strlen(part) + 12) + strlen(after) + 1;
@@ -137,7 +106,7 @@ static void test_list_ceilings(void **state)
 	for (size_t i = 0; i < LENGTH(rows); i++)
 		for (size_t count = rows[i].most - 1; count <= rows[i].most + 1; count++) {
 			char *body = repeat(rows[i].before, rows[i].part, count, rows[i].after);
-			struct page *page = decode_ok(body);
+			struct page *page = decoding_good(body);
 			const void *got = (const char *)page->agents[0] + rows[i].offset;
 
 			assert_int_equal(*(const size_t *)got,
@@ -178,15 +147,15 @@ static void test_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(rows); i++) {
-		if (decode(rows[i].body, strlen(rows[i].body), &page, &why) != -EREMOTEIO)
+		if (decoding(rows[i].body, strlen(rows[i].body), &page, &why) != -EREMOTEIO)
 			fail_msg("accepted: %s", rows[i].body);
 		assert_int_equal(why.cause, FAILURE_MALFORMED);
 		if (!strstr(why.message, rows[i].message))
 			fail_msg("%s: %s", rows[i].body, why.message);
 	}
-	assert_int_equal(decode(nul, sizeof(nul) - 1, &page, &why), -EREMOTEIO);
+	assert_int_equal(decoding(nul, sizeof(nul) - 1, &page, &why), -EREMOTEIO);
 	assert_non_null(strstr(why.message, "a NUL in a string"));
-	assert_int_equal(decode("{\"agent_list\":[]}\0", 18, &page, &why), -EREMOTEIO);
+	assert_int_equal(decoding("{\"agent_list\":[]}\0", 18, &page, &why), -EREMOTEIO);
 }
 
 /* Elements that are no agent never hide the others. */
@@ -196,7 +165,7 @@ static void test_malformed_elements(void **state)
 	char *body;
 
 	(void)state;
-	page = decode_ok(
+	page = decoding_good(
 		"{\"agent_list\":[7,null,\"x\",[],[{\"agent_id\":\"no\"}],{},{\"agent_id\":1},"
 		"{\"agent_id\":null,\"agent_id\":\"no\"},{\"Agent_Id\":\"no\"},"
 		"{\"agent_id\":\"\"},{\"agent_id\":\"good\"}]}");
@@ -208,7 +177,7 @@ static void test_malformed_elements(void **state)
 
 	body = repeat("{\"agent_list\":[{\"agent_id\":\"huge\",\"n\":[", "123456789", 110000,
 	              "]},{\"agent_id\":\"good\"}]}");
-	page = decode_ok(body);
+	page = decoding_good(body);
 	assert_int_equal(page->malformed, 1);
 	assert_int_equal(page->agent_count, 1);
 	assert_string_equal(page->agents[0]->id, "good");
@@ -235,10 +204,10 @@ static void test_ceilings(void **state)
 	(void)state;
 	for (size_t i = 0; i < LENGTH(rows); i++) {
 		body = repeat(rows[i].before, rows[i].part, rows[i].fine, rows[i].after);
-		page_free(decode_ok(body));
+		page_free(decoding_good(body));
 		free(body);
 		body = repeat(rows[i].before, rows[i].part, rows[i].beyond, rows[i].after);
-		assert_int_equal(decode(body, strlen(body), &page, &why), -EREMOTEIO);
+		assert_int_equal(decoding(body, strlen(body), &page, &why), -EREMOTEIO);
 		assert_int_equal(why.cause, FAILURE_OVERSIZED);
 		free(body);
 	}
@@ -251,9 +220,9 @@ static void test_ceilings(void **state)
 		memset(text + at + inner, ']', (size_t)inner);
 		strcpy(text + at + 2 * inner, inner ? "}" : "0}");
 		if (depth <= DECODE_MAX_DEPTH) {
-			page_free(decode_ok(text));
+			page_free(decoding_good(text));
 		} else {
-			assert_int_equal(decode(text, strlen(text), &page, &why), -EREMOTEIO);
+			assert_int_equal(decoding(text, strlen(text), &page, &why), -EREMOTEIO);
 			assert_int_equal(why.cause, FAILURE_OVERSIZED);
 		}
 	}
@@ -261,9 +230,9 @@ static void test_ceilings(void **state)
 	assert_non_null(body);
 	memset(body, ' ', DECODE_MAX_BYTES + 1);
 	memcpy(body, "{\"agent_list\":[]}", 17);
-	assert_int_equal(decode(body, DECODE_MAX_BYTES, &page, &why), 0);
+	assert_int_equal(decoding(body, DECODE_MAX_BYTES, &page, &why), 0);
 	page_free(page);
-	assert_int_equal(decode(body, DECODE_MAX_BYTES + 1, &page, &why), -EREMOTEIO);
+	assert_int_equal(decoding(body, DECODE_MAX_BYTES + 1, &page, &why), -EREMOTEIO);
 	assert_int_equal(why.cause, FAILURE_OVERSIZED);
 	free(body);
 }
@@ -297,7 +266,7 @@ static void test_hostile_sizes(void **state)
 	for (size_t i = 0; i < LENGTH(rows); i++) {
 		char *body = repeat(rows[i].before, rows[i].part, rows[i].count, rows[i].after);
 		double begun = seconds();
-		struct page *page = decode_ok(body);
+		struct page *page = decoding_good(body);
 
 		assert_true(page->agent_count + page->malformed > 0);
 		page_free(page);
@@ -329,7 +298,7 @@ static void test_mutations(void **state)
 			struct page *page;
 
 			body[i] = bytes[j];
-			if (decode(body, whole, &page, &why) == 0)
+			if (decoding(body, whole, &page, &why) == 0)
 				page_free(page);
 			else
 				assert_int_not_equal(why.cause, FAILURE_MEMORY);
