@@ -185,12 +185,22 @@ static int begin_arrival(struct program *program, struct arrival *arrival)
 	return page ? fleet_arrived(program->fleet, arrival->number, page) : 0;
 }
 
-static void say_too_many(struct failure *failure)
+/* Why an answer that came whole is of no use all the same. What was asked stands there already. */
+static void refuse(const struct program *program, struct failure *failure, int err)
 {
+	failure->remedy = NULL;
+	if (err == -ENOMEM) {
+		failure->cause = FAILURE_MEMORY;
+		snprintf(failure->message, sizeof(failure->message), "out of memory");
+		return;
+	}
+	failure->cause = FAILURE_OVERSIZED;
 	snprintf(failure->message, sizeof(failure->message),
-	         "more agents than fleetfs keeps: %d, or %d MiB of what they say", FLEET_MAX_AGENTS,
-	         (int)(FLEET_MAX_BYTES >> 20));
-	failure->remedy = "use a token that sees fewer agents";
+	         "more agents than fleetfs keeps (%d, or %d MiB of what they say)",
+	         FLEET_MAX_AGENTS, (int)(FLEET_MAX_BYTES >> 20));
+	failure->remedy = source_is_file(program->options.source)
+	                          ? "give a list of fewer agents"
+	                          : "use a token that sees fewer agents";
 }
 
 static void end_arrival(struct program *program, int err)
@@ -200,15 +210,7 @@ static void end_arrival(struct program *program, int err)
 
 	program->arrival = NULL;
 	if (err < 0) {
-		*failure = (struct failure){
-			.cause = err == -ENOMEM ? FAILURE_MEMORY : FAILURE_OVERSIZED,
-			.retry_after_ms = -1,
-			.at_ns = port_wall_ns(NULL),
-		};
-		if (err == -ENOMEM)
-			snprintf(failure->message, sizeof(failure->message), "out of memory");
-		else
-			say_too_many(failure);
+		refuse(program, failure, err);
 		program->arrived = false;
 	}
 	if (!program->arrived || program->arrived_old)
