@@ -46,7 +46,8 @@ struct arrival {
 	struct validator condition; /* with which it was asked for */
 	bool past_caches;           /* likewise: only the API itself was to answer */
 	struct page *page; /* NULL: failed. Owned by the arrival; take it by setting NULL */
-	/* When page is NULL; and of one that is old: why there was no better. */
+	/* When page is NULL; and of one that is old: why there was no better. Its url, http_status
+	 * and at_ns in any case. */
 	struct failure failure;
 	unsigned int requests; /* HTTP requests that it took: 1 or 2; 0 of a file */
 	uint64_t bytes;        /* received, headers included, as on the wire (compressed) */

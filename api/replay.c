@@ -320,18 +320,19 @@ static int answer(struct replay *replay, bool again, struct arrival *arrival, st
 
 void replay_answer(struct replay *replay, bool again, struct arrival *arrival)
 {
+	struct failure *failure = &arrival->failure;
 	struct timespec now = now_of(CLOCK_REALTIME);
 	struct failure why = {.message = ""};
 
-	if (answer(replay, again, arrival, &why) == 0)
-		return;
-	arrival->failure = (struct failure){
-		.cause = why.cause,
-		.remedy = remedy(why.cause),
+	*failure = (struct failure){
 		.retry_after_ms = -1,
 		.at_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
 	};
-	snprintf(arrival->failure.url, sizeof(arrival->failure.url), "%s", replay->file);
-	snprintf(arrival->failure.message, sizeof(arrival->failure.message), "%.200s: %.300s",
-	         replay->file, why.message);
+	snprintf(failure->url, sizeof(failure->url), "%s", replay->file);
+	if (answer(replay, again, arrival, &why) == 0)
+		return;
+	failure->cause = why.cause;
+	failure->remedy = remedy(why.cause);
+	snprintf(failure->message, sizeof(failure->message), "%.200s: %.300s", replay->file,
+	         why.message);
 }

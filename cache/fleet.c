@@ -99,12 +99,22 @@ int64_t fleet_record_ms(const struct fleet *fleet, const struct record *record)
 	return left_ms(fleet, record->read_ms, record->read_seq);
 }
 
-/* A list remembered through a failure has no time left: the kernel is to ask each time. */
-int64_t fleet_list_ms(const struct fleet *fleet)
+static const struct sweep *newest_whole(const struct fleet *fleet)
 {
 	const struct sweep *sweep = fleet->sweeps;
 
-	if (!sweep || sweep->from_memory || sweep->oldest_ms == INT64_MAX)
+	while (sweep && !sweep->complete)
+		sweep = sweep->older;
+	return sweep;
+}
+
+/* One that was not read to its end, or is remembered through a failure, has no time left: the
+ * kernel is to ask each time. */
+int64_t fleet_list_ms(const struct fleet *fleet)
+{
+	const struct sweep *sweep = newest_whole(fleet);
+
+	if (!sweep || sweep->from_memory)
 		return 0;
 	return left_ms(fleet, sweep->oldest_ms, sweep->began_seq);
 }
@@ -405,10 +415,8 @@ int fleet_whole(struct fleet *fleet, struct look *look, uint64_t *ret_cursor)
 
 uint64_t fleet_newest(const struct fleet *fleet)
 {
-	const struct sweep *sweep = fleet->sweeps;
+	const struct sweep *sweep = newest_whole(fleet);
 
-	while (sweep && !sweep->complete)
-		sweep = sweep->older;
 	return sweep ? sweep->number << 32 : 0;
 }
 

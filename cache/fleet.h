@@ -123,16 +123,17 @@ int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct 
 
 /* The whole list: 0 and the cursor of its first agent (for fleet_walk() without a look, which then
  * meets everybody who is still there) once it was read to its end within the ttl, or is as stale as
- * the failing API permits; -EAGAIN; or -errno of the failure. A look that was told a list is told
- * the same again, until it sets look->list to 0: who takes longer than the ttl over it would
- * otherwise be sent from one to the next. */
+ * the failing API permits; -EAGAIN; or -errno of the failure. That is the newest, so that a look
+ * that began later is told no earlier one. A look that was told a list is told the same again,
+ * until it sets look->list to 0: who takes longer than the ttl over it would otherwise be sent from
+ * one to the next. */
 int fleet_whole(struct fleet *fleet, struct look *look, uint64_t *ret_cursor);
 
 /* The newest whole list, fresh or not, as fleet_whole() tells it; 0: there is none. */
 uint64_t fleet_newest(const struct fleet *fleet);
 
-/* How long an agent's data, the list as a whole, or the answer that a name does not exist may still
- * be served, ms; 0: no longer. */
+/* How long an agent's data, the newest whole list, or the answer that a name does not exist may
+ * still be served, ms; 0: no longer. */
 int64_t fleet_record_ms(const struct fleet *fleet, const struct record *record);
 int64_t fleet_list_ms(const struct fleet *fleet);
 

@@ -229,18 +229,20 @@ static bool serves(const struct fleet *fleet, const struct sweep *sweep, const s
 	return fleet->ports.now_ms(fleet->ports.user) < sweep->good_ms;
 }
 
-/* The newest whole one; else the one that began first, for it ends first: were it the newest, who
- * waits could be moved on to another beginning for ever. */
+/* The newest whole one; else, of those begun since, the one that began first, for it ends first:
+ * were it the newest, who waits could be moved on to another beginning for ever. One from before
+ * that lies unfinished is no use: completed now, it would be the older list, with newer agents. */
 static struct sweep *usable(const struct fleet *fleet, const struct look *look, bool remembered_too)
 {
 	struct sweep *found = NULL;
 
 	for (struct sweep *at = fleet->sweeps; at; at = at->older) {
-		if ((at->from_memory && !remembered_too) || !serves(fleet, at, look))
+		if (at->from_memory && !remembered_too)
 			continue;
+		if (serves(fleet, at, look))
+			found = at;
 		if (at->complete)
-			return at;
-		found = at;
+			break;
 	}
 	return found;
 }

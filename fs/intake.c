@@ -66,23 +66,23 @@ static int begin(struct intake *intake, struct arrival *arrival)
 	return page ? fleet_arrived(intake->fleet, arrival->number, page) : 0;
 }
 
-/* The page was good, and could not be kept. */
+/* Why an answer that came whole is of no use all the same. What was asked stands there already. */
 static void refuse(struct intake *intake, struct failure *failure, int err)
 {
-	*failure = (struct failure){
-		.cause = err == -ENOMEM ? FAILURE_MEMORY : FAILURE_OVERSIZED,
-		.retry_after_ms = -1,
-		.at_ns = fleet_wall_ns(intake->fleet),
-	};
 	intake->good = false;
+	failure->remedy = NULL;
 	if (err == -ENOMEM) {
+		failure->cause = FAILURE_MEMORY;
 		snprintf(failure->message, sizeof(failure->message), "out of memory");
 		return;
 	}
+	failure->cause = FAILURE_OVERSIZED;
 	snprintf(failure->message, sizeof(failure->message),
-	         "more agents than fleetfs keeps: %d, or %d MiB of what they say", FLEET_MAX_AGENTS,
-	         (int)(FLEET_MAX_BYTES >> 20));
-	failure->remedy = "use a token that sees fewer agents";
+	         "more agents than fleetfs keeps (%d, or %d MiB of what they say)",
+	         FLEET_MAX_AGENTS, (int)(FLEET_MAX_BYTES >> 20));
+	failure->remedy = source_is_file(intake->self->options->source)
+	                          ? "give a list of fewer agents"
+	                          : "use a token that sees fewer agents";
 }
 
 static void end(struct intake *intake, int err)

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from harness import TOKEN, code_of, until
+from scripted import peak_mib
 
 
 def cold(sim, mount, **options):
@@ -252,3 +253,38 @@ def test_a_token_refused_for_good_is_not_tried_for_ever(sim, mount, folder):
     assert api.requests() <= 2
     file.write_text("sk-other")
     until(lambda: code_of(fleet.agents) is None)
+
+
+# Of fleetfs itself
+
+@pytest.mark.once  # 1 GiB is as much in any other build
+@pytest.mark.parametrize("saved", [False, True])
+def test_more_agents_than_fleetfs_keeps(sim, mount, folder, saved):
+    """Each takes 11 KiB, most of it for GPUs of which nothing is told."""
+    gpus = ",".join(["{}"] * 256)
+    agents = [f'{{"agent_id":"n{i}","system_stats":{{"gpu_devices":[{gpus}]}}}}'
+              for i in range(100000)]
+    if saved:
+        source = folder / "list.json"
+        source.write_text(f'{{"agent_list":[{",".join(agents)}]}}')
+    else:
+        source = sim(agents=1)
+        source.put_agents(agents)
+    fleet = mount(source, ttl=600, timeout=60)
+    assert code_of(lambda: fleet.read("fleet/summary")) == "EREMOTEIO"
+    assert code_of(fleet.agents) == "EREMOTEIO"
+    assert code_of(lambda: os.stat(fleet / "agents/nobody")) == "EREMOTEIO"
+    assert fleet.text("agents/n90000/id") == "n90000\n"
+    health, error = fleet.health(), fleet.values(".fleetfs/last_error")
+    assert 90000 < int(health["agents"]) < 100000 and health["state"] == "stale"
+    assert health["reason"] == error["message"]
+    assert (error["kind"], error["http_status"]) == ("oversized", "-" if saved else "200")
+    if saved:
+        assert error["url"] == str(source)
+    else:
+        page, number = error["url"].split("?current_page=")
+        assert page == f"{source.url}/agents" and 900 < int(number.split("&")[0]) <= 1000
+    assert "more agents than fleetfs keeps" in error["message"]
+    assert ("token" in error["remedy"]) != saved
+    assert f"{error['message']}: {error['remedy']}\n" in fleet.output()
+    assert peak_mib(fleet) < 1300

@@ -73,6 +73,17 @@ def test_only_the_page_that_is_old_is_asked_for_again(scripted, mount):
     assert b"current_page=2" in server.heads[-1]
 
 
+@pytest.mark.parametrize("where", ["agents", "by-status"])
+def test_a_listing_is_kept_for_as_long_as_its_oldest_page(scripted, mount, where):
+    server = scripted([{"agent_id": name, "agent_status": name} for name in "abc"], per_page=2)
+    server.answer = lambda wire: aged(f"{LONG - 2}.0" if wire.number == 2 else 0)(wire)
+    fleet = mount(server, ttl=LONG, per_page=2)
+    assert sorted(os.listdir(fleet / where)) == list("abc")
+    server.agents.append({"agent_id": "d", "agent_status": "d"})
+    until(lambda: sorted(os.listdir(fleet / where)) == list("abcd"))
+    assert server.requests == 3
+
+
 def test_a_cache_is_told_what_is_accepted(scripted, mount):
     server = scripted()
     for options, line in (({}, "max-age=10, stale-if-error=300"),

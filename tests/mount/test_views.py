@@ -11,7 +11,7 @@ import pytest
 import expected
 import harness
 from harness import code_of, run, until
-from scripted import ask_again, own
+from scripted import Wire, ask_again, own
 from test_churn import resident_kib
 from test_hostile import IDS
 
@@ -322,6 +322,35 @@ def test_a_stale_view_is_served_while_the_api_fails_and_no_longer_than_stale(sim
     api.ok()
     ask_again(fleet)
     assert fleet.text("fleet/summary") == summary
+
+
+def test_a_view_shows_who_was_met_since_a_list_was_remembered(scripted, mount):
+    """Though that list was begun later than one that lay unfinished, and could now be completed."""
+    def page_2_lasts_a_moment(wire):
+        wire.good(headers=[f"Age: {LONG - 2}.0"] if wire.number == 2 else [])
+
+    server = scripted([{"agent_id": name, "agent_status": "idle"} for name in "abcd"], per_page=3)
+    server.answer = page_2_lasts_a_moment
+    fleet = mount(server, ttl=LONG, stale=LONG, retries=0, per_page=3)
+    assert os.listdir(fleet / "by-status") == ["idle"]
+    # A list is begun for him, and left when page 2 has him.
+    server.agents.append({"agent_id": "e", "agent_status": "idle"})
+    until(lambda: os.path.exists(fleet / "agents/e"))
+    # Page 2 expires, and the next list lacks it.
+    server.answer = lambda wire: wire.reply(b"", "503 Service Unavailable")
+    until(lambda: fleet.text("agents/e/id") and own(fleet, "health")["state"] == "stale")
+    assert os.listdir(fleet / "by-status") == ["idle"]
+    assert "busy" not in fleet.text("fleet/summary")
+    # It is had again by who reads one of its agents.
+    server.agents.append({"agent_id": "f", "agent_status": "busy"})
+    server.answer = Wire.good
+    until(lambda: fleet.text("agents/e/id") and own(fleet, "health")["state"] == "ok")
+    asked = server.requests
+    assert sorted(os.listdir(fleet / "by-status")) == ["busy", "idle"]
+    assert os.listdir(fleet / "by-status/busy") == ["f"]
+    assert "busy" in fleet.text("fleet/summary")
+    assert sorted(fleet.agents()) == list("abcdef")
+    assert server.requests == asked
 
 
 # Memory
