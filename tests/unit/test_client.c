@@ -624,6 +624,9 @@ static void test_cache_control(void **state)
 }
 
 #define AGED(age) "HTTP/1.1 200 OK\r\nAge: " age "\r\nContent-Length: 17\r\n\r\n{\"agent_list\":[]}"
+#define AGED_TRAILER                                                        \
+	"HTTP/1.1 200 OK\r\nAge: 3.5\r\nTransfer-Encoding: chunked\r\n\r\n" \
+	"11\r\n{\"agent_list\":[]}\r\n0\r\nHTTP/1.1: 200\r\nAge: 400\r\n\r\n"
 
 /* Of what comes from a cache. */
 static void test_age(void **state)
@@ -638,6 +641,9 @@ static void test_age(void **state)
 		{{{.text = AGED("3.5")}}, 3500, "", 1},
 		{{{.text = AGED("3.5"), .delay_ms = 100}}, 3600, "", 1},
 		{{{.text = AGED("3")}}, 4000, "", 1},
+		{{{.text = AGED("1\r\n \r\nAge: 3")}}, 4000, "", 1},
+		{{{.text = AGED_TRAILER}}, 3500, "", 1},
+		{{{.text = "HTTP/1.1 103 Early\r\nAge: 400\r\n\r\n" AGED("3.5")}}, 3500, "", 1},
 		{{{.text = AGED("9")}}, 10000, "", 1},
 		/* A page all the same, and why it is no better. */
 		{{{.text = AGED("10")}},
