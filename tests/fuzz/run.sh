@@ -4,7 +4,7 @@
 #
 #	tests/fuzz/run.sh [SECONDS] [TARGET...]
 #
-# SECONDS (20) for each TARGET (decode headers names text options fuse). SECONDS 0: the corpora alone.
+# SECONDS (20) for each TARGET (decode headers names text options fuse); 0: the corpora alone.
 # In corpus/ the files with a name of sense were written by hand (a number is a row of the fault
 # matrix); found-* are fuzzing's own, each for a branch that no other takes.
 # What is found stays in a folder that is told; so do new inputs, in FUZZ_KEEP=FOLDER if that is set.
