@@ -9,7 +9,8 @@
 
 void headers_begin(struct headers *headers)
 {
-	*headers = (struct headers){.age_ms = -1, .date_s = -1, .modified_s = -1};
+	*headers = (struct headers){
+		.age = {.least_ms = -1, .most_ms = -1}, .date_s = -1, .modified_s = -1};
 }
 
 static bool is_digit(char c)
@@ -17,7 +18,7 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* A number of seconds, whole or not, as ms, rounded up; -1 for anything else. */
+/* A number of seconds, whole or not, up to a comma, as ms, rounded up; -1 for anything else. */
 static int64_t read_seconds(const char *text, bool *ret_whole)
 {
 	int64_t ms = 0, digit_ms = SECOND_MS / 10;
@@ -40,28 +41,36 @@ static int64_t read_seconds(const char *text, bool *ret_whole)
 		}
 		ms += more;
 	}
-	if (*text)
+	text += strspn(text, " \t");
+	if (*text && *text != ',')
 		return -1;
 	return ms < HEADERS_MAX_AGE_MS ? ms : HEADERS_MAX_AGE_MS;
 }
 
+/* One number, but what stood on several lines may have been joined to a list on the way. */
 static void read_age(struct headers *headers, const char *value)
 {
-	bool whole = true;
-	int64_t ms = read_seconds(value, &whole);
+	struct headers_age *age = &headers->age;
 
 	headers->has_age = true;
-	if (ms < headers->age_ms)
-		return;
-	headers->is_whole = whole;
-	headers->age_ms = ms;
+	do {
+		bool whole = false;
+		int64_t ms = read_seconds(value + strspn(value, " \t"), &whole);
+
+		if (ms > age->least_ms)
+			age->least_ms = ms;
+		if (ms >= 0 && ms + whole * SECOND_MS > age->most_ms)
+			age->most_ms = ms + whole * SECOND_MS;
+		value = strchrnul(value, ',');
+	} while (*value++);
 }
 
 static void read_date(struct headers *headers, const char *value)
 {
 	time_t date = curl_getdate(value, NULL);
 
-	headers->date_s = date > 0 ? date : -1;
+	if (date > 0 && (headers->date_s < 0 || date < headers->date_s))
+		headers->date_s = date;
 }
 
 /* W/"…" or "…", of visible characters: it is to be sent, and may not end a line there. */
@@ -116,19 +125,34 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* 1xx: another answer follows. The status line is as curl takes it. */
+static bool is_interim(const char *line, size_t bytes)
+{
+	const char *end = line + bytes, *at = memchr(line, ' ', bytes);
+
+	if (bytes < 5 || strncasecmp(line, "HTTP/", 5) != 0 || !at)
+		return false;
+	while (at < end && is_space(*at))
+		at++;
+	return at < end && *at == '1';
+}
+
 void headers_line(struct headers *headers, const char *line, size_t bytes)
 {
 	const char *colon = memchr(line, ':', bytes);
 	const char *value, *end = line + bytes;
 	char text[512]; /* what is longer tells nothing */
 
-	if (bytes >= 5 && memcmp(line, "HTTP/", 5) == 0)
+	if (headers->ended && headers->interim)
 		headers_begin(headers);
-	while (end > line && is_space(end[-1]))
-		end--;
-	headers->ended |= end == line;
-	if (headers->ended || !colon || colon >= end)
+	if (!headers->begun)
+		headers->interim = is_interim(line, bytes);
+	headers->begun = true;
+	headers->ended |= bytes == 0 || *line == '\r' || *line == '\n';
+	if (headers->ended || !colon)
 		return;
+	while (is_space(end[-1]))
+		end--;
 	value = colon + 1;
 	while (value < end && is_space(*value))
 		value++;
@@ -155,9 +179,8 @@ struct headers_age headers_age(const struct headers *headers, int64_t wall_ms, i
 
 	if (!headers->has_age)
 		return age;
-	if (headers->age_ms >= 0) {
-		age.least_ms = headers->age_ms;
-		age.most_ms = headers->age_ms + headers->is_whole * SECOND_MS;
+	if (headers->age.least_ms >= 0) {
+		age = headers->age;
 	} else if (headers->date_s >= 0 && wall_ms / SECOND_MS > headers->date_s) {
 		/* A second of Date was cut off, too: the other way round. */
 		age.most_ms = clamp((wall_ms / SECOND_MS - headers->date_s) * SECOND_MS +

@@ -14,7 +14,8 @@
  * Date is trusted least. Without an Age no cache that keeps to HTTP/1.1 was there, and a clock at
  * the other end that is wrong would make each answer look old; with one, the cache has taken Date
  * into account by a clock that is nearer to the API's. So it counts only where an Age was sent that
- * says nothing usable. Via does not count at all: a gateway that names itself is no cache.
+ * says nothing usable. Of several the earliest counts. Via does not count at all: a gateway that
+ * names itself is no cache.
  *
  * ETag and Last-Modified are kept if they are well-formed, and the latter only if Date is at least
  * a second later: something may change twice within a second. Of several none counts.
@@ -30,13 +31,20 @@
 
 #define HEADERS_MAX_AGE_MS (INT64_C(1000) << 31) /* what is older is taken as that old */
 
+/* How old an answer is, ms. */
+struct headers_age {
+	int64_t least_ms; /* it is at least so old, or the cache is wrong */
+	int64_t most_ms;  /* and at most so old, if the cache is right */
+};
+
 struct headers {
-	bool ended;         /* the empty line came: what follows are trailers, which tell nothing */
-	bool has_age;       /* an Age was sent, whatever it says */
-	bool is_whole;      /* … and it had no fraction */
-	int64_t age_ms;     /* as it says; -1: nothing usable */
-	int64_t date_s;     /* Date, since 1970; -1: none */
-	int64_t modified_s; /* Last-Modified, likewise */
+	bool begun;              /* a line came: the status line, as a rule */
+	bool interim;            /* … which says 1xx: another answer follows */
+	bool ended;              /* the empty line came: no more of this answer but trailers */
+	bool has_age;            /* an Age was sent, whatever it says */
+	struct headers_age age;  /* as it says; both -1: nothing usable */
+	int64_t date_s;          /* Date, since 1970; -1: none */
+	int64_t modified_s;      /* Last-Modified, likewise */
 	unsigned int etag_count; /* how often they stand there, usable or not */
 	unsigned int modified_count;
 	struct validator validator; /* as far as it is usable by itself */
@@ -45,15 +53,9 @@ struct headers {
 /* Before the first line of an answer. */
 void headers_begin(struct headers *headers);
 
-/* A line as it came, with its end or not, not terminated by NUL; of interim answers, too: each
- * status line begins anew. */
+/* A line as it came, with its end or not, not terminated by NUL; of interim answers (1xx), too:
+ * what follows them begins anew. Trailers tell nothing, whatever they look like. */
 void headers_line(struct headers *headers, const char *line, size_t bytes);
-
-/* How old an answer is, ms. */
-struct headers_age {
-	int64_t least_ms; /* it is at least so old, or the cache is wrong */
-	int64_t most_ms;  /* and at most so old, if the cache is right */
-};
 
 /* wall_ms: the time now, since 1970; took_ms: since the request was sent, during which the answer
  * may have been on its way. Both are 0 for an answer that was in no cache: it ages from its arrival

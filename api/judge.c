@@ -281,6 +281,14 @@ void judge_route(const struct request *request, const struct request_settings *s
 	route->certificate_end = settings->curious ? certificate_end(easy) : 0;
 }
 
+/* Than was asked for. 101 is the one interim answer that nothing else follows. */
+static bool is_other_status(const struct request *request, long status)
+{
+	if (status == 304)
+		return !request->conditional;
+	return status == 101 || status > 200;
+}
+
 bool judge_failure(const struct request *request, const struct request_settings *settings,
                    CURLcode code, long status, const struct route *route, struct failure *failure)
 {
@@ -290,7 +298,7 @@ bool judge_failure(const struct request *request, const struct request_settings 
 		judge_say(failure, FAILURE_OVERSIZED,
 		          "the answer's headers are larger than %u bytes",
 		          REQUEST_MAX_HEADER_BYTES);
-	else if (status > 200 && !(status == 304 && request->conditional))
+	else if (is_other_status(request, status))
 		judge_status(request, status, failure);
 	else if (request->stop == REQUEST_STOP_BODY)
 		judge_say(failure, FAILURE_OVERSIZED, "the answer is larger than %u bytes",

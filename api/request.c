@@ -194,7 +194,7 @@ static int on_words(CURL *easy, curl_infotype kind, char *data, size_t bytes, vo
 	return 0;
 }
 
-/* What stays the same for all the requests of a handle. */
+/* With what is the same for all requests. */
 static CURL *new_handle(struct request *request, const struct request_settings *settings)
 {
 	CURL *easy = curl_easy_init();
@@ -249,11 +249,12 @@ static CURL *new_handle(struct request *request, const struct request_settings *
 	return easy;
 }
 
-/* Headers hold the token. */
-static void drop_headers(struct request *request)
+/* A handle serves one request: up to 8.1.0, curl goes on with a header of the answer before, which
+ * it has freed, when the first line of an answer begins with a space. Headers hold the token. */
+static void drop_handle(struct request *request)
 {
-	if (request->easy)
-		curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_cleanup(request->easy);
+	request->easy = NULL;
 	for (struct curl_slist *line = request->headers; line; line = line->next)
 		explicit_bzero(line->data, strlen(line->data));
 	curl_slist_free_all(request->headers);
@@ -305,7 +306,6 @@ static int set_headers(struct request *request, const struct request_settings *s
 	const struct validator *condition = &arrival->condition;
 	const char *team = credential_team(credential);
 
-	drop_headers(request);
 	if (add_header(request, "Authorization: Bearer %s", credential_token(credential)) < 0 ||
 	    add_header(request, "Accept: application/json") < 0 ||
 	    add_cache_control(request, settings, arrival) < 0 ||
@@ -326,8 +326,8 @@ int request_prepare(struct request *request, const struct request_settings *sett
 	CURLcode code;
 	char *url;
 
-	if (!request->easy)
-		request->easy = new_handle(request, settings);
+	drop_handle(request);
+	request->easy = new_handle(request, settings);
 	if (!request->easy || set_headers(request, settings, arrival, credential) < 0)
 		return -ENOMEM;
 	if (asprintf(&url, URL_FORMAT, settings->base, arrival->number, settings->per_page) < 0)
@@ -429,7 +429,7 @@ void request_finish(struct request *request, const struct request_settings *sett
 	if (!judge_failure(request, settings, code, status, &arrival->route, failure))
 		take_page(request, settings, status, arrival);
 
-	drop_headers(request);
+	drop_handle(request);
 	if (request->body_room > KEPT_BODY_BYTES) {
 		free(request->body);
 		request->body = NULL;
@@ -439,8 +439,7 @@ void request_finish(struct request *request, const struct request_settings *sett
 
 void request_done(struct request *request)
 {
-	drop_headers(request);
-	curl_easy_cleanup(request->easy);
+	drop_handle(request);
 	free(request->body);
 	*request = (struct request){0};
 }

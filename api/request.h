@@ -5,7 +5,7 @@
 /*
  * One GET of a page at a time: how it is put to curl (what became of it is judge.c's). Queues,
  * threads and when to ask are client.c's. A request is used again for the next page, with its
- * handle and its buffer. Fetching thread only, but for the settings, which it only reads.
+ * buffer. Fetching thread only, but for the settings, which it only reads.
  */
 
 #include <curl/curl.h>
@@ -40,7 +40,7 @@ void request_settings_done(struct request_settings *settings);
 
 /* Plain data; zeroes are one that is idle. */
 struct request {
-	CURL *easy;                /* NULL until first needed; CURLINFO_PRIVATE leads back here */
+	CURL *easy;                /* of one request, else NULL; CURLINFO_PRIVATE leads back here */
 	struct arrival *arrival;   /* whom it is for; the caller's */
 	unsigned int token_number; /* the caller's, too */
 

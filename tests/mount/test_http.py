@@ -139,7 +139,8 @@ def test_an_answer_beyond_all_use_is_asked_for_past_the_caches(scripted, mount):
 @pytest.mark.parametrize("age, kind", [
     ("-1", None), ("", None), ("x", None), ("1e9", None), ("0x7fffffff", None),
     ("99999999999999999999", "old"), ("99999999999999999999.5", "old"),
-    ("0\r\nAge: 99999999999999999999", "old"), ("7" * 4000, None),
+    ("0\r\nAge: 99999999999999999999", "old"), ("0, 99999999999999999999", "old"),
+    ("0\r\n \r\nAge: 99999999999999999999", "old"), ("7" * 4000, None),
     ("x\r\nDate: Thu, 01 Jan 1970 00:00:01 GMT", "old"),
     ("x\r\nDate: Fri, 31 Dec 9999 23:59:59 GMT", None)])
 def test_whatever_an_age_says_nothing_is_served_for_longer(scripted, mount, age, kind):

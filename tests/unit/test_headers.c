@@ -52,6 +52,18 @@ static void test_age(void **state)
 		{"Age: 3\r\nAge: 8\r\nAge: 5\r\n", 8000, 9000},
 		{"Age: 8\r\nAge: x\r\n", 8000, 9000},
 		{"Age: x\r\nAge: 8\r\n", 8000, 9000},
+		{"Age: 3\r\nAge: 3.0\r\n", 3000, 4000},
+		{"Age: 3.0\r\nAge: 3\r\n", 3000, 4000},
+		{"Age: 3\r\nAge: 3.5\r\n", 3500, 4000},
+		{"Age: 3.5\r\nAge: 3\r\n", 3500, 4000},
+		/* … as on one line. */
+		{"Age: 3, 8 ,5\r\n", 8000, 9000},
+		{"Age: 3.0,3\r\n", 3000, 4000},
+		{"Age: 8,x\r\n", 8000, 9000},
+		{"Age: x\t,\t8\r\n", 8000, 9000},
+		{"Age: ,8,,\r\n", 8000, 9000},
+		{"Age: 1 2, 1.\r\n", 0, 0},
+		{"Age: , ,\r\n" NOW, 0, 0},
 		/* Beyond all bounds. */
 		{"Age: 99999999999999999999\r\n", MOST, MOST},
 		{"Age: 2147483648\r\n", MOST, MOST},
@@ -71,10 +83,24 @@ static void test_age(void **state)
 	         1000 * (NOW_S - 1) + 250},
 		{"Age: x\r\nDate: yesterday\r\n", 0, 0},
 		{"Age: x\r\nDate: \r\n", 0, 0},
+		/* Of several the earliest. */
+		{"Age: x\r\nDate: Tue, 14 Nov 2023 22:12:20 GMT\r\n" NOW, 59250, 60250},
+		{"Age: x\r\n" NOW "Date: Tue, 14 Nov 2023 22:12:20 GMT\r\n", 59250, 60250},
+		{"Age: x\r\nDate: Tue, 14 Nov 2023 22:12:20 GMT\r\nDate: x\r\n", 59250, 60250},
 		/* The last of them, after an interim answer; no trailer; no part of a name. */
 		{"HTTP/1.1 103 Early\r\nAge: 50\r\n\r\nHTTP/1.1 200 OK\r\nAge: 4\r\n\r\n", 4000,
 	         5000},
 		{"HTTP/2 200\r\nAge: 4\r\n\r\nAge: 50\r\n", 4000, 5000},
+		{"HTTP/1.1 103 A\r\nAge: 50\r\n\r\nHTTP/1.1 100 B\r\nAge: 60\r\n\r\nHTTP/1.1 200 "
+	         "C\r\n"
+	         "Age: 4\r\n\r\n",
+	         4000, 5000},
+		{"http/1.1  103\r\nAge: 50\r\n\r\nhttp/1.1  200\r\nAge: 4\r\n\r\n", 4000, 5000},
+		/* A status line comes first, or it is none. */
+		{"HTTP/2 200\r\nAge: 4\r\n\r\nHTTP/1.1: 200\r\nAge: 50\r\n", 4000, 5000},
+		{"HTTP/1.1 200 OK\r\nAge: 4\r\nHTTP/1.1: 200 OK\r\n\r\n", 4000, 5000},
+		/* A line that begins with a space goes on with the one before, and ends nothing. */
+		{"Age: 3\r\n \r\n\t\r\nAge: 4\r\n Age: 50\r\n 0\r\n", 4000, 5000},
 		{"Ages: 50\r\nAg: 50\r\n: 50\r\nAge\r\nX-Age: 50\r\nAge : 50\r\nAge: 4\r\n", 4000,
 	         5000},
 	};
@@ -151,6 +177,10 @@ static void test_validator(void **state)
 		{"ETag: \"a\"\r\nETag: \"a\"\r\nETag: \"a\"\r\n", "", ""},
 		{"ETag: x\r\nETag: \"a\"\r\n", "", ""},
 		{NOW LM_LINE LM_LINE, "", ""},
+		/* Of several dates the earliest. */
+		{NOW "Date: Tue, 14 Nov 2023 22:13:10 GMT\r\n" LM_LINE, "", ""},
+		{"Date: Tue, 14 Nov 2023 22:13:10 GMT\r\n" LM_LINE NOW, "", ""},
+		{NOW NOW "Date: x\r\n" LM_LINE, "", modified},
 		/* Not at least a second before Date, by which it could change again; or no date. */
 		{LM_LINE, "", ""},
 		{NOW "Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\n", "", ""},
@@ -217,17 +247,17 @@ static void test_odd_lines(void **state)
 	assert_true(headers.ended);
 	headers_begin(&headers);
 	headers_line(&headers, "Age: 12345", 7);
-	assert_int_equal(headers.age_ms, 12000);
+	assert_int_equal(headers.age.least_ms, 12000);
 	headers_begin(&headers);
 	headers_line(&headers, "Age: 1\0002", 8);
 	assert_true(headers.has_age);
-	assert_int_equal(headers.age_ms, -1);
+	assert_int_equal(headers.age.least_ms, -1);
 	memset(line, '7', sizeof(line));
 	memcpy(line, "Age: ", 5);
 	headers_line(&headers, line, sizeof(line));
-	assert_int_equal(headers.age_ms, -1);
+	assert_int_equal(headers.age.least_ms, -1);
 	headers_line(&headers, line, 100);
-	assert_int_equal(headers.age_ms, MOST);
+	assert_int_equal(headers.age.least_ms, MOST);
 }
 
 int main(void)
