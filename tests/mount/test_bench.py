@@ -11,6 +11,7 @@ import pytest
 import harness
 
 
+@pytest.mark.long
 @pytest.mark.once  # a sanitizer's figures are of no use
 @pytest.mark.skipif(os.geteuid() != 0, reason="the benchmark mounts a tmpfs")
 def test_the_benchmark_compares_everything_with_its_bars(programs, folder):
@@ -25,6 +26,7 @@ def test_the_benchmark_compares_everything_with_its_bars(programs, folder):
     assert not list(folder.iterdir()), "something is left"
 
 
+@pytest.mark.long
 @pytest.mark.once
 def test_many_mounts_are_measured_with_and_without_the_shared_cache(programs, folder):
     done = subprocess.run(

@@ -164,6 +164,7 @@ def test_a_page_later_on_that_fails(sim, check):
     assert failed(steps, "list") and "HTTP/1.1" in steps["authenticate"] and "500" in line
 
 
+@pytest.mark.alone
 def test_an_api_that_does_not_answer(sim, check):
     api = sim()
     api.hold()

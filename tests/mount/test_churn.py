@@ -34,6 +34,7 @@ def turn_over(server, fleet, turn):
         assert name in fleet.text(f"agents/{name}/agent.json")
 
 
+@pytest.mark.long
 @pytest.mark.once  # a sanitizer keeps what was freed
 def test_row_37_a_million_agents_come_and_go_and_take_no_more_memory(scripted, mount):
     turns = AGENTS // AT_ONCE

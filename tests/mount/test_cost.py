@@ -27,7 +27,8 @@ SCRIPT = {
 }
 TTLS = [6, 30]  # seconds; on a machine that is too slow for the first, the second
 
-pytestmark = pytest.mark.once  # any other build costs something else
+pytestmark = [pytest.mark.once,   # any other build costs something else
+              pytest.mark.xdist_group("cost")]  # one after the other: they record into one file
 
 
 def recorded():

@@ -240,6 +240,7 @@ class Follower:
         return [os.pread(file.fileno(), 1 << 30, 0) for file in self.files]
 
 
+@pytest.mark.long
 @pytest.mark.once  # of tail(1); tests/unit/test_events.c rotates, too
 def test_tail_follows_through_three_rotations(scripted, mount, folder):
     """Each line once and in order, while names are dropped; and who holds an old one, has it whole."""
@@ -314,6 +315,7 @@ def test_it_is_there_while_the_api_fails_and_goes_on_after(sim, mount):
         assert Counter(lines(fleet.read(LOG)[len(log):])) == Counter(changes(before, api.agents()))
 
 
+@pytest.mark.alone
 def test_a_slow_api_is_waited_for_two_seconds(sim, mount):
     api = sim(agents=42)
     fleet = mount(api, ttl=0.3)
@@ -358,6 +360,7 @@ def test_no_value_forges_a_line(sim, mount):
     assert Counter(lines(log)) == Counter(changes(before, api.agents()))
 
 
+@pytest.mark.long
 @pytest.mark.once  # a matter of when the list is read, as in tests/unit/test_events.c
 def test_programs_that_read_it_all_come_to_its_end(sim, mount, folder):
     """A fleet that changes faster than its list can be read."""

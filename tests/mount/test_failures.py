@@ -81,6 +81,7 @@ def test_a_connection_that_is_lost_or_refused_is_ehostunreach(sim, mount):
     assert code_of(fleet.agents) == "EHOSTUNREACH"
 
 
+@pytest.mark.alone
 def test_an_api_that_never_answers_is_etimedout_in_time(sim, mount):
     api, fleet = cold(sim, mount, timeout=1)
     api.hold()
@@ -92,6 +93,7 @@ def test_an_api_that_never_answers_is_etimedout_in_time(sim, mount):
     assert time.monotonic() - began < 2
 
 
+@pytest.mark.alone
 def test_a_host_that_drops_packets_is_given_up_in_time(mount):
     """A listener whose queue is full answers no further SYN."""
     with socket.socket() as listener:
@@ -180,6 +182,7 @@ def test_stale_data_has_its_end(sim, mount):
     assert fleet.health()["state"] == "failing"
 
 
+@pytest.mark.alone
 def test_a_slow_api_is_waited_for_two_seconds_when_there_is_stale_data(sim, mount):
     api, fleet = warm(sim, mount)
     time.sleep(0.7)

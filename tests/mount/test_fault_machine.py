@@ -57,6 +57,7 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 """
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("years", [10, -10])
 def test_row_24_a_clock_that_jumps_expires_nothing_and_sleep_does(scripted, mount, folder, years,
                                                                   instrumented):
@@ -115,6 +116,7 @@ def leave_no_file(pid):
     until(is_settled)
 
 
+@pytest.mark.alone
 @pytest.mark.unwrapped
 def test_row_30_without_descriptors_a_read_fails_and_recovers(scripted, mount):
     server = scripted()

@@ -70,6 +70,7 @@ def network(stopping):
     return made
 
 
+@pytest.mark.alone
 @pytest.mark.unwrapped
 def test_row_03_a_host_that_drops_packets_is_given_up_and_what_is_cached_is_served(
         scripted, mount, network):
@@ -150,6 +151,7 @@ class Resolver:
         self.socket.close()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("answers", [False, True])
 def test_row_15_a_name_that_does_not_resolve_holds_nobody_up(mount, network, stopping, answers):
     resolver = Resolver(network, answers)

@@ -54,6 +54,7 @@ def test_row_14_an_older_tls_than_1_2_is_refused(scripted, mount, certificates):
     assert sorted(fleet.agents()) == ["a", "b", "c"]
 
 
+@pytest.mark.alone
 def test_row_14_a_handshake_that_stalls_is_given_up(scripted, mount, certificates):
     server = scripted()
     fleet = mount(f"https://127.0.0.1:{server.port}/api/v1", cacert=certificates / "ca.pem", **COLD)

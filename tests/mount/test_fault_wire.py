@@ -153,6 +153,7 @@ def stalled_body(wire):
 SLOW = [trickled_headers, trickled_body, stalled_answer, stalled_headers, stalled_body]
 
 
+@pytest.mark.alone
 def test_row_04_a_trickling_answer_is_given_up(scripted, mount):
     servers = [scripted(OLD) for _ in SLOW]
     at_once(is_given_up, *[(fault, server, mount(server, **WARM, timeout=1),
@@ -175,6 +176,7 @@ def is_given_up(fault, server, warm, cold):
     recovers(server, warm)
 
 
+@pytest.mark.alone
 def test_deadline_no_operation_outlasts_the_timeout_and_what_is_cached_waits_for_nothing(
         scripted, mount):
     servers = [scripted([f"n{i}" for i in range(200)]) for _ in SLOW]
@@ -405,6 +407,7 @@ TREES = {
 }
 
 
+@pytest.mark.alone
 def test_row_07_a_tree_that_is_out_of_all_bounds_is_refused_or_served_at_once(scripted, mount,
                                                                               instrumented):
     server = scripted()
@@ -453,6 +456,7 @@ def in_seconds(seconds):
     return email.utils.formatdate(time.time() + seconds, usegmt=True)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("value,least,most", [
     (lambda: "5", 3.5, 5), (lambda: in_seconds(20), 15, 20), (lambda: in_seconds(-1000), 0, 1),
     (lambda: "1000000000", 298, 300), (lambda: "soon", 0, 1), (lambda: "-5", 0, 1),

@@ -111,6 +111,7 @@ def context_switches(pid):
     return total
 
 
+@pytest.mark.alone
 def test_an_idle_mount_neither_fetches_nor_wakes(sim, mount):
     api = sim(agents=1042, churn=100)
     fleet = mount(api, ttl=0.5)

@@ -138,6 +138,7 @@ def test_tiles_are_the_agents_and_follow_a_live_fleet(sim, mount, browser):
     assert browser.js("document.querySelectorAll('iframe').length") <= 1
 
 
+@pytest.mark.alone
 def test_a_status_changes_its_colour_within_two_ttl(sim, mount, browser, instrumented):
     api = sim(agents=5)
     ttl = 2
@@ -515,6 +516,7 @@ def test_it_is_used_by_keyboard_alone(sim, mount, browser):
 
 # Size
 
+@pytest.mark.alone
 def test_five_thousand_are_a_heat_map_soon(sim, mount, browser, instrumented):
     api = sim(agents=5000, threads=2)
     fleet = mount(api, ttl=LONG, timeout=60)

@@ -33,6 +33,7 @@ def stalled(sim, mount, blocked, reader=True, **options):
     return api, ids, fleet, cat
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly_with_a_fetch_in_flight(sim, mount, blocked, clean_s, number):
     _, _, fleet, cat = stalled(sim, mount, blocked)
@@ -44,6 +45,7 @@ def test_a_signal_ends_it_cleanly_with_a_fetch_in_flight(sim, mount, blocked, cl
     assert status == 1 and b"cat: " in errors
 
 
+@pytest.mark.alone
 def test_a_signal_ends_it_with_open_files_and_a_shell_inside(sim, mount, blocked, clean_s):
     api = sim(agents=5)
     fleet = mount(api, ttl=600)
@@ -56,6 +58,7 @@ def test_a_signal_ends_it_with_open_files_and_a_shell_inside(sim, mount, blocked
     assert time.monotonic() - began < clean_s
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("command", [["fusermount3", "-u"], ["umount"], ["umount", "-l"],
                                      ["fusermount3", "-uz"]])
 def test_unmounting_ends_it_with_a_fetch_in_flight(sim, mount, blocked, clean_s, command):
@@ -143,6 +146,7 @@ def test_after_a_crash_it_mounts_over_the_dead_mount_point(sim, mount, looked):
 
 # Readers that wait
 
+@pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
 def test_a_reader_that_waits_dies_at_once(sim, mount, blocked, number):
     api, _, fleet, cat = stalled(sim, mount, blocked)
@@ -152,6 +156,7 @@ def test_a_reader_that_waits_dies_at_once(sim, mount, blocked, number):
     assert int(fleet.values(".fleetfs/stats")["interrupts"]) >= 1
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("path", ["agents", "agents/nobody", "agents/nobody/status"])
 def test_whatever_it_waits_in_it_dies_at_once(sim, mount, blocked, path):
     api = sim(agents=200)
@@ -171,6 +176,7 @@ def test_whatever_it_waits_in_it_dies_at_once(sim, mount, blocked, path):
         assert status == -signal.SIGKILL and took < 0.1, (command, took)
 
 
+@pytest.mark.alone
 def test_others_still_get_what_an_interrupted_reader_waited_for(sim, mount, blocked):
     api, ids, fleet, cat = stalled(sim, mount, blocked)
     # Each another name: the kernel asks once for one name, and lets nobody else who waits for it go.
@@ -184,6 +190,7 @@ def test_others_still_get_what_an_interrupted_reader_waited_for(sim, mount, bloc
     assert api.pages()[1] == 1
 
 
+@pytest.mark.alone
 def test_what_is_cached_is_not_delayed_by_a_stalled_page(sim, mount, blocked):
     api = sim(agents=300)
     ids = [agent["agent_id"] for agent in api.agents()]
@@ -203,6 +210,7 @@ def test_what_is_cached_is_not_delayed_by_a_stalled_page(sim, mount, blocked):
     assert all(reader.result()[0] == 0 for reader in readers)
 
 
+@pytest.mark.alone
 def test_df_and_the_files_about_itself_wait_for_nothing(sim, mount, blocked):
     api = sim(agents=300)
     fleet = mount(api, ttl=600, timeout=60, delay_connect=True)

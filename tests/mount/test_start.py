@@ -66,6 +66,7 @@ def test_an_api_that_cannot_be_reached(refused, path, foreground):
         assert url in line and "delay_connect" in line
 
 
+@pytest.mark.alone
 @pytest.mark.unwrapped
 def test_an_api_that_does_not_answer(sim, refused, path):
     api = sim()
