@@ -381,8 +381,8 @@ class Bench(rig.Rig):
 
         arrive()
         fleet.read("fleet/events.log")  # begins it
-        took = alternate(2 * self.size.rounds, [("nothing", lambda: waits_ms(expire)),
-                                                ("the page", lambda: waits_ms(arrive))])
+        took = alternate(self.size.rounds, [("nothing", lambda: waits_ms(expire)),
+                                            ("the page", lambda: waits_ms(arrive))])
         fleet.stop()
         size_mb = api.stats()["bytes"] / next(turns) / 1e6
         api.stop()
@@ -480,15 +480,13 @@ class Bench(rig.Rig):
         return rig.middle(took) * 1e6
 
     def reading(self, api):
-        """(Seconds of the first grep -r and of those after it, and growth in bytes: resident set after
-        the listing, and after all; slabs, page cache.)"""
+        """(Seconds of the first and the second grep -r, and growth in bytes: resident set after the
+        listing, and after all; slabs, page cache.)"""
         fleet = self.mount(api)
         kernel, resident = rig.kernel_bytes(), rig.resident_bytes(fleet.pid)
         self.shell("ls -f agents", fleet.path)
         listed = rig.resident_bytes(fleet.pid)
-        command = COMMANDS["grep -r"][0]
-        first = self.shell(command, fleet.path)
-        warm = rig.middle([self.shell(command, fleet.path) for _ in range(self.size.warm)])
+        first, warm = (self.shell(COMMANDS["grep -r"][0], fleet.path) for _ in range(2))
         slabs, cached = (after - before for before, after in zip(kernel, rig.kernel_bytes()))
         read = rig.resident_bytes(fleet.pid)
         fleet.stop()
