@@ -29,7 +29,7 @@ static void log_change(struct intake *intake, const struct arrival *arrival)
 		            arrival->failure.message, failure_remedy(&arrival->failure));
 	else if (!after.failing && before->failing)
 		log_info(file ? "the file can be used again" : "the API answers again");
-	else if (!arrival->page && arrival->failure.message[0])
+	else if (arrival->failure.message[0])
 		log_debug("page %u: %s", arrival->number, arrival->failure.message);
 }
 

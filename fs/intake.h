@@ -22,10 +22,10 @@ struct client;
 struct intake {
 	struct client *client;
 	struct fleet *fleet;
-	struct self *self;    /* whose counts and expiry of the token it keeps */
-	struct check *check;  /* with --check; NULL */
-	bool mounted;         /* there is a log; before that a start that fails says so itself */
-	char note[256];       /* an arrival's from before, or "" */
+	struct self *self;   /* whose counts and expiry of the token it keeps */
+	struct check *check; /* with --check; NULL */
+	bool mounted;   /* there is a log, and somebody to read; else a start tells its failure */
+	char note[256]; /* an arrival's from before, or "" */
 	struct expiry expiry; /* of the token, as far as the log has it */
 
 	struct arrival *arrival;    /* that is being taken in; NULL: none */
@@ -35,12 +35,15 @@ struct intake {
 	bool old;                   /* … which is old */
 };
 
-/* One arrival, or some of it; true: there is more to take in at once. */
+/* One arrival of the client's, or some of it, so that requests get their turn in between; true:
+ * call it again, whether or not anything else arrived. What fails is held against its page in the
+ * cache, which tells it to who waits. */
 bool intake_one(struct intake *intake);
 
 /* From now on there is a log. What it has missed is told. */
 void intake_mounted(struct intake *intake);
 
+/* Frees what was being taken in. The fleet is still there. */
 void intake_done(struct intake *intake);
 
 #endif
