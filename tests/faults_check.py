@@ -1,12 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Each row of docs/faults.md names tests, and each of them is there: faults_check.py [SOURCE]"""
+"""Checks that each row of docs/faults.md names tests that exist: faults_check.py [SOURCE]"""
 
 import re
 import sys
 from pathlib import Path
-
-ROWS = 38
 
 
 def main(source):
@@ -24,8 +22,8 @@ def main(source):
             pattern = rf"^(?:def|static void) {function}\("
             if not path.exists() or not re.search(pattern, path.read_text(), re.M):
                 wrong.append(f"row {row[1]}: {file}::{function} is not there")
-    if seen != list(range(1, ROWS + 1)):
-        wrong.append(f"not the rows 1 to {ROWS}: {seen}")
+    for number in {number for number in seen if seen.count(number) > 1}:
+        wrong.append(f"two rows have the number {number}")
     for reason in wrong:
         print(f"docs/faults.md: {reason}", file=sys.stderr)
     return 1 if wrong else 0
