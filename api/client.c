@@ -229,10 +229,11 @@ static void replay_wanted(struct client *client)
 }
 
 /* Nothing came, or not all in time: no connection that was open meanwhile is trusted further. */
-static bool casts_doubt(const struct arrival *arrival)
+static bool is_pool_doubtful(const struct request *request, const struct arrival *arrival)
 {
-	return !arrival->page && (arrival->failure.cause == FAILURE_TIMEOUT ||
-	                          arrival->failure.cause == FAILURE_UNREACHABLE);
+	return request->lost_silent ||
+	       (!arrival->page && (arrival->failure.cause == FAILURE_TIMEOUT ||
+	                           arrival->failure.cause == FAILURE_UNREACHABLE));
 }
 
 /* The token would pass the proxy in clear; said once, since nobody expects that of allow_http. */
@@ -254,7 +255,7 @@ static void finish(struct client *client, struct request *request, CURLcode code
 	request->arrival = NULL;
 	request->pool = NULL;
 	request_finish(request, &client->settings, code, arrival);
-	if (casts_doubt(arrival) && pool == client->pool)
+	if (is_pool_doubtful(request, arrival) && pool == client->pool)
 		client_retire_pool(client);
 	else
 		client_leave_pool(client, pool);

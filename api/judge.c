@@ -343,6 +343,9 @@ void judge_route(const struct request *request, const struct request_settings *s
 		 * before. Without OpenSSL the begin of TLS is not seen. */
 		if (step == ROUTE_CONNECT && at_us == 0 && (request->tls_us || local_port > 0))
 			at_us = request->tls_us ? request->tls_us - request->began_us : before_us;
+		/* Curl does not mark what a connection of the pool has behind it. */
+		if (step < ROUTE_ANSWER && at_us == 0 && request->connected)
+			at_us = before_us;
 		/* The answer's mark is set by a connection that ends, too. */
 		if (at_us == 0 || (step == ROUTE_ANSWER && request->header_bytes == 0)) {
 			route->reached = (uint8_t)step;

@@ -244,9 +244,33 @@ static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_soc
 	(void)purpose;
 	if (fd < 0)
 		return CURL_SOCKET_BAD;
+	request->connected = false;
 	note_address(request, &address->addr);
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof(patience_ms));
 	return fd;
+}
+
+/*
+ * A connection is there and the request is about to be sent. When one from the pool then dies
+ * without a response, curl sends the request again, on the next connection of the pool, up to five
+ * times. If the first died by going silent the others may be as dead: the second try takes a new
+ * connection.
+ */
+static int on_connected(void *user, char *address, char *local_address, int port, int local_port)
+{
+	struct request *request = user;
+	int64_t now_us = monotonic_us();
+
+	(void)address;
+	(void)local_address;
+	(void)port;
+	(void)local_port;
+	curl_easy_setopt(request->easy, CURLOPT_FRESH_CONNECT, 1L);
+	if (request->sent_us && now_us - request->sent_us >= request->patience_ms * INT64_C(500))
+		request->lost_silent = true;
+	request->sent_us = now_us;
+	request->connected = true;
+	return CURL_PREREQFUNC_OK;
 }
 
 /* With what is the same for all requests. */
@@ -264,6 +288,8 @@ static CURL *new_handle(struct request *request, const struct request_settings *
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request);
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, request);
 	curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_words);
 	curl_easy_setopt(easy, CURLOPT_DEBUGDATA, request);
 	curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
@@ -415,6 +441,9 @@ int request_prepare(struct request *request, const struct request_settings *sett
 	request->patience_ms = (unsigned int)settings->connect_timeout_ms;
 	request->began_us = monotonic_us();
 	request->tls_us = 0;
+	request->sent_us = 0;
+	request->connected = false;
+	request->lost_silent = false;
 	return 0;
 }
 

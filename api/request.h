@@ -57,8 +57,11 @@ struct request {
 	struct proxy proxy;
 	unsigned int patience_ms; /* for data that is not acknowledged */
 	int64_t began_us,
-		tls_us; /* when it began, and TLS on its connection; monotonic; 0: not yet */
-	char *body;     /* decompressed */
+		tls_us;   /* when it began, and TLS on its connection; monotonic; 0: not yet */
+	int64_t sent_us;  /* when it was sent, the last time; likewise */
+	bool connected;   /* resolved, connected and verified */
+	bool lost_silent; /* it was sent on a connection that then went silent, and again */
+	char *body;       /* decompressed */
 	size_t body_bytes;
 	size_t body_room;
 	size_t header_bytes;
