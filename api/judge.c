@@ -255,6 +255,19 @@ static void judge_timeout(const struct request *request, const struct request_se
 	}
 }
 
+/* Over HTTP/2 curl 7.88 takes a protocol error of the connection for an empty reply, and curl 8 the
+ * end of the connection for a faulty stream. */
+static CURLcode http2_code(const struct request *request, CURLcode code, const char **reason)
+{
+	if (code == CURLE_GOT_NOTHING && request->http2) {
+		*reason = curl_easy_strerror(CURLE_HTTP2);
+		return CURLE_HTTP2;
+	}
+	if (code == CURLE_HTTP2_STREAM && strstr(*reason, "before end of the underlying stream"))
+		return CURLE_PARTIAL_FILE;
+	return code;
+}
+
 static void judge_code(const struct request *request, CURLcode code, const struct route *route,
                        struct failure *failure)
 {
@@ -264,6 +277,7 @@ static void judge_code(const struct request *request, CURLcode code, const struc
 	const char *more = "";
 	long error = 0;
 
+	code = http2_code(request, code, &reason);
 	failure->remedy = began ? NULL : remedies[route->reached];
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
 		failure->remedy = certificate_remedy(reason);

@@ -202,6 +202,9 @@ static int on_words(CURL *easy, curl_infotype kind, char *data, size_t bytes, vo
 	if (kind == CURLINFO_TEXT) {
 		read_tls_version(request, data, bytes);
 		proxy_read(data, bytes, &request->proxy);
+		/* "using HTTP/2", "h2h3 [:method: GET]", "[HTTP/2] [1] OPENED stream" */
+		request->http2 |=
+			memmem(data, bytes, "HTTP/2", 6) || memmem(data, bytes, "h2h3 ", 5);
 	}
 	return 0;
 }
@@ -444,6 +447,7 @@ int request_prepare(struct request *request, const struct request_settings *sett
 	request->sent_us = 0;
 	request->connected = false;
 	request->lost_silent = false;
+	request->http2 = false;
 	return 0;
 }
 

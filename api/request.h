@@ -59,6 +59,7 @@ struct request {
 	int64_t began_us,
 		tls_us;   /* when it began, and TLS on its connection; monotonic; 0: not yet */
 	int64_t sent_us;  /* when it was sent, the last time; likewise */
+	bool http2;       /* it is sent by HTTP/2 */
 	bool connected;   /* resolved, connected and verified */
 	bool lost_silent; /* it was sent on a connection that then went silent, and again */
 	char *body;       /* decompressed */
