@@ -15,6 +15,9 @@
  * the token turned out to have been replaced; and when a cache on the way answered with what is too
  * old for any use, this time past the caches. When and whether to ask again is our cache's
  * decision.
+ *
+ * Secrets (tokens, passwords of proxies) are removed from messages and notes before they are handed
+ * over: redact.h.
  */
 
 #include <stdbool.h>

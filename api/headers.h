@@ -3,7 +3,8 @@
 #define FLEETFS_API_HEADERS_H
 
 /*
- * What the headers of an answer tell of its age and its identity (RFC 9111, 9110).
+ * What the headers of a response tell of its age, its identity and when to ask again (RFC 9111,
+ * 9110).
  *
  * A cache between the API and us may have kept it for a while, and that time counts against the
  * ttl. Age is what the cache says, and is believed whatever the clocks say. Where it is a whole
