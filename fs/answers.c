@@ -343,15 +343,30 @@ static int find_child(struct call *call, const struct node *folder, struct node 
 	return -ENOENT;
 }
 
+/* Whether the directory can never have this name. Shells, editors and version control look up such
+ * names (.git, .hg) all the time. */
+static bool is_impossible(const struct call *call)
+{
+	const struct node *folder = nodes_find(&call->ops->nodes, call->ino);
+
+	return folder && folder->row &&
+	       !tree_may_have(folder->row, folder->kind == NODE_GROUP, call->name);
+}
+
 int answer_lookup(struct call *call, struct answer *answer)
 {
 	const struct node *folder = NULL;
 	struct record *record = NULL;
-	int err = answer_folder(call, true, &folder);
+	int err;
 
+	answer->kind = ANSWER_ENTRY;
+	if (is_impossible(call)) {
+		answer->entry.entry_timeout = FOREVER_S;
+		return 0;
+	}
+	err = answer_folder(call, true, &folder);
 	if (err < 0)
 		return err;
-	answer->kind = ANSWER_ENTRY;
 	err = find_child(call, folder, &answer->node, &record);
 	if (err == 0) {
 		answer_fill_entry(call, answer->node, record, &answer->entry);

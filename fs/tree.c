@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -190,6 +191,43 @@ void tree_name(const struct row *row, const struct agent *agent, size_t index,
 		snprintf(ret_name, NAME_BYTES, "%zu", index);
 	else
 		snprintf(ret_name, NAME_BYTES, "%s", row->name);
+}
+
+/* Whether name is the decimal number of a GPU as tree_name() writes it. */
+static bool is_gpu_number(const char *name)
+{
+	char canonical[NAME_BYTES];
+	size_t digits = strspn(name, "0123456789");
+
+	if (digits == 0 || digits > 9 || name[digits] != '\0' || atoi(name) >= AGENT_MAX_GPUS)
+		return false;
+	snprintf(canonical, sizeof(canonical), "%d", atoi(name));
+	return strcmp(name, canonical) == 0;
+}
+
+static bool row_may_be_named(const struct row *row, const char *name)
+{
+	switch ((enum tree_each)row->each) {
+	case TREE_ONCE:
+		return strcmp(row->name, name) == 0;
+	case TREE_EACH_GPU:
+		return is_gpu_number(name);
+	case TREE_EACH_AGENT:
+	case TREE_EACH_LABEL:
+		break;
+	}
+	return name_is_canonical(name);
+}
+
+bool tree_may_have(const struct row *directory, bool group, const char *name)
+{
+	if (group || directory->view)
+		return name_is_canonical(name);
+	for (size_t i = 0; i < tree_row_count; i++)
+		if (tree_rows[i].parent == tree_folder_of(directory) &&
+		    row_may_be_named(&tree_rows[i], name))
+			return true;
+	return false;
 }
 
 static void line(struct text *text, const char *string)

@@ -70,6 +70,10 @@ size_t tree_count(const struct row *row, const struct agent *agent);
 void tree_name(const struct row *row, const struct agent *agent, size_t index,
                char ret_name[static NAME_BYTES]);
 
+/* Whether a directory of this row may ever have an entry of this name, whatever the API's data is.
+ * False: a look-up there needs no data to be answered. group: it is a group of that view. */
+bool tree_may_have(const struct row *directory, bool group, const char *name);
+
 /* The text of a file that shows a field, appended. Not for AGENT_JSON, which agent.json holds. */
 void tree_field_text(const struct row *row, const struct agent *agent, size_t index,
                      struct text *text);
