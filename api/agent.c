@@ -64,6 +64,9 @@ void agent_unref(const struct agent *agent)
 		free(owned);
 }
 
+const char *const agent_statuses[AGENT_STATUSES + 1] = {"idle",   "busy",      "syncing",
+                                                        "tunnel", "unhealthy", NULL};
+
 const void *agent_value(const struct agent *agent, enum agent_field_id field, size_t gpu)
 {
 	const struct agent_field *what = &agent_fields[field];

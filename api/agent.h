@@ -153,6 +153,11 @@ const void *agent_value(const struct agent *agent, enum agent_field_id field, si
 bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_id field,
                 size_t gpu);
 
+/* The values of agent_status that the API documents, in a fixed order; ends with NULL. */
+extern const char *const agent_statuses[];
+
+#define AGENT_STATUSES 5 /* of them */
+
 /* For finding many labels of one agent. All zeroes but the agent, to begin with. */
 struct agent_label_finder {
 	const struct agent *agent;

@@ -223,8 +223,11 @@ static int renew_group(struct call *call, const struct node *group)
 {
 	const struct groups *groups;
 	char name[NAME_BYTES];
-	int err = views_groups(call->ops->views, group->row, &call->look, &groups);
+	int err;
 
+	if (tree_lasting_group(group->row, group->text))
+		return 0;
+	err = views_groups(call->ops->views, group->row, &call->look, &groups);
 	if (err < 0)
 		return err;
 	name_encode(group->text, name);
@@ -252,19 +255,12 @@ int answer_folder(struct call *call, bool fresh, const struct node **ret_folder)
 	return 0;
 }
 
-int answer_first(struct fleet *fleet, const struct row *row, const struct group *group,
-                 struct record **ret_record)
+struct record *answer_first(const struct row *row, const struct group *group)
 {
-	uint64_t cursor = group->first;
-	struct record *record = NULL;
-	int err = fleet_walk(fleet, &cursor, NULL, &record);
+	struct record *record = group->first;
 
-	if (err < 0)
-		return err;
-	if (!record || !tree_has(row, record->agent, group->value))
-		return -ENOENT;
-	*ret_record = record;
-	return 0;
+	return record && record->present && tree_has(row, record->agent, group->value) ? record
+	                                                                               : NULL;
 }
 
 /* The operations. Each returns 0 and its answer, -EAGAIN, or -errno. */
@@ -289,8 +285,14 @@ static int find_group(struct call *call, const struct row *row, struct node **re
 	struct ops *ops = call->ops;
 	const struct groups *groups;
 	const struct group *group;
-	int err = views_groups(ops->views, row, &call->look, &groups);
+	const char *lasting = tree_lasting_group(row, call->name);
+	int err;
 
+	if (lasting) { /* known without any list */
+		*ret_node = node_group(&ops->nodes, row, lasting);
+		return *ret_node ? 0 : -ENOMEM;
+	}
+	err = views_groups(ops->views, row, &call->look, &groups);
 	if (err < 0)
 		return err;
 	group = groups_find(groups, call->name);
@@ -300,8 +302,8 @@ static int find_group(struct call *call, const struct row *row, struct node **re
 		*ret_node = node_group(&ops->nodes, row, group->value);
 		return *ret_node ? 0 : -ENOMEM;
 	}
-	err = answer_first(ops->fleet, row, group, ret_record);
-	return err < 0 ? err : answer_link(ops, row, *ret_record, ret_node);
+	*ret_record = answer_first(row, group);
+	return *ret_record ? answer_link(ops, row, *ret_record, ret_node) : -ENOENT;
 }
 
 /* *ret_record: the agent whose it is, if it is one's. */

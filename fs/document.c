@@ -133,6 +133,12 @@ struct draft *draft_new(const struct sheet *sheet, struct fleet *fleet, uint64_t
 	draft->list = list;
 	draft->cursor = list;
 	groups_init(&draft->sums.statuses, seed);
+	for (size_t i = 0; i < AGENT_STATUSES; i++) {
+		if (groups_expect(&draft->sums.statuses, agent_statuses[i]) < 0) {
+			draft_free(draft);
+			return NULL;
+		}
+	}
 	if (sheet->begin)
 		sheet->begin(draft);
 	return draft;
@@ -213,7 +219,7 @@ static int sum_up(struct sums *sums, const struct agent *agent)
 	if (!agent->status || !*agent->status)
 		return 0;
 	sums->with_status++;
-	return groups_add(&sums->statuses, agent->status, 0);
+	return groups_add(&sums->statuses, agent->status, NULL);
 }
 
 /* What was written since goes into the hash; the error of any text. */
@@ -261,11 +267,21 @@ static int tell_agent(struct draft *draft)
 	return err;
 }
 
-/* One status more, or the end of the document: then true. */
+static int compare_groups(const void *a, const void *b)
+{
+	return strcmp((*(struct group *const *)a)->value, (*(struct group *const *)b)->value);
+}
+
+/* One status more, or the end of the document: then true. The documented statuses come first, in
+ * their order, and then the others by name: the order in which agents have them changes with each
+ * list. */
 static bool tell_status(struct draft *draft)
 {
 	const struct groups *statuses = &draft->sums.statuses;
 
+	if (draft->statuses_told == 0 && statuses->count > AGENT_STATUSES)
+		qsort(statuses->order + AGENT_STATUSES, statuses->count - AGENT_STATUSES,
+		      sizeof(struct group *), compare_groups);
 	if (draft->sheet->status && draft->statuses_told < statuses->count) {
 		draft->sheet->status(draft, statuses->order[draft->statuses_told++]);
 		return false;

@@ -159,9 +159,9 @@ static int add_group(struct call *call, struct answer *answer, const struct row 
 	if (!fits(call, answer, name))
 		return -ENOBUFS;
 	if (row->view == TREE_LINKS) {
-		err = answer_first(ops->fleet, row, group, &record);
-		if (err < 0)
-			return err == -ENOENT ? 0 : err;
+		record = answer_first(row, group);
+		if (!record)
+			return 0;
 		err = answer_link(ops, row, record, &node);
 	} else {
 		node = node_group(&ops->nodes, row, group->value);

@@ -153,6 +153,7 @@ static void begin(struct draft *draft)
 	head(text, "fleet_list_verified", "gauge",
 	     "Whether the agents that were read are as many as the API counts.");
 	text_printf(text, "fleet_list_verified %d\n", health.verified);
+	head(text, "fleet_agents", "gauge", "Agents of this status.");
 	for (size_t i = 0; i < METRICS; i++)
 		head(draft_text(draft, TEXT_METRICS + i), metrics[i].name, metrics[i].type,
 		     metrics[i].help);
@@ -179,18 +180,11 @@ static void of_status(struct draft *draft, const struct group *status)
 	count(draft_text(draft, TEXT_STATUSES), name, status->count);
 }
 
-/* The API's own words are always there: what goes from absent to 1 raises no alert. With those who
- * tell no status, the sum is all agents. */
-static void other_statuses(struct draft *draft)
+/* With the agents that have no status, the sum over all statuses is the number of agents. */
+static void without_status(struct draft *draft)
 {
-	static const char *const usual[] = {"idle", "busy", "syncing", "tunnel", "unhealthy"};
 	const struct sums *sums = &draft->sums;
-	struct text *text = draft_text(draft, TEXT_LIST);
 
-	head(text, "fleet_agents", "gauge", "Agents of this status.");
-	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
-		if (!groups_find(&sums->statuses, usual[i]))
-			count(text, usual[i], 0);
 	if (sums->with_status < sums->agents)
 		count(draft_text(draft, TEXT_STATUSES), "", sums->agents - sums->with_status);
 }
@@ -214,7 +208,7 @@ static void end(struct draft *draft)
 		{"fleet_vram_used_bytes", "Used memory of all GPUs.", sums->vram_used},
 	};
 
-	other_statuses(draft);
+	without_status(draft);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		head(text, rows[i].name, "gauge", rows[i].help);
 		text_printf(text, "%s %" PRId64 "\n", rows[i].name, rows[i].value);

@@ -55,7 +55,11 @@ const struct row tree_rows[] = {
 	[TREE_FLEET] = FOLDER(TREE_ROOT, "fleet"),
 
 	/* over the whole fleet */
-	VIEW("by-status", TREE_GROUPS, AGENT_STATUS),
+	{.parent = TREE_ROOT,
+         .view = TREE_GROUPS,
+         .field = AGENT_STATUS,
+         .name = "by-status",
+         .always = agent_statuses},
 	VIEW("by-label", TREE_GROUPS, AGENT_LABELS),
 	VIEW("by-tool", TREE_GROUPS, AGENT_TOOL),
 	VIEW("by-gpu", TREE_GROUPS, AGENT_GPU_NAME),
@@ -158,6 +162,14 @@ bool tree_has(const struct row *row, const struct agent *agent, const char *valu
 			return true;
 	}
 	return false;
+}
+
+const char *tree_lasting_group(const struct row *row, const char *name)
+{
+	for (const char *const *at = row->always; at && *at; at++)
+		if (strcmp(*at, name) == 0)
+			return *at;
+	return NULL;
 }
 
 void tree_target(const struct row *row, const char *agent_name, struct text *text)

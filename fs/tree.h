@@ -52,6 +52,8 @@ struct row {
 	const char *name;                                     /* NULL: by each */
 	void (*text)(const struct self *self, struct text *); /* NULL: by field */
 	const struct sheet *sheet; /* of a document over the whole fleet; else NULL */
+	const char *const *always; /* values whose groups exist even if no agent has them; ends
+	                              with NULL; NULL: none */
 };
 
 extern const struct row tree_rows[];
@@ -94,6 +96,10 @@ const char *tree_value(const struct row *row, const struct agent *agent, size_t 
 
 /* Whether the agent has this one. */
 bool tree_has(const struct row *row, const struct agent *agent, const char *value);
+
+/* Of the groups that always exist in a view, the value of the one with this name, or NULL. Such a
+ * value is its own name. */
+const char *tree_lasting_group(const struct row *row, const char *name);
 
 /* Where the link to an agent in a view points, relative to the link; not terminated. */
 void tree_target(const struct row *row, const char *agent_name, struct text *text);

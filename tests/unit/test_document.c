@@ -33,7 +33,8 @@ static struct {
 	unsigned int wanted;
 	size_t count;       /* of the agents that the API has */
 	const char *status; /* of the first of them; the others are idle */
-	bool own_statuses;  /* or each has one of its own */
+	bool own_statuses;  /* or each has one of its own, … */
+	int status_bytes;   /* … this long at the least */
 	unsigned int arrivals;
 } world;
 
@@ -94,13 +95,14 @@ static void end_world(void)
 static void bring(void)
 {
 	struct page *page = agents_page(world.count);
-	char id[24];
+	char id[24], status[10000];
 	int err;
 
 	while (page->agent_count < world.count) {
 		snprintf(id, sizeof(id), "m%zu", page->agent_count);
+		snprintf(status, sizeof(status), "%*s", world.status_bytes, id);
 		page->agents[page->agent_count] =
-			agents_new(id, world.own_statuses       ? id
+			agents_new(id, world.own_statuses       ? status
 		                       : page->agent_count == 0 ? world.status
 		                                                : "idle");
 		page->agent_count++;
@@ -144,8 +146,8 @@ static void agent_three(struct draft *draft, const struct record *record)
 
 static void end_three(struct draft *draft)
 {
-	text_printf(draft_text(draft, 1), "%zu agents, %zu statuses\n", draft->sums.agents,
-	            draft->sums.statuses.count);
+	text_printf(draft_text(draft, 1), "%zu agents, %zu with a status\n", draft->sums.agents,
+	            draft->sums.with_status);
 	text_printf(draft_text(draft, DOCUMENT_TEXTS - 1), "tail\n");
 }
 
@@ -163,8 +165,8 @@ static size_t say_three(char ret[static TEXT_BYTES])
 		                      "%s{\"agent_id\":\"m%zu\",\"agent_status\":\"%s\"}\n",
 		                      i > 0 ? "," : "", i, status);
 	}
-	at += (size_t)sprintf(ret + at, "%zu agents, %d statuses\n", world.count,
-	                      world.count == 0 ? 0 : 1);
+	at += (size_t)sprintf(ret + at, "%zu agents, %zu with a status\n", world.count,
+	                      world.count);
 	for (size_t i = 0; i < world.count; i++)
 		at += (size_t)sprintf(ret + at, "m%zu %s\n", i, i == 0 ? world.status : "idle");
 	return at + (size_t)sprintf(ret + at, "fifth\ntail\n");
@@ -529,37 +531,61 @@ static const struct groups *ask_groups(void)
 	return groups;
 }
 
-/* Other lists come, and nobody asks for a while: a listing goes on; for a minute at the least. */
+/* Other lists come, and nobody asks for a while: a listing goes on. */
 static void test_a_group_keeps_its_number_for_who_lists_them(void **state)
 {
 	const struct groups *groups;
 	struct look look = {0};
 
 	begin_world(10);
-	world.status = "busy";
+	world.status = "odd";
 	groups = ask_groups();
-	assert_int_equal(groups->count, 2);
+	assert_int_equal(groups->count, AGENT_STATUSES + 1);
 	assert_int_equal(groups->order[0]->number, 1);
-	assert_string_equal(groups->order[1]->value, "idle");
+	assert_string_equal(groups->order[0]->value, "idle");
+	assert_string_equal(groups->order[5]->value, "odd");
 	world.status = "other";
 	for (int i = 0; i < 10; i++) {
 		world.now_ms += TTL_MS;
 		assert_ptr_equal(ask_groups(), groups);
 	}
-	assert_int_equal(groups->count, 2);
-	assert_int_equal(groups->order[0]->number, 2);
-	assert_string_equal(groups->order[0]->value, "idle");
-	assert_int_equal(groups_after(groups, 1), 0);
-	assert_int_equal(groups_after(groups, 2), 1);
-	assert_string_equal(groups->order[1]->value, "other");
+	assert_int_equal(groups->count, AGENT_STATUSES + 1);
+	assert_int_equal(groups->order[0]->number, 1);
+	assert_int_equal(groups_after(groups, 5), 5);
+	assert_int_equal(groups_after(groups, 6), 5);
+	assert_int_equal(groups_after(groups, 7), 6);
+	assert_string_equal(groups->order[5]->value, "other");
+	assert_int_equal(groups->order[5]->number, 7);
 	world.now_ms = views_due_ms(world.views);
 	assert_true(views_tidy(world.views));
+	world.now_ms += 100 * 60000;
+	assert_int_equal(views_due_ms(world.views), INT64_MAX);
+	assert_false(views_tidy(world.views));
 	assert_ptr_equal(views_groups_after(world.views, row_of_groups(), &look, 1), groups);
-	assert_int_equal(groups->count, 2);
+	assert_int_equal(groups->count, AGENT_STATUSES + 1);
+	end_world();
+	(void)state;
+}
+
+/* Then a listing that was left alone for a minute cannot go on; and no number comes again. */
+static void test_groups_that_take_much_are_given_back_after_a_minute(void **state)
+{
+	struct look look = {0};
+
+	begin_world(2000);
+	world.own_statuses = true;
+	world.status_bytes = 9000; /* 18 MB */
+	assert_int_equal(ask_groups()->count, AGENT_STATUSES + 2000);
+	world.now_ms += 59000;
+	views_tidy(world.views);
+	assert_non_null(views_groups_after(world.views, row_of_groups(), &look, 1));
+	assert_true(views_due_ms(world.views) <= world.now_ms + 60000);
 	world.now_ms += 60000;
-	assert_true(views_tidy(world.views));
+	views_tidy(world.views);
 	assert_null(views_groups_after(world.views, row_of_groups(), &look, 1));
-	assert_int_equal(ask_groups()->order[0]->number, 4);
+	world.status_bytes = 0;
+	world.now_ms += TTL_MS;
+	assert_int_equal(ask_groups()->order[0]->number, AGENT_STATUSES + 2001);
 	end_world();
 	(void)state;
 }
@@ -580,6 +606,7 @@ int main(void)
 		cmocka_unit_test(test_who_waits_is_not_moved_on_to_another_list_for_ever),
 		cmocka_unit_test(test_is_given_back_when_nobody_asks),
 		cmocka_unit_test(test_a_group_keeps_its_number_for_who_lists_them),
+		cmocka_unit_test(test_groups_that_take_much_are_given_back_after_a_minute),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
