@@ -116,7 +116,7 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct look *look);
  * The next agent of a listing. *cursor is 0 to begin, and is moved on with each record: it is a
  * number that means this place in this sweep for ever (below 2^63, above 2^32). 0 and a record, or
  * 0 and NULL at the end; -EAGAIN; (look NULL: only what is there already, nothing is asked for);
- * -ESTALE when the listing was left alone for so long that its sweep is forgotten; or -errno of the
+ * -ESTALE when its sweep was forgotten, since later ones needed the room; or -errno of the
  * failure.
  */
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret);
