@@ -503,6 +503,11 @@ int64_t fleet_now_ms(const struct fleet *fleet)
 	return now_of(fleet);
 }
 
+int64_t fleet_mounted_ns(const struct fleet *fleet)
+{
+	return fleet->mounted_ns;
+}
+
 int64_t fleet_ttl_ms(const struct fleet *fleet)
 {
 	return fleet->config.ttl_ms;

@@ -141,6 +141,9 @@ int64_t fleet_list_ms(const struct fleet *fleet);
  * more each time that it expired (so that the kernel lists again). Never waits. */
 int64_t fleet_list_mtime_ns(struct fleet *fleet);
 
+/* The time that the values of the first sweep have, wall clock. */
+int64_t fleet_mounted_ns(const struct fleet *fleet);
+
 /* The clock that all ms here count by. */
 int64_t fleet_now_ms(const struct fleet *fleet);
 

@@ -122,12 +122,15 @@ void answer_fill_entry(const struct call *call, const struct node *node,
 
 /* From rows to nodes */
 
-/* Since when a file of the mount's own has had this text. */
+/* Since when a file of the mount's own has had this text. One that never changes has the time of
+ * the first values, so that `-newer` than it means changed since the mount. */
 static int64_t own_mtime_ns(struct ops *ops, const struct row *row)
 {
 	struct own *own = &ops->own[row - tree_rows];
 	uint64_t hash = XXH3_64bits(ops->text.length ? ops->text.bytes : "", ops->text.length);
 
+	if (tree_is_constant(row))
+		return fleet_mounted_ns(ops->fleet);
 	if (own->since_ns == 0 || own->hash != hash)
 		*own = (struct own){hash, fleet_wall_ns(ops->fleet)};
 	return own->since_ns;
@@ -185,14 +188,14 @@ static int log_of(struct call *call, const struct row *row, struct node **ret_no
 }
 
 int answer_link(struct ops *ops, const struct row *row, const struct record *record,
-                struct node **ret_node)
+                const char *value, struct node **ret_node)
 {
 	text_clear(&ops->text);
 	tree_target(row, record->name, &ops->text);
 	if (text_error(&ops->text) < 0)
 		return text_error(&ops->text);
 	*ret_node = node_link(&ops->nodes, ops->text.bytes, ops->text.length,
-	                      record_since(record, row->field, CHANGES_WHOLE));
+	                      tree_link_mtime_ns(row, record, value));
 	return *ret_node ? 0 : -ENOMEM;
 }
 
@@ -275,7 +278,7 @@ static int find_member(struct call *call, const struct node *group, struct node 
 		return err;
 	if (!tree_has(group->row, (*ret_record)->agent, group->text))
 		return -ENOENT;
-	return answer_link(call->ops, group->row, *ret_record, ret_node);
+	return answer_link(call->ops, group->row, *ret_record, group->text, ret_node);
 }
 
 /* In a view: the folder of a group, or the link to the first of those in it. */
@@ -303,7 +306,7 @@ static int find_group(struct call *call, const struct row *row, struct node **re
 		return *ret_node ? 0 : -ENOMEM;
 	}
 	*ret_record = answer_first(row, group);
-	return *ret_record ? answer_link(ops, row, *ret_record, ret_node) : -ENOENT;
+	return *ret_record ? answer_link(ops, row, *ret_record, group->value, ret_node) : -ENOENT;
 }
 
 /* *ret_record: the agent whose it is, if it is one's. */

@@ -129,39 +129,39 @@ enum tree_folder tree_folder_of(const struct row *row)
 	return position < TREE_FOLDERS ? (enum tree_folder)position : TREE_FOLDERS;
 }
 
-/* What an agent runs is also what it says it is running now. */
-size_t tree_value_count(const struct row *row, const struct agent *agent)
+bool tree_is_constant(const struct row *row)
 {
-	if (row->field == AGENT_RUNNING_TASKS)
-		return agent->running_tasks.count + 1;
-	if (agent_fields[row->field].place == AGENT_PLACE_GPU)
-		return agent->gpu_count;
-	return row->field == AGENT_LABELS ? agent->labels.count : 1;
+	return row->text == self_readme || row->text == self_version;
 }
 
-const char *tree_value(const struct row *row, const struct agent *agent, size_t index)
+static size_t tree_find(const struct row *row, const struct agent *agent, const char *value)
 {
-	const char *string;
+	size_t count = agent_string_count(agent, row->field);
 
-	if (row->field == AGENT_LABELS)
-		return agent->labels.items[index];
-	if (row->field == AGENT_RUNNING_TASKS)
-		string = index < agent->running_tasks.count ? agent->running_tasks.items[index]
-		                                            : agent->current_task_id;
-	else
-		string = *(const char *const *)agent_value(agent, row->field, index);
-	return string && *string ? string : NULL;
+	for (size_t i = 0; i < count; i++) {
+		const char *its = agent_string(agent, row->field, i);
+
+		if (its && strcmp(its, value) == 0)
+			return i;
+	}
+	return SIZE_MAX;
 }
 
 bool tree_has(const struct row *row, const struct agent *agent, const char *value)
 {
-	for (size_t i = 0; i < tree_value_count(row, agent); i++) {
-		const char *its = tree_value(row, agent, i);
+	return tree_find(row, agent, value) != SIZE_MAX;
+}
 
-		if (its && strcmp(its, value) == 0)
-			return true;
-	}
-	return false;
+int64_t tree_link_mtime_ns(const struct row *row, const struct record *record, const char *value)
+{
+	enum agent_field_id field = row->field;
+	size_t index = tree_find(row, record->agent, value);
+
+	if (field == AGENT_GPU_NAME)
+		field = CHANGES_GPU_MODEL;
+	else if (field != AGENT_LABELS && field != AGENT_RUNNING_TASKS)
+		index = CHANGES_WHOLE;
+	return record_since(record, field, (uint16_t)index);
 }
 
 const char *tree_lasting_group(const struct row *row, const char *name)
@@ -313,10 +313,10 @@ void tree_path(const struct row *row, const struct agent *agent, size_t index, s
 }
 
 size_t tree_same(const struct row *row, const struct agent *agent, size_t index,
-                 struct agent_label_finder *other)
+                 struct agent_finder *other)
 {
 	if (row->each == TREE_EACH_LABEL)
-		return agent_find_label(other, agent->labels.items[index], index);
+		return agent_find(other, agent->labels.items[index], index);
 	return index < tree_occurrences(row, other->agent) ? index : SIZE_MAX;
 }
 

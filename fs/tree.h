@@ -87,15 +87,17 @@ bool tree_is_value(const struct row *row);
 size_t tree_occurrences(const struct row *row, const struct agent *agent);
 void tree_path(const struct row *row, const struct agent *agent, size_t index, struct text *text);
 size_t tree_same(const struct row *row, const struct agent *agent, size_t index,
-                 struct agent_label_finder *other);
+                 struct agent_finder *other);
 
-/* The values that an agent has in a view's field: how many there may be, and each, NULL for none.
- * The same may come twice. */
-size_t tree_value_count(const struct row *row, const struct agent *agent);
-const char *tree_value(const struct row *row, const struct agent *agent, size_t index);
+/* Whether it is a file of the mount's own whose text never changes. */
+bool tree_is_constant(const struct row *row);
 
-/* Whether the agent has this one. */
+/* Whether the agent has this value in a view's field (agent_string()). */
 bool tree_has(const struct row *row, const struct agent *agent, const char *value);
+
+/* The time of the link to an agent in the group of a value that it has: when the agent came to have
+ * it; wall clock. */
+int64_t tree_link_mtime_ns(const struct row *row, const struct record *record, const char *value);
 
 /* Of the groups that always exist in a view, the value of the one with this name, or NULL. Such a
  * value is its own name. */

@@ -178,8 +178,9 @@ static int group_some(struct fleet *fleet, const struct row *row, struct view *v
 
 		if (err < 0 || !record)
 			return err;
-		for (size_t at = 0; at < tree_value_count(row, record->agent); at++, values++) {
-			const char *value = tree_value(row, record->agent, at);
+		for (size_t at = 0; at < agent_string_count(record->agent, row->field);
+		     at++, values++) {
+			const char *value = agent_string(record->agent, row->field, at);
 
 			if (value && groups_add(&view->groups, value, record) < 0)
 				return -ENOMEM;
