@@ -419,14 +419,15 @@ int answer_read(struct call *call, struct answer *answer)
 		return 0;
 	if (node->document) {
 		uint64_t left = bytes_of(node) - (uint64_t)call->offset;
+		ssize_t copied;
 
 		answer->length = call->size < left ? call->size : (size_t)left;
 		if (ops_reserve(call->ops, answer->length) < 0)
 			return -ENOMEM;
 		answer->bytes = call->ops->buffer;
-		document_read(node->document, (uint64_t)call->offset, answer->length,
-		              call->ops->buffer);
-		return 0;
+		copied = document_read(node->document, (uint64_t)call->offset, answer->length,
+		                       call->ops->buffer);
+		return copied < 0 ? (int)copied : 0;
 	}
 	answer->bytes = node_text(node) + call->offset;
 	answer->length = node->bytes - (size_t)call->offset;

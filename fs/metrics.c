@@ -30,7 +30,7 @@ struct metric {
 	const char *help;
 	enum agent_field_id field;
 	void (*samples)(struct text *text, const struct metric *metric,
-	                const struct record *record);
+	                const struct document_row *row);
 };
 
 static void label(struct text *text, const char *name, const char *value)
@@ -40,17 +40,20 @@ static void label(struct text *text, const char *name, const char *value)
 }
 
 /* The name, and the labels but for what closes them. */
-static void sample(struct text *text, const struct metric *metric, const struct record *record)
+static void sample(struct text *text, const struct metric *metric, const struct agent *agent)
 {
+	char name[NAME_BYTES];
+
+	name_encode(agent->id, name);
 	text_printf(text, "%s{", metric->name);
-	label(text, "agent", record->name);
+	label(text, "agent", name);
 }
 
-static void info(struct text *text, const struct metric *metric, const struct record *record)
+static void info(struct text *text, const struct metric *metric, const struct document_row *row)
 {
-	const struct agent *agent = record->agent;
+	const struct agent *agent = row->agent;
 
-	sample(text, metric, record);
+	sample(text, metric, row->agent);
 	label(text, ",status", agent->status);
 	label(text, ",tool", agent->tool);
 	label(text, ",tool_version", agent->tool_version);
@@ -59,50 +62,51 @@ static void info(struct text *text, const struct metric *metric, const struct re
 	text_printf(text, "} 1\n");
 }
 
-static void number(struct text *text, const struct metric *metric, const struct record *record)
+static void number(struct text *text, const struct metric *metric, const struct document_row *row)
 {
-	int64_t value = *(const int64_t *)agent_value(record->agent, metric->field, 0);
+	int64_t value = *(const int64_t *)agent_value(row->agent, metric->field, 0);
 
 	if (value == AGENT_ABSENT)
 		return;
-	sample(text, metric, record);
+	sample(text, metric, row->agent);
 	text_printf(text, "} %" PRId64 "\n", value);
 }
 
-static void ratio(struct text *text, const struct metric *metric, const struct record *record)
+static void ratio(struct text *text, const struct metric *metric, const struct document_row *row)
 {
-	int64_t percent = *(const int64_t *)agent_value(record->agent, metric->field, 0);
+	int64_t percent = *(const int64_t *)agent_value(row->agent, metric->field, 0);
 	uint64_t size = percent < 0 ? -(uint64_t)percent : (uint64_t)percent;
 
 	if (percent == AGENT_ABSENT)
 		return;
-	sample(text, metric, record);
+	sample(text, metric, row->agent);
 	text_printf(text, "} %s%" PRIu64 ".%02d\n", percent < 0 ? "-" : "", size / 100,
 	            (int)(size % 100));
 }
 
-static void timestamp(struct text *text, const struct metric *metric, const struct record *record)
+static void timestamp(struct text *text, const struct metric *metric,
+                      const struct document_row *row)
 {
-	const char *string = *(const char *const *)agent_value(record->agent, metric->field, 0);
+	const char *string = *(const char *const *)agent_value(row->agent, metric->field, 0);
 	int64_t ns = string ? tree_parse_time(string) : -1;
 
 	if (ns < 0)
 		return;
-	sample(text, metric, record);
+	sample(text, metric, row->agent);
 	text_printf(text, "}");
 	moment(text, ns);
 }
 
-static void gpus(struct text *text, const struct metric *metric, const struct record *record)
+static void gpus(struct text *text, const struct metric *metric, const struct document_row *row)
 {
-	const struct agent *agent = record->agent;
+	const struct agent *agent = row->agent;
 
 	for (size_t i = 0; i < agent->gpu_count; i++) {
 		int64_t value = *(const int64_t *)agent_value(agent, metric->field, i);
 
 		if (value == AGENT_ABSENT)
 			continue;
-		sample(text, metric, record);
+		sample(text, metric, row->agent);
 		text_printf(text, ",gpu=\"%zu\"", i);
 		label(text, ",model", agent->gpus[i].device_name);
 		text_printf(text, "} %" PRId64 "\n", value);
@@ -159,10 +163,11 @@ static void begin(struct draft *draft)
 		     metrics[i].help);
 }
 
-static void of_agent(struct draft *draft, const struct record *record)
+static void row(struct text *text, size_t number, const struct document_row *row)
 {
-	for (size_t i = 0; i < METRICS; i++)
-		metrics[i].samples(draft_text(draft, TEXT_METRICS + i), &metrics[i], record);
+	const struct metric *metric = &metrics[number - TEXT_METRICS];
+
+	metric->samples(text, metric, row);
 }
 
 static void count(struct text *text, const char *status, size_t agents)
@@ -215,5 +220,9 @@ static void end(struct draft *draft)
 	}
 }
 
-const struct sheet sheet_metrics = {
-	.begin = begin, .agent = of_agent, .status = of_status, .end = end};
+const struct sheet sheet_metrics = {.begin = begin,
+                                    .row = row,
+                                    .status = of_status,
+                                    .end = end,
+                                    .first_text = TEXT_METRICS,
+                                    .row_texts = METRICS};
