@@ -33,6 +33,7 @@ struct views {
 	int64_t idle_ms;
 	int64_t used_ms; /* when somebody last asked; INT64_MIN: there is nothing to give back */
 	bool worked;     /* somebody did a slice in this turn */
+	bool crowded;    /* all groups together take more than KEPT_GROUPS_BYTES */
 	struct view *of; /* by row */
 };
 
@@ -69,29 +70,37 @@ static void give_back(struct views *views)
 	views->used_ms = INT64_MIN;
 }
 
-static void give_back_groups(struct view *view)
+static void measure_groups(struct views *views)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < tree_row_count; i++)
+		bytes += views->of[i].groups.bytes;
+	views->crowded = bytes > KEPT_GROUPS_BYTES;
+}
+
+static void give_back_groups(struct views *views, struct view *view)
 {
 	groups_done(&view->groups);
 	view->groups_list = 0;
 	view->cursor = 0;
 	view->forgotten = view->groups.number;
+	measure_groups(views);
 }
 
 /* The view whose groups are to be given back first, and when; NULL: there is room for all. */
 static struct view *first_to_give_back(const struct views *views, int64_t *ret_due_ms)
 {
 	struct view *first = NULL;
-	size_t bytes = 0;
 
+	if (!views->crowded)
+		return NULL;
 	for (size_t i = 0; i < tree_row_count; i++) {
 		struct view *view = &views->of[i];
 
-		bytes += view->groups.bytes;
 		if (view->groups.count > 0 && (!first || view->listed_ms < first->listed_ms))
 			first = view;
 	}
-	if (bytes <= KEPT_GROUPS_BYTES)
-		return NULL;
 	*ret_due_ms =
 		first->listed_ms + (views->idle_ms > LISTING_MS ? views->idle_ms : LISTING_MS);
 	return first;
@@ -143,7 +152,7 @@ bool views_tidy(struct views *views)
 	if (unused)
 		give_back(views);
 	while ((view = first_to_give_back(views, &due_ms)) && now_ms >= due_ms)
-		give_back_groups(view);
+		give_back_groups(views, view);
 	return unused;
 }
 
@@ -216,6 +225,7 @@ int views_groups(struct views *views, const struct row *row, struct look *look,
 			err = begin_groups(views->fleet, row, view);
 		if (err == 0)
 			err = group_some(views->fleet, row, view);
+		measure_groups(views);
 		if (err == -EAGAIN) {
 			look->wake_ms = views->used_ms;
 			return err;
