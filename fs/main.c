@@ -261,6 +261,7 @@ static int start_parts(struct program *program)
 
 	program->self = (struct self){
 		.options = options,
+		.mountpoint = program->mountpoint,
 		.version = program->version,
 		.mounted_ns = port_wall_ns(NULL),
 	};
@@ -386,7 +387,7 @@ static char *mount_options(const struct options *options)
 	char *joined = NULL;
 
 	text_init(&text, 1 << 16);
-	text_printf(&text, "ro,nosuid,nodev,noexec,subtype=fleetfs");
+	text_printf(&text, OPTIONS_MOUNT ",subtype=fleetfs");
 	text_mount_option(&text, "fsname", options->source);
 	if (*options->fuse)
 		text_printf(&text, ",%s", options->fuse);
