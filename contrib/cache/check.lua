@@ -4,9 +4,10 @@
 -- handles like any other failure of the API.
 
 local MAX_BODY_BYTES = 8 << 20 -- of a page; fleetfs accepts no more
-local MAX_ERROR_BYTES = 64 << 10
 local MAX_DEPTH = 32
-local TIMEOUT_MS = 8000
+-- Longer than the other limits: HAProxy 2.6 must not be made to end a request of its client early.
+local TIMEOUT_MS = 30000
+local FETCH = "unix@" .. os.getenv("FOLDER") .. "/fetch.sock"
 
 -- Headers that are passed on, to the API and from it. All others are dropped.
 local REQUEST_HEADERS = {"authorization", "cache-control", "if-modified-since", "if-none-match", "x-team-id"}
@@ -129,7 +130,7 @@ local function check_request(applet)
 	end
 	return {
 		url = "http://fetch" .. applet.path .. (applet.qs ~= "" and "?" .. applet.qs or ""),
-		dst = "unix@" .. os.getenv("FOLDER") .. "/fetch.sock",
+		dst = FETCH,
 		headers = headers,
 		timeout = TIMEOUT_MS,
 	}
@@ -137,9 +138,9 @@ end
 
 -- Status, reason and body of the response for Varnish.
 local function check_response(request, response)
-	local status, headers, body = response.status, response.headers or {}, response.body or ""
-	if not status or status < 200 then
-		return 502, "no usable response", ""
+	local status, headers, body = response.status or 0, response.headers or {}, response.body or ""
+	if status < 200 or status > 599 or (status > 200 and status < 300) then
+		return 502, "no response that can be used", ""
 	elseif status == 200 then
 		local kind = headers["content-type"] and headers["content-type"][0] or ""
 		if not kind:lower():find("^application/json") or not is_agent_list(body) then
@@ -149,8 +150,6 @@ local function check_response(request, response)
 		if not request.headers["if-none-match"] and not request.headers["if-modified-since"] then
 			return 502, "304 to a request without a condition", ""
 		end
-	elseif #body > MAX_ERROR_BYTES then
-		body = ""
 	end
 	return status, response.reason, body
 end
@@ -165,11 +164,11 @@ core.register_service("check", "http", function(applet)
 			applet:add_header(name, value)
 		end
 	end
-	if status ~= 204 and status ~= 304 then
-		applet:add_header("content-length", tostring(#body))
+	if status == 304 then
+		applet:start_response()
+		return
 	end
+	applet:add_header("content-length", tostring(#body))
 	applet:start_response()
-	if status ~= 204 and status ~= 304 then
-		applet:send(body)
-	end
+	applet:send(body)
 end)

@@ -118,13 +118,13 @@ sub vcl_backend_fetch {
 }
 
 sub vcl_backend_response {
+	set beresp.do_stream = false;
 	if (bereq.backend == api) {
 		call response_fetched;
 		return (deliver);
 	}
 	unset beresp.http.Vary;
 	unset beresp.http.Set-Cookie;
-	set beresp.do_stream = false;
 	set beresp.grace = 0s;
 	set beresp.keep = 0s;
 	if (bereq.backend == checked) {
@@ -165,7 +165,7 @@ sub response_fetched {
 		return (error(502, "unknown Content-Encoding"));
 	}
 	# Of a refusal only a short body of known length is passed on.
-	if (beresp.status != 200 && beresp.status != 204 && beresp.status != 304 &&
+	if (beresp.status != 200 && beresp.status != 304 &&
 	    (beresp.http.Content-Encoding || beresp.http.Content-Length !~ "^[0-9]{1,5}$")) {
 		return (error(beresp.status, "no message"));
 	}
