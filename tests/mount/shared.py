@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness import HERE, UNPACKED, die_with_parent, run, until, unpacked
 
-CONTRIB = Path(os.environ.get("OLD") or HERE.parent.parent / "contrib/cache")
+CONTRIB = HERE.parent.parent / "contrib/cache"
 
 # The API as the world sees it: TLS, and of each token or team its own simulator.
 ORIGIN = """
@@ -155,7 +155,7 @@ class Cache(Asked):
             "CERTIFICATE": str(certificates / "localhost.both"), **variables})
         self.url = f"https://127.0.0.1:{port}/api/v1"
         until(self.answers)
-        self.folder = Path(re.search(r"/dev/shm/fleetfs-cache\.\w+", str(self.children()))[0])
+        self.folder = Path(re.search(r"/dev/shm/fleetfs-cache-\w+", str(self.children()))[0])
 
     def children(self):
         """{process: command line}; haproxy and varnishd."""

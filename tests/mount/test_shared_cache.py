@@ -328,10 +328,20 @@ def test_several_share_the_pages_and_one_that_dies_leaves_them_to_the_others(
     assert 19 < api.requests() < 38
 
 
-def test_systemd_has_no_objection_to_the_unit(folder):
-    text = (CONTRIB / "fleetfs-cache.service.in").read_text()
-    unit = folder / "fleetfs-cache.service"
-    unit.write_text(re.sub("(?m)^ExecStart=.*", f"ExecStart={CONTRIB}/fleetfs-cache", text))
+def test_installed_unit_runs_the_installed_files(programs, folder):
+    subprocess.run(["meson", "install", "-C", programs["fleetfs"].parent, "--no-rebuild", "--quiet",
+                    "--destdir", folder / "root"], check=True, stdout=subprocess.DEVNULL)
+    unit, = (folder / "root").rglob("fleetfs-cache.service")
+    program = re.search("(?m)^ExecStart=(.*)", unit.read_text())[1]
+    assert not program.startswith(str(CONTRIB))
+    installed = folder / f"root{program}"
+    for source in CONTRIB.iterdir():
+        if source.suffix != ".in":
+            copy = installed.parent / source.name
+            assert copy.read_bytes() == source.read_bytes()
+            assert copy.stat().st_mode & 0o777 == (0o755 if copy == installed else 0o644)
+    # systemd-analyze wants the program where the unit says.
+    unit.write_text(unit.read_text().replace(program, str(installed)))
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True,
                           text=True, check=False)
     assert "fleetfs" not in done.stdout + done.stderr

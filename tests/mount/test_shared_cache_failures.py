@@ -324,8 +324,8 @@ def contents(path):
 
 def test_leftovers_of_others_and_links_are_left_alone(scripted, origin, cache, folder):
     (folder / "precious").mkdir()
-    link = Path("/dev/shm/fleetfs-cache.lnk000")
-    foreign = Path("/dev/shm/fleetfs-cache.for000")
+    link = Path("/dev/shm/fleetfs-cache-link00")
+    foreign = Path("/dev/shm/fleetfs-cache-other0")
     try:
         link.symlink_to(folder / "precious")
         foreign.mkdir()
