@@ -30,6 +30,7 @@
 #include "api/decode.h"
 #include "cache/fleet.h"
 #include "fs/background.h"
+#include "fs/ca.h"
 #include "fs/check.h"
 #include "fs/dropper.h"
 #include "fs/intake.h"
@@ -203,6 +204,8 @@ static int prepare(struct program *program)
 	if (!options->check &&
 	    mountpoint_prepare(options->mountpoint, &program->mountpoint, why, sizeof(why)) < 0)
 		return log_failed_start("%s", why);
+	if (ca_check(options, why, sizeof(why)) < 0)
+		return log_failed_start("%s", why);
 	if (source_is_file(options->source)) {
 		if (program->mountpoint && hides(program->mountpoint, options->source))
 			return log_failed_start("%s would hide %s: choose another mount point",
@@ -233,6 +236,8 @@ static int start_parts(struct program *program)
 		.ttl_ms = options->ttl_ms,
 		.stale_ms = options->stale_ms,
 		.cacert = options->cacert,
+		.ca_dirs = options->ca_dirs,
+		.ca_exclusive = options->ca_exclusive,
 		.timeout_ms = options->timeout_ms,
 		.connect_timeout_ms = options->connect_timeout_ms,
 		.per_page = options->per_page,
@@ -264,6 +269,7 @@ static int start_parts(struct program *program)
 		.version = program->version,
 		.mounted_ns = port_wall_ns(NULL),
 	};
+	client_system_ca(&program->self.ca.bundle, &program->self.ca.directory);
 	if (program->credential) {
 		program->self.token_kind = credential_kind(program->credential);
 		program->self.token_source = strdup(credential_source(program->credential));
