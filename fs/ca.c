@@ -31,6 +31,11 @@ int ca_resolve(struct options *options)
 	return 0;
 }
 
+const char *ca_bundle_name(const struct options *options)
+{
+	return options->ca_exclusive ? "cacert" : "$" BUNDLE_VARIABLE;
+}
+
 /* 0 or -errno. */
 static int ca_open_bundle(const char *path)
 {
@@ -54,8 +59,7 @@ int ca_check(const struct options *options, char *ret_why, size_t why_bytes)
 	if (err < 0)
 		snprintf(ret_why, why_bytes,
 		         "%s %s: %s: name a file of CA certificates (PEM), or leave it out",
-		         options->ca_exclusive ? "cacert" : "$" BUNDLE_VARIABLE, options->cacert,
-		         strerror(-err));
+		         ca_bundle_name(options), options->cacert, strerror(-err));
 	return err;
 }
 
@@ -76,10 +80,10 @@ void ca_text(const struct options *options, const struct ca_system *system, stru
 
 	text_init(&list, 1 << 16);
 	if (options->ca_exclusive && source_is_https(options->source)) {
-		ca_add(&list, options->cacert, "cacert");
+		ca_add(&list, options->cacert, ca_bundle_name(options));
 	} else if (source_is_https(options->source)) {
 		ca_add(&list, options->cacert ? options->cacert : system->bundle,
-		       options->cacert ? "$" BUNDLE_VARIABLE : of_system);
+		       options->cacert ? ca_bundle_name(options) : of_system);
 		ca_add(&list, options->ca_dirs ? options->ca_dirs : system->directory,
 		       options->ca_dirs ? "$" DIRECTORIES_VARIABLE : of_system);
 		if (list.length == 0)

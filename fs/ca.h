@@ -20,6 +20,9 @@ struct text;
  */
 int ca_resolve(struct options *options);
 
+/* The setting or variable that named the CA bundle, for messages. */
+const char *ca_bundle_name(const struct options *options);
+
 /*
  * Checks that the CA bundle can be read. Returns 0; or -errno and a message in ret_why, which names
  * the file and the setting or variable it is from. Of $SSL_CERT_DIR nothing is checked: like curl,

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import TOKEN, run
+from harness import TOKEN, code_of, run, until
 from machine import USERS
 from test_start import path, refused, token_file  # noqa: F401 (fixtures)
 from tls import context
@@ -326,3 +326,24 @@ def test_a_ca_bundle_that_cannot_be_read_is_a_failed_start(https, refused, path,
 def test_without_tls_the_ca_variables_are_not_used(sim, mount):
     fleet = mount(sim(), variables={"SSL_CERT_FILE": "/nonexistent", "SSL_CERT_DIR": "/nonexistent"})
     assert config(fleet)["ca"] == "-" and config(fleet)["cacert"] == "-"
+
+
+@pytest.mark.parametrize("variable,below", [("SSL_CERT_FILE", "ca.pem"), ("SSL_CERT_DIR", "cas")])
+def test_cas_below_the_mount_point_are_a_failed_start(https, refused, path, certificates, variable,
+                                                      below):
+    (path / "cas").mkdir()
+    (path / "ca.pem").write_bytes((certificates / "ca.pem").read_bytes())
+    value = f"/nonexistent:{path}/cas" if variable == "SSL_CERT_DIR" else f"{path}/{below}"
+    line = refused(https.url, path, variables={variable: value})
+    assert f"${variable} {path}/{below}" in line and "below the mount point" in line
+
+
+def test_a_replaced_ssl_cert_file_is_read_for_the_next_connection(https, mount, certificates, folder):
+    bundle = folder / "bundle.pem"
+    bundle.write_bytes((certificates / "self-signed.pem").read_bytes())
+    fleet = mount(https, ttl=0.1, retries=0, delay_connect=True,
+                  variables={"SSL_CERT_FILE": str(bundle), "SSL_CERT_DIR": "/nonexistent"})
+    with pytest.raises(OSError):
+        fleet.agents()
+    bundle.write_bytes((certificates / "ca.pem").read_bytes())
+    until(lambda: code_of(fleet.agents) is None)
