@@ -402,8 +402,9 @@ void options_help(struct text *text)
 	static const char end[] =
 		"\nThe token is the first found of token_file,\n"
 		"$CREDENTIALS_DIRECTORY/fleetfs.token, $FLEETFS_TOKEN, $CYBERUN_KEY and\n"
-		"~/.config/fleetfs/token. What fstab says by habit (rw, noauto, user, _netdev,\n"
-		"x-...) is ignored with -o. At length: man fleetfs\n";
+		"fleetfs/token in $XDG_CONFIG_HOME or ~/.config. Options that fstab lines often\n"
+		"have (rw, noauto, user, _netdev, x-...) are ignored with -o. The manual has the\n"
+		"details: man fleetfs\n";
 
 	text_printf(text, "%s", begin);
 	settings_help(text);

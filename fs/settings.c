@@ -68,7 +68,7 @@ const struct setting setting_rows[] = {
 	{"max_connections", 0, SETTING_COUNT, NETWORK, AT(max_connections), 6, 1, 64,
          "connections to the API at once"},
 	{"cacert", 0, SETTING_FILE, NETWORK, AT(cacert), 0, 0, 0,
-         "trust these CAs instead of the system's"},
+         "trust these CAs alone [$SSL_CERT_FILE]"},
 	{"allow_http", 0, SETTING_FLAG, NETWORK, AT(allow_http), 0, 0, 0,
          "permit plain http:// beyond this machine"},
 	{"token_file", 0, SETTING_FILE, CREDENTIALS, AT(token_file), 0, 0, 0,

@@ -2,6 +2,7 @@
 """The limits that the manual states, each tried on a mount: LIMITS in docs/fleetfs.8."""
 
 import ctypes
+import json
 import os
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import Mount, die_with_parent, run, until
+from harness import Mount, code_of, die_with_parent, run, until
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 
@@ -101,12 +102,25 @@ def test_equal_files_share_an_inode_number_but_are_no_hard_links(fleet, folder):
     assert b"link to" not in listed.stdout
 
 
+def test_an_agent_that_leaves_during_a_copy_is_missing_and_the_list_as_a_file_is_whole(fleet):
+    """cp and tar read the names of a directory first, and then what is in it."""
+    names = fleet.agents()
+    with open(fleet / "fleet/agents.json", encoding="utf-8") as whole:
+        fleet.api.remove_agent(2)
+        until(lambda: len(fleet.agents()) == 2)
+        left, = set(names) - set(fleet.agents())
+        assert code_of(lambda: fleet.read(f"agents/{left}/status")) == "ENOENT"
+        listed = {agent["agent_id"] for agent in json.load(whole)["agent_list"]}
+        assert listed == set(names), "an open file stays as it was"
+
+
 class FileHandle(ctypes.Structure):
     _fields_ = [("bytes", ctypes.c_uint), ("type", ctypes.c_int), ("handle", ctypes.c_ubyte * 128)]
 
 
 @needs_root
-@pytest.mark.once  # drops the caches of the machine
+@pytest.mark.once
+@pytest.mark.alone  # drops the caches of the machine, which would disturb other tests
 def test_a_file_handle_does_not_outlive_the_kernels_memory_of_the_file(fleet, libc):
     """An NFS server keeps such handles, and its clients get ESTALE."""
     handle, mount_id = FileHandle(128), ctypes.c_int()
