@@ -64,6 +64,9 @@ void agent_unref(const struct agent *agent)
 		free(owned);
 }
 
+const char *const agent_statuses[AGENT_STATUSES + 1] = {"idle",   "busy",      "syncing",
+                                                        "tunnel", "unhealthy", NULL};
+
 const void *agent_value(const struct agent *agent, enum agent_field_id field, size_t gpu)
 {
 	const struct agent_field *what = &agent_fields[field];
@@ -106,38 +109,73 @@ bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_i
 	return false;
 }
 
-static int compare_labels(const void *a, const void *b, void *user)
+size_t agent_string_count(const struct agent *agent, enum agent_field_id field)
 {
-	const struct agent_list *labels = user;
-
-	return strcmp(labels->items[*(const uint8_t *)a], labels->items[*(const uint8_t *)b]);
+	if (field == AGENT_RUNNING_TASKS)
+		return agent->running_tasks.count + 1;
+	if (agent_fields[field].place == AGENT_PLACE_GPU)
+		return agent->gpu_count;
+	return field == AGENT_LABELS ? agent->labels.count : 1;
 }
 
-/* Takes the place of a search through all of them, 256 times 256 when a hostile list is shuffled.
- */
-static void sort_labels(struct agent_label_finder *finder)
+const char *agent_string(const struct agent *agent, enum agent_field_id field, size_t index)
 {
-	const struct agent_list *labels = &finder->agent->labels;
+	const char *string;
 
-	for (size_t i = 0; i < labels->count; i++)
-		finder->order[i] = (uint8_t)i;
-	qsort_r(finder->order, labels->count, 1, compare_labels, (void *)(uintptr_t)labels);
+	if (field == AGENT_LABELS) /* may be empty, unlike the others */
+		return agent->labels.items[index];
+	if (field == AGENT_RUNNING_TASKS)
+		string = index < agent->running_tasks.count ? agent->running_tasks.items[index]
+		                                            : agent->current_task_id;
+	else
+		string = *(const char *const *)agent_value(agent, field, index);
+	return string && *string ? string : NULL;
+}
+
+static int compare_strings(const void *a, const void *b, void *user)
+{
+	const struct agent_finder *finder = user;
+
+	return strcmp(agent_string(finder->agent, finder->field, *(const uint16_t *)a),
+	              agent_string(finder->agent, finder->field, *(const uint16_t *)b));
+}
+
+void agent_finder_init(struct agent_finder *finder, const struct agent *agent,
+                       enum agent_field_id field)
+{
+	finder->agent = agent;
+	finder->field = field;
+	finder->sorted = false;
+	finder->count = 0;
+}
+
+static void finder_sort(struct agent_finder *finder)
+{
+	size_t count = agent_string_count(finder->agent, finder->field);
+
+	for (size_t i = 0; i < count && i < AGENT_MAX_STRINGS; i++)
+		if (agent_string(finder->agent, finder->field, i))
+			finder->order[finder->count++] = (uint16_t)i;
+	qsort_r(finder->order, finder->count, sizeof(finder->order[0]), compare_strings, finder);
 	finder->sorted = true;
 }
 
-size_t agent_find_label(struct agent_label_finder *finder, const char *label, size_t likely)
+size_t agent_find(struct agent_finder *finder, const char *string, size_t likely)
 {
-	const struct agent_list *labels = &finder->agent->labels;
-	size_t low = 0, high = labels->count;
+	const char *found = likely < agent_string_count(finder->agent, finder->field)
+	                            ? agent_string(finder->agent, finder->field, likely)
+	                            : NULL;
+	size_t low = 0, high;
 
-	if (likely < labels->count && strcmp(labels->items[likely], label) == 0)
+	if (found && strcmp(found, string) == 0)
 		return likely;
 	if (!finder->sorted)
-		sort_labels(finder);
+		finder_sort(finder);
+	high = finder->count;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		size_t position = finder->order[middle];
-		int order = strcmp(label, labels->items[position]);
+		int order = strcmp(string, agent_string(finder->agent, finder->field, position));
 
 		if (order == 0)
 			return position;

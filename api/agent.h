@@ -153,15 +153,38 @@ const void *agent_value(const struct agent *agent, enum agent_field_id field, si
 bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_id field,
                 size_t gpu);
 
-/* For finding many labels of one agent. All zeroes but the agent, to begin with. */
-struct agent_label_finder {
+/* The values of agent_status that the API documents, in a fixed order; ends with NULL. */
+extern const char *const agent_statuses[];
+
+#define AGENT_STATUSES 5 /* of them */
+
+/*
+ * The strings of a field that has several: those of a list or one of each GPU; else the one string.
+ * AGENT_RUNNING_TASKS has current_task_id as its last. Not for numbers and AGENT_JSON.
+ */
+size_t agent_string_count(const struct agent *agent, enum agent_field_id field);
+
+/* The index-th, NULL if it is absent. The same string may come twice. */
+const char *agent_string(const struct agent *agent, enum agent_field_id field, size_t index);
+
+#define AGENT_MAX_STRINGS (AGENT_MAX_TASKS + 1) /* of one field */
+
+/* Finds many strings in one field of an agent: sorted once, so that a hostile list costs no more.
+ */
+struct agent_finder {
 	const struct agent *agent;
+	enum agent_field_id field;
 	bool sorted;
-	uint8_t order[AGENT_MAX_LABELS]; /* positions, by their labels */
+	uint16_t count;                    /* of order */
+	uint16_t order[AGENT_MAX_STRINGS]; /* positions, by their strings */
 };
 
-/* The position of a label, SIZE_MAX: none. likely: where it may well be. */
-size_t agent_find_label(struct agent_label_finder *finder, const char *label, size_t likely);
+/* agent is borrowed. */
+void agent_finder_init(struct agent_finder *finder, const struct agent *agent,
+                       enum agent_field_id field);
+
+/* A position of a string, SIZE_MAX: there is none. likely: where it may well be. */
+size_t agent_find(struct agent_finder *finder, const char *string, size_t likely);
 
 /* By what an answer can be recognised when it is asked for again: the ETag and Last-Modified of RFC
  * 9110, as they came; "" where there is none. Visible ASCII, and spaces in the latter. */

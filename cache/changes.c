@@ -51,26 +51,44 @@ static void carry(struct builder *builder, enum agent_field_id field, uint16_t i
 	            : changes_since(builder->old, field, index, builder->first_ns));
 }
 
-/* A label keeps its time wherever in the list it moves to. */
-static void carry_labels(struct builder *builder)
+/* The strings of a field, each of which keeps its time wherever it moves to. as: what the field is
+ * noted as. Returns how many were there before. */
+static size_t carry_strings(struct builder *builder, enum agent_field_id field,
+                            enum agent_field_id as)
 {
-	const struct agent_list *before = &builder->before->labels,
-				*after = &builder->after->labels;
-	struct agent_label_finder finder = {.agent = builder->before};
+	const struct agent *after = builder->after;
+	struct agent_finder finder;
 	size_t kept = 0;
 
-	for (size_t i = 0; i < after->count; i++) {
-		size_t was = agent_find_label(&finder, after->items[i], i);
-		int64_t since_ns = builder->now_ns;
+	agent_finder_init(&finder, builder->before, field);
+	for (size_t i = 0; i < agent_string_count(after, field); i++) {
+		const char *string = agent_string(after, field, i);
+		size_t was = string ? agent_find(&finder, string, i) : SIZE_MAX;
 
-		if (was != SIZE_MAX) {
-			since_ns = changes_since(builder->old, AGENT_LABELS, (uint16_t)was,
-			                         builder->first_ns);
-			kept++;
-		}
-		add(builder, AGENT_LABELS, (uint16_t)i, since_ns);
+		if (!string)
+			continue;
+		kept += was != SIZE_MAX;
+		add(builder, as, (uint16_t)i,
+		    was == SIZE_MAX
+		            ? builder->now_ns
+		            : changes_since(builder->old, as, (uint16_t)was, builder->first_ns));
 	}
-	carry(builder, AGENT_LABELS, CHANGES_WHOLE, kept != after->count || kept != before->count);
+	return kept;
+}
+
+static void carry_labels(struct builder *builder)
+{
+	size_t kept = carry_strings(builder, AGENT_LABELS, AGENT_LABELS);
+
+	carry(builder, AGENT_LABELS, CHANGES_WHOLE,
+	      kept != builder->after->labels.count || kept != builder->before->labels.count);
+}
+
+static void carry_tasks(struct builder *builder)
+{
+	carry_strings(builder, AGENT_RUNNING_TASKS, AGENT_RUNNING_TASKS);
+	carry(builder, AGENT_RUNNING_TASKS, CHANGES_WHOLE,
+	      !agent_same(builder->before, builder->after, AGENT_RUNNING_TASKS, 0));
 }
 
 static void carry_gpus(struct builder *builder, enum agent_field_id field)
@@ -100,9 +118,12 @@ int changes_note(struct changes *changes, const struct agent *before, const stru
 			carry_labels(&builder);
 		else if (agent_fields[field].place == AGENT_PLACE_GPU)
 			carry_gpus(&builder, field);
+		else if (field == AGENT_RUNNING_TASKS)
+			carry_tasks(&builder);
 		else
 			carry(&builder, field, CHANGES_WHOLE, !agent_same(before, after, field, 0));
 	}
+	carry_strings(&builder, AGENT_GPU_NAME, CHANGES_GPU_MODEL); /* the last in the order */
 	if (builder.error) {
 		changes_done(&builder.next);
 		return builder.error;

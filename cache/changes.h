@@ -9,9 +9,16 @@
  * values of an agent never change while it is mounted, so only the ones that did are kept, in a
  * short list; the rest have been there since the agent was first seen.
  *
- * A value is named by its field and an index: the GPU's number for a field of a GPU, the label's
- * position for AGENT_LABELS, else CHANGES_WHOLE. (AGENT_LABELS, CHANGES_WHOLE) is the set of labels
- * and (AGENT_GPU_NAME, CHANGES_WHOLE) the set of GPUs: what their folders list.
+ * A value is named by its field and an index: the GPU's number for a field of a GPU, the position
+ * (agent_string()) for a label, a task (AGENT_RUNNING_TASKS) and a model of GPU
+ * (CHANGES_GPU_MODEL), else CHANGES_WHOLE. Labels, tasks and models keep their time wherever they
+ * move, as the links that they make stay; at each position of the same string the time is the same.
+ * (AGENT_LABELS, CHANGES_WHOLE) is the set of labels and (AGENT_GPU_NAME, CHANGES_WHOLE) the set of
+ * GPUs: what their directories list. (AGENT_RUNNING_TASKS, CHANGES_WHOLE) is the list of tasks as
+ * it came.
+ *
+ * It takes 16 bytes at most for each number, string and list element of the agent: a fixed share of
+ * what the agent itself takes.
  */
 
 #include <stdint.h>
@@ -19,6 +26,10 @@
 #include "api/agent.h"
 
 #define CHANGES_WHOLE UINT16_MAX
+
+/* In place of a field, with the index of a GPU that has it: a model of GPU, which keeps its time
+ * when it moves to another GPU. */
+#define CHANGES_GPU_MODEL AGENT_FIELDS
 
 struct change {
 	int64_t since_ns; /* wall clock */

@@ -486,7 +486,8 @@ uint64_t fleet_newest(const struct fleet *fleet)
 
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret)
 {
-	size_t position = *cursor & UINT32_MAX;
+	const size_t from = *cursor & UINT32_MAX;
+	size_t position = from;
 	struct sweep *sweep;
 	int err;
 
@@ -512,9 +513,10 @@ int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct 
 			*cursor = sweep->number << 32 | (position + 1);
 			read_ahead(fleet, sweep, position);
 		}
-		if (!record && sweep->complete && sweep->open)
-			return sweep->missing;
 		if (record || sweep->complete) {
+			sweep_count_reader(sweep, from, !record);
+			if (!record && sweep->open)
+				return sweep->missing;
 			*ret = record;
 			return 0;
 		}
@@ -565,6 +567,11 @@ const struct failure *fleet_last_failure(const struct fleet *fleet)
 int64_t fleet_now_ms(const struct fleet *fleet)
 {
 	return now_of(fleet);
+}
+
+int64_t fleet_mounted_ns(const struct fleet *fleet)
+{
+	return fleet->mounted_ns;
 }
 
 int64_t fleet_ttl_ms(const struct fleet *fleet)

@@ -118,8 +118,8 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct look *look);
  * The next agent of a listing. *cursor is 0 to begin, and is moved on with each record: it is a
  * number that means this place in this sweep for ever (below 2^63, above 2^32). 0 and a record, or
  * 0 and NULL at the end; -EAGAIN; (look NULL: only what is there already, nothing is asked for);
- * -ESTALE when the listing was left alone for so long that its sweep is forgotten; or -errno of the
- * failure, which for a page that stays bad comes after the agents of the other pages.
+ * -ESTALE when its sweep was forgotten, since later ones needed the room; or -errno of the failure,
+ * which for a page that stays bad comes after the agents of the other pages.
  */
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret);
 
@@ -150,6 +150,9 @@ int64_t fleet_list_ms(const struct fleet *fleet);
 /* Modification time of the list of names, wall clock: when the set of names last changed, and 1 ns
  * more each time that it expired (so that the kernel lists again). Never waits. */
 int64_t fleet_list_mtime_ns(struct fleet *fleet);
+
+/* The time that the values of the first sweep have, wall clock. */
+int64_t fleet_mounted_ns(const struct fleet *fleet);
 
 /* The clock that all ms here count by. */
 int64_t fleet_now_ms(const struct fleet *fleet);

@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_PASSES     3
-#define MOST_LOOKS      3 /* for those whom a sweep has missed */
-#define MOST_BARREN     2
-#define FORGET_MS       60000      /* a listing left alone for so long may be forgotten */
-#define MOST_REMEMBERED (1u << 17) /* seats in all listings together, … */
-#define FEW_LISTINGS    4          /* … but for so many listings, whatever their size */
+#define MOST_PASSES 3
+#define MOST_LOOKS  3 /* for those whom a sweep has missed */
+#define MOST_BARREN 2
+
+/* Listings are kept for readers that go on in them while all together take no more than
+ * KEPT_BYTES and are no more than KEPT_LISTINGS; FEW_LISTINGS are kept whatever they take. */
+#define KEPT_BYTES    (16u << 20)
+#define KEPT_LISTINGS 1024
+#define FEW_LISTINGS  16
 
 /* The life of a sweep */
 
@@ -40,9 +43,25 @@ void sweep_free_all(struct fleet *fleet)
 	fleet->sweeps = NULL;
 }
 
-/* What goes first: of those that may go, who was left alone the longest; NULL: none may. The last
- * whole one is needed while the API fails. */
-static struct sweep **longest_alone(struct fleet *fleet)
+static size_t sweep_bytes(const struct sweep *sweep)
+{
+	return sizeof(*sweep) + sweep->capacity * sizeof(*sweep->order) +
+	       (sweep->in.word_count + sweep->seen.word_count) * sizeof(uint64_t) +
+	       sweep->again_count * sizeof(*sweep->again);
+}
+
+/* Whether one listing is to be forgotten rather than another: one that every reader has read to its
+ * end comes first, and then the one that was read from the longest ago. */
+static bool is_needed_less(const struct sweep *sweep, const struct sweep *other)
+{
+	if ((sweep->readers > 0) != (other->readers > 0))
+		return sweep->readers == 0;
+	return sweep->used_ms <= other->used_ms;
+}
+
+/* The listing to forget first, NULL if none may be. The newest is being read, and the last whole
+ * one is needed while the API fails. */
+static struct sweep **least_needed(struct fleet *fleet)
 {
 	struct sweep **found = NULL;
 	bool whole = false;
@@ -51,31 +70,46 @@ static struct sweep **longest_alone(struct fleet *fleet)
 		bool needed = *at == fleet->sweeps || ((*at)->complete && !whole);
 
 		whole |= (*at)->complete;
-		if (!needed && (!found || (*at)->used_ms <= (*found)->used_ms))
+		if (!needed && (!found || is_needed_less(*at, *found)))
 			found = at;
 	}
 	return found;
 }
 
-/* A reader of an older listing goes on in it, and nobody says when it is done (there is no close):
- * so older ones are kept for a while, and longer the ones that are read. */
+/* Frees what only the newest listing needs: room to grow, and the set that its newcomers are tested
+ * against. */
+static void shrink(struct sweep *sweep)
+{
+	struct seat *order;
+
+	set_done(&sweep->in);
+	if (sweep->count == 0 || sweep->count == sweep->capacity)
+		return;
+	order = realloc(sweep->order, sweep->count * sizeof(*order));
+	if (order) {
+		sweep->order = order;
+		sweep->capacity = sweep->count;
+	}
+}
+
+/* Nothing tells when a reader of a listing is done with it: there is no close, and a reader may
+ * pause for as long as it likes. So listings are forgotten only when they take too much memory. */
 static void forget_old(struct fleet *fleet)
 {
-	int64_t now_ms = fleet->ports.now_ms(fleet->ports.user);
-	size_t remembered = 0, listings = 0;
+	size_t bytes = 0, listings = 0;
 	struct sweep **at;
 
-	for (const struct sweep *sweep = fleet->sweeps; sweep; sweep = sweep->older) {
-		remembered += sweep->count;
+	for (struct sweep *sweep = fleet->sweeps; sweep; sweep = sweep->older) {
+		if (sweep->complete && sweep != fleet->sweeps)
+			shrink(sweep);
+		bytes += sweep_bytes(sweep);
 		listings++;
 	}
-	while ((at = longest_alone(fleet))) {
+	while (listings > FEW_LISTINGS && (bytes > KEPT_BYTES || listings > KEPT_LISTINGS) &&
+	       (at = least_needed(fleet))) {
 		struct sweep *sweep = *at;
-		bool young = now_ms - sweep->used_ms < FORGET_MS;
 
-		if (young && (remembered < MOST_REMEMBERED || listings <= FEW_LISTINGS))
-			break;
-		remembered -= sweep->count;
+		bytes -= sweep_bytes(sweep);
 		listings--;
 		*at = sweep->older;
 		sweep_free(sweep);
@@ -228,6 +262,14 @@ struct sweep *sweep_for(struct fleet *fleet, const struct look *look, bool remem
 	fleet->sweeps = sweep;
 	forget_old(fleet);
 	return sweep;
+}
+
+void sweep_count_reader(struct sweep *sweep, size_t position, bool ended)
+{
+	if (!ended)
+		sweep->readers += position == 0;
+	else if (position > 0 && sweep->readers > 0)
+		sweep->readers--;
 }
 
 struct sweep *sweep_find(struct fleet *fleet, uint64_t number)

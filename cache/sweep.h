@@ -37,8 +37,8 @@ struct fleet_page {
 	struct validator validator; /* that it came with, or "" */
 };
 
-/* An agent's place in a listing. No reference: listings are kept for a minute after their last
- * reader, and who leaves meanwhile is to leave nothing behind. */
+/* An agent's place in a listing. No reference: listings are kept for long, and an agent that has
+ * left must not take memory meanwhile. */
 struct seat {
 	uint32_t index; /* of its record */
 	uint32_t serial;
@@ -48,11 +48,12 @@ struct sweep {
 	struct sweep *older;
 	uint64_t number; /* from 1; the upper half of a cursor */
 	uint64_t began_seq;
-	int64_t used_ms;
-	int64_t oldest_ms;   /* arrival of its oldest page; INT64_MAX: none yet */
-	uint64_t oldest_seq; /* the same, counted; UINT64_MAX: none yet */
-	int64_t good_ms;     /* until then it serves who did not wait for it; INT64_MAX: as above */
-	struct seat *order;  /* the listing: only grows */
+	int64_t used_ms;      /* when it was last read from */
+	unsigned int readers; /* that began to read it and have not read to its end */
+	int64_t oldest_ms;    /* arrival of its oldest page; INT64_MAX: none yet */
+	uint64_t oldest_seq;  /* the same, counted; UINT64_MAX: none yet */
+	int64_t good_ms;    /* until then it serves who did not wait for it; INT64_MAX: as above */
+	struct seat *order; /* the listing: only grows */
 	size_t count;
 	size_t capacity;
 	struct set in; /* the records in order, by their index */
@@ -224,6 +225,10 @@ bool sweep_serves(const struct fleet *fleet, const struct sweep *sweep, const st
 
 /* Adds a record to the end of the listing, unless it has it. 0 or -ENOMEM. */
 int sweep_append(struct sweep *sweep, struct record *record);
+
+/* A reader reads on from this position; ended: there is nothing more. A reader that never reads to
+ * the end is counted for ever, which only makes its listing one of the last to be forgotten. */
+void sweep_count_reader(struct sweep *sweep, size_t position, bool ended);
 
 /* The page that it lacks next, from 1. */
 unsigned int sweep_lacks(const struct sweep *sweep);

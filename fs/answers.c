@@ -122,12 +122,15 @@ void answer_fill_entry(const struct call *call, const struct node *node,
 
 /* From rows to nodes */
 
-/* Since when a file of the mount's own has had this text. */
+/* Since when a file of the mount's own has had this text. One that never changes has the time of
+ * the first values, so that `-newer` than it means changed since the mount. */
 static int64_t own_mtime_ns(struct ops *ops, const struct row *row)
 {
 	struct own *own = &ops->own[row - tree_rows];
 	uint64_t hash = XXH3_64bits(ops->text.length ? ops->text.bytes : "", ops->text.length);
 
+	if (tree_is_constant(row))
+		return fleet_mounted_ns(ops->fleet);
 	if (own->since_ns == 0 || own->hash != hash)
 		*own = (struct own){hash, fleet_wall_ns(ops->fleet)};
 	return own->since_ns;
@@ -185,14 +188,14 @@ static int log_of(struct call *call, const struct row *row, struct node **ret_no
 }
 
 int answer_link(struct ops *ops, const struct row *row, const struct record *record,
-                struct node **ret_node)
+                const char *value, struct node **ret_node)
 {
 	text_clear(&ops->text);
 	tree_target(row, record->name, &ops->text);
 	if (text_error(&ops->text) < 0)
 		return text_error(&ops->text);
 	*ret_node = node_link(&ops->nodes, ops->text.bytes, ops->text.length,
-	                      record_since(record, row->field, CHANGES_WHOLE));
+	                      tree_link_mtime_ns(row, record, value));
 	return *ret_node ? 0 : -ENOMEM;
 }
 
@@ -223,8 +226,11 @@ static int renew_group(struct call *call, const struct node *group)
 {
 	const struct groups *groups;
 	char name[NAME_BYTES];
-	int err = views_groups(call->ops->views, group->row, &call->look, &groups);
+	int err;
 
+	if (tree_lasting_group(group->row, group->text))
+		return 0;
+	err = views_groups(call->ops->views, group->row, &call->look, &groups);
 	if (err < 0)
 		return err;
 	name_encode(group->text, name);
@@ -252,19 +258,12 @@ int answer_folder(struct call *call, bool fresh, const struct node **ret_folder)
 	return 0;
 }
 
-int answer_first(struct fleet *fleet, const struct row *row, const struct group *group,
-                 struct record **ret_record)
+struct record *answer_first(const struct row *row, const struct group *group)
 {
-	uint64_t cursor = group->first;
-	struct record *record = NULL;
-	int err = fleet_walk(fleet, &cursor, NULL, &record);
+	struct record *record = group->first;
 
-	if (err < 0)
-		return err;
-	if (!record || !tree_has(row, record->agent, group->value))
-		return -ENOENT;
-	*ret_record = record;
-	return 0;
+	return record && record->present && tree_has(row, record->agent, group->value) ? record
+	                                                                               : NULL;
 }
 
 /* The operations. Each returns 0 and its answer, -EAGAIN, or -errno. */
@@ -279,7 +278,7 @@ static int find_member(struct call *call, const struct node *group, struct node 
 		return err;
 	if (!tree_has(group->row, (*ret_record)->agent, group->text))
 		return -ENOENT;
-	return answer_link(call->ops, group->row, *ret_record, ret_node);
+	return answer_link(call->ops, group->row, *ret_record, group->text, ret_node);
 }
 
 /* In a view: the folder of a group, or the link to the first of those in it. */
@@ -289,8 +288,14 @@ static int find_group(struct call *call, const struct row *row, struct node **re
 	struct ops *ops = call->ops;
 	const struct groups *groups;
 	const struct group *group;
-	int err = views_groups(ops->views, row, &call->look, &groups);
+	const char *lasting = tree_lasting_group(row, call->name);
+	int err;
 
+	if (lasting) { /* known without any list */
+		*ret_node = node_group(&ops->nodes, row, lasting);
+		return *ret_node ? 0 : -ENOMEM;
+	}
+	err = views_groups(ops->views, row, &call->look, &groups);
 	if (err < 0)
 		return err;
 	group = groups_find(groups, call->name);
@@ -300,8 +305,8 @@ static int find_group(struct call *call, const struct row *row, struct node **re
 		*ret_node = node_group(&ops->nodes, row, group->value);
 		return *ret_node ? 0 : -ENOMEM;
 	}
-	err = answer_first(ops->fleet, row, group, ret_record);
-	return err < 0 ? err : answer_link(ops, row, *ret_record, ret_node);
+	*ret_record = answer_first(row, group);
+	return *ret_record ? answer_link(ops, row, *ret_record, group->value, ret_node) : -ENOENT;
 }
 
 /* *ret_record: the agent whose it is, if it is one's. */
@@ -343,15 +348,30 @@ static int find_child(struct call *call, const struct node *folder, struct node 
 	return -ENOENT;
 }
 
+/* Whether the directory can never have this name. Shells, editors and version control look up such
+ * names (.git, .hg) all the time. */
+static bool is_impossible(const struct call *call)
+{
+	const struct node *folder = nodes_find(&call->ops->nodes, call->ino);
+
+	return folder && folder->row &&
+	       !tree_may_have(folder->row, folder->kind == NODE_GROUP, call->name);
+}
+
 int answer_lookup(struct call *call, struct answer *answer)
 {
 	const struct node *folder = NULL;
 	struct record *record = NULL;
-	int err = answer_folder(call, true, &folder);
+	int err;
 
+	answer->kind = ANSWER_ENTRY;
+	if (is_impossible(call)) {
+		answer->entry.entry_timeout = FOREVER_S;
+		return 0;
+	}
+	err = answer_folder(call, true, &folder);
 	if (err < 0)
 		return err;
-	answer->kind = ANSWER_ENTRY;
 	err = find_child(call, folder, &answer->node, &record);
 	if (err == 0) {
 		answer_fill_entry(call, answer->node, record, &answer->entry);
@@ -399,14 +419,15 @@ int answer_read(struct call *call, struct answer *answer)
 		return 0;
 	if (node->document) {
 		uint64_t left = bytes_of(node) - (uint64_t)call->offset;
+		ssize_t copied;
 
 		answer->length = call->size < left ? call->size : (size_t)left;
 		if (ops_reserve(call->ops, answer->length) < 0)
 			return -ENOMEM;
 		answer->bytes = call->ops->buffer;
-		document_read(node->document, (uint64_t)call->offset, answer->length,
-		              call->ops->buffer);
-		return 0;
+		copied = document_read(node->document, (uint64_t)call->offset, answer->length,
+		                       call->ops->buffer);
+		return copied < 0 ? (int)copied : 0;
 	}
 	answer->bytes = node_text(node) + call->offset;
 	answer->length = node->bytes - (size_t)call->offset;

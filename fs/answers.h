@@ -40,6 +40,7 @@ struct call {
 	struct look look;
 	int64_t deadline_ms;
 	uint64_t scanned; /* a listing's: how far it has looked for more, as an offset */
+	bool interrupted; /* a signal reached the reader that neither ends it nor is handled */
 	bool reading;     /* GETATTR for a read(2), which asks where the file ends */
 	char *name;       /* LOOKUP's; owned once parked */
 };
@@ -84,8 +85,10 @@ struct ops {
 	size_t listed_capacity;
 	struct views *views;
 	struct events *events;
-	size_t leftovers; /* agents that left and whose folders the kernel may still hold */
-	bool init_due;    /* the next reply is the one to INIT */
+	int64_t readers_due_ms; /* when the interrupted readers are looked at again; INT64_MAX: none
+	                         */
+	size_t leftovers;       /* agents that left and whose folders the kernel may still hold */
+	bool init_due;          /* the next reply is the one to INIT */
 };
 
 int answer_lookup(struct call *call, struct answer *answer);
@@ -109,14 +112,13 @@ int answer_node(struct call *call, const struct row *row, struct record *record,
 /* The index that a child of this folder goes by: its own number, or that of the GPU it is in. */
 uint16_t answer_child_index(const struct node *folder, const struct row *row, size_t occurrence);
 
-/* The node of the link to an agent, in this view. */
+/* The node of the link to an agent that has this value, in this view. */
 int answer_link(struct ops *ops, const struct row *row, const struct record *record,
-                struct node **ret_node);
+                const char *value, struct node **ret_node);
 
-/* Who is linked to where a view has one link for each value. 0; -ENOENT: nobody any more; -ESTALE:
- * the group's list is forgotten. */
-int answer_first(struct fleet *fleet, const struct row *row, const struct group *group,
-                 struct record **ret_record);
+/* The agent that the link to a group points to, where a view has one link for each value; NULL: it
+ * has left, or has the value no longer. */
+struct record *answer_first(const struct row *row, const struct group *group);
 
 /* record: of the agent whose file, folder or link this name means; NULL: the mount's own. */
 void answer_fill_entry(const struct call *call, const struct node *node,

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define SLICE_BYTES (128u << 10) /* as many as are written in a millisecond or so */
+#define SLICE_BYTES      (128u << 10) /* as many as are written in a millisecond or so */
+#define STORED_ROW_BYTES (16u << 10)
+#define WINDOW_BYTES     (1u << 20) /* a window of no more stays for the next reader */
 
 struct document *document_new(void)
 {
@@ -17,6 +19,7 @@ struct document *document_new(void)
 	document->refs = 1;
 	for (size_t i = 0; i < DOCUMENT_TEXTS; i++)
 		text_init(&document->texts[i], DOCUMENT_MAX_TEXT);
+	text_init(&document->window.text, DOCUMENT_MAX_TEXT);
 	return document;
 }
 
@@ -26,30 +29,49 @@ struct document *document_ref(struct document *document)
 	return document;
 }
 
+static void document_rows_done(struct document_rows *rows)
+{
+	for (size_t i = 0; i < rows->count; i++)
+		agent_unref(rows->items[i].row.agent);
+	free(rows->items);
+}
+
 void document_unref(struct document *document)
 {
 	if (!document || --document->refs > 0)
 		return;
-	for (size_t i = 0; i < DOCUMENT_TEXTS; i++)
+	for (size_t i = 0; i < DOCUMENT_TEXTS; i++) {
 		text_done(&document->texts[i]);
-	for (size_t i = 0; i < document->agent_count; i++)
-		agent_unref(document->agents[i]);
-	free(document->agents);
-	free(document->ends);
+		document_rows_done(&document->borrowed[i]);
+	}
+	text_done(&document->window.text);
 	free(document);
 }
 
 /* Reading */
 
-/* The first agent whose line ends after this offset into the lines. */
-static size_t agent_at(const struct document *document, uint64_t offset)
+/* How long a text is, its borrowed rows included. */
+static uint64_t whole_bytes(const struct document *document, size_t number)
 {
-	size_t low = 0, high = document->agent_count;
+	const struct document_rows *rows = &document->borrowed[number];
+	size_t stored = document->texts[number].length;
+	const struct document_borrowed *last;
+
+	if (rows->count == 0)
+		return stored;
+	last = &rows->items[rows->count - 1];
+	return last->end + (stored - last->stored);
+}
+
+/* The first borrowed row that ends after this offset into its text. */
+static size_t borrowed_after(const struct document_rows *rows, uint64_t offset)
+{
+	size_t low = 0, high = rows->count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (document->ends[middle] <= offset)
+		if (rows->items[middle].end <= offset)
 			low = middle + 1;
 		else
 			high = middle;
@@ -57,59 +79,95 @@ static size_t agent_at(const struct document *document, uint64_t offset)
 	return low;
 }
 
-/* Copies what this part of the document has of the range; offset counts from the part's begin. */
-static size_t copy(const char *bytes, size_t length, uint64_t offset, size_t size, char *ret)
+/* A run of bytes of a text: stored ones, or a borrowed row. */
+struct run {
+	const struct document_borrowed *borrowed; /* NULL: they are stored */
+	uint64_t begin, end;                      /* from the begin of the text */
+	size_t stored;                            /* bytes stored before it */
+};
+
+/* The run that an offset into a text is in. */
+static struct run run_at(const struct document *document, size_t number, uint64_t offset)
 {
-	if (offset >= length)
-		return 0;
-	if (size > length - offset)
-		size = length - (size_t)offset;
-	memcpy(ret, bytes + offset, size);
-	return size;
+	const struct document_rows *rows = &document->borrowed[number];
+	size_t next = borrowed_after(rows, offset);
+	struct run run = {.end = whole_bytes(document, number)};
+
+	if (next > 0) {
+		run.begin = rows->items[next - 1].end;
+		run.stored = rows->items[next - 1].stored;
+	}
+	if (next == rows->count)
+		return run;
+	run.end = run.begin + (rows->items[next].stored - run.stored);
+	if (offset < run.end)
+		return run;
+	return (struct run){
+		.borrowed = &rows->items[next], .begin = run.end, .end = rows->items[next].end};
 }
 
-static size_t copy_lines(const struct document *document, uint64_t offset, size_t size, char *ret)
+/* The bytes of a borrowed row, until the next one is asked for; NULL without memory. */
+static const char *borrowed_bytes(struct document *document, size_t number, const struct run *run)
 {
+	struct document_window *window = &document->window;
+
+	if (window->of == run->borrowed)
+		return window->text.bytes;
+	window->of = NULL;
+	text_clear(&window->text);
+	document->sheet->row(&window->text, number, &run->borrowed->row);
+	if (text_error(&window->text) < 0 || window->text.length != run->end - run->begin)
+		return NULL;
+	window->of = run->borrowed;
+	return window->text.bytes;
+}
+
+static ssize_t read_text(struct document *document, size_t number, uint64_t offset, size_t size,
+                         char *ret)
+{
+	uint64_t whole = whole_bytes(document, number);
 	size_t done = 0;
 
-	for (size_t i = agent_at(document, offset); i < document->agent_count && done < size; i++) {
-		const struct agent *agent = document->agents[i];
-		uint64_t begin = i > 0 ? document->ends[i - 1] : 0;
+	while (done < size && offset + done < whole) {
+		uint64_t at = offset + done;
+		struct run run = run_at(document, number, at);
+		size_t bytes = size - done;
+		const char *from;
 
-		if (i > 0)
-			done += copy(",", 1, offset + done - begin, size - done, ret + done);
-		begin += i > 0;
-		done += copy(agent->json, agent->json_bytes, offset + done - begin, size - done,
-		             ret + done);
+		if (run.borrowed)
+			from = borrowed_bytes(document, number, &run);
+		else
+			from = document->texts[number].bytes + run.stored;
+		if (!from)
+			return -ENOMEM;
+		if (bytes > run.end - at)
+			bytes = (size_t)(run.end - at);
+		memcpy(ret + done, from + (at - run.begin), bytes);
+		done += bytes;
 	}
-	return done;
+	return (ssize_t)done;
 }
 
-static uint64_t lines_bytes(const struct document *document)
+ssize_t document_read(struct document *document, uint64_t offset, size_t size, char *ret)
 {
-	return document->agent_count > 0 ? document->ends[document->agent_count - 1] : 0;
-}
-
-size_t document_read(const struct document *document, uint64_t offset, size_t size, char *ret)
-{
-	uint64_t begin = 0;
+	bool at_end = offset < document->bytes && size >= document->bytes - offset;
 	size_t done = 0;
 
 	for (size_t i = 0; i < DOCUMENT_TEXTS && done < size; i++) {
-		const struct text *text = &document->texts[i];
+		uint64_t whole = whole_bytes(document, i);
+		ssize_t copied = read_text(document, i, offset, size - done, ret + done);
 
-		if (text->length > 0 && offset + done >= begin)
-			done += copy(text->bytes, text->length, offset + done - begin, size - done,
-			             ret + done);
-		begin += text->length;
-		if (i > 0)
-			continue;
-		if (offset + done >= begin)
-			done += copy_lines(document, offset + done - begin, size - done,
-			                   ret + done);
-		begin += lines_bytes(document);
+		if (copied < 0)
+			return copied;
+		done += (size_t)copied;
+		offset = offset > whole ? offset - whole : 0;
 	}
-	return done;
+	/* A long row is kept only for a reader that goes on. */
+	if (document->window.text.capacity > WINDOW_BYTES && at_end) {
+		text_done(&document->window.text);
+		document->window.of = NULL;
+	}
+	return (ssize_t)done;
 }
 
 /* Writing */
@@ -126,6 +184,7 @@ struct draft *draft_new(const struct sheet *sheet, struct fleet *fleet, uint64_t
 		return NULL;
 	}
 	document->hash = seed;
+	document->sheet = sheet;
 	draft->sheet = sheet;
 	draft->fleet = fleet;
 	draft->seed = seed;
@@ -133,6 +192,12 @@ struct draft *draft_new(const struct sheet *sheet, struct fleet *fleet, uint64_t
 	draft->list = list;
 	draft->cursor = list;
 	groups_init(&draft->sums.statuses, seed);
+	for (size_t i = 0; i < AGENT_STATUSES; i++) {
+		if (groups_expect(&draft->sums.statuses, agent_statuses[i]) < 0) {
+			draft_free(draft);
+			return NULL;
+		}
+	}
 	if (sheet->begin)
 		sheet->begin(draft);
 	return draft;
@@ -152,29 +217,62 @@ struct text *draft_text(struct draft *draft, size_t which)
 	return &draft->document->texts[which];
 }
 
-void draft_add_json(struct draft *draft, const struct agent *agent)
+static uint64_t hash_on(const struct document *document, const char *bytes, size_t length)
 {
-	struct document *document = draft->document;
-	size_t count = document->agent_count;
+	return length > 0 ? XXH3_64bits_withSeed(bytes, length, document->hash) : document->hash;
+}
 
-	if (count == document->agent_capacity) {
-		size_t more = count ? count * 2 : 128;
-		const struct agent **agents = realloc(document->agents, more * sizeof(*agents));
-		uint64_t *ends = agents ? realloc(document->ends, more * sizeof(*ends)) : NULL;
+/* Makes what was written to a text from `stored` on a borrowed row. */
+static int borrow_row(struct document *document, size_t number, size_t stored,
+                      const struct document_row *row)
+{
+	struct document_rows *rows = &document->borrowed[number];
+	struct text *text = &document->texts[number];
+	size_t bytes = text->length - stored;
 
-		if (agents)
-			document->agents = agents;
-		if (!ends) {
-			document->texts[0].error = -ENOMEM;
-			return;
-		}
-		document->ends = ends;
-		document->agent_capacity = more;
+	if (bytes == 0)
+		return 0;
+	if (rows->count == rows->capacity) {
+		size_t more = rows->capacity ? rows->capacity * 2 : 128;
+		struct document_borrowed *items = realloc(rows->items, more * sizeof(*items));
+
+		if (!items)
+			return -ENOMEM;
+		rows->items = items;
+		rows->capacity = more;
 	}
-	document->ends[count] = lines_bytes(document) + agent->json_bytes + (count > 0);
-	document->agents[count] = agent_ref(agent);
-	document->agent_count++;
-	document->hash = XXH3_64bits_withSeed(agent->json, agent->json_bytes, document->hash);
+	document->hash = hash_on(document, text->bytes + stored, bytes);
+	text->length = stored;
+	rows->items[rows->count] = (struct document_borrowed){
+		.row = *row,
+		.end = whole_bytes(document, number) + bytes,
+		.stored = stored,
+	};
+	rows->items[rows->count++].row.agent = agent_ref(row->agent);
+	return 0;
+}
+
+/* Writes the rows of an agent, and stores them unless they take too much. */
+static int draft_write_rows(struct draft *draft, const struct document_row *row)
+{
+	const struct sheet *sheet = draft->sheet;
+	struct document *document = draft->document;
+	struct text *texts = &document->texts[sheet->first_text];
+	size_t stored[DOCUMENT_TEXTS], bytes = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < sheet->row_texts; i++) {
+		stored[i] = texts[i].length;
+		sheet->row(&texts[i], sheet->first_text + i, row);
+		if (text_error(&texts[i]) < 0)
+			return text_error(&texts[i]);
+		bytes += texts[i].length - stored[i];
+	}
+	if (!sheet->borrows && bytes <= STORED_ROW_BYTES && bytes <= row->agent->bytes)
+		return 0;
+	for (size_t i = 0; err == 0 && i < sheet->row_texts; i++)
+		err = borrow_row(document, sheet->first_text + i, stored[i], row);
+	return err;
 }
 
 static void add(int64_t *sum, int64_t value)
@@ -213,10 +311,10 @@ static int sum_up(struct sums *sums, const struct agent *agent)
 	if (!agent->status || !*agent->status)
 		return 0;
 	sums->with_status++;
-	return groups_add(&sums->statuses, agent->status, 0);
+	return groups_add(&sums->statuses, agent->status, NULL);
 }
 
-/* What was written since goes into the hash; the error of any text. */
+/* What was stored since goes into the hash; the error of any text. */
 static int take_stock(struct draft *draft)
 {
 	struct document *document = draft->document;
@@ -227,9 +325,8 @@ static int take_stock(struct draft *draft)
 		if (text_error(text) < 0)
 			return text_error(text);
 		if (draft->hashed[i] < text->length)
-			document->hash = XXH3_64bits_withSeed(text->bytes + draft->hashed[i],
-			                                      text->length - draft->hashed[i],
-			                                      document->hash);
+			document->hash = hash_on(document, text->bytes + draft->hashed[i],
+			                         text->length - draft->hashed[i]);
 		draft->hashed[i] = text->length;
 	}
 	return 0;
@@ -237,10 +334,10 @@ static int take_stock(struct draft *draft)
 
 static uint64_t written(const struct document *document)
 {
-	uint64_t bytes = lines_bytes(document);
+	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < DOCUMENT_TEXTS; i++)
-		bytes += document->texts[i].length;
+		bytes += whole_bytes(document, i);
 	return bytes;
 }
 
@@ -256,16 +353,32 @@ static int tell_agent(struct draft *draft)
 	if (!record)
 		return 0;
 	err = sum_up(&draft->sums, record->agent);
-	if (draft->sheet->agent)
-		draft->sheet->agent(draft, record);
-	return err;
+	if (err < 0 || !draft->sheet->row)
+		return err;
+	return draft_write_rows(
+		draft, &(struct document_row){
+			       .agent = record->agent,
+			       .first_ns = record->first_ns,
+			       .status_ns = record_since(record, AGENT_STATUS, CHANGES_WHOLE),
+			       .is_first = draft->sums.agents == 1,
+		       });
 }
 
-/* One status more, or the end of the document: then true. */
+static int compare_groups(const void *a, const void *b)
+{
+	return strcmp((*(struct group *const *)a)->value, (*(struct group *const *)b)->value);
+}
+
+/* One status more, or the end of the document: then true. The documented statuses come first, in
+ * their order, and then the others by name: the order in which agents have them changes with each
+ * list. */
 static bool tell_status(struct draft *draft)
 {
 	const struct groups *statuses = &draft->sums.statuses;
 
+	if (draft->statuses_told == 0 && statuses->count > AGENT_STATUSES)
+		qsort(statuses->order + AGENT_STATUSES, statuses->count - AGENT_STATUSES,
+		      sizeof(struct group *), compare_groups);
 	if (draft->sheet->status && draft->statuses_told < statuses->count) {
 		draft->sheet->status(draft, statuses->order[draft->statuses_told++]);
 		return false;

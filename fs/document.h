@@ -3,42 +3,73 @@
 #define FLEETFS_FS_DOCUMENT_H
 
 /*
- * A text over the whole fleet: a table, a sum, all agents as JSON.
+ * A document: a text over the whole fleet (a table, a sum, all agents as JSON).
  *
- * It is written once for each whole list that somebody asks it of, and then is immutable: who has
- * it open reads it to its end, whatever was written since. One that comes out the same as the one
- * before is that one, with its inode and its time.
+ * It is built once for each whole list for which somebody asks for it, and then is immutable: a
+ * reader that has it open reads it to its end, whatever was built since. One that comes out the
+ * same as the one before is that one, with its inode and its time.
  *
- * It may be long (100,000 agents are 70 MB of JSON), and who reads something else is not to wait
- * for it: so it is written some hundred agents at a time (fs/views.h), and the agents' own JSON is
- * not copied into it.
+ * It may be long (100,000 agents are 70 MB of JSON), and other readers must not wait for it: it is
+ * built some hundred agents at a time (fs/views.h).
  *
- * What is written is told by its sheet: before the first agent, for each, for each status that they
- * have, and in the end.
+ * Memory. Text may take up to nine times what the API sent, since a byte that is not safe to show
+ * is escaped twice for the page. So the rows of an agent are stored only if they take no more than
+ * the agent and at most 16 KiB; longer ones, and the agents' JSON, are borrowed: the document
+ * refers to the agent and writes the row anew when it is read. So a document never takes more than
+ * the agents that it shows, which the cache bounds (FLEET_MAX_BYTES).
+ *
+ * The content comes from a sheet: what stands before the first agent, the rows of each, a line for
+ * each status, and what stands at the end.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "cache/fleet.h"
 #include "fs/groups.h"
 #include "fs/text.h"
 
-#define DOCUMENT_MAX_TEXT (UINT64_C(1) << 30) /* bytes of each of its texts; beyond: -EFBIG */
-#define DOCUMENT_TEXTS    24
+#define DOCUMENT_MAX_TEXT \
+	(UINT64_C(1) << 30) /* bytes stored of each of its texts; beyond: -EFBIG */
+#define DOCUMENT_TEXTS 24
 
-/* Or it is the log of events (fs/events.h), which lines are added to.
- *
- * Its texts one after the other, and after the first the agents' JSON: a line each, which begins
- * with a comma but for the first. */
+/* What the rows of an agent are written from. */
+struct document_row {
+	const struct agent *agent;
+	int64_t first_ns;  /* when the agent was first seen; wall clock */
+	int64_t status_ns; /* since when it has its status; wall clock */
+	bool is_first;     /* of all rows */
+};
+
+/* A row that is not stored. */
+struct document_borrowed {
+	struct document_row row; /* with a reference to the agent */
+	uint64_t end;            /* where it ends, from the begin of its text */
+	size_t stored;           /* bytes of its text that are stored before it */
+};
+
+struct document_rows {
+	struct document_borrowed *items; /* in their order */
+	size_t count;
+	size_t capacity;
+};
+
+/* The borrowed row that was read last, since it may be longer than a read. */
+struct document_window {
+	struct text text;
+	const struct document_borrowed *of; /* NULL: none */
+};
+
+/* The content is its texts one after the other, each with its borrowed rows in between. Or it is
+ * the log of events (fs/events.h), to which lines are added; that borrows nothing. */
 struct document {
 	unsigned int refs;
+	const struct sheet *sheet; /* writes the borrowed rows; NULL: there are none */
 	struct text texts[DOCUMENT_TEXTS];
-	const struct agent **agents; /* references */
-	uint64_t *ends;              /* of each agent's line, from the begin of the first */
-	size_t agent_count;
-	size_t agent_capacity;
+	struct document_rows borrowed[DOCUMENT_TEXTS]; /* in each text */
+	struct document_window window;
 	uint64_t bytes; /* all of it */
 	uint64_t hash;
 	int64_t mtime_ns; /* when it was first seen; wall clock */
@@ -76,9 +107,13 @@ struct draft {
 
 struct sheet {
 	void (*begin)(struct draft *draft); /* may be NULL, as the others */
-	void (*agent)(struct draft *draft, const struct record *record);
+	/* Appends an agent's row to the text of this number. It must write the same each time. */
+	void (*row)(struct text *text, size_t number, const struct document_row *row);
 	void (*status)(struct draft *draft, const struct group *status);
 	void (*end)(struct draft *draft);
+	uint8_t first_text; /* the texts that have rows are this one … */
+	uint8_t row_texts;  /* … and the next ones, so many in all */
+	bool borrows;       /* every row is borrowed, however short: the agent has its bytes */
 };
 
 /* An empty one, with one reference. NULL without memory. */
@@ -89,8 +124,8 @@ struct document *document_ref(struct document *document);
 /* NULL is fine. */
 void document_unref(struct document *document);
 
-/* Copies what is there of so many bytes from this offset on; returns how many. */
-size_t document_read(const struct document *document, uint64_t offset, size_t size, char *ret);
+/* Copies what is there of so many bytes from this offset on. Returns how many, or -ENOMEM. */
+ssize_t document_read(struct document *document, uint64_t offset, size_t size, char *ret);
 
 /* A draft of what this sheet says of a list, as fleet_whole() tells it. fleet is borrowed.
  * NULL without memory. */
@@ -109,9 +144,6 @@ struct document *draft_take(struct draft *draft);
 
 /* For a sheet: one of the texts. */
 struct text *draft_text(struct draft *draft, size_t which);
-
-/* For a sheet: the agent's JSON is part of the document. Fails as a text does. */
-void draft_add_json(struct draft *draft, const struct agent *agent);
 
 /* The agent's value, summed over its GPUs if it is theirs; AGENT_ABSENT when none tells it. */
 int64_t document_sum_of(const struct agent *agent, enum agent_field_id field);

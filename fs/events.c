@@ -176,9 +176,11 @@ static void add_file(struct text *text, const struct record *record, int64_t at_
 static void add_row(struct text *text, const struct record *record, const struct agent *before,
                     const struct agent *after, int64_t at_ns, const struct row *row)
 {
-	struct agent_label_finder in_before = {.agent = before}, in_after = {.agent = after};
+	struct agent_finder in_before, in_after;
 	size_t befores = tree_occurrences(row, before), afters = tree_occurrences(row, after);
 
+	agent_finder_init(&in_before, before, AGENT_LABELS);
+	agent_finder_init(&in_after, after, AGENT_LABELS);
 	for (size_t i = 0; i < befores; i++) {
 		size_t is = tree_same(row, before, i, &in_after);
 		struct pair pair = {before, i, is < afters ? after : NULL, is};

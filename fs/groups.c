@@ -13,10 +13,22 @@ void groups_init(struct groups *groups, uint64_t seed)
 	*groups = (struct groups){.seed = seed};
 }
 
+static size_t group_bytes(const struct group *group)
+{
+	return sizeof(*group) + strlen(group->value) + 1;
+}
+
+static void group_free(struct groups *groups, struct group *group)
+{
+	groups->bytes -= group_bytes(group);
+	record_unref(group->first);
+	free(group);
+}
+
 void groups_done(struct groups *groups)
 {
 	for (size_t i = 0; i < groups->count; i++)
-		free(groups->order[i]);
+		group_free(groups, groups->order[i]);
 	free(groups->order);
 	table_done(&groups->by_name);
 	*groups = (struct groups){.seed = groups->seed, .number = groups->number};
@@ -34,7 +46,7 @@ void groups_end(struct groups *groups)
 			continue;
 		}
 		table_remove(&groups->by_name, &group->by_name);
-		free(group);
+		group_free(groups, group);
 	}
 	groups->count = count;
 }
@@ -89,32 +101,27 @@ static int reserve(struct groups *groups)
 	return 0;
 }
 
-int groups_add(struct groups *groups, const char *value, uint64_t where)
+/* Makes a group that was met in an earlier list one of this list. */
+static void group_renew(struct group *group, uint64_t list)
+{
+	if (group->list == list)
+		return;
+	record_unref(group->first);
+	group->first = NULL;
+	group->list = list;
+	group->count = 0;
+}
+
+static int group_new(struct groups *groups, const char *name, const char *value,
+                     struct group **ret_group)
 {
 	size_t bytes = strlen(value) + 1;
-	char name[NAME_BYTES];
-	struct group *group;
+	struct group *group = reserve(groups) == 0 ? calloc(1, sizeof(*group) + bytes) : NULL;
 
-	name_encode(value, name);
-	group = groups_find(groups, name);
-	if (group) {
-		if (group->list != groups->list) {
-			group->list = groups->list;
-			group->first = where;
-			group->count = 0;
-		}
-		group->count++;
-		return 0;
-	}
-	if (groups->count >= GROUPS_MOST)
-		return 0;
-	group = reserve(groups) == 0 ? malloc(sizeof(*group) + bytes) : NULL;
 	if (!group)
 		return -ENOMEM;
 	group->by_name.hash = hash_name(groups, name);
 	group->list = groups->list;
-	group->count = 1;
-	group->first = where;
 	memcpy(group->value, value, bytes);
 	if (table_insert(&groups->by_name, &group->by_name) < 0) {
 		free(group);
@@ -122,5 +129,40 @@ int groups_add(struct groups *groups, const char *value, uint64_t where)
 	}
 	group->number = ++groups->number;
 	groups->order[groups->count++] = group;
+	groups->bytes += group_bytes(group);
+	*ret_group = group;
 	return 0;
+}
+
+/* The group of a value in this list; NULL: there are too many. */
+static int group_of(struct groups *groups, const char *value, struct group **ret_group)
+{
+	char name[NAME_BYTES];
+
+	name_encode(value, name);
+	*ret_group = groups_find(groups, name);
+	if (*ret_group) {
+		group_renew(*ret_group, groups->list);
+		return 0;
+	}
+	return groups->count < GROUPS_MOST ? group_new(groups, name, value, ret_group) : 0;
+}
+
+int groups_add(struct groups *groups, const char *value, struct record *record)
+{
+	struct group *group;
+	int err = group_of(groups, value, &group);
+
+	if (err < 0 || !group)
+		return err;
+	if (group->count++ == 0 && record)
+		group->first = record_ref(record);
+	return 0;
+}
+
+int groups_expect(struct groups *groups, const char *value)
+{
+	struct group *group;
+
+	return group_of(groups, value, &group);
 }

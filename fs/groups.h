@@ -17,16 +17,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache/record.h"
 #include "cache/table.h"
 
 #define GROUPS_MOST (1u << 20) /* further values are left out */
 
 struct group {
 	struct table_link by_name;
-	uint64_t number; /* from 1, in the order of their coming; never used twice */
-	uint64_t list;   /* in which it was met last, … */
-	uint64_t first;  /* … where it was met first in that, … */
-	size_t count;    /* … and how often */
+	uint64_t number;      /* from 1, in the order of their coming; never used twice */
+	uint64_t list;        /* in which it was met last, … */
+	struct record *first; /* the first agent that had it in that list: a reference, or NULL */
+	size_t count;         /* how often it was met in that list; 0: only expected */
 	char value[];
 };
 
@@ -35,6 +36,7 @@ struct groups {
 	struct group **order; /* by their numbers */
 	size_t count;
 	size_t capacity;
+	size_t bytes;    /* that the groups take */
 	uint64_t list;   /* that they are being met in; the caller's, for groups_end() another each
 	                    time */
 	uint64_t number; /* the last one given */
@@ -56,9 +58,11 @@ void groups_end(struct groups *groups);
 /* The position in the order of the first one after this number. */
 size_t groups_after(const struct groups *groups, uint64_t number);
 
-/* Counts one more of this value; where: a cursor of fleet_walk() that gives who has it. 0 or
- * -ENOMEM. */
-int groups_add(struct groups *groups, const char *value, uint64_t where);
+/* Counts one more of this value. record: the agent that has it; may be NULL. 0 or -ENOMEM. */
+int groups_add(struct groups *groups, const char *value, struct record *record);
+
+/* Makes a group of this value exist in groups->list although no agent may have it. 0 or -ENOMEM. */
+int groups_expect(struct groups *groups, const char *value);
 
 /* The group of this name in the tree; NULL: there is none. */
 struct group *groups_find(const struct groups *groups, const char *name);

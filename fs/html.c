@@ -3,6 +3,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "fs/names.h"
 #include "fs/sheets.h"
 #include "fs/tree.h"
 #include "html/page.h"
@@ -136,21 +137,24 @@ static void gpus(struct text *text, const struct agent *agent)
 	text_bytes(text, "]", 1);
 }
 
-static void of_agent(struct draft *draft, const struct record *record)
+static void row(struct text *text, size_t number_of_text, const struct document_row *row)
 {
-	struct text *text = draft_text(draft, 0);
-	const struct agent *agent = record->agent;
+	const struct agent *agent = row->agent;
+	char name[NAME_BYTES];
 
-	text_bytes(text, draft->sums.agents > 1 ? ",\n[" : "\n[", draft->sums.agents > 1 ? 3 : 2);
-	text_json(text, record->name);
+	(void)number_of_text;
+	name_encode(agent->id, name);
+	text_bytes(text, ",", !row->is_first);
+	text_bytes(text, "\n[", 2);
+	text_json(text, name);
 	comma(text);
 	moment(text, agent->last_heartbeat);
 	comma(text);
 	moment(text, agent->connected_at);
 	comma(text);
-	number(text, record_since(record, AGENT_STATUS, CHANGES_WHOLE) / 1000000);
+	number(text, row->status_ns / 1000000);
 	comma(text);
-	number(text, record->first_ns / 1000000);
+	number(text, row->first_ns / 1000000);
 	comma(text);
 	gpus(text, agent);
 	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
@@ -168,4 +172,4 @@ static void end(struct draft *draft)
 	text_bytes(text, PAGE_END, sizeof(PAGE_END) - 1);
 }
 
-const struct sheet sheet_html = {.begin = begin, .agent = of_agent, .end = end};
+const struct sheet sheet_html = {.begin = begin, .row = row, .end = end, .row_texts = 1};

@@ -134,7 +134,7 @@ static int list_members(struct call *call, struct answer *answer, const struct n
 			continue;
 		if (!fits(call, answer, record->name))
 			return -ENOBUFS;
-		err = answer_link(call->ops, group->row, record, &node);
+		err = answer_link(call->ops, group->row, record, group->text, &node);
 		if (err < 0)
 			return err;
 		add_node(call, answer, record->name, cursor, node, record);
@@ -159,10 +159,10 @@ static int add_group(struct call *call, struct answer *answer, const struct row 
 	if (!fits(call, answer, name))
 		return -ENOBUFS;
 	if (row->view == TREE_LINKS) {
-		err = answer_first(ops->fleet, row, group, &record);
-		if (err < 0)
-			return err == -ENOENT ? 0 : err;
-		err = answer_link(ops, row, record, &node);
+		record = answer_first(row, group);
+		if (!record)
+			return 0;
+		err = answer_link(ops, row, record, group->value, &node);
 	} else {
 		node = node_group(&ops->nodes, row, group->value);
 		err = node ? 0 : -ENOMEM;

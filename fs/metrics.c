@@ -30,7 +30,7 @@ struct metric {
 	const char *help;
 	enum agent_field_id field;
 	void (*samples)(struct text *text, const struct metric *metric,
-	                const struct record *record);
+	                const struct document_row *row);
 };
 
 static void label(struct text *text, const char *name, const char *value)
@@ -40,17 +40,20 @@ static void label(struct text *text, const char *name, const char *value)
 }
 
 /* The name, and the labels but for what closes them. */
-static void sample(struct text *text, const struct metric *metric, const struct record *record)
+static void sample(struct text *text, const struct metric *metric, const struct agent *agent)
 {
+	char name[NAME_BYTES];
+
+	name_encode(agent->id, name);
 	text_printf(text, "%s{", metric->name);
-	label(text, "agent", record->name);
+	label(text, "agent", name);
 }
 
-static void info(struct text *text, const struct metric *metric, const struct record *record)
+static void info(struct text *text, const struct metric *metric, const struct document_row *row)
 {
-	const struct agent *agent = record->agent;
+	const struct agent *agent = row->agent;
 
-	sample(text, metric, record);
+	sample(text, metric, row->agent);
 	label(text, ",status", agent->status);
 	label(text, ",tool", agent->tool);
 	label(text, ",tool_version", agent->tool_version);
@@ -59,50 +62,51 @@ static void info(struct text *text, const struct metric *metric, const struct re
 	text_printf(text, "} 1\n");
 }
 
-static void number(struct text *text, const struct metric *metric, const struct record *record)
+static void number(struct text *text, const struct metric *metric, const struct document_row *row)
 {
-	int64_t value = *(const int64_t *)agent_value(record->agent, metric->field, 0);
+	int64_t value = *(const int64_t *)agent_value(row->agent, metric->field, 0);
 
 	if (value == AGENT_ABSENT)
 		return;
-	sample(text, metric, record);
+	sample(text, metric, row->agent);
 	text_printf(text, "} %" PRId64 "\n", value);
 }
 
-static void ratio(struct text *text, const struct metric *metric, const struct record *record)
+static void ratio(struct text *text, const struct metric *metric, const struct document_row *row)
 {
-	int64_t percent = *(const int64_t *)agent_value(record->agent, metric->field, 0);
+	int64_t percent = *(const int64_t *)agent_value(row->agent, metric->field, 0);
 	uint64_t size = percent < 0 ? -(uint64_t)percent : (uint64_t)percent;
 
 	if (percent == AGENT_ABSENT)
 		return;
-	sample(text, metric, record);
+	sample(text, metric, row->agent);
 	text_printf(text, "} %s%" PRIu64 ".%02d\n", percent < 0 ? "-" : "", size / 100,
 	            (int)(size % 100));
 }
 
-static void timestamp(struct text *text, const struct metric *metric, const struct record *record)
+static void timestamp(struct text *text, const struct metric *metric,
+                      const struct document_row *row)
 {
-	const char *string = *(const char *const *)agent_value(record->agent, metric->field, 0);
+	const char *string = *(const char *const *)agent_value(row->agent, metric->field, 0);
 	int64_t ns = string ? tree_parse_time(string) : -1;
 
 	if (ns < 0)
 		return;
-	sample(text, metric, record);
+	sample(text, metric, row->agent);
 	text_printf(text, "}");
 	moment(text, ns);
 }
 
-static void gpus(struct text *text, const struct metric *metric, const struct record *record)
+static void gpus(struct text *text, const struct metric *metric, const struct document_row *row)
 {
-	const struct agent *agent = record->agent;
+	const struct agent *agent = row->agent;
 
 	for (size_t i = 0; i < agent->gpu_count; i++) {
 		int64_t value = *(const int64_t *)agent_value(agent, metric->field, i);
 
 		if (value == AGENT_ABSENT)
 			continue;
-		sample(text, metric, record);
+		sample(text, metric, row->agent);
 		text_printf(text, ",gpu=\"%zu\"", i);
 		label(text, ",model", agent->gpus[i].device_name);
 		text_printf(text, "} %" PRId64 "\n", value);
@@ -153,15 +157,17 @@ static void begin(struct draft *draft)
 	head(text, "fleet_list_verified", "gauge",
 	     "Whether the agents that were read are as many as the API counts.");
 	text_printf(text, "fleet_list_verified %d\n", health.verified);
+	head(text, "fleet_agents", "gauge", "Agents of this status.");
 	for (size_t i = 0; i < METRICS; i++)
 		head(draft_text(draft, TEXT_METRICS + i), metrics[i].name, metrics[i].type,
 		     metrics[i].help);
 }
 
-static void of_agent(struct draft *draft, const struct record *record)
+static void row(struct text *text, size_t number, const struct document_row *row)
 {
-	for (size_t i = 0; i < METRICS; i++)
-		metrics[i].samples(draft_text(draft, TEXT_METRICS + i), &metrics[i], record);
+	const struct metric *metric = &metrics[number - TEXT_METRICS];
+
+	metric->samples(text, metric, row);
 }
 
 static void count(struct text *text, const char *status, size_t agents)
@@ -179,18 +185,11 @@ static void of_status(struct draft *draft, const struct group *status)
 	count(draft_text(draft, TEXT_STATUSES), name, status->count);
 }
 
-/* The API's own words are always there: what goes from absent to 1 raises no alert. With those who
- * tell no status, the sum is all agents. */
-static void other_statuses(struct draft *draft)
+/* With the agents that have no status, the sum over all statuses is the number of agents. */
+static void without_status(struct draft *draft)
 {
-	static const char *const usual[] = {"idle", "busy", "syncing", "tunnel", "unhealthy"};
 	const struct sums *sums = &draft->sums;
-	struct text *text = draft_text(draft, TEXT_LIST);
 
-	head(text, "fleet_agents", "gauge", "Agents of this status.");
-	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
-		if (!groups_find(&sums->statuses, usual[i]))
-			count(text, usual[i], 0);
 	if (sums->with_status < sums->agents)
 		count(draft_text(draft, TEXT_STATUSES), "", sums->agents - sums->with_status);
 }
@@ -214,12 +213,16 @@ static void end(struct draft *draft)
 		{"fleet_vram_used_bytes", "Used memory of all GPUs.", sums->vram_used},
 	};
 
-	other_statuses(draft);
+	without_status(draft);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		head(text, rows[i].name, "gauge", rows[i].help);
 		text_printf(text, "%s %" PRId64 "\n", rows[i].name, rows[i].value);
 	}
 }
 
-const struct sheet sheet_metrics = {
-	.begin = begin, .agent = of_agent, .status = of_status, .end = end};
+const struct sheet sheet_metrics = {.begin = begin,
+                                    .row = row,
+                                    .status = of_status,
+                                    .end = end,
+                                    .first_text = TEXT_METRICS,
+                                    .row_texts = METRICS};

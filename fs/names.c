@@ -9,7 +9,9 @@
 
 #include "api/utf8.h"
 
-#define CUT_BYTES 200 /* of a name that is too long, at most so much is kept */
+#define CUT_BYTES   200 /* of a name that is too long, at most so much is kept */
+#define CHAR_BYTES  9   /* the longest encoded character: three escapes */
+#define HASH_DIGITS 32
 
 static const char hex_upper[] = "0123456789ABCDEF";
 static const char hex_lower[] = "0123456789abcdef";
@@ -95,4 +97,91 @@ void name_encode(const char *text, char ret_name[static NAME_BYTES])
 		}
 	}
 	ret_name[out] = '\0';
+}
+
+/* Checking */
+
+/* A name taken apart: its bytes, and which of them were written as an escape. */
+struct decoded {
+	char bytes[NAME_BYTES];
+	bool escaped[NAME_BYTES];
+	size_t length;
+};
+
+static int digit_value(char c)
+{
+	const char *found = c ? strchr(hex_upper, c) : NULL;
+
+	return found ? (int)(found - hex_upper) : -1;
+}
+
+/* False: a `%` without two upper-case hex digits after it. */
+static bool decode_name(const char *name, size_t length, struct decoded *ret)
+{
+	ret->length = 0;
+	for (size_t at = 0; at < length; at++, ret->length++) {
+		bool escaped = name[at] == '%';
+		int high, low;
+
+		ret->escaped[ret->length] = escaped;
+		ret->bytes[ret->length] = name[at];
+		if (!escaped)
+			continue;
+		high = at + 2 < length ? digit_value(name[at + 1]) : -1;
+		low = high >= 0 ? digit_value(name[at + 2]) : -1;
+		if (low < 0)
+			return false;
+		ret->bytes[ret->length] = (char)(high << 4 | low);
+		at += 2;
+	}
+	return true;
+}
+
+/* Whether exactly those bytes are escaped that name_encode() escapes. A name holds the original
+ * bytes, so NUL is one of them. */
+static bool escapes_are_canonical(const struct decoded *decoded)
+{
+	for (size_t at = 0; at < decoded->length;) {
+		size_t left = decoded->length - at;
+		struct utf8_char c = utf8_next(decoded->bytes + at, left);
+		bool wanted = c.kind != UTF8_PLAIN || c.code == '%' || c.code == '/';
+
+		if (at == 0 || left == 1)
+			wanted |= unsafe_at_end(decoded->bytes[at], at == 0);
+		for (size_t end = at + c.bytes; at < end; at++)
+			if (decoded->escaped[at] != wanted)
+				return false;
+	}
+	return true;
+}
+
+/* How many bytes stand before the hash of a name that was cut; 0: it is no such name. */
+static size_t length_before_hash(const char *name, size_t length)
+{
+	size_t kept = length > HASH_DIGITS + 2 ? length - HASH_DIGITS - 2 : 0;
+
+	if (kept > CUT_BYTES || kept <= CUT_BYTES - CHAR_BYTES)
+		return 0;
+	if (memcmp(name + kept, "%~", 2) != 0 || strspn(name + kept + 2, hex_lower) != HASH_DIGITS)
+		return 0;
+	return kept;
+}
+
+bool name_is_canonical(const char *name)
+{
+	size_t length = strlen(name), kept;
+	struct decoded decoded;
+
+	if (length == 0 || length >= NAME_BYTES)
+		return false;
+	if (strcmp(name, "%") == 0)
+		return true;
+	kept = length_before_hash(name, length);
+	if (!decode_name(name, kept > 0 ? kept : length, &decoded))
+		return false;
+	if (kept > 0) { /* the original goes on after the cut */
+		decoded.bytes[decoded.length] = 'a';
+		decoded.escaped[decoded.length++] = false;
+	}
+	return escapes_are_canonical(&decoded);
 }

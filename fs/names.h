@@ -16,9 +16,16 @@
  * Never fails, allocates nothing. There is no way back: who looks a name up compares names.
  */
 
+#include <stdbool.h>
+
 #define NAME_BYTES 256 /* 255, the kernel's NAME_MAX, and the NUL */
 
 /* The name of a string. */
 void name_encode(const char *text, char ret_name[static NAME_BYTES]);
+
+/* Whether name_encode() gives this name to any string. The digits of a hash cannot be verified; any
+ * 32 are accepted. No other name exists in a directory of agents, labels or values, so a look-up of
+ * it needs no data. */
+bool name_is_canonical(const char *name);
 
 #endif

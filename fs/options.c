@@ -400,12 +400,15 @@ void options_help(struct text *text)
 	text_printf(text, "%s", end);
 }
 
-void options_text(const struct options *options, struct text *text)
+void options_text(const struct options *options, const char *mountpoint, struct text *text)
 {
 	text_printf(text, "source: ");
 	text_escaped(text, options->source);
 	text_printf(text, "\nmountpoint: ");
-	text_escaped(text, options->mountpoint ? options->mountpoint : "-");
+	text_escaped(text, mountpoint ? mountpoint : "-");
+	text_printf(text, "\nmount_options: %s%s", OPTIONS_MOUNT,
+	            options->fuse && *options->fuse ? "," : "");
+	text_escaped(text, options->fuse);
 	text_printf(text, "\n");
 	settings_text(options, text);
 }

@@ -14,6 +14,7 @@
 
 #define OPTIONS_DEFAULT_SOURCE "https://core.cyberun.cloud/api/v1"
 #define OPTIONS_WHY_BYTES      512
+#define OPTIONS_MOUNT          "ro,nosuid,nodev,noexec" /* of every mount */
 
 struct options {
 	char *source;     /* base URL as given, trailing slashes removed, or the absolute path of a
@@ -57,7 +58,8 @@ struct text;
 /* The text of --help. */
 void options_help(struct text *text);
 
-/* What is in force, `name: value` lines (fs/text.h), for .fleetfs/config. */
-void options_text(const struct options *options, struct text *text);
+/* Appends the settings in force, and the mount options, as `name: value` lines (fs/text.h), for
+ * .fleetfs/config. mountpoint: its absolute path; NULL: none. */
+void options_text(const struct options *options, const char *mountpoint, struct text *text);
 
 #endif

@@ -16,6 +16,7 @@
 struct self {
 	const struct options *options;
 	struct fleet *fleet;
+	const char *mountpoint;   /* its absolute path; NULL: none */
 	const char *version;      /* of fleetfs and its libraries, a line each */
 	const char *token_kind;   /* "integration key (sk-)"; NULL: none is needed */
 	const char *token_source; /* a path or the name of a variable */

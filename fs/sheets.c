@@ -4,16 +4,22 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "fs/names.h"
+
 /* summary */
 
 /* Three texts: the agents, those of each status, the sums. */
 
+/* A status that is too long for a name is written as its name, as in by-status/: escaped, all of
+ * them together could take more memory than there is. */
 static void summary_status(struct draft *draft, const struct group *status)
 {
 	struct text *text = draft_text(draft, 1);
+	char name[NAME_BYTES];
 
+	name_encode(status->value, name);
 	text_printf(text, "agents_");
-	text_escaped(text, status->value);
+	text_escaped(text, strlen(status->value) < NAME_BYTES ? status->value : name);
 	text_printf(text, ": %zu\n", status->count);
 }
 
@@ -100,17 +106,16 @@ static void cell(struct text *text, const struct agent *agent, enum agent_field_
 	}
 }
 
-static void tsv_agent(struct draft *draft, const struct record *record)
+static void tsv_row(struct text *text, size_t number, const struct document_row *row)
 {
-	struct text *text = draft_text(draft, 0);
-
+	(void)number;
 	for (size_t i = 0; i < column_count; i++) {
-		cell(text, record->agent, columns[i].field);
+		cell(text, row->agent, columns[i].field);
 		text_bytes(text, separator(i), 1);
 	}
 }
 
-const struct sheet sheet_tsv = {.begin = tsv_begin, .agent = tsv_agent};
+const struct sheet sheet_tsv = {.begin = tsv_begin, .row = tsv_row, .row_texts = 1};
 
 /* agents.json */
 
@@ -119,16 +124,19 @@ static void json_begin(struct draft *draft)
 	text_printf(draft_text(draft, 0), "{\"agent_list\":[\n");
 }
 
-static void json_agent(struct draft *draft, const struct record *record)
+static void json_row(struct text *text, size_t number, const struct document_row *row)
 {
-	draft_add_json(draft, record->agent);
+	(void)number;
+	text_bytes(text, ",", !row->is_first);
+	text_bytes(text, row->agent->json, row->agent->json_bytes);
 }
 
 static void json_end(struct draft *draft)
 {
-	text_printf(draft_text(draft, 1),
+	text_printf(draft_text(draft, 0),
 	            "],\"page_meta\":{\"current_page\":1,\"per_page\":%zu,\"total_count\":%zu}}\n",
 	            draft->sums.agents, draft->sums.agents);
 }
 
-const struct sheet sheet_json = {.begin = json_begin, .agent = json_agent, .end = json_end};
+const struct sheet sheet_json = {
+	.begin = json_begin, .row = json_row, .end = json_end, .row_texts = 1, .borrows = true};

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -54,7 +55,11 @@ const struct row tree_rows[] = {
 	[TREE_FLEET] = FOLDER(TREE_ROOT, "fleet"),
 
 	/* over the whole fleet */
-	VIEW("by-status", TREE_GROUPS, AGENT_STATUS),
+	{.parent = TREE_ROOT,
+         .view = TREE_GROUPS,
+         .field = AGENT_STATUS,
+         .name = "by-status",
+         .always = agent_statuses},
 	VIEW("by-label", TREE_GROUPS, AGENT_LABELS),
 	VIEW("by-tool", TREE_GROUPS, AGENT_TOOL),
 	VIEW("by-gpu", TREE_GROUPS, AGENT_GPU_NAME),
@@ -124,39 +129,47 @@ enum tree_folder tree_folder_of(const struct row *row)
 	return position < TREE_FOLDERS ? (enum tree_folder)position : TREE_FOLDERS;
 }
 
-/* What an agent runs is also what it says it is running now. */
-size_t tree_value_count(const struct row *row, const struct agent *agent)
+bool tree_is_constant(const struct row *row)
 {
-	if (row->field == AGENT_RUNNING_TASKS)
-		return agent->running_tasks.count + 1;
-	if (agent_fields[row->field].place == AGENT_PLACE_GPU)
-		return agent->gpu_count;
-	return row->field == AGENT_LABELS ? agent->labels.count : 1;
+	return row->text == self_readme || row->text == self_version;
 }
 
-const char *tree_value(const struct row *row, const struct agent *agent, size_t index)
+static size_t tree_find(const struct row *row, const struct agent *agent, const char *value)
 {
-	const char *string;
+	size_t count = agent_string_count(agent, row->field);
 
-	if (row->field == AGENT_LABELS)
-		return agent->labels.items[index];
-	if (row->field == AGENT_RUNNING_TASKS)
-		string = index < agent->running_tasks.count ? agent->running_tasks.items[index]
-		                                            : agent->current_task_id;
-	else
-		string = *(const char *const *)agent_value(agent, row->field, index);
-	return string && *string ? string : NULL;
+	for (size_t i = 0; i < count; i++) {
+		const char *its = agent_string(agent, row->field, i);
+
+		if (its && strcmp(its, value) == 0)
+			return i;
+	}
+	return SIZE_MAX;
 }
 
 bool tree_has(const struct row *row, const struct agent *agent, const char *value)
 {
-	for (size_t i = 0; i < tree_value_count(row, agent); i++) {
-		const char *its = tree_value(row, agent, i);
+	return tree_find(row, agent, value) != SIZE_MAX;
+}
 
-		if (its && strcmp(its, value) == 0)
-			return true;
-	}
-	return false;
+int64_t tree_link_mtime_ns(const struct row *row, const struct record *record, const char *value)
+{
+	enum agent_field_id field = row->field;
+	size_t index = tree_find(row, record->agent, value);
+
+	if (field == AGENT_GPU_NAME)
+		field = CHANGES_GPU_MODEL;
+	else if (field != AGENT_LABELS && field != AGENT_RUNNING_TASKS)
+		index = CHANGES_WHOLE;
+	return record_since(record, field, (uint16_t)index);
+}
+
+const char *tree_lasting_group(const struct row *row, const char *name)
+{
+	for (const char *const *at = row->always; at && *at; at++)
+		if (strcmp(*at, name) == 0)
+			return *at;
+	return NULL;
 }
 
 void tree_target(const struct row *row, const char *agent_name, struct text *text)
@@ -190,6 +203,43 @@ void tree_name(const struct row *row, const struct agent *agent, size_t index,
 		snprintf(ret_name, NAME_BYTES, "%zu", index);
 	else
 		snprintf(ret_name, NAME_BYTES, "%s", row->name);
+}
+
+/* Whether name is the decimal number of a GPU as tree_name() writes it. */
+static bool is_gpu_number(const char *name)
+{
+	char canonical[NAME_BYTES];
+	size_t digits = strspn(name, "0123456789");
+
+	if (digits == 0 || digits > 9 || name[digits] != '\0' || atoi(name) >= AGENT_MAX_GPUS)
+		return false;
+	snprintf(canonical, sizeof(canonical), "%d", atoi(name));
+	return strcmp(name, canonical) == 0;
+}
+
+static bool row_may_be_named(const struct row *row, const char *name)
+{
+	switch ((enum tree_each)row->each) {
+	case TREE_ONCE:
+		return strcmp(row->name, name) == 0;
+	case TREE_EACH_GPU:
+		return is_gpu_number(name);
+	case TREE_EACH_AGENT:
+	case TREE_EACH_LABEL:
+		break;
+	}
+	return name_is_canonical(name);
+}
+
+bool tree_may_have(const struct row *directory, bool group, const char *name)
+{
+	if (group || directory->view)
+		return name_is_canonical(name);
+	for (size_t i = 0; i < tree_row_count; i++)
+		if (tree_rows[i].parent == tree_folder_of(directory) &&
+		    row_may_be_named(&tree_rows[i], name))
+			return true;
+	return false;
 }
 
 static void line(struct text *text, const char *string)
@@ -263,10 +313,10 @@ void tree_path(const struct row *row, const struct agent *agent, size_t index, s
 }
 
 size_t tree_same(const struct row *row, const struct agent *agent, size_t index,
-                 struct agent_label_finder *other)
+                 struct agent_finder *other)
 {
 	if (row->each == TREE_EACH_LABEL)
-		return agent_find_label(other, agent->labels.items[index], index);
+		return agent_find(other, agent->labels.items[index], index);
 	return index < tree_occurrences(row, other->agent) ? index : SIZE_MAX;
 }
 

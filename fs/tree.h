@@ -52,6 +52,8 @@ struct row {
 	const char *name;                                     /* NULL: by each */
 	void (*text)(const struct self *self, struct text *); /* NULL: by field */
 	const struct sheet *sheet; /* of a document over the whole fleet; else NULL */
+	const char *const *always; /* values whose groups exist even if no agent has them; ends
+	                              with NULL; NULL: none */
 };
 
 extern const struct row tree_rows[];
@@ -70,6 +72,10 @@ size_t tree_count(const struct row *row, const struct agent *agent);
 void tree_name(const struct row *row, const struct agent *agent, size_t index,
                char ret_name[static NAME_BYTES]);
 
+/* Whether a directory of this row may ever have an entry of this name, whatever the API's data is.
+ * False: a look-up there needs no data to be answered. group: it is a group of that view. */
+bool tree_may_have(const struct row *directory, bool group, const char *name);
+
 /* The text of a file that shows a field, appended. Not for AGENT_JSON, which agent.json holds. */
 void tree_field_text(const struct row *row, const struct agent *agent, size_t index,
                      struct text *text);
@@ -81,15 +87,21 @@ bool tree_is_value(const struct row *row);
 size_t tree_occurrences(const struct row *row, const struct agent *agent);
 void tree_path(const struct row *row, const struct agent *agent, size_t index, struct text *text);
 size_t tree_same(const struct row *row, const struct agent *agent, size_t index,
-                 struct agent_label_finder *other);
+                 struct agent_finder *other);
 
-/* The values that an agent has in a view's field: how many there may be, and each, NULL for none.
- * The same may come twice. */
-size_t tree_value_count(const struct row *row, const struct agent *agent);
-const char *tree_value(const struct row *row, const struct agent *agent, size_t index);
+/* Whether it is a file of the mount's own whose text never changes. */
+bool tree_is_constant(const struct row *row);
 
-/* Whether the agent has this one. */
+/* Whether the agent has this value in a view's field (agent_string()). */
 bool tree_has(const struct row *row, const struct agent *agent, const char *value);
+
+/* The time of the link to an agent in the group of a value that it has: when the agent came to have
+ * it; wall clock. */
+int64_t tree_link_mtime_ns(const struct row *row, const struct record *record, const char *value);
+
+/* Of the groups that always exist in a view, the value of the one with this name, or NULL. Such a
+ * value is its own name. */
+const char *tree_lasting_group(const struct row *row, const char *name);
 
 /* Where the link to an agent in a view points, relative to the link; not terminated. */
 void tree_target(const struct row *row, const char *agent_name, struct text *text);

@@ -8,8 +8,12 @@
 
 #define SLICE_AGENTS 512
 #define SLICE_VALUES 4096
-#define IDLE_MS      1000  /* and two ttls, in which who asks for it ever again would have asked */
-#define LISTING_MS   60000 /* a listing left alone for so long need not go on: as one of agents */
+#define IDLE_MS      1000 /* and two ttls, in which who asks for it ever again would have asked */
+
+/* Nothing tells when a listing of groups ends, so groups stay until all views together have more of
+ * them than this, and then until nobody has asked for a view's groups for a minute. */
+#define KEPT_GROUPS_BYTES (16u << 20)
+#define LISTING_MS        60000
 
 /* Of one row. */
 struct view {
@@ -17,6 +21,7 @@ struct view {
 	uint64_t groups_list; /* that they are all of; 0: none */
 	uint64_t cursor;      /* of the making; 0: none is under way */
 	uint64_t forgotten;   /* the last number of the groups that were given back */
+	int64_t listed_ms;    /* when somebody last asked for the groups */
 	struct document *document;
 	uint64_t document_list;
 	struct draft *draft;
@@ -26,10 +31,10 @@ struct views {
 	struct fleet *fleet;
 	uint64_t seed;
 	int64_t idle_ms;
-	int64_t used_ms;   /* when somebody last asked; INT64_MIN: there is nothing to give back */
-	int64_t listed_ms; /* the same of groups alone */
-	bool worked;       /* somebody did a slice in this turn */
-	struct view *of;   /* by row */
+	int64_t used_ms; /* when somebody last asked; INT64_MIN: there is nothing to give back */
+	bool worked;     /* somebody did a slice in this turn */
+	bool crowded;    /* all groups together take more than KEPT_GROUPS_BYTES */
+	struct view *of; /* by row */
 };
 
 struct views *views_new(struct fleet *fleet, int64_t ttl_ms, uint64_t seed)
@@ -42,7 +47,6 @@ struct views *views_new(struct fleet *fleet, int64_t ttl_ms, uint64_t seed)
 	views->seed = seed;
 	views->idle_ms = 2 * ttl_ms + IDLE_MS;
 	views->used_ms = INT64_MIN;
-	views->listed_ms = INT64_MIN;
 	views->of = calloc(tree_row_count, sizeof(*views->of));
 	if (!views->of) {
 		free(views);
@@ -66,17 +70,40 @@ static void give_back(struct views *views)
 	views->used_ms = INT64_MIN;
 }
 
-static void give_back_groups(struct views *views)
+static void measure_groups(struct views *views)
 {
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < tree_row_count; i++)
+		bytes += views->of[i].groups.bytes;
+	views->crowded = bytes > KEPT_GROUPS_BYTES;
+}
+
+static void give_back_groups(struct views *views, struct view *view)
+{
+	groups_done(&view->groups);
+	view->groups_list = 0;
+	view->cursor = 0;
+	view->forgotten = view->groups.number;
+	measure_groups(views);
+}
+
+/* The view whose groups are to be given back first, and when; NULL: there is room for all. */
+static struct view *first_to_give_back(const struct views *views, int64_t *ret_due_ms)
+{
+	struct view *first = NULL;
+
+	if (!views->crowded)
+		return NULL;
 	for (size_t i = 0; i < tree_row_count; i++) {
 		struct view *view = &views->of[i];
 
-		groups_done(&view->groups);
-		view->groups_list = 0;
-		view->cursor = 0;
-		view->forgotten = view->groups.number;
+		if (view->groups.count > 0 && (!first || view->listed_ms < first->listed_ms))
+			first = view;
 	}
-	views->listed_ms = INT64_MIN;
+	*ret_due_ms =
+		first->listed_ms + (views->idle_ms > LISTING_MS ? views->idle_ms : LISTING_MS);
+	return first;
 }
 
 void views_free(struct views *views)
@@ -84,7 +111,8 @@ void views_free(struct views *views)
 	if (!views)
 		return;
 	give_back(views);
-	give_back_groups(views);
+	for (size_t i = 0; i < tree_row_count; i++)
+		groups_done(&views->of[i].groups);
 	free(views->of);
 	free(views);
 }
@@ -109,37 +137,30 @@ bool views_worked(const struct views *views)
 	return views->worked;
 }
 
-static int64_t due_ms(int64_t since_ms, int64_t after_ms)
-{
-	return since_ms == INT64_MIN ? INT64_MAX : since_ms + after_ms;
-}
-
 static int64_t documents_due_ms(const struct views *views)
 {
-	return due_ms(views->used_ms, views->idle_ms);
-}
-
-static int64_t groups_due_ms(const struct views *views)
-{
-	return due_ms(views->listed_ms, views->idle_ms > LISTING_MS ? views->idle_ms : LISTING_MS);
+	return views->used_ms == INT64_MIN ? INT64_MAX : views->used_ms + views->idle_ms;
 }
 
 bool views_tidy(struct views *views)
 {
 	int64_t now_ms = fleet_now_ms(views->fleet);
 	bool unused = now_ms >= documents_due_ms(views);
+	struct view *view;
+	int64_t due_ms;
 
 	if (unused)
 		give_back(views);
-	if (now_ms >= groups_due_ms(views))
-		give_back_groups(views);
+	while ((view = first_to_give_back(views, &due_ms)) && now_ms >= due_ms)
+		give_back_groups(views, view);
 	return unused;
 }
 
 int64_t views_due_ms(const struct views *views)
 {
-	int64_t one_ms = documents_due_ms(views), other_ms = groups_due_ms(views);
+	int64_t one_ms = documents_due_ms(views), other_ms = INT64_MAX;
 
+	first_to_give_back(views, &other_ms);
 	return one_ms < other_ms ? one_ms : other_ms;
 }
 
@@ -162,19 +183,30 @@ static int group_some(struct fleet *fleet, const struct row *row, struct view *v
 	size_t values = 0;
 
 	for (size_t i = 0; i < SLICE_AGENTS && values < SLICE_VALUES; i++) {
-		uint64_t where = view->cursor;
 		int err = fleet_walk(fleet, &view->cursor, NULL, &record);
 
 		if (err < 0 || !record)
 			return err;
-		for (size_t at = 0; at < tree_value_count(row, record->agent); at++, values++) {
-			const char *value = tree_value(row, record->agent, at);
+		for (size_t at = 0; at < agent_string_count(record->agent, row->field);
+		     at++, values++) {
+			const char *value = agent_string(record->agent, row->field, at);
 
-			if (value && groups_add(&view->groups, value, where) < 0)
+			if (value && groups_add(&view->groups, value, record) < 0)
 				return -ENOMEM;
 		}
 	}
 	return -EAGAIN;
+}
+
+static int begin_groups(struct fleet *fleet, const struct row *row, struct view *view)
+{
+	int err = 0;
+
+	view->groups.list = fleet_newest(fleet);
+	view->cursor = view->groups.list;
+	for (const char *const *at = row->always; err == 0 && at && *at; at++)
+		err = groups_expect(&view->groups, *at);
+	return err;
 }
 
 int views_groups(struct views *views, const struct row *row, struct look *look,
@@ -185,15 +217,15 @@ int views_groups(struct views *views, const struct row *row, struct look *look,
 	int err = fleet_whole(views->fleet, look, &list);
 
 	views->used_ms = fleet_now_ms(views->fleet);
-	views->listed_ms = views->used_ms;
+	view->listed_ms = views->used_ms;
 	while (err == 0 && view->groups_list < list) {
 		if (!views_may_work(views, look))
 			return -EAGAIN;
-		if (view->cursor == 0) {
-			view->groups.list = fleet_newest(views->fleet);
-			view->cursor = view->groups.list;
-		}
-		err = group_some(views->fleet, row, view);
+		if (view->cursor == 0)
+			err = begin_groups(views->fleet, row, view);
+		if (err == 0)
+			err = group_some(views->fleet, row, view);
+		measure_groups(views);
 		if (err == -EAGAIN) {
 			look->wake_ms = views->used_ms;
 			return err;
@@ -222,7 +254,7 @@ const struct groups *views_groups_after(struct views *views, const struct row *r
 	struct view *view = &views->of[row - tree_rows];
 
 	views->used_ms = fleet_now_ms(views->fleet);
-	views->listed_ms = views->used_ms;
+	view->listed_ms = views->used_ms;
 	look->list = view->groups_list;
 	return number > view->forgotten ? &view->groups : NULL;
 }

@@ -3,14 +3,17 @@
 #define FLEETFS_FS_VIEWS_H
 
 /*
- * What is known of the views over the whole fleet: the groups of each folder of groups, and the
- * documents. Made when somebody asks, once for each whole list, and given back when nobody has
- * asked for a while; groups, which a listing may go on in, a minute after at the earliest.
+ * The views over the whole fleet: the groups of each view, and the documents. Each is built when
+ * somebody asks for it, once for each whole list.
  *
- * Who reads something else is not to wait for it (100,000 agents take 0.8 s). So it is made in
- * slices of a millisecond or so, one for each turn of the loop, in between of which the kernel's
- * other requests are answered. A slice is done by whoever asks: while there is more to do the
- * answer is -EAGAIN, and look->wake_ms is now.
+ * Documents are freed when nobody has asked for any for two ttls. Groups stay, since a listing of
+ * them may go on at any time (fs/groups.h); only while they take more than 16 MiB in all, those of
+ * the view that was listed the longest ago are freed, a minute after that at the earliest.
+ *
+ * Building takes 0.8 s for 100,000 agents, and other readers must not wait for it. So it is done in
+ * slices of about a millisecond, one for each turn of the loop, between which the kernel's other
+ * requests are answered. The request that asks does the slice: while there is more to do the result
+ * is -EAGAIN, and look->wake_ms is now.
  */
 
 #include <stdbool.h>
@@ -36,8 +39,8 @@ void views_free(struct views *views);
 int views_groups(struct views *views, const struct row *row, struct look *look,
                  const struct groups **ret);
 
-/* What is there of them for a listing that goes on after the group of this number; NULL: it was
- * left alone for so long that they are forgotten. */
+/* The groups for a listing that goes on after the group of this number; NULL: they were freed in
+ * the meantime. */
 const struct groups *views_groups_after(struct views *views, const struct row *row,
                                         struct look *look, uint64_t number);
 
@@ -55,10 +58,10 @@ bool views_worked(const struct views *views);
 /* A turn of the loop begins. */
 void views_turn(struct views *views);
 
-/* Gives back what nobody asked for in a while; true: nobody asked for anything. */
+/* Frees what nobody has asked for in a while. True: that includes the documents. */
 bool views_tidy(struct views *views);
 
-/* When it will be time to, on the fleet's clock, ms; INT64_MAX: there is nothing. */
+/* When views_tidy() is due, on the fleet's clock, ms; INT64_MAX: there is nothing to free. */
 int64_t views_due_ms(const struct views *views);
 
 #endif

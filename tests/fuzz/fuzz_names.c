@@ -51,10 +51,23 @@ static void encode(const char *text, char ret_name[static NAME_BYTES])
 	fuzz_expect_plain(ret_name, length);
 	name_encode(text, again);
 	expect(strcmp(ret_name, again) == 0);
+	expect(name_is_canonical(ret_name));
 	if (decode(ret_name, decoded))
 		expect(strcmp(text, decoded) == 0);
 	else
 		expect(strlen(text) > 80);
+}
+
+/* The input as a name: it is canonical only if encoding what it stands for gives it back. %00
+ * stands for no string of C, and a hash has no way back. */
+static void expect_canonical_is_exact(const char *name)
+{
+	char decoded[NAME_BYTES], again[NAME_BYTES];
+
+	if (!name_is_canonical(name) || strstr(name, "%00") || !decode(name, decoded))
+		return;
+	name_encode(decoded, again);
+	expect(strcmp(name, again) == 0);
 }
 
 /* Two strings, side by side. */
@@ -64,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *other = fuzz_string(data + size / 2, size - size / 2);
 	char one_name[NAME_BYTES], other_name[NAME_BYTES];
 
+	expect_canonical_is_exact(one);
 	encode(one, one_name);
 	encode(other, other_name);
 	expect((strcmp(one, other) == 0) == (strcmp(one_name, other_name) == 0));

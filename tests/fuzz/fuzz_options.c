@@ -44,7 +44,7 @@ static void check_text(const struct options *options)
 	if (options->help || options->version)
 		return;
 	text_init(&text, 1 << 20);
-	options_text(options, &text);
+	options_text(options, options->mountpoint, &text);
 	expect(text_error(&text) == 0 && text.bytes[text.length - 1] == '\n');
 	for (const char *at = text.bytes; at < text.bytes + text.length; lines++) {
 		const char *end = memchr(at, '\n', (size_t)(text.bytes + text.length - at));
@@ -53,7 +53,7 @@ static void check_text(const struct options *options)
 		expect(memmem(at, (size_t)(end - at), ": ", 2));
 		at = end + 1;
 	}
-	expect(lines == 17);
+	expect(lines == 18);
 	text_done(&text);
 }
 

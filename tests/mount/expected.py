@@ -109,6 +109,7 @@ def files(agent):
     return found
 
 
+STATUSES = ("idle", "busy", "syncing", "tunnel", "unhealthy")  # that the API documents
 VIEWS = ("by-status", "by-label", "by-tool", "by-gpu", "by-version", "tasks")
 
 

@@ -88,6 +88,10 @@ static void test_each_field_by_itself(void **state)
 {
 	for (enum agent_field_id field = 0; field < AGENT_FIELDS; field++) {
 		bool of_gpu = agent_fields[field].place == AGENT_PLACE_GPU;
+		/* A task and a model of GPU are noted for their links, too. */
+		bool linked = field == AGENT_RUNNING_TASKS || field == AGENT_CURRENT_TASK_ID ||
+		              field == AGENT_GPU_NAME;
+		int noted = linked ? 2 : 1;
 		struct pair pair;
 
 		if (field == AGENT_LABELS)
@@ -107,11 +111,11 @@ static void test_each_field_by_itself(void **state)
 			}
 		}
 		assert_int_equal(since(&pair, AGENT_GPU_NAME, CHANGES_WHOLE), FIRST_NS);
-		assert_int_equal(pair.changes.count, 1);
+		assert_int_equal(pair.changes.count, noted);
 		/* a look that shows nothing new leaves it as it is; another change moves it */
 		step(&pair, 3000);
 		assert_int_equal(since(&pair, field, of_gpu ? 1 : CHANGES_WHOLE), 2000);
-		assert_int_equal(pair.changes.count, 1);
+		assert_int_equal(pair.changes.count, noted);
 		changes_done(&pair.changes);
 		assert_int_equal(pair.changes.count, 0);
 	}
@@ -260,7 +264,7 @@ static void test_everything_changes(void **state)
 	after.gpus = gpus_after;
 	before.gpu_count = after.gpu_count = AGENT_MAX_GPUS;
 	assert_int_equal(changes_note(&changes, &before, &after, FIRST_NS, 2000), 0);
-	assert_int_equal(changes.count, AGENT_MAX_LABELS + 1 + 5 * AGENT_MAX_GPUS);
+	assert_int_equal(changes.count, AGENT_MAX_LABELS + 1 + 6 * AGENT_MAX_GPUS);
 	assert_int_equal(changes_since(&changes, AGENT_LABELS, AGENT_MAX_LABELS - 1, FIRST_NS),
 	                 2000);
 	assert_int_equal(changes_since(&changes, AGENT_GPU_VRAM_USED, AGENT_MAX_GPUS - 1, FIRST_NS),
@@ -294,6 +298,96 @@ static void test_labels_are_found_wherever_they_move(void **state)
 	(void)state;
 }
 
+static void test_a_model_of_gpu_keeps_its_time_on_whichever_gpu_it_is(void **state)
+{
+	struct pair pair;
+
+	pair_init(&pair, 2);
+	pair.gpus_before[0].device_name = pair.gpus_after[0].device_name = "G";
+	pair.gpus_before[1].device_name = pair.gpus_after[1].device_name = "G";
+	pair.gpus_after[0].device_name = "H"; /* replaced; G is still there */
+	step(&pair, 2000);
+	assert_int_equal(since(&pair, CHANGES_GPU_MODEL, 0), 2000);
+	assert_int_equal(since(&pair, CHANGES_GPU_MODEL, 1), FIRST_NS);
+	pair.gpus_after[0].device_name = "G"; /* they change places */
+	pair.gpus_after[1].device_name = "H";
+	step(&pair, 3000);
+	assert_int_equal(since(&pair, AGENT_GPU_NAME, 0), 3000);
+	assert_int_equal(since(&pair, CHANGES_GPU_MODEL, 0), FIRST_NS);
+	assert_int_equal(since(&pair, CHANGES_GPU_MODEL, 1), 2000);
+	pair.gpus_after[1].device_name = NULL;
+	pair.after.gpu_count = 3;
+	pair.gpus_after[2].device_name = "H"; /* one more GPU */
+	step(&pair, 4000);
+	assert_int_equal(since(&pair, CHANGES_GPU_MODEL, 2), 2000);
+	pair.gpus_after[1].device_name = "H"; /* several of it have one time */
+	step(&pair, 5000);
+	assert_int_equal(since(&pair, CHANGES_GPU_MODEL, 1), 2000);
+	assert_int_equal(since(&pair, CHANGES_GPU_MODEL, 2), 2000);
+	changes_done(&pair.changes);
+	(void)state;
+}
+
+static void test_a_task_keeps_its_time_where_it_goes(void **state)
+{
+	static const char *const ab[] = {"a", "b"};
+	static const char *const bca[] = {"b", "c", "a", "b"};
+	struct pair pair;
+
+	pair_init(&pair, 0);
+	pair.before.running_tasks = pair.after.running_tasks = list_of(ab, 2);
+	pair.after.running_tasks = list_of(bca, 4);
+	step(&pair, 2000);
+	assert_int_equal(since(&pair, AGENT_RUNNING_TASKS, CHANGES_WHOLE), 2000);
+	assert_int_equal(since(&pair, AGENT_RUNNING_TASKS, 0), FIRST_NS);
+	assert_int_equal(since(&pair, AGENT_RUNNING_TASKS, 1), 2000);
+	assert_int_equal(since(&pair, AGENT_RUNNING_TASKS, 2), FIRST_NS);
+	assert_int_equal(since(&pair, AGENT_RUNNING_TASKS, 3), FIRST_NS);
+	pair.after.running_tasks = list_of(NULL, 0);
+	pair.after.current_task_id = "c"; /* named elsewhere, and still running */
+	step(&pair, 3000);
+	assert_int_equal(since(&pair, AGENT_RUNNING_TASKS, 0), 2000);
+	assert_int_equal(since(&pair, AGENT_CURRENT_TASK_ID, CHANGES_WHOLE), 3000);
+	pair.after.running_tasks = list_of(ab, 2);
+	step(&pair, 4000);
+	assert_int_equal(since(&pair, AGENT_RUNNING_TASKS, 1), 4000);
+	assert_int_equal(since(&pair, AGENT_RUNNING_TASKS, 2), 2000);
+	changes_done(&pair.changes);
+	(void)state;
+}
+
+/* An agent with as many of everything as there may be, all of it new and then in another order. */
+static void test_what_changes_take_is_bounded(void **state)
+{
+	static char texts[AGENT_MAX_TASKS][8];
+	static const char *tasks[2][AGENT_MAX_TASKS];
+	static struct agent_gpu gpus[2][AGENT_MAX_GPUS];
+	struct agent agents[2] = {agents_blank("a"), agents_blank("a")}, none = agents_blank("a");
+	struct changes changes = {0};
+
+	for (size_t i = 0; i < AGENT_MAX_TASKS; i++) {
+		snprintf(texts[i], sizeof(texts[i]), "%zu", i);
+		tasks[0][i] = tasks[1][AGENT_MAX_TASKS - 1 - i] = texts[i];
+	}
+	for (size_t i = 0; i < 2; i++) {
+		for (size_t gpu = 0; gpu < AGENT_MAX_GPUS; gpu++)
+			gpus[i][gpu] = (struct agent_gpu){tasks[i][gpu], "t", (int64_t)gpu, 1, 1};
+		agents[i].running_tasks = list_of(tasks[i], AGENT_MAX_TASKS);
+		agents[i].labels = list_of(tasks[i], AGENT_MAX_LABELS);
+		agents[i].current_task_id = "current";
+		agents[i].gpus = gpus[i];
+		agents[i].gpu_count = AGENT_MAX_GPUS;
+	}
+	assert_int_equal(changes_note(&changes, &none, &agents[0], FIRST_NS, 2000), 0);
+	assert_int_equal(changes_note(&changes, &agents[0], &agents[1], FIRST_NS, 3000), 0);
+	assert_in_range(changes.count, AGENT_MAX_TASKS, 8192);
+	assert_in_range(changes.capacity, changes.count, 8192);
+	for (uint16_t i = 0; i < AGENT_MAX_TASKS; i++)
+		assert_int_equal(changes_since(&changes, AGENT_RUNNING_TASKS, i, FIRST_NS), 2000);
+	changes_done(&changes);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +396,9 @@ int main(void)
 		cmocka_unit_test(test_a_value_that_goes_and_comes_back),
 		cmocka_unit_test(test_a_label_keeps_its_time_where_it_goes),
 		cmocka_unit_test(test_labels_are_found_wherever_they_move),
+		cmocka_unit_test(test_a_model_of_gpu_keeps_its_time_on_whichever_gpu_it_is),
+		cmocka_unit_test(test_a_task_keeps_its_time_where_it_goes),
+		cmocka_unit_test(test_what_changes_take_is_bounded),
 		cmocka_unit_test(test_gpus_come_and_go),
 		cmocka_unit_test(test_everything_changes),
 	};

@@ -18,11 +18,12 @@
 #include "fs/views.h"
 #include "tests/unit/agents.h"
 
-#define SEED       12345
-#define TTL_MS     10000
-#define WALL_NS    INT64_C(1700000000000000000)
-#define MOST       3000
-#define TEXT_BYTES (1u << 20)
+#define SEED        12345
+#define TTL_MS      10000
+#define WALL_NS     INT64_C(1700000000000000000)
+#define MOST        3000
+#define TEXT_BYTES  (1u << 20)
+#define AGENT_BYTES 1000 /* many more than its rows have */
 
 /* A fleet whose list is one page, in virtual time. */
 
@@ -33,7 +34,9 @@ static struct {
 	unsigned int wanted;
 	size_t count;       /* of the agents that the API has */
 	const char *status; /* of the first of them; the others are idle */
-	bool own_statuses;  /* or each has one of its own */
+	bool own_statuses;  /* or each has one of its own, … */
+	int status_bytes;   /* … this long at the least */
+	bool mixed_rows;    /* some are stored and some are not; else all are stored */
 	unsigned int arrivals;
 } world;
 
@@ -94,15 +97,19 @@ static void end_world(void)
 static void bring(void)
 {
 	struct page *page = agents_page(world.count);
-	char id[24];
+	char id[24], status[10000];
+	struct agent *agent;
 	int err;
 
 	while (page->agent_count < world.count) {
 		snprintf(id, sizeof(id), "m%zu", page->agent_count);
-		page->agents[page->agent_count] =
-			agents_new(id, world.own_statuses       ? id
+		snprintf(status, sizeof(status), "%*s", world.status_bytes, id);
+		agent = agents_new(id, world.own_statuses       ? status
 		                       : page->agent_count == 0 ? world.status
 		                                                : "idle");
+		/* What it takes is what decides whether its rows are stored. */
+		agent->bytes = world.mixed_rows && page->agent_count % 3 != 0 ? 0 : AGENT_BYTES;
+		page->agents[page->agent_count] = agent;
 		page->agent_count++;
 	}
 	page->total_count = (int64_t)world.count;
@@ -136,20 +143,25 @@ static void begin_three(struct draft *draft)
 	text_printf(draft_text(draft, 5), "fifth\n");
 }
 
-static void agent_three(struct draft *draft, const struct record *record)
+static void row_three(struct text *text, size_t number, const struct document_row *row)
 {
-	draft_add_json(draft, record->agent);
-	text_printf(draft_text(draft, 2), "%s %s\n", record->name, record->agent->status);
+	if (number == 0) {
+		text_bytes(text, ",", !row->is_first);
+		text_bytes(text, row->agent->json, row->agent->json_bytes);
+	} else if (number == 2) {
+		text_printf(text, "%s %s\n", row->agent->id, row->agent->status);
+	}
 }
 
 static void end_three(struct draft *draft)
 {
-	text_printf(draft_text(draft, 1), "%zu agents, %zu statuses\n", draft->sums.agents,
-	            draft->sums.statuses.count);
+	text_printf(draft_text(draft, 1), "%zu agents, %zu with a status\n", draft->sums.agents,
+	            draft->sums.with_status);
 	text_printf(draft_text(draft, DOCUMENT_TEXTS - 1), "tail\n");
 }
 
-static const struct sheet three = {.begin = begin_three, .agent = agent_three, .end = end_three};
+static const struct sheet three = {
+	.begin = begin_three, .row = row_three, .end = end_three, .row_texts = 3};
 
 /* What that sheet says of this fleet. */
 static size_t say_three(char ret[static TEXT_BYTES])
@@ -163,8 +175,8 @@ static size_t say_three(char ret[static TEXT_BYTES])
 		                      "%s{\"agent_id\":\"m%zu\",\"agent_status\":\"%s\"}\n",
 		                      i > 0 ? "," : "", i, status);
 	}
-	at += (size_t)sprintf(ret + at, "%zu agents, %d statuses\n", world.count,
-	                      world.count == 0 ? 0 : 1);
+	at += (size_t)sprintf(ret + at, "%zu agents, %zu with a status\n", world.count,
+	                      world.count);
 	for (size_t i = 0; i < world.count; i++)
 		at += (size_t)sprintf(ret + at, "m%zu %s\n", i, i == 0 ? world.status : "idle");
 	return at + (size_t)sprintf(ret + at, "fifth\ntail\n");
@@ -188,11 +200,12 @@ static void test_reads_at_every_offset_and_size(void **state)
 {
 	static const size_t counts[] = {0, 1, 2, 7};
 
-	for (size_t at = 0; at < sizeof(counts) / sizeof(counts[0]); at++) {
+	for (size_t at = 0; at < 2 * sizeof(counts) / sizeof(counts[0]); at++) {
 		struct document *document;
 		size_t bytes;
 
-		begin_world(counts[at]);
+		begin_world(counts[at / 2]);
+		world.mixed_rows = at % 2;
 		document = write_document(3);
 		bytes = say_three(said);
 		assert_int_equal(document->bytes, bytes);
@@ -223,6 +236,7 @@ static void test_says_the_same_however_it_is_sliced(void **state)
 	size_t bytes;
 
 	begin_world(100);
+	world.mixed_rows = true;
 	bytes = say_three(said);
 	for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); i++) {
 		struct document *document = write_document(slices[i]);
@@ -242,6 +256,7 @@ static void test_outlives_the_list(void **state)
 	size_t bytes;
 
 	begin_world(20);
+	world.mixed_rows = true;
 	document = document_ref(write_document(8));
 	bytes = say_three(said);
 	document_unref(document);
@@ -259,6 +274,44 @@ static void test_outlives_the_list(void **state)
 	(void)state;
 }
 
+static void row_long(struct text *text, size_t number, const struct document_row *row)
+{
+	(void)number;
+	text_printf(text, "%100000s\n", row->agent->id);
+}
+
+static const struct sheet long_winded = {.row = row_long, .row_texts = 1};
+
+/* A row is stored unless it takes more than its agent. */
+static void test_a_document_stores_no_more_than_its_agents_take(void **state)
+{
+	struct draft *draft;
+	uint64_t stored = 0;
+
+	begin_world(300);
+	draft = draft_new(&long_winded, world.fleet, whole_list(), SEED);
+	assert_non_null(draft);
+	while (draft_go_on(draft, 100) == -EAGAIN)
+		assert_true(draft_text(draft, 0)->capacity < 300000);
+	assert_int_equal(draft_text(draft, 0)->length, 0);
+	assert_int_equal(draft->document->bytes, 300 * 100001);
+	assert_int_equal(document_read(draft->document, 299 * 100001 + 99990, 100, got), 11);
+	assert_memory_equal(got, "      m299\n", 11);
+	draft_free(draft);
+	draft = draft_new(&three, world.fleet, whole_list(), SEED);
+	assert_non_null(draft);
+	while (draft_go_on(draft, 100) == -EAGAIN)
+		;
+	for (size_t i = 0; i < DOCUMENT_TEXTS; i++) {
+		stored += draft_text(draft, i)->length;
+		assert_int_equal(draft->document->borrowed[i].count, 0);
+	}
+	assert_int_equal(stored, draft->document->bytes);
+	draft_free(draft);
+	end_world();
+	(void)state;
+}
+
 /* Errors */
 
 static void begin_small(struct draft *draft)
@@ -266,7 +319,7 @@ static void begin_small(struct draft *draft)
 	draft_text(draft, 2)->ceiling = 40;
 }
 
-static const struct sheet small = {.begin = begin_small, .agent = agent_three};
+static const struct sheet small = {.begin = begin_small, .row = row_three, .row_texts = 3};
 
 static void test_a_text_that_is_too_long_is_an_error(void **state)
 {
@@ -399,28 +452,23 @@ static void test_is_written_in_slices_one_a_turn(void **state)
 	assert_int_equal(look.wake_ms, world.now_ms);
 	assert_true(ask(&sheet_json, &json) >= 4);
 	ask(&sheet_tsv, &tsv);
-	assert_int_equal(json->agent_count, MOST);
+	assert_int_equal(json->borrowed[0].count, MOST);
 	end_world();
 	(void)state;
 }
-
-static void agent_long(struct draft *draft, const struct record *record)
-{
-	text_printf(draft_text(draft, 0), "%100000s\n", record->name);
-}
-
-static const struct sheet long_winded = {.agent = agent_long};
 
 /* However much an agent has to tell, others wait no longer for their turn. */
 static void test_a_slice_is_short_whatever_is_in_it(void **state)
 {
 	struct draft *draft;
+	size_t slices = 1;
 
 	begin_world(50);
 	draft = draft_new(&long_winded, world.fleet, whole_list(), SEED);
 	assert_non_null(draft);
-	for (size_t slices = 1; draft_go_on(draft, 100) == -EAGAIN; slices++)
-		assert_true(draft_text(draft, 0)->length <= slices * 300000);
+	while (draft_go_on(draft, 100) == -EAGAIN)
+		slices++;
+	assert_true(slices >= 50 * 100001 / 300000);
 	assert_int_equal(draft->document->bytes, 50 * 100001);
 	draft_free(draft);
 	end_world();
@@ -529,37 +577,61 @@ static const struct groups *ask_groups(void)
 	return groups;
 }
 
-/* Other lists come, and nobody asks for a while: a listing goes on; for a minute at the least. */
+/* Other lists come, and nobody asks for a while: a listing goes on. */
 static void test_a_group_keeps_its_number_for_who_lists_them(void **state)
 {
 	const struct groups *groups;
 	struct look look = {0};
 
 	begin_world(10);
-	world.status = "busy";
+	world.status = "odd";
 	groups = ask_groups();
-	assert_int_equal(groups->count, 2);
+	assert_int_equal(groups->count, AGENT_STATUSES + 1);
 	assert_int_equal(groups->order[0]->number, 1);
-	assert_string_equal(groups->order[1]->value, "idle");
+	assert_string_equal(groups->order[0]->value, "idle");
+	assert_string_equal(groups->order[5]->value, "odd");
 	world.status = "other";
 	for (int i = 0; i < 10; i++) {
 		world.now_ms += TTL_MS;
 		assert_ptr_equal(ask_groups(), groups);
 	}
-	assert_int_equal(groups->count, 2);
-	assert_int_equal(groups->order[0]->number, 2);
-	assert_string_equal(groups->order[0]->value, "idle");
-	assert_int_equal(groups_after(groups, 1), 0);
-	assert_int_equal(groups_after(groups, 2), 1);
-	assert_string_equal(groups->order[1]->value, "other");
+	assert_int_equal(groups->count, AGENT_STATUSES + 1);
+	assert_int_equal(groups->order[0]->number, 1);
+	assert_int_equal(groups_after(groups, 5), 5);
+	assert_int_equal(groups_after(groups, 6), 5);
+	assert_int_equal(groups_after(groups, 7), 6);
+	assert_string_equal(groups->order[5]->value, "other");
+	assert_int_equal(groups->order[5]->number, 7);
 	world.now_ms = views_due_ms(world.views);
 	assert_true(views_tidy(world.views));
+	world.now_ms += 100 * 60000;
+	assert_int_equal(views_due_ms(world.views), INT64_MAX);
+	assert_false(views_tidy(world.views));
 	assert_ptr_equal(views_groups_after(world.views, row_of_groups(), &look, 1), groups);
-	assert_int_equal(groups->count, 2);
+	assert_int_equal(groups->count, AGENT_STATUSES + 1);
+	end_world();
+	(void)state;
+}
+
+/* Then a listing that was left alone for a minute cannot go on; and no number comes again. */
+static void test_groups_that_take_much_are_given_back_after_a_minute(void **state)
+{
+	struct look look = {0};
+
+	begin_world(2000);
+	world.own_statuses = true;
+	world.status_bytes = 9000; /* 18 MB */
+	assert_int_equal(ask_groups()->count, AGENT_STATUSES + 2000);
+	world.now_ms += 59000;
+	views_tidy(world.views);
+	assert_non_null(views_groups_after(world.views, row_of_groups(), &look, 1));
+	assert_true(views_due_ms(world.views) <= world.now_ms + 60000);
 	world.now_ms += 60000;
-	assert_true(views_tidy(world.views));
+	views_tidy(world.views);
 	assert_null(views_groups_after(world.views, row_of_groups(), &look, 1));
-	assert_int_equal(ask_groups()->order[0]->number, 4);
+	world.status_bytes = 0;
+	world.now_ms += TTL_MS;
+	assert_int_equal(ask_groups()->order[0]->number, AGENT_STATUSES + 2001);
 	end_world();
 	(void)state;
 }
@@ -569,6 +641,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads_at_every_offset_and_size),
 		cmocka_unit_test(test_says_the_same_however_it_is_sliced),
+		cmocka_unit_test(test_a_document_stores_no_more_than_its_agents_take),
 		cmocka_unit_test(test_outlives_the_list),
 		cmocka_unit_test(test_a_text_that_is_too_long_is_an_error),
 		cmocka_unit_test(test_a_list_that_is_forgotten_is_an_error),
@@ -580,6 +653,7 @@ int main(void)
 		cmocka_unit_test(test_who_waits_is_not_moved_on_to_another_list_for_ever),
 		cmocka_unit_test(test_is_given_back_when_nobody_asks),
 		cmocka_unit_test(test_a_group_keeps_its_number_for_who_lists_them),
+		cmocka_unit_test(test_groups_that_take_much_are_given_back_after_a_minute),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,10 +154,10 @@ static void begin(struct world *world)
 }
 
 /* What the log says; without the times, which are all the same, and with | for a tab. */
-static const char *text_of(const struct document *log)
+static const char *text_of(struct document *log)
 {
 	static char raw[1 << 18], text[sizeof(raw)];
-	size_t bytes = document_read(log, 0, sizeof(raw) - 1, raw), length = 0;
+	size_t bytes = (size_t)document_read(log, 0, sizeof(raw) - 1, raw), length = 0;
 
 	assert_int_equal(bytes, log->bytes);
 	raw[bytes] = '\0';

@@ -2766,29 +2766,72 @@ static void test_a_week_of_churn_takes_no_more_memory(void **state)
 	(void)state;
 }
 
-/* A listing that was left in the middle goes on for a minute, and is forgotten after. */
-static void test_a_listing_left_alone_is_forgotten(void **state)
+/* However long a reader pauses, while others list again and again, and agents come and go. */
+static void test_a_listing_goes_on_after_a_pause_of_hours(void **state)
 {
 	struct world world;
 	struct listing listing = {0};
-	uint64_t cursor = 0, old_cursor;
+	uint64_t cursor = 0;
 
-	world_of(&world, 1042);
+	world_of(&world, 3000);
 	assert_int_equal(list_some(&world, &cursor, 300, &listing), 1);
-	for (int i = 0; i < 5; i++) {
-		world.now_ms += TTL_MS;
+	for (int i = 0; i < 500; i++) {
+		world.now_ms += 2 * TTL_MS;
+		world_join(&world);
 		list_all(&world);
 	}
-	old_cursor = cursor;
 	assert_int_equal(list_some(&world, &cursor, SIZE_MAX, &listing), 0);
-	assert_int_equal(listing.count, 1042);
 	check_once_each(&world, &listing);
-	for (int i = 0; i < 20; i++) {
+	list_done(&listing);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_listings_that_nobody_reads_are_forgotten_first(void **state)
+{
+	struct world world;
+	struct listing listing = {0};
+	uint64_t cursor = 0;
+
+	world_of(&world, 20000);
+	assert_int_equal(list_some(&world, &cursor, 300, &listing), 1);
+	for (int i = 0; i < 200; i++) { /* each takes 160 KB */
 		world.now_ms += TTL_MS;
 		list_all(&world);
 	}
-	assert_int_equal(list_some(&world, &old_cursor, SIZE_MAX, &listing), -ESTALE);
+	assert_int_equal(list_some(&world, &cursor, SIZE_MAX, &listing), 0);
+	check_once_each(&world, &listing);
 	list_done(&listing);
+	world_done(&world);
+	(void)state;
+}
+
+/* What listings take is bounded: those of readers that never go on are forgotten in the end. */
+static void test_listings_that_take_too_much_memory_are_forgotten(void **state)
+{
+	struct world world;
+	struct listing listing = {0};
+	uint64_t cursors[250] = {0};
+	size_t forgotten = 0;
+
+	world_of(&world, 20000);
+	list_all(&world);
+	for (size_t i = 0; i < 250; i++) {
+		world.now_ms += TTL_MS;
+		assert_int_equal(list_some(&world, &cursors[i], 300, &listing), 1);
+		list_all(&world);
+		list_done(&listing);
+	}
+	for (size_t i = 0; i < 250; i++) {
+		int err = list_some(&world, &cursors[i], 100, &listing);
+
+		assert_true(err == 1 || err == -ESTALE);
+		if (err < 0)
+			assert_int_equal(forgotten++, i); /* the oldest */
+		list_done(&listing);
+	}
+	/* 16 MiB are 104 times 20,000 places of 8 bytes. */
+	assert_in_range(forgotten, 140, 150);
 	world_done(&world);
 	(void)state;
 }
@@ -2884,7 +2927,9 @@ int main(void)
 		cmocka_unit_test(test_a_page_is_taken_in_in_parts),
 		cmocka_unit_test(test_what_is_being_taken_in_goes_with_the_fleet),
 		cmocka_unit_test(test_a_week_of_churn_takes_no_more_memory),
-		cmocka_unit_test(test_a_listing_left_alone_is_forgotten),
+		cmocka_unit_test(test_a_listing_goes_on_after_a_pause_of_hours),
+		cmocka_unit_test(test_listings_that_nobody_reads_are_forgotten_first),
+		cmocka_unit_test(test_listings_that_take_too_much_memory_are_forgotten),
 		cmocka_unit_test(test_a_listing_that_is_read_is_not_forgotten),
 	};
 

@@ -14,9 +14,9 @@
 #define SEED 12345
 #define MANY 20000
 
-static void add(struct groups *groups, const char *value, uint64_t where)
+static void add(struct groups *groups, const char *value)
 {
-	assert_int_equal(groups_add(groups, value, where), 0);
+	assert_int_equal(groups_add(groups, value, NULL), 0);
 }
 
 static struct group *find(const struct groups *groups, const char *value)
@@ -45,18 +45,16 @@ static void test_counts_in_the_order_of_coming(void **state)
 	static const struct {
 		const char *value;
 		size_t count;
-		uint64_t first;
-	} rows[] = {{"idle", 3, 10}, {"busy", 2, 11}, {"lost", 1, 13}};
+	} rows[] = {{"idle", 3}, {"busy", 2}, {"lost", 1}};
 	struct groups groups;
 
 	groups_init(&groups, SEED);
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
-		add(&groups, values[i], 10 + i);
+		add(&groups, values[i]);
 	assert_int_equal(groups.count, 3);
 	for (size_t i = 0; i < groups.count; i++) {
 		assert_string_equal(groups.order[i]->value, rows[i].value);
 		assert_int_equal(groups.order[i]->count, rows[i].count);
-		assert_int_equal(groups.order[i]->first, rows[i].first);
 		assert_ptr_equal(groups_find(&groups, rows[i].value), groups.order[i]);
 	}
 	assert_null(groups_find(&groups, "Idle"));
@@ -65,7 +63,7 @@ static void test_counts_in_the_order_of_coming(void **state)
 	assert_int_equal(groups.count, 0);
 	assert_null(groups_find(&groups, "idle"));
 	/* And again. */
-	add(&groups, "idle", 1);
+	add(&groups, "idle");
 	assert_int_equal(groups.order[0]->count, 1);
 	groups_done(&groups);
 	(void)state;
@@ -90,7 +88,7 @@ static void test_hostile_values_keep_apart(void **state)
 	groups_init(&groups, SEED);
 	for (int turn = 0; turn < 2; turn++)
 		for (size_t i = 0; i < count; i++)
-			add(&groups, values[i], i);
+			add(&groups, values[i]);
 	assert_int_equal(groups.count, count);
 	for (size_t i = 0; i < count; i++) {
 		struct group *group = find(&groups, values[i]);
@@ -98,12 +96,60 @@ static void test_hostile_values_keep_apart(void **state)
 		assert_non_null(group);
 		assert_string_equal(group->value, values[i]);
 		assert_int_equal(group->count, 2);
-		assert_int_equal(group->first, i);
 	}
 	/* By the name alone, not by the value. */
 	assert_null(groups_find(&groups, "\x1b"));
 	assert_string_equal(groups_find(&groups, "%1B")->value, "\x1b");
 	groups_done(&groups);
+	(void)state;
+}
+
+static void test_an_expected_group_exists_without_agents(void **state)
+{
+	struct groups groups;
+
+	groups_init(&groups, SEED);
+	for (groups.list = 1; groups.list <= 3; groups.list++) {
+		assert_int_equal(groups_expect(&groups, "idle"), 0);
+		assert_int_equal(groups_expect(&groups, "busy"), 0);
+		if (groups.list == 2) {
+			add(&groups, "other");
+			add(&groups, "idle");
+		}
+		groups_end(&groups);
+		assert_int_equal(groups.count, groups.list == 2 ? 3 : 2);
+		assert_int_equal(find(&groups, "idle")->count, groups.list == 2);
+		assert_int_equal(find(&groups, "idle")->number, 1);
+		assert_int_equal(find(&groups, "busy")->count, 0);
+	}
+	groups_done(&groups);
+	(void)state;
+}
+
+/* Of the agents that have a value, the group holds the first of each list. */
+static void test_a_group_holds_the_first_agent_of_its_list(void **state)
+{
+	struct agent agent = {.refs = 3, .id = "a"};
+	struct record *one = record_ref(record_new("one", &agent));
+	struct record *other = record_ref(record_new("other", &agent));
+	struct groups groups;
+
+	groups_init(&groups, SEED);
+	groups.list = 1;
+	assert_int_equal(groups_add(&groups, "x", one), 0);
+	assert_int_equal(groups_add(&groups, "x", other), 0);
+	groups_end(&groups);
+	assert_ptr_equal(find(&groups, "x")->first, one);
+	assert_int_equal(one->refs, 2);
+	groups.list = 2;
+	assert_int_equal(groups_add(&groups, "x", other), 0);
+	groups_end(&groups);
+	assert_ptr_equal(find(&groups, "x")->first, other);
+	assert_int_equal(one->refs, 1);
+	groups_done(&groups);
+	assert_int_equal(other->refs, 1);
+	record_unref(one);
+	record_unref(other);
 	(void)state;
 }
 
@@ -115,14 +161,13 @@ static void test_many(void **state)
 	groups_init(&groups, SEED);
 	for (unsigned int i = 0; i < MANY; i++) {
 		snprintf(value, sizeof(value), "value %u", i % (MANY / 2));
-		add(&groups, value, i);
+		add(&groups, value);
 	}
 	assert_int_equal(groups.count, MANY / 2);
 	for (unsigned int i = 0; i < MANY / 2; i++) {
 		snprintf(value, sizeof(value), "value %u", i);
 		assert_ptr_equal(groups_find(&groups, value), groups.order[i]);
 		assert_int_equal(groups.order[i]->count, 2);
-		assert_int_equal(groups.order[i]->first, i);
 	}
 	groups_done(&groups);
 	(void)state;
@@ -134,6 +179,8 @@ int main(void)
 		cmocka_unit_test(test_none),
 		cmocka_unit_test(test_counts_in_the_order_of_coming),
 		cmocka_unit_test(test_hostile_values_keep_apart),
+		cmocka_unit_test(test_an_expected_group_exists_without_agents),
+		cmocka_unit_test(test_a_group_holds_the_first_agent_of_its_list),
 		cmocka_unit_test(test_many),
 	};
 

@@ -361,7 +361,7 @@ static void parse(void)
 	assert_string_equal(strrchr(options.token_file, '/'), "/t");
 	assert_int_equal(options.ttl_ms, 5000);
 	text_init(&text, 1 << 16);
-	options_text(&options, &text);
+	options_text(&options, options.mountpoint, &text);
 	if (text_error(&text))
 		complained();
 	text_done(&text);

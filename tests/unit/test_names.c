@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +56,7 @@ static void test_encodes(void **state)
 
 		name_encode(rows[i].text, name);
 		assert_string_equal(name, rows[i].name);
+		assert_true(name_is_canonical(name));
 	}
 	(void)state;
 }
@@ -81,6 +83,11 @@ static void assert_cut(const char *piece, size_t count, const char *tail, size_t
 	assert_int_equal(strlen(name), kept + 34);
 	assert_memory_equal(name + kept, "%~", 2);
 	assert_int_equal(strspn(name + kept + 2, "0123456789abcdef"), 32);
+	assert_true(name_is_canonical(name));
+	name[kept + 33] = 'A';
+	assert_false(name_is_canonical(name));
+	name[kept + 33] = '\0';
+	assert_false(name_is_canonical(name));
 	/* What is kept is a run of whole encoded characters. */
 	name_encode(piece, inside);
 	for (size_t at = 0; at < kept; at += strlen(inside))
@@ -186,6 +193,7 @@ static void test_distinct(void **state)
 		assert_non_null(pairs[i].text);
 		name_encode(text, pairs[i].name);
 		assert_safe(pairs[i].name);
+		assert_true(name_is_canonical(pairs[i].name));
 	}
 	qsort(pairs, texts, sizeof(*pairs), by_name);
 	for (size_t i = 1; i < texts; i++) {
@@ -198,6 +206,89 @@ static void test_distinct(void **state)
 	(void)state;
 }
 
+static void test_names_that_no_string_has_are_not_canonical(void **state)
+{
+	static const char *const others[] = {
+		"",
+		".",
+		"..",
+		".git",
+		"-x",
+		" ",
+		" a",
+		"a ",
+		"a%",
+		"a%2",
+		"a%zz",
+		"%2e",
+		"%2E%2E",
+		"a%2E",
+		"%41",
+		"a%20b",
+		"%E4%B8%AD",
+		"%25%",
+		"a/b",
+		"a\nb",
+		"\x7f",
+		"\xff",
+		"\xe2\x82",
+		"a\u202eb",
+		"\u202e",
+		"%E2%80\xae",
+		"\xe2%80%AE",
+		"%~",
+		"%~5e563f2cb28d2005c1d17581d8eb7e21",
+		"abc%~5e563f2cb28d2005c1d17581d8eb7e21",
+	};
+	char *too_long = repeat("a", 256, "");
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_false(name_is_canonical(others[i]));
+	assert_false(name_is_canonical(too_long));
+	assert_true(name_is_canonical(too_long + 1));
+	assert_true(name_is_canonical("%00"));
+	assert_true(name_is_canonical("a%00%C0%80"));
+	free(too_long);
+	(void)state;
+}
+
+/* Every name of up to four pieces is canonical exactly if encoding its original gives it back. */
+static void test_a_canonical_name_is_the_name_of_its_original(void **state)
+{
+	static const char *const pieces[] = {"%",   "~",      "2",    "0",   "E",   "F",
+	                                     "a",   ".",      "-",    " ",   "/",   "\n",
+	                                     "%25", "%2E",    "%20",  "%2F", "%E2", "%80",
+	                                     "%AE", "\u00e9", "\xc3", "%FF", "%41"};
+	const size_t kinds = sizeof(pieces) / sizeof(pieces[0]);
+	size_t canonical = 0;
+
+	for (size_t i = 1; i < kinds * kinds * kinds * kinds; i++) {
+		char name[32] = "", text[32], again[NAME_BYTES];
+		size_t length = 0;
+
+		for (size_t n = i; n > 0; n = (n - 1) / kinds)
+			strcat(name, pieces[(n - 1) % kinds]);
+		for (const char *at = strcmp(name, "%") == 0 ? "" : name; *at; at++) {
+			unsigned int byte;
+
+			if (*at == '%' && at[1] && at[2] && sscanf(at + 1, "%2X", &byte) == 1) {
+				text[length++] = (char)byte;
+				at += 2;
+			} else {
+				text[length++] = *at;
+			}
+		}
+		text[length] = '\0';
+		if (strlen(text) != length)
+			continue;
+		name_encode(text, again);
+		assert_int_equal(name_is_canonical(name), strcmp(name, again) == 0);
+		canonical += name_is_canonical(name);
+	}
+	assert_true(canonical > 1000);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +296,8 @@ int main(void)
 		cmocka_unit_test(test_length),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_distinct),
+		cmocka_unit_test(test_names_that_no_string_has_are_not_canonical),
+		cmocka_unit_test(test_a_canonical_name_is_the_name_of_its_original),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,7 +62,7 @@ static void assert_config(const char *line, const char *expected)
 	parse_well(line, &options);
 	text_init(&text, 1 << 16);
 	text_bytes(&text, "\n", 1);
-	options_text(&options, &text);
+	options_text(&options, options.mountpoint, &text);
 	assert_int_equal(text_error(&text), 0);
 	config = strndup(text.bytes, text.length);
 	assert_non_null(config);

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+""".fleetfs/config shows what is in force: every path absolute, with FUSE's options, without a secret."""
+
+import subprocess
+
+from harness import TOKEN
+
+
+def test_every_path_in_the_config_is_absolute_and_fuse_options_are_shown(sim, fleetfs, folder):
+    """In the background, which works in another directory."""
+    (folder / "mnt").mkdir()
+    token = folder / "secret"
+    token.touch(mode=0o600)
+    token.write_text(TOKEN)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-subj", "/CN=x", "-keyout", folder / "ca.key", "-out", folder / "ca.pem"],
+                   check=True, capture_output=True)
+    done = fleetfs("--token_file=secret", "--cacert", "ca.pem", "-o",
+                   "log_file=fleet.log,allow_other,fsname=a\\,b", sim().url, "mnt", cwd=folder, token=None)
+    assert done.returncode == 0, done.stderr
+    try:
+        text = (folder / "mnt/.fleetfs/config").read_text()
+        config = dict(line.split(": ", 1) for line in text.splitlines())
+        assert config["mountpoint"] == str(folder / "mnt")
+        assert config["token_file"] == str(token)
+        assert config["cacert"] == str(folder / "ca.pem")
+        assert config["log_file"] == str(folder / "fleet.log")
+        assert config["token"].endswith(f" from {token}") and TOKEN not in text
+        assert config["mount_options"] == "ro,nosuid,nodev,noexec,allow_other,fsname=a\\,b"
+    finally:
+        subprocess.run(["fusermount3", "-u", folder / "mnt"], check=True)
+
+
+def test_a_mount_without_fuse_options_shows_those_of_every_mount(sim, mount):
+    fleet = mount(sim())
+    assert fleet.values(".fleetfs/config")["mount_options"] == "ro,nosuid,nodev,noexec"
+    assert fleet.values(".fleetfs/config")["mountpoint"] == str(fleet.path)
