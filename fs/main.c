@@ -304,7 +304,7 @@ static int start_parts(struct program *program)
 
 	program->self = (struct self){
 		.options = options,
-		.mountpoint = program->mountpoint,
+		.mountpoint = program->mountpoint.path,
 		.version = program->version,
 		.mounted_ns = port_wall_ns(NULL),
 	};
