@@ -168,3 +168,44 @@ def test_a_name_that_the_last_list_lacked_is_denied_after_two_seconds(sim, mount
     began = time.monotonic()
     assert code_of(lambda: os.stat(fleet / "agents/nobody")) == "ENOENT"
     assert 1 < time.monotonic() - began < 4
+
+
+def heavy(name, size):
+    return {"agent_id": name, "agent_status": "idle", "padding": "x" * size}
+
+
+def test_a_page_that_is_too_large_as_a_whole_is_read_in_parts(sim, mount):
+    api = sim(agents=300)
+    agents = api.agents()
+    agents[120:130] = [heavy(f"heavy-{i}", 1_000_000) for i in range(10)]
+    api.put_agents(agents)
+    fleet = mount(api, ttl=600, timeout=60)
+    api.reset()
+    assert len(fleet.agents()) == 300
+    assert fleet.text("agents/heavy-7/status") == "idle\n"
+    assert fleet.health()["state"] == "ok" and fleet.health()["verified"] == "yes"
+    assert api.requests() <= 2 + 1 + 10 + 10
+
+
+def test_one_agent_that_is_too_large_costs_only_itself(sim, mount):
+    api = sim(agents=300)
+    agents = api.agents()
+    agents[145] = heavy("whale", 9_000_000)
+    api.put_agents(agents)
+    fleet = mount(api, ttl=600, timeout=60)
+    api.reset()
+    assert sorted(fleet.agents()) == sorted(a["agent_id"] for a in agents if a is not agents[145])
+    assert int(fleet.values(".fleetfs/stats")["malformed"]) == 1
+    assert fleet.health()["verified"] == "yes"
+    assert api.requests() <= 2 + 1 + 10 + 10
+
+
+def test_an_api_that_ignores_the_page_size_is_not_asked_for_all_parts(scripted, mount):
+    body = '{"agent_list":[' + ",".join(['{"agent_id":"a","padding":"' + "x" * 900_000 + '"}'] * 10)
+    server = scripted(["a"])
+    fleet = mount(server, ttl=600, timeout=60, delay_connect=True, retries=0)
+    server.answer = lambda wire: wire.reply((body + "]}").encode())
+    before = server.requests
+    assert entries(fleet / "agents") == ([], "EREMOTEIO")
+    assert server.requests - before <= 2 * (1 + 1 + 3)
+    assert "larger than" in fleet.values(".fleetfs/last_error")["message"]
