@@ -17,6 +17,7 @@
 #include "api/redact.h"
 #include "api/replay.h"
 #include "api/request.h"
+#include "api/split.h"
 
 struct queue {
 	struct arrival *first;
@@ -79,6 +80,7 @@ void arrival_free(struct arrival *arrival)
 	if (!arrival)
 		return;
 	page_free(arrival->page);
+	split_free(arrival->split);
 	free(arrival);
 }
 
@@ -278,6 +280,12 @@ static void finish(struct client *client, struct request *request, CURLcode code
 	if (!arrival->page && arrival->failure.cause == FAILURE_OLD && arrival->requests == 1 &&
 	    !arrival->past_caches) {
 		arrival->past_caches = true;
+		start(client, request, arrival);
+		return;
+	}
+	/* Too large headers would be no smaller. */
+	if (request->stop != REQUEST_STOP_HEADERS &&
+	    split_goes_on(arrival, client->settings.per_page)) {
 		start(client, request, arrival);
 		return;
 	}

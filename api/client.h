@@ -54,12 +54,14 @@ struct arrival {
 	/* When page is NULL; and of one that is old: why there was no better. Its url, http_status
 	 * and at_ns in any case. */
 	struct failure failure;
-	unsigned int requests; /* HTTP requests that it took: 1 or 2; 0 of a file */
-	uint64_t bytes;        /* received, headers included, as on the wire (compressed) */
-	struct route route;    /* of the last of them */
-	int64_t token_expiry;  /* of the token in use, seconds since 1970; 0: not known */
-	char note[256]; /* without any secret, as the failure's message; something for the log
-	                   ("token read again from …"), or "" */
+	struct split *split; /* the client's own: a page that is fetched in parts, else NULL */
+	unsigned int
+		requests; /* HTTP requests that it took: 1, 2 or those of the parts; 0 of a file */
+	uint64_t bytes;   /* received, headers included, as on the wire (compressed) */
+	struct route route;   /* of the last of them */
+	int64_t token_expiry; /* of the token in use, seconds since 1970; 0: not known */
+	char note[256];       /* without any secret, as the failure's message; something for the log
+	                         ("token read again from …"), or "" */
 };
 
 /* NULL is fine. */

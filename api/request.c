@@ -16,6 +16,7 @@
 
 #include "api/decode.h"
 #include "api/judge.h"
+#include "api/split.h"
 
 #define MAX_WORDS_BYTES   (64u << 10) /* of a body that is no page, but may say why */
 #define FIRST_BODY_BYTES  (64u << 10)
@@ -430,6 +431,7 @@ int request_prepare(struct request *request, const struct request_settings *sett
                     const struct arrival *arrival, const struct credential *credential,
                     CURLSH *pool)
 {
+	const struct split_part part = split_part(arrival, settings->per_page);
 	CURLcode code;
 	char *url;
 
@@ -439,7 +441,7 @@ int request_prepare(struct request *request, const struct request_settings *sett
 	if (!request->easy || curl_easy_setopt(request->easy, CURLOPT_SHARE, pool) != CURLE_OK ||
 	    set_headers(request, settings, arrival, credential) < 0)
 		return -ENOMEM;
-	if (asprintf(&url, URL_FORMAT, settings->base, arrival->number, settings->per_page) < 0)
+	if (asprintf(&url, URL_FORMAT, settings->base, part.number, part.size) < 0)
 		return -ENOMEM;
 	code = curl_easy_setopt(request->easy, CURLOPT_URL, url);
 	free(url);
@@ -465,6 +467,7 @@ int request_prepare(struct request *request, const struct request_settings *sett
 
 static void begin_failure(const struct request_settings *settings, struct arrival *arrival)
 {
+	const struct split_part part = split_part(arrival, settings->per_page);
 	struct failure *failure = &arrival->failure;
 	struct timespec now;
 
@@ -473,8 +476,8 @@ static void begin_failure(const struct request_settings *settings, struct arriva
 		.retry_after_ms = -1,
 		.at_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
 	};
-	snprintf(failure->url, sizeof(failure->url), URL_FORMAT, settings->base, arrival->number,
-	         settings->per_page);
+	snprintf(failure->url, sizeof(failure->url), URL_FORMAT, settings->base, part.number,
+	         part.size);
 }
 
 void request_no_memory(const struct request_settings *settings, struct arrival *arrival)

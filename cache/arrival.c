@@ -58,11 +58,20 @@ static int tell_change(struct fleet *fleet, const struct record *record, const s
 	return fleet->ports.changed(fleet->ports.user, record, before, after, fleet->arrival_ns);
 }
 
-/* A newcomer's reference in the fleet. What the first sweep finds has been there, for all that is
- * known, since before the mount; who is found later has come since. */
+/* Whether the agents of this page that nobody knows yet have been there all the time: the page was
+ * bad whenever the list was read before. */
+static bool page_is_read_late(const struct fleet_page *place)
+{
+	return place->arrived_seq == 0 && place->trouble.active &&
+	       !trouble_retrying(&place->trouble);
+}
+
+/* Adds an agent that was not known. What the first sweep finds has been there, as far as is known,
+ * since before the mount; an agent that is found later has joined since. */
 static int meet(struct fleet *fleet, const struct agent *agent, const char *name,
                 struct record **ret_record)
 {
+	bool late = page_is_read_late(&fleet->pages[fleet->arriving.number - 1]);
 	struct record *record;
 	int err = reserve_index(fleet);
 
@@ -80,7 +89,7 @@ static int meet(struct fleet *fleet, const struct agent *agent, const char *name
 		free(record);
 		return err;
 	}
-	err = tell_change(fleet, record, NULL, agent);
+	err = late ? 0 : tell_change(fleet, record, NULL, agent);
 	if (err < 0) {
 		table_remove(&fleet->by_name, &record->by_name);
 		free(record);
@@ -97,7 +106,7 @@ static int meet(struct fleet *fleet, const struct agent *agent, const char *name
 	fleet->records[record->index] = record_ref(record);
 	fleet->present++;
 	fleet->agent_bytes += agent->bytes;
-	record->first_ns = fleet->health.swept ? fleet->arrival_ns : fleet->mounted_ns;
+	record->first_ns = fleet->health.swept && !late ? fleet->arrival_ns : fleet->mounted_ns;
 	if (fleet->health.swept)
 		fleet_names_changed(fleet);
 	*ret_record = record;
@@ -145,12 +154,6 @@ void fleet_page_reset(struct fleet_page *page)
 	page->validator = (struct validator){0};
 }
 
-void fleet_page_recovers(struct fleet *fleet, struct fleet_page *page)
-{
-	fleet->bad_pages -= page->trouble.active;
-	trouble_clear(&page->trouble);
-}
-
 void fleet_forget_pages(struct fleet *fleet, unsigned int last_page)
 {
 	fleet->last_page = last_page;
@@ -177,13 +180,95 @@ bool fleet_page_is_intact(const struct fleet_page *page, unsigned int number)
 	return true;
 }
 
-/* Whether an id, met on a page, stands on an earlier one too, as far as is known: the first in the
- * API's order wins. If that page has expired or was read again without it, it has simply moved. */
-static bool is_earlier(const struct fleet *fleet, const struct record *record, unsigned int number)
+/* Whether the page where the record was last seen had it when that page last arrived. If not, the
+ * agent has moved. */
+static bool record_is_on_its_page(const struct fleet *fleet, const struct record *record)
 {
-	return record->page > 0 && record->page < number &&
-	       fleet->pages[record->page - 1].arrived_seq == record->read_seq &&
-	       fleet_fresh(fleet, record->read_ms, record->read_seq);
+	return record->page > 0 && fleet->pages[record->page - 1].arrived_seq == record->read_seq;
+}
+
+/* Whether it was on record->page and on record->other_page when each of them last arrived. */
+static bool record_is_on_two_pages(const struct fleet *fleet, const struct record *record)
+{
+	if (record->other_page == 0 || !record_is_on_its_page(fleet, record))
+		return false;
+	return fleet->pages[record->other_page - 1].arrived_seq == record->other_seq ||
+	       fleet->arriving.seq == record->other_seq;
+}
+
+/* Whether the page that had the record last is too old to tell where the agent is now: neither
+ * fresh nor read by the pass under way. */
+static bool record_is_outlived(const struct fleet *fleet, const struct record *record)
+{
+	const struct sweep *sweep = fleet->sweeps;
+
+	if (fleet_fresh(fleet, record->read_ms, record->read_seq))
+		return false;
+	return !sweep || sweep->complete || record->read_seq < sweep->pass_seq;
+}
+
+/* Whether an element of the page that arrives is on an earlier page too, which then has the agent
+ * that counts. When the earlier page is too old to tell, the agent may have moved here: but not if
+ * it was on both pages before, and either stayed there or stands in the same place as then. */
+static bool is_on_earlier_page(const struct fleet *fleet, const struct record *record)
+{
+	const struct arriving *arriving = &fleet->arriving;
+
+	if (record->page >= arriving->number || !record_is_on_its_page(fleet, record))
+		return false;
+	if (!record_is_outlived(fleet, record))
+		return true;
+	if (!record_is_on_two_pages(fleet, record))
+		return false;
+	return record->doubled || record->other_seq == arriving->seq ||
+	       record->other_page != arriving->number || record->other_position == arriving->next;
+}
+
+static void report_duplicate(struct fleet *fleet, struct record *record)
+{
+	if (fleet->ports.duplicate && !record->told_duplicate)
+		fleet->ports.duplicate(fleet->ports.user, record);
+	record->told_duplicate = true;
+}
+
+/* Drops an element that an earlier page has too. */
+static void drop_duplicate(struct fleet *fleet, struct record *record)
+{
+	const struct arriving *arriving = &fleet->arriving;
+
+	fleet->health.duplicates++;
+	if (record->doubled)
+		report_duplicate(fleet, record);
+	if (record->other_seq == arriving->seq)
+		return; /* the first of several on this page */
+	record->other_page = arriving->number;
+	record->other_position = (uint32_t)arriving->next;
+	record->other_seq = arriving->seq;
+}
+
+/* Notes where and when the record was read. */
+static void record_seen(const struct fleet *fleet, struct record *record, uint32_t position)
+{
+	const struct arriving *arriving = &fleet->arriving;
+	bool stays = record_is_on_its_page(fleet, record);
+
+	if (record->page == arriving->number) {
+		/* Since it was read here the other page had it, and it still is here. */
+		record->doubled |= record_is_on_two_pages(fleet, record) &&
+		                   record->other_seq > record->read_seq;
+	} else if (stays && record->page > arriving->number) {
+		/* A later page has it too, unless it moved from there. */
+		record->other_page = record->page;
+		record->other_position = record->position;
+		record->other_seq = record->read_seq;
+	} else {
+		record->other_page = 0;
+		record->doubled = false;
+	}
+	record->read_ms = arriving->at_ms;
+	record->read_seq = arriving->seq;
+	record->page = arriving->number;
+	record->position = position;
 }
 
 static int renew(struct fleet *fleet, struct record *record, const struct agent *agent)
@@ -228,13 +313,11 @@ static int receive(struct fleet *fleet, const struct agent *agent, struct record
 	} else if (record->read_seq == arriving->seq) {
 		fleet->health.duplicates++;
 		arriving->repeated++;
-		if (fleet->ports.duplicate && !record->told_duplicate)
-			fleet->ports.duplicate(fleet->ports.user, record);
-		record->told_duplicate = true;
+		report_duplicate(fleet, record);
 		*ret_record = NULL;
 		return 0;
-	} else if (is_earlier(fleet, record, arriving->number)) {
-		fleet->health.duplicates++;
+	} else if (is_on_earlier_page(fleet, record)) {
+		drop_duplicate(fleet, record);
 		*ret_record = NULL;
 		return 0;
 	} else {
@@ -242,35 +325,9 @@ static int receive(struct fleet *fleet, const struct agent *agent, struct record
 	}
 	if (err < 0)
 		return err;
-	record->read_ms = arriving->at_ms;
-	record->read_seq = arriving->seq;
-	record->page = arriving->number;
+	record_seen(fleet, record, (uint32_t)arriving->next);
 	*ret_record = record;
 	return 0;
-}
-
-/* False: it was asked for before fleet_expire(), and counts for nothing, whatever it is. */
-static bool counts(const struct fleet *fleet, const struct fleet_page *page)
-{
-	return page->asked_seq >= fleet->flush_seq;
-}
-
-/* A page is no longer on its way; whether it counts. */
-static bool has_come(struct fleet *fleet, struct fleet_page *page)
-{
-	bool does = counts(fleet, page);
-
-	fleet->in_flight -= page->in_flight;
-	page->in_flight = false;
-	return does;
-}
-
-static void answers_again(struct fleet *fleet, struct fleet_page *page)
-{
-	fleet_page_recovers(fleet, page);
-	trouble_clear(&fleet->trouble);
-	for (unsigned int i = 0; fleet->bad_pages > 0 && i < fleet->page_count; i++)
-		trouble_relent(&fleet->pages[i].trouble);
 }
 
 /* It is here, whatever it brought. */
@@ -282,7 +339,7 @@ static void has_arrived(struct fleet *fleet, struct fleet_page *place)
 	place->arrived_seq = arriving->seq;
 	place->past_caches = place->asked_past_caches;
 	if (!arriving->page->old)
-		answers_again(fleet, place);
+		fleet_page_answers(fleet, place);
 	fleet->health.arrived++;
 	fleet->health.success_ns = fleet->arrival_ns;
 	fleet->success_ms = place->arrived_ms;
@@ -303,8 +360,7 @@ static void take_unchanged(struct fleet *fleet, struct fleet_page *place)
 	for (size_t i = 0; i < place->count; i++) {
 		struct record *record = place->records[i];
 
-		record->read_ms = arriving->at_ms;
-		record->read_seq = arriving->seq;
+		record_seen(fleet, record, record->position);
 		record->renewals++;
 	}
 	place->moved = false;
@@ -402,7 +458,8 @@ int fleet_arrive_on(struct fleet *fleet)
 {
 	/* Found anew each time, since all of them may have moved. */
 	struct fleet_page *place = &fleet->pages[fleet->arriving.number - 1];
-	bool counted = counts(fleet, place) && !is_outdated(&fleet->arriving, place);
+	bool counted =
+		place->asked_seq >= fleet->flush_seq && !is_outdated(&fleet->arriving, place);
 	bool unchanged = fleet->arriving.page->unchanged;
 	int err = 0;
 
@@ -410,7 +467,7 @@ int fleet_arrive_on(struct fleet *fleet)
 		err = take_some(fleet);
 	if (err == -EAGAIN)
 		return err;
-	if (err == 0 && has_come(fleet, place) && counted) {
+	if (err == 0 && fleet_page_landed(fleet, place) && counted) {
 		if (unchanged)
 			take_unchanged(fleet, place);
 		else
@@ -418,29 +475,4 @@ int fleet_arrive_on(struct fleet *fleet)
 	}
 	fleet_arriving_done(fleet);
 	return err;
-}
-
-void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure *failure)
-{
-	struct fleet_page *page = fleet_page(fleet, number);
-	uint32_t random = fleet->ports.random(fleet->ports.user);
-	bool general = failure_is_general(failure->cause);
-
-	++fleet->seq;
-	fleet->failure = *failure;
-	fleet->health.failures[failure->cause]++;
-	if (!page)
-		return;
-	if (!has_come(fleet, page))
-		return;
-	if (!general) {
-		fleet->bad_pages += !page->trouble.active;
-		trouble_failed(&page->trouble, failure, fleet->config.retries, fleet_now_ms(fleet),
-		               random);
-	} else if (page->asked_failures == fleet->noted) {
-		/* Pages asked for at the same time fail together: that is one failure. */
-		fleet->noted++;
-		trouble_failed(&fleet->trouble, failure, fleet->config.retries, fleet_now_ms(fleet),
-		               random);
-	}
 }

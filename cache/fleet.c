@@ -108,13 +108,13 @@ static const struct sweep *newest_whole(const struct fleet *fleet)
 	return sweep;
 }
 
-/* One that was not read to its end, or is remembered through a failure, has no time left: the
- * kernel is to ask each time. */
+/* A list that was not read to its end, is remembered through a failure or lacks a page has no time
+ * left: the kernel is to ask each time. */
 int64_t fleet_list_ms(const struct fleet *fleet)
 {
 	const struct sweep *sweep = newest_whole(fleet);
 
-	if (!sweep || sweep->from_memory)
+	if (!sweep || sweep->from_memory || sweep->missing != 0)
 		return 0;
 	return left_ms(fleet, sweep->oldest_ms, sweep->began_seq);
 }
@@ -122,15 +122,19 @@ int64_t fleet_list_ms(const struct fleet *fleet)
 int64_t fleet_list_mtime_ns(struct fleet *fleet)
 {
 	const struct sweep *sweep = fleet->sweeps;
+	int64_t read_ms = sweep ? sweep->oldest_ms : 0;
 
+	/* A gap is listed from data that has expired; the listing has not. */
+	if (sweep && sweep->missing != 0)
+		read_ms = sweep->good_ms - fleet->config.ttl_ms;
 	/* Moved once per expiry, before the new sweep begins: the time that the kernel sees now is
 	 * the one it will find again after it has listed, so that it can keep that listing. */
 	if (sweep && sweep->oldest_ms != INT64_MAX && sweep->number != fleet->names_bumped_for &&
-	    left_ms(fleet, sweep->oldest_ms, sweep->began_seq) == 0) {
+	    left_ms(fleet, read_ms, sweep->began_seq) == 0) {
 		fleet->names_bump++;
 		fleet->names_bumped_for = sweep->number;
 		fleet->names_bumped_ms = now_of(fleet);
-	} else if (sweep && sweep->from_memory &&
+	} else if (sweep && (sweep->from_memory || sweep->missing != 0) &&
 	           now_of(fleet) >= fleet->names_bumped_ms + REMEMBERED_MS) {
 		fleet->names_bump++;
 		fleet->names_bumped_ms = now_of(fleet);
@@ -274,25 +278,42 @@ static int64_t patience_ms(const struct fleet *fleet, unsigned int number, const
 	return from_ms + PATIENCE_MS;
 }
 
-static bool may_serve_stale(const struct fleet *fleet, const struct record *record)
+bool fleet_may_serve_stale(const struct fleet *fleet, int64_t read_ms)
 {
-	return now_of(fleet) < record->read_ms + fleet->config.ttl_ms + fleet->config.stale_ms;
+	return now_of(fleet) < read_ms + fleet->config.ttl_ms + fleet->config.stale_ms;
 }
 
 /* What an agent's data is worth when it could not be renewed (now): stale data, the failure, or
  * more patience. */
-static int settle(const struct fleet *fleet, const struct record *record, struct look *look,
-                  int err)
+static int settle(struct fleet *fleet, const struct record *record, struct look *look, int err)
 {
 	int64_t until_ms = patience_ms(fleet, record->page, look);
 
-	if (!may_serve_stale(fleet, record))
+	if (!fleet_may_serve_stale(fleet, record->read_ms))
 		return err;
-	if (err != -EAGAIN || now_of(fleet) >= until_ms)
+	if (err != -EAGAIN || now_of(fleet) >= until_ms) {
+		fleet_served_stale(fleet, record->page);
 		return 0;
+	}
 	if (look->wake_ms > until_ms)
 		look->wake_ms = until_ms;
 	return err;
+}
+
+/* 0, or -errno when the newest list did without the page that this record may be on, and is still
+ * fresh: then there is nothing to be asked for. */
+static int lost_in_gap(const struct fleet *fleet, const struct record *record,
+                       const struct look *look)
+{
+	const struct sweep *sweep = newest_whole(fleet);
+
+	if (!sweep || sweep->missing == 0 || sweep->from_memory ||
+	    !sweep_serves(fleet, sweep, look))
+		return 0;
+	if (!sweep_is_gap(sweep, record->page) &&
+	    fleet->pages[record->page - 1].arrived_seq == record->read_seq)
+		return 0;
+	return sweep->missing;
 }
 
 int fleet_renew(struct fleet *fleet, struct record *record, struct look *look)
@@ -307,7 +328,9 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct look *look)
 		fleet->health.hits += !look->waited;
 		return 0;
 	}
-	err = look_around(fleet, record, look);
+	err = lost_in_gap(fleet, record, look);
+	if (err == 0)
+		err = look_around(fleet, record, look);
 	if (err == 0) {
 		/* Not where it was: only a whole sweep can tell that it left. */
 		record_ref(record);
@@ -318,11 +341,36 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct look *look)
 			err = 0;
 		else if (err == -EAGAIN && sweep)
 			err = sweep_ask(fleet, sweep, look);
+		else if (err == 0)
+			err = sweep->missing;
 		record_unref(record);
 	}
 	if (err == 0 || err == -ENOENT)
 		return err;
 	return settle(fleet, record, look, err);
+}
+
+/* What a name that is not known gets while the sweep that looks for it lacks a page. The last whole
+ * list did not have it: that is served as long as other data of that age, after the same wait. But
+ * when a page fails, or failed then, the name may be on it. */
+static int deny_after_patience(struct fleet *fleet, struct sweep *sweep, struct look *look)
+{
+	const struct sweep *last = newest_whole(fleet);
+	unsigned int number = sweep_lacks(sweep);
+	int64_t until_ms = patience_ms(fleet, number, look);
+	int err = sweep_ask(fleet, sweep, look);
+
+	if (err != -EAGAIN || sweep->missing != 0 || !last || last->missing != 0 ||
+	    fleet->trouble.active || fleet->bad_pages > 0 ||
+	    !fleet_may_serve_stale(fleet, fleet->list_ms))
+		return err;
+	if (now_of(fleet) >= until_ms) {
+		fleet_served_stale(fleet, number);
+		return -ENOENT;
+	}
+	if (look->wake_ms > until_ms)
+		look->wake_ms = until_ms;
+	return err;
 }
 
 int fleet_find(struct fleet *fleet, const char *name, struct look *look, struct record **ret)
@@ -337,8 +385,10 @@ int fleet_find(struct fleet *fleet, const char *name, struct look *look, struct 
 		record = fleet_named(fleet, name);
 		if (!record) {
 			if (err == -EAGAIN && sweep)
-				return sweep_ask(fleet, sweep, look);
-			return err < 0 ? err : -ENOENT;
+				return deny_after_patience(fleet, sweep, look);
+			if (err < 0)
+				return err;
+			return sweep->missing != 0 ? sweep->missing : -ENOENT;
 		}
 	}
 	err = fleet_renew(fleet, record, look);
@@ -413,6 +463,20 @@ int fleet_whole(struct fleet *fleet, struct look *look, uint64_t *ret_cursor)
 	return 0;
 }
 
+int fleet_list_absent(struct fleet *fleet, uint64_t list)
+{
+	const struct sweep *sweep = sweep_find(fleet, list >> 32);
+
+	return sweep && sweep->missing != 0 ? sweep->missing : -ENOENT;
+}
+
+int fleet_list_end(struct fleet *fleet, uint64_t list)
+{
+	const struct sweep *sweep = sweep_find(fleet, list >> 32);
+
+	return sweep && sweep->open ? sweep->missing : 0;
+}
+
 uint64_t fleet_newest(const struct fleet *fleet)
 {
 	const struct sweep *sweep = newest_whole(fleet);
@@ -451,6 +515,8 @@ int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct 
 		}
 		if (record || sweep->complete) {
 			sweep_count_reader(sweep, from, !record);
+			if (!record && sweep->open)
+				return sweep->missing;
 			*ret = record;
 			return 0;
 		}
@@ -472,7 +538,7 @@ static int64_t next_try_ms(const struct fleet *fleet)
 	for (unsigned int i = 0; i < fleet->page_count; i++) {
 		const struct trouble *trouble = &fleet->pages[i].trouble;
 
-		if (trouble->active && next_ms > trouble->until_ms)
+		if (fleet->pages[i].bad && next_ms > trouble->until_ms)
 			next_ms = trouble->until_ms;
 	}
 	return next_ms;
@@ -486,8 +552,8 @@ void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health)
 	health.agents = fleet->present;
 	health.list_age_ms = health.swept ? now_ms - fleet->list_ms : -1;
 	health.failing = fleet->trouble.active || fleet->bad_pages > 0;
-	health.stale = health.failing && health.success_ns > 0 &&
-	               now_ms < fleet->success_ms + fleet->config.ttl_ms + fleet->config.stale_ms;
+	health.stale = fleet->stale_pages > 0 || (health.failing && health.success_ns > 0 &&
+	                                          fleet_may_serve_stale(fleet, fleet->success_ms));
 	if (health.failing && next_try_ms(fleet) > now_ms)
 		health.retry_ms = next_try_ms(fleet) - now_ms;
 	*ret_health = health;

@@ -31,8 +31,10 @@
  * no look can promise is an agent never seen before that moved against the reading in its very
  * first sweep; the next one finds it.
  *
- * Failure. See trouble.h for when the API is asked again. Meanwhile what is known is served up to
- * `stale` beyond its ttl, at once if the failure is fresh; if the API is merely slow, after 2 s.
+ * Failure. See trouble.h for when the API is asked again, and backoff.c for whether the API or one
+ * page is to blame. Meanwhile data is served up to `stale` beyond its ttl: at once if the failure
+ * is fresh; after 2 s if the API is merely slow. A page that stays bad costs its own agents only
+ * (gaps.c): a sweep goes on without it, and what it does not list may yet exist.
  *
  * One thread. Clock, randomness and the source of pages are ports, so tests run in virtual time.
  */
@@ -116,8 +118,8 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct look *look);
  * The next agent of a listing. *cursor is 0 to begin, and is moved on with each record: it is a
  * number that means this place in this sweep for ever (below 2^63, above 2^32). 0 and a record, or
  * 0 and NULL at the end; -EAGAIN; (look NULL: only what is there already, nothing is asked for);
- * -ESTALE when its sweep was forgotten, since later ones needed the room; or -errno of the
- * failure.
+ * -ESTALE when its sweep was forgotten, since later ones needed the room; or -errno of the failure,
+ * which for a page that stays bad comes after the agents of the other pages.
  */
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret);
 
@@ -128,6 +130,14 @@ int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct 
  * until it sets look->list to 0: who takes longer than the ttl over it would otherwise be sent from
  * one to the next. */
 int fleet_whole(struct fleet *fleet, struct look *look, uint64_t *ret_cursor);
+
+/* What a name that is not in this list gets: -ENOENT, or -errno of a page that the list does
+ * without, since the name may be on it. */
+int fleet_list_absent(struct fleet *fleet, uint64_t list);
+
+/* What fleet_walk() ends with in this list: 0, or -errno of a page whose agents are not in it,
+ * since they may not be served stale any more or were never read. */
+int fleet_list_end(struct fleet *fleet, uint64_t list);
 
 /* The newest whole list, fresh or not, as fleet_whole() tells it; 0: there is none. */
 uint64_t fleet_newest(const struct fleet *fleet);
@@ -175,7 +185,8 @@ struct fleet_health {
 	bool swept;          /* there was a whole sweep */
 	bool verified;       /* and it agreed with total_count */
 	bool failing;        /* the last thing that arrived was a failure of the API */
-	bool stale;          /* failing, and what was read last may still be served */
+	bool stale;          /* failing, and what was read last may still be served; or expired data
+	                        was served because the API is slow */
 	int64_t list_age_ms; /* of the oldest page of the last whole sweep; -1: none */
 	int64_t success_ns;  /* when a page last arrived, wall clock; 0: never */
 	int64_t sweep_ns;    /* when the last whole sweep ended, wall clock; 0: never */

@@ -25,11 +25,16 @@ struct record {
 	uint64_t read_seq;         /* the same, in the fleet's count of arrivals */
 	int64_t first_ns;          /* the age of what it had when first seen; wall clock */
 	struct changes changes;
-	unsigned int page;     /* on which it was last seen, from 1 */
-	unsigned int renewals; /* how often it was read again */
-	bool present;          /* false: it left the list */
-	bool told_duplicate;   /* its id stood twice in one answer, and that was told */
-	char name[];           /* as the tree shows it, NUL-terminated */
+	unsigned int page;  /* on which it was last seen, from 1 */
+	uint32_t position;  /* among the elements of that page, from 0 */
+	uint64_t other_seq; /* when another page had it too, in the fleet's count of arrivals */
+	unsigned int other_page; /* that page; 0: none */
+	uint32_t other_position; /* on that page */
+	bool doubled;            /* it stayed on both pages: it does not just move */
+	unsigned int renewals;   /* how often it was read again */
+	bool present;            /* false: it left the list */
+	bool told_duplicate;     /* the port `duplicate` was called for it */
+	char name[];             /* as the tree shows it, NUL-terminated */
 };
 
 /* A record without references, present, agent's reference taken over. NULL without memory (agent

@@ -15,51 +15,6 @@
 #define KEPT_LISTINGS 1024
 #define FEW_LISTINGS  16
 
-/* Sets of records */
-
-static bool set_has(const struct record_set *set, const struct record *record)
-{
-	size_t word = record->index / 64;
-
-	return word < set->word_count && (set->words[word] >> (record->index % 64) & 1);
-}
-
-static int set_add(struct record_set *set, const struct record *record)
-{
-	size_t word = record->index / 64;
-
-	if (word >= set->word_count) {
-		size_t more = word + 1 + word / 2;
-		uint64_t *words = realloc(set->words, more * sizeof(*words));
-
-		if (!words)
-			return -ENOMEM;
-		memset(words + set->word_count, 0, (more - set->word_count) * sizeof(*words));
-		set->words = words;
-		set->word_count = more;
-	}
-	set->words[word] |= UINT64_C(1) << (record->index % 64);
-	return 0;
-}
-
-static void set_remove(struct record_set *set, size_t index)
-{
-	if (index / 64 < set->word_count)
-		set->words[index / 64] &= ~(UINT64_C(1) << (index % 64));
-}
-
-static void set_clear(struct record_set *set)
-{
-	if (set->words)
-		memset(set->words, 0, set->word_count * sizeof(*set->words));
-}
-
-static void set_done(struct record_set *set)
-{
-	free(set->words);
-	*set = (struct record_set){0};
-}
-
 /* The life of a sweep */
 
 static void drop_pass(struct sweep *sweep)
@@ -74,6 +29,7 @@ static void sweep_free(struct sweep *sweep)
 {
 	free(sweep->order);
 	set_done(&sweep->in);
+	set_done(&sweep->gaps);
 	drop_pass(sweep);
 	free(sweep);
 }
@@ -177,6 +133,9 @@ static void begin_full_pass(struct fleet *fleet, struct sweep *sweep)
 	sweep->items = 0;
 	sweep->unique = 0;
 	sweep->repeated = 0;
+	sweep->skipped = 0;
+	sweep->run = 0;
+	sweep->page_size = 0;
 	sweep->barren = 0;
 	sweep->total_count = AGENT_ABSENT;
 	fleet->health.passes++;
@@ -250,7 +209,7 @@ static bool fell_behind(const struct fleet *fleet, const struct sweep *sweep,
 
 /* Whether it is fresh enough for this look: begun since, or all of it read since, or within the
  * ttl. */
-static bool serves(const struct fleet *fleet, const struct sweep *sweep, const struct look *look)
+bool sweep_serves(const struct fleet *fleet, const struct sweep *sweep, const struct look *look)
 {
 	if (sweep->began_seq > look->began)
 		return true;
@@ -273,7 +232,7 @@ static struct sweep *usable(const struct fleet *fleet, const struct look *look, 
 	for (struct sweep *at = fleet->sweeps; at; at = at->older) {
 		if (at->from_memory && !remembered_too)
 			continue;
-		if (serves(fleet, at, look))
+		if (sweep_serves(fleet, at, look))
 			found = at;
 		if (at->complete)
 			break;
@@ -323,11 +282,11 @@ struct sweep *sweep_find(struct fleet *fleet, uint64_t number)
 
 /* Taking pages in */
 
-static int append(struct sweep *sweep, struct record *record)
+int sweep_append(struct sweep *sweep, struct record *record)
 {
 	int err;
 
-	if (set_has(&sweep->in, record))
+	if (set_has(&sweep->in, record->index))
 		return 0;
 	if (sweep->count == sweep->capacity) {
 		size_t more = sweep->capacity ? sweep->capacity * 2 : 128;
@@ -338,7 +297,7 @@ static int append(struct sweep *sweep, struct record *record)
 		sweep->order = order;
 		sweep->capacity = more;
 	}
-	err = set_add(&sweep->in, record);
+	err = set_add(&sweep->in, record->index);
 	if (err < 0)
 		return err;
 	sweep->order[sweep->count++] = (struct seat){record->index, record->serial};
@@ -357,7 +316,7 @@ int sweep_add_newcomer(struct fleet *fleet, struct record *record)
 {
 	if (!fleet->sweeps || !fleet->sweeps->complete)
 		return 0;
-	return append(fleet->sweeps, record);
+	return sweep_append(fleet->sweeps, record);
 }
 
 static int take(struct sweep *sweep, const struct fleet_page *page)
@@ -370,9 +329,9 @@ static int take(struct sweep *sweep, const struct fleet_page *page)
 
 		if (!record->present)
 			continue;
-		err = append(sweep, record);
-		if (err == 0 && !set_has(&sweep->seen, record)) {
-			err = set_add(&sweep->seen, record);
+		err = sweep_append(sweep, record);
+		if (err == 0 && !set_has(&sweep->seen, record->index)) {
+			err = set_add(&sweep->seen, record->index);
 			sweep->unique += err == 0;
 		}
 		if (err < 0)
@@ -395,24 +354,28 @@ static bool was_last(const struct fleet *fleet, const struct sweep *sweep,
 	if (sweep->next_page > FLEET_MAX_PAGES)
 		return true;
 	if (page->total_count >= 0 && sweep->items <= (uint64_t)page->total_count)
-		return sweep->items == (uint64_t)page->total_count;
+		return sweep_covered(fleet, sweep) >= (uint64_t)page->total_count;
 	return page->items < (uint64_t)size;
 }
 
 /* The end of a pass */
 
-/* Adds the pages to look at again for a record that was missed: around where it was last seen, or
- * everywhere if that has been tried. */
-static void mark_pages(const struct sweep *sweep, const struct record *record,
-                       unsigned int last_page, bool *marks)
+/* Adds the pages to read again for a record that was missed: those around its last position and the
+ * other page that had it too; all pages if that has been tried. */
+static void mark_pages(const struct fleet *fleet, const struct sweep *sweep,
+                       const struct record *record, unsigned int last_page, bool *marks)
 {
 	unsigned int center = record->page < last_page ? record->page : last_page;
 	unsigned int first = sweep->looks > 0 ? 1 : center - 1;
 	unsigned int last = sweep->looks > 0 ? last_page : center + 1;
+	unsigned int other = record->other_page;
 
 	for (unsigned int page = first; page <= last; page++)
-		if (page >= 1 && page <= last_page)
+		if (page >= 1 && page <= last_page && !sweep_is_gap(sweep, page))
 			marks[page] = true;
+	if (other >= 1 && other <= last_page && !sweep_is_gap(sweep, other) &&
+	    fleet->pages[other - 1].arrived_seq == record->other_seq)
+		marks[other] = true;
 }
 
 /* Goes through those who were known and are not in this listing. When a look for them has proved
@@ -427,11 +390,14 @@ static int judge_missing(struct fleet *fleet, struct sweep *sweep, unsigned int 
 	for (size_t i = 0; i < fleet->record_count; i++) {
 		struct record *record = fleet->records[i];
 
-		if (!record || set_has(&sweep->in, record))
+		if (!record || set_has(&sweep->in, record->index))
 			continue;
 		if (record->read_seq > sweep->pass_seq) {
 			/* Met meanwhile on a page that was read for somebody else. */
-			if (append(sweep, record) < 0)
+			if (sweep_append(sweep, record) < 0)
+				return -ENOMEM;
+		} else if (sweep_may_be_in_gap(sweep, record)) {
+			if (sweep_keep(fleet, sweep, record) < 0)
 				return -ENOMEM;
 		} else if (proved) {
 			int err = fleet_depart(fleet, record);
@@ -439,7 +405,7 @@ static int judge_missing(struct fleet *fleet, struct sweep *sweep, unsigned int 
 			if (err < 0)
 				return err;
 		} else {
-			mark_pages(sweep, record, last_page, marks);
+			mark_pages(fleet, sweep, record, last_page, marks);
 		}
 	}
 	return 0;
@@ -477,11 +443,33 @@ static void complete(struct fleet *fleet, struct sweep *sweep)
 	/* One that was begun earlier may well end later. */
 	if (sweep->number < fleet->list_number)
 		return;
+	fleet->health.verified = sweep->verified;
+	/* Nothing was read: all pages are bad. */
+	if (sweep->oldest_ms == INT64_MAX)
+		return;
 	fleet->list_number = sweep->number;
 	fleet->list_ms = sweep->oldest_ms;
 	fleet->health.swept = true;
-	fleet->health.verified = sweep->verified;
 	fleet->health.sweep_ns = fleet->ports.wall_ns(fleet->ports.user);
+}
+
+/* Compares a pass over all pages with total_count. Whether another one is worth making: what three
+ * could not explain (an id on two pages for good, a count that lies) is not worth three every ttl;
+ * without a count, or with a gap, there is nothing to agree with. */
+static bool sweep_count_disagrees(struct fleet *fleet, struct sweep *sweep)
+{
+	size_t expected = sweep->unique + sweep->repeated;
+	size_t total = sweep->total_count >= 0 ? (size_t)sweep->total_count : SIZE_MAX;
+	size_t apart = expected > total ? expected - total : total - expected;
+
+	sweep->verified = apart == 0 && sweep->gap_count == 0;
+	if (sweep->gap_count > 0)
+		return false;
+	if (apart != 0 && sweep->total_count >= 0 && apart != fleet->unexplained &&
+	    sweep->passes < MOST_PASSES)
+		return true;
+	fleet->unexplained = apart;
+	return false;
 }
 
 static int end_pass(struct fleet *fleet, struct sweep *sweep)
@@ -490,22 +478,14 @@ static int end_pass(struct fleet *fleet, struct sweep *sweep)
 	int err;
 
 	if (!sweep->again) {
-		size_t expected = sweep->unique + sweep->repeated;
-		size_t total = sweep->total_count >= 0 ? (size_t)sweep->total_count : SIZE_MAX;
-		size_t apart = expected > total ? expected - total : total - expected;
-
+		if (sweep->endless && last_page < fleet->last_page)
+			last_page = fleet->last_page;
 		fleet_forget_pages(fleet, last_page);
 		fleet->health.pages = last_page;
-		sweep->verified = apart == 0;
-		/* What three passes could not explain (an id on two pages for good, a count that
-		 * lies) is not worth three passes every ttl; and without a count there is nothing
-		 * to agree with. */
-		if (apart != 0 && sweep->total_count >= 0 && apart != fleet->unexplained &&
-		    sweep->passes < MOST_PASSES) {
+		if (sweep_count_disagrees(fleet, sweep)) {
 			begin_full_pass(fleet, sweep);
 			return 0;
 		}
-		fleet->unexplained = apart;
 	}
 	err = look_for_missing(fleet, sweep, last_page);
 	if (err < 0)
@@ -523,12 +503,57 @@ unsigned int sweep_lacks(const struct sweep *sweep)
 	return sweep->again ? sweep->again[sweep->again_at] : sweep->next_page;
 }
 
+/* Takes a page into the pass under way. 0 or -ENOMEM. */
+static int sweep_take_page(struct fleet *fleet, struct sweep *sweep, unsigned int number)
+{
+	const struct fleet_page *page = &fleet->pages[number - 1];
+	int err = take(sweep, page);
+
+	if (err < 0)
+		return err;
+	if (sweep->again) {
+		sweep->pass_read = ++sweep->again_at == sweep->again_count;
+		return 0;
+	}
+	sweep->next_page++;
+	sweep->run = 0;
+	sweep->items += page->items;
+	sweep->repeated += page->repeated;
+	sweep->total_count = page->total_count;
+	sweep->page_size = page->per_page > 0 ? page->per_page : fleet->config.per_page;
+	if (sweep->oldest_ms > page->arrived_ms)
+		sweep->oldest_ms = page->arrived_ms;
+	if (sweep->oldest_seq > page->arrived_seq)
+		sweep->oldest_seq = page->arrived_seq;
+	if (sweep->good_ms > good_until(fleet, page))
+		sweep->good_ms = good_until(fleet, page);
+	sweep->pass_read = was_last(fleet, sweep, page);
+	return 0;
+}
+
+/* Goes on without a page that stays bad. 0 or -ENOMEM. */
+static int sweep_pass_over(struct fleet *fleet, struct sweep *sweep, unsigned int number)
+{
+	int err = sweep_skip(fleet, sweep, number);
+
+	if (err < 0)
+		return err;
+	if (sweep->again) {
+		sweep->pass_read = ++sweep->again_at == sweep->again_count;
+		return 0;
+	}
+	sweep->next_page++;
+	sweep->skipped++;
+	sweep->run++;
+	sweep->pass_read = sweep_ends_in_gap(fleet, sweep);
+	return 0;
+}
+
 int sweep_advance(struct fleet *fleet, struct sweep *sweep)
 {
 	sweep->used_ms = fleet->ports.now_ms(fleet->ports.user);
 	while (!sweep->complete) {
 		unsigned int number;
-		const struct fleet_page *page;
 		int err;
 
 		/* Apart from taking the last page, so that it can be tried again. */
@@ -539,27 +564,14 @@ int sweep_advance(struct fleet *fleet, struct sweep *sweep)
 			continue;
 		}
 		number = sweep_lacks(sweep);
-		if (!may_take(fleet, sweep, number))
+		if (may_take(fleet, sweep, number))
+			err = sweep_take_page(fleet, sweep, number);
+		else if (sweep_may_skip(fleet, number))
+			err = sweep_pass_over(fleet, sweep, number);
+		else
 			return 0;
-		page = &fleet->pages[number - 1];
-		err = take(sweep, page);
 		if (err < 0)
 			return err;
-		if (sweep->again) {
-			sweep->pass_read = ++sweep->again_at == sweep->again_count;
-		} else {
-			sweep->next_page++;
-			sweep->items += page->items;
-			sweep->repeated += page->repeated;
-			sweep->total_count = page->total_count;
-			if (sweep->oldest_ms > page->arrived_ms)
-				sweep->oldest_ms = page->arrived_ms;
-			if (sweep->oldest_seq > page->arrived_seq)
-				sweep->oldest_seq = page->arrived_seq;
-			if (sweep->good_ms > good_until(fleet, page))
-				sweep->good_ms = good_until(fleet, page);
-			sweep->pass_read = was_last(fleet, sweep, page);
-		}
 	}
 	return 0;
 }
@@ -575,7 +587,8 @@ static unsigned int likely_last(const struct fleet *fleet, const struct sweep *s
 		return sweep->passes > 1 ? fleet->last_page : 1;
 	if (sweep->total_count <= 0)
 		return sweep->next_page;
-	size = sweep->items / (sweep->next_page - 1);
+	size = sweep->next_page - 1 - sweep->skipped;
+	size = size > 0 ? sweep->items / size : 0;
 	if (size == 0)
 		size = fleet->config.per_page;
 	pages = ((uint64_t)sweep->total_count + size - 1) / size;
@@ -602,7 +615,8 @@ int sweep_ask(struct fleet *fleet, struct sweep *sweep, struct look *look)
 	/* One page for who only glances; twice as many as were read for who goes on. */
 	if (sweep->passes == 1 && window > 2 * (sweep->next_page - 1))
 		window = 2 * (sweep->next_page - 1);
-	err = fleet_ask(fleet, sweep->next_page, past_caches, look);
+	err = fleet_ask(fleet, sweep_probe(fleet, sweep, likely_last(fleet, sweep)), past_caches,
+	                look);
 	for (unsigned int i = 1; i < window && sweep->next_page + i <= likely_last(fleet, sweep);
 	     i++)
 		if (!may_take(fleet, sweep, sweep->next_page + i))
@@ -612,42 +626,56 @@ int sweep_ask(struct fleet *fleet, struct sweep *sweep, struct look *look)
 
 /* When the API fails */
 
+/* Until when a listing from memory serves: until the API, or the page that it lacks, is worth
+ * asking again. Since the other pages may well have news, it is the ttl at most if it is for the
+ * page. */
+static int64_t remembered_until(const struct fleet *fleet, const struct trouble *page_trouble,
+                                int64_t now_ms)
+{
+	int64_t ttl_end_ms = now_ms + fleet->config.ttl_ms;
+
+	if (trouble_held(&fleet->trouble, now_ms))
+		return fleet->trouble.until_ms;
+	if (!page_trouble || !trouble_held(page_trouble, now_ms))
+		return now_ms;
+	return page_trouble->until_ms < ttl_end_ms ? page_trouble->until_ms : ttl_end_ms;
+}
+
 int sweep_remember(struct fleet *fleet, struct sweep *sweep)
 {
 	int64_t now_ms = fleet->ports.now_ms(fleet->ports.user);
 	unsigned int lacks = sweep_lacks(sweep);
-	const struct fleet_page *page =
-		lacks <= fleet->page_count ? &fleet->pages[lacks - 1] : NULL;
+	const struct trouble *page_trouble =
+		lacks <= fleet->page_count ? &fleet->pages[lacks - 1].trouble : NULL;
 	const struct sweep *before = sweep->older;
 
 	while (before && !before->complete)
 		before = before->older;
-	if (!before || now_ms >= fleet->list_ms + fleet->config.ttl_ms + fleet->config.stale_ms)
+	if (!before || !fleet_may_serve_stale(fleet, fleet->list_ms))
 		return -ENOENT;
 	for (size_t i = 0; i < before->count; i++) {
 		struct record *record = fleet_seated(fleet, before->order[i]);
 
-		if (record && append(sweep, record) < 0)
+		if (record && sweep_append(sweep, record) < 0)
 			return -ENOMEM;
 	}
-	/* And who was met since, on pages that this sweep did not get to. */
+	/* And agents that were met since, on pages that this sweep did not get to. */
 	for (size_t i = 0; i < fleet->record_count; i++)
-		if (fleet->records[i] && append(sweep, fleet->records[i]) < 0)
+		if (fleet->records[i] && sweep_append(sweep, fleet->records[i]) < 0)
 			return -ENOMEM;
 	sweep->complete = true;
 	sweep->verified = false;
 	sweep->from_memory = true;
+	sweep->open = before->open;
+	sweep->missing = before->missing;
+	if (fleet->trouble.active)
+		sweep->missing = -failure_errno(fleet->trouble.cause);
+	else if (page_trouble && page_trouble->active)
+		sweep->missing = -failure_errno(page_trouble->cause);
 	drop_pass(sweep);
-	/* It expires when the API, or the page, is worth asking again; since the other pages may
-	 * well have news meanwhile, after the ttl at the latest if it is for the page. */
+	fleet_served_stale(fleet, lacks);
+	sweep->good_ms = remembered_until(fleet, page_trouble, now_ms);
 	sweep->oldest_seq = 0;
-	sweep->oldest_ms = now_ms - fleet->config.ttl_ms;
-	if (trouble_held(&fleet->trouble, now_ms))
-		sweep->oldest_ms = fleet->trouble.until_ms - fleet->config.ttl_ms;
-	else if (page && trouble_held(&page->trouble, now_ms))
-		sweep->oldest_ms = page->trouble.until_ms < now_ms + fleet->config.ttl_ms
-		                           ? page->trouble.until_ms - fleet->config.ttl_ms
-		                           : now_ms;
-	sweep->good_ms = sweep->oldest_ms + fleet->config.ttl_ms;
+	sweep->oldest_ms = sweep->good_ms - fleet->config.ttl_ms;
 	return 0;
 }

@@ -4,10 +4,11 @@
 
 /*
  * Inside of the cache: the fleet's own structures, and the sweep, which is most of its cleverness
- * (the idea is told in fleet.h). Included by fleet.c, arrival.c and sweep.c only.
+ * (the idea is told in fleet.h). Included by the files of cache/ only.
  */
 
 #include "cache/fleet.h"
+#include "cache/set.h"
 #include "cache/table.h"
 #include "cache/trouble.h"
 
@@ -29,14 +30,11 @@ struct fleet_page {
 	bool in_flight;
 	bool asked_past_caches;
 	bool past_caches;           /* how what came last was asked for */
-	struct trouble trouble;     /* of this page alone */
+	bool bad;                   /* it fails although the API answers for other pages */
+	bool served_stale;          /* in flight, and expired data was served meanwhile */
+	struct trouble trouble;     /* the backoff of this page */
+	uint64_t failed_seq;        /* when it failed last */
 	struct validator validator; /* that it came with, or "" */
-};
-
-/* A set of records by their index. */
-struct record_set {
-	uint64_t *words;
-	size_t word_count;
 };
 
 /* An agent's place in a listing. No reference: listings are kept for long, and an agent that has
@@ -58,21 +56,31 @@ struct sweep {
 	struct seat *order; /* the listing: only grows */
 	size_t count;
 	size_t capacity;
-	struct record_set in; /* what order holds */
+	struct set in; /* the records in order, by their index */
 	bool complete;
 	bool verified;
 	bool from_memory; /* completed with what was known, since the API failed */
+
+	/* Pages that it does without because they stay bad (cache/gaps.c). */
+	struct set gaps; /* their numbers */
+	size_t gap_count;
+	int missing; /* -errno of the first of them: a name that is not listed may exist. 0: none */
+	bool open;   /* agents of a gap are not in the listing, which ends with that error */
+	bool endless; /* its last pages are gaps, and more may follow */
 
 	/* The pass under way. A second look is a pass over some pages only. */
 	unsigned int passes; /* over all pages, this one included */
 	uint64_t pass_seq;   /* when it began */
 	int64_t pass_ms;     /* likewise */
-	struct record_set seen;
+	struct set seen;     /* records, by their index */
 	unsigned int next_page;
 	size_t items;        /* elements that its pages had */
 	size_t unique;       /* agents on them, each once */
 	size_t repeated;     /* elements that its pages had dropped */
 	int64_t total_count; /* as its latest page said */
+	size_t skipped;      /* gaps among the pages up to next_page */
+	int64_t page_size;   /* elements of a full page, as its latest page said; 0: no page yet */
+	unsigned int run;    /* gaps in a row up to next_page */
 	unsigned int barren; /* pages in a row without an agent new to the pass */
 	unsigned int looks;  /* passes for those who were missed, this one included */
 	bool stirred;        /* pages moved while it went on */
@@ -134,8 +142,12 @@ struct fleet {
 
 	struct trouble trouble;     /* of the API as a whole */
 	int64_t success_ms;         /* when a page last arrived, if one did */
+	uint64_t success_seq;       /* the same, counted; 0: never */
 	uint64_t noted;             /* its failures noted */
-	unsigned int bad_pages;     /* in trouble by themselves */
+	unsigned int suspect;       /* the page that failed since then; 0: none */
+	unsigned int troubled;      /* pages with a backoff */
+	unsigned int bad_pages;     /* pages that are bad */
+	unsigned int stale_pages;   /* pages with served_stale */
 	struct failure failure;     /* the last one, of whatever kind */
 	struct fleet_health health; /* the counters in it; the rest is filled in on demand */
 };
@@ -153,6 +165,10 @@ struct fleet_page *fleet_page(struct fleet *fleet, unsigned int number);
  * no cache on the way is to answer, as none is for what was expired by hand. -EAGAIN, or -errno of
  * that failure. */
 int fleet_ask(struct fleet *fleet, unsigned int number, bool past_caches, struct look *look);
+
+/* Whether the agents of a page, or an agent, that was read then may still be served although a
+ * refresh fails or is slow. */
+bool fleet_may_serve_stale(const struct fleet *fleet, int64_t read_ms);
 
 /* The set of names is another than before. */
 void fleet_names_changed(struct fleet *fleet);
@@ -174,13 +190,25 @@ void fleet_forget_pages(struct fleet *fleet, unsigned int last_page);
 /* As if it had never come. */
 void fleet_page_reset(struct fleet_page *page);
 
-/* It is no longer in trouble by itself. */
-void fleet_page_recovers(struct fleet *fleet, struct fleet_page *page);
-
 bool fleet_page_is_intact(const struct fleet_page *page, unsigned int number);
 
 /* What is being taken in is given up. */
 void fleet_arriving_done(struct fleet *fleet);
+
+/* backoff.c */
+
+/* The page is asked for again without a delay. */
+void fleet_page_recovers(struct fleet *fleet, struct fleet_page *page);
+
+/* A page has arrived: the API answers again, and this page is not bad. */
+void fleet_page_answers(struct fleet *fleet, struct fleet_page *page);
+
+/* The page is no longer in flight, since it arrived or failed. Returns whether the reply counts:
+ * one to a request from before fleet_expire() does not. */
+bool fleet_page_landed(struct fleet *fleet, struct fleet_page *page);
+
+/* Expired data was served because this page, or another one in flight, is slow. */
+void fleet_served_stale(struct fleet *fleet, unsigned int number);
 
 /* sweep.c */
 
@@ -191,6 +219,12 @@ struct sweep *sweep_for(struct fleet *fleet, const struct look *look, bool remem
 
 /* The sweep of this number, or NULL if it is forgotten. */
 struct sweep *sweep_find(struct fleet *fleet, uint64_t number);
+
+/* Whether a complete or unfinished sweep is fresh enough for this look. */
+bool sweep_serves(const struct fleet *fleet, const struct sweep *sweep, const struct look *look);
+
+/* Adds a record to the end of the listing, unless it has it. 0 or -ENOMEM. */
+int sweep_append(struct sweep *sweep, struct record *record);
 
 /* A reader reads on from this position; ended: there is nothing more. A reader that never reads to
  * the end is counted for ever, which only makes its listing one of the last to be forgotten. */
@@ -217,5 +251,37 @@ void sweep_reuse_index(struct fleet *fleet, size_t index);
 int sweep_add_newcomer(struct fleet *fleet, struct record *record);
 
 void sweep_free_all(struct fleet *fleet);
+
+/* gaps.c */
+
+/* Whether the sweep is to go on without this page, which it lacks: the page is bad, its retries are
+ * used up, and the API answers. */
+bool sweep_may_skip(const struct fleet *fleet, unsigned int number);
+
+/* Goes on without a page. Its agents are listed as long as they may be served stale. 0, or -ENOMEM:
+ * to be called again. */
+int sweep_skip(struct fleet *fleet, struct sweep *sweep, unsigned int number);
+
+/* Whether the list ends, as far as is known, with the gap that was skipped last. */
+bool sweep_ends_in_gap(const struct fleet *fleet, struct sweep *sweep);
+
+/* Elements of the pages up to next_page; of a gap as many as a full page has. */
+uint64_t sweep_covered(const struct fleet *fleet, const struct sweep *sweep);
+
+/* Whether the page is a gap of the sweep. */
+bool sweep_is_gap(const struct sweep *sweep, unsigned int number);
+
+/* Whether a record that the sweep has missed may be on a page that it did without. */
+bool sweep_may_be_in_gap(const struct sweep *sweep, const struct record *record);
+
+/* Keeps such a record: in the listing as long as it may be served stale, then known but not listed.
+ * One that was last seen on another page leaves in the end. 0 or -ENOMEM. */
+int sweep_keep(struct fleet *fleet, struct sweep *sweep, struct record *record);
+
+/* The page to ask for when the sweep lacks next_page. That is next_page, except while the API is
+ * failing: then it is a page that has not failed itself, if there is one, so that a bad page does
+ * not pass for an API that is down. last_page: the last page there seems to be. */
+unsigned int sweep_probe(const struct fleet *fleet, const struct sweep *sweep,
+                         unsigned int last_page);
 
 #endif

@@ -2,7 +2,6 @@
 #include "cache/trouble.h"
 
 #define RETRY_FIRST_MS      250
-#define HOLD_FIRST_MS       1000
 #define HOLD_MOST_MS        30000
 #define RETRY_AFTER_MOST_MS 300000
 
@@ -35,7 +34,7 @@ void trouble_failed(struct trouble *trouble, const struct failure *failure, unsi
 	} else {
 		int64_t told_ms = failure->retry_after_ms;
 
-		wait_ms = HOLD_FIRST_MS << trouble->holds;
+		wait_ms = TROUBLE_HOLD_MS << trouble->holds;
 		if (wait_ms >= HOLD_MOST_MS)
 			wait_ms = HOLD_MOST_MS;
 		else
@@ -53,10 +52,10 @@ void trouble_clear(struct trouble *trouble)
 	*trouble = (struct trouble){0};
 }
 
-void trouble_relent(struct trouble *trouble)
+void trouble_relent(struct trouble *trouble, int64_t hold_ms)
 {
-	if (trouble->until_ms > trouble->failed_ms + HOLD_FIRST_MS)
-		trouble->until_ms = trouble->failed_ms + HOLD_FIRST_MS;
+	if (trouble->until_ms > trouble->failed_ms + hold_ms)
+		trouble->until_ms = trouble->failed_ms + hold_ms;
 }
 
 bool trouble_retrying(const struct trouble *trouble)

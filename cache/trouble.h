@@ -18,6 +18,8 @@
 
 #include "api/failure.h"
 
+#define TROUBLE_HOLD_MS 1000 /* the first hold */
+
 struct trouble {
 	int64_t until_ms;  /* nobody asks before; monotonic */
 	int64_t failed_ms; /* when it failed last */
@@ -33,8 +35,9 @@ void trouble_failed(struct trouble *trouble, const struct failure *failure, unsi
 
 void trouble_clear(struct trouble *trouble);
 
-/* Something else of the same API went well: the first hold is long enough. */
-void trouble_relent(struct trouble *trouble);
+/* Another page arrived: asks again at most hold_ms after the failure. The next failure is held for
+ * as long as if this had not been called. */
+void trouble_relent(struct trouble *trouble, int64_t hold_ms);
 
 /* Whether it is being retried while readers wait, rather than held against them. */
 bool trouble_retrying(const struct trouble *trouble);

@@ -234,7 +234,7 @@ static int renew_group(struct call *call, const struct node *group)
 	if (err < 0)
 		return err;
 	name_encode(group->text, name);
-	return groups_find(groups, name) ? 0 : -ENOENT;
+	return groups_find(groups, name) ? 0 : groups->absent;
 }
 
 int answer_folder(struct call *call, bool fresh, const struct node **ret_folder)
@@ -300,7 +300,7 @@ static int find_group(struct call *call, const struct row *row, struct node **re
 		return err;
 	group = groups_find(groups, call->name);
 	if (!group)
-		return -ENOENT;
+		return groups->absent;
 	if (row->view == TREE_GROUPS) {
 		*ret_node = node_group(&ops->nodes, row, group->value);
 		return *ret_node ? 0 : -ENOMEM;

@@ -40,7 +40,10 @@ struct groups {
 	uint64_t list;   /* that they are being met in; the caller's, for groups_end() another each
 	                    time */
 	uint64_t number; /* the last one given */
-	uint64_t seed;   /* of the hashes */
+	int absent;    /* what a name gets that is none of them: -ENOENT, or -errno of a page of the
+	                  list that is missing; the caller's */
+	int end;       /* what a listing of them ends with: 0 or -errno; the caller's */
+	uint64_t seed; /* of the hashes */
 };
 
 /* No groups yet; allocates nothing. */

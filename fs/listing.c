@@ -191,7 +191,7 @@ static int list_groups(struct call *call, struct answer *answer, const struct ro
 		if (err < 0)
 			return err;
 	}
-	return 0;
+	return groups->end;
 }
 
 /* The rows of a folder one after the other; an offset is 2 and the position among them. */

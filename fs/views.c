@@ -231,8 +231,13 @@ int views_groups(struct views *views, const struct row *row, struct look *look,
 			return err;
 		}
 		view->cursor = 0;
+		/* Groups can be listed although a page is missing. */
+		if (err < 0 && err == fleet_list_end(views->fleet, view->groups.list))
+			err = 0;
 		if (err < 0)
 			return again(look, views, err);
+		view->groups.absent = fleet_list_absent(views->fleet, view->groups.list);
+		view->groups.end = fleet_list_end(views->fleet, view->groups.list);
 		groups_end(&view->groups);
 		view->groups_list = view->groups.list;
 	}
@@ -285,6 +290,11 @@ int views_document(struct views *views, const struct row *row, struct look *look
 	while (err == 0 && (!view->document || view->document_list < list)) {
 		if (!views_may_work(views, look))
 			return -EAGAIN;
+		/* A report without these agents would be wrong. */
+		if (!view->draft)
+			err = fleet_list_end(views->fleet, fleet_newest(views->fleet));
+		if (err < 0)
+			return err;
 		if (!view->draft)
 			view->draft = draft_new(row->sheet, views->fleet,
 			                        fleet_newest(views->fleet), views->seed);

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/split.h"
+
+#include <stdlib.h>
+
+#include "api/client.h"
+
+#define MOST_LEVELS 8  /* a size of at most 100 has fewer */
+#define MOST_PARTS  10 /* of a page or part that is divided, if its size permits */
+#define MOST_LOST   16 /* agents that are too large by themselves */
+#define FIRST_LOST  3  /* likewise, before any part has come */
+
+struct split {
+	unsigned int sizes[MOST_LEVELS]; /* of parts, each a divisor of the one before */
+	unsigned int level;              /* of the part that is requested */
+	unsigned int offset;             /* its first agent, within the page */
+	unsigned int lost;
+	bool any;             /* a part has come */
+	struct failure whole; /* why the page was divided */
+	struct page *page;    /* what has come; room for as many agents as a page has */
+};
+
+static unsigned int split_divide(unsigned int size)
+{
+	for (unsigned int parts = MOST_PARTS; parts > 1; parts--)
+		if (size % parts == 0)
+			return size / parts;
+	return 1;
+}
+
+static struct split *split_new(unsigned int per_page, const struct failure *whole)
+{
+	struct split *split = calloc(1, sizeof(*split));
+	unsigned int level = 0;
+
+	if (!split)
+		return NULL;
+	split->page = calloc(1, sizeof(*split->page) + per_page * sizeof(split->page->agents[0]));
+	if (!split->page) {
+		free(split);
+		return NULL;
+	}
+	split->whole = *whole;
+	split->page->total_count = AGENT_ABSENT;
+	split->page->per_page = per_page;
+	for (split->sizes[0] = per_page; split->sizes[level] > 1; level++)
+		split->sizes[level + 1] = split_divide(split->sizes[level]);
+	split->level = 1;
+	return split;
+}
+
+void split_free(struct split *split)
+{
+	if (!split)
+		return;
+	page_free(split->page);
+	free(split);
+}
+
+struct split_part split_part(const struct arrival *arrival, unsigned int per_page)
+{
+	const struct split *split = arrival->split;
+	unsigned int size;
+
+	if (!split)
+		return (struct split_part){.number = arrival->number, .size = per_page};
+	size = split->sizes[split->level];
+	return (struct split_part){
+		.number = ((arrival->number - 1) * per_page + split->offset) / size + 1,
+		.size = size,
+	};
+}
+
+/* Takes over the agents of a part. False: it has more than were requested. */
+static bool split_take(struct split *split, struct page *part)
+{
+	struct page *page = split->page;
+
+	if (part->agent_count + part->malformed > split->sizes[split->level])
+		return false;
+	for (size_t i = 0; i < part->agent_count; i++)
+		page->agents[page->agent_count++] = part->agents[i];
+	part->agent_count = 0;
+	page->malformed += part->malformed;
+	page->total_count = part->total_count;
+	page->old |= part->old;
+	if (page->age_ms < part->age_ms)
+		page->age_ms = part->age_ms;
+	split->any = true;
+	return true;
+}
+
+/* Moves on to the next part, which is as large as its offset permits. False: there is none. */
+static bool split_advance(struct split *split)
+{
+	split->offset += split->sizes[split->level];
+	while (split->level > 1 && split->offset % split->sizes[split->level - 1] == 0)
+		split->level--;
+	return split->offset < split->sizes[0];
+}
+
+/* Ends with the page that was put together, or with the failure that is in the arrival. */
+static bool split_end(struct arrival *arrival, bool whole)
+{
+	struct split *split = arrival->split;
+
+	page_free(arrival->page);
+	arrival->page = whole ? split->page : NULL;
+	if (whole) {
+		if (!split->page->old)
+			arrival->failure.message[0] = '\0';
+		split->page = NULL;
+	}
+	split_free(split);
+	arrival->split = NULL;
+	return false;
+}
+
+static bool split_give_up(struct arrival *arrival)
+{
+	arrival->failure = arrival->split->whole;
+	return split_end(arrival, false);
+}
+
+static bool split_begin(struct arrival *arrival, unsigned int per_page)
+{
+	if (arrival->page || arrival->failure.cause != FAILURE_OVERSIZED || per_page < 2)
+		return false;
+	arrival->split = split_new(per_page, &arrival->failure);
+	if (!arrival->split)
+		return false;
+	/* The validator is the whole page's. */
+	arrival->condition = (struct validator){0};
+	return true;
+}
+
+bool split_goes_on(struct arrival *arrival, unsigned int per_page)
+{
+	struct split *split = arrival->split;
+
+	if (!split)
+		return split_begin(arrival, per_page);
+	if (arrival->page) {
+		size_t count = arrival->page->agent_count + arrival->page->malformed;
+
+		if (!split_take(split, arrival->page))
+			return split_give_up(arrival);
+		if (count < split->sizes[split->level])
+			return split_end(arrival, true);
+	} else if (arrival->failure.cause != FAILURE_OVERSIZED) {
+		return split_end(arrival, false);
+	} else if (split->sizes[split->level] > 1) {
+		split->level++;
+		return true;
+	} else {
+		split->page->malformed++;
+		split->lost++;
+		if (split->lost > MOST_LOST || (!split->any && split->lost >= FIRST_LOST))
+			return split_give_up(arrival);
+	}
+	page_free(arrival->page);
+	arrival->page = NULL;
+	return split_advance(split) ? true : split_end(arrival, true);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_API_SPLIT_H
+#define FLEETFS_API_SPLIT_H
+
+/*
+ * A page that is too large as a whole, asked for in parts.
+ *
+ * Page n of size P is pages (n-1)k+1 to nk of size P/k. The parts are requested one after the other
+ * and put together into one page. A part that is still too large is divided again; an agent that is
+ * too large by itself is dropped and counted as malformed. So it costs itself, not its page. An API
+ * that ignores per_page answers every part with the whole page: the attempt ends after a few of
+ * them, with the failure of the whole page.
+ *
+ * Fetching thread only.
+ */
+
+#include <stdbool.h>
+
+struct arrival;
+struct split;
+
+/* What one request asks for. */
+struct split_part {
+	unsigned int number; /* current_page */
+	unsigned int size;   /* per_page */
+};
+
+/* The request that an arrival is to make next: its page as a whole, or a part. */
+struct split_part split_part(const struct arrival *arrival, unsigned int per_page);
+
+/* After a request of the arrival ended: true if a request for another part must follow. False: the
+ * arrival has its page or its failure. */
+bool split_goes_on(struct arrival *arrival, unsigned int per_page);
+
+/* Frees a split and the agents that it has. NULL is fine. */
+void split_free(struct split *split);
+
+#endif

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: MIT
+"""A page that stays bad costs its own agents only: the others are listed and read, no name is denied,
+and nothing is reported to have changed."""
+
+import errno
+import os
+import time
+
+import pytest
+
+from harness import code_of, until
+
+FAULTS = {
+    "garbage": lambda api, page: api.body("<html>not an answer</html>", page=page),
+    "500": lambda api, page: api.fail(500, page=page),
+    "404": lambda api, page: api.fail(404, page=page),
+    "closed": lambda api, page: api.fail(0, page=page),
+    "cut": lambda api, page: api.fail(200, '{"agent_list":[' + "1," * 9000, page=page, cut=9000),
+}
+CODES = {"404": "EINVAL", "closed": "EHOSTUNREACH"}
+
+
+def entries(path):
+    """What a listing of a directory has before it ends, and the errno that it ends with."""
+    names, code = [], None
+    try:
+        with os.scandir(path) as listing:
+            for entry in listing:
+                names.append(entry.name)
+    except OSError as fault:
+        code = errno.errorcode[fault.errno]
+    return names, code
+
+
+def names_of(api, *pages):
+    agents = [agent["agent_id"] for agent in api.agents()]
+    return [name for page in pages for name in agents[100 * (page - 1):100 * page]]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_agents_of_the_other_pages_are_listed_and_read(sim, mount, fault):
+    api = sim(agents=300)
+    code = CODES.get(fault, "EREMOTEIO")
+    FAULTS[fault](api, 2)
+    fleet = mount(api, ttl=600, retries=0)
+    listed, error = entries(fleet / "agents")
+    assert sorted(listed) == sorted(names_of(api, 1, 3))
+    assert error == code
+    for name in (names_of(api, 1)[50], names_of(api, 3)[50]):
+        assert fleet.text(f"agents/{name}/id") == f"{name}\n"
+    for name in (names_of(api, 2)[50], "nobody"):
+        assert code_of(lambda: os.stat(fleet / "agents" / name)) == code
+    health = fleet.health()
+    assert health["verified"] == "no" and health["state"] != "ok"
+    assert "current_page=2" in fleet.values(".fleetfs/last_error")["url"]
+
+
+def test_a_bad_page_is_no_reason_to_deny_a_group_or_a_task(sim, mount):
+    api = sim(agents=300)
+    FAULTS["garbage"](api, 2)
+    fleet = mount(api, ttl=600, retries=0)
+    by_status = {agent["agent_status"] for agent in api.agents()[:100]}
+    listed, error = entries(fleet / "by-status")
+    assert by_status <= set(listed) and error == "EREMOTEIO"
+    status = api.agents()[250]["agent_status"]
+    members, error = entries(fleet / "by-status" / status)
+    assert names_of(api, 3)[50] in members and error == "EREMOTEIO"
+    for path in ("by-status/nothing", "by-label/nothing", "tasks/nothing",
+                 f"by-status/{status}/nobody"):
+        assert code_of(lambda path=path: os.lstat(fleet / path)) == "EREMOTEIO", path
+    for report in ("summary", "agents.tsv", "agents.json", "metrics.prom"):
+        assert code_of(lambda report=report: fleet.read(f"fleet/{report}")) == "EREMOTEIO", report
+
+
+def test_a_page_that_goes_bad_is_stale_while_the_others_are_fresh(sim, mount):
+    api = sim(agents=300)
+    fleet = mount(api, ttl=0.3, retries=0)
+    first, second, third = (names_of(api, page)[50] for page in (1, 2, 3))
+    assert len(fleet.agents()) == 300
+    assert fleet.text("fleet/events.log") == ""
+    old = fleet.text(f"agents/{second}/status")
+    FAULTS["garbage"](api, 2)
+    for index in (50, 150, 250):
+        api.change(index, agent_status="changed")
+    until(lambda: fleet.text(f"agents/{third}/status") == "changed\n")
+    until(lambda: fleet.text(f"agents/{first}/status") == "changed\n")
+    assert fleet.text(f"agents/{second}/status") == old
+    assert len(fleet.agents()) == 300
+    assert fleet.values("fleet/summary")["agents"] == "300"
+    assert fleet.health()["state"] == "stale"
+    api.ok()
+    until(lambda: fleet.text(f"agents/{second}/status") == "changed\n")
+    until(lambda: fleet.health()["state"] == "ok" and len(fleet.agents()) == 300)
+    lines = [line.split("\t")[1:] for line in fleet.text("fleet/events.log").splitlines()]
+    assert {line[0] for line in lines} == {first, second, third}
+    assert not [line for line in lines if "left" in line or "joined" in line]
+
+
+def test_beyond_stale_a_bad_page_is_an_error_and_nobody_has_left(sim, mount):
+    api = sim(agents=300)
+    fleet = mount(api, ttl=0.2, stale=0.3, retries=0)
+    second = names_of(api, 2)[50]
+    assert len(fleet.agents()) == 300
+    assert fleet.text("fleet/events.log") == ""
+    FAULTS["garbage"](api, 2)
+    until(lambda: code_of(lambda: fleet.read(f"agents/{second}/status")) == "EREMOTEIO")
+    listed, error = entries(fleet / "agents")
+    assert sorted(listed) == sorted(names_of(api, 1, 3)) and error == "EREMOTEIO"
+    assert code_of(lambda: fleet.read("fleet/summary")) == "EREMOTEIO"
+    assert fleet.text("fleet/events.log") == ""
+    api.ok()
+    until(lambda: code_of(lambda: os.listdir(fleet / "agents")) is None)
+    assert len(fleet.agents()) == 300
+    assert fleet.text("fleet/events.log") == ""
+
+
+def test_check_reports_a_bad_page(sim, fleetfs):
+    api = sim(agents=300)
+    FAULTS["garbage"](api, 2)
+    done = fleetfs("--check", "--retries=0", api.url)
+    assert done.returncode == 1
+    assert "list: failed" in done.stdout
+    assert api.pages() == {1: 1, 2: 1, 3: 1}
+
+
+def test_expired_data_of_a_stopped_api_is_stale(sim, mount):
+    api = sim(agents=150)
+    fleet = mount(api, ttl=0.5, timeout=10)
+    name = names_of(api, 1)[0]
+    assert len(fleet.agents()) == 150
+    assert fleet.health()["state"] == "ok"
+    api.hold()
+    until(lambda: float(fleet.health()["list_age"]) > 0.5)
+    assert fleet.health()["state"] == "ok"
+    began = time.monotonic()
+    assert fleet.text(f"agents/{name}/id") == f"{name}\n"
+    assert 1 < time.monotonic() - began < 4
+    assert fleet.health()["state"] == "stale"
+    api.release()
+    until(lambda: fleet.health()["state"] == "ok")
+
+
+def test_an_agent_on_two_pages_does_not_flap(sim, mount):
+    api = sim(agents=250)
+    agents = api.agents()
+    agents.insert(5, {"agent_id": "dup", "agent_status": "idle"})
+    agents.insert(240, {"agent_id": "dup", "agent_status": "busy"})
+    api.put_agents(agents)
+    fleet = mount(api, ttl=0.2)
+    assert len(fleet.agents()) == 251
+    assert fleet.text("fleet/events.log") == ""
+    for _ in range(6):
+        time.sleep(0.2)
+        assert fleet.text(f"agents/{agents[230]['agent_id']}/id")
+        assert fleet.text("agents/dup/status") == "idle\n"
+    assert len(fleet.agents()) == 251
+    assert fleet.text("fleet/events.log") == ""
+    assert int(fleet.values(".fleetfs/stats")["duplicates"]) >= 6
+    assert fleet.output().count("dup") == 1
+
+
+def test_a_name_that_the_last_list_lacked_is_denied_after_two_seconds(sim, mount):
+    api = sim(agents=250)
+    fleet = mount(api, ttl=0.3, timeout=10)
+    assert len(fleet.agents()) == 250
+    until(lambda: float(fleet.health()["list_age"]) > 0.3)
+    api.hold(page=2)
+    began = time.monotonic()
+    assert code_of(lambda: os.stat(fleet / "agents/nobody")) == "ENOENT"
+    assert 1 < time.monotonic() - began < 4
+
+
+def heavy(name, size):
+    return {"agent_id": name, "agent_status": "idle", "padding": "x" * size}
+
+
+def test_a_page_that_is_too_large_as_a_whole_is_read_in_parts(sim, mount):
+    api = sim(agents=300)
+    agents = api.agents()
+    agents[120:130] = [heavy(f"heavy-{i}", 1_000_000) for i in range(10)]
+    api.put_agents(agents)
+    fleet = mount(api, ttl=600, timeout=60)
+    api.reset()
+    assert len(fleet.agents()) == 300
+    assert fleet.text("agents/heavy-7/status") == "idle\n"
+    assert fleet.health()["state"] == "ok" and fleet.health()["verified"] == "yes"
+    assert api.requests() <= 2 + 1 + 10 + 10
+
+
+def test_one_agent_that_is_too_large_costs_only_itself(sim, mount):
+    api = sim(agents=300)
+    agents = api.agents()
+    agents[145] = heavy("whale", 9_000_000)
+    api.put_agents(agents)
+    fleet = mount(api, ttl=600, timeout=60)
+    api.reset()
+    assert sorted(fleet.agents()) == sorted(a["agent_id"] for a in agents if a is not agents[145])
+    assert int(fleet.values(".fleetfs/stats")["malformed"]) == 1
+    assert fleet.health()["verified"] == "yes"
+    assert api.requests() <= 2 + 1 + 10 + 10
+
+
+def test_an_api_that_ignores_the_page_size_is_not_asked_for_all_parts(scripted, mount):
+    body = '{"agent_list":[' + ",".join(['{"agent_id":"a","padding":"' + "x" * 900_000 + '"}'] * 10)
+    server = scripted(["a"])
+    fleet = mount(server, ttl=600, timeout=60, delay_connect=True, retries=0)
+    server.answer = lambda wire: wire.reply((body + "]}").encode())
+    before = server.requests
+    assert entries(fleet / "agents") == ([], "EREMOTEIO")
+    assert server.requests - before <= 2 * (1 + 1 + 3)
+    assert "larger than" in fleet.values(".fleetfs/last_error")["message"]
