@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/proxy.h"
+#include "api/redact.h"
 #include "api/replay.h"
 #include "api/request.h"
 
@@ -29,10 +31,13 @@ struct client {
 	pthread_t thread;
 
 	/* The fetching thread's alone. */
+	CURLSH *pool; /* connections and addresses for new requests to use; NULL: to be made */
 	struct replay *replay; /* NULL: pages are the API's, and what follows is used */
 	struct request *requests;
 	struct credential *credential;
+	struct redact secrets;     /* every token so far, and the proxies' passwords */
 	unsigned int token_number; /* goes up whenever the token changes */
+	bool warned;               /* of a proxy that can read the token */
 
 	pthread_mutex_t lock; /* guards what follows */
 	struct queue wanted;  /* an arrival is made with its want, so that it can always be had */
@@ -77,10 +82,13 @@ void arrival_free(struct arrival *arrival)
 	free(arrival);
 }
 
+/* Everything that a response says passes here on its way out: no secret goes along. */
 static void deliver(struct client *client, struct arrival *arrival)
 {
 	if (client->credential)
 		arrival->token_expiry = credential_expiry(client->credential);
+	redact_text(&client->secrets, arrival->failure.message, sizeof(arrival->failure.message));
+	redact_text(&client->secrets, arrival->note, sizeof(arrival->note));
 	pthread_mutex_lock(&client->lock);
 	if (!client->arrived.first)
 		eventfd_write(client->event_fd, 1);
@@ -94,6 +102,7 @@ static void refresh_token(struct client *client, bool force, struct arrival *arr
 
 	if (credential_refresh(client->credential, force, &why)) {
 		client->token_number++;
+		redact_add(&client->secrets, credential_token(client->credential));
 		snprintf(arrival->note, sizeof(arrival->note), "token read again from %s",
 		         credential_source(client->credential));
 	} else if (*why.message) {
@@ -102,14 +111,65 @@ static void refresh_token(struct client *client, bool force, struct arrival *arr
 	}
 }
 
+/*
+ * The pool: connections that are kept, and addresses that were resolved. A request that ends
+ * without a response, in time, retires the pool that it used, because a connection can go silent
+ * without an error (a NAT that forgot it, a failover) and curl would use it again and again: over
+ * HTTP/2 until MAXLIFETIME_CONN, even while other requests wait on it. A new pool is a new share
+ * handle within the same multi handle; requests under way keep their connection, and the last of
+ * them frees the pool. Rejected: MAXLIFETIME_CONN of the seconds since, and FRESH_CONNECT (both
+ * leave an HTTP/2 connection in use); a new multi handle (then two have to be polled).
+ */
+static CURLSH *client_pool(struct client *client)
+{
+	if (client->pool)
+		return client->pool;
+	client->pool = curl_share_init();
+	if (client->pool &&
+	    (curl_share_setopt(client->pool, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) !=
+	             CURLSHE_OK ||
+	     curl_share_setopt(client->pool, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS) != CURLSHE_OK)) {
+		curl_share_cleanup(client->pool);
+		client->pool = NULL;
+	}
+	return client->pool;
+}
+
+/* After a request has let go of this pool. Frees it if it is retired and was the last; while
+ * another request uses it, curl refuses. */
+static void client_leave_pool(struct client *client, CURLSH *pool)
+{
+	if (pool && pool != client->pool)
+		curl_share_cleanup(pool);
+}
+
+static void client_retire_pool(struct client *client)
+{
+	CURLSH *pool = client->pool;
+
+	client->pool = NULL;
+	client_leave_pool(client, pool);
+}
+
+/* Gives up what a request has of curl; its arrival is the caller's. */
+static void client_drop_request(struct client *client, struct request *request)
+{
+	CURLSH *pool = request->pool;
+
+	request_done(request);
+	client_leave_pool(client, pool);
+}
+
 static void start(struct client *client, struct request *request, struct arrival *arrival)
 {
 	/* That another token's list is unchanged says nothing: it may be another team's, under the
 	 * same ETag, or old enough. */
 	if (arrival->condition.token_number != client->token_number)
 		arrival->condition = (struct validator){0};
-	if (request_prepare(request, &client->settings, arrival, client->credential) < 0 ||
+	if (request_prepare(request, &client->settings, arrival, client->credential,
+	                    client_pool(client)) < 0 ||
 	    curl_multi_add_handle(client->multi, request->easy) != CURLM_OK) {
+		client_drop_request(client, request);
 		request_no_memory(&client->settings, arrival);
 		deliver(client, arrival);
 		return;
@@ -149,6 +209,9 @@ static void start_wanted(struct client *client)
 	bool reread;
 
 	while ((request = idle_request(client)) && (arrival = next_wanted(client, &reread))) {
+		/* At once a replaced CA bundle counts, for connections that are there, too. */
+		if (reread)
+			client_retire_pool(client);
 		refresh_token(client, reread, arrival);
 		start(client, request, arrival);
 	}
@@ -165,12 +228,38 @@ static void replay_wanted(struct client *client)
 	}
 }
 
+/* Nothing came, or not all in time: no connection that was open meanwhile is trusted further. */
+static bool is_pool_doubtful(const struct request *request, const struct arrival *arrival)
+{
+	return request->lost_silent ||
+	       (!arrival->page && (arrival->failure.cause == FAILURE_TIMEOUT ||
+	                           arrival->failure.cause == FAILURE_UNREACHABLE));
+}
+
+/* The token would pass the proxy in clear; said once, since nobody expects that of allow_http. */
+static void warn_of_proxy(struct client *client, struct arrival *arrival)
+{
+	if (client->warned || client->settings.tls || !*arrival->route.proxy || *arrival->note)
+		return;
+	client->warned = true;
+	snprintf(arrival->note, sizeof(arrival->note),
+	         "the proxy %s can read the token, since the source is plain http",
+	         arrival->route.proxy);
+}
+
 static void finish(struct client *client, struct request *request, CURLcode code)
 {
 	struct arrival *arrival = request->arrival;
+	CURLSH *pool = request->pool;
 
 	request->arrival = NULL;
+	request->pool = NULL;
 	request_finish(request, &client->settings, code, arrival);
+	if (is_pool_doubtful(request, arrival) && pool == client->pool)
+		client_retire_pool(client);
+	else
+		client_leave_pool(client, pool);
+	warn_of_proxy(client, arrival);
 	if (arrival->page)
 		arrival->page->validator.token_number = request->token_number;
 	if (!arrival->page && arrival->failure.http_status == 401) {
@@ -271,13 +360,15 @@ static void dismantle(struct client *client)
 		if (request->arrival)
 			curl_multi_remove_handle(client->multi, request->easy);
 		arrival_free(request->arrival);
-		request_done(request);
+		client_drop_request(client, request);
 	}
+	client_retire_pool(client);
 	free(client->requests);
 	replay_free(client->replay);
 	curl_multi_cleanup(client->multi);
 	queue_clear(&client->wanted);
 	queue_clear(&client->arrived);
+	redact_done(&client->secrets);
 	request_settings_done(&client->settings);
 	if (client->event_fd >= 0)
 		close(client->event_fd);
@@ -292,6 +383,10 @@ static int assemble_requests(struct client *client, const struct client_config *
 
 	if (result < 0)
 		return result;
+	proxy_add_secrets(&client->secrets);
+	for (size_t i = 0; credential_spare(client->credential, i); i++)
+		redact_add(&client->secrets, credential_spare(client->credential, i));
+	redact_add(&client->secrets, credential_token(client->credential));
 	client->request_count = config->max_connections;
 	client->requests = calloc(client->request_count, sizeof(*client->requests));
 	return client->requests ? 0 : -ENOMEM;
@@ -317,6 +412,9 @@ static int assemble(struct client *client, const struct client_config *config)
 	                  (long)config->max_connections);
 	curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
 	                  (long)config->max_connections);
+#if LIBCURL_VERSION_NUM >= 0x081400 /* or client_free() waits for a resolver that is silent */
+	curl_multi_setopt(client->multi, CURLMOPT_QUICK_EXIT, 1L);
+#endif
 	client->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (client->event_fd < 0)
 		return -errno;

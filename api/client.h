@@ -15,6 +15,9 @@
  * the token turned out to have been replaced; and when a cache on the way answered with what is too
  * old for any use, this time past the caches. When and whether to ask again is our cache's
  * decision.
+ *
+ * Secrets (tokens, passwords of proxies) are removed from messages and notes before they are handed
+ * over: redact.h.
  */
 
 #include <stdbool.h>
@@ -53,7 +56,8 @@ struct arrival {
 	uint64_t bytes;        /* received, headers included, as on the wire (compressed) */
 	struct route route;    /* of the last of them */
 	int64_t token_expiry;  /* of the token in use, seconds since 1970; 0: not known */
-	char note[256];        /* something for the log ("token read again from …"), or "" */
+	char note[256]; /* without any secret, as the failure's message; something for the log
+	                   ("token read again from …"), or "" */
 };
 
 /* NULL is fine. */
@@ -85,8 +89,9 @@ int client_fd(const struct client *client);
 /* The next arrival, for arrival_free(), or NULL. Never waits. */
 struct arrival *client_take(struct client *client);
 
-/* SIGHUP: the token's file is read again, or a saved list looked at, before the next page is
- * fetched, whatever their times say. */
+/* SIGHUP: before the next page is fetched, the token's file (or the saved response) is read again
+ * whatever its times say, and all connections are retired, so that the CA bundle is read again,
+ * too. Requests under way are not disturbed. Any thread. */
 void client_reread(struct client *client);
 
 /* Of the libcurl in use, and what it is built with: "libcurl/7.88.1 OpenSSL/3.0 …". */

@@ -39,12 +39,17 @@ struct identity {
 	struct timespec changed; /* tells of a chmod, and of a write that set the mtime back */
 };
 
+static const char *const variables[] = {"FLEETFS_TOKEN", "CYBERUN_KEY"};
+
+#define VARIABLES (sizeof(variables) / sizeof(variables[0]))
+
 struct credential {
 	char *path;    /* NULL: from the environment */
 	bool any_mode; /* the service manager guards the folder instead */
 	char *source;  /* for people */
 	char *team;    /* NULL: none */
 	char *token;
+	char *spares[VARIABLES + 1]; /* tokens of the environment; NULL behind the last */
 	enum kind kind;
 	int64_t expiry;
 	struct identity identity; /* of the file as last looked at, acceptable or not */
@@ -358,9 +363,22 @@ static int use_variable(struct credential *credential, const char *name,
 	return accept_token(credential, value, strlen(value), &changed, ret_failure);
 }
 
-static const char *const variables[] = {"FLEETFS_TOKEN", "CYBERUN_KEY"};
+/* Before the environment is scrubbed. 0 or -ENOMEM. */
+static int keep_spares(struct credential *credential)
+{
+	size_t count = 0;
 
-#define VARIABLES (sizeof(variables) / sizeof(variables[0]))
+	for (size_t i = 0; i < VARIABLES; i++) {
+		const char *value = getenv(variables[i]);
+
+		if (!value || !*value)
+			continue;
+		credential->spares[count] = strdup(value);
+		if (!credential->spares[count++])
+			return -ENOMEM;
+	}
+	return 0;
+}
 
 void credential_scrub_environment(void)
 {
@@ -426,6 +444,10 @@ int credential_new(const char *token_file, const char *team, struct credential *
 			return no_memory(ret_failure);
 		}
 	}
+	if (keep_spares(credential) < 0) {
+		credential_free(credential);
+		return no_memory(ret_failure);
+	}
 	result = find_token(credential, token_file, ret_failure);
 	if (result < 0) {
 		credential_free(credential);
@@ -440,6 +462,8 @@ void credential_free(struct credential *credential)
 	if (!credential)
 		return;
 	wipe(credential->token);
+	for (size_t i = 0; i < VARIABLES; i++)
+		wipe(credential->spares[i]);
 	free(credential->path);
 	free(credential->source);
 	free(credential->team);
@@ -466,6 +490,17 @@ bool credential_refresh(struct credential *credential, bool force, struct failur
 const char *credential_token(const struct credential *credential)
 {
 	return credential->token;
+}
+
+const char *credential_spare(const struct credential *credential, size_t index)
+{
+	return credential->spares[index];
+}
+
+bool credential_is_quoted(const struct credential *credential)
+{
+	return strchr("\"'`", credential->token[0]) ||
+	       strchr("\"'`", credential->token[strlen(credential->token) - 1]);
 }
 
 const char *credential_team(const struct credential *credential)

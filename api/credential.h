@@ -20,6 +20,8 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "api/failure.h"
 
@@ -51,6 +53,13 @@ bool credential_refresh(struct credential *credential, bool force, struct failur
 
 /* Valid until the next refresh or free. */
 const char *credential_token(const struct credential *credential);
+
+/* The tokens of the environment, in use or not, from index 0 on; NULL behind the last. For
+ * redaction. Valid as long as the credential. */
+const char *credential_spare(const struct credential *credential, size_t index);
+
+/* The token has quotation marks around it, as a shell or a .env file may have left them. */
+bool credential_is_quoted(const struct credential *credential);
 
 /* The value of X-Team-ID to send, or NULL for none. Valid as long as the credential. */
 const char *credential_team(const struct credential *credential);

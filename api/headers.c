@@ -10,7 +10,12 @@
 void headers_begin(struct headers *headers)
 {
 	*headers = (struct headers){
-		.age = {.least_ms = -1, .most_ms = -1}, .date_s = -1, .modified_s = -1};
+		.age = {.least_ms = -1, .most_ms = -1},
+		.date_s = -1,
+		.modified_s = -1,
+		.retry_after_ms = -1,
+		.retry_at_s = -1,
+	};
 }
 
 static bool is_digit(char c)
@@ -110,6 +115,18 @@ static void read_last_modified(struct headers *headers, const char *value)
 		memcpy(text, value, strlen(value) + 1);
 }
 
+static void read_retry_after(struct headers *headers, const char *value)
+{
+	bool whole;
+	int64_t ms = read_seconds(value, &whole);
+	int64_t date_s = ms < 0 ? curl_getdate(value, NULL) : -1;
+
+	if (ms > headers->retry_after_ms)
+		headers->retry_after_ms = ms;
+	if (date_s > headers->retry_at_s)
+		headers->retry_at_s = date_s;
+}
+
 static const struct {
 	const char *name;
 	void (*read)(struct headers *headers, const char *value);
@@ -118,6 +135,7 @@ static const struct {
 	{"Date", read_date},
 	{"ETag", read_etag},
 	{"Last-Modified", read_last_modified},
+	{"Retry-After", read_retry_after},
 };
 
 static bool is_space(char c)
@@ -189,6 +207,18 @@ struct headers_age headers_age(const struct headers *headers, int64_t wall_ms, i
 	}
 	age.most_ms = clamp(age.most_ms + clamp(took_ms));
 	return age;
+}
+
+int64_t headers_retry_after_ms(const struct headers *headers, int64_t wall_ms)
+{
+	int64_t ms = headers->retry_after_ms;
+
+	if (headers->retry_at_s >= 0) {
+		int64_t until_ms = clamp(headers->retry_at_s * SECOND_MS - wall_ms);
+
+		ms = until_ms > ms ? until_ms : ms;
+	}
+	return ms;
 }
 
 void headers_validator(const struct headers *headers, struct validator *ret_validator)

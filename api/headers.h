@@ -3,7 +3,8 @@
 #define FLEETFS_API_HEADERS_H
 
 /*
- * What the headers of an answer tell of its age and its identity (RFC 9111, 9110).
+ * What the headers of a response tell of its age, its identity and when to ask again (RFC 9111,
+ * 9110).
  *
  * A cache between the API and us may have kept it for a while, and that time counts against the
  * ttl. Age is what the cache says, and is believed whatever the clocks say. Where it is a whole
@@ -45,6 +46,8 @@ struct headers {
 	struct headers_age age;  /* as it says; both -1: nothing usable */
 	int64_t date_s;          /* Date, since 1970; -1: none */
 	int64_t modified_s;      /* Last-Modified, likewise */
+	int64_t retry_after_ms;  /* Retry-After as a number of seconds; -1: none */
+	int64_t retry_at_s;      /* Retry-After as a date, since 1970; -1: none */
 	unsigned int etag_count; /* how often they stand there, usable or not */
 	unsigned int modified_count;
 	struct validator validator; /* as far as it is usable by itself */
@@ -61,6 +64,11 @@ void headers_line(struct headers *headers, const char *line, size_t bytes);
  * may have been on its way. Both are 0 for an answer that was in no cache: it ages from its arrival
  * on. */
 struct headers_age headers_age(const struct headers *headers, int64_t wall_ms, int64_t took_ms);
+
+/* How long Retry-After says to wait from wall_ms on, 0 for a date gone by; -1: there is none. Of
+ * several the longest counts. At most HEADERS_MAX_AGE_MS; curl's own reading takes a number beyond
+ * 64 bits as none. */
+int64_t headers_retry_after_ms(const struct headers *headers, int64_t wall_ms);
 
 /* What may be asked for next time. */
 void headers_validator(const struct headers *headers, struct validator *ret_validator);

@@ -17,39 +17,46 @@ void judge_say(struct failure *failure, enum failure_cause cause, const char *fo
 	va_end(args);
 }
 
-static const char *reason_phrase(long status)
-{
-	static const struct {
-		long status;
-		const char *phrase;
-	} known[] = {
-		{301, "Moved Permanently"},
-		{302, "Found"},
-		{303, "See Other"},
-		{304, "Not Modified"},
-		{307, "Temporary Redirect"},
-		{308, "Permanent Redirect"},
-		{400, "Bad Request"},
-		{401, "Unauthorized"},
-		{403, "Forbidden"},
-		{404, "Not Found"},
-		{405, "Method Not Allowed"},
-		{408, "Request Timeout"},
-		{410, "Gone"},
-		{429, "Too Many Requests"},
-		{500, "Internal Server Error"},
-		{501, "Not Implemented"},
-		{502, "Bad Gateway"},
-		{503, "Service Unavailable"},
-		{504, "Gateway Timeout"},
-	};
-
-	/* Ours, since HTTP/2 has none and that of HTTP/1 may say anything. */
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (known[i].status == status)
-			return known[i].phrase;
-	return "unexpected status";
-}
+/* The statuses that an API or a gateway may send. The phrases are ours, since HTTP/2 has none and
+ * those of HTTP/1 may say anything. Remedy NULL: as the cause has it. */
+static const struct {
+	long status;
+	const char *phrase, *remedy;
+} statuses[] = {
+	{204, "No Content", "check the URL: the API's base, without /agents"},
+	{301, "Moved Permanently", NULL},
+	{302, "Found", NULL},
+	{303, "See Other", NULL},
+	{304, "Not Modified",
+         "ask who runs the API, or a cache in front of it: it answers what was not asked"},
+	{307, "Temporary Redirect", NULL},
+	{308, "Permanent Redirect", NULL},
+	{400, "Bad Request", NULL},
+	{401, "Unauthorized", NULL},
+	{403, "Forbidden", "the token may not list agents here: an sk- key reads SOURCE/r"},
+	{404, "Not Found", "check the URL: the API's base, without /agents"},
+	{405, "Method Not Allowed", "check the URL: the API's base, without /agents"},
+	{406, "Not Acceptable", "check the URL: there is nothing in JSON"},
+	{407, "Proxy Authentication Required",
+         "put user and password of the proxy into the variable that names it"},
+	{408, "Request Timeout", "try again"},
+	{410, "Gone", "check the URL: the API's base, without /agents"},
+	{421, "Misdirected Request",
+         "check the host in the URL: the server there does not know it"},
+	{425, "Too Early", "try again"},
+	{426, "Upgrade Required", "check the URL: does it say http where it has to be https?"},
+	{429, "Too Many Requests", NULL},
+	{431, "Request Header Fields Too Large", "check the token: the server finds it too long"},
+	{451, "Unavailable For Legal Reasons", "ask who runs the API"},
+	{500, "Internal Server Error", NULL},
+	{501, "Not Implemented", "check the URL: the API's base, without /agents"},
+	{502, "Bad Gateway", NULL},
+	{503, "Service Unavailable", NULL},
+	{504, "Gateway Timeout", NULL},
+	{505, "HTTP Version Not Supported", NULL},
+	{511, "Network Authentication Required",
+         "log in to the network that this machine is on (a browser shows its page)"},
+};
 
 static enum failure_cause cause_of_status(long status)
 {
@@ -66,38 +73,63 @@ static enum failure_cause cause_of_status(long status)
 	return FAILURE_SERVER;
 }
 
+/* What the credential has to do with it; NULL: nothing that is known. */
+static const char *credential_remedy(const struct request *request, long status, const char *words)
+{
+	if (status == 400 && request->lacks_team)
+		return "name the team, if the token needs one: team or CYBERUN_TEAM_ID";
+	if ((status == 401 || status == 403) && request->quoted)
+		return "remove the quotation marks around the token";
+	if (status != 403 || !strcasestr(words, "team"))
+		return NULL;
+	if (request->sends_team)
+		return "check team: the token is of no use for the one that is named";
+	return request->lacks_team ? "name the team: team or CYBERUN_TEAM_ID"
+	                           : "use a token of the team: that of an sk- or dk- key is fixed";
+}
+
+/* Only where it points to: the query may hold a token, of ours or of somebody else. */
+static void describe_location(const char *location, char *ret_words, size_t room)
+{
+	size_t length = strcspn(location, "?#");
+
+	snprintf(ret_words, room, "not followed; it points to %.*s%s",
+	         (int)(length < 300 ? length : 300), location, location[length] ? "?..." : "");
+}
+
 static void judge_status(const struct request *request, long status, struct failure *failure)
 {
 	enum failure_cause cause = cause_of_status(status);
+	const char *phrase = "unexpected status", *remedy;
 	char words[400];
 	char *location = NULL;
-	curl_off_t wait = 0;
 
-	/* 0 is curl's "none" as well as its "now"; less than 0 is a date gone by. */
-	curl_easy_getinfo(request->easy, CURLINFO_RETRY_AFTER, &wait);
-	if (wait != 0)
-		failure->retry_after_ms =
-			wait < 0 ? 0 : 1000 * (wait < INT64_MAX / 1000 ? wait : INT64_MAX / 1000);
+	failure->retry_after_ms =
+		headers_retry_after_ms(&request->answer_headers, failure->at_ns / 1000000);
 	curl_easy_getinfo(request->easy, CURLINFO_REDIRECT_URL, &location);
 	if (cause == FAILURE_REDIRECT && location)
-		snprintf(words, sizeof(words), "not followed; it points to %.300s", location);
+		describe_location(location, words, sizeof(words));
 	else
 		decode_message(request->body, request->body_bytes, words, sizeof(words));
-	judge_say(failure, cause, "%ld %s%s%s", status, reason_phrase(status), *words ? ": " : "",
-	          words);
-	if (status == 400 && request->lacks_team)
-		failure->remedy = "name the team, if the token needs one: team or CYBERUN_TEAM_ID";
-	else if (status == 403)
-		failure->remedy = "the token may not list agents here: an sk- key reads SOURCE/r";
-	else if (status == 404)
-		failure->remedy = "check the URL: the API's base, without /agents";
-	else if (status == 304)
-		failure->remedy =
-			"ask who runs the API, or a cache in front of it: it answers what "
-			"was not asked";
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(*statuses); i++)
+		if (statuses[i].status == status) {
+			phrase = statuses[i].phrase;
+			failure->remedy = statuses[i].remedy;
+		}
+	judge_say(failure, cause, "%ld %s%s%s", status, phrase, *words ? ": " : "", words);
+	remedy = credential_remedy(request, status, words);
+	if (remedy)
+		failure->remedy = remedy;
+	if (status == 407 && *request->proxy.url)
+		failure->remedy = proxy_remedy(&request->proxy);
 }
 
-/* Of a connection that was not made, or was lost before an answer began. */
+#define SPEAKS_HTTPS "check the port in the URL: it has to speak https, with TLS 1.2 or later"
+#define SPEAKS_HTTP  "check the URL: what is there speaks no HTTP"
+#define FAULTY_HTTP  "ask who runs the API, or a proxy in front of it: its HTTP is faulty"
+#define LOCAL_TLS    "check this machine's TLS library and its configuration (openssl.cnf)"
+
+/* Of a connection that was not made, or was lost before a response began. */
 static const char *const remedies[ROUTE_STEPS + 1] = {
 	[ROUTE_RESOLVE] = "check the host in the URL, and this machine's name servers",
 	[ROUTE_CONNECT] = "check host and port in the URL, and the network: nothing answers there",
@@ -105,47 +137,51 @@ static const char *const remedies[ROUTE_STEPS + 1] = {
 	[ROUTE_ANSWER] = "try again; does the URL say http where it has to be https?",
 };
 
-static void judge_timeout(const struct request *request, const struct request_settings *settings,
-                          const struct route *route, struct failure *failure)
-{
-	curl_off_t connected_us = 0, total_us = 0;
+/* Newer than the oldest curl that we build with. */
+#define CODE_UNRECOVERABLE_POLL ((CURLcode)99)
+#define CODE_TOO_LARGE          ((CURLcode)100)
 
-	curl_easy_getinfo(request->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
-	curl_easy_getinfo(request->easy, CURLINFO_TOTAL_TIME_T, &total_us);
-	if (route->reached < ROUTE_ANSWER)
-		failure->remedy = remedies[route->reached];
-	if (connected_us == 0 && total_us / 1000 < settings->timeout_ms)
-		judge_say(failure, FAILURE_UNREACHABLE, "cannot connect within %g s",
-		          (double)settings->connect_timeout_ms / 1e3);
-	else
-		judge_say(failure, FAILURE_TIMEOUT, "no whole answer within %g s",
-		          (double)settings->timeout_ms / 1e3);
-}
-
-#define CHECK_PROXY "check the proxy that https_proxy or http_proxy names"
-
-/* What curl's codes mean, before an answer began and within one. What is not in here is a
- * connection that could not be made, or was lost: unreachable, truncated. */
+/*
+ * What curl's codes mean, before a response began and within one. A code that is not in here says
+ * that a connection could not be made, or was lost: unreachable or truncated, with the remedy of
+ * the step that was reached. Remedy NULL: as the cause has it.
+ */
 static const struct {
 	CURLcode code;
 	enum failure_cause before, within;
 	const char *more, *remedy;
 } meanings[] = {
-	/* What curl 7.88 also says of a header line beyond 100 kB, which it never shows to
+	{CURLE_UNSUPPORTED_PROTOCOL, FAILURE_SERVER, FAILURE_SERVER, "", SPEAKS_HTTP},
+	{CURLE_FAILED_INIT, FAILURE_MEMORY, FAILURE_MEMORY, "", NULL},
+	{CURLE_URL_MALFORMAT, FAILURE_REQUEST, FAILURE_REQUEST, "", "check the URL"},
+	{CURLE_WEIRD_SERVER_REPLY, FAILURE_SERVER, FAILURE_SERVER, "", SPEAKS_HTTP},
+	/* A protocol error, or a reset of the stream: the server is there, and answers badly. */
+	{CURLE_HTTP2, FAILURE_SERVER, FAILURE_TRUNCATED, "", FAULTY_HTTP},
+	{CURLE_HTTP2_STREAM, FAILURE_SERVER, FAILURE_TRUNCATED, "", FAULTY_HTTP},
+	/* Not one of ours, which request->stop tells: a body that cannot be decoded. */
+	{CURLE_WRITE_ERROR, FAILURE_MALFORMED, FAILURE_MALFORMED, "", FAULTY_HTTP},
+	/* Also what curl 7.88 says of a header line beyond 100 kB, which it never shows to
          * on_header(). */
 	{CURLE_OUT_OF_MEMORY, FAILURE_MEMORY, FAILURE_OVERSIZED, ", or a header line without end",
          NULL},
-	{CURLE_URL_MALFORMAT, FAILURE_REQUEST, FAILURE_REQUEST, "", "check the URL"},
-	{CURLE_UNSUPPORTED_PROTOCOL, FAILURE_SERVER, FAILURE_SERVER, "",
-         "check the URL: what is there speaks no HTTP"},
-	{CURLE_WEIRD_SERVER_REPLY, FAILURE_SERVER, FAILURE_SERVER, "",
-         "check the URL: what is there speaks no HTTP"},
-	{CURLE_BAD_CONTENT_ENCODING, FAILURE_MALFORMED, FAILURE_MALFORMED, "", NULL},
-	{CURLE_SSL_CONNECT_ERROR, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "",
-         "check the port in the URL: it has to speak https, with TLS 1.2 or later"},
-	{CURLE_COULDNT_RESOLVE_PROXY, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", CHECK_PROXY},
+	{CODE_TOO_LARGE, FAILURE_OVERSIZED, FAILURE_OVERSIZED, "", NULL},
+	{CURLE_FILESIZE_EXCEEDED, FAILURE_OVERSIZED, FAILURE_OVERSIZED, "", NULL},
+	{CURLE_BAD_CONTENT_ENCODING, FAILURE_MALFORMED, FAILURE_MALFORMED, "",
+         "ask who runs the API: its compression is faulty, or not the one asked for (gzip)"},
+	{CURLE_BAD_FUNCTION_ARGUMENT, FAILURE_MEMORY, FAILURE_MEMORY, "", NULL},
+	{CODE_UNRECOVERABLE_POLL, FAILURE_MEMORY, FAILURE_MEMORY, "", NULL},
+	{CURLE_COULDNT_RESOLVE_HOST, FAILURE_UNREACHABLE, FAILURE_TRUNCATED, "",
+         "check the host in the URL, and this machine's name servers"},
+	{CURLE_SSL_CONNECT_ERROR, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", SPEAKS_HTTPS},
 	{CURLE_SSL_CACERT_BADFILE, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "",
          "name a file of certificates (PEM) with cacert"},
+	{CURLE_SSL_CLIENTCERT, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "",
+         "ask who runs the API: it wants a client certificate, which fleetfs cannot show"},
+	{CURLE_SSL_ENGINE_NOTFOUND, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
+	{CURLE_SSL_ENGINE_SETFAILED, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
+	{CURLE_SSL_ENGINE_INITFAILED, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
+	{CURLE_SSL_CERTPROBLEM, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
+	{CURLE_SSL_CIPHER, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
 };
 
 /* Which of its problems a certificate has, by the words of OpenSSL and curl, a part of which each
@@ -172,6 +208,66 @@ static const char *certificate_remedy(const char *reason)
 	return certificates[i].remedy;
 }
 
+/* Whether it went wrong on the way to the proxy, or at the proxy, before the API could be to
+ * blame. */
+static bool is_proxys_fault(const struct request *request, CURLcode code, const struct route *route)
+{
+	long status = 0;
+
+	if (code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_PROXY)
+		return true;
+	if (!*request->proxy.url)
+		return false;
+	if (proxy_is_socks(&request->proxy) || !route->tls)
+		return route->reached <= ROUTE_CONNECT;
+	curl_easy_getinfo(request->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+	return status / 100 != 2 && route->reached < ROUTE_ANSWER;
+}
+
+/* Adds the proxy to the message: curl's words may name its host, but not that it is a proxy. */
+static void blame_proxy(const struct request *request, struct failure *failure)
+{
+	size_t length = strlen(failure->message);
+
+	failure->remedy = proxy_remedy(&request->proxy);
+	if (*request->proxy.url)
+		snprintf(failure->message + length, sizeof(failure->message) - length,
+		         ", by the proxy %s", request->proxy.url);
+}
+
+static void judge_timeout(const struct request *request, const struct request_settings *settings,
+                          const struct route *route, struct failure *failure)
+{
+	curl_off_t total_us = 0;
+
+	/* Curl 8.20 lets a silent resolver take all of the timeout. */
+	curl_easy_getinfo(request->easy, CURLINFO_TOTAL_TIME_T, &total_us);
+	if (route->reached < ROUTE_ANSWER) {
+		bool all = total_us / 1000 >= settings->timeout_ms;
+
+		failure->remedy = remedies[route->reached];
+		judge_say(failure, FAILURE_UNREACHABLE, "cannot connect within %g s",
+		          (double)(all ? settings->timeout_ms : settings->connect_timeout_ms) /
+		                  1e3);
+	} else {
+		judge_say(failure, FAILURE_TIMEOUT, "no whole answer within %g s",
+		          (double)settings->timeout_ms / 1e3);
+	}
+}
+
+/* Over HTTP/2 curl 7.88 takes a protocol error of the connection for an empty reply, and curl 8 the
+ * end of the connection for a faulty stream. */
+static CURLcode http2_code(const struct request *request, CURLcode code, const char **reason)
+{
+	if (code == CURLE_GOT_NOTHING && request->http2) {
+		*reason = curl_easy_strerror(CURLE_HTTP2);
+		return CURLE_HTTP2;
+	}
+	if (code == CURLE_HTTP2_STREAM && strstr(*reason, "before end of the underlying stream"))
+		return CURLE_PARTIAL_FILE;
+	return code;
+}
+
 static void judge_code(const struct request *request, CURLcode code, const struct route *route,
                        struct failure *failure)
 {
@@ -179,9 +275,10 @@ static void judge_code(const struct request *request, CURLcode code, const struc
 	bool began = request->header_bytes > 0;
 	enum failure_cause cause = began ? FAILURE_TRUNCATED : FAILURE_UNREACHABLE;
 	const char *more = "";
-	long error = 0, proxy_status = 0;
+	long error = 0;
 
-	failure->remedy = remedies[route->reached];
+	code = http2_code(request, code, &reason);
+	failure->remedy = began ? NULL : remedies[route->reached];
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
 		failure->remedy = certificate_remedy(reason);
 	for (size_t i = 0; i < sizeof(meanings) / sizeof(*meanings); i++)
@@ -190,9 +287,6 @@ static void judge_code(const struct request *request, CURLcode code, const struc
 			more = meanings[i].more;
 			failure->remedy = meanings[i].remedy;
 		}
-	curl_easy_getinfo(request->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
-	if (proxy_status > 0 && proxy_status / 100 != 2)
-		failure->remedy = CHECK_PROXY;
 	/* curl's own words for a failed connect() leave out why. */
 	curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &error);
 	if (code == CURLE_COULDNT_CONNECT && error > 0 && strerrordesc_np((int)error))
@@ -259,9 +353,13 @@ void judge_route(const struct request *request, const struct request_settings *s
 		if (step == ROUTE_TLS && !route->tls)
 			continue;
 		curl_easy_getinfo(easy, marks[step], &at_us);
-		/* curl 7.88 marks it only once TLS stands, too. */
-		if (step == ROUTE_CONNECT && at_us == 0 && local_port > 0)
+		/* Curl marks it only once TLS stands, too, and 8.10 to 8.20 tell no local port
+		 * before. Without OpenSSL the begin of TLS is not seen. */
+		if (step == ROUTE_CONNECT && at_us == 0 && (request->tls_us || local_port > 0))
 			at_us = request->tls_us ? request->tls_us - request->began_us : before_us;
+		/* Curl does not mark what a connection of the pool has behind it. */
+		if (step < ROUTE_ANSWER && at_us == 0 && request->connected)
+			at_us = before_us;
 		/* The answer's mark is set by a connection that ends, too. */
 		if (at_us == 0 || (step == ROUTE_ANSWER && request->header_bytes == 0)) {
 			route->reached = (uint8_t)step;
@@ -276,6 +374,9 @@ void judge_route(const struct request *request, const struct request_settings *s
 	curl_easy_getinfo(easy, CURLINFO_PRIMARY_PORT, &port);
 	if (address && *address)
 		snprintf(route->address, sizeof(route->address), "%.45s port %ld", address, port);
+	else
+		memcpy(route->address, request->address, sizeof(route->address));
+	memcpy(route->proxy, request->proxy.url, sizeof(route->proxy));
 	route->http = http_name(easy);
 	memcpy(route->tls_version, request->tls_version, sizeof(route->tls_version));
 	route->certificate_end = settings->curious ? certificate_end(easy) : 0;
@@ -303,12 +404,16 @@ bool judge_failure(const struct request *request, const struct request_settings 
 	else if (request->stop == REQUEST_STOP_BODY)
 		judge_say(failure, FAILURE_OVERSIZED, "the answer is larger than %u bytes",
 		          DECODE_MAX_BYTES);
-	else if (code == CURLE_OPERATION_TIMEDOUT)
-		judge_timeout(request, settings, route, failure);
-	else if (code != CURLE_OK)
-		judge_code(request, code, route, failure);
-	else
+	else if (code == CURLE_OK)
 		return false;
+	else {
+		if (code == CURLE_OPERATION_TIMEDOUT)
+			judge_timeout(request, settings, route, failure);
+		else
+			judge_code(request, code, route, failure);
+		if (is_proxys_fault(request, code, route))
+			blame_proxy(request, failure);
+	}
 	return true;
 }
 

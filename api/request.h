@@ -16,6 +16,7 @@
 #include "api/client.h"
 #include "api/credential.h"
 #include "api/headers.h"
+#include "api/proxy.h"
 
 #define REQUEST_MAX_HEADER_BYTES (64u << 10) /* of all headers of an answer */
 
@@ -44,13 +45,24 @@ struct request {
 	struct arrival *arrival;   /* whom it is for; the caller's */
 	unsigned int token_number; /* the caller's, too */
 
+	CURLSH *pool; /* that easy uses; the caller's */
+
 	struct curl_slist *headers;
-	bool lacks_team;      /* none is sent, where one could be */
+	bool lacks_team; /* none is sent, where one could be */
+	bool sends_team;
+	bool quoted;          /* the token has quotation marks around it */
 	bool conditional;     /* it was asked whether the page is still the same */
 	char tls_version[16]; /* of the connection made for it; "" when not known */
+	char address[64]; /* "192.0.2.1 port 443", where it tried to connect last; "": nowhere */
+	struct proxy proxy;
+	unsigned int patience_ms; /* for data that is not acknowledged */
 	int64_t began_us,
-		tls_us; /* when it began, and TLS on its connection; monotonic; 0: not yet */
-	char *body;     /* decompressed */
+		tls_us;   /* when it began, and TLS on its connection; monotonic; 0: not yet */
+	int64_t sent_us;  /* when it was sent, the last time; likewise */
+	bool http2;       /* it is sent by HTTP/2 */
+	bool connected;   /* resolved, connected and verified */
+	bool lost_silent; /* it was sent on a connection that then went silent, and again */
+	char *body;       /* decompressed */
 	size_t body_bytes;
 	size_t body_room;
 	size_t header_bytes;
@@ -64,10 +76,13 @@ struct request {
 	char error[CURL_ERROR_SIZE];
 };
 
-/* Gets request->easy ready for curl_multi_add_handle(), as arrival says
- * that its page is wanted. 0 or -ENOMEM. */
+/* Gets request->easy ready for curl_multi_add_handle(), as arrival says that its page is wanted.
+ * pool: the connections that it may use; it is the request's until request_finish() or
+ * request_done(), both of which leave the pointer to the caller. NULL: there was no memory for
+ * one. 0 or -ENOMEM. */
 int request_prepare(struct request *request, const struct request_settings *settings,
-                    const struct arrival *arrival, const struct credential *credential);
+                    const struct arrival *arrival, const struct credential *credential,
+                    CURLSH *pool);
 
 /* After curl is through with it: fills arrival's page or failure, and adds to its bytes. */
 void request_finish(struct request *request, const struct request_settings *settings, CURLcode code,

@@ -24,6 +24,7 @@ struct route {
 	uint8_t reached;              /* enum route_step: where it failed; ROUTE_STEPS: answered */
 	int64_t step_us[ROUTE_STEPS]; /* how long each took, the one that failed included */
 	char address[64];        /* "192.0.2.1 port 443", a proxy's if there is one; "": none */
+	char proxy[128];         /* "http://proxy.example:3128", without a password; "": none */
 	const char *http;        /* "HTTP/2"; static; NULL: no answer */
 	char tls_version[16];    /* "TLSv1.3", as the library calls it; "": not known */
 	int64_t certificate_end; /* of the API's own, seconds since 1970; 0: not known */

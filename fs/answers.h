@@ -40,6 +40,7 @@ struct call {
 	struct look look;
 	int64_t deadline_ms;
 	uint64_t scanned; /* a listing's: how far it has looked for more, as an offset */
+	bool interrupted; /* a signal reached the reader that neither ends it nor is handled */
 	bool reading;     /* GETATTR for a read(2), which asks where the file ends */
 	char *name;       /* LOOKUP's; owned once parked */
 };
@@ -84,8 +85,10 @@ struct ops {
 	size_t listed_capacity;
 	struct views *views;
 	struct events *events;
-	size_t leftovers; /* agents that left and whose folders the kernel may still hold */
-	bool init_due;    /* the next reply is the one to INIT */
+	int64_t readers_due_ms; /* when the interrupted readers are looked at again; INT64_MAX: none
+	                         */
+	size_t leftovers;       /* agents that left and whose folders the kernel may still hold */
+	bool init_due;          /* the next reply is the one to INIT */
 };
 
 int answer_lookup(struct call *call, struct answer *answer);

@@ -10,7 +10,7 @@
 
 #include "fs/log.h"
 
-int background_begin(int *ret_parent_fd)
+int background_begin(struct background *background)
 {
 	int fds[2], status = 0;
 	char byte;
@@ -24,7 +24,10 @@ int background_begin(int *ret_parent_fd)
 	if (child == 0) {
 		close(fds[0]);
 		setsid();
-		*ret_parent_fd = fds[1];
+		background->parent_fd = fds[1];
+		background->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (background->null_fd < 0)
+			return log_failed_start("/dev/null: %s", strerror(errno));
 		return -1;
 	}
 	close(fds[1]);
@@ -35,19 +38,17 @@ int background_begin(int *ret_parent_fd)
 	return log_failed_start("the background process died");
 }
 
-int background_done(int parent_fd)
+int background_done(struct background *background)
 {
-	int null_fd;
-
-	if (parent_fd < 0)
+	if (background->parent_fd < 0)
 		return 0;
-	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null_fd < 0 || chdir("/") < 0 || write(parent_fd, "", 1) != 1)
+	if (chdir("/") < 0 || write(background->parent_fd, "", 1) != 1)
 		return -errno;
-	dup2(null_fd, STDIN_FILENO);
-	dup2(null_fd, STDOUT_FILENO);
-	dup2(null_fd, STDERR_FILENO);
-	close(null_fd);
-	close(parent_fd);
+	dup2(background->null_fd, STDIN_FILENO);
+	dup2(background->null_fd, STDOUT_FILENO);
+	dup2(background->null_fd, STDERR_FILENO);
+	close(background->null_fd);
+	close(background->parent_fd);
+	background->parent_fd = -1;
 	return 0;
 }

@@ -10,12 +10,17 @@
  * Before there are threads, and before libcurl: neither survives a fork.
  */
 
-/* -1 in the child, which goes on, and *ret_parent_fd; else the exit status of the start, in the
- * parent, or without a child (told by log_failed_start()). */
-int background_begin(int *ret_parent_fd);
+struct background {
+	int parent_fd; /* the parent waits for a byte there; -1: in the foreground */
+	int null_fd;   /* /dev/null, opened before the mount: it might be mounted over later */
+};
 
-/* The mount is there: the parent may end, and the terminal is let go of. Nothing with -1. 0 or
+/* Forks. Returns -1 in the child, which goes on; in the parent, or if fork(2) failed, the exit
+ * status of the start (a failure is printed with log_failed_start()). */
+int background_begin(struct background *background);
+
+/* Lets the parent exit and releases the terminal. Does nothing in the foreground. Returns 0 or
  * -errno. */
-int background_done(int parent_fd);
+int background_done(struct background *background);
 
 #endif

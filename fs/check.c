@@ -100,6 +100,11 @@ static void tell_route(struct check *check, const struct failure *failure)
 		return;
 	check->told = true;
 	text_init(&text, 1 << 16);
+	if (*route->proxy) {
+		text_printf(&text, "proxy: ");
+		text_escaped(&text, route->proxy);
+		text_printf(&text, "%s\n", route->tls ? "" : ", which can read the token");
+	}
 	for (enum route_step step = 0; step < ROUTE_STEPS && step <= route->reached; step++) {
 		bool failed =
 			step == route->reached || (step == ROUTE_ANSWER && is_refusal(failure));

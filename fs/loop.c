@@ -7,7 +7,6 @@
 #include <fuse_lowlevel.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
@@ -36,15 +35,14 @@ static int serve(struct fuse_session *session, struct fuse_buf *buffer)
 	return 1;
 }
 
-/* True: time to end. */
+/* Returns whether to end. */
 static bool take_signals(const struct loop *loop)
 {
 	struct signalfd_siginfo info;
 
 	while (read(loop->signals_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (info.ssi_signo != SIGHUP)
+		if (loop->signalled(loop->user, (int)info.ssi_signo, info.ssi_code))
 			return true;
-		loop->hangup(loop->user);
 	}
 	return false;
 }

@@ -21,11 +21,12 @@ struct loop {
 	/* Take one thing that arrived, or a part of it; true: call again though the descriptor may
 	 * not be readable. In between the kernel's requests are answered. */
 	bool (*arrived)(void *user);
-	void (*hangup)(void *user); /* SIGHUP */
+	/* A signal came; returns whether to end. code: as siginfo_t has it in si_code. */
+	bool (*signalled)(void *user, int number, int code);
 	bool (*busy)(void *user); /* not yet to end: somebody waits for the kernel, and it for us */
 };
 
-/* Runs until SIGTERM or SIGINT, or until somebody unmounts: 0; or -errno if the kernel's side
+/* Runs until a signal says so, or until somebody unmounts: 0; or -errno if the kernel's side
  * fails. */
 int loop_run(const struct loop *loop);
 

@@ -40,17 +40,24 @@
 #include "fs/notify.h"
 #include "fs/ops.h"
 #include "fs/options.h"
+#include "fs/process.h"
 #include "fs/self.h"
 #include "fs/source.h"
 
 #define PATIENCE_MS 500
 #define OR_DELAY    ", or mount with delay_connect"
 
+/* Descriptors beside the connections to the API: standard ones, FUSE, signals, log, files. */
+#define FEW_DESCRIPTORS 32
+
+/* The kernel looks at the age of requests now and then; each must be answered well before. */
+#define KERNEL_TIMEOUT_MARGIN_MS 1000
+
 struct program {
 	struct options options;
 	struct self self;
 	char version[512];
-	char *mountpoint; /* absolute */
+	struct mountpoint mountpoint;
 	struct credential *credential;
 	struct client *client;
 	struct fleet *fleet;
@@ -58,7 +65,9 @@ struct program {
 	struct check check; /* with --check, instead of ops and session */
 	struct fuse_session *session;
 	int signals_fd;
-	int parent_fd; /* -1 in the foreground */
+	struct background background;
+	bool has_terminal;        /* in the foreground: it ends when the terminal does */
+	int64_t asked_timeout_ms; /* `timeout` as given, if the kernel's limit is lower; else 0 */
 	struct intake intake;
 	struct dropper dropper;
 };
@@ -144,10 +153,8 @@ static bool is_dropping(void *user)
 	return dropper_busy(&program->dropper);
 }
 
-static void on_hangup(void *user)
+static void on_hangup(struct program *program)
 {
-	struct program *program = user;
-
 	log_reopen();
 	log_info("SIGHUP: %severything is fetched anew when it is read",
 	         source_is_file(program->options.source) ? "" : "the token is read again, and ");
@@ -157,6 +164,16 @@ static void on_hangup(void *user)
 	 * since it is in use, it would take up again: hence new folders. */
 	ops_renew_folders(program->ops);
 	dropper_begin(&program->dropper, true);
+}
+
+static bool on_signal(void *user, int number, int code)
+{
+	struct program *program = user;
+
+	if (number != SIGHUP || process_terminal_gone(program->has_terminal, code))
+		return true;
+	on_hangup(program);
+	return false;
 }
 
 /* Starting */
@@ -181,16 +198,44 @@ __attribute__((format(printf, 2, 0))) static void on_early_fuse_log(enum fuse_lo
 	on_fuse_log(FUSE_LOG_DEBUG, format, arguments);
 }
 
-/* Whether a mount there hides a file: it would be read through the very mount that waits for it. */
-static bool hides(const char *mountpoint, const char *file)
+/* Every file that fleetfs opens by path while it is mounted must be outside of the mount. */
+static int check_paths(const struct program *program)
 {
-	size_t length = strlen(mountpoint);
-	char *real = realpath(file, NULL);
-	bool hidden = real && strncmp(real, mountpoint, length) == 0 &&
-	              (real[length] == '/' || length == 1);
+	const struct options *options = &program->options;
+	const struct {
+		const char *name;
+		const char *path;
+	} files[] = {
+		{"source", source_is_file(options->source) ? options->source : NULL},
+		{"log_file", options->log_file},
+		{"cacert", options->cacert},
+		{"token_file", program->credential ? credential_source(program->credential) : NULL},
+	};
 
-	free(real);
-	return hidden;
+	for (size_t i = 0; program->mountpoint.path && i < sizeof(files) / sizeof(files[0]); i++)
+		if (files[i].path && *files[i].path == '/' &&
+		    mountpoint_hides(&program->mountpoint, files[i].path))
+			return log_failed_start(
+				"%s %s is below the mount point %s, which would hide "
+				"it: choose another mount point",
+				files[i].name, files[i].path, program->mountpoint.path);
+	return 0;
+}
+
+/* An operation that took longer than the kernel allows would abort the whole mount. */
+static void limit_timeout(struct program *program)
+{
+	int64_t kernel_ms = process_kernel_timeout_ms("/proc/sys/fs/fuse");
+	int64_t most_ms = kernel_ms - KERNEL_TIMEOUT_MARGIN_MS;
+
+	if (kernel_ms == 0 || program->options.check)
+		return;
+	if (most_ms < kernel_ms / 2)
+		most_ms = kernel_ms / 2;
+	if (program->options.timeout_ms <= most_ms)
+		return;
+	program->asked_timeout_ms = program->options.timeout_ms;
+	program->options.timeout_ms = most_ms;
 }
 
 /* What can be refused without the network. */
@@ -200,19 +245,17 @@ static int prepare(struct program *program)
 	struct failure failure = {0};
 	char why[512];
 
-	if (!options->check &&
-	    mountpoint_prepare(options->mountpoint, &program->mountpoint, why, sizeof(why)) < 0)
+	if (process_raise_limits(FEW_DESCRIPTORS + options->max_connections, why, sizeof(why)) < 0)
 		return log_failed_start("%s", why);
-	if (source_is_file(options->source)) {
-		if (program->mountpoint && hides(program->mountpoint, options->source))
-			return log_failed_start("%s would hide %s: choose another mount point",
-			                        program->mountpoint, options->source);
-	} else if (credential_new(options->token_file, options->team, &program->credential,
-	                          &failure) < 0) {
+	if (!options->check &&
+	    mountpoint_prepare(&program->mountpoint, options->mountpoint, why, sizeof(why)) < 0)
+		return log_failed_start("%s", why);
+	if (!source_is_file(options->source) &&
+	    credential_new(options->token_file, options->team, &program->credential, &failure) < 0)
 		return log_failed_start("%s", failure.message);
-	}
 	credential_scrub_environment();
-	return 0;
+	limit_timeout(program);
+	return check_paths(program);
 }
 
 /* Where messages go once it is mounted; until then they are for the caller's stderr. */
@@ -261,7 +304,7 @@ static int start_parts(struct program *program)
 
 	program->self = (struct self){
 		.options = options,
-		.mountpoint = program->mountpoint,
+		.mountpoint = program->mountpoint.path,
 		.version = program->version,
 		.mounted_ns = port_wall_ns(NULL),
 	};
@@ -291,6 +334,18 @@ static int start_parts(struct program *program)
 	return program->ops ? 0 : log_failed_start("out of memory");
 }
 
+/* Whether a signal ends the start. SIGHUP does only if it says that the terminal is gone. */
+static bool is_interrupted(const struct program *program)
+{
+	struct signalfd_siginfo info;
+
+	while (read(program->signals_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		if (info.ssi_signo != SIGHUP ||
+		    process_terminal_gone(program->has_terminal, info.ssi_code))
+			return true;
+	return false;
+}
+
 /* Before the loop runs: waits until something arrived or the look wants to be asked again. */
 static int await(struct program *program, const struct look *look, int64_t deadline_ms)
 {
@@ -304,7 +359,7 @@ static int await(struct program *program, const struct look *look, int64_t deadl
 	if (now_ms >= deadline_ms)
 		return -ETIMEDOUT;
 	poll(polled, 2, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);
-	if (polled[1].revents)
+	if (polled[1].revents && is_interrupted(program))
 		return -EINTR;
 	while (intake_one(&program->intake))
 		;
@@ -408,7 +463,7 @@ static int mount_session(struct program *program)
 	    fuse_opt_add_arg(&arguments, "-o") == 0 && fuse_opt_add_arg(&arguments, joined) == 0)
 		program->session = ops_session(program->ops, &arguments);
 	if (program->session)
-		err = mountpoint_mount(program->session, program->mountpoint,
+		err = mountpoint_mount(&program->mountpoint, program->session,
 		                       program->options.debug, why, sizeof(why));
 	fuse_opt_free_args(&arguments);
 	free(joined);
@@ -418,17 +473,17 @@ static int mount_session(struct program *program)
 		return log_failed_start(
 			"cannot mount on %s: /dev/fuse: %s (an ordinary user needs it to be "
 			"mode 0666)",
-			program->mountpoint, strerror(errno));
+			program->mountpoint.path, strerror(errno));
 	if (!*why)
 		return log_failed_start(
 			"cannot mount on %s: with -d fleetfs tells what libfuse says about it",
-			program->mountpoint);
-	return log_failed_start("cannot mount on %s: %s", program->mountpoint, why);
+			program->mountpoint.path);
+	return log_failed_start("cannot mount on %s: %s", program->mountpoint.path, why);
 }
 
-static int let_go(const struct program *program)
+static int let_go(struct program *program)
 {
-	int err = background_done(program->parent_fd);
+	int err = background_done(&program->background);
 
 	return err < 0 ? log_failed_start("cannot go into the background: %s", strerror(-err)) : 0;
 }
@@ -446,83 +501,114 @@ static void tell_manager(const char *what)
 		log_warning("cannot tell %s to the service manager: %s", what, strerror(-err));
 }
 
-static int run(struct program *program)
+/* Mounts, and prepares all that the loop needs. Returns 0 or an exit status. */
+static int mount_all(struct program *program)
 {
-	struct loop loop;
-	int err = start_parts(program);
+	int err;
 
-	if (err == 0 && program->options.check)
-		return check(program);
-	if (err == 0 && !program->options.delay_connect)
-		err = probe(program);
-	if (err == 0)
-		err = mount_session(program);
-	if (err == 0)
-		err = ops_attach(program->session);
+	/* Before the mount: whatever is opened after it could lead into it. */
+	if (begin_log(&program->options) != 0 || mount_session(program) != 0)
+		return EXIT_FAILURE;
+	err = ops_attach(program->session);
 	if (err < 0)
 		return log_failed_start("cannot use /dev/fuse: %s", strerror(-err));
-	if (err == 0 && dropper_init(&program->dropper, program->session, program->mountpoint) < 0)
-		err = log_failed_start("out of memory");
-	if (err == 0)
-		err = begin_log(&program->options);
-	if (err == 0)
-		err = let_go(program);
-	if (err != 0)
-		return err;
-	fuse_set_log_func(on_fuse_log);
-	log_info("mounted %s on %s", program->options.source, program->mountpoint);
-	intake_mounted(&program->intake);
-	tell_manager("READY=1");
-	loop = (struct loop){
+	if (dropper_init(&program->dropper, program->session, program->mountpoint.path) < 0)
+		return log_failed_start("out of memory");
+	return let_go(program);
+}
+
+/* Unmounts and reports how that went. Returns the exit status. */
+static int unmount(struct program *program)
+{
+	char why[512];
+	int err;
+
+	/* It has ended, unless the mount ended first: then the kernel has released it. */
+	dropper_done(&program->dropper);
+	ops_free(program->ops);
+	program->ops = NULL;
+	program->mountpoint.mounted = false;
+	err = mountpoint_unmount(&program->mountpoint, program->session, why, sizeof(why));
+	if (err == -EEXIST)
+		log_warning("%s", why);
+	else if (err < 0)
+		log_error("%s", why);
+	if (err == 0 || err == -EEXIST)
+		log_info("unmounted %s", program->mountpoint.path);
+	return err == 0 || err == -EEXIST ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int serve(struct program *program)
+{
+	const struct loop loop = {
 		.session = program->session,
 		.ops = program->ops,
 		.arrivals_fd = client_fd(program->client),
 		.signals_fd = program->signals_fd,
 		.user = program,
 		.arrived = on_arrival,
-		.hangup = on_hangup,
+		.signalled = on_signal,
 		.busy = is_dropping,
 	};
+	int err, status;
+
+	fuse_set_log_func(on_fuse_log);
+	log_info("mounted %s on %s", program->options.source, program->mountpoint.path);
+	if (program->asked_timeout_ms > 0)
+		log_warning("the kernel aborts mounts whose requests take long "
+		            "(fs.fuse.max_request_timeout): timeout is %g s instead of %g s",
+		            (double)program->options.timeout_ms / 1000,
+		            (double)program->asked_timeout_ms / 1000);
+	intake_mounted(&program->intake);
+	tell_manager("READY=1");
 	err = loop_run(&loop);
 	tell_manager("STOPPING=1");
 	if (err < 0)
 		log_error("the kernel's side failed: %s", strerror(-err));
-	else
-		log_info("unmounted %s", program->mountpoint);
-	return err < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	status = unmount(program);
+	return err < 0 ? EXIT_FAILURE : status;
+}
+
+/* Returns the exit status. */
+static int run(struct program *program)
+{
+	int status = start_parts(program);
+
+	if (status == 0 && program->options.check)
+		return check(program);
+	if (status == 0 && !program->options.delay_connect)
+		status = probe(program);
+	if (status == 0)
+		status = mount_all(program);
+	return status == 0 ? serve(program) : status;
 }
 
 /* Before any thread, so that all of them have the signals blocked. */
-static int block_signals(struct program *program)
+static int take_signals(struct program *program)
 {
-	sigset_t signals;
+	bool foreground = program->background.parent_fd < 0;
 
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	program->signals_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-	return program->signals_fd < 0 ? log_failed_start("signalfd: %s", strerror(errno)) : 0;
+	program->has_terminal = foreground && process_has_terminal();
+	program->signals_fd = process_take_signals(foreground);
+	return program->signals_fd < 0
+	               ? log_failed_start("signals: %s", strerror(-program->signals_fd))
+	               : 0;
 }
 
 /* The reverse of the start: those who wait are answered, the mount goes, then the fetching. */
 static void finish(struct program *program)
 {
-	/* It has ended, but for a mount that ended first: then the kernel has let go of it. */
-	dropper_done(&program->dropper);
+	if (program->mountpoint.mounted)
+		unmount(program);
 	ops_free(program->ops);
-	if (program->session) {
-		fuse_session_unmount(program->session);
+	if (program->session)
 		fuse_session_destroy(program->session);
-	}
 	intake_done(&program->intake);
 	client_free(program->client);
 	fleet_free(program->fleet);
 	credential_free(program->credential);
 	free((char *)(uintptr_t)program->self.token_source);
-	free(program->mountpoint);
+	mountpoint_done(&program->mountpoint);
 	options_done(&program->options);
 }
 
@@ -557,19 +643,26 @@ static int do_it(struct program *program)
 	if (status != 0)
 		return status;
 	if (!options->foreground && !options->check) {
-		status = background_begin(&program->parent_fd);
+		status = background_begin(&program->background);
 		if (status >= 0)
 			return status;
 	}
-	status = block_signals(program);
+	status = take_signals(program);
 	return status != 0 ? status : run(program);
 }
 
 int main(int argc, char *argv[])
 {
-	struct program program = {.parent_fd = -1, .signals_fd = -1};
+	struct program program = {
+		.background.parent_fd = -1,
+		.signals_fd = -1,
+		.mountpoint.lock_fd = -1,
+	};
 	char why[OPTIONS_WHY_BYTES];
-	int status = options_parse(argc, argv, &program.options, why);
+	int status;
+
+	process_open_standard_descriptors();
+	status = options_parse(argc, argv, &program.options, why);
 
 	if (status != 0) {
 		fprintf(stderr, "fleetfs: %s\n", why);

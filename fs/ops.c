@@ -13,7 +13,12 @@
 #include <unistd.h>
 
 #include "fs/answers.h"
+#include "fs/reader.h"
 #include "fs/tree.h"
+
+/* How often interrupted readers are looked at. The kernel tells of the first signal alone; a kill
+ * that comes later is to end the reader within 100 ms. */
+#define READERS_MS 50
 
 #define FEW_LEFTOVERS 1000 /* not worth to make the kernel forget what it holds of the others */
 #define MOST_LISTING  (1u << 20) /* bytes of a READDIRPLUS reply; no kernel asks for more */
@@ -81,16 +86,61 @@ static void call_free(struct call *call)
 	free(call);
 }
 
-/* The reader was interrupted (Ctrl-C, a kill): it is let go at once; what it waited for goes on. */
-static void interrupted(fuse_req_t req, void *data)
+/* Replies to a parked call whose reader has to return. The page that it waited for is still
+ * fetched.
+ */
+static void call_interrupt(struct call *call)
 {
-	struct call *call = data;
-
-	(void)req;
 	unpark(call);
 	call->ops->self->interrupts++;
 	answer(call, -EINTR, &(struct answer){0});
 	call_free(call);
+}
+
+static bool call_must_return(const struct call *call)
+{
+	return reader_must_return(fuse_req_ctx(call->req)->pid);
+}
+
+/* Keeps a call waiting whose reader got a signal that does not end it, such as SIGSTOP. */
+static void call_watch_reader(struct call *call)
+{
+	struct ops *ops = call->ops;
+
+	call->interrupted = true;
+	if (ops->readers_due_ms == INT64_MAX)
+		ops->readers_due_ms = fleet_now_ms(ops->fleet) + READERS_MS;
+}
+
+/* libfuse calls this when the kernel reports that a signal is pending for the reader. */
+static void on_interrupt(fuse_req_t req, void *data)
+{
+	struct call *call = data;
+
+	(void)req;
+	if (call_must_return(call))
+		call_interrupt(call);
+	else
+		call_watch_reader(call);
+}
+
+/* Looks again at the readers of all interrupted calls, if it is time to. */
+static void ops_watch_readers(struct ops *ops)
+{
+	int64_t now_ms = fleet_now_ms(ops->fleet);
+
+	if (now_ms < ops->readers_due_ms)
+		return;
+	ops->readers_due_ms = INT64_MAX;
+	for (struct call *at = ops->parked.next, *next; at != &ops->parked; at = next) {
+		next = at->next;
+		if (!at->interrupted)
+			continue;
+		if (call_must_return(at))
+			call_interrupt(at);
+		else
+			ops->readers_due_ms = now_ms + READERS_MS;
+	}
 }
 
 /* Runs a call once; true: it was answered. */
@@ -134,7 +184,7 @@ static void begin(struct call *on_stack)
 	if (run(on_stack))
 		return;
 	/* An interrupt that came before cannot be told to a function that is set now. */
-	if (fuse_req_interrupted(on_stack->req)) {
+	if (fuse_req_interrupted(on_stack->req) && call_must_return(on_stack)) {
 		ops->self->interrupts++;
 		answer(on_stack, -EINTR, &(struct answer){0});
 		return;
@@ -150,7 +200,12 @@ static void begin(struct call *on_stack)
 		return;
 	}
 	park(call);
-	fuse_req_interrupt_func(call->req, interrupted, call);
+	/* The kernel reports one interrupt for each request. libfuse would call a function that is set
+	 * after it at once, and could not bear the reply. */
+	if (fuse_req_interrupted(call->req))
+		call_watch_reader(call);
+	else
+		fuse_req_interrupt_func(call->req, on_interrupt, call);
 }
 
 /* Who did a slice of work and is not done comes last in the next turn: were it first again, a short
@@ -215,10 +270,13 @@ int64_t ops_due_ms(struct ops *ops)
 	int64_t due_ms, now_ms;
 
 	views_turn(ops->views);
+	ops_watch_readers(ops);
 	run_parked(ops, false);
 	if (views_tidy(ops->views) && ops->drop)
 		ops->drop(ops->user, false);
 	due_ms = views_due_ms(ops->views);
+	if (due_ms > ops->readers_due_ms)
+		due_ms = ops->readers_due_ms;
 	for (const struct call *at = ops->parked.next; at != &ops->parked; at = at->next) {
 		/* Of a list the analyzer does not know that unpark() takes out what is then freed.
 		 * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
@@ -438,6 +496,7 @@ struct ops *ops_new(struct fleet *fleet, struct self *self, uint64_t seed, ops_d
 	ops->user = user;
 	ops->uid = getuid();
 	ops->gid = getgid();
+	ops->readers_due_ms = INT64_MAX;
 	ops->parked.next = &ops->parked;
 	ops->parked.previous = &ops->parked;
 	text_init(&ops->text, TREE_MAX_TEXT);

@@ -252,7 +252,7 @@ def test_a_mount_point_that_is_not_there(sim, refused, folder):
     url = sim().url
     assert "missing" in refused(url, folder / "missing")
     (folder / "file").touch()
-    assert "folder" in refused(url, folder / "file")
+    assert "directory" in refused(url, folder / "file")
 
 
 def test_a_mount_point_that_is_busy(sim, mount, fleetfs):

@@ -232,7 +232,7 @@ static void test_failures(void **state)
 	         FAILURE_SERVER,
 	         204,
 	         -1,
-	         "204 unexpected"},
+	         "204 No Content"},
 		{{.text = "HTTP/1.1 500 Oops\r\nContent-Length: 90\r\n\r\ncut", .close = true},
 	         FAILURE_SERVER,
 	         500,

@@ -260,12 +260,42 @@ static void test_odd_lines(void **state)
 	assert_int_equal(headers.age.least_ms, MOST);
 }
 
+static void test_retry_after(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t ms;
+	} rows[] = {
+		{"", -1},
+		{"Retry-After: 7\r\n", 7000},
+		{"Retry-After: 0\r\n", 0},
+		{"retry-after:  0120 \r\n", 120000},
+		{"Retry-After: 123456789012345678901234567890\r\n", MOST},
+		{"Retry-After: soon\r\n", -1},
+		{"Retry-After: -7\r\n", -1},
+		{"Retry-After: Tue, 14 Nov 2023 22:13:30 GMT\r\n", 9750},
+		{"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n", 0},
+		{"Retry-After: 7\r\nRetry-After: 9\r\nRetry-After: 8\r\n", 9000},
+		{"Retry-After: 7\r\nRetry-After: Tue, 14 Nov 2023 22:13:30 GMT\r\n", 9750},
+		{"HTTP/1.1 103 Early\r\nRetry-After: 7\r\n\r\nHTTP/1.1 503 Busy\r\n", -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		const struct headers headers = read_headers(rows[i].text);
+		int64_t ms = headers_retry_after_ms(&headers, NOW_MS);
+
+		if (ms != rows[i].ms)
+			fail_msg("%s: %jd", rows[i].text, (intmax_t)ms);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_age),       cmocka_unit_test(test_no_cache),
 		cmocka_unit_test(test_validator), cmocka_unit_test(test_long_etag),
-		cmocka_unit_test(test_odd_lines),
+		cmocka_unit_test(test_odd_lines), cmocka_unit_test(test_retry_after),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/redact.h"
+
+#include <ctype.h>
+#include <curl/curl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define LEAST_BYTES 8 /* so many in a row are taken as the secret */
+#define LAYERS      4 /* encodings on top of each other that are undone */
+
+static void redact_wipe(char *secret)
+{
+	if (secret)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
+void redact_done(struct redact *redact)
+{
+	for (size_t i = 0; i < REDACT_SECRETS; i++)
+		redact_wipe(redact->secrets[i]);
+	*redact = (struct redact){0};
+}
+
+void redact_add(struct redact *redact, const char *secret)
+{
+	char *copy;
+
+	if (!secret || !*secret)
+		return;
+	for (size_t i = 0; i < REDACT_SECRETS; i++)
+		if (redact->secrets[i] && strcmp(redact->secrets[i], secret) == 0)
+			return;
+	copy = strdup(secret);
+	if (!copy) {
+		redact->incomplete = true;
+		return;
+	}
+	redact_wipe(redact->secrets[redact->next]);
+	redact->secrets[redact->next] = copy;
+	redact->next = (redact->next + 1) % REDACT_SECRETS;
+}
+
+void redact_add_proxy(struct redact *redact, const char *url)
+{
+	const char *scheme = url ? strstr(url, "://") : NULL;
+	const char *user = scheme ? scheme + 3 : url;
+	const char *end = user ? strrchr(user, '@') : NULL;
+	char *whole, *decoded, *password;
+
+	if (!end)
+		return;
+	whole = strndup(user, (size_t)(end - user));
+	decoded = whole ? curl_unescape(whole, 0) : NULL;
+	if (!decoded)
+		redact->incomplete = true;
+	redact_add(redact, whole);
+	redact_add(redact, decoded);
+	password = whole ? strchr(whole, ':') : NULL;
+	redact_add(redact, password ? password + 1 : NULL);
+	password = decoded ? strchr(decoded, ':') : NULL;
+	redact_add(redact, password ? password + 1 : NULL);
+	redact_wipe(whole);
+	curl_free(decoded);
+}
+
+/* The text being searched: its bytes with some layers of encoding undone, and for each the part of
+ * the original that it stands for. */
+struct decoded {
+	size_t length;
+	char *bytes;
+	size_t *from; /* first byte in the original */
+	size_t *to;   /* behind the last */
+};
+
+static int hex_value(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+/* The ASCII character written as `count` hex digits, or -1. */
+static int hex_character(const char *text, size_t left, size_t count)
+{
+	int value = 0;
+
+	if (left < count)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		int digit = hex_value(text[i]);
+
+		if (digit < 0)
+			return -1;
+		value = value * 16 + digit;
+	}
+	return value > 0 && value < 0x80 ? value : -1;
+}
+
+/* "&#45;", "&#x2d;" and the named ones. */
+static int decode_html(const char *text, size_t left, size_t *ret_bytes)
+{
+	static const struct {
+		const char *name;
+		char character;
+	} names[] = {
+		{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''},
+	};
+	char number[12], *end;
+	long value;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strlen(names[i].name) <= left &&
+		    strncasecmp(text, names[i].name, strlen(names[i].name)) == 0) {
+			*ret_bytes = strlen(names[i].name);
+			return names[i].character;
+		}
+	if (left < 4 || text[1] != '#')
+		return -1;
+	snprintf(number, sizeof(number), "%.*s", (int)(left - 2 < 11 ? left - 2 : 11), text + 2);
+	if (tolower((unsigned char)number[0]) == 'x' && hex_value(number[1]) >= 0)
+		value = strtol(number + 1, &end, 16);
+	else if (isdigit((unsigned char)number[0]))
+		value = strtol(number, &end, 10);
+	else
+		return -1;
+	if (*end != ';' || value <= 0 || value >= 0x80)
+		return -1;
+	*ret_bytes = 2 + (size_t)(end - number) + 1;
+	return (int)value;
+}
+
+/* "\u002d" of JSON, "\x2d" of C, "\-". */
+static int decode_backslash(const char *text, size_t left, size_t *ret_bytes)
+{
+	int value;
+
+	if (left < 2)
+		return -1;
+	if (text[1] == 'u' || text[1] == 'U') {
+		*ret_bytes = 6;
+		value = hex_character(text + 2, left - 2, 4);
+	} else if (text[1] == 'x' || text[1] == 'X') {
+		*ret_bytes = 4;
+		value = hex_character(text + 2, left - 2, 2);
+	} else {
+		*ret_bytes = 2;
+		value = ispunct((unsigned char)text[1]) ? text[1] : -1;
+	}
+	return value;
+}
+
+/* One character, and of how many bytes it is made. */
+static char decode_one(const char *text, size_t left, size_t *ret_bytes)
+{
+	int value = -1;
+
+	if (*text == '%') {
+		*ret_bytes = 3;
+		value = hex_character(text + 1, left - 1, 2);
+	} else if (*text == '&') {
+		value = decode_html(text, left, ret_bytes);
+	} else if (*text == '\\') {
+		value = decode_backslash(text, left, ret_bytes);
+	}
+	if (value >= 0)
+		return (char)value;
+	*ret_bytes = 1;
+	return *text;
+}
+
+/* Undoes one layer of encoding. Returns false when there was none. */
+static bool decode_layer(struct decoded *text)
+{
+	size_t length = 0;
+
+	for (size_t at = 0; at < text->length; length++) {
+		size_t bytes;
+		char one = decode_one(text->bytes + at, text->length - at, &bytes);
+
+		text->bytes[length] = one;
+		text->from[length] = text->from[at];
+		text->to[length] = text->to[at + bytes - 1];
+		at += bytes;
+	}
+	if (length == text->length)
+		return false;
+	text->length = length;
+	return true;
+}
+
+/* In place. Case is ignored; the digits in which URL-safe base64 differs are made the same. */
+static void normalize(char *text, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++) {
+		if (text[i] == '-')
+			text[i] = '+';
+		else if (text[i] == '_')
+			text[i] = '/';
+		else
+			text[i] = (char)tolower((unsigned char)text[i]);
+	}
+}
+
+static size_t common_length(const char *a, size_t a_bytes, const char *b, size_t b_bytes)
+{
+	size_t most = a_bytes < b_bytes ? a_bytes : b_bytes;
+	size_t length = 0;
+
+	while (length < most && a[length] == b[length])
+		length++;
+	return length;
+}
+
+/* How many bytes of a secret in a row give it away: a cut may have taken two characters. */
+static size_t least_bytes(size_t secret_bytes)
+{
+	if (secret_bytes >= LEAST_BYTES + 2)
+		return LEAST_BYTES;
+	return secret_bytes > 5 ? secret_bytes - 2 : secret_bytes < 4 ? secret_bytes : 4;
+}
+
+/* Marks the original bytes of every part of `secret` that is long enough. Both are normalized. */
+static void mark_secret(const struct decoded *text, const char *secret, size_t secret_bytes,
+                        bool *marks)
+{
+	size_t least = least_bytes(secret_bytes);
+	const char *end = secret + secret_bytes;
+
+	for (size_t at = 0; at + least <= text->length; at++) {
+		const char *from = memchr(secret, text->bytes[at], secret_bytes);
+
+		for (; from; from = memchr(from + 1, text->bytes[at], (size_t)(end - from - 1))) {
+			size_t length = common_length(text->bytes + at, text->length - at, from,
+			                              (size_t)(end - from));
+
+			if (length >= least)
+				memset(marks + text->from[at], true,
+				       text->to[at + length - 1] - text->from[at]);
+		}
+	}
+}
+
+/* The digits that every base64 text has in which `skip` bytes (modulo 3) stand before the secret;
+ * those that also depend on its neighbours are left out. ret_digits: secret_bytes * 4 / 3. */
+static size_t encode_base64(const char *secret, size_t secret_bytes, size_t skip, char *ret_digits)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t length = 0;
+	uint32_t bits = 0;
+	int count = 0;
+
+	for (size_t i = (3 - skip % 3) % 3; i < secret_bytes; i++) {
+		bits = bits << 8 | (unsigned char)secret[i];
+		for (count += 8; count >= 6; count -= 6)
+			ret_digits[length++] = digits[bits >> (count - 6) & 63];
+	}
+	return length;
+}
+
+/* work: room for the secret and for its base64 digits. */
+static void mark_forms(const struct decoded *text, const char *secret, size_t secret_bytes,
+                       char *work, bool *marks)
+{
+	memcpy(work, secret, secret_bytes);
+	normalize(work, secret_bytes);
+	mark_secret(text, work, secret_bytes, marks);
+	for (size_t skip = 0; skip < 3; skip++) {
+		size_t length = encode_base64(secret, secret_bytes, skip, work);
+
+		normalize(work, length);
+		if (length >= LEAST_BYTES)
+			mark_secret(text, work, length, marks);
+	}
+}
+
+static bool mark_secrets(const struct redact *redact, const struct decoded *text, bool *marks)
+{
+	for (size_t i = 0; i < REDACT_SECRETS; i++) {
+		const char *secret = redact->secrets[i];
+		size_t bytes = secret ? strlen(secret) : 0;
+		char *work;
+
+		if (bytes == 0)
+			continue;
+		work = malloc(2 * bytes + 4);
+		if (!work)
+			return false;
+		mark_forms(text, secret, bytes, work, marks);
+		explicit_bzero(work, 2 * bytes + 4);
+		free(work);
+	}
+	return true;
+}
+
+/* Whether marks was filled. */
+static bool find_secrets(const struct redact *redact, const char *original, bool *marks)
+{
+	size_t length = strlen(original);
+	struct decoded text = {
+		.length = length,
+		.bytes = strdup(original),
+		.from = calloc(length + 1, sizeof(*text.from)),
+		.to = calloc(length + 1, sizeof(*text.to)),
+	};
+	bool done = text.bytes && text.from && text.to;
+	bool more = done;
+
+	for (size_t i = 0; done && i < length; i++) {
+		text.from[i] = i;
+		text.to[i] = i + 1;
+	}
+	for (int layer = 0; done && more && layer <= LAYERS; layer++) {
+		normalize(text.bytes, text.length);
+		done = mark_secrets(redact, &text, marks);
+		more = decode_layer(&text);
+	}
+	free(text.bytes);
+	free(text.from);
+	free(text.to);
+	return done;
+}
+
+static void write_marked(char *text, size_t room, const char *original, const bool *marks)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; original[i]; i++) {
+		const char *piece = marks[i] ? REDACT_MARK : original + i;
+		size_t bytes = marks[i] ? strlen(REDACT_MARK) : 1;
+
+		if (marks[i] && i > 0 && marks[i - 1])
+			continue;
+		if (length + bytes >= room)
+			break;
+		memcpy(text + length, piece, bytes);
+		length += bytes;
+	}
+	text[length] = '\0';
+}
+
+void redact_text(const struct redact *redact, char *text, size_t room)
+{
+	size_t length = strlen(text);
+	char *original;
+	bool *marks;
+
+	if (length == 0)
+		return;
+	original = strdup(text);
+	marks = calloc(length, sizeof(*marks));
+	if (redact->incomplete || !original || !marks || !find_secrets(redact, text, marks))
+		snprintf(text, room, "%s", REDACT_MARK);
+	else
+		write_marked(text, room, original, marks);
+	free(original);
+	free(marks);
+}

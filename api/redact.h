@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_API_REDACT_H
+#define FLEETFS_API_REDACT_H
+
+/*
+ * Removes secrets from text that a server, or curl, wrote.
+ *
+ * An error page may echo the request, and with it the token. Such text goes into messages and the
+ * log, so client.c passes each message through redact_text() before it leaves the fetching thread.
+ * Agents' values are not touched: the tree shows data as the API sends it.
+ *
+ * A secret is found whether it stands there as it is, in other case, URL-encoded, with JSON's,
+ * C's or HTML's escapes, with several of these on top of each other, or in base64. Parts of it are
+ * found, too, because text is cut to fit: 8 characters in a row are taken as the secret (fewer if
+ * the secret itself is shorter than 10).
+ *
+ * Plain data, one thread at a time.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define REDACT_SECRETS 32 /* the newest are kept; a token that rotates hourly lasts for a day */
+#define REDACT_MARK    "[secret]"
+
+/* All zeroes: no secrets. */
+struct redact {
+	char *secrets[REDACT_SECRETS];
+	size_t next;     /* where the next one goes */
+	bool incomplete; /* no memory for one of them: no text can be trusted any more */
+};
+
+void redact_done(struct redact *redact);
+
+/* Remembers a secret; copied. NULL, "" and known ones are ignored. */
+void redact_add(struct redact *redact, const char *secret);
+
+/* Remembers the password of a proxy URL, and "user:password", as they are and URL-decoded. */
+void redact_add_proxy(struct redact *redact, const char *url);
+
+/* Replaces each secret in text by REDACT_MARK, in place; cut to room bytes, NUL included. If there
+ * is no memory to search with, all of the text is replaced. */
+void redact_text(const struct redact *redact, char *text, size_t room);
+
+#endif

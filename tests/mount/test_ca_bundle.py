@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""A CA bundle that is replaced while fleetfs runs (row 48 of docs/faults.md)."""
+
+import shutil
+
+import pytest
+
+from harness import code_of, until
+from scripted import ask_again, own
+from tls import context
+
+OPTIONS = {"ttl": 0.3, "stale": 0, "timeout": 3, "retries": 0}
+
+
+@pytest.fixture
+def bundle(folder, certificates):
+    """A bundle that trusts the server; bundle.replace("self-signed") makes it trust another CA."""
+    path = folder / "bundle.pem"
+
+    class Bundle:
+        def replace(self, name):
+            new = folder / "new.pem"
+            shutil.copy(certificates / f"{name}.pem", new)
+            new.rename(path)
+    made = Bundle()
+    made.path = path
+    made.replace("ca")
+    return made
+
+
+def test_a_replaced_bundle_counts_for_the_next_connection(scripted, mount, certificates, bundle):
+    server = scripted(context=context(certificates, "right"))
+    fleet = mount(server, cacert=bundle.path, **OPTIONS)
+    assert sorted(fleet.agents()) == ["a", "b", "c"]
+    bundle.replace("self-signed")
+    server.close_connections()
+    until(lambda: code_of(fleet.agents) == "EHOSTUNREACH", seconds=3)
+    assert "certificate" in own(fleet, "last_error")["message"]
+    bundle.replace("ca")
+    until(lambda: code_of(fleet.agents) is None, seconds=5)
+
+
+def test_after_sighup_a_removed_ca_is_trusted_no_longer(scripted, mount, certificates, bundle):
+    """The connection that it vouched for is still open, and used no more."""
+    server = scripted(context=context(certificates, "right"))
+    fleet = mount(server, cacert=bundle.path, **{**OPTIONS, "ttl": 600})
+    assert sorted(fleet.agents()) == ["a", "b", "c"]
+    requests = server.requests
+    bundle.replace("self-signed")
+    ask_again(fleet)
+    code_of(fleet.agents)  # or what is younger than the ttl is served
+    assert own(fleet, "health")["state"] == "stale"
+    assert "certificate" in own(fleet, "last_error")["message"]
+    assert server.requests == requests
+    bundle.replace("ca")
+    ask_again(fleet)
+    until(lambda: code_of(fleet.agents) is None and own(fleet, "health")["state"] == "ok")
+    assert server.requests > requests
+
+
+def test_no_connection_resumes_the_trust_of_one_before(scripted, mount, certificates, bundle):
+    """TLS could resume a session without verifying the certificate again."""
+    server = scripted(context=context(certificates, "right"))
+    resumed = []
+    shake_hands = server.shake_hands
+
+    def shake(wire):
+        done = shake_hands(wire)
+        if done:
+            resumed.append(wire.socket.session_reused)
+        return done
+    server.shake_hands = shake
+    fleet = mount(server, cacert=bundle.path, **OPTIONS)
+    assert sorted(fleet.agents()) == ["a", "b", "c"]
+    server.close_connections()
+    until(lambda: code_of(fleet.agents) is None and len(resumed) > 1)
+    assert not any(resumed)

@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: MIT
+"""What the process inherits, what signals do to it, and which mount it unmounts."""
+
+import contextlib
+import os
+import pty
+import resource
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import TOKEN, mounts, until
+
+root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def environment():
+    return {**os.environ, "FLEETFS_TOKEN": TOKEN}
+
+
+def mountinfo(path):
+    """The lines of mountinfo for a mount point."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line for line in lines if line.split()[4] == str(path)]
+
+
+def start(programs, *arguments, **options):
+    return subprocess.run([programs["fleetfs"], *map(str, arguments)], env=environment(), text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=30, **options)
+
+
+def daemons(path):
+    """The PIDs of the background processes that serve a mount point."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                line = (entry / "cmdline").read_bytes().split(b"\0")
+                if str(path).encode() in line and b"fleetfs" in line[0]:
+                    found.append(int(entry.name))
+    return found
+
+
+# Standard descriptors
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_start_with_standard_descriptors_closed_serves_and_ends(programs, sim, folder, closed):
+    api, path = sim(agents=3), folder / "mnt"
+    path.mkdir()
+    done = subprocess.run(["bash", "-c", f'exec "$0" "$1" "$2" {closed}', programs["fleetfs"],
+                           api.url, path], env=environment(), timeout=30)
+    assert done.returncode == 0
+    (pid,) = daemons(path)
+    assert len(os.listdir(path / "agents")) == 3
+    for number in range(3):
+        assert os.readlink(f"/proc/{pid}/fd/{number}") == "/dev/null"
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: not Path("/proc", str(pid)).exists())
+    assert not mountinfo(path)
+
+
+# Paths below the mount point
+
+def test_a_log_below_the_mount_point_is_refused(programs, sim, folder):
+    api, path = sim(agents=3), folder / "mnt"
+    path.mkdir()
+    (folder / "link").symlink_to(path)
+    for log in (path / "x.log", folder / "link" / "x.log", folder / "mnt" / ".." / "mnt" / "x.log"):
+        done = start(programs, f"--log_file={log}", api.url, path)
+        assert done.returncode == 1 and "log_file" in done.stderr and "below" in done.stderr
+    done = start(programs, "--log_file=x.log", api.url, ".", cwd=path)
+    assert done.returncode == 1 and "below" in done.stderr
+    assert not mountinfo(path)
+
+
+@pytest.mark.parametrize("setting", ["cacert", "token_file"])
+def test_a_file_below_the_mount_point_is_refused(programs, sim, folder, setting):
+    api, path = sim(agents=3), folder / "mnt"
+    path.mkdir()
+    file = path / "file"
+    file.write_text("sk-x\n")
+    file.chmod(0o600)
+    done = start(programs, f"--{setting}={file}", api.url, path)
+    assert done.returncode == 1 and setting in done.stderr and "below" in done.stderr, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@root
+def test_fusermount_inherits_no_connection(sim, mount):
+    """With auto_unmount fusermount3 lives as long as the mount."""
+    fleet = mount(sim(agents=3), auto_unmount=True)
+    assert len(fleet.agents()) == 3
+    helper = next(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()
+                  and b"fusermount3" in (entry / "cmdline").read_bytes()
+                  and str(fleet.path).encode() in (entry / "cmdline").read_bytes())
+    targets = [os.readlink(fd) for fd in Path(f"/proc/{helper}/fd").iterdir()]
+    assert sum(target.startswith("socket:") for target in targets) <= 1, targets  # to its parent
+    assert not [target for target in targets if "signalfd" in target or "eventfd" in target], targets
+
+
+# Signals
+
+def test_quit_unmounts_and_other_signals_are_ignored(sim, mount):
+    api = sim(agents=3)
+    fleet = mount(api, ttl=600)
+    for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF,
+                   signal.SIGPOLL, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGRTMIN,
+                   signal.SIGRTMAX):
+        fleet.signal(number)
+    assert len(fleet.agents()) == 3
+    fleet.signal(signal.SIGQUIT)
+    fleet.wait_ended()
+    assert not mountinfo(fleet.path)
+
+
+def test_a_log_at_its_size_limit_stops_nothing(programs, sim, folder):
+    api, path = sim(agents=3), folder / "mnt"
+    path.mkdir()
+    done = start(programs, f"--log_file={folder / 'log'}", "--ttl=0.1", api.url, path,
+                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10)))
+    assert done.returncode == 0, done.stderr
+    (pid,) = daemons(path)
+    os.kill(pid, signal.SIGHUP)
+    assert len(os.listdir(path / "agents")) == 3
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: not mountinfo(path))
+    assert (folder / "log").stat().st_size <= 10
+
+
+def test_signals_that_the_parent_blocked_or_ignored_work(programs, sim, folder):
+    api, path = sim(agents=3), folder / "mnt"
+    path.mkdir()
+
+    def inherit():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+
+    assert start(programs, api.url, path, preexec_fn=inherit).returncode == 0
+    (pid,) = daemons(path)
+    os.kill(pid, signal.SIGUSR1)
+    assert len(os.listdir(path / "agents")) == 3
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: not mountinfo(path))
+
+
+def test_a_hangup_during_the_start_does_not_end_it(programs, sim, folder):
+    api, path = sim(agents=3), folder / "mnt"
+    path.mkdir()
+    api.hold(page=1)
+    process = subprocess.Popen([programs["fleetfs"], "-f", api.url, path], env=environment(),
+                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        until(lambda: api.held() >= 1)
+        process.send_signal(signal.SIGHUP)
+        api.release()
+        until(lambda: mountinfo(path))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+    finally:
+        process.kill()
+        process.stderr.close()
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_foreground_mount_ends_with_its_terminal_unless_nohup(programs, sim, folder, keep):
+    api, path = sim(agents=3), folder / "mnt"
+    path.mkdir()
+    pid, master = pty.fork()
+    if pid == 0:
+        if keep:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        os.execve(programs["fleetfs"], ["fleetfs", "-f", api.url, str(path)], environment())
+    try:
+        until(lambda: mountinfo(path))
+        os.kill(pid, signal.SIGHUP)  # from elsewhere: it goes on
+        assert len(os.listdir(path / "agents")) == 3
+        os.close(master)
+        if keep:
+            time.sleep(0.2)
+            assert len(os.listdir(path / "agents")) == 3
+            os.kill(pid, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert not mountinfo(path)
+    finally:
+        subprocess.run(["umount", "-l", path], stderr=subprocess.DEVNULL)
+
+
+# Limits
+
+def test_a_small_stack_limit_is_raised_or_refused(programs, sim, folder, instrumented):
+    if instrumented:
+        pytest.skip("the sanitizers need a larger stack")
+    api, path = sim(agents=3), folder / "mnt"
+    path.mkdir()
+    small = 64 << 10
+    done = start(programs, api.url, path, preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_STACK, (small, resource.RLIM_INFINITY)))
+    assert done.returncode == 0, done.stderr
+    assert len(os.listdir(path / "agents")) == 3
+    subprocess.run(["umount", path], check=True)
+    done = start(programs, api.url, path,
+                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_STACK, (small, small)))
+    assert done.returncode == 1 and "stack" in done.stderr, done
+    assert len(done.stderr.splitlines()) == 1
+
+
+@root
+@pytest.mark.alone
+def test_the_kernels_own_limit_bounds_the_timeout(sim, mount, folder):
+    sysctl = Path("/proc/sys/fs/fuse/max_request_timeout")
+    if not sysctl.exists():
+        pytest.skip("this kernel has no limit of its own")
+    before = sysctl.read_text()
+    sysctl.write_text("40\n")
+    try:
+        log = folder / "log"
+        fleet = mount(sim(agents=3), timeout=60, log_file=log)
+        assert "timeout is 39 s instead of 60 s" in log.read_text()
+        assert "timeout: 39\n" in (fleet / ".fleetfs" / "config").read_text()
+    finally:
+        sysctl.write_text(before)
+
+
+# Whose mount is unmounted
+
+@contextlib.contextmanager
+def opened(path):
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@root
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_lazily_detached_mount_does_not_take_the_next_one_away(sim, mount, folder, number):
+    fleet = mount(sim(agents=3))
+    with opened(fleet / "agents"):
+        subprocess.run(["fusermount3", "-uz", fleet.path], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "none", fleet.path], check=True)
+        try:
+            Path(fleet.path, "kept").write_text("x")
+            fleet.signal(number)
+            assert fleet.process.wait(15) == 0
+            assert Path(fleet.path, "kept").read_text() == "x"
+        finally:
+            subprocess.run(["umount", "-l", fleet.path], check=True)
+
+
+@root
+def test_a_mount_that_was_moved_is_unmounted_where_it_is(programs, sim, folder):
+    api = sim(agents=3)
+    room = folder / "room"
+    path, other = room / "mnt", room / "moved to here"
+    room.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", room], check=True)
+    subprocess.run(["mount", "--make-private", room], check=True)
+    try:
+        path.mkdir()
+        other.mkdir()
+        assert start(programs, api.url, path).returncode == 0
+        (pid,) = daemons(path)
+        subprocess.run(["mount", "--move", path, other], check=True)
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: not Path("/proc", str(pid)).exists())
+        assert list(mounts(room)) == [str(room)]
+    finally:
+        subprocess.run(["umount", "-l", room], check=True)
+
+
+@root
+def test_a_mount_whose_parent_was_renamed_is_unmounted(programs, sim, folder):
+    api = sim(agents=3)
+    parent, later = folder / "before", folder / "after"
+    (parent / "mnt").mkdir(parents=True)
+    assert start(programs, api.url, parent / "mnt").returncode == 0
+    (pid,) = daemons(parent / "mnt")
+    parent.rename(later)
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: not Path("/proc", str(pid)).exists())
+    assert not mounts(later)
+
+
+@root
+def test_a_mount_that_is_covered_is_left_and_reported(programs, sim, folder):
+    path, log = folder / "mnt", folder / "log"
+    path.mkdir()
+    process = subprocess.Popen([programs["fleetfs"], "-f", f"--log_file={log}", sim(agents=3).url,
+                                path], env=environment(), stdin=subprocess.DEVNULL)
+    try:
+        until(lambda: mountinfo(path))
+        until(lambda: log.read_text())
+        subprocess.run(["mount", "-t", "tmpfs", "none", path], check=True)
+        (path / "kept").write_text("x")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 1
+        assert (path / "kept").read_text() == "x"
+        assert "cannot unmount" in log.read_text()
+        assert ": unmounted" not in log.read_text()
+    finally:
+        process.kill()
+        while mountinfo(path):
+            subprocess.run(["umount", "-l", path], check=True)
+
+
+@root
+def test_an_aborted_mount_is_unmounted(sim, mount):
+    fleet = mount(sim(agents=3))
+    (line,) = mountinfo(fleet.path)
+    minor = line.split()[2].split(":")[1]
+    control = Path("/sys/fs/fuse/connections")
+    mounted_here = False
+    if not list(control.iterdir()):
+        subprocess.run(["mount", "-t", "fusectl", "none", control], check=True)
+        mounted_here = True
+    try:
+        (control / minor / "abort").write_text("1")
+    finally:
+        if mounted_here:
+            subprocess.run(["umount", "-l", control], check=True)
+    fleet.process.wait(15)
+    assert not mountinfo(fleet.path)
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_of_many_starts_at_once_exactly_one_mounts(programs, sim, folder, writable):
+    api, path = sim(agents=3), folder / "mnt"
+    path.mkdir()
+    (folder / "link").symlink_to(path)
+    if not writable:
+        path.chmod(0o555)
+    results = []
+
+    def one(number):
+        where = path if number % 2 else folder / "link"
+        results.append(start(programs, api.url, where))
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    try:
+        assert sorted(done.returncode for done in results) == [0] + [1] * 9, results
+        assert all("busy" in done.stderr for done in results if done.returncode)
+        assert len(mountinfo(path)) == 1
+    finally:
+        subprocess.run(["fusermount3", "-u", path], check=False)
+
+
+# Readers that are stopped
+
+def status_of(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGTSTP])
+def test_a_reader_that_is_stopped_and_continued_goes_on_waiting(sim, mount, blocked, number):
+    api = sim(agents=3)
+    fleet = mount(api, ttl=600, timeout=30, delay_connect=True)
+    name = api.agents()[0]["agent_id"]
+    api.hold(page=1)
+    cat = blocked("cat", fleet / "agents" / name / "status")
+    until(lambda: api.held() >= 1)
+    os.kill(cat.process.pid, number)
+    time.sleep(0.2)  # in which it must not end
+    os.kill(cat.process.pid, signal.SIGCONT)
+    time.sleep(0.2)
+    assert cat.process.poll() is None
+    api.release()
+    status, output, errors = cat.result()
+    assert status == 0 and output, errors
+
+
+def test_a_reader_that_is_killed_after_a_stop_ends_at_once(sim, mount, blocked):
+    api = sim(agents=3)
+    fleet = mount(api, ttl=600, timeout=30, delay_connect=True)
+    name = api.agents()[0]["agent_id"]
+    api.hold(page=1)
+    cat = blocked("cat", fleet / "agents" / name / "status")
+    until(lambda: api.held() >= 1)
+    os.kill(cat.process.pid, signal.SIGSTOP)
+    time.sleep(0.1)
+    os.kill(cat.process.pid, signal.SIGKILL)
+    assert cat.process.wait(5) == -signal.SIGKILL
+    api.release()

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+"""Connections that go silent without an error: a NAT or a failover forgot them, or the server never
+answers on them, while new connections work (row 47 of docs/faults.md)."""
+
+import contextlib
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+from harness import code_of, until
+from scripted import Wire, own, took
+from test_fault_network import HOST, Network
+from test_fault_tls import Http2, frame
+from tls import context
+
+TIMEOUT = 3
+OPTIONS = {"ttl": 0.3, "stale": 0, "timeout": TIMEOUT, "connect_timeout": 1, "allow_http": True}
+AGENTS = [f"n{i}" for i in range(600)]
+PAGES = [f"agents/n{i}/id" for i in range(50, 600, 100)]  # an agent of each page
+
+
+class Pages(Http2):
+    """Answers the pages in the order of the requests, then `number`."""
+
+    def __init__(self):
+        super().__init__(refuse=0)
+        self.pages = []
+        self.number = 1
+        self.silent = lambda wire: None
+
+    def answer(self, wire, stream):
+        self.requests += 1
+        self.silent(wire)
+        body = wire.server.page(self.pages.pop(0) if self.pages else self.number)
+        wire.send(frame(1, 4, stream, b"\x88") + frame(0, 1, stream, body))
+
+
+def speak_http2(server, spoken):
+    shake_hands = server.shake_hands
+
+    def talk(wire):
+        if shake_hands(wire):
+            spoken(wire)
+        return False
+    server.shake_hands = talk
+
+
+def http2_server(scripted, certificates, agents, **options):
+    made = context(certificates, "right")
+    made.set_alpn_protocols(["h2"])
+    server = scripted(agents, context=made, **options)
+    spoken = Pages()
+    speak_http2(server, spoken)
+    return server, spoken
+
+
+def read_all(fleet, paths):
+    """Reads the files at once; the errno of each, or None."""
+    codes = {}
+    readers = [threading.Thread(target=lambda path=path: codes.update(
+        {path: code_of(lambda: fleet.read(path))})) for path in paths]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    return codes
+
+
+def warm(fleet, server):
+    """Lists the fleet and makes it keep several connections; the ports of the client's ends."""
+    assert len(fleet.agents()) == len(server.agents)
+    if not server.context:
+        time.sleep(OPTIONS["ttl"])
+        read_all(fleet, PAGES)
+    with server.lock:
+        return {wire.getpeername()[1] for wire in server.sockets if wire.fileno() >= 0}
+
+
+@pytest.fixture
+def network(stopping):
+    if os.getuid() != 0:
+        pytest.skip("needs root to make a network")
+    made = Network()
+    stopping.append(made)
+    made.ip("addr", "add", f"{HOST}/32", "dev", "lo")
+    return made
+
+
+def forget(network, ports):
+    """Packets of these connections vanish from now on, without any error."""
+    network.ip("rule", "add", "pref", "1", "lookup", "local")
+    network.ip("rule", "del", "pref", "0")
+    for port in ports:
+        for end in ("sport", "dport"):
+            network.ip("rule", "add", "pref", "0", "ipproto", "tcp", end, str(port), "blackhole")
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("http2", [False, True], ids=["http1", "http2"])
+def test_connections_that_a_nat_forgot_are_replaced_within_the_operation(
+        scripted, mount, certificates, network, http2):
+    listener = network.socket(socket.SOCK_STREAM, ("127.0.0.1" if http2 else HOST, 443))
+    listener.listen(64)
+    options = {**OPTIONS, "timeout": 5}
+    if http2:
+        server, spoken = http2_server(scripted, certificates, AGENTS[:200], listener=listener)
+        spoken.pages = [1, 2]
+        options["cacert"] = certificates / "ca.pem"
+    else:
+        server = scripted(AGENTS, listener=listener)
+        server.answer = lambda wire: (time.sleep(0.1), wire.good())
+    fleet = mount(server, prefix=network.prefix, **options)
+    ports = warm(fleet, server)
+    assert len(ports) == 1 if http2 else len(ports) >= 4
+    if http2:
+        spoken.number = 1
+    time.sleep(2 * OPTIONS["ttl"])
+
+    forget(network, ports)
+    code, seconds = took(lambda: code_of(lambda: fleet.read(PAGES[0])))
+    assert code is None and seconds < 4
+    # Only one operation had to find out.
+    server.answer = Wire.good
+    if http2:
+        spoken.pages = [1, 2]
+    results = [took(lambda path=path: code_of(lambda: fleet.read(path)))
+               for path in ([] if http2 else PAGES)]
+    assert all(code is None and seconds < 0.9 for code, seconds in results), results
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("stall", ["silent", "midway"])
+@pytest.mark.parametrize("http2", [False, True], ids=["http1", "http2"])
+def test_after_a_timeout_no_older_connection_is_used_again(scripted, mount, certificates, http2,
+                                                           stall):
+    options = dict(OPTIONS)
+    if http2:
+        server, spoken = http2_server(scripted, certificates, AGENTS[:200])
+        spoken.pages = [1, 2]
+        options["cacert"] = certificates / "ca.pem"
+    else:
+        server = scripted(AGENTS)
+        server.answer = lambda wire: (time.sleep(0.1), wire.good())
+    fleet = mount(server, **options)
+    old = warm(fleet, server)
+    paths = PAGES[:2] if http2 else PAGES
+
+    def peer(wire):
+        with contextlib.suppress(OSError):
+            return wire.socket.getpeername()[1]
+
+    def answer(wire):
+        if peer(wire) in old:
+            if stall == "midway":
+                wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n{")
+            wire.stall()
+        wire.good()
+
+    def silent(wire):
+        if peer(wire) in old:
+            if stall == "midway":
+                wire.send(frame(1, 4, 2 * spoken.requests - 1, b"\x88"))
+            wire.stall()
+    if http2:
+        spoken.silent = silent
+    server.answer = answer
+    time.sleep(2 * OPTIONS["ttl"])
+    codes, seconds = took(lambda: read_all(fleet, paths))
+    # A request may have had a new connection.
+    assert "ETIMEDOUT" in codes.values() and set(codes.values()) <= {"ETIMEDOUT", None}
+    assert seconds < TIMEOUT + 1
+    connections = server.connections
+
+    def again():
+        for path in paths:
+            if http2:
+                spoken.number = 1 + paths.index(path)
+            if code_of(lambda path=path: fleet.read(path)):
+                return False
+        return True
+    _, seconds = took(lambda: until(again))
+    assert seconds < 2.5  # the hold after a failure is a second
+    assert server.connections > connections
+    assert own(fleet, "health")["state"] == "ok"
+
+
+def test_a_server_that_lets_no_stream_start_is_left(scripted, mount, certificates):
+    """The first connection gets through TLS and no further."""
+    server, spoken = http2_server(scripted, certificates, ["a", "b"])
+    fresh = Pages.__call__
+
+    def talk(self, wire):
+        if wire.server.connections == 1:
+            wire.stall()
+        fresh(self, wire)
+    spoken.__class__ = type("Late", (Pages,), {"__call__": talk})
+    fleet = mount(server, cacert=certificates / "ca.pem",
+                  **{**OPTIONS, "timeout": 1.5, "delay_connect": True})
+    assert code_of(fleet.agents) == "ETIMEDOUT"
+    _, seconds = took(lambda: until(lambda: code_of(fleet.agents) is None))
+    assert seconds < 2.5
+    assert sorted(fleet.agents()) == ["a", "b"]
+
+
+def test_a_request_on_a_healthy_connection_survives_the_timeout_of_another(scripted, mount):
+    """The response that is under way when another request times out arrives."""
+    server = scripted(AGENTS[:300])
+    server.answer = lambda wire: (time.sleep(0.1), wire.good())
+    fleet = mount(server, **{**OPTIONS, "ttl": 600, "timeout": 2, "delay_connect": True})
+    seen = []
+
+    def answer(wire):
+        seen.append(wire.number)
+        if wire.number == 2 and seen.count(2) == 1:
+            wire.stall()
+        if wire.number == 3 and seen.count(3) == 1:
+            body = wire.server.page(3)
+            wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+            wire.send(body[:10])
+            time.sleep(1.6)
+            wire.send(body[10:])
+        else:
+            wire.good()
+    server.answer = answer
+    code_of(fleet.agents)
+    until(lambda: code_of(fleet.agents) is None)
+    assert len(fleet.agents()) == 300
+    assert seen.count(3) == 1, seen

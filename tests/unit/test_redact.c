@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/redact.h"
+
+#define TOKEN "sk-4f/Q9&x+Zt71\"LmW_0aB"
+
+static void check(const struct redact *redact, const char *before, const char *after)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s", before);
+	redact_text(redact, text, sizeof(text));
+	if (strcmp(text, after) != 0)
+		fail_msg("%s became %s instead of %s", before, text, after);
+}
+
+static void test_every_encoding_of_a_token_is_replaced(void **state)
+{
+	static const char *const forms[] = {
+		TOKEN,
+		"SK-4F/q9&X+zT71\"lMw_0Ab",
+		"sk-4f%2FQ9%26x%2BZt71%22LmW_0aB",
+		"sk-4f%2fQ9%26x%2bZt71%22LmW_0aB",
+		"%73k-4f/Q9&x+Zt7%31\"LmW_0aB",
+		"sk-4f\\/Q9&x+Zt71\\\"LmW_0aB",
+		"\\u0073k\\u002d4f\\u002FQ9\\u0026x+Zt71\\u0022LmW_0aB",
+		"sk\\x2d4f/Q9&x+Zt71\\x22LmW_0aB",
+		"sk-4f/Q9&amp;x+Zt71&quot;LmW_0aB",
+		"sk&#45;4f&#x2F;Q9&#38;x&#x2b;Zt71&#34;LmW_0aB",
+		"sk-4f%252FQ9%2526x%252BZt71%2522LmW_0aB",            /* twice */
+		"sk-4f/Q9&amp;amp;x+Zt71&amp;quot;LmW_0aB",           /* twice */
+		"sk-4f\\u00252FQ9\\u002526x+Zt71\\u0026quot;LmW_0aB", /* mixed */
+		"c2stNGYvUTkmeCtadDcxIkxtV18wYUI=",                   /* base64 of it alone */
+	};
+	struct redact redact = {0};
+
+	(void)state;
+	redact_add(&redact, "another-token-before");
+	redact_add(&redact, TOKEN);
+	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
+		char before[256], text[256];
+
+		snprintf(before, sizeof(before), "no such key: %s, sorry", forms[i]);
+		snprintf(text, sizeof(text), "%s", before);
+		redact_text(&redact, text, sizeof(text));
+		if (strncmp(text, "no such key: " REDACT_MARK, 21) != 0 ||
+		    !strstr(text, ", sorry") || strlen(text) > 21 + 9)
+			fail_msg("%s became %s", before, text);
+	}
+	check(&redact, "the token another-token-before is old", "the token " REDACT_MARK " is old");
+	redact_done(&redact);
+}
+
+/* Of "Bearer TOKEN", "user:TOKEN" and the like, wherever the token begins. */
+static void test_base64_is_found_at_each_of_the_three_places(void **state)
+{
+	/* printf '…sk-1234567890abcdef…' | base64 */
+	static const char *const forms[] = {
+		"c2stMTIzNDU2Nzg5MGFiY2RlZg==",
+		"OnNrLTEyMzQ1Njc4OTBhYmNkZWY=",
+		"YTpzay0xMjM0NTY3ODkwYWJjZGVm",
+		"QmVhcmVyIHNrLTEyMzQ1Njc4OTBhYmNkZWYK",
+	};
+	struct redact redact = {0};
+
+	(void)state;
+	redact_add(&redact, "sk-1234567890abcdef");
+	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "%s", forms[i]);
+		redact_text(&redact, text, sizeof(text));
+		assert_non_null(strstr(text, REDACT_MARK));
+		assert_null(strstr(text, "Njc4OTBh"));
+		assert_null(strstr(text, "Y3ODkw"));
+	}
+	redact_done(&redact);
+}
+
+/* A message is cut to fit, and the cut may fall anywhere into the token, in any encoding. */
+static void test_no_cut_leaves_most_of_a_token(void **state)
+{
+	static const char plain[] = "key sk-abcdefghijklmnop rejected";
+	struct redact redact = {0};
+
+	(void)state;
+	redact_add(&redact, "sk-abcdefghijklmnop");
+	for (size_t from = 0; from < sizeof(plain); from++)
+		for (size_t to = from; to < sizeof(plain); to++) {
+			char text[64], encoded[256] = "", *at = encoded;
+
+			snprintf(text, sizeof(text), "%.*s", (int)(to - from), plain + from);
+			for (size_t i = 0; text[i]; i++)
+				at += sprintf(at, "%%%02x", (unsigned char)text[i]);
+			redact_text(&redact, text, sizeof(text));
+			redact_text(&redact, encoded, sizeof(encoded));
+			for (const char *part = "sk-abcdefghijklmnop"; strlen(part) >= 8; part++) {
+				char eight[9] = "";
+
+				memcpy(eight, part, 8);
+				assert_null(strstr(text, eight));
+			}
+			assert_true(strlen(encoded) <= 3 * 14 + strlen(REDACT_MARK) + 3 * 10);
+		}
+	redact_done(&redact);
+}
+
+static void test_short_secrets_and_harmless_text(void **state)
+{
+	struct redact redact = {0};
+
+	(void)state;
+	check(&redact, "404 Not Found", "404 Not Found");
+	redact_add(&redact, "");
+	redact_add(&redact, NULL);
+	redact_add(&redact, "sk-sim");
+	check(&redact, "key sk-sim", "key " REDACT_MARK);
+	check(&redact, "k-si", REDACT_MARK);
+	check(&redact, "a simple task: 100% & \\ &#; %zz \\u12",
+	      "a simple task: 100% & \\ &#; %zz \\u12");
+	redact_add(&redact, "ab");
+	check(&redact, "crab", "cr" REDACT_MARK);
+	redact_done(&redact);
+	check(&redact, "sk-sim", "sk-sim");
+}
+
+/* The mark may be longer than what it replaces. */
+static void test_the_result_fits(void **state)
+{
+	struct redact redact = {0};
+	char text[12] = "ab ab ab ab";
+
+	(void)state;
+	redact_add(&redact, "ab");
+	redact_text(&redact, text, sizeof(text));
+	assert_string_equal(text, REDACT_MARK " ");
+	redact_done(&redact);
+}
+
+static void test_passwords_of_proxies(void **state)
+{
+	struct redact redact = {0};
+
+	(void)state;
+	redact_add_proxy(&redact, NULL);
+	redact_add_proxy(&redact, "http://proxy.example:3128");
+	redact_add_proxy(&redact, "http://ann:p%40ss/w@rd!x@proxy.example:3128/");
+	redact_add_proxy(&redact, "bob:tr0mbone@proxy");
+	check(&redact, "bad proxy 'http://ann:p%40ss/w@rd!x@proxy.example:3128/'",
+	      "bad proxy 'http://" REDACT_MARK "@proxy.example:3128/'");
+	check(&redact, "password p@ss/w@rd!x", "password " REDACT_MARK);
+	check(&redact, "Basic Ym9iOnRyMG1ib25l", "Basic " REDACT_MARK);
+	check(&redact, "tr0mbone", REDACT_MARK);
+	redact_done(&redact);
+}
+
+/* More tokens than are kept: the newest count. */
+static void test_tokens_that_rotate(void **state)
+{
+	struct redact redact = {0};
+	char token[64];
+
+	(void)state;
+	for (int i = 0; i < 3 * REDACT_SECRETS; i++) {
+		snprintf(token, sizeof(token), "%d-token-%d", i * 7919, i);
+		redact_add(&redact, token);
+		redact_add(&redact, token);
+	}
+	for (int i = 2 * REDACT_SECRETS; i < 3 * REDACT_SECRETS; i++) {
+		snprintf(token, sizeof(token), "%d-token-%d", i * 7919, i);
+		redact_text(&redact, token, sizeof(token));
+		assert_string_equal(token, REDACT_MARK);
+	}
+	redact_done(&redact);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_encoding_of_a_token_is_replaced),
+		cmocka_unit_test(test_base64_is_found_at_each_of_the_three_places),
+		cmocka_unit_test(test_no_cut_leaves_most_of_a_token),
+		cmocka_unit_test(test_short_secrets_and_harmless_text),
+		cmocka_unit_test(test_the_result_fits),
+		cmocka_unit_test(test_passwords_of_proxies),
+		cmocka_unit_test(test_tokens_that_rotate),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
