@@ -194,7 +194,7 @@ static size_t length_before_hash(const char *name, size_t length)
 bool name_is_canonical(const char *name)
 {
 	size_t length = strlen(name), kept;
-	struct decoded decoded;
+	struct decoded decoded = {.length = 0};
 
 	if (length == 0 || length >= NAME_BYTES)
 		return false;
