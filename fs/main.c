@@ -487,6 +487,7 @@ static int mount_session(struct program *program)
 	if (joined && fuse_opt_add_arg(&arguments, "fleetfs") == 0 &&
 	    fuse_opt_add_arg(&arguments, "-o") == 0 && fuse_opt_add_arg(&arguments, joined) == 0)
 		program->session = ops_session(program->ops, &arguments);
+	process_close_on_exec();
 	if (program->session)
 		err = mountpoint_mount(&program->mountpoint, program->session,
 		                       program->options.debug, why, sizeof(why));
