@@ -368,7 +368,7 @@ int json_scan(const char *text, size_t bytes, const struct json_query *query,
 		fault(&s, begin, -E2BIG, "too long");
 		return s.error;
 	}
-	if (bytes >= sizeof(byte_order_mark) &&
+	if ((size_t)(s.end - at) >= sizeof(byte_order_mark) &&
 	    memcmp(at, byte_order_mark, sizeof(byte_order_mark)) == 0)
 		at += sizeof(byte_order_mark);
 	while (at && !s.done)

@@ -183,12 +183,14 @@ static char *plain_number(char *dst, const char **at, const char *end)
 	const char *begin = *at;
 	char digits[24];
 	int64_t value;
+	int length;
 
 	while (*at < end && **at && strchr("+-.eE0123456789", **at))
 		++*at;
 	if (!json_integer(begin, (size_t)(*at - begin), &value))
 		return put(dst, "[]", 2);
-	return put(dst, digits, (size_t)snprintf(digits, sizeof(digits), "%" PRId64, value));
+	length = snprintf(digits, sizeof(digits), "%" PRId64, value);
+	return put(dst, digits, (size_t)length);
 }
 
 size_t json_plain(char *dst, const char *text, size_t bytes)

@@ -152,18 +152,19 @@ bool process_terminal_gone(bool had_terminal, int signal_code)
 
 static long process_read_sysctl(const char *directory, const char *name)
 {
-	char path[256];
-	long value = 0;
+	char path[256], line[64] = "";
+	long value;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	file = fopen(path, "re");
 	if (!file)
 		return 0;
-	if (fscanf(file, "%ld", &value) != 1 || value < 0 || value > 86400)
-		value = 0;
+	if (!fgets(line, sizeof(line), file))
+		*line = '\0';
 	fclose(file);
-	return value;
+	value = strtol(line, NULL, 10);
+	return value > 0 && value <= 86400 ? value : 0;
 }
 
 long process_kernel_timeout_ms(const char *directory)

@@ -9,7 +9,7 @@ import pytest
 
 from harness import TOKEN, code_of, run, until
 from machine import USERS
-from test_start import path, refused, token_file  # noqa: F401 (fixtures)
+from test_start import token_file
 from tls import context
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root")

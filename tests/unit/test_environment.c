@@ -77,8 +77,10 @@ static void test_configuration_directory(void **state)
 	assert_freed_equal(environment_config_path("a/b"), "/home/ann/.config/a/b");
 	setenv("XDG_CONFIG_HOME", "", 1);
 	assert_freed_equal(environment_config_path("a/b"), "/home/ann/.config/a/b");
-	if (!user || !*user->pw_dir)
+	if (!user || !*user->pw_dir) {
 		skip();
+		return;
+	}
 	snprintf(expected, sizeof(expected), "%s/.config/a/b", user->pw_dir);
 	setenv("HOME", "", 1);
 	assert_freed_equal(environment_config_path("a/b"), expected);
