@@ -218,6 +218,7 @@ struct page {
 	int64_t per_page;    /* as page_meta says; AGENT_ABSENT likewise */
 	size_t malformed;    /* elements of agent_list that are no agent, and were dropped */
 	struct page_fault faults[PAGE_MAX_FAULTS]; /* the first of them */
+	size_t fault_count;                        /* entries in faults */
 	size_t agent_count;
 	bool unchanged; /* what came last time is still so; nothing but the age and the validator of
 	                   this page counts */

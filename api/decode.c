@@ -347,9 +347,10 @@ static void note_fault(struct decoder *decoder, const struct json_span *span, si
 {
 	struct page_fault *fault;
 
-	if (page->malformed++ >= PAGE_MAX_FAULTS)
+	page->malformed++;
+	if (page->fault_count == PAGE_MAX_FAULTS)
 		return;
-	fault = &page->faults[page->malformed - 1];
+	fault = &page->faults[page->fault_count++];
 	*fault = (struct page_fault){.reason = reason, .position = (uint32_t)position};
 	copy_id(decoder, span, fault->id, sizeof(fault->id));
 }

@@ -55,7 +55,7 @@ static void intake_log_faults(struct intake *intake, const struct page *page)
 {
 	const size_t room = sizeof(intake->logged_faults) / sizeof(intake->logged_faults[0]);
 
-	for (size_t i = 0; intake->mounted && i < page->malformed && i < PAGE_MAX_FAULTS; i++) {
+	for (size_t i = 0; intake->mounted && i < page->fault_count; i++) {
 		const struct page_fault *fault = &page->faults[i];
 		uint64_t hash = XXH3_64bits(fault->id, strlen(fault->id)) ^
 		                XXH3_64bits(fault->reason, strlen(fault->reason));
