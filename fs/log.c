@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
@@ -19,10 +22,14 @@
 #include "fs/text.h"
 
 /*
- * A log must never stop what it tells of. A terminal on hold, a pipe nobody empties or a syslog
- * daemon that hangs (it may be waiting for this very mount) would block write(2) and syslog(3), and
- * with them every reader of the tree. So nothing here waits: a line that does not go out at once is
- * lost, counted, and owned up to before the next line that does.
+ * The log must never block fleetfs. A stopped terminal, a full pipe or a syslog daemon that hangs
+ * (it may be waiting for this very mount) would block write(2) and syslog(3), and with them every
+ * reader of the tree. So nothing here waits: a line that cannot be written at once is dropped and
+ * counted, and the count is logged before the next line that can be written.
+ *
+ * Once mounted, a path may lead into the own mount, through a later bind mount for example. Then
+ * resolving it waits for the FUSE thread. So a log file is opened again by a thread of its own, and
+ * /dev/log only if the kernel can resolve it without asking a file system.
  */
 
 #define MESSAGE_BYTES 1000
@@ -41,6 +48,14 @@ static struct {
 	unsigned long lost; /* lines since the last that got through */
 	bool torn;          /* the last line got through in part */
 } output = {.destination = TO_STDERR, .level = LOG_LEVEL_INFO, .fd = STDERR_FILENO};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of output */
+
+/* The thread that opens the log file again; under the lock. */
+static struct {
+	bool wanted;
+	bool running;
+} reopening;
 
 static const struct {
 	const char *name;
@@ -81,6 +96,35 @@ static int open_stderr(void)
 	return STDERR_FILENO;
 }
 
+static const struct sockaddr_un syslog_address = {.sun_family = AF_UNIX, .sun_path = _PATH_LOG};
+
+/* Returns a socket, connected if there is a syslog daemon, or -1. */
+static int log_open_syslog(void)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	tzset(); /* or localtime_r(3) would open the time zone's file later */
+	if (fd >= 0)
+		connect(fd, (const struct sockaddr *)&syslog_address, sizeof(syslog_address));
+	return fd;
+}
+
+/* Connects the socket again after the syslog daemon was restarted. Returns whether it succeeded. */
+static bool log_reconnect_syslog(void)
+{
+	static const struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_CACHED};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, _PATH_LOG, &how, sizeof(how));
+	bool connected;
+
+	if (fd < 0)
+		return false;
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", fd);
+	connected = connect(output.fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+	close(fd);
+	return connected;
+}
+
 int log_open(const char *path, bool foreground, bool debug)
 {
 	char *copy = NULL;
@@ -98,7 +142,7 @@ int log_open(const char *path, bool foreground, bool debug)
 	} else if (foreground) {
 		fd = open_stderr();
 	} else {
-		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		fd = log_open_syslog();
 	}
 	if (output.fd > STDERR_FILENO)
 		close(output.fd);
@@ -111,29 +155,65 @@ int log_open(const char *path, bool foreground, bool debug)
 	return 0;
 }
 
-void log_reopen(void)
+static void log_reopen_file(void)
 {
-	if (output.destination != TO_FILE)
-		return;
-	int fd = open_file(output.path);
+	int fd = open_file(output.path), previous;
 
 	if (fd < 0) {
 		log_warning("cannot open %s again: %s", output.path, strerror(-fd));
 		return;
 	}
-	close(output.fd);
+	pthread_mutex_lock(&lock);
+	previous = output.fd;
 	output.fd = fd;
 	output.torn = false;
+	pthread_mutex_unlock(&lock);
+	close(previous);
 }
 
-/* As syslog(3), but it does not wait when the daemon's queue is full. The address goes with each
- * message, so a restarted daemon is found again. */
+static void *log_run_reopening(void *user)
+{
+	pthread_detach(pthread_self());
+	pthread_mutex_lock(&lock);
+	while (reopening.wanted) {
+		reopening.wanted = false;
+		pthread_mutex_unlock(&lock);
+		log_reopen_file();
+		pthread_mutex_lock(&lock);
+	}
+	reopening.running = false;
+	pthread_mutex_unlock(&lock);
+	return user;
+}
+
+void log_reopen(void)
+{
+	pthread_t thread;
+	int error = 0;
+
+	if (output.destination != TO_FILE)
+		return;
+	pthread_mutex_lock(&lock);
+	reopening.wanted = true;
+	if (!reopening.running) {
+		error = pthread_create(&thread, NULL, log_run_reopening, NULL);
+		reopening.running = error == 0;
+	}
+	pthread_mutex_unlock(&lock);
+	if (error != 0)
+		log_warning("cannot open %s again: %s", output.path, strerror(error));
+}
+
+/* As syslog(3), but it does not wait when the daemon's queue is full. */
 static ssize_t send_to_syslog(const char *bytes, size_t length)
 {
-	static const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = _PATH_LOG};
+	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+	ssize_t sent = send(output.fd, bytes, length, flags);
 
-	return sendto(output.fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL,
-	              (const struct sockaddr *)&address, sizeof(address));
+	if (sent < 0 && (errno == ECONNREFUSED || errno == ENOTCONN || errno == ECONNRESET) &&
+	    log_reconnect_syslog())
+		sent = send(output.fd, bytes, length, flags);
+	return sent;
 }
 
 static bool emit(const struct text *line)
@@ -215,6 +295,7 @@ void log_line(enum log_level level, const char *format, ...)
 	va_end(arguments);
 
 	text_init(&line, LINE_BYTES);
+	pthread_mutex_lock(&lock);
 	bool through = emit_loss(&line);
 
 	if (through) {
@@ -224,6 +305,7 @@ void log_line(enum log_level level, const char *format, ...)
 	}
 	if (!through)
 		output.lost++;
+	pthread_mutex_unlock(&lock);
 	text_done(&line);
 }
 

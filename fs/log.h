@@ -3,10 +3,10 @@
 #define FLEETFS_FS_LOG_H
 
 /*
- * Messages for the operator, a line each: to stderr, to a file, or to syslog. Only the FUSE thread
- * (and main before it) logs. What came from the network is escaped here, whoever forgot: a message
- * cannot forge a second line. A log that cannot be written (full disk, closed pipe) is no reason to
- * stop: the line is lost. No message ever holds a token.
+ * Messages for the operator, a line each: to stderr, to a file, or to syslog. Any thread may log
+ * once log_open() has returned. Text from the network is escaped here: a message cannot forge a
+ * second line. A line that cannot be written (full disk, closed pipe) is dropped. No message
+ * contains a token.
  */
 
 #include <stdbool.h>
@@ -17,7 +17,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
  * else stderr if foreground, else syslog. debug: LOG_LEVEL_DEBUG too. 0 or -errno of the file. */
 int log_open(const char *path, bool foreground, bool debug);
 
-/* SIGHUP: opens the file again, after it was rotated. Keeps the old one if that fails. */
+/* Opens the log file again, after it was rotated, in the background. If that fails, a warning is
+ * logged and the old file stays in use. */
 void log_reopen(void);
 
 /* A start that fails says one line on stderr, whatever the log is: "fleetfs: …". Returns

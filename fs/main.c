@@ -41,6 +41,8 @@
 #include "fs/notify.h"
 #include "fs/ops.h"
 #include "fs/options.h"
+#include "fs/own_mount.h"
+#include "fs/paths.h"
 #include "fs/process.h"
 #include "fs/self.h"
 #include "fs/source.h"
@@ -59,6 +61,8 @@ struct program {
 	struct self self;
 	char version[512];
 	struct mountpoint mountpoint;
+	struct own_mount mount;
+	int manager_fd; /* the service manager; -1: none */
 	struct credential *credential;
 	struct client *client;
 	struct fleet *fleet;
@@ -199,49 +203,6 @@ __attribute__((format(printf, 2, 0))) static void on_early_fuse_log(enum fuse_lo
 	on_fuse_log(FUSE_LOG_DEBUG, format, arguments);
 }
 
-/* path: NULL: none. What is no absolute path is none either: a token may be from a variable. */
-static int check_path(const struct program *program, const char *name, const char *path)
-{
-	if (!program->mountpoint.path || !path || *path != '/' ||
-	    !mountpoint_hides(&program->mountpoint, path))
-		return 0;
-	return log_failed_start("%s %s is below the mount point %s, which would hide it: choose "
-	                        "another mount point",
-	                        name, path, program->mountpoint.path);
-}
-
-/* paths: separated by `:`; NULL: none. */
-static int check_path_list(const struct program *program, const char *name, const char *paths)
-{
-	char *copy = paths ? strdup(paths) : NULL, *rest = copy, *path;
-	int status = paths && !copy ? log_failed_start("out of memory") : 0;
-
-	while (status == 0 && (path = strsep(&rest, ":")))
-		status = check_path(program, name, path);
-	free(copy);
-	return status;
-}
-
-/* Every file that fleetfs opens by path while it is mounted must be outside of the mount. */
-static int check_paths(const struct program *program)
-{
-	const struct options *options = &program->options;
-	const struct {
-		const char *name;
-		const char *path;
-	} files[] = {
-		{"source", source_is_file(options->source) ? options->source : NULL},
-		{"log_file", options->log_file},
-		{ca_bundle_name(options), options->cacert},
-		{"token_file", program->credential ? credential_source(program->credential) : NULL},
-	};
-	int status = check_path_list(program, "$SSL_CERT_DIR", options->ca_dirs);
-
-	for (size_t i = 0; status == 0 && i < sizeof(files) / sizeof(files[0]); i++)
-		status = check_path(program, files[i].name, files[i].path);
-	return status;
-}
-
 /* An operation that took longer than the kernel allows would abort the whole mount. */
 static void limit_timeout(struct program *program)
 {
@@ -277,7 +238,12 @@ static int prepare(struct program *program)
 		return log_failed_start("%s", failure.message);
 	credential_scrub_environment();
 	limit_timeout(program);
-	return check_paths(program);
+	if (!options->check &&
+	    paths_check(program->mountpoint.path, options,
+	                program->credential ? credential_source(program->credential) : NULL, why,
+	                sizeof(why)) < 0)
+		return log_failed_start("%s", why);
+	return 0;
 }
 
 /* Where messages go once it is mounted; until then they are for the caller's stderr. */
@@ -377,14 +343,18 @@ static int await(struct program *program, const struct look *look, int64_t deadl
 	struct pollfd polled[] = {
 		{.fd = client_fd(program->client), .events = POLLIN},
 		{.fd = program->signals_fd, .events = POLLIN},
+		{.fd = program->background.parent_fd},
 	};
 	int64_t now_ms = port_now_ms(NULL);
 	int64_t until_ms = deadline_ms < look->wake_ms ? deadline_ms : look->wake_ms;
 
 	if (now_ms >= deadline_ms)
 		return -ETIMEDOUT;
-	poll(polled, 2, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);
+	poll(polled, 3, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);
 	if (polled[1].revents && is_interrupted(program))
+		return -EINTR;
+	/* The parent, which a signal from the terminal reaches, is gone. */
+	if (polled[2].revents)
 		return -EINTR;
 	while (intake_one(&program->intake))
 		;
@@ -489,8 +459,10 @@ static int mount_session(struct program *program)
 		program->session = ops_session(program->ops, &arguments);
 	process_close_on_exec();
 	if (program->session)
-		err = mountpoint_mount(&program->mountpoint, program->session,
-		                       program->options.debug, why, sizeof(why));
+		err = own_mount_make(&program->mount, program->session, program->mountpoint.path,
+		                     program->options.debug, why, sizeof(why));
+	/* From now on another start sees the mount itself. */
+	mountpoint_unlock(&program->mountpoint);
 	fuse_opt_free_args(&arguments);
 	free(joined);
 	if (err == 0)
@@ -514,17 +486,27 @@ static int let_go(struct program *program)
 	return err < 0 ? log_failed_start("cannot go into the background: %s", strerror(-err)) : 0;
 }
 
-/* A service manager that waits for it hears how things stand; in the background it knows the
- * parent, which ends now. */
-static void tell_manager(const char *what)
+/* Connects to the service manager, if there is one. A failure is logged. */
+static void connect_manager(struct program *program)
+{
+	int err = notify_connect(&program->manager_fd);
+
+	if (err < 0)
+		log_warning("cannot reach the service manager: %s", strerror(-err));
+}
+
+/* The service manager knows the parent, which exits in the background: hence MAINPID. */
+static void notify_manager(const struct program *program, const char *what)
 {
 	char state[64];
 	int err;
 
+	if (program->manager_fd < 0)
+		return;
 	snprintf(state, sizeof(state), "%s\nMAINPID=%d", what, (int)getpid());
-	err = notify_service(state);
+	err = notify_send(program->manager_fd, state);
 	if (err < 0)
-		log_warning("cannot tell %s to the service manager: %s", what, strerror(-err));
+		log_warning("cannot send %s to the service manager: %s", what, strerror(-err));
 }
 
 /* Mounts, and prepares all that the loop needs. Returns 0 or an exit status. */
@@ -532,8 +514,11 @@ static int mount_all(struct program *program)
 {
 	int err;
 
-	/* Before the mount: whatever is opened after it could lead into it. */
-	if (begin_log(&program->options) != 0 || mount_session(program) != 0)
+	/* Open everything before the mount: a path may lead into it afterwards. */
+	if (begin_log(&program->options) != 0)
+		return EXIT_FAILURE;
+	connect_manager(program);
+	if (mount_session(program) != 0)
 		return EXIT_FAILURE;
 	err = ops_attach(program->session);
 	if (err < 0)
@@ -553,8 +538,8 @@ static int unmount(struct program *program)
 	dropper_done(&program->dropper);
 	ops_free(program->ops);
 	program->ops = NULL;
-	program->mountpoint.mounted = false;
-	err = mountpoint_unmount(&program->mountpoint, program->session, why, sizeof(why));
+	program->mount.mounted = false;
+	err = own_mount_remove(&program->mount, program->session, why, sizeof(why));
 	if (err == -EEXIST)
 		log_warning("%s", why);
 	else if (err < 0)
@@ -586,9 +571,9 @@ static int serve(struct program *program)
 		            (double)program->options.timeout_ms / 1000,
 		            (double)program->asked_timeout_ms / 1000);
 	intake_mounted(&program->intake);
-	tell_manager("READY=1");
+	notify_manager(program, "READY=1");
 	err = loop_run(&loop);
-	tell_manager("STOPPING=1");
+	notify_manager(program, "STOPPING=1");
 	if (err < 0)
 		log_error("the kernel's side failed: %s", strerror(-err));
 	status = unmount(program);
@@ -624,7 +609,7 @@ static int take_signals(struct program *program)
 /* The reverse of the start: those who wait are answered, the mount goes, then the fetching. */
 static void finish(struct program *program)
 {
-	if (program->mountpoint.mounted)
+	if (program->mount.mounted)
 		unmount(program);
 	ops_free(program->ops);
 	if (program->session)
@@ -683,6 +668,7 @@ int main(int argc, char *argv[])
 		.background.parent_fd = -1,
 		.signals_fd = -1,
 		.mountpoint.lock_fd = -1,
+		.manager_fd = -1,
 	};
 	char why[OPTIONS_WHY_BYTES];
 	int status;

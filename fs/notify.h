@@ -8,11 +8,15 @@
  */
 
 /*
- * Sends assignments, a line each: "READY=1\nMAINPID=42". 1 when sent, 0 when nobody asked for it
- * (the variable is not set), or -errno; -EINVAL for a socket that is neither an absolute path nor
- * abstract (`@…`), -ENAMETOOLONG for one that no address holds. Never waits: a manager whose queue
- * is full is -EAGAIN.
+ * Connects to the service manager. Returns 1 and a descriptor; 0 if $NOTIFY_SOCKET is not set; or
+ * -errno: -EINVAL for a socket that is neither an absolute path nor abstract (`@…`), -ENAMETOOLONG
+ * for one that does not fit into an address. Call it before mounting: the path may lead into the
+ * mount.
  */
-int notify_service(const char *state);
+int notify_connect(int *ret_fd);
+
+/* Sends assignments, a line each: "READY=1\nMAINPID=42". Never waits. Returns 0 or -errno; -EAGAIN
+ * if the manager's queue is full. */
+int notify_send(int fd, const char *state);
 
 #endif

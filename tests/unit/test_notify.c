@@ -55,13 +55,16 @@ static void test_sockets(void **state)
 	names[2][108] = '\0';
 	memcpy(names[2], names[1], strlen(names[1]));
 	for (size_t i = 0; i < 3; i++) {
-		int fd = manager(names[i]);
+		int fd = manager(names[i]), ours = -1;
 
-		assert_int_equal(notify_service("READY=1\nMAINPID=42"), 1);
+		assert_int_equal(notify_connect(&ours), 1);
+		assert_int_equal(notify_send(ours, "READY=1\nMAINPID=42"), 0);
 		assert_told(fd, "READY=1\nMAINPID=42");
-		assert_int_equal(notify_service("STOPPING=1"), 1);
+		assert_int_equal(notify_send(ours, "STOPPING=1"), 0);
 		assert_told(fd, "STOPPING=1");
 		close(fd);
+		assert_int_equal(notify_send(ours, "STOPPING=1"), -ECONNREFUSED);
+		close(ours);
 	}
 	unlink(names[0]);
 	rmdir(folder);
@@ -70,35 +73,39 @@ static void test_sockets(void **state)
 static void test_refusals(void **state)
 {
 	char long_name[200];
+	int fd = -1;
 
 	(void)state;
 	unsetenv("NOTIFY_SOCKET");
-	assert_int_equal(notify_service("READY=1"), 0);
+	assert_int_equal(notify_connect(&fd), 0);
 	setenv("NOTIFY_SOCKET", "", 1);
-	assert_int_equal(notify_service("READY=1"), 0);
+	assert_int_equal(notify_connect(&fd), 0);
 	setenv("NOTIFY_SOCKET", "vsock:2:1234", 1);
-	assert_int_equal(notify_service("READY=1"), -EINVAL);
+	assert_int_equal(notify_connect(&fd), -EINVAL);
 	setenv("NOTIFY_SOCKET", "/nonexistent/socket", 1);
-	assert_int_equal(notify_service("READY=1"), -ENOENT);
+	assert_int_equal(notify_connect(&fd), -ENOENT);
 	memset(long_name, 'x', sizeof(long_name));
 	long_name[0] = '/';
 	long_name[109] = '\0';
 	setenv("NOTIFY_SOCKET", long_name, 1);
-	assert_int_equal(notify_service("READY=1"), -ENAMETOOLONG);
+	assert_int_equal(notify_connect(&fd), -ENAMETOOLONG);
+	assert_int_equal(fd, -1);
 }
 
 /* Nobody reads it: nobody is waited for. */
 static void test_full(void **state)
 {
-	int fd, result = 1;
+	int fd, ours = -1, result = 0;
 	char name[40];
 
 	(void)state;
 	snprintf(name, sizeof(name), "@test-notify-%d", (int)getpid());
 	fd = manager(name);
-	for (int i = 0; i < 10000 && result == 1; i++)
-		result = notify_service("READY=1");
+	assert_int_equal(notify_connect(&ours), 1);
+	for (int i = 0; i < 10000 && result == 0; i++)
+		result = notify_send(ours, "READY=1");
 	assert_int_equal(result, -EAGAIN);
+	close(ours);
 	close(fd);
 }
 

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+#define FUSE_USE_VERSION 314
+
+#include "fs/own_mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fs/mountinfo.h"
+#include "fs/mountpoint.h"
+
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000u
+#endif
+
+/* The IDs of the mount that an O_PATH descriptor leads to. Neither way sends a request to the file
+ * system, which may be dead, or the own one before the loop runs. */
+
+static int own_mount_read_id(int fd)
+{
+	char name[64], line[128];
+	int id = -1;
+	FILE *info;
+
+	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
+	info = fopen(name, "re");
+	while (info && id < 0 && fgets(line, sizeof(line), info))
+		if (strncmp(line, "mnt_id:", 7) == 0)
+			id = (int)strtol(line + 7, NULL, 10);
+	if (info)
+		fclose(info);
+	return id;
+}
+
+static uint64_t own_mount_read_unique_id(int fd)
+{
+	struct statx status = {0};
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID_UNIQUE, &status) < 0 ||
+	    !(status.stx_mask & STATX_MNT_ID_UNIQUE))
+		return 0;
+	return status.stx_mnt_id;
+}
+
+/* Stores the IDs of the mount that was just made. The last one listed at a path is the topmost. */
+static void own_mount_identify(struct own_mount *mount, const char *path)
+{
+	struct mountinfo mountinfo;
+	struct mountinfo_mount line;
+	int fd;
+
+	if (mountinfo_open(&mountinfo) < 0)
+		return;
+	while (mountinfo_next(&mountinfo, &line)) {
+		if (strcmp(line.path, path) != 0)
+			continue;
+		mount->id = line.id;
+		memcpy(mount->device, line.device, sizeof(mount->device));
+	}
+	mountinfo_close(&mountinfo);
+	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && own_mount_read_id(fd) == mount->id)
+		mount->unique_id = own_mount_read_unique_id(fd);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Copies the last line that fusermount3 wrote, without its name. */
+static void own_mount_read_message(int fd, char *ret_why, size_t why_bytes)
+{
+	char text[1024];
+	ssize_t length = pread(fd, text, sizeof(text) - 1, 0);
+	const char *line, *words;
+
+	while (length > 0 && text[length - 1] == '\n')
+		length--;
+	if (length <= 0)
+		return;
+	text[length] = '\0';
+	line = strrchr(text, '\n');
+	line = line ? line + 1 : text;
+	words = strstr(line, ": ");
+	snprintf(ret_why, why_bytes, "%s", words ? words + 2 : line);
+}
+
+int own_mount_make(struct own_mount *mount, struct fuse_session *session, const char *path,
+                   bool debug, char *ret_why, size_t why_bytes)
+{
+	/* fusermount3 writes to our stderr, where a failed start prints one line. */
+	int words = debug ? -1 : memfd_create("words", MFD_CLOEXEC);
+	int ours = words < 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	int err;
+
+	*ret_why = '\0';
+	if (ours >= 0)
+		dup2(words, STDERR_FILENO);
+	err = fuse_session_mount(session, path) < 0 ? -EIO : 0;
+	mount->mounted = err == 0;
+	if (err == 0)
+		own_mount_identify(mount, path);
+	if (ours >= 0) {
+		dup2(ours, STDERR_FILENO);
+		close(ours);
+		if (err < 0)
+			own_mount_read_message(words, ret_why, why_bytes);
+	}
+	if (words >= 0)
+		close(words);
+	return err;
+}
+
+/* What mountinfo says about the own mount. */
+struct location {
+	bool found;                /* it is mounted */
+	bool covered;              /* something else is mounted on top of it */
+	char path[PATH_MAX];       /* where it is now */
+	char other_path[PATH_MAX]; /* another mount of the same file system, or "" */
+};
+
+static int own_mount_locate(const struct own_mount *mount, struct location *ret_location)
+{
+	struct mountinfo mountinfo;
+	struct mountinfo_mount line;
+	int err = mountinfo_open(&mountinfo);
+
+	*ret_location = (struct location){0};
+	if (err < 0)
+		return err;
+	while (mountinfo_next(&mountinfo, &line)) {
+		bool same = strcmp(line.device, mount->device) == 0;
+
+		if (same && line.id == mount->id) {
+			ret_location->found = true;
+			memcpy(ret_location->path, line.path, sizeof(ret_location->path));
+		} else if (same) {
+			memcpy(ret_location->other_path, line.path,
+			       sizeof(ret_location->other_path));
+		} else if (ret_location->found && line.parent_id == mount->id &&
+		           strcmp(line.path, ret_location->path) == 0) {
+			ret_location->covered = true;
+		}
+	}
+	mountinfo_close(&mountinfo);
+	return 0;
+}
+
+/*
+ * Opens the root of the own mount at a path. Returns an O_PATH descriptor; -EBUSY if another mount
+ * is on top; -ENOENT if the own mount is gone and another one has its ID by now; or -errno.
+ */
+static int own_mount_open(const struct own_mount *mount, const char *path)
+{
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), err = 0;
+
+	if (fd < 0)
+		return errno == ENOENT ? -EBUSY : -errno;
+	if (own_mount_read_id(fd) != mount->id)
+		err = -EBUSY;
+	else if (mount->unique_id != own_mount_read_unique_id(fd))
+		err = -ENOENT;
+	if (err == 0)
+		return fd;
+	close(fd);
+	return err;
+}
+
+/*
+ * Makes fuse_session_unmount() close the connection without unmounting. libfuse leaves the path
+ * alone when poll(2) reports POLLERR for the descriptor, as a pipe without a reader does.
+ */
+static void own_mount_disconnect(struct fuse_session *session)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) == 0) {
+		close(ends[0]);
+		dup3(ends[1], fuse_session_fd(session), O_CLOEXEC);
+		close(ends[1]);
+		fuse_session_unmount(session);
+	}
+}
+
+/* Unmounts the own mount at its location. Returns 0, also if it is gone, or -errno. */
+static int own_mount_detach(const struct own_mount *mount, const struct location *location)
+{
+	char name[64];
+	int fd, err;
+
+	if (!location->found)
+		return 0;
+	fd = location->covered ? -EBUSY : own_mount_open(mount, location->path);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	err = umount2(name, MNT_DETACH) < 0 ? mountpoint_detach(location->path) : 0;
+	close(fd);
+	return err;
+}
+
+int own_mount_remove(const struct own_mount *mount, struct fuse_session *session, char *ret_why,
+                     size_t why_bytes)
+{
+	struct location location, left;
+	int err;
+
+	if (mount->id == 0) {
+		/* Without /proc the path is all that is known. */
+		fuse_session_unmount(session);
+		return 0;
+	}
+	own_mount_disconnect(session);
+	err = own_mount_locate(mount, &location);
+	if (err < 0) {
+		snprintf(ret_why, why_bytes, "cannot read /proc/self/mountinfo: %s",
+		         strerror(-err));
+		return err;
+	}
+	err = own_mount_detach(mount, &location);
+	if (err < 0) {
+		snprintf(ret_why, why_bytes,
+		         "cannot unmount %s: %s; a dead mount is left there: try fusermount3 -uz",
+		         location.path,
+		         err == -EBUSY ? "another file system is mounted over it" : strerror(-err));
+		return err;
+	}
+	/* Only now: with the own mount the kernel unmounts its copies in shared bind mounts. */
+	if (!*location.other_path || own_mount_locate(mount, &left) < 0 || !*left.other_path)
+		return 0;
+	snprintf(ret_why, why_bytes,
+	         "a bind mount of it is left at %s, dead: unmount it with umount", left.other_path);
+	return -EEXIST;
+}

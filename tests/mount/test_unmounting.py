@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""Which mount is unmounted at the end, and which is mounted at the start, beside other mounts, as root
+and as an ordinary user."""
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from harness import TOKEN, is_dead, mounts, run, until
+from test_users import give
+
+UMOUNT2 = {"x86_64": "166 ", "aarch64": "39 "}.get(os.uname().machine, "?")
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def start_all(start, count):
+    """Starts several at once; returns their exit statuses and messages."""
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(start())) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(done.returncode for done in results), [done.stderr for done in results]
+
+
+def test_a_new_mount_in_the_same_place_outlives_the_one_that_was_unmounted(sim, mount):
+    """The kernel may give the new mount the ID and the device number of the one that is gone."""
+    api = sim(agents=3)
+    before = mount(api, ttl=600)
+    before.signal(signal.SIGSTOP)
+    # umount(8) would ask the stopped process first.
+    assert ctypes.CDLL(None).umount2(os.fsencode(before.path), 0) == 0
+    after = mount(api, ttl=600, path=before.path)
+    before.signal(signal.SIGCONT)
+    before.ended = True
+    assert before.process.wait(15) == 0
+    assert len(after.agents()) == 3
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_bind_mounts_keep_it_serving_until_the_last_is_unmounted(sim, mount, folder, count):
+    fleet = mount(sim(agents=3), ttl=600)
+    others = [folder / f"other-{number}" for number in range(count)]
+    for other in others:
+        other.mkdir()
+        run("mount", "--bind", fleet.path, other)
+    run("umount", fleet.path)
+    for other in others:
+        assert len(os.listdir(other / "agents")) == 3
+        run("umount", other)
+    fleet.wait_ended()
+
+
+def test_a_bind_mount_that_is_left_is_reported(sim, mount, folder):
+    fleet = mount(sim(agents=3), ttl=600)
+    other = folder / "other"
+    other.mkdir()
+    run("mount", "--bind", fleet / "agents", other)
+    fleet.signal(signal.SIGTERM)
+    fleet.wait_ended()
+    assert f"left at {other}" in fleet.output()
+    run("umount", other)
+
+
+def test_a_copy_that_the_kernel_unmounts_with_it_is_not_reported(programs, sim, mount, folder):
+    """A shared bind mount of the parent directory has a copy of every mount below it."""
+    room, copy = folder / "room", folder / "copy"
+    room.mkdir()
+    copy.mkdir()
+    run("mount", "-t", "tmpfs", "none", room)
+    run("mount", "--make-shared", room)
+    try:
+        run("mount", "--bind", room, copy)
+        (room / "mnt").mkdir()
+        fleet = mount(sim(agents=3), ttl=600, path=room / "mnt")
+        assert len(os.listdir(copy / "mnt/agents")) == 3
+        fleet.signal(signal.SIGTERM)
+        fleet.wait_ended()
+        assert sorted(mounts(folder)) == [str(copy), str(room)]
+        assert "left at" not in fleet.output()
+    finally:
+        run("umount", "-l", copy)
+        run("umount", "-l", room)
+
+
+def test_of_many_starts_at_once_on_a_dead_mount_point_exactly_one_mounts(fleetfs, sim, mount):
+    api = sim(agents=3)
+    for _ in range(3):
+        fleet = mount(api, ttl=600)
+        fleet.kill()
+        assert is_dead(fleet.path)
+        statuses, messages = start_all(lambda: fleetfs(api.url, fleet.path), 8)
+        assert statuses == [0] + [1] * 7, messages
+        assert len(os.listdir(fleet / "agents")) == 3
+        run("fusermount3", "-u", fleet.path)
+
+
+@pytest.mark.unwrapped
+def test_a_start_that_is_slow_to_detach_a_dead_mount_leaves_the_new_one_alone(fleetfs, programs, sim,
+                                                                              mount, instrumented):
+    if instrumented or not shutil.which("strace"):
+        pytest.skip("needs strace, which the sanitizers do not work under")
+    api = sim(agents=3)
+    fleet = mount(api, ttl=600)
+    fleet.kill()
+    slow = subprocess.Popen(["strace", "-D", "-f", "-qq", "-o", fleet.folder / "trace",
+                             "-e", "trace=umount2", "-e", "inject=umount2:delay_enter=500000:when=1",
+                             programs["fleetfs"], api.url, fleet.path],
+                            env={**os.environ, "FLEETFS_TOKEN": TOKEN}, stderr=subprocess.DEVNULL)
+    until(lambda: Path("/proc", str(slow.pid), "syscall").read_text().startswith(UMOUNT2))
+    other = fleetfs(api.url, fleet.path)
+    assert sorted([other.returncode, slow.wait(20)]) == [0, 1]
+    assert len(os.listdir(fleet / "agents")) == 3
+    run("fusermount3", "-u", fleet.path)
+    assert not mounts(fleet.path)
+
+
+def test_an_ordinary_users_starts_at_once_on_a_dead_mount_point(machine, sim):
+    api = sim(agents=3)
+    path, token = give("ann", machine.folder / "mnt"), give("ann", machine.folder / "token", TOKEN)
+
+    def start():
+        return machine.run("fleetfs", f"--token_file={token}", api.url, path, user="ann")
+    assert start().returncode == 0
+    for _ in range(3):
+        machine.check("pkill", "-KILL", "-x", "fleetfs")
+        until(lambda: not machine.running())
+        statuses, messages = start_all(start, 8)
+        assert statuses == [0] + [1] * 7, messages
+        assert len(machine.check("ls", path / "agents", user="ann").split()) == 3
+    machine.check("fusermount3", "-u", path, user="ann")
+    until(lambda: not machine.running())
+
+
+def test_an_ordinary_users_mount_does_not_take_the_next_one_away(machine, sim):
+    api = sim(agents=3)
+    path, token = give("ann", machine.folder / "mnt"), give("ann", machine.folder / "token", TOKEN)
+    start = ["fleetfs", f"--token_file={token}", api.url, path]
+    machine.check(*start, user="ann")
+    first = machine.check("pgrep", "-x", "fleetfs").strip()
+    inside = subprocess.Popen(**machine.command("env", "-C", path / "agents", "sleep", "60", user="ann"))
+    until(lambda: machine.run("pgrep", "-x", "sleep", user="ann").returncode == 0)
+    machine.check("fusermount3", "-uz", path, user="ann")
+    machine.check(*start, user="ann")
+    machine.check("kill", first, user="ann")
+    until(lambda: machine.run("sh", "-c", 'case $(ps -o stat= "$0") in [!Z]*) exit 1; esac',
+                              first).returncode == 0)
+    assert len(machine.check("ls", path / "agents", user="ann").split()) == 3
+    inside.kill()
+    inside.wait()
+    machine.check("fusermount3", "-u", path, user="ann")
+    until(lambda: not machine.running())
+
+
+def test_an_ordinary_users_mount_whose_parent_was_renamed_is_unmounted(machine, sim):
+    parent, token = give("ann", machine.folder / "before"), give("ann", machine.folder / "token", TOKEN)
+    path = give("ann", parent / "mnt")
+    machine.check("fleetfs", f"--token_file={token}", sim(agents=3).url, path, user="ann")
+    parent.rename(machine.folder / "after")
+    machine.check("pkill", "-TERM", "-x", "fleetfs", user="ann")
+    until(lambda: not machine.running())
+    assert str(machine.folder / "after") not in machine.check("cat", "/proc/self/mountinfo")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_a_start_that_is_interrupted_mounts_nothing(programs, sim, folder, number):
+    """In the background: the signal ends the process that the user started."""
+    api, path = sim(agents=3), folder / "mnt"
+    path.mkdir()
+    api.hold()
+    process = subprocess.Popen([programs["fleetfs"], "--timeout=60", api.url, path],
+                               env={**os.environ, "FLEETFS_TOKEN": TOKEN}, stderr=subprocess.DEVNULL)
+    until(lambda: api.held() == 1)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.send_signal(number)
+    assert process.wait(10) == -number
+    until(lambda: not any(Path("/proc", child).exists() for child in children), seconds=5)
+    assert not mounts(path)
