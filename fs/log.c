@@ -103,7 +103,6 @@ static int log_open_syslog(void)
 {
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	tzset(); /* or localtime_r(3) would open the time zone's file later */
 	if (fd >= 0)
 		connect(fd, (const struct sockaddr *)&syslog_address, sizeof(syslog_address));
 	return fd;
@@ -117,6 +116,10 @@ static bool log_reconnect_syslog(void)
 	int fd = (int)syscall(SYS_openat2, AT_FDCWD, _PATH_LOG, &how, sizeof(how));
 	bool connected;
 
+	if (fd < 0 && (errno == ENOSYS || errno == EINVAL || errno == EPERM))
+		/* Linux before 5.12, or a seccomp filter */
+		return connect(output.fd, (const struct sockaddr *)&syslog_address,
+		               sizeof(syslog_address)) == 0;
 	if (fd < 0)
 		return false;
 	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", fd);
@@ -130,6 +133,7 @@ int log_open(const char *path, bool foreground, bool debug)
 	char *copy = NULL;
 	int fd;
 
+	tzset(); /* or the first line with a time would open the time zone's file */
 	if (path) {
 		fd = open_file(path);
 		if (fd < 0)

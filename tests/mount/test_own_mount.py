@@ -139,7 +139,7 @@ def test_syslog_below_the_mount_point_blocks_nothing(sim, machine, where):
         log.close()
 
 
-@pytest.mark.parametrize("path", ["/proc", "/dev"])
+@pytest.mark.parametrize("path", ["/proc", "/dev", "/etc", "/"])
 def test_a_mount_point_that_hides_what_fleetfs_needs_is_refused(sim, machine, path):
     done = machine.run("fleetfs", "--delay_connect", sim(agents=3).url, path,
                        variables={"FLEETFS_TOKEN": TOKEN})

@@ -5,6 +5,7 @@ import contextlib
 import os
 import pty
 import resource
+import shutil
 import signal
 import subprocess
 import threading
@@ -69,12 +70,28 @@ def test_a_log_below_the_mount_point_is_refused(programs, sim, folder):
     api, path = sim(agents=3), folder / "mnt"
     path.mkdir()
     (folder / "link").symlink_to(path)
-    for log in (path / "x.log", folder / "link" / "x.log", folder / "mnt" / ".." / "mnt" / "x.log"):
+    (folder / "x.log").symlink_to("link/x.log")  # leads to a file that does not exist yet
+    for log in (path / "x.log", folder / "link" / "x.log", folder / "mnt" / ".." / "mnt" / "x.log",
+                folder / "x.log"):
         done = start(programs, f"--log_file={log}", api.url, path)
         assert done.returncode == 1 and "log_file" in done.stderr and "below" in done.stderr
     done = start(programs, "--log_file=x.log", api.url, ".", cwd=path)
     assert done.returncode == 1 and "below" in done.stderr
     assert not mountinfo(path)
+
+
+@root
+def test_a_log_below_a_bind_mount_of_the_mount_point_is_refused(programs, sim, folder):
+    api, path, other = sim(agents=3), folder / "room" / "mnt", folder / "other"
+    path.mkdir(parents=True)
+    other.mkdir()
+    subprocess.run(["mount", "--bind", folder / "room", other], check=True)
+    try:
+        done = start(programs, f"--log_file={other / 'mnt' / 'x.log'}", api.url, path)
+        assert done.returncode == 1 and "log_file" in done.stderr and "below" in done.stderr
+        assert not mountinfo(path)
+    finally:
+        subprocess.run(["umount", "-l", other], check=True)
 
 
 @pytest.mark.parametrize("setting", ["cacert", "token_file"])
@@ -378,6 +395,28 @@ def test_a_reader_that_is_stopped_and_continued_goes_on_waiting(sim, mount, bloc
     assert status == 0 and output, errors
 
 
+@root
+@pytest.mark.parametrize("tracer", ["strace", "gdb"])
+def test_a_reader_that_a_tracer_attaches_to_goes_on_waiting(sim, mount, blocked, folder, tracer):
+    if not shutil.which(tracer):
+        pytest.skip(f"needs {tracer}")
+    api = sim(agents=3)
+    fleet = mount(api, ttl=600, timeout=30, delay_connect=True)
+    name = api.agents()[0]["agent_id"]
+    api.hold(page=1)
+    cat = blocked("cat", fleet / "agents" / name / "status")
+    until(lambda: api.held() >= 1)
+    options = {"strace": ["-o", folder / "trace"], "gdb": ["--batch", "-ex", "detach"]}
+    blocked(tracer, *options[tracer], "-p", str(cat.process.pid))
+    until(lambda: "TracerPid:\t0\n" not in Path(f"/proc/{cat.process.pid}/status").read_text())
+    time.sleep(0.2)  # in which it must not end
+    assert cat.running()
+    api.release()
+    status, output, errors = cat.result()
+    assert status == 0 and output, errors
+
+
+@pytest.mark.alone
 def test_a_reader_that_is_killed_after_a_stop_ends_at_once(sim, mount, blocked):
     api = sim(agents=3)
     fleet = mount(api, ttl=600, timeout=30, delay_connect=True)
@@ -387,6 +426,6 @@ def test_a_reader_that_is_killed_after_a_stop_ends_at_once(sim, mount, blocked):
     until(lambda: api.held() >= 1)
     os.kill(cat.process.pid, signal.SIGSTOP)
     time.sleep(0.1)
-    os.kill(cat.process.pid, signal.SIGKILL)
-    assert cat.process.wait(5) == -signal.SIGKILL
+    took, status = cat.end(signal.SIGKILL)
+    assert status == -signal.SIGKILL and took < 0.1, took
     api.release()
