@@ -478,9 +478,10 @@ static int end_pass(struct fleet *fleet, struct sweep *sweep)
 	int err;
 
 	if (!sweep->again) {
-		if (sweep->endless && last_page < fleet->last_page)
+		if (!sweep->endless)
+			fleet_forget_pages(fleet, last_page);
+		else if (last_page < fleet->last_page)
 			last_page = fleet->last_page;
-		fleet_forget_pages(fleet, last_page);
 		fleet->health.pages = last_page;
 		if (sweep_count_disagrees(fleet, sweep)) {
 			begin_full_pass(fleet, sweep);

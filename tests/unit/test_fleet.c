@@ -2215,13 +2215,13 @@ static void test_what_a_failure_is_called(void **state)
 	const struct {
 		enum failure_cause cause;
 		int error;
-		unsigned int wants; /* of a bad body those of the next page too */
+		unsigned int wants;
 	} rows[] = {
 		{FAILURE_CREDENTIAL, -EACCES, 1},   {FAILURE_REQUEST, -EINVAL, 1},
 		{FAILURE_BUSY, -EBUSY, 1},          {FAILURE_SERVER, -EREMOTEIO, 3},
-		{FAILURE_REDIRECT, -EREMOTEIO, 1},  {FAILURE_MALFORMED, -EREMOTEIO, 6},
-		{FAILURE_TRUNCATED, -EREMOTEIO, 6}, {FAILURE_OVERSIZED, -EREMOTEIO, 2},
-		{FAILURE_OLD, -EREMOTEIO, 2},       {FAILURE_UNREACHABLE, -EHOSTUNREACH, 3},
+		{FAILURE_REDIRECT, -EREMOTEIO, 1},  {FAILURE_MALFORMED, -EREMOTEIO, 3},
+		{FAILURE_TRUNCATED, -EREMOTEIO, 3}, {FAILURE_OVERSIZED, -EREMOTEIO, 1},
+		{FAILURE_OLD, -EREMOTEIO, 1},       {FAILURE_UNREACHABLE, -EHOSTUNREACH, 3},
 		{FAILURE_TIMEOUT, -ETIMEDOUT, 1},
 	};
 
