@@ -109,6 +109,27 @@ bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_i
 	return false;
 }
 
+static bool same_gpus(const struct agent *a, const struct agent *b, enum agent_field_id field)
+{
+	for (size_t i = 0; i < a->gpu_count; i++)
+		if (!agent_same(a, b, field, i))
+			return false;
+	return true;
+}
+
+bool agent_equal(const struct agent *a, const struct agent *b)
+{
+	if (!agent_same(a, b, AGENT_JSON, 0) || a->gpu_count != b->gpu_count)
+		return false;
+	if (!a->lossy && !b->lossy)
+		return true;
+	for (enum agent_field_id field = 0; field < AGENT_JSON; field++)
+		if (agent_fields[field].place == AGENT_PLACE_GPU ? !same_gpus(a, b, field)
+		                                                 : !agent_same(a, b, field, 0))
+			return false;
+	return true;
+}
+
 size_t agent_string_count(const struct agent *agent, enum agent_field_id field)
 {
 	if (field == AGENT_RUNNING_TASKS)

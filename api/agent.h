@@ -10,8 +10,9 @@
  * references needs no lock.
  *
  * Every field of an agent but its id may be absent: a string is then NULL, a number AGENT_ABSENT, a
- * list empty. A field of the wrong type counts as absent. Strings are bytes as they came: never NUL
- * within, perhaps not UTF-8, and never safe to show or to use as a name (api/utf8.h).
+ * list empty. A field of the wrong type counts as absent. Strings are in the stored form
+ * (api/utf8.h), which encodes NUL; they may be invalid UTF-8 and are never safe to show or to use
+ * as a name as they are.
  *
  * The fields and their meaning are the API's (its reference: GET /agents).
  */
@@ -79,6 +80,7 @@ struct agent {
 	 * is a newline. */
 	const char *json;
 	size_t json_bytes;
+	bool lossy; /* json has U+FFFD in place of something in the response that is not text */
 };
 
 /* Takes one more reference. */
@@ -153,6 +155,10 @@ const void *agent_value(const struct agent *agent, enum agent_field_id field, si
 bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_id field,
                 size_t gpu);
 
+/* Whether nothing that is known of two agents differs. Their json alone does not tell if both are
+ * lossy. */
+bool agent_equal(const struct agent *a, const struct agent *b);
+
 /* The values of agent_status that the API documents, in a fixed order; ends with NULL. */
 extern const char *const agent_statuses[];
 
@@ -196,12 +202,23 @@ struct validator {
 
 bool validator_is_there(const struct validator *validator);
 
+/* An element of agent_list that was dropped. */
+struct page_fault {
+	const char *reason; /* static, lower case: "it is nested deeper than 32" */
+	uint32_t position;  /* in agent_list of the response or the file, from 1 */
+	char id[64];        /* the beginning of its agent_id, stored form; "" if it has none */
+};
+
+#define PAGE_MAX_FAULTS 8
+
 /* One answer of GET /agents, or a part of a saved one. */
 struct page {
 	int64_t age_ms;      /* how old it may be when handed over; 0 for the API's own answer */
 	int64_t total_count; /* as page_meta says; AGENT_ABSENT when it says nothing usable */
 	int64_t per_page;    /* as page_meta says; AGENT_ABSENT likewise */
 	size_t malformed;    /* elements of agent_list that are no agent, and were dropped */
+	struct page_fault faults[PAGE_MAX_FAULTS]; /* the first of them */
+	size_t fault_count;                        /* entries in faults */
 	size_t agent_count;
 	bool unchanged; /* what came last time is still so; nothing but the age and the validator of
 	                   this page counts */

@@ -519,3 +519,11 @@ const char *client_version(void)
 {
 	return curl_version();
 }
+
+void client_system_ca(const char **ret_bundle, const char **ret_directory)
+{
+	const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+
+	*ret_bundle = info->cainfo;
+	*ret_directory = info->capath;
+}

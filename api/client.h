@@ -29,15 +29,17 @@
 #include "api/route.h"
 
 struct client_config {
-	const char *base;             /* the API's base URL, without "/agents"; http or https */
-	const char *file;             /* or, when base is NULL, a saved list's path */
-	int64_t ttl_ms;               /* an answer from a cache is not to be older; and a file is
-	                                 looked at again after that */
-	int64_t stale_ms;             /* how much older it may be if there is no other */
-	const char *cacert;           /* a CA bundle, or NULL for the system's */
-	int64_t timeout_ms;           /* for one request, everything included */
-	int64_t connect_timeout_ms;   /* for resolving, connecting and TLS */
-	unsigned int per_page;        /* 1 to 100 */
+	const char *base;           /* the API's base URL, without "/agents"; http or https */
+	const char *file;           /* or, when base is NULL, a saved list's path */
+	int64_t ttl_ms;             /* an answer from a cache is not to be older; and a file is
+	                               looked at again after that */
+	int64_t stale_ms;           /* how much older it may be if there is no other */
+	const char *cacert;         /* a CA bundle, or NULL for the system's */
+	const char *ca_dirs;        /* CA directories separated by `:`, or NULL for the system's */
+	bool ca_exclusive;          /* no CA but those of cacert is trusted */
+	int64_t timeout_ms;         /* for one request, everything included */
+	int64_t connect_timeout_ms; /* for resolving, connecting and TLS */
+	unsigned int per_page;      /* 1 to 100 */
 	unsigned int max_connections; /* 1 to 64; also how many requests are under way at once */
 	bool curious;                 /* also learn of TLS and the certificate what a route tells */
 };
@@ -98,5 +100,8 @@ void client_reread(struct client *client);
 
 /* Of the libcurl in use, and what it is built with: "libcurl/7.88.1 OpenSSL/3.0 …". */
 const char *client_version(void);
+
+/* The bundle and the directory of CAs that libcurl trusts by default. Static; NULL: none. */
+void client_system_ca(const char **ret_bundle, const char **ret_directory);
 
 #endif

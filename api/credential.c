@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "api/decode.h"
+#include "api/environment.h"
 
 #define MAX_TOKEN_BYTES   (64u << 10)
 #define MAX_PAYLOAD_BYTES (8u << 10) /* of a JWT; no server takes a header as long as that */
@@ -45,7 +47,7 @@ static const char *const variables[] = {"FLEETFS_TOKEN", "CYBERUN_KEY"};
 
 struct credential {
 	char *path;    /* NULL: from the environment */
-	bool any_mode; /* the service manager guards the folder instead */
+	bool any_mode; /* the service manager protects the directory instead */
 	char *source;  /* for people */
 	char *team;    /* NULL: none */
 	char *token;
@@ -126,7 +128,40 @@ static int64_t jwt_expiry(const char *token)
 	return expiry;
 }
 
-/* It goes verbatim into a header, where a line's end would begin another. */
+/* Whether text begins with `NAME=`, as a file of variables does. */
+static bool is_assignment(const char *text, size_t bytes, const char *name)
+{
+	size_t length = strlen(name);
+
+	return bytes > length && strncmp(text, name, length) == 0 && text[length] == '=';
+}
+
+/*
+ * Rejects what editors, Windows and files of variables put around a token. The API would answer
+ * 401, which does not tell the user what is wrong with the file.
+ */
+static int check_wrapping(const char *text, size_t bytes, const char *source,
+                          struct failure *ret_failure)
+{
+	if (bytes >= 2 && (memcmp(text, "\xef\xbb", 2) == 0 || memcmp(text, "\xff\xfe", 2) == 0 ||
+	                   memcmp(text, "\xfe\xff", 2) == 0))
+		return refuse(ret_failure, -EINVAL,
+		              "%s begins with a byte order mark: save it as plain text (ASCII)",
+		              source);
+	if (bytes >= 2 && (text[0] == '"' || text[0] == '\'') && text[bytes - 1] == text[0])
+		return refuse(ret_failure, -EINVAL, "%s has quotes around the token: remove them",
+		              source);
+	for (size_t i = 0; i < VARIABLES; i++) {
+		if (is_assignment(text, bytes, variables[i]))
+			return refuse(ret_failure, -EINVAL,
+			              "%s begins with '%s=': remove that, leave the token alone in "
+			              "it",
+			              source, variables[i]);
+	}
+	return 0;
+}
+
+/* The token is copied verbatim into a header, where the end of a line would begin another. */
 static int check_bytes(const char *text, size_t bytes, const char *source,
                        struct failure *ret_failure)
 {
@@ -144,6 +179,12 @@ static int check_bytes(const char *text, size_t bytes, const char *source,
 			return refuse(ret_failure, -EINVAL,
 			              "%s has more than one line: leave the token alone in it",
 			              source);
+		if (byte == ' ' || byte == '\t')
+			return refuse(
+				ret_failure, -EINVAL,
+				"%s has a space or tab at offset %zu: leave the token alone in "
+				"it",
+				source, i);
 		if (byte < 0x21 || byte > 0x7e)
 			return refuse(ret_failure, -EINVAL,
 			              "%s holds byte 0x%02x at offset %zu, which no token has: "
@@ -163,7 +204,9 @@ static int accept_token(struct credential *credential, const char *text, size_t 
 
 	if (bytes > 0 && text[bytes - 1] == '\n')
 		bytes--;
-	result = check_bytes(text, bytes, credential->source, ret_failure);
+	result = check_wrapping(text, bytes, credential->source, ret_failure);
+	if (result == 0)
+		result = check_bytes(text, bytes, credential->source, ret_failure);
 	if (result < 0)
 		return result;
 	token = strndup(text, bytes);
@@ -214,8 +257,21 @@ static bool same_identity(const struct identity *a, const struct identity *b)
 	       same_time(&a->modified, &b->modified) && same_time(&a->changed, &b->changed);
 }
 
-/* As ssh demands of a key: nobody else may read it, or have put it there. */
-static int check_file(const struct credential *credential, const struct stat *file,
+/*
+ * Whether the file system of an open file is mounted read-only. Containers get their secrets there,
+ * often readable by all users of the container. The descriptor is asked, not the path, so the
+ * answer is about the file that is read.
+ */
+static bool is_read_only(int fd)
+{
+	struct statvfs fs;
+
+	return fstatvfs(fd, &fs) == 0 && (fs.f_flag & ST_RDONLY);
+}
+
+/* Accepts a file under the conditions that ssh sets for a key: no other user can read or replace
+ * it. */
+static int check_file(const struct credential *credential, int fd, const struct stat *file,
                       struct failure *ret_failure)
 {
 	const char *path = credential->path;
@@ -223,13 +279,14 @@ static int check_file(const struct credential *credential, const struct stat *fi
 	if (!S_ISREG(file->st_mode))
 		return refuse(ret_failure, S_ISDIR(file->st_mode) ? -EISDIR : -EINVAL,
 		              "token file %s is %s: name the file that holds the token", path,
-		              S_ISDIR(file->st_mode) ? "a folder" : "no regular file");
+		              S_ISDIR(file->st_mode) ? "a directory" : "no regular file");
 	if (file->st_uid != 0 && file->st_uid != geteuid())
 		return refuse(
 			ret_failure, -EACCES,
 			"token file %s belongs to another user (uid %ju): chown it to uid %ju",
 			path, (uintmax_t)file->st_uid, (uintmax_t)geteuid());
-	if (!credential->any_mode && (file->st_mode & 077))
+	if ((file->st_mode & 077) && !credential->any_mode &&
+	    !(file->st_uid == 0 && is_read_only(fd)))
 		return refuse(ret_failure, -EACCES,
 		              "token file %s is open to others (mode %04o): chmod 600 %s", path,
 		              (unsigned int)(file->st_mode & 07777), path);
@@ -271,7 +328,7 @@ static int read_open_file(struct credential *credential, int fd, bool *ret_chang
 		return refuse(ret_failure, -errno, "token file %s: %s", credential->path,
 		              strerror(errno));
 	credential->identity = identity_of(&file);
-	result = check_file(credential, &file, ret_failure);
+	result = check_file(credential, fd, &file, ret_failure);
 	if (result < 0)
 		return result;
 	bytes = read_whole(fd, text, sizeof(text));
@@ -323,32 +380,11 @@ static int use_file(struct credential *credential, char *path, struct failure *r
 	return read_file(credential, &changed, ret_failure);
 }
 
-static char *join(const char *folder, const char *name)
-{
-	char *path;
-
-	return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
-}
-
-/* From "/" if it is not: a file system in the background has another working directory. Links are
- * not resolved, since a token may be rotated by pointing the link elsewhere. */
-static char *absolute(const char *path)
-{
-	char *folder, *whole;
-
-	if (*path == '/')
-		return strdup(path);
-	folder = get_current_dir_name();
-	whole = folder ? join(folder, path) : NULL;
-	free(folder);
-	return whole;
-}
-
-/* -ENOENT without a word: the variable is not set. */
+/* Returns -ENOENT, and leaves *ret_failure alone, if the variable is not set. */
 static int use_variable(struct credential *credential, const char *name,
                         struct failure *ret_failure)
 {
-	const char *value = getenv(name);
+	const char *value = environment_value(name);
 	bool changed;
 
 	if (!value)
@@ -369,9 +405,9 @@ static int keep_spares(struct credential *credential)
 	size_t count = 0;
 
 	for (size_t i = 0; i < VARIABLES; i++) {
-		const char *value = getenv(variables[i]);
+		const char *value = environment_value(variables[i]);
 
-		if (!value || !*value)
+		if (!value)
 			continue;
 		credential->spares[count] = strdup(value);
 		if (!credential->spares[count++])
@@ -390,32 +426,64 @@ void credential_scrub_environment(void)
 	}
 }
 
-/* The places, in their order: only one that does not exist leads to the next. */
+/* Whether a file is missing, also because what should be its directory is none (HOME=/dev/null). */
+static bool is_missing(int result)
+{
+	return result == -ENOENT || result == -ENOTDIR;
+}
+
+/* The path of $CREDENTIALS_DIRECTORY/fleetfs.token, to be freed; or NULL. */
+static char *credentials_path(const char *directory)
+{
+	char *absolute = environment_absolute(directory), *path = NULL;
+
+	if (absolute && asprintf(&path, "%s/fleetfs.token", absolute) < 0)
+		path = NULL;
+	free(absolute);
+	return path;
+}
+
+static int use_config(struct credential *credential, struct failure *ret_failure)
+{
+	char *path = environment_config_path("fleetfs/token");
+	int result;
+
+	if (!path && errno != ENOENT)
+		return no_memory(ret_failure);
+	if (!path)
+		return refuse(ret_failure, -ENOENT,
+		              "no token, and no home directory to look for one: name a file with "
+		              "token_file, or set FLEETFS_TOKEN");
+	result = use_file(credential, path, ret_failure);
+	if (is_missing(result))
+		return refuse(ret_failure, -ENOENT,
+		              "no token: put one into %s (mode 0600), name a file with "
+		              "token_file, or set FLEETFS_TOKEN",
+		              credential->path);
+	return result;
+}
+
+/* Tries the sources of a token in their order. Only a source that does not exist leads to the next
+ * one. */
 static int find_token(struct credential *credential, const char *token_file,
                       struct failure *ret_failure)
 {
-	const char *folder = getenv("CREDENTIALS_DIRECTORY");
-	const char *home = getenv("HOME");
+	const char *directory = environment_value("CREDENTIALS_DIRECTORY");
 	int result = -ENOENT;
 
 	if (token_file)
-		return use_file(credential, absolute(token_file), ret_failure);
-	if (folder) {
+		return use_file(credential, environment_absolute(token_file), ret_failure);
+	if (directory) {
 		credential->any_mode = true;
-		result = use_file(credential, join(folder, "fleetfs.token"), ret_failure);
-		if (result != -ENOENT)
+		result = use_file(credential, credentials_path(directory), ret_failure);
+		if (!is_missing(result))
 			return result;
 		credential->any_mode = false;
+		result = -ENOENT;
 	}
 	for (size_t i = 0; i < VARIABLES && result == -ENOENT; i++)
 		result = use_variable(credential, variables[i], ret_failure);
-	if (result == -ENOENT && home)
-		result = use_file(credential, join(home, ".config/fleetfs/token"), ret_failure);
-	if (result == -ENOENT)
-		return refuse(ret_failure, -ENOENT,
-		              "no token: put one into ~/.config/fleetfs/token (mode 0600), name a "
-		              "file with token_file, or set FLEETFS_TOKEN");
-	return result;
+	return result == -ENOENT ? use_config(credential, ret_failure) : result;
 }
 
 static bool is_team(const char *team)

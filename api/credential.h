@@ -5,12 +5,16 @@
 /*
  * The bearer token: where it comes from, what kind it is, when it changed.
  *
- * Looked for in this order: token_file; $CREDENTIALS_DIRECTORY/fleetfs.token; $FLEETFS_TOKEN;
- * $CYBERUN_KEY; ~/.config/fleetfs/token. The first that exists is the one, and its faults are told
- * rather than passed over. A file must be a regular file (a link is followed) owned by the user or
- * root, without any permission for group or others (the folder of $CREDENTIALS_DIRECTORY
- * excepted), of at most 64 KiB: one line, a trailing newline allowed. Every byte of a token is in
- * 0x21 to 0x7e, since it goes verbatim into a header; of a team, in [A-Za-z0-9_-].
+ * Sources, in this order: token_file; $CREDENTIALS_DIRECTORY/fleetfs.token; $FLEETFS_TOKEN;
+ * $CYBERUN_KEY; fleetfs/token in the user's configuration directory (api/environment.h). The first
+ * source that exists is used, and if it is faulty, credential_new() fails. An empty variable counts
+ * as unset.
+ *
+ * A token file is a regular file (symlinks are followed) owned by the user or root, of at most 64
+ * KiB. Group and others have no permission, with two exceptions: in $CREDENTIALS_DIRECTORY, and a
+ * file of root on a read-only file system, which is how containers get secrets. It has one line; a
+ * newline at its end is allowed. Every byte of a token is in 0x21 to 0x7e, since the token is
+ * copied verbatim into a header; of a team, in [A-Za-z0-9_-].
  *
  * Kinds: `sk-…` and `dk-…` are sent alone; a JWT (`eyJ…`) needs a team; `ak-…` is an agent's own
  * key, which cannot read the API, and is refused; anything else is sent as it is, with the team if

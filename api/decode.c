@@ -8,9 +8,14 @@
 #include <string.h>
 
 #include "api/json.h"
+#include "api/json_text.h"
 #include "api/parse.h"
 
-#define MAX_PER_PAGE 10000
+#define MAX_PER_PAGE       10000
+#define MAX_FAULT_ID_BYTES 1024 /* of an agent_id as JSON that is still worth naming in the log */
+
+#define TEXT_OF(macro)         TEXT_OF_TOKENS(macro)
+#define TEXT_OF_TOKENS(tokens) #tokens
 
 static const struct json_query page_query = {
 	.list = "agent_list",
@@ -20,12 +25,11 @@ static const struct json_query page_query = {
 	.max_elements = DECODE_MAX_AGENTS,
 };
 
-/* No ceiling on values: they are parsed an agent at a time, and scanned in constant memory. */
 static const struct json_query list_query = {
 	.list = "agent_list",
 	.member = "page_meta",
 	.max_depth = DECODE_MAX_DEPTH,
-	.max_tokens = SIZE_MAX,
+	.max_tokens = DECODE_MAX_TOKENS,
 	.max_elements = DECODE_MAX_LIST_AGENTS,
 };
 
@@ -63,9 +67,8 @@ static size_t field_of(enum agent_place place, const char *key, size_t guess)
 }
 
 /*
- * Adds the members of an object that the table knows for a place, by field; of the same key the
- * first. One walk of the object, since a look-up for each field would make it a matter of seconds
- * when there are 10^5 keys.
+ * Adds the members of an object that the table knows for a place, by field; of duplicate keys the
+ * last. One walk of the object: with 10^5 keys, a look-up for each field would take seconds.
  */
 static void find_fields(struct decoder *decoder, const cJSON *object, enum agent_place place,
                         const cJSON *found[static AGENT_FIELDS])
@@ -82,8 +85,7 @@ static void find_fields(struct decoder *decoder, const cJSON *object, enum agent
 			continue;
 		order->after[last] = (uint8_t)id;
 		last = id;
-		if (!found[id])
-			found[id] = item;
+		found[id] = item;
 	}
 }
 
@@ -246,7 +248,7 @@ static void fill_lists(struct agent *agent, const char **labels, const char **ta
 
 /* One block: the agent, its GPUs, its lists, its strings, its JSON; what needs alignment first. */
 static struct agent *build_agent(struct decoder *decoder, const struct draft *draft,
-                                 const char *json, size_t json_bytes)
+                                 const char *json, size_t json_bytes, bool lossy)
 {
 	size_t lists_bytes = (draft->label_count + draft->task_count) * sizeof(char *);
 	struct agent_gpu *gpus;
@@ -270,6 +272,7 @@ static struct agent *build_agent(struct decoder *decoder, const struct draft *dr
 		.bytes = (uint32_t)bytes,
 		.gpus = gpus,
 		.gpu_count = draft->gpu_count,
+		.lossy = lossy,
 	};
 	fill_fields(agent, false, draft->fields, &arena);
 	fill_lists(agent, lists, lists + draft->label_count, draft, &arena);
@@ -286,9 +289,16 @@ static struct agent *build_agent(struct decoder *decoder, const struct draft *dr
 	return agent;
 }
 
-static bool is_oversized(const struct json_span *span)
+/* Why a value exceeds the limits of one element; NULL: it does not. Only then it may be parsed. */
+static const char *limit_exceeded(const struct json_span *span)
 {
-	return span->bytes > DECODE_MAX_AGENT_BYTES;
+	if (span->bytes > DECODE_MAX_AGENT_BYTES)
+		return "it is larger than " TEXT_OF(DECODE_MAX_AGENT_MIB) " MiB";
+	if (span->flags & JSON_DEEP)
+		return "it is nested deeper than " TEXT_OF(DECODE_MAX_DEPTH);
+	if (span->flags & JSON_MANY)
+		return "it has more than " TEXT_OF(DECODE_MAX_TOKENS) " values and keys";
+	return NULL;
 }
 
 static const cJSON *parse_span(struct decoder *decoder, const struct json_span *span)
@@ -297,9 +307,57 @@ static const cJSON *parse_span(struct decoder *decoder, const struct json_span *
 	                   span->flags & JSON_ODD);
 }
 
-/* 0, with *ret_agent NULL if the element is no agent; or -ENOMEM. */
+/* Copies the beginning of the agent_id of an element that is not parsed as a whole. None is copied
+ * if it has none that is a string of sensible length, or without memory. */
+static void copy_id(struct decoder *decoder, const struct json_span *span, char *ret_id,
+                    size_t id_bytes)
+{
+	static const struct json_query query = {
+		.member = "agent_id",
+		.max_depth = DECODE_MAX_DEPTH,
+		.max_tokens = DECODE_MAX_TOKENS,
+	};
+	const char *json = decoder->body + span->offset;
+	struct json_outline outline;
+	struct json_fault fault;
+	const cJSON *id;
+	size_t length;
+
+	if (json_scan(json, span->bytes, &query, &outline, &fault) < 0 ||
+	    outline.member.bytes == 0 || outline.member.bytes > MAX_FAULT_ID_BYTES)
+		return;
+	parse_pool_empty(&decoder->pool);
+	id = parse_value(&decoder->pool, json + outline.member.offset, outline.member.bytes,
+	                 outline.member.flags & JSON_ODD);
+	if (!parse_is(id, cJSON_String))
+		return;
+	length = strlen(id->valuestring);
+	if (length >= id_bytes) {
+		length = id_bytes - 1;
+		/* Cut between characters: C0 80 and C0 81 are pairs, too. */
+		while (length > 0 && ((unsigned char)id->valuestring[length] & 0xc0) == 0x80)
+			length--;
+	}
+	memcpy(ret_id, id->valuestring, length);
+	ret_id[length] = '\0';
+}
+
+static void note_fault(struct decoder *decoder, const struct json_span *span, size_t position,
+                       const char *reason, struct page *page)
+{
+	struct page_fault *fault;
+
+	page->malformed++;
+	if (page->fault_count == PAGE_MAX_FAULTS)
+		return;
+	fault = &page->faults[page->fault_count++];
+	*fault = (struct page_fault){.reason = reason, .position = (uint32_t)position};
+	copy_id(decoder, span, fault->id, sizeof(fault->id));
+}
+
+/* 0 and an agent; 0 and the reason why the element is none; or -ENOMEM. */
 static int decode_agent(struct decoder *decoder, const struct json_span *span,
-                        const struct agent **ret_agent)
+                        const struct agent **ret_agent, const char **ret_reason)
 {
 	const char *json = decoder->body + span->offset;
 	size_t json_bytes = span->bytes;
@@ -307,15 +365,18 @@ static int decode_agent(struct decoder *decoder, const struct json_span *span,
 	const cJSON *tree;
 
 	*ret_agent = NULL;
-	if (*json != '{' || is_oversized(span))
+	*ret_reason = *json == '{' ? limit_exceeded(span) : "it is not an object";
+	if (*ret_reason)
 		return 0;
 	parse_pool_empty(&decoder->pool);
 	tree = parse_span(decoder, span);
 	if (!tree)
 		return -ENOMEM;
 	draft_agent(decoder, tree, &draft);
-	if (!parse_is(draft.fields[AGENT_ID], cJSON_String))
+	if (!parse_is(draft.fields[AGENT_ID], cJSON_String)) {
+		*ret_reason = "it has no agent_id that is a string";
 		return 0;
+	}
 	if (json_clean_max(span) > 0) {
 		char *clean = parse_pool_take(&decoder->pool, json_clean_max(span));
 
@@ -324,39 +385,42 @@ static int decode_agent(struct decoder *decoder, const struct json_span *span,
 		json_bytes = json_clean(clean, json, span->bytes);
 		json = clean;
 	}
-	*ret_agent = build_agent(decoder, &draft, json, json_bytes);
+	*ret_agent = build_agent(decoder, &draft, json, json_bytes, span->flags & JSON_LOSSY);
 	return *ret_agent ? 0 : -ENOMEM;
 }
 
-/* A page_meta of the wrong type, or none, is no reason to refuse the agents. */
+/* A page_meta that is missing, of the wrong type or beyond the limits counts as absent. */
 static int decode_meta(struct decoder *decoder, const struct json_span *span, struct page *page)
 {
 	const cJSON *tree;
 
-	if (span->bytes == 0 || is_oversized(span))
+	if (span->bytes == 0 || limit_exceeded(span))
 		return 0;
 	parse_pool_empty(&decoder->pool);
 	tree = parse_span(decoder, span);
 	if (!tree)
 		return -ENOMEM;
 	page->total_count =
-		parse_number_between(parse_member(tree, "total_count"), 0, PARSE_MAX_EXACT);
+		parse_number_between(parse_member(tree, "total_count"), 0, JSON_MAX_EXACT);
 	page->per_page = parse_number_between(parse_member(tree, "per_page"), 1, MAX_PER_PAGE);
 	return 0;
 }
 
 static size_t largest_value(const struct json_outline *outline)
 {
-	size_t bytes = is_oversized(&outline->member) ? 0 : outline->member.bytes;
+	size_t bytes = MAX_FAULT_ID_BYTES;
 
+	if (outline->member.bytes > bytes && !limit_exceeded(&outline->member))
+		bytes = outline->member.bytes;
 	for (size_t i = 0; i < outline->count; i++)
-		if (outline->elements[i].bytes > bytes && !is_oversized(&outline->elements[i]))
+		if (outline->elements[i].bytes > bytes && !limit_exceeded(&outline->elements[i]))
 			bytes = outline->elements[i].bytes;
 	return bytes;
 }
 
-/* 0 or -ENOMEM. */
-static int decode_outline(const char *body, const struct json_outline *outline,
+/* The page of an outline whose first element is the element `first` (from 0) of the whole list. 0
+ * or -ENOMEM. */
+static int decode_outline(const char *body, const struct json_outline *outline, size_t first,
                           struct page **ret_page)
 {
 	struct decoder decoder = {.body = body};
@@ -373,13 +437,15 @@ static int decode_outline(const char *body, const struct json_outline *outline,
 	*page = (struct page){.total_count = AGENT_ABSENT, .per_page = AGENT_ABSENT};
 	result = decode_meta(&decoder, &outline->member, page);
 	for (size_t i = 0; i < outline->count && result == 0; i++) {
+		const struct json_span *span = &outline->elements[i];
 		const struct agent *agent;
+		const char *reason;
 
-		result = decode_agent(&decoder, &outline->elements[i], &agent);
+		result = decode_agent(&decoder, span, &agent, &reason);
 		if (agent)
 			page->agents[page->agent_count++] = agent;
-		else
-			page->malformed++;
+		else if (reason)
+			note_fault(&decoder, span, first + i + 1, reason, page);
 	}
 	parse_pool_done(&decoder.pool);
 	if (result < 0) {
@@ -432,7 +498,7 @@ int decode_page(const char *body, size_t bytes, struct page **ret_page, struct f
 		return fail(ret_failure, FAILURE_MALFORMED, "the answer has no agent_list");
 	}
 	if (result == 0) {
-		result = decode_outline(body, &outline, ret_page);
+		result = decode_outline(body, &outline, 0, ret_page);
 		json_outline_done(&outline);
 	}
 	return result < 0 ? fail_memory(ret_failure) : 0;
@@ -493,7 +559,7 @@ int decode_list_init(const char *text, size_t bytes, struct decode_list *ret_lis
 		            "no agent_list in it, as an answer of the API has");
 	}
 	/* What page_meta says. */
-	result = decode_outline(text, &(struct json_outline){.member = list.outline.member},
+	result = decode_outline(text, &(struct json_outline){.member = list.outline.member}, 0,
 	                        &nobody);
 	if (result < 0) {
 		json_outline_done(&list.outline);
@@ -515,7 +581,8 @@ int decode_list_page(const struct decode_list *list, size_t first, size_t count,
 		part.elements = list->outline.elements + first;
 		part.count = count < list->count - first ? count : list->count - first;
 	}
-	return decode_outline(list->text, &part, ret_page) < 0 ? fail_memory(ret_failure) : 0;
+	return decode_outline(list->text, &part, first, ret_page) < 0 ? fail_memory(ret_failure)
+	                                                              : 0;
 }
 
 void decode_list_done(struct decode_list *list)

@@ -3,14 +3,14 @@
 #define FLEETFS_API_DECODE_H
 
 /*
- * Bytes of an answer → a page of agents.
+ * Decodes the body of a response to a page of agents.
  *
- * Strict where it matters and forgiving where one agent could hide another: a body that is not JSON
- * (RFC 8259 to the letter, but that a string may hold bytes that are not UTF-8), that holds a NUL
- * (raw or \u0000), or that exceeds a ceiling is refused as a whole; an element of agent_list that
- * is no agent (not an object, no agent_id of type string, oversized) is dropped and counted; a
- * field of the wrong type is absent. A number is an integer of at most 2^53 written as an integer,
- * or absent.
+ * A body that is not JSON (api/json.h), has no agent_list, or exceeds DECODE_MAX_BYTES or
+ * DECODE_MAX_AGENTS is refused as a whole. An element of agent_list that is no agent (not an
+ * object, no agent_id of type string) or that exceeds a limit of its own (size, depth, number of
+ * values) is dropped and counted, and costs no other element anything. A field of the wrong type is
+ * absent. A number counts if it is an integer of at most 2^53, however it is written. Of duplicate
+ * keys in an object the last counts.
  *
  * No state: any thread may call it.
  */
@@ -21,14 +21,15 @@
 #include "api/failure.h"
 #include "api/json.h"
 
-#define DECODE_MAX_BYTES       (8u << 20)          /* a body */
-#define DECODE_MAX_DEPTH       32                  /* arrays and objects in each other */
-#define DECODE_MAX_TOKENS      500000              /* values and keys in a body */
-#define DECODE_MAX_AGENTS      10000               /* elements of agent_list */
-#define DECODE_MAX_AGENT_BYTES (1u << 20)          /* one element */
+#define DECODE_MAX_BYTES       (8u << 20) /* a body */
+#define DECODE_MAX_AGENTS      10000      /* elements of agent_list */
+#define DECODE_MAX_AGENT_MIB   1          /* one element */
+#define DECODE_MAX_AGENT_BYTES (DECODE_MAX_AGENT_MIB << 20)
+#define DECODE_MAX_DEPTH       32     /* arrays and objects in each other, in one element */
+#define DECODE_MAX_TOKENS      500000 /* values and keys in one element */
 #define DECODE_MAX_EXPIRY      INT64_C(9223372036) /* in 2262, the last in ns since 1970 */
 
-/* Of a list in a file; depth and one element as above. */
+/* Limits of a list in a file; those of one element are the same. */
 #define DECODE_MAX_LIST_BYTES  (512u << 20)
 #define DECODE_MAX_LIST_AGENTS 1000000
 

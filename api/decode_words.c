@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is decoded besides agents: an error's words, a token's end. */
+/* Decoding of other things than agents: an error's message, a token's expiry. */
 #include "api/decode.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "api/json.h"
 #include "api/parse.h"
 
-/* The tree of a text that may be anything, in a pool of its own; NULL if it is not JSON. */
+/* The tree of any text, in a pool of its own; NULL if it is not JSON, or beyond the limits. */
 static const cJSON *parse_any(struct parse_pool *pool, const char *text, size_t bytes)
 {
 	static const struct json_query query = {
@@ -19,7 +19,11 @@ static const cJSON *parse_any(struct parse_pool *pool, const char *text, size_t 
 
 	if (bytes > DECODE_MAX_AGENT_BYTES || json_scan(text, bytes, &query, &outline, &fault) < 0)
 		return NULL;
-	return parse_pool_init(pool, bytes) ? parse_value(pool, text, bytes, true) : NULL;
+	if (outline.member.flags & (JSON_DEEP | JSON_MANY))
+		return NULL;
+	return parse_pool_init(pool, outline.member.bytes)
+	               ? parse_value(pool, text + outline.member.offset, outline.member.bytes, true)
+	               : NULL;
 }
 
 /* Copies text with every run of white space and NULs as one space, cut between characters. */

@@ -12,7 +12,7 @@ enum member { MEMBER_OTHER, MEMBER_LIST, MEMBER_WHOLE };
 
 /*
  * Functions that take `at` return where they stopped, or NULL after fault(). The position is no
- * member of this, so that the compiler can keep it in a register.
+ * member of this struct, so the compiler can keep it in a register.
  */
 struct scanner {
 	const char *text;
@@ -23,14 +23,16 @@ struct scanner {
 	int error;
 	bool done;
 	size_t depth;
-	uint64_t arrays; /* bit n: what is open at depth n + 1 is an array */
+	uint64_t *arrays;    /* bit n: an array is open at depth n + 1, not an object */
+	size_t arrays_words; /* allocated */
+	enum member member;  /* whose value the scan is in */
+	size_t capacity;     /* of outline->elements */
+
+	/* Of the value that is being reported; outside of one they have no meaning. */
+	const char *begin;
+	size_t begin_depth;
 	size_t tokens;
-	uint32_t flags; /* since the value to be reported began */
-	enum member member;
-	bool seen_list;
-	bool seen_member;
-	const char *begin; /* of the value to be reported */
-	size_t capacity;   /* of outline->elements */
+	uint32_t flags;
 };
 
 static const char *fault(struct scanner *s, const char *at, int error, const char *reason)
@@ -48,9 +50,9 @@ static const char *scan_escape(struct scanner *s, const char *at)
 	if (escape.kind == JSON_ESCAPE_BAD)
 		return fault(s, at, -EBADMSG, "a bad escape");
 	if (escape.kind == JSON_ESCAPE_NUL)
-		return fault(s, at, -EBADMSG, "a NUL in a string");
+		s->flags |= JSON_ODD;
 	if (escape.kind == JSON_ESCAPE_HALF)
-		s->flags |= JSON_ODD | JSON_UNSAFE;
+		s->flags |= JSON_ODD | JSON_UNSAFE | JSON_LOSSY;
 	if (escape.upper)
 		s->flags |= JSON_UNSAFE;
 	return at + escape.bytes;
@@ -75,6 +77,8 @@ static const char *scan_string(struct scanner *s, const char *at)
 
 			if (c.kind != UTF8_PLAIN)
 				s->flags |= JSON_UNSAFE;
+			if (c.kind == UTF8_INVALID)
+				s->flags |= JSON_LOSSY | (*at == UTF8_STORED_C0[0] ? JSON_ODD : 0);
 			at += c.bytes;
 		}
 	}
@@ -133,22 +137,34 @@ static const char *skip_space(struct scanner *s, const char *at)
 	return at;
 }
 
-/* Members are at depth 1, elements of the list at depth 2: most values are deeper, and callers ask
- * for the depth first. */
+/* Members are at depth 1, elements of the list at depth 2. Most values are deeper, so callers check
+ * the depth first. */
 static bool is_reported(const struct scanner *s)
 {
-	return (s->depth == 1 && s->member == MEMBER_WHOLE) ||
-	       (s->depth == 2 && s->member == MEMBER_LIST && s->outline->has_list);
+	if (s->depth == 0)
+		return !s->query->list && !s->query->member;
+	return s->depth == 1 ? s->member == MEMBER_WHOLE
+	                     : s->member == MEMBER_LIST && s->outline->has_list;
 }
 
 static void begin_value(struct scanner *s, const char *at)
 {
-	if (s->depth == 1 && s->member == MEMBER_LIST)
+	if (s->depth == 1 && s->member == MEMBER_LIST) {
 		s->outline->has_list = *at == '[';
+		s->outline->count = 0;
+	}
 	if (is_reported(s)) {
 		s->begin = at;
+		s->begin_depth = s->depth;
+		s->tokens = 0;
 		s->flags = 0;
 	}
+}
+
+static void count_token(struct scanner *s)
+{
+	if (++s->tokens > s->query->max_tokens)
+		s->flags |= JSON_MANY;
 }
 
 static bool add_element(struct scanner *s, const struct json_span *span)
@@ -188,18 +204,28 @@ static bool end_value(struct scanner *s, const char *at)
 		if (s->depth == 2)
 			fine = add_element(s, &span);
 		else
-			s->outline->member = span;
+			s->outline->member = span; /* at depth 0 or 1 */
 	}
 	if (s->depth == 1)
 		s->member = MEMBER_OTHER;
 	return fine;
 }
 
+/* Whether a key, between its quotes, is that name of letters and underscores. */
 static bool is_key(const char *name, const char *begin, const char *end)
 {
-	size_t bytes = (size_t)(end - begin);
+	if (!name)
+		return false;
+	for (; begin < end && *name; name++) {
+		struct json_escape escape = {.bytes = 1, .code = (unsigned char)*begin};
 
-	return name && strlen(name) == bytes && memcmp(name, begin, bytes) == 0;
+		if (*begin == '\\')
+			escape = json_escape_read(begin, end);
+		if (escape.code != (unsigned char)*name)
+			return false;
+		begin += escape.bytes;
+	}
+	return begin == end && !*name;
 }
 
 /* A key and its colon: to where a value must begin. */
@@ -210,20 +236,16 @@ static const char *scan_key(struct scanner *s, const char *at)
 	at = skip_space(s, at);
 	if (at == s->end || *at != '"')
 		return fault(s, at, -EBADMSG, "no key");
-	if (++s->tokens > s->query->max_tokens)
-		return fault(s, at, -E2BIG, "too many values");
+	count_token(s);
 	begin = at + 1;
 	at = scan_string(s, begin);
 	if (!at)
 		return NULL;
 	if (s->depth == 1) {
-		if (!s->seen_list && is_key(s->query->list, begin, at - 1)) {
-			s->seen_list = true;
+		if (is_key(s->query->list, begin, at - 1))
 			s->member = MEMBER_LIST;
-		} else if (!s->seen_member && is_key(s->query->member, begin, at - 1)) {
-			s->seen_member = true;
+		else if (is_key(s->query->member, begin, at - 1))
 			s->member = MEMBER_WHOLE;
-		}
 	}
 	at = skip_space(s, at);
 	if (at == s->end || *at != ':')
@@ -233,7 +255,26 @@ static const char *scan_key(struct scanner *s, const char *at)
 
 static bool in_array(const struct scanner *s)
 {
-	return s->arrays >> (s->depth - 1) & 1;
+	return s->arrays[(s->depth - 1) / 64] >> ((s->depth - 1) % 64) & 1;
+}
+
+/* Remembers whether an array is open at the current depth. False: out of memory. */
+static bool open_at_depth(struct scanner *s, bool array)
+{
+	size_t word = (s->depth - 1) / 64;
+	uint64_t bit = UINT64_C(1) << ((s->depth - 1) % 64);
+
+	if (word == s->arrays_words) {
+		size_t words = word ? 2 * word : 1;
+		uint64_t *grown = reallocarray(s->arrays, words, sizeof(*grown));
+
+		if (!grown)
+			return false;
+		s->arrays = grown;
+		s->arrays_words = words;
+	}
+	s->arrays[word] = array ? s->arrays[word] | bit : s->arrays[word] & ~bit;
+	return true;
 }
 
 /* From the end of a value, past all that ends with it: to where the next value must begin. */
@@ -262,11 +303,11 @@ static const char *scan_open(struct scanner *s, const char *at)
 {
 	bool array = *at == '[';
 
-	if (s->depth == s->query->max_depth)
-		return fault(s, at, -E2BIG, "nested too deep");
 	s->depth++;
-	s->arrays &= ~(UINT64_C(1) << (s->depth - 1));
-	s->arrays |= (uint64_t)array << (s->depth - 1);
+	if (!open_at_depth(s, array))
+		return fault(s, at, -ENOMEM, "out of memory");
+	if (s->depth - s->begin_depth > s->query->max_depth)
+		s->flags |= JSON_DEEP;
 	at = skip_space(s, at + 1);
 	if (at < s->end && *at == (array ? ']' : '}')) {
 		s->depth--;
@@ -281,10 +322,9 @@ static const char *scan_value(struct scanner *s, const char *at)
 	at = skip_space(s, at);
 	if (at == s->end)
 		return fault(s, at, -EBADMSG, "");
-	if (++s->tokens > s->query->max_tokens)
-		return fault(s, at, -E2BIG, "too many values");
 	if (s->depth <= 2)
 		begin_value(s, at);
+	count_token(s);
 	switch (*at) {
 	case '"':
 		at = scan_string(s, at + 1);
@@ -312,7 +352,7 @@ static const char *scan_value(struct scanner *s, const char *at)
 int json_scan(const char *text, size_t bytes, const struct json_query *query,
               struct json_outline *ret_outline, struct json_fault *ret_fault)
 {
-	const char *begin = bytes ? text : ""; /* no text may well be NULL */
+	const char *begin = bytes ? text : ""; /* an empty text may be NULL */
 	struct json_outline outline = {0};
 	struct scanner s = {
 		.text = begin,
@@ -321,12 +361,16 @@ int json_scan(const char *text, size_t bytes, const struct json_query *query,
 		.outline = &outline,
 		.fault = ret_fault,
 	};
+	static const char byte_order_mark[3] = "\xef\xbb\xbf";
 	const char *at = begin;
 
 	if (bytes > UINT32_MAX) {
 		fault(&s, begin, -E2BIG, "too long");
 		return s.error;
 	}
+	if ((size_t)(s.end - at) >= sizeof(byte_order_mark) &&
+	    memcmp(at, byte_order_mark, sizeof(byte_order_mark)) == 0)
+		at += sizeof(byte_order_mark);
 	while (at && !s.done)
 		at = scan_value(&s, at);
 	if (at) {
@@ -334,6 +378,7 @@ int json_scan(const char *text, size_t bytes, const struct json_query *query,
 		if (at < s.end)
 			fault(&s, at, -EBADMSG, "more than one value");
 	}
+	free(s.arrays);
 	if (s.error) {
 		json_outline_done(&outline);
 		return s.error;

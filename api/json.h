@@ -3,16 +3,20 @@
 #define FLEETFS_API_JSON_H
 
 /*
- * JSON as bytes: checked and outlined before a parser may see it, rewritten before a person may.
+ * JSON as bytes: checked and outlined before it is parsed, rewritten before it is shown.
  *
- * A forgiving parser turns hostile text into wrong values in silence (a NUL ends a string, 0123 is
- * a number, 2^53 + 1 is 2^53), and takes forty times the text's memory before it tells. So one
- * pass over the whole text, in constant memory, holds it to RFC 8259 and to ceilings, and finds the
- * spans of the values that are worth parsing one by one. What the pass cannot settle by refusing
- * (odd numbers, half surrogate pairs, control characters) it flags on the value it is in, so that
- * json_plain() and json_clean() only ever run for the few values that need them.
+ * A lenient parser silently turns hostile text into wrong values (a NUL ends a string, 0123 is a
+ * number, 2^53 + 1 is 2^53) and needs forty times the memory of the text. So one pass over the
+ * whole text checks it against RFC 8259 and finds the spans of the values to parse one by one. The
+ * pass needs one bit of memory for each open array or object.
  *
- * The one licence beyond RFC 8259: strings may hold bytes that are not UTF-8.
+ * A text that is not JSON is refused as a whole. Everything else that makes a value unfit or needs
+ * work (limits exceeded, unusual numbers, NUL, half surrogate pairs, control characters) is a flag
+ * of the reported value that contains it. So one value never affects another, and json_plain() and
+ * json_clean() only run for the few values that need them.
+ *
+ * Two deviations from RFC 8259: strings may contain bytes that are not UTF-8, and a byte order mark
+ * in front of the text is ignored.
  */
 
 #include <stdbool.h>
@@ -22,8 +26,10 @@
 enum json_flag {
 	JSON_SPACE = 1 << 0,  /* white space outside of strings */
 	JSON_UNSAFE = 1 << 1, /* strings that json_clean() would write in another way */
-	JSON_ODD = 1 << 2,    /* a number that is no integer of at most 2^53 written as one, or half
-	                         a surrogate pair: what json_plain() replaces */
+	JSON_ODD = 1 << 2,    /* something that json_plain() rewrites */
+	JSON_LOSSY = 1 << 3,  /* strings of which json_clean() replaces something by U+FFFD */
+	JSON_DEEP = 1 << 4,   /* nested deeper than query.max_depth */
+	JSON_MANY = 1 << 5,   /* more values and keys than query.max_tokens */
 };
 
 /* A value's place in the text, without the white space around it. */
@@ -33,22 +39,22 @@ struct json_span {
 	uint32_t flags; /* of enum json_flag */
 };
 
-/* What json_scan() looks for, and how much it puts up with. */
+/* Which values json_scan() reports, and their limits. */
 struct json_query {
 	const char *list; /* the member of the top-level object whose elements to report, or NULL */
-	const char *member;  /* another member to report as a whole, or NULL */
-	size_t max_depth;    /* arrays and objects in each other, at most 64 */
-	size_t max_tokens;   /* values and keys in all */
+	const char *member;  /* another member to report as a whole; NULL without a list: the whole
+	                        text */
+	size_t max_depth;    /* arrays and objects in each other, in one reported value */
+	size_t max_tokens;   /* values and keys in one reported value */
 	size_t max_elements; /* of list */
 };
 
-/* What it found. Of members with the same key the first counts; a key with escapes in it is never
- * taken for another without. */
+/* The reported values. Of members with the same key the last counts. */
 struct json_outline {
 	struct json_span *elements; /* for json_outline_done() */
 	size_t count;
-	bool has_list;           /* list is there and is an array */
-	struct json_span member; /* bytes is 0 if it is not there */
+	bool has_list;           /* the list exists and is an array */
+	struct json_span member; /* bytes is 0 if there is no such member */
 };
 
 struct json_fault {
@@ -57,28 +63,34 @@ struct json_fault {
 };
 
 /*
- * Checks the text and outlines it. 0 and an outline; or -EBADMSG (it is not JSON), -E2BIG (beyond a
- * ceiling of the query, or 4 GiB), -ENOMEM, with where and why in *ret_fault.
+ * Checks the text and outlines it. 0 and an outline; or -EBADMSG (it is not JSON), -E2BIG (more
+ * than max_elements, or 4 GiB) or -ENOMEM, with place and reason in *ret_fault.
  */
 int json_scan(const char *text, size_t bytes, const struct json_query *query,
               struct json_outline *ret_outline, struct json_fault *ret_fault);
 
 void json_outline_done(struct json_outline *outline);
 
-/*
- * Both work on one value that json_scan() accepted.
- *
- * Rewrites it in place, to the same length, so that any parser reads what is meant: a number that
- * is JSON_ODD becomes an empty array, as a value that is of the wrong type wherever a number or a
- * string belongs, and that no parser can round; half a surrogate pair becomes U+FFFD.
+/* json_plain() writes at most this many bytes for each byte of the text: `9e15` becomes 16 digits.
  */
-void json_plain(char *text, size_t bytes);
+#define JSON_PLAIN_GROWTH 4
 
 /*
- * Writes it on one line, safe to show and to parse anywhere: no white space outside of strings;
- * unsafe characters (UTF8_CONTROL) as \uNNNN; bytes that are not UTF-8 and half surrogate pairs as
- * \ufffd; the digits of \uNNNN in lower case; all else as it was. dst has room for
- * json_clean_max(); returns the length.
+ * Rewrites one value that json_scan() accepted so that any parser reads it exactly. dst has room
+ * for JSON_PLAIN_GROWTH times the bytes; returns the length.
+ *
+ * A number that is an integer of at most 2^53 is written in decimal digits. Any other becomes an
+ * empty array: wherever a number or a string is expected this has the wrong type, and no parser can
+ * round it. In strings, NUL and the byte C0 get their stored form (api/utf8.h), and half a
+ * surrogate pair the three bytes that UTF-8 would have for it, which are not valid UTF-8.
+ */
+size_t json_plain(char *dst, const char *text, size_t bytes);
+
+/*
+ * Writes one value that json_scan() accepted on one line, safe to show and to parse anywhere: no
+ * white space outside of strings; unsafe characters (UTF8_CONTROL) as \uNNNN; bytes that are not
+ * UTF-8 and half surrogate pairs as \ufffd; the digits of \uNNNN in lower case; everything else
+ * unchanged. dst has room for json_clean_max(); returns the length.
  */
 size_t json_clean(char *dst, const char *text, size_t bytes);
 

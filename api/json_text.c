@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/json_text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "api/json.h"
@@ -45,6 +46,7 @@ struct json_escape json_escape_read(const char *at, const char *end)
 		return escape;
 	escape.bytes = 6;
 	code = hex4(at + 2, end, &escape.upper);
+	escape.code = (uint16_t)code;
 	if (code < 0)
 		escape.kind = JSON_ESCAPE_BAD;
 	else if (code == 0)
@@ -56,57 +58,159 @@ struct json_escape json_escape_read(const char *at, const char *end)
 	low = hex4(at + 8, end, &upper);
 	if (low < 0xdc00 || low > 0xdfff)
 		return escape;
-	return (struct json_escape){JSON_ESCAPE_GOOD, 12, escape.upper || upper};
-}
-
-/* The string whose opening quote is at `at`: rewrites its half surrogate pairs, returns its end. */
-static char *plain_string(char *at, const char *end)
-{
-	at++;
-	while (at < end && *at != '"') {
-		if (*at == '\\') {
-			struct json_escape escape = json_escape_read(at, end);
-
-			if (escape.kind == JSON_ESCAPE_HALF)
-				memcpy(at, REPLACEMENT, 6);
-			at += escape.bytes;
-		} else {
-			at++;
-		}
-	}
-	return at + 1;
-}
-
-void json_plain(char *text, size_t bytes)
-{
-	const char *end = text + bytes;
-	char *at = text;
-
-	while (at < end) {
-		if (*at == '"') {
-			at = plain_string(at, end);
-		} else if (*at == '-' || (*at >= '0' && *at <= '9')) {
-			const char *digits = *at == '-' ? at + 1 : at;
-			size_t whole = (size_t)(json_skip_digits(digits, end) - digits);
-			char *begin = at;
-
-			while (at < end && *at && strchr("+-.eE0123456789", *at))
-				at++;
-			/* One digit is never odd, so that the two brackets always fit. */
-			if (digits + whole != at || !json_is_exact(digits, whole)) {
-				memset(begin, ' ', (size_t)(at - begin));
-				memcpy(begin, "[]", 2);
-			}
-		} else {
-			at++;
-		}
-	}
+	return (struct json_escape){JSON_ESCAPE_GOOD, 12, escape.upper || upper, 0};
 }
 
 static char *put(char *dst, const char *text, size_t bytes)
 {
 	return (char *)memcpy(dst, text, bytes) + bytes;
 }
+
+/* Numbers */
+
+/* A number without its sign as 0.DIGITS * 10^scale. The digits, which a point may interrupt, have
+ * no zeroes at the ends. */
+struct decimal {
+	const char *digits;
+	const char *digits_end;
+	int64_t count; /* of digits; 0: the number is zero */
+	int64_t scale;
+};
+
+/* The exponent behind an `e`, no larger than what moves a number of 4 GiB out of range. */
+static int64_t read_exponent(const char *at, const char *end)
+{
+	const int64_t most = INT64_C(1) << 40;
+	bool negative = *at == '-';
+	int64_t value = 0;
+
+	if (*at == '-' || *at == '+')
+		at++;
+	for (; at < end && value < most; at++)
+		value = value * 10 + (*at - '0');
+	return negative ? -value : value;
+}
+
+static struct decimal read_decimal(const char *at, const char *end)
+{
+	struct decimal decimal = {0};
+	int64_t seen = 0, point = -1;
+
+	for (; at < end && *at != 'e' && *at != 'E'; at++) {
+		if (*at == '.') {
+			point = seen;
+			continue;
+		}
+		if (*at != '0') {
+			if (decimal.count == 0) {
+				decimal.digits = at;
+				decimal.scale = -seen;
+			}
+			decimal.digits_end = at + 1;
+			decimal.count = seen + 1 + decimal.scale;
+		}
+		seen++;
+	}
+	decimal.scale += point >= 0 ? point : seen;
+	if (at < end)
+		decimal.scale += read_exponent(at + 1, end);
+	return decimal;
+}
+
+bool json_integer(const char *text, size_t bytes, int64_t *ret_value)
+{
+	const char *end = text + bytes;
+	bool negative = *text == '-';
+	struct decimal decimal = read_decimal(text + negative, end);
+	int64_t value = 0;
+
+	if (decimal.count > 0) {
+		/* A digit behind the point makes a fraction, and 2^53 has 16 digits. */
+		if (decimal.scale < decimal.count || decimal.scale > 16)
+			return false;
+		for (const char *at = decimal.digits; at < decimal.digits_end; at++)
+			if (*at != '.')
+				value = value * 10 + (*at - '0');
+		for (int64_t i = decimal.count; i < decimal.scale; i++)
+			value *= 10;
+		if (value > JSON_MAX_EXACT)
+			return false;
+	}
+	*ret_value = negative ? -value : value;
+	return true;
+}
+
+/* Rewriting for a parser */
+
+/* What UTF-8 would have for half a surrogate pair. */
+static char *put_half(char *dst, unsigned int code)
+{
+	*dst++ = (char)(0xe0 | code >> 12);
+	*dst++ = (char)(0x80 | (code >> 6 & 0x3f));
+	*dst++ = (char)(0x80 | (code & 0x3f));
+	return dst;
+}
+
+/* Writes the string whose opening quote is at *at, and moves *at behind it. */
+static char *plain_string(char *dst, const char **at, const char *end)
+{
+	*dst++ = *(*at)++;
+	while (**at != '"') {
+		if (**at == '\\') {
+			struct json_escape escape = json_escape_read(*at, end);
+
+			if (escape.kind == JSON_ESCAPE_NUL)
+				dst = put(dst, UTF8_STORED_NUL, 2);
+			else if (escape.kind == JSON_ESCAPE_HALF)
+				dst = put_half(dst, escape.code);
+			else
+				dst = put(dst, *at, escape.bytes);
+			*at += escape.bytes;
+		} else if (**at == UTF8_STORED_C0[0]) {
+			dst = put(dst, UTF8_STORED_C0, 2);
+			++*at;
+		} else {
+			*dst++ = *(*at)++;
+		}
+	}
+	*dst++ = *(*at)++;
+	return dst;
+}
+
+/* Writes the number that begins at *at, and moves *at behind it. */
+static char *plain_number(char *dst, const char **at, const char *end)
+{
+	const char *begin = *at;
+	char digits[24];
+	int64_t value;
+	int length;
+
+	while (*at < end && **at && strchr("+-.eE0123456789", **at))
+		++*at;
+	if (!json_integer(begin, (size_t)(*at - begin), &value))
+		return put(dst, "[]", 2);
+	length = snprintf(digits, sizeof(digits), "%" PRId64, value);
+	return put(dst, digits, (size_t)length);
+}
+
+size_t json_plain(char *dst, const char *text, size_t bytes)
+{
+	const char *end = text + bytes;
+	const char *at = text;
+	char *to = dst;
+
+	while (at < end) {
+		if (*at == '"')
+			to = plain_string(to, &at, end);
+		else if (*at == '-' || (*at >= '0' && *at <= '9'))
+			to = plain_number(to, &at, end);
+		else
+			*to++ = *at++;
+	}
+	return (size_t)(to - dst);
+}
+
+/* Rewriting for people */
 
 /* One that is notable but a quote: writes it, and moves *at beyond it. */
 static char *clean_notable(char *dst, const char **at, const char *end)

@@ -3,8 +3,8 @@
 #define FLEETFS_API_JSON_TEXT_H
 
 /*
- * The letters of JSON, for json.c, which checks them, and json_text.c, which rewrites them: what
- * within a string needs a look, what an escape stands for, which numbers are exact.
+ * The tokens of JSON, for json.c, which checks them, and json_text.c, which rewrites them: the
+ * bytes of a string that need attention, the meaning of an escape, the value of a number.
  */
 
 #include <endian.h>
@@ -60,17 +60,25 @@ static inline const char *json_skip_digits(const char *at, const char *end)
 	return at;
 }
 
-/* Whether digits without a leading zero make at most 2^53. */
+#define JSON_MAX_EXACT (INT64_C(1) << 53) /* beyond it a double skips integers */
+
+/* Whether digits without a leading zero make at most JSON_MAX_EXACT. */
 static inline bool json_is_exact(const char *digits, size_t count)
 {
 	return count < 16 || (count == 16 && memcmp(digits, "9007199254740992", 16) <= 0);
 }
+
+/* Whether a JSON number, however it is written, is an integer of at most
+ * JSON_MAX_EXACT. Exact, and linear in
+ * the length of the text whatever the exponent is. */
+bool json_integer(const char *text, size_t bytes, int64_t *ret_value);
 
 /* An escape, from its backslash. */
 struct json_escape {
 	enum { JSON_ESCAPE_BAD, JSON_ESCAPE_NUL, JSON_ESCAPE_GOOD, JSON_ESCAPE_HALF } kind;
 	uint8_t bytes; /* 2; 6 for \uNNNN; 12 for a surrogate pair */
 	bool upper;    /* has upper-case digits */
+	uint16_t code; /* of 6 bytes: NNNN */
 };
 
 /* Reads the escape whose backslash is at `at`, never beyond end. */

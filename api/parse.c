@@ -7,10 +7,11 @@
 
 #include "api/agent.h"
 #include "api/json.h"
+#include "api/json_text.h"
 
-/* Text at its worst, "0,0,0,…": a node and, since cJSON 1.7.18, a string for every two bytes; then
- * the text itself without odd values, and in its clean form. */
-#define POOL_PER_BYTE ((sizeof(cJSON) + 16) / 2 + 1 + 6)
+/* The worst text is "0,0,0,…": a node and, since cJSON 1.7.18, a string for every two bytes. Then
+ * the output of json_plain() and of json_clean(). */
+#define POOL_PER_BYTE ((sizeof(cJSON) + 16) / 2 + JSON_PLAIN_GROWTH + 6)
 
 bool parse_pool_init(struct parse_pool *pool, size_t text_bytes)
 {
@@ -71,13 +72,12 @@ const cJSON *parse_value(struct parse_pool *pool, const char *text, size_t bytes
 
 	pthread_once(&once, set_hooks);
 	if (odd) {
-		char *copy = parse_pool_take(pool, bytes);
+		char *plain = parse_pool_take(pool, JSON_PLAIN_GROWTH * bytes);
 
-		if (!copy)
+		if (!plain)
 			return NULL;
-		memcpy(copy, text, bytes);
-		json_plain(copy, bytes);
-		text = copy;
+		bytes = json_plain(plain, text, bytes);
+		text = plain;
 	}
 	pool_in_use = pool;
 	tree = cJSON_ParseWithLengthOpts(text, bytes, NULL, false);
@@ -87,12 +87,14 @@ const cJSON *parse_value(struct parse_pool *pool, const char *text, size_t bytes
 
 const cJSON *parse_member(const cJSON *object, const char *key)
 {
+	const cJSON *last = NULL;
+
 	if (!parse_is(object, cJSON_Object))
 		return NULL;
 	for (const cJSON *item = object->child; item; item = item->next)
 		if (*item->string == *key && strcmp(item->string, key) == 0)
-			return item;
-	return NULL;
+			last = item;
+	return last;
 }
 
 int64_t parse_number(const cJSON *item)
@@ -103,7 +105,7 @@ int64_t parse_number(const cJSON *item)
 		return AGENT_ABSENT;
 	/* Not valueint: it saturates at 2^31 - 1. */
 	value = item->valuedouble;
-	if (value < (double)-PARSE_MAX_EXACT || value > (double)PARSE_MAX_EXACT ||
+	if (value < (double)-JSON_MAX_EXACT || value > (double)JSON_MAX_EXACT ||
 	    value != (double)(int64_t)value)
 		return AGENT_ABSENT;
 	return (int64_t)value;

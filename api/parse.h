@@ -3,24 +3,23 @@
 #define FLEETFS_API_PARSE_H
 
 /*
- * cJSON under control: one checked value at a time, parsed into memory that has an end. The only
- * file that includes cJSON.
+ * Parsing with cJSON: one checked value at a time, in bounded memory. The only file that includes
+ * cJSON.
  *
- * What decoding one value takes comes from a pool that is emptied for the next: one allocation for
- * a page, large enough from the start for the largest of its values. cJSON spends most of its time
- * in malloc() and free(), and takes as much memory as the text makes it; from a pool it is a third
- * faster, and nothing has to be given back in pieces.
+ * Memory for one value comes from a pool that is emptied for the next value: one allocation for a
+ * page, large enough from the start for the largest of its values. cJSON spends most of its time in
+ * malloc() and free() and allocates as much as the text demands; with a pool it is a third faster,
+ * and nothing has to be freed piece by piece.
  *
- * A tree is read by its own members (child, next, string, valuestring): asking cJSON_IsString() and
- * the like costs a call each, for every value of every agent; its look-ups ignore case.
+ * Callers read the members of a tree directly (child, next, string, valuestring): cJSON_IsString()
+ * and the like cost a call for each value of each agent, and cJSON's look-ups ignore case. Strings
+ * and keys are in the stored form (api/utf8.h), so none of them contains NUL.
  */
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define PARSE_MAX_EXACT (INT64_C(1) << 53) /* beyond it a double skips integers */
 
 struct parse_pool {
 	char *memory;
@@ -42,9 +41,9 @@ void parse_pool_empty(struct parse_pool *pool);
 void *parse_pool_take(struct parse_pool *pool, size_t bytes);
 
 /*
- * The tree of a value that json_scan() accepted; odd: it is JSON_ODD, or may be. NULL: the pool is
- * too small, since nothing is left in such a value that cJSON refuses. Nothing else may come here,
- * and no part of it: on a text that ends early cJSON 1.7.15 reads beyond the length given.
+ * The tree of a value that json_scan() accepted and that is neither JSON_DEEP nor JSON_MANY. odd:
+ * it is JSON_ODD, or may be. NULL: the pool is too small; cJSON refuses nothing in such a value.
+ * Never pass any other text: if it ends early, cJSON 1.7.15 reads beyond the given length.
  */
 const cJSON *parse_value(struct parse_pool *pool, const char *text, size_t bytes, bool odd);
 
@@ -54,13 +53,13 @@ static inline bool parse_is(const cJSON *item, int type)
 	return item && (item->type & 0xff) == type;
 }
 
-/* The first member with that key, or NULL; also if object is NULL or none. */
+/* The last member with that key, or NULL; also if object is NULL or is not an object. */
 const cJSON *parse_member(const cJSON *object, const char *key);
 
-/* An integer of at most 2^53, or AGENT_ABSENT, as for NULL and for any other type. */
+/* An integer of at most 2^53; AGENT_ABSENT for any other number, for another type and for NULL. */
 int64_t parse_number(const cJSON *item);
 
-/* The same, of one beyond the bounds too. */
+/* As parse_number(), and AGENT_ABSENT for a number outside of the bounds. */
 int64_t parse_number_between(const cJSON *item, int64_t least, int64_t most);
 
 #endif

@@ -84,6 +84,7 @@ int request_settings_init(struct request_settings *ret_settings, const struct cl
 		.connect_timeout_ms = config->connect_timeout_ms,
 		.per_page = config->per_page,
 		.curious = config->curious,
+		.ca_exclusive = config->ca_exclusive,
 	};
 	CURLU *url = curl_url();
 	int result;
@@ -92,15 +93,14 @@ int request_settings_init(struct request_settings *ret_settings, const struct cl
 		return -ENOMEM;
 	result = read_base(url, config->base, &settings);
 	curl_url_cleanup(url);
-	if (result == 0 && config->cacert) {
-		settings.cacert = strdup(config->cacert);
-		if (!settings.cacert) {
-			request_settings_done(&settings);
-			result = -ENOMEM;
-		}
-	}
+	if (result == 0 && config->cacert && !(settings.cacert = strdup(config->cacert)))
+		result = -ENOMEM;
+	if (result == 0 && config->ca_dirs && !(settings.ca_dirs = strdup(config->ca_dirs)))
+		result = -ENOMEM;
 	if (result == 0)
 		*ret_settings = settings;
+	else
+		request_settings_done(&settings);
 	return result;
 }
 
@@ -108,6 +108,7 @@ void request_settings_done(struct request_settings *settings)
 {
 	curl_free(settings->base);
 	free(settings->cacert);
+	free(settings->ca_dirs);
 }
 
 static bool make_room(struct request *request, size_t bytes)
@@ -208,6 +209,19 @@ static int on_words(CURL *easy, curl_infotype kind, char *data, size_t bytes, vo
 			memmem(data, bytes, "HTTP/2", 6) || memmem(data, bytes, "h2h3 ", 5);
 	}
 	return 0;
+}
+
+/* Sets the CAs to trust. curl as Debian builds it has a default directory of CAs, which it trusts
+ * along with the bundle unless it is unset. */
+static CURLcode request_trust(CURL *easy, const struct request_settings *settings)
+{
+	CURLcode code = CURLE_OK;
+
+	if (settings->cacert)
+		code = curl_easy_setopt(easy, CURLOPT_CAINFO, settings->cacert);
+	if (code == CURLE_OK && (settings->ca_exclusive || settings->ca_dirs))
+		code = curl_easy_setopt(easy, CURLOPT_CAPATH, settings->ca_dirs);
+	return code;
 }
 
 static void note_address(struct request *request, const struct sockaddr *address)
@@ -330,12 +344,10 @@ static CURL *new_handle(struct request *request, const struct request_settings *
 	curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
 	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	/* Copied by curl, so that memory may be out: the others that copy are worth no refusal.
-	 * Debian's curl has a default CAPATH, which would be trusted along with the bundle. */
+	/* curl copies these strings, which fails without memory. No other string that curl copies
+	 * is needed. */
 	if ((settings->direct && curl_easy_setopt(easy, CURLOPT_PROXY, "") != CURLE_OK) ||
-	    (settings->cacert &&
-	     (curl_easy_setopt(easy, CURLOPT_CAINFO, settings->cacert) != CURLE_OK ||
-	      curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK))) {
+	    request_trust(easy, settings) != CURLE_OK) {
 		curl_easy_cleanup(easy);
 		return NULL;
 	}

@@ -23,7 +23,8 @@
 /* What is the same for every request. */
 struct request_settings {
 	char *base; /* without user information: it goes into messages, and the token goes alone */
-	char *cacert;             /* NULL: the system's */
+	char *cacert, *ca_dirs;   /* NULL: the system's */
+	bool ca_exclusive;        /* no CA but those of cacert */
 	bool direct;              /* loopback: no proxy, whatever the environment says */
 	bool tls;                 /* https */
 	bool curious;             /* as in struct client_config */

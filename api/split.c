@@ -81,6 +81,10 @@ static bool split_take(struct split *split, struct page *part)
 	for (size_t i = 0; i < part->agent_count; i++)
 		page->agents[page->agent_count++] = part->agents[i];
 	part->agent_count = 0;
+	for (size_t i = 0; i < part->fault_count && page->fault_count < PAGE_MAX_FAULTS; i++) {
+		page->faults[page->fault_count] = part->faults[i];
+		page->faults[page->fault_count++].position += split->offset;
+	}
 	page->malformed += part->malformed;
 	page->total_count = part->total_count;
 	page->old |= part->old;
@@ -134,6 +138,20 @@ static bool split_begin(struct arrival *arrival, unsigned int per_page)
 	return true;
 }
 
+/* Drops the one agent of a part that is too large. */
+static void split_lose(struct split *split)
+{
+	struct page *page = split->page;
+
+	if (page->fault_count < PAGE_MAX_FAULTS)
+		page->faults[page->fault_count++] = (struct page_fault){
+			.reason = "it is larger than a response may be",
+			.position = split->offset + 1,
+		};
+	page->malformed++;
+	split->lost++;
+}
+
 bool split_goes_on(struct arrival *arrival, unsigned int per_page)
 {
 	struct split *split = arrival->split;
@@ -153,8 +171,7 @@ bool split_goes_on(struct arrival *arrival, unsigned int per_page)
 		split->level++;
 		return true;
 	} else {
-		split->page->malformed++;
-		split->lost++;
+		split_lose(split);
 		if (split->lost > MOST_LOST || (!split->any && split->lost >= FIRST_LOST))
 			return split_give_up(arrival);
 	}

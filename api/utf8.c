@@ -2,11 +2,12 @@
 #include "api/utf8.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 static bool is_control(uint32_t code)
 {
 	return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x061c || code == 0x200e ||
-	       code == 0x200f || (code >= 0x202a && code <= 0x202e) ||
+	       code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
 	       (code >= 0x2066 && code <= 0x2069);
 }
 
@@ -44,4 +45,13 @@ struct utf8_char utf8_next(const char *text, size_t len)
 		.bytes = bytes,
 		.kind = is_control(code) ? UTF8_CONTROL : UTF8_PLAIN,
 	};
+}
+
+struct utf8_char utf8_next_stored(const char *text, size_t len)
+{
+	if (len >= 2 && memcmp(text, UTF8_STORED_NUL, 2) == 0)
+		return (struct utf8_char){0, 2, UTF8_CONTROL, true};
+	if (len >= 2 && memcmp(text, UTF8_STORED_C0, 2) == 0)
+		return (struct utf8_char){0xc0, 2, UTF8_INVALID, true};
+	return utf8_next(text, len);
 }

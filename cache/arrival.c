@@ -273,7 +273,7 @@ static void record_seen(const struct fleet *fleet, struct record *record, uint32
 
 static int renew(struct fleet *fleet, struct record *record, const struct agent *agent)
 {
-	if (!agent_same(record->agent, agent, AGENT_JSON, 0)) {
+	if (!agent_equal(record->agent, agent)) {
 		uint64_t others_bytes = fleet->agent_bytes - record->agent->bytes;
 		int err;
 

@@ -484,22 +484,31 @@ uint64_t fleet_newest(const struct fleet *fleet)
 	return sweep ? sweep->number << 32 : 0;
 }
 
+/* The sweep of a cursor: 0, -ESTALE, or for a cursor of 0 -ENOMEM, and -EAGAIN without a look. */
+static int fleet_walk_sweep(struct fleet *fleet, uint64_t cursor, struct look *look,
+                            struct sweep **ret_sweep)
+{
+	struct sweep *sweep;
+
+	if (cursor > 0)
+		sweep = sweep_find(fleet, cursor >> 32);
+	else
+		sweep = look ? sweep_for(fleet, look, true) : NULL;
+	if (!sweep)
+		return cursor > 0 ? -ESTALE : look ? -ENOMEM : -EAGAIN;
+	*ret_sweep = sweep;
+	return 0;
+}
+
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret)
 {
 	const size_t from = *cursor & UINT32_MAX;
 	size_t position = from;
 	struct sweep *sweep;
-	int err;
+	int err = fleet_walk_sweep(fleet, *cursor, look, &sweep);
 
-	if (*cursor == 0) {
-		sweep = look ? sweep_for(fleet, look, true) : NULL;
-		if (!sweep)
-			return look ? -ENOMEM : -EAGAIN;
-	} else {
-		sweep = sweep_find(fleet, *cursor >> 32);
-		if (!sweep)
-			return -ESTALE;
-	}
+	if (err < 0)
+		return err;
 	if (look)
 		look->wake_ms = INT64_MAX;
 	for (;;) {

@@ -11,9 +11,10 @@
 
 /* Listings are kept for readers that go on in them while all together take no more than
  * KEPT_BYTES and are no more than KEPT_LISTINGS; FEW_LISTINGS are kept whatever they take. */
-#define KEPT_BYTES    (16u << 20)
-#define KEPT_LISTINGS 1024
-#define FEW_LISTINGS  16
+#define KEPT_BYTES     (16u << 20)
+#define KEPT_LISTINGS  1024
+#define FINISHED_BYTES (1u << 20) /* of KEPT_BYTES, for listings that were read to their end */
+#define FEW_LISTINGS   16
 
 /* The life of a sweep */
 
@@ -93,23 +94,31 @@ static void shrink(struct sweep *sweep)
 }
 
 /* Nothing tells when a reader of a listing is done with it: there is no close, and a reader may
- * pause for as long as it likes. So listings are forgotten only when they take too much memory. */
+ * pause for as long as it likes. So listings are forgotten only when they take too much memory;
+ * those that were read to their end are allowed less of it. */
 static void forget_old(struct fleet *fleet)
 {
-	size_t bytes = 0, listings = 0;
+	size_t bytes = 0, finished_bytes = 0, listings = 0;
 	struct sweep **at;
 
 	for (struct sweep *sweep = fleet->sweeps; sweep; sweep = sweep->older) {
 		if (sweep->complete && sweep != fleet->sweeps)
 			shrink(sweep);
 		bytes += sweep_bytes(sweep);
+		if (sweep->readers == 0)
+			finished_bytes += sweep_bytes(sweep);
 		listings++;
 	}
-	while (listings > FEW_LISTINGS && (bytes > KEPT_BYTES || listings > KEPT_LISTINGS) &&
-	       (at = least_needed(fleet))) {
+	while (listings > FEW_LISTINGS && (at = least_needed(fleet))) {
 		struct sweep *sweep = *at;
+		bool finished = sweep->readers == 0;
 
+		if (bytes <= KEPT_BYTES && listings <= KEPT_LISTINGS &&
+		    (!finished || finished_bytes <= FINISHED_BYTES))
+			break;
 		bytes -= sweep_bytes(sweep);
+		if (finished)
+			finished_bytes -= sweep_bytes(sweep);
 		listings--;
 		*at = sweep->older;
 		sweep_free(sweep);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cache/fleet.h"
+#include "fs/ca.h"
 #include "fs/expiry.h"
 #include "fs/source.h"
 #include "fs/text.h"
@@ -54,6 +55,17 @@ static void tell_token(const struct check *check)
 		add_end(&text, end, now);
 	}
 	text_printf(&text, "\n");
+	print(&text);
+}
+
+static void tell_ca(const struct check *check)
+{
+	struct text text;
+
+	if (!source_is_https(check->self->options->source))
+		return;
+	text_init(&text, 1 << 16);
+	ca_text(check->self->options, &check->self->ca, &text);
 	print(&text);
 }
 
@@ -188,6 +200,7 @@ int check_run(struct check *check,
 	int err;
 
 	tell_token(check);
+	tell_ca(check);
 	clock_gettime(CLOCK_BOOTTIME, &began);
 	do {
 		err = next(user, &cursor, &record);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "api/client.h"
 #include "fs/log.h"
@@ -49,6 +50,27 @@ static void warn_of_expiry(struct intake *intake)
 	            *self->token_source == '$' ? " and mount again" : "");
 }
 
+/* Logs why elements of a page were dropped, each element and reason once. */
+static void intake_log_faults(struct intake *intake, const struct page *page)
+{
+	const size_t room = sizeof(intake->logged_faults) / sizeof(intake->logged_faults[0]);
+
+	for (size_t i = 0; intake->mounted && i < page->fault_count; i++) {
+		const struct page_fault *fault = &page->faults[i];
+		uint64_t hash = XXH3_64bits(fault->id, strlen(fault->id)) ^
+		                XXH3_64bits(fault->reason, strlen(fault->reason));
+		bool logged = false;
+
+		for (size_t at = 0; at < room; at++)
+			logged |= intake->logged_faults[at] == hash;
+		if (logged)
+			continue;
+		intake->logged_faults[intake->logged_fault_count++ % room] = hash;
+		log_warning("element %u of the list%s%s is dropped: %s", fault->position,
+		            *fault->id ? ", agent " : "", fault->id, fault->reason);
+	}
+}
+
 /* 0, -EAGAIN: it is being taken in, or -errno. */
 static int begin(struct intake *intake, struct arrival *arrival)
 {
@@ -63,6 +85,8 @@ static int begin(struct intake *intake, struct arrival *arrival)
 	intake->self->http_bytes += arrival->bytes;
 	intake->self->token_expiry = arrival->token_expiry;
 	arrival->page = NULL;
+	if (page)
+		intake_log_faults(intake, page);
 	return page ? fleet_arrived(intake->fleet, arrival->number, page) : 0;
 }
 

@@ -26,7 +26,9 @@ struct intake {
 	struct check *check; /* with --check; NULL */
 	bool mounted;   /* there is a log, and somebody to read; else a start tells its failure */
 	char note[256]; /* an arrival's from before, or "" */
-	struct expiry expiry; /* of the token, as far as the log has it */
+	struct expiry expiry;       /* of the token, as far as the log has it */
+	uint64_t logged_faults[64]; /* hashes of the faults of elements that the log has, a ring */
+	size_t logged_fault_count;
 
 	struct arrival *arrival;    /* that is being taken in; NULL: none */
 	struct fleet_health health; /* from before it came */

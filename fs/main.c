@@ -30,6 +30,7 @@
 #include "api/decode.h"
 #include "cache/fleet.h"
 #include "fs/background.h"
+#include "fs/ca.h"
 #include "fs/check.h"
 #include "fs/dropper.h"
 #include "fs/intake.h"
@@ -198,6 +199,29 @@ __attribute__((format(printf, 2, 0))) static void on_early_fuse_log(enum fuse_lo
 	on_fuse_log(FUSE_LOG_DEBUG, format, arguments);
 }
 
+/* path: NULL: none. What is no absolute path is none either: a token may be from a variable. */
+static int check_path(const struct program *program, const char *name, const char *path)
+{
+	if (!program->mountpoint.path || !path || *path != '/' ||
+	    !mountpoint_hides(&program->mountpoint, path))
+		return 0;
+	return log_failed_start("%s %s is below the mount point %s, which would hide it: choose "
+	                        "another mount point",
+	                        name, path, program->mountpoint.path);
+}
+
+/* paths: separated by `:`; NULL: none. */
+static int check_path_list(const struct program *program, const char *name, const char *paths)
+{
+	char *copy = paths ? strdup(paths) : NULL, *rest = copy, *path;
+	int status = paths && !copy ? log_failed_start("out of memory") : 0;
+
+	while (status == 0 && (path = strsep(&rest, ":")))
+		status = check_path(program, name, path);
+	free(copy);
+	return status;
+}
+
 /* Every file that fleetfs opens by path while it is mounted must be outside of the mount. */
 static int check_paths(const struct program *program)
 {
@@ -208,18 +232,14 @@ static int check_paths(const struct program *program)
 	} files[] = {
 		{"source", source_is_file(options->source) ? options->source : NULL},
 		{"log_file", options->log_file},
-		{"cacert", options->cacert},
+		{ca_bundle_name(options), options->cacert},
 		{"token_file", program->credential ? credential_source(program->credential) : NULL},
 	};
+	int status = check_path_list(program, "$SSL_CERT_DIR", options->ca_dirs);
 
-	for (size_t i = 0; program->mountpoint.path && i < sizeof(files) / sizeof(files[0]); i++)
-		if (files[i].path && *files[i].path == '/' &&
-		    mountpoint_hides(&program->mountpoint, files[i].path))
-			return log_failed_start(
-				"%s %s is below the mount point %s, which would hide "
-				"it: choose another mount point",
-				files[i].name, files[i].path, program->mountpoint.path);
-	return 0;
+	for (size_t i = 0; status == 0 && i < sizeof(files) / sizeof(files[0]); i++)
+		status = check_path(program, files[i].name, files[i].path);
+	return status;
 }
 
 /* An operation that took longer than the kernel allows would abort the whole mount. */
@@ -250,6 +270,8 @@ static int prepare(struct program *program)
 	if (!options->check &&
 	    mountpoint_prepare(&program->mountpoint, options->mountpoint, why, sizeof(why)) < 0)
 		return log_failed_start("%s", why);
+	if (ca_check(options, why, sizeof(why)) < 0)
+		return log_failed_start("%s", why);
 	if (!source_is_file(options->source) &&
 	    credential_new(options->token_file, options->team, &program->credential, &failure) < 0)
 		return log_failed_start("%s", failure.message);
@@ -276,6 +298,8 @@ static int start_parts(struct program *program)
 		.ttl_ms = options->ttl_ms,
 		.stale_ms = options->stale_ms,
 		.cacert = options->cacert,
+		.ca_dirs = options->ca_dirs,
+		.ca_exclusive = options->ca_exclusive,
 		.timeout_ms = options->timeout_ms,
 		.connect_timeout_ms = options->connect_timeout_ms,
 		.per_page = options->per_page,
@@ -308,6 +332,7 @@ static int start_parts(struct program *program)
 		.version = program->version,
 		.mounted_ns = port_wall_ns(NULL),
 	};
+	client_system_ca(&program->self.ca.bundle, &program->self.ca.directory);
 	if (program->credential) {
 		program->self.token_kind = credential_kind(program->credential);
 		program->self.token_source = strdup(credential_source(program->credential));
@@ -462,6 +487,7 @@ static int mount_session(struct program *program)
 	if (joined && fuse_opt_add_arg(&arguments, "fleetfs") == 0 &&
 	    fuse_opt_add_arg(&arguments, "-o") == 0 && fuse_opt_add_arg(&arguments, joined) == 0)
 		program->session = ops_session(program->ops, &arguments);
+	process_close_on_exec();
 	if (program->session)
 		err = mountpoint_mount(&program->mountpoint, program->session,
 		                       program->options.debug, why, sizeof(why));

@@ -198,13 +198,19 @@ static bool mount_line_read(FILE *mountinfo, char **line, size_t *line_bytes,
                             struct mount_line *ret_mount)
 {
 	while (getline(line, line_bytes, mountinfo) > 0) {
-		char path[4096];
+		char *rest = *line;
+		char *words[5]; /* the mount ID, its parent's, the device, the root, the mount point
+		                 */
 
-		if (sscanf(*line, "%d %d %31s %*s %4095s", &ret_mount->id, &ret_mount->parent_id,
-		           ret_mount->device, path) != 4)
+		for (size_t i = 0; i < 5; i++)
+			words[i] = strsep(&rest, " ");
+		if (!rest)
 			continue;
-		snprintf(ret_mount->path, sizeof(ret_mount->path), "%s", path);
-		mount_line_unescape(ret_mount->path);
+		ret_mount->id = (int)strtol(words[0], NULL, 10);
+		ret_mount->parent_id = (int)strtol(words[1], NULL, 10);
+		snprintf(ret_mount->device, sizeof(ret_mount->device), "%s", words[2]);
+		mount_line_unescape(words[4]);
+		snprintf(ret_mount->path, sizeof(ret_mount->path), "%s", words[4]);
 		return true;
 	}
 	return false;
@@ -278,8 +284,9 @@ static int mountpoint_open_own(const struct mountpoint *mountpoint, const char *
 		return -errno;
 	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
 	info = fopen(name, "re");
-	while (info && fgets(line, sizeof(line), info) && sscanf(line, "mnt_id: %d", &id) != 1)
-		;
+	while (info && id < 0 && fgets(line, sizeof(line), info))
+		if (strncmp(line, "mnt_id:", 7) == 0)
+			id = (int)strtol(line + 7, NULL, 10);
 	if (info)
 		fclose(info);
 	if (id == mountpoint->id)

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+/* For the state of a hash on the stack; its functions are in the shared library. */
+#define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
 
 #include "api/utf8.h"
@@ -31,27 +33,48 @@ static bool unsafe_at_end(char c, bool first)
 	return c == ' ' || (first && (c == '.' || c == '-'));
 }
 
-/* How many bytes of the text belong together, and whether they are to be escaped. */
-static size_t next_character(const char *text, size_t length, size_t at, bool *ret_escaped)
+/* The character at text[at], and whether it has to be escaped. */
+static struct utf8_char next_character(const char *text, size_t length, size_t at,
+                                       bool *ret_escaped)
 {
+	struct utf8_char c = {.bytes = 1};
+
 	if (is_plain[(unsigned char)text[at]]) {
 		*ret_escaped = (at == 0 || at + 1 == length) && unsafe_at_end(text[at], at == 0);
-		return 1;
+		return c;
 	}
-	struct utf8_char c = utf8_next(text + at, length - at);
-
+	c = utf8_next_stored(text + at, length - at);
 	*ret_escaped = c.kind != UTF8_PLAIN || c.code == '%' || c.code == '/';
-	return c.bytes;
+	return c;
 }
 
-/* Replaces what follows the first `kept` bytes. The canonical form is big-endian, so that a name is
+/* The hash of the original string, which differs from the stored one only where that has a pair. */
+static XXH128_hash_t hash_original(const char *text, size_t length)
+{
+	const char *end = text + length;
+	XXH3_state_t state;
+
+	if (!memchr(text, UTF8_STORED_NUL[0], length))
+		return XXH3_128bits(text, length);
+	XXH3_128bits_reset(&state);
+	while (text < end) {
+		struct utf8_char c = utf8_next_stored(text, (size_t)(end - text));
+		unsigned char bytes[4];
+
+		XXH3_128bits_update(&state, bytes, utf8_original(&c, text, bytes));
+		text += c.bytes;
+	}
+	return XXH3_128bits_digest(&state);
+}
+
+/* Replaces the end of a name, from byte `kept` on. The canonical form is big-endian, so a name is
  * the same on every machine. */
 static void end_with_hash(const char *text, size_t length, char *name, size_t kept)
 {
 	XXH128_canonical_t hash;
 	char *out = name + kept;
 
-	XXH128_canonicalFromHash(&hash, XXH3_128bits(text, length));
+	XXH128_canonicalFromHash(&hash, hash_original(text, length));
 	*out++ = '%';
 	*out++ = '~';
 	for (size_t i = 0; i < sizeof(hash.digest); i++) {
@@ -76,25 +99,26 @@ void name_encode(const char *text, char ret_name[static NAME_BYTES])
 			ret_name[out++] = text[at++];
 
 		bool escaped;
-		size_t bytes = next_character(text, length, at, &escaped);
+		struct utf8_char c = next_character(text, length, at, &escaped);
+		unsigned char bytes[4];
+		size_t count = utf8_original(&c, text + at, bytes);
 
 		if (out <= CUT_BYTES)
 			cut = out;
-		if (out + (escaped ? 3 * bytes : bytes) > NAME_BYTES - 1) {
+		if (out + (escaped ? 3 * count : count) > NAME_BYTES - 1) {
 			end_with_hash(text, length, ret_name, cut);
 			return;
 		}
-		for (size_t end = at + bytes; at < end; at++) {
-			unsigned char byte = (unsigned char)text[at];
-
+		for (size_t i = 0; i < count; i++) {
 			if (escaped) {
 				ret_name[out++] = '%';
-				ret_name[out++] = hex_upper[byte >> 4];
-				ret_name[out++] = hex_upper[byte & 15];
+				ret_name[out++] = hex_upper[bytes[i] >> 4];
+				ret_name[out++] = hex_upper[bytes[i] & 15];
 			} else {
-				ret_name[out++] = text[at];
+				ret_name[out++] = (char)bytes[i];
 			}
 		}
+		at += c.bytes;
 	}
 	ret_name[out] = '\0';
 }
@@ -170,7 +194,7 @@ static size_t length_before_hash(const char *name, size_t length)
 bool name_is_canonical(const char *name)
 {
 	size_t length = strlen(name), kept;
-	struct decoded decoded;
+	struct decoded decoded = {.length = 0};
 
 	if (length == 0 || length >= NAME_BYTES)
 		return false;

@@ -3,15 +3,15 @@
 #define FLEETFS_FS_NAMES_H
 
 /*
- * Any string → a file name that is safe to type, print and glob; different strings get different
- * names.
+ * Encodes a string as a file name that is safe to type, print and glob. Different strings get
+ * different names.
  *
- * `%`, `/`, controls (C0, C1, DEL, bidirectional) and bytes that are not UTF-8 become %XX,
- * upper-case hex, byte by byte; so do a leading `.` or `-` and a leading or trailing space. The
- * empty string is
- * `%`. What would be longer than 255 bytes is cut to at most 200, where neither a character nor the
- * escapes of one character are split, and gets `%~` and 32 hex digits: the 128-bit hash (XXH128) of
- * the whole string. Nothing else has a `%` that no two hex digits follow, so these never meet.
+ * `%`, `/`, UTF8_CONTROL and UTF8_INVALID characters (api/utf8.h) become %XX, upper-case hex, byte
+ * by byte; so do a leading `.` or `-` and a leading or trailing space. NUL is %00. The empty string
+ * is `%`. A name that would be longer than 255 bytes is cut to at most 200, where neither a
+ * character nor the escapes of one character are split, and gets `%~` and 32 hex digits: the
+ * 128-bit hash (XXH128) of the whole original string. No other name has a `%` without two hex
+ * digits after it, so cut names never equal others.
  *
  * Never fails, allocates nothing. There is no way back: who looks a name up compares names.
  */
@@ -20,7 +20,7 @@
 
 #define NAME_BYTES 256 /* 255, the kernel's NAME_MAX, and the NUL */
 
-/* The name of a string. */
+/* The name of a stored string (api/utf8.h). */
 void name_encode(const char *text, char ret_name[static NAME_BYTES]);
 
 /* Whether name_encode() gives this name to any string. The digits of a hash cannot be verified; any

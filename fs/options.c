@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/environment.h"
+#include "fs/ca.h"
 #include "fs/settings.h"
 #include "fs/source.h"
 #include "fs/text.h"
@@ -319,6 +321,9 @@ static void take_operands(struct parser *parser)
 	else if (!options->check &&
 	         (!mountpoint || !*mountpoint || (!has_source && strstr(mountpoint, "://"))))
 		fail(parser, BAD_OPTION, "the mount point is missing: %s", usage);
+	else if (mountpoint && environment_is_tilde(mountpoint))
+		fail(parser, BAD_OPTION, "mount point '%.100s' " ENVIRONMENT_TILDE_FAULT,
+		     mountpoint);
 	if (parser->status)
 		return;
 	if (has_source && source_names_file(parser->operands[0]))
@@ -336,12 +341,16 @@ static void take_operands(struct parser *parser)
 static void finish(struct parser *parser)
 {
 	struct options *options = parser->options;
-	const char *team = getenv("CYBERUN_TEAM_ID");
+	const char *team = environment_value("CYBERUN_TEAM_ID");
+	int err;
 
 	options->foreground = options->foreground || options->debug;
-	if (!options->team && team && *team)
+	if (!options->team && team)
 		set(parser, settings_find("team"), "CYBERUN_TEAM_ID", team);
 	take_operands(parser);
+	err = parser->status ? 0 : ca_resolve(options);
+	if (err < 0)
+		fail(parser, FAILED, "SSL_CERT_FILE, SSL_CERT_DIR: %s", strerror(-err));
 	text_bytes(&parser->fuse, "", 1);
 	if (text_error(&parser->fuse) == -EFBIG)
 		fail(parser, BAD_OPTION, "the mount options are too long");
@@ -375,6 +384,7 @@ void options_done(struct options *options)
 	settings_done(options);
 	free(options->source);
 	free(options->mountpoint);
+	free(options->ca_dirs);
 	free(options->fuse);
 	*options = (struct options){0};
 }
@@ -392,8 +402,9 @@ void options_help(struct text *text)
 	static const char end[] =
 		"\nThe token is the first found of token_file,\n"
 		"$CREDENTIALS_DIRECTORY/fleetfs.token, $FLEETFS_TOKEN, $CYBERUN_KEY and\n"
-		"~/.config/fleetfs/token. What fstab says by habit (rw, noauto, user, _netdev,\n"
-		"x-...) is ignored with -o. At length: man fleetfs\n";
+		"fleetfs/token in $XDG_CONFIG_HOME or ~/.config. Options that fstab lines often\n"
+		"have (rw, noauto, user, _netdev, x-...) are ignored with -o. The manual has the\n"
+		"details: man fleetfs\n";
 
 	text_printf(text, "%s", begin);
 	settings_help(text);

@@ -29,9 +29,11 @@ struct options {
 	unsigned int max_connections;
 	char *token_file; /* files are absolute, as the daemon works in `/`. NULL: look elsewhere */
 	char *team;       /* NULL: none; $CYBERUN_TEAM_ID by default */
-	char *cacert;     /* NULL: the system's */
+	char *cacert;     /* CA bundle: the setting, else $SSL_CERT_FILE; NULL: the system's */
+	char *ca_dirs;    /* $SSL_CERT_DIR: paths separated by `:`; NULL: the system's */
 	char *log_file;   /* NULL: stderr or syslog */
 	char *fuse;       /* mount options for libfuse, joined with `,`; "" for none */
+	bool ca_exclusive; /* cacert is the setting: no other CA is trusted (fs/ca.h) */
 	bool allow_http;
 	bool delay_connect;
 	bool foreground; /* -f or -d */

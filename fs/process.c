@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define STACK_BYTES (1u << 20) /* of each thread; the deepest, the decoder, needs a tenth of it */
@@ -75,6 +77,23 @@ int process_raise_limits(size_t descriptors, char *ret_why, size_t why_bytes)
 	return 0;
 }
 
+void process_close_on_exec(void)
+{
+	struct rlimit limit;
+
+	if (syscall(SYS_close_range, STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
+		return;
+	/* Linux before 5.11 */
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	for (int fd = STDERR_FILENO + 1; (rlim_t)fd < limit.rlim_cur && fd < 65536; fd++) {
+		int flags = fcntl(fd, F_GETFD);
+
+		if (flags >= 0)
+			fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+	}
+}
+
 int process_take_signals(bool foreground)
 {
 	static const int read_by_loop[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGXCPU};
@@ -133,18 +152,19 @@ bool process_terminal_gone(bool had_terminal, int signal_code)
 
 static long process_read_sysctl(const char *directory, const char *name)
 {
-	char path[256];
-	long value = 0;
+	char path[256], line[64] = "";
+	long value;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	file = fopen(path, "re");
 	if (!file)
 		return 0;
-	if (fscanf(file, "%ld", &value) != 1 || value < 0 || value > 86400)
-		value = 0;
+	if (!fgets(line, sizeof(line), file))
+		*line = '\0';
 	fclose(file);
-	return value;
+	value = strtol(line, NULL, 10);
+	return value > 0 && value <= 86400 ? value : 0;
 }
 
 long process_kernel_timeout_ms(const char *directory)

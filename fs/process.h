@@ -26,6 +26,12 @@ void process_open_standard_descriptors(void);
 int process_raise_limits(size_t descriptors, char *ret_why, size_t why_bytes);
 
 /*
+ * Lets no program that is executed from now on inherit a descriptor but the standard ones. libcurl
+ * opens some without O_CLOEXEC, and with auto_unmount fusermount3 lives as long as the mount.
+ */
+void process_close_on_exec(void);
+
+/*
  * Blocks the signals that the loop reads, ignores those that would end the process without
  * unmounting, and replaces whatever mask was inherited. Call it before the first thread starts.
  * foreground: the terminal's stop signals keep their effect. Returns a signalfd(2), or -errno.

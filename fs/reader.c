@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/reader.h"
 
-#include <inttypes.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define SIGNAL_BIT(number) (UINT64_C(1) << ((number)-1))
 
@@ -15,9 +17,11 @@
 
 bool reader_must_return(pid_t tid)
 {
-	uint64_t own = 0, shared = 0, blocked = 0, ignored = 0, caught = 0;
+	/* The lines of proc_pid_status(5) that hold a mask of signals each. */
+	static const char *const names[] = {"SigPnd:", "ShdPnd:", "SigBlk:", "SigIgn:", "SigCgt:"};
+	uint64_t masks[5] = {0};
 	char path[64], line[256];
-	bool complete = false;
+	size_t found = 0;
 	FILE *status;
 
 	if (tid <= 0)
@@ -27,12 +31,14 @@ bool reader_must_return(pid_t tid)
 	if (!status)
 		return true;
 	while (fgets(line, sizeof(line), status)) {
-		sscanf(line, "SigPnd: %" SCNx64, &own);
-		sscanf(line, "ShdPnd: %" SCNx64, &shared);
-		sscanf(line, "SigBlk: %" SCNx64, &blocked);
-		sscanf(line, "SigIgn: %" SCNx64, &ignored);
-		complete |= sscanf(line, "SigCgt: %" SCNx64, &caught) == 1;
+		for (size_t i = 0; i < 5; i++) {
+			if (strncmp(line, names[i], strlen(names[i])) != 0)
+				continue;
+			masks[i] = strtoull(line + strlen(names[i]), NULL, 16);
+			found++;
+		}
 	}
 	fclose(status);
-	return !complete || ((own | shared) & ~blocked & ~ignored & (caught | ~HARMLESS)) != 0;
+	return found < 5 ||
+	       ((masks[0] | masks[1]) & ~masks[2] & ~masks[3] & (masks[4] | ~HARMLESS)) != 0;
 }

@@ -53,6 +53,7 @@ void self_version(const struct self *self, struct text *text)
 void self_config(const struct self *self, struct text *text)
 {
 	options_text(self->options, self->mountpoint, text);
+	ca_text(self->options, &self->ca, text);
 	if (!self->token_kind) {
 		text_printf(text, "token: -\n");
 		return;

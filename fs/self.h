@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "cache/fleet.h"
+#include "fs/ca.h"
 #include "fs/options.h"
 #include "fs/text.h"
 
@@ -20,6 +21,7 @@ struct self {
 	const char *version;      /* of fleetfs and its libraries, a line each */
 	const char *token_kind;   /* "integration key (sk-)"; NULL: none is needed */
 	const char *token_source; /* a path or the name of a variable */
+	struct ca_system ca;      /* what libcurl trusts by default */
 	int64_t token_expiry;     /* seconds since 1970; 0: not known */
 	int64_t mounted_ns;       /* wall clock */
 	uint64_t http_requests;   /* sent */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/environment.h"
 #include "fs/options.h"
 #include "fs/text.h"
 
@@ -18,7 +19,7 @@ static const struct {
 } kinds[] = {
 	[SETTING_DURATION] = {"=SECONDS", "seconds", 1000},
 	[SETTING_COUNT] = {"=NUMBER", "a number", 1},
-	[SETTING_FILE] = {"=FILE", "a file", 0},
+	[SETTING_FILE] = {"=FILE", "a file ('~' is not expanded)", 0},
 	[SETTING_ID] = {"=ID", "letters, digits, '_', '-'", 0},
 	[SETTING_FLAG] = {"", "yes or no", 0},
 	[SETTING_ACTION] = {"", "yes or no", 0},
@@ -67,7 +68,7 @@ const struct setting setting_rows[] = {
 	{"max_connections", 0, SETTING_COUNT, NETWORK, AT(max_connections), 6, 1, 64,
          "connections to the API at once"},
 	{"cacert", 0, SETTING_FILE, NETWORK, AT(cacert), 0, 0, 0,
-         "trust these CAs instead of the system's"},
+         "trust these CAs alone [$SSL_CERT_FILE]"},
 	{"allow_http", 0, SETTING_FLAG, NETWORK, AT(allow_http), 0, 0, 0,
          "permit plain http:// beyond this machine"},
 	{"token_file", 0, SETTING_FILE, CREDENTIALS, AT(token_file), 0, 0, 0,
@@ -241,19 +242,14 @@ static int set_number(const struct setting *setting, const char *value, struct o
 static int set_string(const struct setting *setting, const char *value, struct options *options)
 {
 	char **member = (char **)((char *)options + setting->offset);
-	char *directory = NULL, *copy = NULL;
-	int err;
+	bool file = setting->kind == SETTING_FILE;
+	char *copy;
 
-	if (!value || !*value || (setting->kind == SETTING_ID && !is_id(value)))
+	if (!value || !*value || (file ? environment_is_tilde(value) : !is_id(value)))
 		return -EINVAL;
-	if (setting->kind == SETTING_ID || value[0] == '/')
-		copy = strdup(value);
-	else if ((directory = getcwd(NULL, 0)) && asprintf(&copy, "%s/%s", directory, value) < 0)
-		copy = NULL;
-	err = copy ? 0 : -errno;
-	free(directory);
-	if (err < 0)
-		return err;
+	copy = file ? environment_absolute(value) : strdup(value);
+	if (!copy)
+		return -errno;
 	free(*member);
 	*member = copy;
 	return 0;

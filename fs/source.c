@@ -10,6 +10,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "api/environment.h"
+
 #define HOST_BYTES   256
 #define SOURCE_BYTES 1024
 
@@ -91,6 +93,11 @@ static bool has_scheme(const char *source, const char *scheme)
 	return strncasecmp(source, scheme, length) == 0 && source[length] == ':';
 }
 
+bool source_is_https(const char *source)
+{
+	return has_scheme(source, "https");
+}
+
 bool source_names_file(const char *source)
 {
 	const char *colon = strchr(source, ':');
@@ -138,27 +145,16 @@ static bool decode_percents(char *path)
 	return true;
 }
 
-static char *make_absolute(const char *path)
-{
-	char *folder, *absolute = NULL;
-
-	if (*path == '/')
-		return strdup(path);
-	folder = getcwd(NULL, 0);
-	if (folder && asprintf(&absolute, "%s/%s", folder, path) < 0)
-		absolute = NULL;
-	free(folder);
-	return absolute;
-}
-
 char *source_path(const char *source, const char **ret_fault)
 {
 	static const char local[] = "//localhost/";
 	char *path;
 
-	*ret_fault = NULL;
+	*ret_fault = environment_is_tilde(source) ? ENVIRONMENT_TILDE_FAULT : NULL;
+	if (*ret_fault)
+		return NULL;
 	if (!has_scheme(source, "file"))
-		return make_absolute(source);
+		return environment_absolute(source);
 	source += strlen("file:");
 	if (strncmp(source, "///", 3) == 0)
 		source += 2;

@@ -25,6 +25,9 @@ static inline bool source_is_file(const char *source)
 	return *source == '/';
 }
 
+/* Whether a source in struct options is an https URL. */
+bool source_is_https(const char *source);
+
 /*
  * The API's base URL is held to strict rules, since the token is sent wherever it points.
  *

@@ -125,7 +125,7 @@ static size_t plain_end(const char *string, size_t length, size_t at)
 	return at;
 }
 
-/* Calls put for each run of what is to be shown. */
+/* Calls put for each part of the escaped string. */
 static void escape(struct text *text, const char *string,
                    void (*put)(struct text *text, const char *bytes, size_t length))
 {
@@ -139,12 +139,14 @@ static void escape(struct text *text, const char *string,
 		at = end;
 		if (at == length)
 			break;
-		end += utf8_next(string + at, length - at).bytes;
-		for (; at < end; at++) {
-			unsigned char byte = (unsigned char)string[at];
 
-			put(text, (char[]){'\\', 'x', hex[byte >> 4], hex[byte & 15]}, 4);
-		}
+		struct utf8_char c = utf8_next_stored(string + at, length - at);
+		unsigned char bytes[4];
+		size_t count = utf8_original(&c, string + at, bytes);
+
+		for (size_t i = 0; i < count; i++)
+			put(text, (char[]){'\\', 'x', hex[bytes[i] >> 4], hex[bytes[i] & 15]}, 4);
+		at += c.bytes;
 	}
 }
 
@@ -181,35 +183,22 @@ void text_quoted(struct text *text, const char *string)
 	text_bytes(text, "\"", 1);
 }
 
-/* How many bytes the first character has, if it may not stand in HTML or JSON as it is; else 0. */
-static size_t risky(const char *bytes, size_t length)
+/* Whether a byte must be escaped in a JSON string inside HTML. */
+static bool is_markup(char byte)
 {
-	switch (bytes[0]) {
-	case '"':
-	case '\\':
-	case '<':
-	case '>':
-	case '&':
-		return 1;
-	default:
-		return length >= 3 && (memcmp(bytes, "\u2028", 3) == 0 ||
-		                       memcmp(bytes, "\u2029", 3) == 0)
-		               ? 3
-		               : 0;
-	}
+	return byte == '"' || byte == '\\' || byte == '<' || byte == '>' || byte == '&';
 }
 
 static void put_json(struct text *text, const char *bytes, size_t length)
 {
 	size_t from = 0;
 
-	for (size_t at = 0, skip; at < length; at += skip ? skip : 1) {
-		skip = risky(bytes + at, length - at);
-		if (skip == 0)
+	for (size_t at = 0; at < length; at++) {
+		if (!is_markup(bytes[at]))
 			continue;
 		text_bytes(text, bytes + from, at - from);
-		text_printf(text, "\\u%04x", (unsigned int)utf8_next(bytes + at, skip).code);
-		from = at + skip;
+		text_printf(text, "\\u%04x", (unsigned int)bytes[at]);
+		from = at + 1;
 	}
 	text_bytes(text, bytes + from, length - from);
 }

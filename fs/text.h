@@ -38,16 +38,18 @@ void text_bytes(struct text *text, const char *bytes, size_t length);
 /* printf; for text of our own, never with a string from the network. */
 __attribute__((format(printf, 2, 3))) void text_printf(struct text *text, const char *format, ...);
 
-/* A string from the network, made safe to show on one line: controls (C0, C1, DEL, bidirectional)
- * and bytes that are not UTF-8 as \xNN, lower-case hex, byte by byte. NULL adds nothing. */
+/* A stored string (api/utf8.h), made safe to show on one line: UTF8_CONTROL and UTF8_INVALID
+ * characters as \xNN, lower-case hex, byte by byte. NULL adds nothing. A string that is not in the
+ * stored form, such as a path, may be given too; only a byte C0 in front of 80 or 81, which is
+ * invalid UTF-8 anyway, is then shown as another byte. */
 void text_escaped(struct text *text, const char *string);
 
 /* The same between quotes, with a backslash before each backslash and quote: a label's value as
  * Prometheus' text format wants it. */
 void text_quoted(struct text *text, const char *string);
 
-/* The same as a JSON string that may stand anywhere in HTML: quotes, backslashes, `<`, `>`, `&`,
- * and the line ends of JavaScript (U+2028, U+2029), as \uNNNN. NULL is the empty string. */
+/* The text of text_escaped() as a JSON string that is valid anywhere in HTML: quotes, backslashes,
+ * `<`, `>` and `&` as \uNNNN. NULL is the empty string. */
 void text_json(struct text *text, const char *string);
 
 /* `name` or `name=value` (value NULL: none) at the end of a list of mount options, which are

@@ -208,13 +208,11 @@ void tree_name(const struct row *row, const struct agent *agent, size_t index,
 /* Whether name is the decimal number of a GPU as tree_name() writes it. */
 static bool is_gpu_number(const char *name)
 {
-	char canonical[NAME_BYTES];
 	size_t digits = strspn(name, "0123456789");
 
-	if (digits == 0 || digits > 9 || name[digits] != '\0' || atoi(name) >= AGENT_MAX_GPUS)
+	if (digits == 0 || digits > 9 || name[digits] != '\0' || (name[0] == '0' && digits > 1))
 		return false;
-	snprintf(canonical, sizeof(canonical), "%d", atoi(name));
-	return strcmp(name, canonical) == 0;
+	return strtoul(name, NULL, 10) < AGENT_MAX_GPUS;
 }
 
 static bool row_may_be_named(const struct row *row, const char *name)

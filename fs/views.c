@@ -93,16 +93,15 @@ static struct view *first_to_give_back(const struct views *views, int64_t *ret_d
 {
 	struct view *first = NULL;
 
-	if (!views->crowded)
-		return NULL;
-	for (size_t i = 0; i < tree_row_count; i++) {
+	for (size_t i = 0; views->crowded && i < tree_row_count; i++) {
 		struct view *view = &views->of[i];
 
 		if (view->groups.count > 0 && (!first || view->listed_ms < first->listed_ms))
 			first = view;
 	}
-	*ret_due_ms =
-		first->listed_ms + (views->idle_ms > LISTING_MS ? views->idle_ms : LISTING_MS);
+	if (first)
+		*ret_due_ms = first->listed_ms +
+		              (views->idle_ms > LISTING_MS ? views->idle_ms : LISTING_MS);
 	return first;
 }
 

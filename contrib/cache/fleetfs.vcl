@@ -1,152 +1,252 @@
 # SPDX-License-Identifier: MIT
-# What fleetfs-cache has Varnish do; @folder@ is put in by it.
+# The configuration of Varnish in fleetfs-cache, which replaces @folder@.
+#
+# Varnish listens on three sockets. "shared" serves the mounts. A miss is fetched through check.lua, which
+# requests the page from "fetch"; that socket keeps nothing, it decompresses what the API sends. When that
+# fails, the page is requested from "kept", which only looks up what "shared" stored, however old.
 vcl 4.1;
 
 import std;
 
-# The way to the API, through haproxy.
+# check.lua. It sends a response once it has read and checked all of it, so that the first byte marks the
+# end of the request to the API.
+backend checked {
+	.path = "@folder@/checked.sock";
+	.connect_timeout = 1s;
+	.first_byte_timeout = 8s;
+	.between_bytes_timeout = 8s;
+}
+
+# The API, through haproxy.
 backend api {
 	.path = "@folder@/api.sock";
 	.connect_timeout = 1s;
 	.first_byte_timeout = 9s;
 	.between_bytes_timeout = 9s;
+	.max_connections = 500;
 }
 
-# This Varnish itself: asked on this socket, it tells what it kept, and fetches nothing.
 backend kept {
 	.path = "@folder@/kept.sock";
 }
 
 sub vcl_recv {
-	if (local.socket != "kept") {
-		unset req.http.X-Failed;
-		unset req.http.X-Retry-After;
+	if (local.socket == "fetch") {
+		set req.http.Accept-Encoding = "gzip";
+		set req.backend_hint = api;
+		return (pass);
 	}
+	if (local.socket == "kept") {
+		set req.grace = 30d; # each object has its own limit
+		set req.hash_ignore_busy = true;
+		return (hash);
+	}
+	call recv_check;
+	call recv_compose;
+	# An older answer is served by way of "kept", only when the API has failed.
+	set req.grace = 0s;
+	return (hash);
+}
+
+# Rejects what may not reach the API. haproxy.cfg has rejected duplicate headers and bodies.
+sub recv_check {
 	if (req.method != "GET") {
-		return (synth(405, "it lets nothing through but GET"));
+		return (synth(405, "the method must be GET"));
 	}
-	if (req.url !~ "^(/[A-Za-z0-9][A-Za-z0-9._~-]*)*/agents(\?(current_page|per_page)=[0-9]{1,10}(&(current_page|per_page)=[0-9]{1,10})?)?$") {
-		return (synth(404, "it lets nothing through but /agents"));
+	if (req.url !~ "^(/[A-Za-z0-9][A-Za-z0-9._~-]*){0,10}/agents(\?[a-z0-9_=&]*)?$" ||
+	    req.url ~ "^.{256}") {
+		return (synth(404, "only /agents is served"));
 	}
-	# A second header of a name could be another than the one that is the key.
-	std.collect(req.http.Authorization);
-	std.collect(req.http.X-Team-ID);
-	std.collect(req.http.Cache-Control);
+	if (req.url !~ "^[^?]*(\?(current_page=[0-9]{1,10}(&per_page=[0-9]{1,10})?|per_page=[0-9]{1,10}(&current_page=[0-9]{1,10})?))?$") {
+		return (synth(404, "the query must be current_page and per_page"));
+	}
 	if (req.http.Authorization !~ "^Bearer [!-+\x2d-~]+$") {
 		return (synth(401, "no bearer token"));
 	}
 	if (req.http.X-Team-ID && req.http.X-Team-ID !~ "^[A-Za-z0-9_-]+$") {
-		return (synth(400, "no such X-Team-ID"));
+		return (synth(400, "X-Team-ID is not valid"));
 	}
+}
 
-	if (local.socket == "kept") {
-		set req.grace = 30d; # the answer has its own limit
-		set req.hash_ignore_busy = true;
-		return (hash);
-	}
-	# Fresh or nothing; what is older comes by way of vcl_backend_response.
-	set req.grace = 0s;
+# The request for the API, and the key: the same request in another spelling becomes the same text.
+sub recv_compose {
+	set req.url = regsub(req.url, "^([^?]*)\?(per_page=[0-9]+)&(current_page=[0-9]+)$", "\1?\3&\2");
+	set req.url = regsuball(req.url, "=0+([0-9])", "=\1");
+	std.collect(req.http.Cache-Control);
 	if (!req.http.Cache-Control) {
 		set req.http.Cache-Control = "max-age=10";
 	}
-	set req.http.X-Max-Age = "0.002s"; # for who asked before the answer came, and nobody else
-	set req.http.X-Stale = "0s";
+	# Without a usable limit the response serves only the requests that already wait for it.
+	set req.http.X-Max-Age = "0";
+	set req.http.X-Stale = "0";
 	if (req.http.Cache-Control ~ "^max-age=[0-9]{1,7}(, stale-if-error=[0-9]{1,7})?$") {
-		if (req.http.Cache-Control !~ "^max-age=0+(,|$)") {
-			set req.http.X-Max-Age = regsub(req.http.Cache-Control, "^max-age=([0-9]+).*$", "\1s");
-		}
-		set req.http.X-Stale = regsub(req.http.Cache-Control, "^max-age=[0-9]+(, stale-if-error=)?(.*)$", "0\2s");
+		set req.http.X-Max-Age = regsub(req.http.Cache-Control, "^max-age=0*([0-9]+).*$", "\1");
+		set req.http.X-Stale = regsub(req.http.Cache-Control, "^max-age=[0-9]+(, stale-if-error=0*)?", "0");
 	}
-	return (hash);
 }
 
-# Who shows the same token, names the same team and accepts the same age, gets the same answer.
+# Callers with the same token, the same team and the same limits of age share a response. The separator
+# cannot occur in a value.
 sub vcl_hash {
-	hash_data(req.url);
-	hash_data(req.http.Authorization);
-	hash_data(req.http.X-Team-ID);
-	hash_data(req.http.X-Max-Age);
-	hash_data(req.http.X-Stale);
+	hash_data(req.url + " " + req.http.Authorization + " " + req.http.X-Team-ID + " " +
+	    req.http.X-Max-Age + " " + req.http.X-Stale);
 	return (lookup);
 }
 
 sub vcl_miss {
 	if (local.socket == "kept") {
 		return (synth(std.integer(req.http.X-Failed, 503),
-		    "the API answered " + req.http.X-Failed + ", and nothing was kept"));
+		    "the API failed (" + req.http.X-Reason + "), and there is no stale answer"));
 	}
+	set req.backend_hint = checked;
 	return (fetch);
 }
 
-# Varnish fetches again behind who is given a stale answer. Here that one comes of a fetch that failed.
 sub vcl_backend_fetch {
+	# Varnish refreshes in the background what it serves in grace. Here that is a lookup in "kept".
 	if (bereq.is_bgfetch) {
 		return (abandon);
+	}
+	unset bereq.body;
+	if (bereq.backend == checked) {
+		set bereq.http.Cache-Control = "max-age=" + bereq.http.X-Max-Age;
+		if (bereq.http.X-Max-Age == "0") {
+			set bereq.http.Cache-Control = "no-cache";
+		}
 	}
 	return (fetch);
 }
 
 sub vcl_backend_response {
-	unset beresp.http.Set-Cookie;
-	unset beresp.http.Vary;
 	set beresp.do_stream = false;
-	if (bereq.backend == api && beresp.status >= 500 && beresp.status <= 504) {
-		set bereq.http.X-Failed = beresp.status;
-		if (beresp.http.Retry-After) {
-			set bereq.http.X-Retry-After = beresp.http.Retry-After;
-		}
-		set bereq.backend = kept;
-		return (retry);
-	}
 	if (bereq.backend == api) {
-		set beresp.http.X-Born = std.time2real(now - beresp.age, 0.0);
-		set beresp.ttl = std.duration(bereq.http.X-Max-Age, 0s) - beresp.age - 1ms; # Age is rounded
-		if (beresp.http.Age) { # and what came with one had up to a second cut off
-			set beresp.http.X-Born = std.time2real(now - beresp.age - 1s, 0.0);
-			set beresp.ttl = beresp.ttl - 1s;
-		}
-	}
-	# Not kept; and for a second nobody waits for another's answer to such a request.
-	if (beresp.status != 200 || beresp.http.Content-Type !~ "^application/json" ||
-	    (bereq.backend == api && beresp.ttl <= 0s)) {
-		unset beresp.http.X-Born;
-		set beresp.uncacheable = true;
-		set beresp.ttl = 1s;
+		call response_fetched;
 		return (deliver);
 	}
-	set beresp.do_gzip = true;
+	unset beresp.http.Vary;
+	unset beresp.http.Set-Cookie;
+	set beresp.grace = 0s;
 	set beresp.keep = 0s;
-	if (bereq.backend == api) {
-		set beresp.grace = std.duration(bereq.http.X-Stale, 0s);
-	} else {
-		# Stale. For the next second it answers everybody, then the API is asked again.
-		set beresp.ttl = std.real2time(std.real(beresp.http.X-Born, 0.0), now) - now +
-		    std.duration(bereq.http.X-Max-Age, 0s) + std.duration(bereq.http.X-Stale, 0s);
-		set beresp.grace = 0s;
-		if (beresp.ttl > 1s) {
-			set beresp.grace = beresp.ttl - 1s;
-			set beresp.ttl = 1s;
+	if (bereq.backend == checked) {
+		if (beresp.status >= 500 || beresp.status == 429 || beresp.status == 408) {
+			set bereq.http.X-Failed = beresp.status;
+			set bereq.http.X-Reason = beresp.status + " " + beresp.reason;
+			call keep_retry_after;
+			call look_for_stale;
+			return (retry);
 		}
+		if (beresp.status == 200) {
+			call response_fresh;
+		}
+	} else if (beresp.status == 200) {
+		call response_stale;
 	}
+	# Anything else serves all callers for a second, so that an API that fails is requested once a second.
+	if (beresp.status != 200) {
+		unset beresp.http.X-Born;
+		set beresp.ttl = 1s;
+		set beresp.uncacheable = false;
+	}
+	set beresp.do_gzip = true;
 	unset beresp.http.Age;
 	return (deliver);
 }
 
+# A response of the API on its way to check.lua.
+sub response_fetched {
+	unset beresp.http.X-Api-Age;
+	if (beresp.http.Age) {
+		set beresp.http.X-Api-Age = beresp.http.Age;
+	}
+	call keep_retry_after;
+	if (beresp.http.Content-Encoding ~ "^(?i)(x-)?gzip$") {
+		set beresp.do_gunzip = true;
+	} else if (beresp.http.Content-Encoding && beresp.http.Content-Encoding !~ "^(?i)identity$") {
+		return (error(502, "unknown Content-Encoding"));
+	}
+	# Of a refusal only a short body of known length is passed on.
+	if (beresp.status != 200 && beresp.status != 304 &&
+	    (beresp.http.Content-Encoding || beresp.http.Content-Length !~ "^[0-9]{1,5}$")) {
+		return (error(beresp.status, "no message"));
+	}
+	if (beresp.http.Content-Length ~ "^[0-9]{8}") {
+		return (error(502, "the body is too long"));
+	}
+}
+
+sub response_fresh {
+	# X-Born is when the API sent the page. Age is a whole number: up to a second was cut off.
+	set beresp.http.X-Born = std.time2real(now - beresp.age, 0.0);
+	set beresp.ttl = std.duration(bereq.http.X-Max-Age + "s", 0s) - beresp.age - 1ms;
+	if (beresp.http.Age) {
+		set beresp.http.X-Born = std.time2real(now - beresp.age - 1s, 0.0);
+		set beresp.ttl = beresp.ttl - 1s;
+	}
+	# The requests that already wait share the response even when it is too old for anybody else.
+	if (beresp.ttl < 1ms) {
+		set beresp.ttl = 1ms;
+	}
+	set beresp.uncacheable = false;
+	set beresp.grace = std.duration(bereq.http.X-Stale + "s", 0s);
+}
+
+# A copy of an older response. It serves all callers for a second, then the API is requested again.
+sub response_stale {
+	set beresp.ttl = std.real2time(std.real(beresp.http.X-Born, 0.0), now) - now +
+	    std.duration(bereq.http.X-Max-Age + "s", 0s) + std.duration(bereq.http.X-Stale + "s", 0s);
+	if (beresp.ttl > 1s) {
+		set beresp.grace = beresp.ttl - 1s;
+		set beresp.ttl = 1s;
+	}
+}
+
+sub keep_retry_after {
+	if (beresp.http.Retry-After) {
+		set bereq.http.X-Retry-After = beresp.http.Retry-After;
+	}
+}
+
+sub look_for_stale {
+	set bereq.backend = kept;
+	unset bereq.http.If-None-Match;
+	unset bereq.http.If-Modified-Since;
+}
+
+# No response, or one that broke off.
 sub vcl_backend_error {
-	set beresp.uncacheable = true;
+	if (bereq.backend == checked) {
+		set bereq.http.X-Failed = "503";
+		set bereq.http.X-Reason = "no response in time";
+		call look_for_stale;
+		return (retry);
+	}
+	set beresp.http.Content-Type = "application/json";
+	if (bereq.http.X-Retry-After) {
+		set beresp.http.Retry-After = bereq.http.X-Retry-After;
+	}
+	synthetic({"{"error": {"message": "the shared cache: "} + beresp.reason + {"" } }"});
+	set beresp.uncacheable = false;
 	set beresp.ttl = 1s;
+	set beresp.grace = 0s;
+	set beresp.keep = 0s;
 	return (deliver);
 }
 
-# Age to the millisecond, which fleetfs understands: a whole number would cost it up to a second of its
-# ttl. As of when the request came, as the caller counts from when it was sent: so what is fresh here,
-# is so there.
+# Age has milliseconds, which fleetfs understands: a whole number would cost up to a second of its ttl. It
+# counts from when the request arrived, as fleetfs counts from when it sent the request.
 sub vcl_deliver {
 	unset resp.http.X-Varnish;
-	if (resp.http.X-Born && local.socket != "kept") {
+	unset resp.http.Via;
+	if (local.socket == "fetch") {
+		unset resp.http.Age; # that of Varnish
+		if (resp.http.X-Api-Age) {
+			set resp.http.Age = resp.http.X-Api-Age;
+		}
+	}
+	if (resp.http.X-Born && local.socket == "shared") {
 		set resp.http.Age = std.time2real(req.time, 0.0) - std.real(resp.http.X-Born, 0.0);
 		if (resp.http.Age ~ "^-") {
-			set resp.http.Age = "0.000"; # "0" would be taken for up to a second
+			set resp.http.Age = "0.000"; # fleetfs takes "0" for up to a second
 		}
 		unset resp.http.X-Born;
 	}

@@ -15,8 +15,10 @@ static bool decode(const char *name, char *ret_text)
 {
 	int high, low;
 
-	if (strcmp(name, "%") == 0)
-		name++;
+	if (strcmp(name, "%") == 0) {
+		*ret_text = '\0';
+		return true;
+	}
 	while (*name) {
 		if (*name != '%') {
 			*ret_text++ = *name++;
@@ -62,9 +64,10 @@ static void encode(const char *text, char ret_name[static NAME_BYTES])
  * stands for no string of C, and a hash has no way back. */
 static void expect_canonical_is_exact(const char *name)
 {
-	char decoded[NAME_BYTES], again[NAME_BYTES];
+	char decoded[NAME_BYTES] = "", again[NAME_BYTES];
 
-	if (!name_is_canonical(name) || strstr(name, "%00") || !decode(name, decoded))
+	if (strlen(name) >= NAME_BYTES || !name_is_canonical(name) || strstr(name, "%00") ||
+	    !decode(name, decoded))
 		return;
 	name_encode(decoded, again);
 	expect(strcmp(name, again) == 0);

@@ -67,6 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int argc = 1, status;
 
 	unsetenv(TEAM);
+	unsetenv("SSL_CERT_FILE");
+	unsetenv("SSL_CERT_DIR");
 	for (size_t at = 0; at < size && argc < MOST_ARGUMENTS; at += strlen(words + at) + 1) {
 		if (at == 0 && strncmp(words, TEAM "=", sizeof(TEAM)) == 0)
 			setenv(TEAM, words + sizeof(TEAM), 1);

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -226,3 +227,28 @@ def fleetfs(programs, folder, stopping):
                               errors="replace",
                               env=harness.environment(folder, token, **(variables or {})))
     return run
+
+
+@pytest.fixture
+def refused(fleetfs, folder):
+    """refused(…): runs fleetfs, which must refuse with one line, and returns the line."""
+    before = harness.mounts(folder)
+
+    def check(*arguments, status=1, **options):
+        began = time.monotonic()
+        done = fleetfs(*arguments, **options)
+        assert done.returncode == status, (done.returncode, done.stderr)
+        assert done.stdout == ""
+        lines = done.stderr.splitlines()
+        assert len(lines) == 1 and lines[0].startswith("fleetfs: "), done.stderr
+        assert harness.mounts(folder) == before
+        assert time.monotonic() - began < 15 * harness.PATIENCE
+        return lines[0]
+    return check
+
+
+@pytest.fixture
+def path(folder):
+    where = folder / "mnt"
+    where.mkdir()
+    return where

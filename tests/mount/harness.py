@@ -241,10 +241,13 @@ class Sim:
 
 
 def environment(folder, token=TOKEN, **more):
-    """What fleetfs finds around it: no token or team but the one given, and sanitizers that write
-    into the folder, since a program in the background has no stderr."""
+    """The environment of fleetfs: the token given and no other, no team, no CA bundle, and sanitizers
+    that write into the directory, since a program in the background has no stderr. A variable whose
+    value is None is unset."""
     variables = {name: value for name, value in os.environ.items()
-                 if name not in ("CYBERUN_KEY", "CYBERUN_TEAM_ID", "CREDENTIALS_DIRECTORY")}
+                 if name not in ("CYBERUN_KEY", "CYBERUN_TEAM_ID", "CREDENTIALS_DIRECTORY",
+                                 "FLEETFS_TOKEN", "XDG_CONFIG_HOME", "SSL_CERT_FILE",
+                                 "SSL_CERT_DIR")}
     variables["HOME"] = str(folder)
     variables["ASAN_OPTIONS"] = f"log_path={folder}/sanitizer:exitcode=99:detect_leaks=1"
     variables["UBSAN_OPTIONS"] = f"log_path={folder}/sanitizer:print_stacktrace=1"
@@ -254,7 +257,7 @@ def environment(folder, token=TOKEN, **more):
     if token:
         variables["FLEETFS_TOKEN"] = token
     variables.update(more)
-    return variables
+    return {name: value for name, value in variables.items() if value is not None}
 
 
 def arguments_of(options):

@@ -46,7 +46,7 @@ def programs_of(folder):
     """A PATH on which haproxy and varnishd are, installed or not."""
     programs = folder / "programs"
     programs.mkdir(exist_ok=True)
-    for name in ("haproxy", "varnishd"):
+    for name in ("haproxy", "varnishd", "varnishstat"):
         path = unpacked(name)
         options = ""
         if str(UNPACKED) in path and name == "varnishd":
@@ -62,11 +62,11 @@ class Service:
     def __init__(self, folder, name, port, command, certificates=None, **variables):
         self.port, self.certificates = port, certificates
         self.log = folder / f"{name}-{len(list(folder.glob(f'{name}-*.log')))}.log"
+        self.environment = {**os.environ, "PATH": programs_of(folder), **variables}
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, "PATH": programs_of(folder), **variables},
-                preexec_fn=die_with_parent)
+                env=self.environment, preexec_fn=die_with_parent)
         until(self.listens)
 
     def listens(self):
@@ -119,6 +119,30 @@ class Asked(Service):
         return answer.status, answer.headers, body
 
 
+    def send(self, data, timeout=30):
+        """All that comes back on a connection of HTTP/1.1 that sends these bytes and then stays open
+        until the cache closes it."""
+        context = ssl.create_default_context(cafile=self.certificates / "ca.pem")
+        received = b""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as plain, \
+                context.wrap_socket(plain, server_hostname="127.0.0.1") as one:
+            one.sendall(data)
+            with contextlib.suppress(TimeoutError, ConnectionError, ssl.SSLError):
+                while more := one.recv(65536):
+                    received += more
+        return received
+
+    def curl(self, *options):
+        """(Status, body) of a request of HTTP/2, for the usual page unless the options say otherwise."""
+        done = subprocess.run(
+            ["curl", "-sS", "--http2", "--max-time", "20", "--cacert", self.certificates / "ca.pem",
+             "-H", "Authorization: Bearer sk-sim", "-w", "\n%{http_code}", *options,
+             f"https://127.0.0.1:{self.port}/api/v1/agents?current_page=1&per_page=100"],
+            capture_output=True, text=True, check=False)
+        body, _, status = done.stdout.rpartition("\n")
+        return int(status or 0), body
+
+
 class Cache(Asked):
     """contrib/cache/fleetfs-cache, in front of an Origin."""
 
@@ -131,7 +155,7 @@ class Cache(Asked):
             "CERTIFICATE": str(certificates / "localhost.both"), **variables})
         self.url = f"https://127.0.0.1:{port}/api/v1"
         until(self.answers)
-        self.folder = Path(re.search(r"/dev/shm/fleetfs-cache\.\w+", str(self.children()))[0])
+        self.folder = Path(re.search(r"/dev/shm/fleetfs-cache-\w+", str(self.children()))[0])
 
     def children(self):
         """{process: command line}; haproxy and varnishd."""
@@ -152,7 +176,29 @@ class Cache(Asked):
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
         self.process.wait()
-        shutil.rmtree(self.folder)
+
+    def stop(self):
+        super().stop()
+        if self.process.returncode == -signal.SIGKILL:  # the next cache that starts would do it
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def memory_mib(self):
+        """Resident memory of haproxy and Varnish, with the children of both."""
+        pids, total = [*self.children()], 0
+        while pids:
+            pid = pids.pop()
+            with contextlib.suppress(OSError):
+                pids += Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+                status = Path(f"/proc/{pid}/status").read_text()
+                total += int(re.search(r"RssAnon:\s+(\d+) kB", status)[1])
+        return total / 1024
+
+    def metrics(self):
+        """What `fleetfs-cache metrics` prints of this cache: {name: number}."""
+        text = run(CONTRIB / "fleetfs-cache", "metrics", env=self.environment)
+        listen = re.escape(f'{{listen="127.0.0.1:{self.port}"}}')
+        return {name: float(value) for name, value in
+                re.findall(rf"(?m)^fleetfs_cache_(\w+){listen} (\S+)$", text)}
 
     def answers(self):
         return self.get("/ready")[0] == 404

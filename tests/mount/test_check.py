@@ -61,7 +61,7 @@ def test_a_list_that_does_not_agree_with_itself(sim, check):
 def test_tls_is_told_with_its_version_and_the_certificates_end(scripted, check, certificates):
     server = scripted(context=context(certificates, "right"))
     steps, _ = check("--cacert", certificates / "ca.pem", server.url)
-    assert list(steps) == ["token", "resolve", "connect", "tls", "authenticate", "list"]
+    assert list(steps) == ["token", "ca", "resolve", "connect", "tls", "authenticate", "list"]
     assert re.fullmatch(r"\d+\.\d{3} s, TLSv1\.3, certificate until 2099-01-01T00:00:00\.000Z, "
                         r"in \d+ days", steps["tls"])
 
@@ -80,7 +80,8 @@ def test_tls_where_there_is_none_or_no_ca(scripted, check, certificates, folder)
     server = scripted(context=context(certificates, "right"))
     steps, line = check("--retries=0", server.url, fails=True)
     assert failed(steps, "tls") and "issuer" in line and "cacert" in line
-    steps, line = check("--retries=0", "--cacert", folder / "none", server.url, fails=True)
+    (folder / "empty.pem").touch()
+    steps, line = check("--retries=0", "--cacert", folder / "empty.pem", server.url, fails=True)
     assert failed(steps, "tls") and "PEM" in line
     plain = scripted()
     steps, line = check("--retries=0", "--connect_timeout=0.5",

@@ -113,11 +113,10 @@ def test_an_element_that_is_no_agent_hides_no_other(sim, mount):
     assert fleet.text("agents/b/id") == "b\n"
 
 
-@pytest.mark.parametrize("text", ['{"agent_id":"a\\u0000b"}', '{"agent_id":"a\0b"}'])
-def test_a_page_with_a_nul_is_refused(sim, mount, text):
+def test_a_page_with_a_raw_nul_is_refused(sim, mount):
     api = sim(agents=1)
     fleet = mount(api, ttl=600, delay_connect=True, retries=0)
-    api.body(f'{{"agent_list":[{text}],"page_meta":{{"current_page":1,"per_page":100,'
+    api.body('{"agent_list":[{"agent_id":"a\0b"}],"page_meta":{"current_page":1,"per_page":100,'
              '"total_count":1}}')
     with pytest.raises(OSError) as caught:
         fleet.agents()

@@ -393,7 +393,7 @@ def test_a_hostile_fleet_is_text_and_runs_nothing(sim, mount, browser):
         assert sorted(set(browser.names())) == sorted(agent["name"] for agent in shown)
     texts = browser.js("[...document.querySelectorAll('.tile .name')].map(n => n.textContent)")
     assert sorted(texts) == sorted(agent["id"] for agent in shown)
-    assert set(ATTACKS) - {"\u202egnp.exe", "a\nb\tc"} <= set(texts)
+    assert set(ATTACKS) - {"\u202egnp.exe", "a\nb\tc", "\u2028alert(1)\u2029"} <= set(texts)
     browser.type("script")
     for agent in shown:
         browser.js("history.replaceState(null, '', '#q=script&' + new URLSearchParams("

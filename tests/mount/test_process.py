@@ -98,7 +98,7 @@ def test_fusermount_inherits_no_connection(sim, mount):
                   and b"fusermount3" in (entry / "cmdline").read_bytes()
                   and str(fleet.path).encode() in (entry / "cmdline").read_bytes())
     targets = [os.readlink(fd) for fd in Path(f"/proc/{helper}/fd").iterdir()]
-    assert sum(target.startswith("socket:") for target in targets) <= 1, targets  # to its parent
+    assert sum(target.startswith("socket:") for target in targets) <= 1, targets  # libfuse's own
     assert not [target for target in targets if "signalfd" in target or "eventfd" in target], targets
 
 

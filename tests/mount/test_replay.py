@@ -204,9 +204,8 @@ NO_LISTS = {
     "null": (b'{"agent_list":null}', "agent_list"),
     "two lists": (as_list([]) + as_list([]), "line 2, column 1"),
     "a missing comma": (b'{"agent_list":[\n {"agent_id":"\xc3\xa9" "x"}]}', "line 2, column 18"),
-    "a NUL in a string": (b'{"agent_list":[{"agent_id":"a\\u0000"}]}', "line 1, column 30"),
     "a bad number": (b'{"agent_list":[{"agent_id":"a","n":01}]}', "line 1, column 36"),
-    "deep nesting": (b'{"agent_list":' + b"[" * 1000, "line 1, column 46"),
+    "deep nesting": (b'{"agent_list":' + b"[" * 1000, "line 1, column 1015"),
     "a huge number": (b'{"agent_list":[' + b"9" * 100000 + b"]", "it ends early"),
 }
 

@@ -9,32 +9,7 @@ import time
 
 import pytest
 
-from harness import PATIENCE, TOKEN, mounts, until
-
-
-@pytest.fixture
-def refused(fleetfs, folder):
-    """refused(…): runs fleetfs, which must refuse with one line, and returns the line."""
-    before = mounts(folder)
-
-    def check(*arguments, status=1, **options):
-        began = time.monotonic()
-        done = fleetfs(*arguments, **options)
-        assert done.returncode == status, (done.returncode, done.stderr)
-        assert done.stdout == ""
-        lines = done.stderr.splitlines()
-        assert len(lines) == 1 and lines[0].startswith("fleetfs: "), done.stderr
-        assert mounts(folder) == before
-        assert time.monotonic() - began < 15 * PATIENCE
-        return lines[0]
-    return check
-
-
-@pytest.fixture
-def path(folder):
-    where = folder / "mnt"
-    where.mkdir()
-    return where
+from harness import TOKEN, mounts, until
 
 
 def token_file(folder, text, mode=0o600):

@@ -88,8 +88,13 @@ def test_it_holds_what_it_should():
                  "/usr/share/doc/fleetfs/copyright", "/usr/share/doc/fleetfs/README.md.gz",
                  "/usr/share/man/man8/fleetfs.8.gz",
                  "/usr/share/bash-completion/completions/fleetfs",
-                 "/usr/share/zsh/vendor-completions/_fleetfs"):
+                 "/usr/share/zsh/vendor-completions/_fleetfs", "/etc/fleetfs-cache",
+                 "/lib/systemd/system/fleetfs-cache.service", "/usr/share/fleetfs/cache/fleetfs-cache",
+                 "/usr/share/fleetfs/cache/check.lua", "/usr/share/fleetfs/cache/fleetfs.vcl",
+                 "/usr/share/fleetfs/cache/haproxy.cfg", "/usr/share/fleetfs/cache/README.md"):
         assert file in files
+    assert run("systemctl", "is-enabled", "fleetfs-cache").stdout == "disabled\n"
+    assert run("systemctl", "is-active", "fleetfs-cache").stdout == "inactive\n"
 
 
 def test_a_line_of_fstab():

@@ -34,6 +34,7 @@ static int set_up(void **state)
 	unsetenv("CREDENTIALS_DIRECTORY");
 	unsetenv("FLEETFS_TOKEN");
 	unsetenv("CYBERUN_KEY");
+	unsetenv("XDG_CONFIG_HOME");
 	return setenv("HOME", folder, 1);
 }
 
@@ -159,11 +160,20 @@ static void test_content(void **state)
 		{"sk-secret\n\n", "more than one line"},
 		{"sk-secret\nsk-secret\n", "more than one line"},
 		{"\nsk-secret", "more than one line"},
-		{"sk-secret ", "byte 0x20 at offset 9"},
-		{"sk secret", "byte 0x20 at offset 2"},
-		{"sk-secret\t", "byte 0x09"},
+		{"sk-secret ", "space or tab at offset 9"},
+		{"sk secret", "space or tab at offset 2"},
+		{"sk-secret\t", "space or tab at offset 9"},
 		{"sk-\x7f", "byte 0x7f"},
-		{"\xef\xbb\xbfsk-secret", "byte 0xef at offset 0"},
+		{"\xef\xbb\xbfsk-secret", "byte order mark"},
+		{"\xff\xfes", "byte order mark"},
+		{"\"sk-secret\"\n", "quotes"},
+		{"'sk-secret'", "quotes"},
+		{"sk-'secret'", NULL},
+		{"\"", NULL},
+		{"FLEETFS_TOKEN=sk-secret\n", "begins with 'FLEETFS_TOKEN='"},
+		{"CYBERUN_KEY=", "begins with 'CYBERUN_KEY='"},
+		{"CYBERUN_KEY", NULL},
+		{"c2VjcmV0Cg==", NULL},
 		{"", "is empty"},
 		{"\n", "is empty"},
 		{"ak-secret", "an agent's own key (ak-), which cannot read the API"},
@@ -250,7 +260,7 @@ static void test_odd_files(void **state)
 	assert_refused(file, NULL, -EFBIG, "larger than 65536");
 	write_bytes(file, large, 65536, 0600);
 	credential_free(new_ok(file, NULL));
-	assert_refused(folder, NULL, -EISDIR, "is a folder");
+	assert_refused(folder, NULL, -EISDIR, "is a directory");
 	assert_refused("/dev/null", NULL, -EINVAL, "no regular file");
 	/* Nobody writes to it: opening must not wait for that. */
 	snprintf(fifo, sizeof(fifo), "%s/fifo", folder);
@@ -269,10 +279,12 @@ static void assert_source(const char *token_file, const char *source)
 
 static void test_order(void **state)
 {
-	char path[200];
+	char path[200], reason[300];
 
 	(void)state;
-	assert_refused(NULL, NULL, -ENOENT, "no token: put one into ~/.config/fleetfs/token");
+	snprintf(reason, sizeof(reason), "no token: put one into %s/.config/fleetfs/token (mode",
+	         folder);
+	assert_refused(NULL, NULL, -ENOENT, reason);
 
 	snprintf(path, sizeof(path), "%s/.config", folder);
 	assert_int_equal(mkdir(path, 0700), 0);
@@ -300,9 +312,11 @@ static void test_order(void **state)
 	assert_refused(NULL, NULL, -EINVAL, "is empty");
 	unlink(path);
 	setenv("FLEETFS_TOKEN", "sk secret", 1);
-	assert_refused(NULL, NULL, -EINVAL, "$FLEETFS_TOKEN holds byte 0x20");
-	setenv("FLEETFS_TOKEN", "", 1);
+	assert_refused(NULL, NULL, -EINVAL, "$FLEETFS_TOKEN has a space");
+	setenv("FLEETFS_TOKEN", "\n", 1);
 	assert_refused(NULL, NULL, -EINVAL, "$FLEETFS_TOKEN is empty");
+	setenv("FLEETFS_TOKEN", "", 1);
+	assert_source(NULL, "$CYBERUN_KEY");
 	unlink(file);
 	assert_refused(file, NULL, -ENOENT, file);
 }

@@ -100,7 +100,6 @@ static void test_refused(void **state)
 		{"", "it ends early", 0},
 		{" ", "it ends early", 1},
 		{"<html>", "no value", 0},
-		{"\xef\xbb\xbf{}", "no value", 0},
 		{"{}x", "more than one value", 2},
 		{"{}{}", "more than one value", 2},
 		{"0 0", "more than one value", 2},
@@ -145,7 +144,6 @@ static void test_refused(void **state)
 		{"{\"a\":", "it ends early", 5},
 		{"\"a", "it ends early", 2},
 		{"\"12345678", "it ends early", 9},
-		{"\"\\u0000\"", "a NUL in a string", 1},
 		{"\"a\nb\"", "a control character in a string", 2},
 		{"\"1234567\x1f\"", "a control character in a string", 8},
 		{"\"\x01\"", "a control character in a string", 1},
@@ -156,7 +154,6 @@ static void test_refused(void **state)
 		{"\"\\u00", "a bad escape", 1},
 		{"\"\\", "a bad escape", 1},
 		{"\"\\ud800\\u00\"", "a bad escape", 7},
-		{"{\"a\":0,\"\\u0000\":0}", "a NUL in a string", 8},
 		{"\v0", "no value", 0},
 		{"\xc2\xa0"
 	         "0",
@@ -186,12 +183,7 @@ static void test_ceilings(void **state)
 		const char *text;
 		const char *reason;
 	} rows[] = {
-		{"[[[[[0]]]]]", "nested too deep"},
-		{"[[[{\"a\":{}}]]]", "nested too deep"},
 		{"{\"list\":[0,1,2,3,4,5,6,7,8,9]}", "too many elements"},
-		{"[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,"
-	         "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]",
-	         "too many values"},
 	};
 	struct json_outline outline;
 	struct json_fault fault;
@@ -209,9 +201,11 @@ static void test_ceilings(void **state)
 
 static void test_outline(void **state)
 {
-	static const char text[] = " {\"x\":{\"list\":[1],\"meta\":2}, \"list\" : [ {\"list\":[0]} "
+	/* The earlier ones of duplicate members do not count. */
+	static const char text[] = " {\"list\":[9],\"meta\":0, \"x\":{\"list\":[1],\"meta\":2}, "
+				   "\"list\" : [ {\"list\":[0]} "
 				   ", [ 7 ], \"a\" ,1.5,\n{}] ,"
-				   "\"meta\": {\"n\": 1} ,\"list\":[9],\"meta\":0}";
+				   "\"meta\": {\"n\": 1} }";
 	struct json_outline outline = scan_ok(text);
 
 	(void)state;
@@ -225,19 +219,23 @@ static void test_outline(void **state)
 	assert_span(text, &outline.member, "{\"n\": 1}", JSON_SPACE);
 	json_outline_done(&outline);
 
-	outline = scan_ok("{\"list\":{\"a\":1},\"list\":[1]}");
+	outline = scan_ok("{\"list\":[1],\"list\":{\"a\":1}}");
 	assert_false(outline.has_list);
 	assert_int_equal(outline.count, 0);
 	json_outline_done(&outline);
 	outline = scan_ok("{\"\\u006cist\":[1],\"List\":[1],\"lis\":[1],\"listx\":[1]}");
-	assert_false(outline.has_list);
+	assert_true(outline.has_list); /* an escape in a key stands for its character */
 	json_outline_done(&outline);
 }
 
 /* A string's literal: its flags, and how json_clean() writes it. */
 static void test_strings(void **state)
 {
-	enum { U = JSON_UNSAFE, O = JSON_UNSAFE | JSON_ODD };
+	enum {
+		U = JSON_UNSAFE,
+		L = JSON_UNSAFE | JSON_LOSSY,
+		O = JSON_UNSAFE | JSON_ODD | JSON_LOSSY
+	};
 	static const struct {
 		const char *literal, *clean;
 		uint32_t flags;
@@ -253,10 +251,10 @@ static void test_strings(void **state)
 	         "b",
 	         "a\\u202eb", U},
 		{"\xd8\x9c\xe2\x81\xa9", "\\u061c\\u2069", U},
-		{"\xff\xfe", "\\ufffd\\ufffd", U},
-		{"\xc0\x80", "\\ufffd\\ufffd", U},
-		{"\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd", U},
-		{"\xe2\x80", "\\ufffd\\ufffd", U},
+		{"\xff\xfe", "\\ufffd\\ufffd", L},
+		{"\xc0\x80", "\\ufffd\\ufffd", O},
+		{"\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd", L},
+		{"\xe2\x80", "\\ufffd\\ufffd", L},
 		{"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80", 0},
 		{"\\uD83D\\uDE00", "\\ud83d\\ude00", U},
 		{"\\ud83d\\uDE00", "\\ud83d\\ude00", U},
@@ -273,7 +271,8 @@ static void test_strings(void **state)
 		{"1234567\x7f"
 	         "90",
 	         "1234567\\u007f90", U},
-		{"123456789012345\xff", "123456789012345\\ufffd", U},
+		{"123456789012345\xff", "123456789012345\\ufffd", L},
+		{"a\\u0000b", "a\\u0000b", JSON_ODD},
 	};
 
 	(void)state;
@@ -295,7 +294,7 @@ static void test_strings(void **state)
 			bytes = json_clean(got, value, strlen(value));
 			assert_int_equal(bytes, strlen(clean));
 			assert_memory_equal(got, clean, bytes);
-			if (rows[i].flags)
+			if (rows[i].flags & JSON_UNSAFE)
 				assert_true(bytes <= json_clean_max(&outline.elements[0]));
 			else
 				assert_int_equal(json_clean_max(&outline.elements[0]), 0);
@@ -321,26 +320,30 @@ static void test_plain(void **state)
 	static const struct {
 		const char *text, *plain;
 	} rows[] = {
-		{"{\"1.5\":1.5}", "{\"1.5\":[] }"},
-		{"[1e400,-0.5,0,-7,12]", "[[]   ,[]  ,0,-7,12]"},
-		{"[9007199254740992,9007199254740993]", "[9007199254740992,[]              ]"},
-		{"[-9007199254740993]", "[[]               ]"},
-		{"[10000000000000000]", "[[]               ]"},
-		{"\"\\ud800 \\\" 1.5\"", "\"\\ufffd \\\" 1.5\""},
-		{"\"\\udc00\\ud800\\udc00\"", "\"\\ufffd\\ud800\\udc00\""},
-		{"\"\\\\\",1.5", "\"\\\\\",[] "},
+		{"{\"1.5\":1.5}", "{\"1.5\":[]}"},
+		{"[1e400,-0.5,0,-7,12]", "[[],[],0,-7,12]"},
+		{"[9007199254740992,9007199254740993]", "[9007199254740992,[]]"},
+		{"[-9007199254740993]", "[[]]"},
+		{"[10000000000000000]", "[[]]"},
+		{"[1.0,1e2,8e0,10e-1,9e15,-2.50E+1]", "[1,100,8,1,9000000000000000,-25]"},
+		{"[9007199254740993.0,1e999999999,1e-999999999,0e999999999]", "[[],[],[],0]"},
+		{"\"\\ud800 \\\" 1.5\"", "\"\xed\xa0\x80 \\\" 1.5\""},
+		{"\"\\udc00\\ud800\\udc00\"", "\"\xed\xb0\x80\\ud800\\udc00\""},
+		{"\"\\u0000\xc0\"", "\"\xc0\x80\xc0\x81\""},
+		{"\"\\\\\",1.5", "\"\\\\\",[]"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(rows); i++) {
 		size_t bytes = strlen(rows[i].text);
-		char *text = malloc(bytes);
+		char *plain = malloc(JSON_PLAIN_GROWTH * bytes);
+		size_t length;
 
-		assert_non_null(text);
-		memcpy(text, rows[i].text, bytes);
-		json_plain(text, bytes);
-		assert_memory_equal(text, rows[i].plain, bytes);
-		free(text);
+		assert_non_null(plain);
+		length = json_plain(plain, rows[i].text, bytes);
+		assert_int_equal(length, strlen(rows[i].plain));
+		assert_memory_equal(plain, rows[i].plain, length);
+		free(plain);
 	}
 }
 

@@ -112,11 +112,11 @@ static void test_each_status_has_its_errno(void **state)
 static void test_a_timeout_before_a_connection_is_unreachable(void **state)
 {
 	(void)state;
-	for (uint8_t reached = ROUTE_RESOLVE; reached <= ROUTE_STEPS; reached++) {
+	for (int reached = ROUTE_RESOLVE; reached <= ROUTE_STEPS; reached++) {
 		struct request request = {0};
 		struct failure failure;
 
-		judge(&request, CURLE_OPERATION_TIMEDOUT, 0, reached, &failure);
+		judge(&request, CURLE_OPERATION_TIMEDOUT, 0, (uint8_t)reached, &failure);
 		assert_int_equal(failure.cause,
 		                 reached < ROUTE_ANSWER ? FAILURE_UNREACHABLE : FAILURE_TIMEOUT);
 	}

@@ -340,7 +340,7 @@ static void parse(void)
 	                                    "-ottl=5,allow_other,fsname=a\\,b",
 	                                    "--team",
 	                                    "x",
-	                                    "http://127.0.0.1/",
+	                                    "https://127.0.0.1/",
 	                                    "m"};
 	char *const *argv = (char *const *)(uintptr_t)words;
 	char why[OPTIONS_WHY_BYTES] = "";
@@ -354,7 +354,9 @@ static void parse(void)
 		complained();
 		assert_int_equal(options_parse(7, argv, &options, why), 0);
 	}
-	assert_string_equal(options.source, "http://127.0.0.1");
+	assert_string_equal(options.source, "https://127.0.0.1");
+	assert_string_equal(options.cacert, "/ca.pem");
+	assert_string_equal(strrchr(options.ca_dirs, '/'), "/b");
 	assert_string_equal(options.mountpoint, "m");
 	assert_string_equal(options.team, "x");
 	assert_string_equal(options.fuse, "allow_other,fsname=a\\,b");
@@ -371,7 +373,11 @@ static void parse(void)
 static void test_options(void **state)
 {
 	(void)state;
+	setenv("SSL_CERT_FILE", "/ca.pem", 1);
+	setenv("SSL_CERT_DIR", "a:b", 1);
 	each(parse, 8);
+	unsetenv("SSL_CERT_FILE");
+	unsetenv("SSL_CERT_DIR");
 }
 
 /* The token and the fetching thread */
@@ -397,6 +403,8 @@ static struct client *start_client(const char *base)
 {
 	const struct client_config config = {
 		.base = base,
+		.cacert = "/ca.pem",
+		.ca_dirs = "/cas",
 		.timeout_ms = 5000,
 		.connect_timeout_ms = 5000,
 		.per_page = 20,

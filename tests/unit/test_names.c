@@ -40,7 +40,11 @@ static void test_encodes(void **state)
 		{"\x7f", "%7F"},
 		{"a\u202eb", "a%E2%80%AEb"},
 		{"\u061c\u200e\u2066", "%D8%9C%E2%80%8E%E2%81%A6"},
-		{"\u200b\u2028", "\u200b\u2028"},
+		{"\u200b\u2028", "\u200b%E2%80%A8"},
+		{"a\xc0\x80"
+	         "b",
+	         "a%00b"},
+		{"\xc0\x81", "%C0"},
 		{"\xc2\x9b", "%C2%9B"},
 		{"\x9b", "%9B"},
 		{"\xff\xfe", "%FF%FE"},

@@ -298,6 +298,9 @@ static void test_refusals(void **state)
 		{"fleetfs|--team=a\nX-Evil: 1|m", "team: 'a\\x0aX-Evil: 1' is not allowed"},
 		{"fleetfs|--team=|m", "team: '' is not allowed"},
 		{"fleetfs|--cacert=|m", "cacert: '' is not allowed"},
+		{"fleetfs|--log_file=~/log|m", "log_file: '~/log' is not allowed: a file ('~' is"},
+		{"fleetfs|~/fleet.json|m", "source '~/fleet.json' begins with '~', which is not"},
+		{"fleetfs|~/m", "mount point '~/m' begins with '~', which is not expanded"},
 		{"fleetfs|--allow_http=maybe|m", "allow_http: 'maybe' is not allowed: yes or no"},
 		{"fleetfs|m|--ttl", "ttl: its value is missing: seconds"},
 		{"fleetfs|m|-o|ttl", "ttl: its value is missing: seconds"},
@@ -413,6 +416,38 @@ static void test_team_from_environment(void **state)
 	assert_refused("fleetfs|m", 2, "CYBERUN_TEAM_ID: 'a:b' is not allowed");
 	assert_config("fleetfs|--team=other|m", "\nteam: other\n");
 	unsetenv("CYBERUN_TEAM_ID");
+	(void)state;
+}
+
+/* Which CAs the options trust: `cacert,ca_dirs,ca_exclusive`, `-` for NULL. */
+static void assert_cas(const char *line, const char *expected)
+{
+	struct options options;
+	char found[300];
+
+	parse_well(line, &options);
+	snprintf(found, sizeof(found), "%s,%s,%d", options.cacert ? options.cacert : "-",
+	         options.ca_dirs ? options.ca_dirs : "-", options.ca_exclusive);
+	assert_string_equal(found, expected);
+	options_done(&options);
+}
+
+static void test_cas_from_environment(void **state)
+{
+	setenv("SSL_CERT_FILE", "/ssl.pem", 1);
+	assert_cas("fleetfs|m", "/ssl.pem,-,0");
+	assert_cas("fleetfs|--cacert=/ca.pem|m", "/ca.pem,-,1");
+	assert_cas("fleetfs|http://127.0.0.1|m", "-,-,0");
+	assert_cas("fleetfs|/fleet.json|m", "-,-,0");
+	setenv("SSL_CERT_DIR", "/a:/b", 1);
+	assert_cas("fleetfs|HTTPS://127.0.0.1|m", "/ssl.pem,/a:/b,0");
+	assert_cas("fleetfs|--cacert=/ca.pem|m", "/ca.pem,-,1");
+	setenv("SSL_CERT_FILE", "", 1);
+	assert_cas("fleetfs|m", "-,/a:/b,0");
+	setenv("SSL_CERT_DIR", "", 1);
+	assert_cas("fleetfs|m", "-,-,0");
+	unsetenv("SSL_CERT_FILE");
+	unsetenv("SSL_CERT_DIR");
 	(void)state;
 }
 
@@ -597,11 +632,14 @@ int main(void)
 		cmocka_unit_test(test_mount),
 		cmocka_unit_test(test_help_comes_first),
 		cmocka_unit_test(test_team_from_environment),
+		cmocka_unit_test(test_cas_from_environment),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_plain_http),
 	};
 
 	unsetenv("CYBERUN_TEAM_ID");
+	unsetenv("SSL_CERT_FILE");
+	unsetenv("SSL_CERT_DIR");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,8 @@
 
 int fleet_main(void);
 #define main fleet_main
+/* The simulated world is the beginning of that file.
+ * NOLINTNEXTLINE(bugprone-suspicious-include) */
 #include "tests/unit/test_fleet.c"
 #undef main
 

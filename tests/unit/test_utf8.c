@@ -41,7 +41,7 @@ static void test_table(void **state)
 		{"\xe2\x80\x8e", 3, 0x200e, 3, UTF8_CONTROL},
 		{"\xe2\x80\x8f", 3, 0x200f, 3, UTF8_CONTROL},
 		{"\xe2\x80\x90", 3, 0x2010, 3, UTF8_PLAIN},
-		{"\xe2\x80\xa9", 3, 0x2029, 3, UTF8_PLAIN},
+		{"\xe2\x80\xa9", 3, 0x2029, 3, UTF8_CONTROL},
 		{"\xe2\x80\xaa", 3, 0x202a, 3, UTF8_CONTROL},
 		{"\xe2\x80\xae", 3, 0x202e, 3, UTF8_CONTROL},
 		{"\xe2\x80\xaf", 3, 0x202f, 3, UTF8_PLAIN},
