@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "api/utf8.h"
 #include "fs/names.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -38,9 +39,28 @@ static bool decode(const char *name, char *ret_text)
 	return true;
 }
 
+/* The original of a stored string (api/utf8.h), as far as it is needed to compare names; NUL as
+ * NUL. */
+static size_t original(const char *text, char ret_text[static NAME_BYTES + 4])
+{
+	size_t length = 0;
+
+	while (*text && length < NAME_BYTES) {
+		struct utf8_char c = utf8_next_stored(text, strlen(text));
+		unsigned char bytes[4];
+		size_t count = utf8_original(&c, text, bytes);
+
+		memcpy(ret_text + length, bytes, count);
+		length += count;
+		text += c.bytes;
+	}
+	ret_text[length] = '\0';
+	return length;
+}
+
 static void encode(const char *text, char ret_name[static NAME_BYTES])
 {
-	char again[NAME_BYTES], decoded[NAME_BYTES];
+	char again[NAME_BYTES], decoded[NAME_BYTES], stored[NAME_BYTES + 4];
 	size_t length;
 
 	memset(ret_name, 0x55, NAME_BYTES);
@@ -55,7 +75,7 @@ static void encode(const char *text, char ret_name[static NAME_BYTES])
 	expect(strcmp(ret_name, again) == 0);
 	expect(name_is_canonical(ret_name));
 	if (decode(ret_name, decoded))
-		expect(strcmp(text, decoded) == 0);
+		expect(memcmp(stored, decoded, original(text, stored) + 1) == 0);
 	else
 		expect(strlen(text) > 80);
 }
@@ -68,6 +88,9 @@ static void expect_canonical_is_exact(const char *name)
 
 	if (strlen(name) >= NAME_BYTES || !name_is_canonical(name) || strstr(name, "%00") ||
 	    !decode(name, decoded))
+		return;
+	/* The byte C0 has another stored form. */
+	if (strchr(decoded, '\xc0'))
 		return;
 	name_encode(decoded, again);
 	expect(strcmp(name, again) == 0);

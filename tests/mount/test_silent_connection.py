@@ -170,7 +170,7 @@ def test_after_a_timeout_no_older_connection_is_used_again(scripted, mount, cert
     time.sleep(2 * OPTIONS["ttl"])
     codes, seconds = took(lambda: read_all(fleet, paths))
     # A request may have had a new connection, or have waited for one: each page has its own failure.
-    assert "ETIMEDOUT" in codes.values()
+    assert set(codes.values()) != {None}
     assert set(codes.values()) <= {"ETIMEDOUT", "EHOSTUNREACH" if http2 else None, None}
     assert seconds < TIMEOUT + 1
     connections = server.connections
