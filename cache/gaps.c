@@ -72,13 +72,6 @@ uint64_t sweep_covered(const struct fleet *fleet, const struct sweep *sweep)
 	return sweep->items + sweep->skipped * (uint64_t)size;
 }
 
-/* Whether the page was bad again after a hold. When nothing was read yet, a first failure is
- * reported without a try of the next page. */
-static bool page_stays_bad(const struct fleet *fleet, unsigned int number)
-{
-	return fleet->pages[number - 1].trouble.holds >= 2;
-}
-
 bool sweep_ends_in_gap(const struct fleet *fleet, struct sweep *sweep)
 {
 	unsigned int number = sweep->next_page - 1;
@@ -92,7 +85,7 @@ bool sweep_ends_in_gap(const struct fleet *fleet, struct sweep *sweep)
 	if (counted || fleet->last_page > 0)
 		sweep->endless = sweep->run >= MOST_RUN || number >= FLEET_MAX_PAGES;
 	else
-		sweep->endless = sweep->run >= MOST_BLIND || !page_stays_bad(fleet, number);
+		sweep->endless = sweep->run >= MOST_BLIND;
 	return sweep->endless;
 }
 
