@@ -4,7 +4,8 @@
 options_check.py SOURCE FLEETFS
 
 tests/unit/test_manual.c checks that the manual has the settings that --help does not show. Exit status
-77 (skipped) if the checks that could be made passed, but a shell is not installed."""
+77 (skipped) if the checks that could be made passed, but a shell is not installed; with
+FLEETFS_NO_SKIP=1 that is a failure."""
 
 import os
 import pty
@@ -162,6 +163,8 @@ def main(source, fleetfs):
         skipped.append("zsh is not installed")
     for reason in wrong + skipped:
         print(reason, file=sys.stderr)
+    if skipped and os.environ.get("FLEETFS_NO_SKIP"):
+        return 1
     return 1 if wrong else 77 if skipped else 0
 
 
