@@ -49,8 +49,10 @@ static int tear_down(void **state)
 
 static void write_bytes(const char *path, const char *text, size_t bytes, mode_t mode)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	int fd;
 
+	chmod(path, 0600); /* it may exist and be read-only, which stops all users but root */
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, bytes), bytes);
 	assert_int_equal(fchmod(fd, mode), 0);
