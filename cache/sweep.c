@@ -347,7 +347,10 @@ static int take(struct sweep *sweep, const struct fleet_page *page)
 			return err;
 	}
 	sweep->stirred |= page->moved;
-	sweep->barren = sweep->unique == unique_before ? sweep->barren + 1 : 0;
+	if (sweep->unique > unique_before)
+		sweep->barren = 0;
+	else if (page->malformed == 0 || page->malformed < page->items)
+		sweep->barren++;
 	return 0;
 }
 
