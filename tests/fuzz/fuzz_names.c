@@ -33,8 +33,10 @@ static bool decode(const char *name, char *ret_text)
 	uint8_t byte;
 	int high, low;
 
-	if (strcmp(name, "%") == 0)
-		name++;
+	if (strcmp(name, "%") == 0) {
+		*ret_text = '\0';
+		return true;
+	}
 	while (*name) {
 		if (*name != '%') {
 			*ret_text++ = *name++;
