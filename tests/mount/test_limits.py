@@ -214,6 +214,7 @@ def test_times_count_from_the_mount_for_what_the_first_sweep_found(fleet):
         str(fleet / f"agents/{fleet.first}/status")]
 
 
+@pytest.mark.alone  # df(1) waits for every mount of the machine
 def test_df_leaves_it_out_and_shows_zeroes_when_asked(fleet):
     assert str(fleet.path) not in run("df")
     assert run("df", "-P", fleet.path).splitlines()[1].split()[1:4] == ["0", "0", "0"]
