@@ -128,6 +128,11 @@ static int64_t jwt_expiry(const char *token)
 	return expiry;
 }
 
+static bool is_quote(char c)
+{
+	return c == '"' || c == '\'' || c == '`';
+}
+
 /* Whether text begins with `NAME=`, as a file of variables does. */
 static bool is_assignment(const char *text, size_t bytes, const char *name)
 {
@@ -148,9 +153,9 @@ static int check_wrapping(const char *text, size_t bytes, const char *source,
 		return refuse(ret_failure, -EINVAL,
 		              "%s begins with a byte order mark: save it as plain text (ASCII)",
 		              source);
-	if (bytes >= 2 && (text[0] == '"' || text[0] == '\'') && text[bytes - 1] == text[0])
-		return refuse(ret_failure, -EINVAL, "%s has quotes around the token: remove them",
-		              source);
+	if (bytes > 0 && (is_quote(text[0]) || is_quote(text[bytes - 1])))
+		return refuse(ret_failure, -EINVAL,
+		              "%s has quotation marks around the token: remove them", source);
 	for (size_t i = 0; i < VARIABLES; i++) {
 		if (is_assignment(text, bytes, variables[i]))
 			return refuse(ret_failure, -EINVAL,
@@ -563,12 +568,6 @@ const char *credential_token(const struct credential *credential)
 const char *credential_spare(const struct credential *credential, size_t index)
 {
 	return credential->spares[index];
-}
-
-bool credential_is_quoted(const struct credential *credential)
-{
-	return strchr("\"'`", credential->token[0]) ||
-	       strchr("\"'`", credential->token[strlen(credential->token) - 1]);
 }
 
 const char *credential_team(const struct credential *credential)

@@ -62,9 +62,6 @@ const char *credential_token(const struct credential *credential);
  * redaction. Valid as long as the credential. */
 const char *credential_spare(const struct credential *credential, size_t index);
 
-/* The token has quotation marks around it, as a shell or a .env file may have left them. */
-bool credential_is_quoted(const struct credential *credential);
-
 /* The value of X-Team-ID to send, or NULL for none. Valid as long as the credential. */
 const char *credential_team(const struct credential *credential);
 

@@ -78,8 +78,6 @@ static const char *credential_remedy(const struct request *request, long status,
 {
 	if (status == 400 && request->lacks_team)
 		return "name the team, if the token needs one: team or CYBERUN_TEAM_ID";
-	if ((status == 401 || status == 403) && request->quoted)
-		return "remove the quotation marks around the token";
 	if (status != 403 || !strcasestr(words, "team"))
 		return NULL;
 	if (request->sends_team)

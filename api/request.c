@@ -423,7 +423,6 @@ static int set_headers(struct request *request, const struct request_settings *s
 	request->conditional = validator_is_there(condition);
 	request->lacks_team = credential_lacks_team(credential);
 	request->sends_team = team;
-	request->quoted = credential_is_quoted(credential);
 	return 0;
 }
 

@@ -51,7 +51,6 @@ struct request {
 	struct curl_slist *headers;
 	bool lacks_team; /* none is sent, where one could be */
 	bool sends_team;
-	bool quoted;          /* the token has quotation marks around it */
 	bool conditional;     /* it was asked whether the page is still the same */
 	char tls_version[16]; /* of the connection made for it; "" when not known */
 	char address[64]; /* "192.0.2.1 port 443", where it tried to connect last; "": nowhere */

@@ -384,6 +384,7 @@ static void take_page(struct fleet *fleet, struct fleet_page *place)
 	arriving->records = NULL;
 	arriving->count = 0;
 	place->items = page->agent_count + page->malformed;
+	place->malformed = page->malformed;
 	place->repeated = arriving->repeated;
 	place->total_count = page->total_count;
 	place->per_page = page->per_page;

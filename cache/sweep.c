@@ -347,7 +347,10 @@ static int take(struct sweep *sweep, const struct fleet_page *page)
 			return err;
 	}
 	sweep->stirred |= page->moved;
-	sweep->barren = sweep->unique == unique_before ? sweep->barren + 1 : 0;
+	if (sweep->unique > unique_before)
+		sweep->barren = 0;
+	else if (page->malformed == 0 || page->malformed < page->items)
+		sweep->barren++;
 	return 0;
 }
 
@@ -487,9 +490,10 @@ static int end_pass(struct fleet *fleet, struct sweep *sweep)
 	int err;
 
 	if (!sweep->again) {
-		if (sweep->endless && last_page < fleet->last_page)
+		if (!sweep->endless)
+			fleet_forget_pages(fleet, last_page);
+		else if (last_page < fleet->last_page)
 			last_page = fleet->last_page;
-		fleet_forget_pages(fleet, last_page);
 		fleet->health.pages = last_page;
 		if (sweep_count_disagrees(fleet, sweep)) {
 			begin_full_pass(fleet, sweep);

@@ -17,8 +17,9 @@
 struct fleet_page {
 	struct record **records; /* each once, in the API's order; references */
 	size_t count;
-	size_t items;    /* elements that the answer had, duplicates and malformed ones included */
-	size_t repeated; /* of them, dropped */
+	size_t items;     /* elements that the answer had, duplicates and malformed ones included */
+	size_t malformed; /* of items */
+	size_t repeated;  /* of them, dropped */
 	int64_t total_count;  /* as the answer said; AGENT_ABSENT */
 	int64_t per_page;     /* as the answer said; AGENT_ABSENT */
 	int64_t arrived_ms;   /* less the age that it came with */
@@ -81,7 +82,8 @@ struct sweep {
 	size_t skipped;      /* gaps among the pages up to next_page */
 	int64_t page_size;   /* elements of a full page, as its latest page said; 0: no page yet */
 	unsigned int run;    /* gaps in a row up to next_page */
-	unsigned int barren; /* pages in a row without an agent new to the pass */
+	unsigned int barren; /* pages in a row without an agent new to the pass; those that have
+	                        malformed elements only are not counted */
 	unsigned int looks;  /* passes for those who were missed, this one included */
 	bool stirred;        /* pages moved while it went on */
 	bool pass_read;      /* it has all its pages; what comes of them is still to be found out */

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "api/client.h"
 #include "fs/log.h"
@@ -50,24 +49,25 @@ static void warn_of_expiry(struct intake *intake)
 	            *self->token_source == '$' ? " and mount again" : "");
 }
 
-/* Logs why elements of a page were dropped, each element and reason once. */
-static void intake_log_faults(struct intake *intake, const struct page *page)
+/* Before it is mounted there is no log: --check prints the first dropped element, and a start keeps
+ * those of its page for intake_mounted(). */
+static void intake_note_malformed(struct intake *intake, unsigned int number,
+                                  const struct page *page)
 {
-	const size_t room = sizeof(intake->logged_faults) / sizeof(intake->logged_faults[0]);
+	unsigned int shown = source_is_file(intake->self->options->source) ? 0 : number;
 
-	for (size_t i = 0; intake->mounted && i < page->fault_count; i++) {
-		const struct page_fault *fault = &page->faults[i];
-		uint64_t hash = XXH3_64bits(fault->id, strlen(fault->id)) ^
-		                XXH3_64bits(fault->reason, strlen(fault->reason));
-		bool logged = false;
-
-		for (size_t at = 0; at < room; at++)
-			logged |= intake->logged_faults[at] == hash;
-		if (logged)
-			continue;
-		intake->logged_faults[intake->logged_fault_count++ % room] = hash;
-		log_warning("element %u of the list%s%s is dropped: %s", fault->position,
-		            *fault->id ? ", agent " : "", fault->id, fault->reason);
+	if (page->fault_count == 0)
+		return;
+	if (intake->mounted) {
+		malformed_log(&intake->malformed, page->faults, page->fault_count, shown);
+	} else if (intake->check) {
+		if (!*intake->note)
+			malformed_describe(&page->faults[0], shown, intake->note,
+			                   sizeof(intake->note));
+	} else {
+		memcpy(intake->early, page->faults, sizeof(intake->early));
+		intake->early_count = page->fault_count;
+		intake->early_page = shown;
 	}
 }
 
@@ -86,7 +86,7 @@ static int begin(struct intake *intake, struct arrival *arrival)
 	intake->self->token_expiry = arrival->token_expiry;
 	arrival->page = NULL;
 	if (page)
-		intake_log_faults(intake, page);
+		intake_note_malformed(intake, arrival->number, page);
 	return page ? fleet_arrived(intake->fleet, arrival->number, page) : 0;
 }
 
@@ -150,6 +150,7 @@ void intake_mounted(struct intake *intake)
 	intake->mounted = true;
 	if (*intake->note)
 		log_info("%s", intake->note);
+	malformed_log(&intake->malformed, intake->early, intake->early_count, intake->early_page);
 	warn_of_expiry(intake);
 }
 

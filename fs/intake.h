@@ -13,6 +13,7 @@
 #include "cache/fleet.h"
 #include "fs/check.h"
 #include "fs/expiry.h"
+#include "fs/malformed.h"
 #include "fs/self.h"
 
 struct arrival;
@@ -26,9 +27,11 @@ struct intake {
 	struct check *check; /* with --check; NULL */
 	bool mounted;   /* there is a log, and somebody to read; else a start tells its failure */
 	char note[256]; /* an arrival's from before, or "" */
-	struct expiry expiry;       /* of the token, as far as the log has it */
-	uint64_t logged_faults[64]; /* hashes of the faults of elements that the log has, a ring */
-	size_t logged_fault_count;
+	struct expiry expiry;                     /* of the token, as far as the log has it */
+	struct malformed malformed;               /* elements whose loss the log has */
+	struct page_fault early[PAGE_MAX_FAULTS]; /* of a page from before it was mounted */
+	size_t early_count;
+	unsigned int early_page;
 
 	struct arrival *arrival;    /* that is being taken in; NULL: none */
 	struct fleet_health health; /* from before it came */

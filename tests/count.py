@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Adds up what the test programs reported: count.py FILE…, each a meson testlog.json, a JUnit XML, or
-the output (.txt) of what ends with such a line itself.
+"""Adds up the results of the tests: count.py FILE…
 
-Says `N passed, N failed` and ends with 1 if any failed, or if a file is not there: then what should
-have written it could not run. A unit test program counts for as many tests as cmocka found in it.
+Each file is a testlog.json of meson, a JUnit report (.xml), or the output (.txt) of a script whose last
+line is already such a sum. Prints `N passed, N failed`. Ends with 1 if a test failed, if no test ran, or
+if a file is missing, because the program that writes it did not get so far. A test program that prints
+TAP counts for as many tests as it has, and the messages of those that failed are printed.
 """
 
 import json
@@ -14,27 +15,30 @@ import sys
 import xml.etree.ElementTree
 
 
-def unit(path):
-    """A line of JSON for each program."""
+def meson(path):
+    """One JSON object a line for each test program."""
     passed = failed = 0
     for line in open(path, encoding="utf-8"):
         run = json.loads(line)
-        output = run.get("stdout", "") + run.get("stderr", "")
-        good = sum(map(int, re.findall(r"^\[  PASSED  \] (\d+) test", output, re.M)))
-        bad = sum(map(int, re.findall(r"^\[  FAILED  \] +(\d+) test", output, re.M)))
         if run["result"] == "SKIP":
             continue
+        output = run.get("stdout", "")
+        good = len(re.findall(r"^ok \d+(?!.* # SKIP)", output, re.M))
+        bad = len(re.findall(r"^not ok \d+", output, re.M))
+        # meson itself shows only the names of failed tests.
+        for message in re.findall(r"^not ok \d+.*\n(?:#.*\n)*", output, re.M):
+            print(f"{run['name']}: {message}", end="")
         if run["result"] != "OK":
-            bad = bad or 1  # it crashed, or a sanitizer had the last word
+            bad = bad or 1  # it crashed, or a sanitizer failed it at its end
         elif good + bad == 0:
-            good = 1
+            good = 1  # a script
         passed += good
         failed += bad
     return passed, failed
 
 
 def junit(path):
-    """A test that fails at its end too counts once."""
+    """A test that also fails in its teardown has two elements and counts once."""
     cases = {}
     for case in xml.etree.ElementTree.parse(path).iter("testcase"):
         name = (case.get("classname"), case.get("name"))
@@ -45,7 +49,7 @@ def junit(path):
 
 
 def text(path):
-    """It did not come to its end if the last line is not the count."""
+    """The last line is the sum; without it the script did not reach its end."""
     lines = open(path, encoding="utf-8", errors="replace").read().splitlines()
     count = re.fullmatch(r"(\d+) passed, (\d+) failed", lines[-1] if lines else "")
     if not count:
@@ -53,7 +57,7 @@ def text(path):
     return int(count[1]), int(count[2])
 
 
-KINDS = {".json": unit, ".xml": junit, ".txt": text}
+KINDS = {".json": meson, ".xml": junit, ".txt": text}
 
 
 def main(paths):

@@ -22,8 +22,8 @@ STATS = ("comfyui_version", "pytorch_version", "os_type")
 
 
 def is_unsafe(code):
-    """A control of C0 or C1, DEL, or a bidirectional control."""
-    return code < 0x20 or 0x7F <= code <= 0x9F or code in BIDI
+    """A control of C0 or C1, DEL, a line or paragraph separator, or a bidirectional control."""
+    return code < 0x20 or 0x7F <= code <= 0x9F or code in (0x2028, 0x2029) or code in BIDI
 
 
 def is_invalid(code):
@@ -72,6 +72,8 @@ def line(value):
 
 def whole(value):
     """A number, or None for what is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > EXACT:
         return None
     return value

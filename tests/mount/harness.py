@@ -52,9 +52,11 @@ def run(*command, status=0, **options):
 
 
 def unpacked(program):
-    """The path of a program whose package is not installed, since it would be a service."""
+    """The path of a program, installed or below build-unpacked/. Skips the test without it."""
     path = shutil.which(program, path=f"{os.environ['PATH']}:{UNPACKED}/usr/bin:{UNPACKED}/usr/sbin")
-    assert path, f"{program} is not there: ./run test gets it"
+    if not path:
+        import pytest  # the benchmarks use this module, too, and run without it
+        pytest.skip(f"{program} is not installed")
     return path
 
 

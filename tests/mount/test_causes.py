@@ -120,9 +120,9 @@ def test_a_team_that_the_token_does_not_belong_to(scripted, fleetfs):
 @pytest.mark.parametrize("token", ['"sk-sim"', "'sk-sim'", '"opaque"'])
 def test_quotation_marks_around_the_token(scripted, fleetfs, token):
     server = scripted()
-    server.answer = lambda wire: wire.reply(b"", status="401 No")
     done = fleetfs("--check", "--retries=0", server.url, token=token)
-    assert done.returncode == 1 and "quotes" in done.stderr
+    assert done.returncode == 1 and "quotation marks" in done.stderr
+    assert not server.heads, "the token is not sent"
 
 
 def test_a_retry_after_of_30_digits_is_a_long_time(scripted, mount):

@@ -146,7 +146,7 @@ def test_a_file_whose_name_begins_with_a_tilde_can_be_given(sim, mount, folder, 
 
 @pytest.mark.parametrize("text,reason", [
     (f"{TOKEN}\r\n", "CRLF"), (f"\ufeff{TOKEN}\n", "byte order mark"),
-    (f'"{TOKEN}"\n', "quotes"), (f"'{TOKEN}'", "quotes"), (f"{TOKEN} \n", "space"),
+    (f'"{TOKEN}"\n', "quotation marks"), (f"'{TOKEN}'", "quotation marks"), (f"{TOKEN} \n", "space"),
     (f" {TOKEN}", "space"), (f"Bearer {TOKEN}", "space"), (f"{TOKEN}\t", "space"),
     (f"FLEETFS_TOKEN={TOKEN}\n", "FLEETFS_TOKEN="), (f"CYBERUN_KEY={TOKEN}\n", "CYBERUN_KEY=")])
 def test_what_an_editor_puts_around_a_token_is_named(sim, refused, path, folder, text, reason):
@@ -166,7 +166,7 @@ def test_a_utf_16_token_file_is_named(sim, refused, path, folder):
 
 def test_quotes_around_a_token_in_a_variable_are_named(sim, refused, path):
     line = refused(sim().url, path, token=f'"{TOKEN}"')
-    assert "$FLEETFS_TOKEN" in line and "quotes" in line and TOKEN not in line
+    assert "$FLEETFS_TOKEN" in line and "quotation marks" in line and TOKEN not in line
 
 
 # The secrets of a container

@@ -385,9 +385,9 @@ def listed(*agents):
 
 
 TREES = {
-    "nested 1000 deep": (listed(b'{"agent_id":"a","x":' + b"[" * 1000 + b"]" * 1000 + b"}"), None),
+    "nested 1000 deep": (listed(b'{"agent_id":"a","x":' + b"[" * 1000 + b"]" * 1000 + b"}"), set()),
     "nested, without an end": (b'{"agent_list":' + b"[" * (4 << 20), None),
-    "objects 1000 deep": (listed(b'{"x":' * 1000 + b"1" + b"}" * 1000), None),
+    "objects 1000 deep": (listed(b'{"x":' * 1000 + b"1" + b"}" * 1000), set()),
     "[0,0,… of 8 MiB": (listed(b"[" + b"0," * (4 << 20) + b"0]"), None),
     "[0,0,… as the list": (listed(*[b"0"] * 400000), None),
     "as many tokens as there may be": (listed(b"[" + b"0," * 499900 + b"0]", b'{"agent_id":"a"}'),

@@ -17,8 +17,10 @@ IDS = [
     ";", "'", '"', "\\", "\\x41", "ünï", "漢字", "🙂", "~", "CON", "agent.json", "agents", "#x",
     "x" * 255, "x" * 256, "x" * 5000, "y" * 256, "ä" * 127, "ä" * 128, "é/" * 100, "%" * 85,
     "%" * 86, "/" * 300, "🙂" * 70, "x" * 254 + " ",
+    "\0", "a\0b", "\0" * 86, "\u2028", "a\u2029b", "\u00c0\u0080",
 ]
-RAW_IDS = [b"\xff", b"\xffa", b"\xc3(", b"\xed\xa0\x80", b"\xc0\xaf", b"\xfe" * 85, b"\xfe" * 86]
+RAW_IDS = [b"\xff", b"\xffa", b"\xc3(", b"\xed\xa0\x80", b"\xc0\xaf", b"\xfe" * 85, b"\xfe" * 86,
+           b"\xc0\x80", b"\xc0\x81", b"\xc0", b"\xc0" * 86]
 
 
 def test_every_id_is_listed_once_is_safe_distinct_and_readable_by_the_name_listed(sim, mount):
@@ -116,7 +118,7 @@ def test_an_element_that_is_no_agent_hides_no_other(sim, mount):
 def test_a_page_with_a_raw_nul_is_refused(sim, mount):
     api = sim(agents=1)
     fleet = mount(api, ttl=600, delay_connect=True, retries=0)
-    api.body('{"agent_list":[{"agent_id":"a\0b"}],"page_meta":{"current_page":1,"per_page":100,'
+    api.body('{"agent_list":[{"agent_id":"a\0b"}],"page_meta":{{"current_page":1,"per_page":100,'
              '"total_count":1}}')
     with pytest.raises(OSError) as caught:
         fleet.agents()

@@ -19,11 +19,16 @@ import harness
 from harness import until
 from test_sheets import ATTACKS, PAGE, attacking_agents, embedded
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="python3-selenium is not installed")
+try:
+    from selenium import webdriver
+except ImportError:
+    webdriver = None
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+MISSING = [name for name, found in (("python3-selenium", webdriver), ("chromium", CHROMIUM),
+                                    ("chromium-driver", DRIVER)) if not found]
 pytestmark = [  # once: what fleetfs writes there is read in test_sheets.py
     pytest.mark.once,
-    pytest.mark.skipif(not CHROMIUM or not DRIVER, reason="chromium is not installed")]
+    pytest.mark.skipif(bool(MISSING), reason=f"{', '.join(MISSING)} is not installed")]
 
 LONG = 600
 SIZES = {"desktop": (1280, 900), "tablet": (800, 1100), "phone": (390, 844)}

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from harness import DATA, code_of
+from harness import DATA, code_of, until
 
 VALID = '{"agent_id": "%s", "agent_status": "idle"}'
 SUITE = json.loads((DATA / "json_suite.json").read_text())  # nst/JSONTestSuite, by way of npm
@@ -37,6 +37,9 @@ def document(row):
 
 def deep(levels):
     return "[" * levels + "]" * levels
+
+
+DEEP = '{"agent_id": "%s", "x": %s}'
 
 
 # What is wrong with an element: name, JSON text, whether the agent is still there.
@@ -134,3 +137,144 @@ def test_line_separators_cannot_forge_a_line(scripted, mount):
     fleet = mount(serve(scripted, ['{"agent_id": "a\\u2028b", "tool": "x\\u2029y"}']), ttl=600)
     assert fleet.agents() == ["a%E2%80%A8b"]
     assert fleet.read("agents/a%E2%80%A8b/tool") == b"x\\xe2\\x80\\xa9y\n"
+
+
+@pytest.mark.parametrize("odd", [row[1] for row in ODD if not row[2]],
+                         ids=[row[0] for row in ODD if not row[2]])
+def test_an_odd_element_of_a_file_costs_itself_alone(fleetfs, mount, folder, odd):
+    saved = folder / "fleet.json"
+    saved.write_bytes(body([VALID % "a", odd, VALID % "b"], 1, 3))
+    fleet = mount(str(saved), ttl=600)
+    assert sorted(fleet.agents()) == ["a", "b"]
+    fleet.stop()
+    told = fleetfs("--check", saved, token=None)
+    assert told.returncode == 0 and "element 2" in told.stdout and "is dropped: it " in told.stdout
+
+
+def test_a_dropped_element_is_logged_once_and_named(sim, mount):
+    api = sim(agents=1)
+    api.put_agents(['{"agent_status":"idle"}', '{"agent_id":"a"}', DEEP % ("deep", deep(40)), "7", "8"])
+    fleet = mount(api, ttl=0.1)
+    for _ in range(3):
+        before = api.requests()
+        until(lambda: fleet.agents() == ["a"] and api.requests() > before)
+    api.put_agents(["7", '{"agent_id":"a"}', DEEP % ("deep", deep(40)), '{"agent_status":"idle"}', DEEP % ("deeper", deep(50))])
+    until(lambda: fleet.agents() == ["a"] and "agent deeper" in fleet.output())
+    fleet.stop()
+    told = [line for line in fleet.output().splitlines() if "dropped" in line]
+    assert len(told) == 4, told
+    assert sum("agent deep (element 3 of page 1) is dropped: it is nested deeper than 32" in line
+               for line in told) == 1
+    assert sum("element 1 of page 1 is dropped: it has no agent_id that is a string" in line
+               for line in told) == 1
+    assert sum("it is not an object" in line for line in told) == 1
+    assert sum("agent deeper (element 5" in line for line in told) == 1
+
+
+def test_an_element_dropped_at_the_start_is_logged_although_its_page_never_changes(sim, mount):
+    api = sim(agents=1)
+    api.put_agents(['{"agent_id":"a"}', "7"])
+    api.validators(etag=True)
+    fleet = mount(api, ttl=600)
+    until(lambda: "element 2 of page 1 is dropped: it is not an object" in fleet.output())
+
+
+def test_more_odd_elements_than_are_remembered_do_not_flood_the_log(sim, mount):
+    api = sim(agents=1)
+    api.put_agents([DEEP % (f"odd-{at}", deep(40)) for at in range(300)] + ['{"agent_id":"a"}'])
+    fleet = mount(api, ttl=0.1, per_page=5)
+    for _ in range(2):
+        before = api.requests()
+        until(lambda: fleet.agents() == ["a"] and api.requests() > before)
+    fleet.stop()
+    told = fleet.output()
+    assert told.count("is dropped") == 256
+    assert told.count("further malformed elements are only counted, in .fleetfs/stats") == 1
+
+
+@pytest.mark.parametrize("large", [3 << 20, 10 << 20], ids=["large together", "large alone"])
+def test_an_element_that_is_dropped_from_a_page_read_in_parts_is_logged(sim, mount, large):
+    """Two agents that are too large make their page too large, so it is read in smaller parts."""
+    api = sim(agents=1)
+    size = large // 2 if large > 8 << 20 else large
+    agents = ['{"agent_id":"n%d"}' % at for at in range(20)]
+    agents[13:13] = ['{"agent_id":"l%d","x":"%s"}' % (at, "x" * size) for at in range(3)]
+    if large > 8 << 20:
+        agents[13] = '{"agent_id":"l0","x":"%s"}' % ("x" * large)
+    api.put_agents(agents)
+    fleet = mount(api, ttl=600, per_page=10)
+    assert sorted(fleet.agents()) == sorted(f"n{at}" for at in range(20))
+    assert fleet.values(".fleetfs/stats")["malformed"] == "3"
+    fleet.stop()
+    told = [line for line in fleet.output().splitlines() if "dropped" in line]
+    assert len(told) == 3, told
+    assert any("agent l2 (element 6 of page 2) is dropped: it is larger than 1 MiB" in line
+               for line in told)
+    if large > 8 << 20:
+        assert any("element 4 of page 2 is dropped: it is larger than a response may be"
+                   in line for line in told)
+
+
+def test_pages_of_odd_elements_alone_end_no_listing(sim, mount):
+    api = sim(agents=1)
+    api.put_agents(["7"] * 5 + [VALID % "a"] + ["8"] * 3 + [VALID % "b", "9"])
+    fleet = mount(api, ttl=600, per_page=1)
+    assert sorted(fleet.agents()) == ["a", "b"]
+    assert fleet.health()["verified"] == "yes"
+    assert api.requests() <= 12
+
+
+def test_what_stands_beside_the_list_costs_nothing(sim, mount):
+    api = sim(agents=1)
+    api.body('{"x":%s,"y":[%s],"\\u0000":"\\u0000","agent_list":[{"agent_id":"a"}],"page_meta":'
+             '{"per_page":100,"total_count":1}}' % (deep(40), ",".join("0" * 500001)))
+    fleet = mount(api, ttl=600)
+    assert fleet.agents() == ["a"]
+    assert fleet.health()["verified"] == "yes"
+
+
+def test_the_last_of_duplicate_keys_counts_in_every_object(sim, mount):
+    api = sim(agents=1)
+    agent = ('{"agent_id":"no","tool":"first","tool":"second","gpu_capacity":1,"gpu_capacity":2.0,'
+             '"agent_labels":["a"],"agent_labels":["b"],"system_stats":{"os_type":"no"},'
+             '"system_stats":{"os_type":"1","os_type":"2","gpu_devices":[{"vram_free":1,'
+             '"vram_free":2}]},"agent\\u005fid":"a"}')
+    api.body('{"agent_list":[{"agent_id":"gone"}],"page_meta":{"total_count":500},"agent_list":['
+             + agent + '],"page_meta":{"total_count":9,"total_count":1}}')
+    fleet = mount(api, ttl=600)
+    assert fleet.agents() == ["a"]
+    assert fleet.health()["verified"] == "yes"
+    found = {file: fleet.text(f"agents/a/{file}") for file in (
+        "tool", "gpu_capacity", "system_stats/os_type", "gpus/0/vram_free")}
+    assert list(found.values()) == ["second\n", "2\n", "2\n", "2\n"]
+    assert os.listdir(fleet / "agents/a/labels") == ["b"]
+    # Readers of agent.json take the last, too.
+    assert json.loads(fleet.text("agents/a/agent.json"))["tool"] == "second"
+    assert fleet.text("agents/a/agent.json") == agent + "\n"
+
+
+def test_ids_that_are_not_text_are_different_agents(sim, mount):
+    ids = [b"\\u0000", b"\xc0\x80", b"\xc0", b"\xc0\x81", b"\\u00c0\\u0080", b"\xc0\\u0000",
+           b"\\ud800", b"\\ud801", b"\\udc00", b"\xff", b"\\ufffd"]
+    api = sim(agents=1)
+    api.put_agents([b'{"agent_id":"%s","tool":"%d"}' % (text, at) for at, text in enumerate(ids)])
+    fleet = mount(api, ttl=600)
+    tools = {name: fleet.text(f"agents/{name}/tool") for name in fleet.agents()}
+    assert sorted(tools.values(), key=int) == [f"{at}\n" for at in range(len(ids))]
+    assert tools["%00"] == "0\n" and tools["%C0%80"] == "1\n" and tools["%C0%00"] == "5\n"
+
+
+def test_a_change_between_values_that_are_not_text_is_seen(sim, mount):
+    api = sim(agents=1)
+    api.put_agents([b'{"agent_id":"a","tool":"\xff"}'])
+    fleet = mount(api, ttl=0.1)
+    assert fleet.text("agents/a/tool") == "\\xff\n"
+    api.put_agents([b'{"agent_id":"a","tool":"\xfe"}'])
+    until(lambda: fleet.text("agents/a/tool") == "\\xfe\n")
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["without", "with"])
+def test_a_byte_order_mark_in_front_of_a_file_is_ignored(mount, folder, mark):
+    saved = folder / "fleet.json"
+    saved.write_bytes(mark + body([VALID % "a"], 1, 1))
+    assert mount(str(saved), ttl=600).agents() == ["a"]

@@ -111,9 +111,9 @@ def test_fusermount_inherits_no_connection(sim, mount):
     """With auto_unmount fusermount3 lives as long as the mount."""
     fleet = mount(sim(agents=3), auto_unmount=True)
     assert len(fleet.agents()) == 3
-    helper = next(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()
-                  and b"fusermount3" in (entry / "cmdline").read_bytes()
-                  and str(fleet.path).encode() in (entry / "cmdline").read_bytes())
+    command = subprocess.run(["pgrep", "-f", f"fusermount3.*{fleet.path}"], capture_output=True,
+                             text=True)
+    helper = int(command.stdout.split()[0])
     targets = [os.readlink(fd) for fd in Path(f"/proc/{helper}/fd").iterdir()]
     assert sum(target.startswith("socket:") for target in targets) <= 1, targets  # libfuse's own
     assert not [target for target in targets if "signalfd" in target or "eventfd" in target], targets

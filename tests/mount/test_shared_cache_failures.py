@@ -300,6 +300,7 @@ def test_gzip_bomb_takes_bounded_memory(scripted, origin, cache):
 
 # The directory and the metrics
 
+@pytest.mark.alone  # another cache that starts would remove the directory, too
 def test_directory_of_a_killed_cache_is_removed_by_the_next(scripted, origin, cache):
     way = origin(scripted(agents=["a"]))
     living = cache(way)

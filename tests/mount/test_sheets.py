@@ -178,7 +178,7 @@ def test_hostile_strings_are_json_that_jq_reads(sim, mount):
     api.put_agents([text for text in hostile_agents() if text.decode("utf-8", "ignore").encode()
                     == text])
     fleet = mount(api, ttl=LONG)
-    ids = run("jq", "-c", ".agent_list[].agent_id", fleet / "fleet/agents.json").splitlines()
+    ids = run("jq", "-c", ".agent_list[].agent_id", fleet / "fleet/agents.json").split("\n")[:-1]
     assert list(map(json.loads, ids)) == [agent["agent_id"] for agent in api.agents()]
     text = fleet.read("fleet/agents.json").decode("utf-8")
     assert not any(expected.is_unsafe(ord(c)) for c in text if c != "\n")

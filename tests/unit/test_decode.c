@@ -259,6 +259,11 @@ static void test_numbers(void **state)
 		{"1.0", 1},
 		{"1e3", 1000},
 		{"1E+3", 1000},
+		{"10e-1", 1},
+		{"9e15", 9000000000000000},
+		{"9007199254740992.0", 9007199254740992},
+		{"9007199254740993.0", AGENT_ABSENT},
+		{"1e999999999", AGENT_ABSENT},
 		{"1e400", AGENT_ABSENT},
 		{"-1e400", AGENT_ABSENT},
 		{"1e-400", AGENT_ABSENT},
@@ -360,11 +365,13 @@ static void test_keys(void **state)
 	struct page *page;
 
 	(void)state;
-	/* The last of two counts, even if it is of the wrong type. Case matters. An escape in a
-	 * key stands for its character, below the top level. */
-	page = decode_members("\"tool\":\"first\",\"tool\":\"second\",\"Tool_Version\":\"no\","
-	                      "\"agent_status\":\"no\",\"agent_status\":1,\"agent_id\":\"y\","
-	                      "\"sync_ph\\u0061se\":\"p\",\"tool_versionx\":\"no\",\"\":\"no\"");
+	/* The last of duplicates counts, even if it is of the wrong type; case matters; an escape
+	 * in a key stands for its character; a NUL does not end a key. */
+	page = decode_members(
+		"\"tool\":\"first\",\"t\\u006fol\":\"second\",\"Tool_Version\":\"no\","
+		"\"agent_status\":\"no\",\"agent_status\":1,\"agent_id\":\"y\","
+		"\"sync_ph\\u0061se\":\"p\",\"tool_versionx\":\"no\",\"\":\"no\","
+		"\"tool\\u0000\":\"no\"");
 	assert_string_equal(page->agents[0]->id, "y");
 	assert_string_equal(page->agents[0]->tool, "second");
 	assert_null(page->agents[0]->tool_version);
@@ -381,6 +388,15 @@ static void test_keys(void **state)
 	assert_string_equal(page->agents[0]->comfyui_version, "top");
 	assert_string_equal(page->agents[0]->system_stats.comfyui_version, "inner");
 	assert_null(page->agents[0]->tool);
+	page_free(page);
+
+	page = decode_members("\"system_stats\":{\"gpu_devices\":7,\"gpu_devices\":[{"
+	                      "\"vram_total\":1,\"vram_total\":2,\"vram_free\":2,"
+	                      "\"vram_free\":null}],\"os_type\":\"a\",\"os_type\":\"b\"}");
+	assert_int_equal(page->agents[0]->gpu_count, 1);
+	assert_int_equal(page->agents[0]->gpus[0].vram_total, 2);
+	assert_true(page->agents[0]->gpus[0].vram_free == AGENT_ABSENT);
+	assert_string_equal(page->agents[0]->system_stats.os_type, "b");
 	page_free(page);
 }
 
@@ -409,6 +425,8 @@ static void test_page_meta(void **state)
 		{"\"agent_list\":[],\"page_meta\":{\"total_count\":3},\"page_meta\":{\"total_"
 	         "count\":4}",
 	         4, AGENT_ABSENT},
+		{"\"agent_list\":[],\"page_meta\":{\"total_count\":3,\"total_count\":4.0}", 4,
+	         AGENT_ABSENT},
 		{"\"x\":{\"page_meta\":{\"total_count\":9}},\"agent_list\":[]", AGENT_ABSENT,
 	         AGENT_ABSENT},
 	};
@@ -437,13 +455,19 @@ static void test_strings(void **state)
 		{"\\u001B]0;x\\u0007", "\x1b]0;x\a", "\\u001b]0;x\\u0007"},
 		{"\xff\xfe", "\xff\xfe", "\\ufffd\\ufffd"},
 		{"\\uD83D\\uDE00", "\xf0\x9f\x98\x80", "\\ud83d\\ude00"},
+		/* Half a pair, as UTF-8 would write it. */
 		{"\\ud83d", "\xed\xa0\xbd", "\\ufffd"},
-		{"a\\u0000", "a\xc0\x80", "a\\u0000"},
 		{"\\ud83d\\ud83d\\ude00", "\xed\xa0\xbd\xf0\x9f\x98\x80", "\\ufffd\\ud83d\\ude00"},
 		{"\\ud83d\\u0041",
 	         "\xed\xa0\xbd"
 	         "A",
 	         "\\ufffd\\u0041"},
+		/* The stored forms of NUL and of the byte C0. */
+		{"a\\u0000b",
+	         "a\xc0\x80"
+	         "b",
+	         "a\\u0000b"},
+		{"\xc0\x80", "\xc0\x81\x80", "\\ufffd\\ufffd"},
 		{"\\\\ud83d", "\\ud83d", "\\\\ud83d"},
 	};
 
@@ -588,8 +612,8 @@ static void test_list_refused(void **state)
 	         FAILURE_MALFORMED},
 		{"{\"agent_list\":[]}\n{}", "not JSON at line 2, column 1: more than one value",
 	         FAILURE_MALFORMED},
-		{"{\"agent_list\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "not JSON at line 1",
-	         FAILURE_MALFORMED},
+		{"{\"agent_list\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+	         "not JSON at line 1, column 48: it ends early", FAILURE_MALFORMED},
 	};
 
 	(void)state;
@@ -632,6 +656,9 @@ static void test_message(void **state)
 		{"{\"message\":\"cut", "{\"message\":\"cut"},
 		{"{\"1\":1,", "{\"1\":1,"},
 		{"{\"message\":\"lone \\ud800\"}", "lone \xed\xa0\x80"},
+		{"{\"message\":\"a\\u0000b\"}", "a\xc0\x80"
+	                                        "b"},
+		{"\xef\xbb\xbf{\"message\":\"m\"}", "m"},
 	};
 	char text[8];
 

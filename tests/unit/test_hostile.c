@@ -183,6 +183,85 @@ static void test_malformed_elements(void **state)
 	free(body);
 }
 
+/* Two strings are one only if their JSON means the same; each is another agent. */
+static void test_ids_that_are_no_text_stay_apart(void **state)
+{
+	static const char *const literals[] = {
+		"",
+		"\\u0000",
+		"\\u0000\\u0000",
+		"a",
+		"a\\u0000",
+		"a\\u0000b",
+		"a\\u0000c",
+		"\xc0",
+		"\xc0\x80",
+		"\xc0\x81",
+		"\xc0\xc0",
+		"\xc0\\u0000",
+		"\xc0\x80\\u0000",
+		"\\u00c0",
+		"\\u00c0\\u0080",
+		"\\ud800",
+		"\\ud801",
+		"\\udc00",
+		"\\udc00\\ud800",
+		"\\ud800\\udc00",
+		"\\ufffd",
+		"\xff",
+		"\xfe",
+		"\\\\u0000",
+	};
+	char body[4096] = "{\"agent_list\":[";
+	struct page *page;
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(literals); i++)
+		sprintf(body + strlen(body), "%s{\"agent_id\":\"%s\"}", i ? "," : "", literals[i]);
+	strcat(body, "]}");
+	page = decoding_good(body);
+	assert_int_equal(page->agent_count, LENGTH(literals));
+	for (size_t i = 0; i < page->agent_count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(page->agents[i]->id, page->agents[j]->id) == 0)
+				fail_msg("%s is %s", literals[i], literals[j]);
+	page_free(page);
+}
+
+static void test_faults_are_named(void **state)
+{
+	char long_id[2000], body[8000];
+	struct page *page;
+
+	(void)state;
+	memset(long_id, 'x', sizeof(long_id) - 1);
+	long_id[sizeof(long_id) - 1] = '\0';
+	snprintf(body, sizeof(body),
+	         "{\"agent_list\":[7,{},{\"agent_id\":null},{\"agent_id\":\"ok\"},[],[],[],[],[],[]"
+	         ",[],"
+	         "{\"agent_id\":\"%s\"}]}",
+	         long_id);
+	page = decoding_good(body);
+	assert_int_equal(page->agent_count, 2);
+	assert_int_equal(page->malformed, 10);
+	assert_string_equal(page->faults[0].reason, "it is not an object");
+	assert_string_equal(page->faults[0].id, "");
+	assert_string_equal(page->faults[1].reason, "it has no agent_id that is a string");
+	assert_int_equal(page->faults[2].position, 3);
+	assert_int_equal(page->faults[PAGE_MAX_FAULTS - 1].position, PAGE_MAX_FAULTS + 1);
+	page_free(page);
+
+	/* The id is cut between characters. */
+	snprintf(body, sizeof(body),
+	         "{\"agent_list\":[{\"agent_id\":\"%.61s\xf0\x9f\x98\x80\",\"x\":"
+	         "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}]}",
+	         long_id);
+	page = decoding_good(body);
+	assert_int_equal(page->malformed, 1);
+	assert_int_equal(strlen(page->faults[0].id), 61);
+	page_free(page);
+}
+
 static void test_ceilings(void **state)
 {
 	static const struct {
@@ -339,8 +418,10 @@ static void test_no_memory(void **state)
 	long calls;
 
 	(void)state;
-	if (!CAN_FAIL_MALLOC)
-		skip();
+	if (!CAN_FAIL_MALLOC) {
+		print_message("# skipped: a sanitizer has replaced malloc()\n");
+		return;
+	}
 	for (calls = 0;; calls++) {
 		struct failure why = {0};
 		struct page *page = NULL;
@@ -359,7 +440,7 @@ static void test_no_memory(void **state)
 		assert_null(page);
 	}
 	if (calls == 0)
-		skip(); /* valgrind has put its own in place of ours */
+		print_message("# skipped: valgrind has replaced malloc()\n");
 	assert_true(calls >= 4);
 	for (calls = 0; calls < 4; calls++) {
 		char text[64];
@@ -374,10 +455,16 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_list_ceilings),      cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_malformed_elements), cmocka_unit_test(test_ceilings),
-		cmocka_unit_test(test_element_limits),     cmocka_unit_test(test_hostile_sizes),
-		cmocka_unit_test(test_mutations),          cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_list_ceilings),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_malformed_elements),
+		cmocka_unit_test(test_ceilings),
+		cmocka_unit_test(test_element_limits),
+		cmocka_unit_test(test_hostile_sizes),
+		cmocka_unit_test(test_mutations),
+		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_ids_that_are_no_text_stay_apart),
+		cmocka_unit_test(test_faults_are_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "api/json.h"
+#include "api/json_text.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 
@@ -72,7 +73,10 @@ static void test_accepted(void **state)
 		"\t{\r\n}",
 		"[[],{},[{}]]",
 		"{\"a\":{\"b\":[]},\"\":0}",
-		"\"\\u0001\"",
+		"\"\\u0001\\u0000\"",
+		"{\"a\":0,\"\\u0000\":0}",
+		"\xef\xbb\xbf{}",
+		"\xef\xbb\xbf 0",
 		"\"\xff\xc0\x80\"",
 		"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
 		"\"\\uD800\"",
@@ -100,6 +104,9 @@ static void test_refused(void **state)
 		{"", "it ends early", 0},
 		{" ", "it ends early", 1},
 		{"<html>", "no value", 0},
+		{"\xef\xbb\xbf\xef\xbb\xbf{}", "no value", 3},
+		{" \xef\xbb\xbf{}", "no value", 1},
+		{"\xef\xbb\xbf", "it ends early", 3},
 		{"{}x", "more than one value", 2},
 		{"{}{}", "more than one value", 2},
 		{"0 0", "more than one value", 2},
@@ -179,31 +186,62 @@ static void test_refused(void **state)
 
 static void test_ceilings(void **state)
 {
-	static const struct {
-		const char *text;
-		const char *reason;
-	} rows[] = {
-		{"{\"list\":[0,1,2,3,4,5,6,7,8,9]}", "too many elements"},
-	};
+	static const char too_many[] = "{\"list\":[0,1,2,3,4,5,6,7,8,9]}";
 	struct json_outline outline;
 	struct json_fault fault;
 
 	(void)state;
-	for (size_t i = 0; i < LENGTH(rows); i++) {
-		assert_int_equal(scan(rows[i].text, strlen(rows[i].text), &outline, &fault),
-		                 -E2BIG);
-		assert_string_equal(fault.reason, rows[i].reason);
-	}
+	assert_int_equal(scan(too_many, strlen(too_many), &outline, &fault), -E2BIG);
+	assert_string_equal(fault.reason, "too many elements");
 	outline = scan_ok("{\"list\":[0,1,2,3,4,5,6,7,8]}");
 	assert_int_equal(outline.count, 9);
 	json_outline_done(&outline);
 }
 
+/* A limit that one value exceeds is a flag of that value alone. */
+static void test_limits_of_one_value(void **state)
+{
+	static const char many[] = "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,"
+				   "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]";
+	static const char deep[] = "[[[{\"a\":{}}]]]";
+	char text[512];
+	struct json_outline outline;
+
+	(void)state;
+	snprintf(text, sizeof(text),
+	         "{\"x\":%s,\"list\":[%s,[[[{}]]],%s,0],\"y\":[%s],\"meta\":%s}", deep, deep, many,
+	         many, deep);
+	outline = scan_ok(text);
+	assert_int_equal(outline.count, 4);
+	assert_span(text, &outline.elements[0], deep, JSON_DEEP);
+	assert_span(text, &outline.elements[1], "[[[{}]]]", 0);
+	assert_span(text, &outline.elements[2], many, JSON_MANY);
+	assert_span(text, &outline.elements[3], "0", 0);
+	assert_span(text, &outline.member, deep, JSON_DEEP);
+	json_outline_done(&outline);
+}
+
+static void test_a_million_deep(void **state)
+{
+	const size_t depth = 1000000;
+	char *text = malloc(2 * depth + 1);
+	struct json_outline outline;
+	struct json_fault fault;
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, '[', depth);
+	memset(text + depth, ']', depth);
+	assert_int_equal(scan(text, 2 * depth, &outline, &fault), 0);
+	text[2 * depth - 7] = '}';
+	assert_int_equal(scan(text, 2 * depth, &outline, &fault), -EBADMSG);
+	assert_int_equal(fault.offset, 2 * depth - 7);
+	free(text);
+}
+
 static void test_outline(void **state)
 {
-	/* The earlier ones of duplicate members do not count. */
-	static const char text[] = " {\"list\":[9],\"meta\":0, \"x\":{\"list\":[1],\"meta\":2}, "
-				   "\"list\" : [ {\"list\":[0]} "
+	static const char text[] = " {\"x\":{\"list\":[1],\"meta\":2}, \"list\" : [ {\"list\":[0]} "
 				   ", [ 7 ], \"a\" ,1.5,\n{}] ,"
 				   "\"meta\": {\"n\": 1} }";
 	struct json_outline outline = scan_ok(text);
@@ -219,12 +257,24 @@ static void test_outline(void **state)
 	assert_span(text, &outline.member, "{\"n\": 1}", JSON_SPACE);
 	json_outline_done(&outline);
 
+	outline = scan_ok("{\"list\":[1,2,3],\"meta\":1,\"list\":[4],\"meta\":23}");
+	assert_true(outline.has_list);
+	assert_int_equal(outline.count, 1);
+	assert_int_equal(outline.elements[0].offset, 33);
+	assert_int_equal(outline.member.bytes, 2);
+	json_outline_done(&outline);
 	outline = scan_ok("{\"list\":[1],\"list\":{\"a\":1}}");
 	assert_false(outline.has_list);
 	assert_int_equal(outline.count, 0);
 	json_outline_done(&outline);
-	outline = scan_ok("{\"\\u006cist\":[1],\"List\":[1],\"lis\":[1],\"listx\":[1]}");
-	assert_true(outline.has_list); /* an escape in a key stands for its character */
+	/* A key is the same key however it is written. */
+	outline = scan_ok("{\"list\":[1],\"\\u006ci\\u0073t\":[2,3]}");
+	assert_int_equal(outline.count, 2);
+	json_outline_done(&outline);
+	outline = scan_ok(
+		"{\"List\":[1],\"lis\":[1],\"listx\":[1],\"lis\\\\t\":[1],\"\\u016cist\":[1],"
+		"\"list\\u0000\":[1],\"\":[1]}");
+	assert_false(outline.has_list);
 	json_outline_done(&outline);
 }
 
@@ -234,7 +284,7 @@ static void test_strings(void **state)
 	enum {
 		U = JSON_UNSAFE,
 		L = JSON_UNSAFE | JSON_LOSSY,
-		O = JSON_UNSAFE | JSON_ODD | JSON_LOSSY
+		O = JSON_UNSAFE | JSON_LOSSY | JSON_ODD,
 	};
 	static const struct {
 		const char *literal, *clean;
@@ -251,6 +301,8 @@ static void test_strings(void **state)
 	         "b",
 	         "a\\u202eb", U},
 		{"\xd8\x9c\xe2\x81\xa9", "\\u061c\\u2069", U},
+		{"\xe2\x80\xa8\xe2\x80\xa9", "\\u2028\\u2029", U},
+		{"a\\u0000", "a\\u0000", JSON_ODD},
 		{"\xff\xfe", "\\ufffd\\ufffd", L},
 		{"\xc0\x80", "\\ufffd\\ufffd", O},
 		{"\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd", L},
@@ -272,7 +324,6 @@ static void test_strings(void **state)
 	         "90",
 	         "1234567\\u007f90", U},
 		{"123456789012345\xff", "123456789012345\\ufffd", L},
-		{"a\\u0000b", "a\\u0000b", JSON_ODD},
 	};
 
 	(void)state;
@@ -325,11 +376,13 @@ static void test_plain(void **state)
 		{"[9007199254740992,9007199254740993]", "[9007199254740992,[]]"},
 		{"[-9007199254740993]", "[[]]"},
 		{"[10000000000000000]", "[[]]"},
-		{"[1.0,1e2,8e0,10e-1,9e15,-2.50E+1]", "[1,100,8,1,9000000000000000,-25]"},
-		{"[9007199254740993.0,1e999999999,1e-999999999,0e999999999]", "[[],[],[],0]"},
+		{"9e15", "9000000000000000"},
+		{"[1.0,-1E+2,0.0,-0.0e9]", "[1,-100,0,0]"},
 		{"\"\\ud800 \\\" 1.5\"", "\"\xed\xa0\x80 \\\" 1.5\""},
-		{"\"\\udc00\\ud800\\udc00\"", "\"\xed\xb0\x80\\ud800\\udc00\""},
-		{"\"\\u0000\xc0\"", "\"\xc0\x80\xc0\x81\""},
+		{"\"\\udfff\\ud800\\udc00\"", "\"\xed\xbf\xbf\\ud800\\udc00\""},
+		{"\"\\ud800\\u0000\"", "\"\xed\xa0\x80\xc0\x80\""},
+		{"\"\xc0\\\\u0000\"", "\"\xc0\x81\\\\u0000\""},
+		{"\"\xc0\xc0\xc0\xc0\"", "\"\xc0\x81\xc0\x81\xc0\x81\xc0\x81\""},
 		{"\"\\\\\",1.5", "\"\\\\\",[]"},
 	};
 
@@ -337,23 +390,92 @@ static void test_plain(void **state)
 	for (size_t i = 0; i < LENGTH(rows); i++) {
 		size_t bytes = strlen(rows[i].text);
 		char *plain = malloc(JSON_PLAIN_GROWTH * bytes);
-		size_t length;
 
 		assert_non_null(plain);
-		length = json_plain(plain, rows[i].text, bytes);
-		assert_int_equal(length, strlen(rows[i].plain));
-		assert_memory_equal(plain, rows[i].plain, length);
+		bytes = json_plain(plain, rows[i].text, bytes);
+		assert_int_equal(bytes, strlen(rows[i].plain));
+		assert_memory_equal(plain, rows[i].plain, bytes);
 		free(plain);
 	}
+}
+
+static void test_integer(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t value; /* INT64_MIN: it is no integer of at most 2^53 */
+	} rows[] = {
+		{"0", 0},
+		{"-0", 0},
+		{"0.000", 0},
+		{"0e999999999999999999999", 0},
+		{"-0.0E-5", 0},
+		{"8", 8},
+		{"8.0", 8},
+		{"8e0", 8},
+		{"10e-1", 1},
+		{"-1200.00e-2", -12},
+		{"0.0015e4", 15},
+		{"100", 100},
+		{"1.5e1", 15},
+		{"1.05e+2", 105},
+		{"9007199254740992", 9007199254740992},
+		{"9007199254740992.0", 9007199254740992},
+		{"9.007199254740992e15", 9007199254740992},
+		{"90071992547409920e-1", 9007199254740992},
+		{"-9007199254740992.000", -9007199254740992},
+		{"9007199254740993", INT64_MIN},
+		{"9007199254740993.0", INT64_MIN},
+		{"9007199254740992.5", INT64_MIN},
+		{"9.0071992547409920000000000000001e15", INT64_MIN},
+		{"9007199254740991.9999999999999999999999", INT64_MIN},
+		{"0.1", INT64_MIN},
+		{"1e-1", INT64_MIN},
+		{"1.0000000000000000000000000000001", INT64_MIN},
+		{"1e16", INT64_MIN},
+		{"1e400", INT64_MIN},
+		{"-1e-400", INT64_MIN},
+		{"1e999999999", INT64_MIN},
+		{"1e99999999999999999999999999999999", INT64_MIN},
+		{"1e-99999999999999999999999999999999", INT64_MIN},
+		{"1e18446744073709551616", INT64_MIN},
+		{"18446744073709551617", INT64_MIN},
+	};
+	const size_t zeroes = 1000000;
+	char *text = malloc(zeroes + 32);
+	int64_t value;
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		value = INT64_MIN;
+		if (json_integer(rows[i].text, strlen(rows[i].text), &value) !=
+		            (rows[i].value != INT64_MIN) ||
+		    value != rows[i].value)
+			fail_msg("%s is %jd", rows[i].text, (intmax_t)value);
+	}
+	/* 0.000…0007e1000001 */
+	assert_non_null(text);
+	memset(text, '0', zeroes + 32);
+	text[1] = '.';
+	sprintf(text + 2 + zeroes, "7e%zu", zeroes + 1);
+	assert_true(json_integer(text, strlen(text), &value));
+	assert_int_equal(value, 7);
+	free(text);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_accepted), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_ceilings), cmocka_unit_test(test_outline),
-		cmocka_unit_test(test_strings),  cmocka_unit_test(test_clean_space),
+		cmocka_unit_test(test_accepted),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_ceilings),
+		cmocka_unit_test(test_outline),
+		cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_clean_space),
 		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_integer),
+		cmocka_unit_test(test_limits_of_one_value),
+		cmocka_unit_test(test_a_million_deep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

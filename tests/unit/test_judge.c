@@ -130,9 +130,7 @@ static void test_a_credential_is_blamed_for_what_it_lacks(void **state)
 		long status;
 		const char *remedy;
 	} rows[] = {
-		{{.quoted = true}, 401, "quotation marks"},
-		{{.quoted = true}, 403, "quotation marks"},
-		{{.quoted = false}, 401, "check the token"},
+		{{.lacks_team = false}, 401, "check the token"},
 		{{.sends_team = true}, 403, "check team"},
 		{{.lacks_team = true}, 403, "name the team"},
 		{{.lacks_team = false}, 403, "use a token of the team"},

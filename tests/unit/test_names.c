@@ -40,11 +40,10 @@ static void test_encodes(void **state)
 		{"\x7f", "%7F"},
 		{"a\u202eb", "a%E2%80%AEb"},
 		{"\u061c\u200e\u2066", "%D8%9C%E2%80%8E%E2%81%A6"},
-		{"\u200b\u2028", "\u200b%E2%80%A8"},
-		{"a\xc0\x80"
-	         "b",
-	         "a%00b"},
-		{"\xc0\x81", "%C0"},
+		{"\u200b\u2028\u2029", "\u200b%E2%80%A8%E2%80%A9"},
+		/* The stored forms of NUL and of the byte C0. */
+		{"\xc0\x80", "%00"},
+		{"a\xc0\x80z\xc0\x81\x80", "a%00z%C0%80"},
 		{"\xc2\x9b", "%C2%9B"},
 		{"\x9b", "%9B"},
 		{"\xff\xfe", "%FF%FE"},

@@ -95,6 +95,9 @@ static void test_escapes(void **state)
 		{"x\u202ay\u202e", "x\\xe2\\x80\\xaay\\xe2\\x80\\xae"},
 		{"\u2066\u2069\u206a", "\\xe2\\x81\\xa6\\xe2\\x81\\xa9\u206a"},
 		{"\u00e9\u4e2d\U0001f600", "\u00e9\u4e2d\U0001f600"},
+		{"\u2027\u2028\u2029\u202f", "\u2027\\xe2\\x80\\xa8\\xe2\\x80\\xa9\u202f"},
+		/* The stored forms of NUL and of the byte C0. */
+		{"a\xc0\x80z\xc0\x81\x80", "a\\x00z\\xc0\\x80"},
 		{"\xff", "\\xff"},
 		{"\xc0\xaf", "\\xc0\\xaf"},
 		{"\xed\xa0\x80", "\\xed\\xa0\\x80"},
@@ -160,8 +163,7 @@ static void test_json(void **state)
 		{"gpu-01 \u00e4 \U0001f600", "\"gpu-01 \u00e4 \U0001f600\""},
 		{"a\"b\\c", "\"a\\u0022b\\u005cc\""},
 		{"</script><!--&amp;'", "\"\\u003c/script\\u003e\\u003c!--\\u0026amp;'\""},
-		{"\u2027\u2028\u2029\u202f",
-	         "\"\u2027\\u005cxe2\\u005cx80\\u005cxa8\\u005cxe2\\u005cx80\\u005cxa9\u202f\""},
+		{"\u2027\u2028\u202f", "\"\u2027\\u005cxe2\\u005cx80\\u005cxa8\u202f\""},
 		{"\n\u202e\xe2\x80", "\"\\u005cx0a\\u005cxe2\\u005cx80\\u005cxae"
 	                             "\\u005cxe2\\u005cx80\""},
 	};

@@ -41,6 +41,8 @@ static void test_table(void **state)
 		{"\xe2\x80\x8e", 3, 0x200e, 3, UTF8_CONTROL},
 		{"\xe2\x80\x8f", 3, 0x200f, 3, UTF8_CONTROL},
 		{"\xe2\x80\x90", 3, 0x2010, 3, UTF8_PLAIN},
+		{"\xe2\x80\xa7", 3, 0x2027, 3, UTF8_PLAIN},
+		{"\xe2\x80\xa8", 3, 0x2028, 3, UTF8_CONTROL},
 		{"\xe2\x80\xa9", 3, 0x2029, 3, UTF8_CONTROL},
 		{"\xe2\x80\xaa", 3, 0x202a, 3, UTF8_CONTROL},
 		{"\xe2\x80\xae", 3, 0x202e, 3, UTF8_CONTROL},
@@ -112,11 +114,37 @@ static void test_every_code_point(void **state)
 	}
 }
 
+/* NUL and C0 have a stored form of their own; every other byte is stored as it is. */
+static void test_stored_form(void **state)
+{
+	static const struct {
+		const char *stored, *original;
+		size_t original_bytes;
+		enum utf8_kind kind;
+	} rows[] = {
+		{"\xc0\x80", "\0", 1, UTF8_CONTROL},     {"\xc0\x81", "\xc0", 1, UTF8_INVALID},
+		{"\xc0\x82", "\xc0", 1, UTF8_INVALID},   {"\xc0", "\xc0", 1, UTF8_INVALID},
+		{"\xc3\x80", "\xc3\x80", 2, UTF8_PLAIN}, {"a", "a", 1, UTF8_PLAIN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct utf8_char c = utf8_next_stored(rows[i].stored, strlen(rows[i].stored));
+		unsigned char original[4];
+		size_t bytes = utf8_original(&c, rows[i].stored, original);
+
+		assert_int_equal(c.kind, rows[i].kind);
+		assert_int_equal(bytes, rows[i].original_bytes);
+		assert_memory_equal(original, rows[i].original, bytes);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_every_code_point),
+		cmocka_unit_test(test_stored_form),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

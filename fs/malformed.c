@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/malformed.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "fs/log.h"
+#include "fs/names.h"
+
+void malformed_describe(const struct page_fault *fault, unsigned int page, char *ret_text,
+                        size_t text_bytes)
+{
+	char name[NAME_BYTES], place[64], of_page[32] = "";
+
+	if (page > 0)
+		snprintf(of_page, sizeof(of_page), " of page %u", page);
+	snprintf(place, sizeof(place), "element %u%s", fault->position, of_page);
+	if (*fault->id) {
+		name_encode(fault->id, name);
+		snprintf(ret_text, text_bytes, "agent %s (%s) is dropped: %s", name, place,
+		         fault->reason);
+	} else {
+		snprintf(ret_text, text_bytes, "%s is dropped: %s", place, fault->reason);
+	}
+}
+
+/* The position is no part of it, since elements move from one refresh to the next. */
+static uint64_t malformed_hash(const struct page_fault *fault)
+{
+	uint64_t seed = XXH3_64bits(fault->reason, strlen(fault->reason));
+
+	return XXH3_64bits_withSeed(fault->id, strlen(fault->id), seed);
+}
+
+/* Whether it is the first time that this pair of agent and reason is met. */
+static bool malformed_is_new(struct malformed *malformed, const struct page_fault *fault)
+{
+	uint64_t hash = malformed_hash(fault);
+
+	for (size_t i = 0; i < malformed->count; i++)
+		if (malformed->logged[i] == hash)
+			return false;
+	if (malformed->count == MALFORMED_MAX_LOGGED)
+		return false;
+	malformed->logged[malformed->count++] = hash;
+	return true;
+}
+
+void malformed_log(struct malformed *malformed, const struct page_fault *faults, size_t count,
+                   unsigned int page)
+{
+	char text[512];
+
+	for (size_t i = 0; i < count; i++) {
+		if (!malformed_is_new(malformed, &faults[i]))
+			continue;
+		malformed_describe(&faults[i], page, text, sizeof(text));
+		log_warning("%s", text);
+		if (malformed->count == MALFORMED_MAX_LOGGED)
+			log_warning("further malformed elements are only counted, in "
+			            ".fleetfs/stats");
+	}
+}
