@@ -98,13 +98,13 @@ static int open_stderr(void)
 
 static const struct sockaddr_un syslog_address = {.sun_family = AF_UNIX, .sun_path = _PATH_LOG};
 
-/* Returns a socket, connected if there is a syslog daemon, or -1. */
+/* Returns a socket, or -1. Without a syslog daemon it is connected by a later message. */
 static int log_open_syslog(void)
 {
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0)
-		connect(fd, (const struct sockaddr *)&syslog_address, sizeof(syslog_address));
+		(void)connect(fd, (const struct sockaddr *)&syslog_address, sizeof(syslog_address));
 	return fd;
 }
 
