@@ -95,14 +95,29 @@ static int hex_character(const char *text, size_t left, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		int digit = hex_value(text[i]);
 
-		if (digit < 0)
+		if (digit < 0 || value >= 0x80)
 			return -1;
 		value = value * 16 + digit;
 	}
 	return value > 0 && value < 0x80 ? value : -1;
 }
 
-/* "&#45;", "&#x2d;" and the named ones. */
+/* The ASCII character written as three octal digits, or -1. */
+static int octal_character(const char *text, size_t left)
+{
+	int value = 0;
+
+	if (left < 3)
+		return -1;
+	for (size_t i = 0; i < 3; i++) {
+		if (text[i] < '0' || text[i] > '7')
+			return -1;
+		value = value * 8 + text[i] - '0';
+	}
+	return value > 0 && value < 0x80 ? value : -1;
+}
+
+/* "&#45;", "&#x2d;" and the named ones. Browsers also accept a number without its semicolon. */
 static int decode_html(const char *text, size_t left, size_t *ret_bytes)
 {
 	static const struct {
@@ -129,30 +144,69 @@ static int decode_html(const char *text, size_t left, size_t *ret_bytes)
 		value = strtol(number, &end, 10);
 	else
 		return -1;
-	if (*end != ';' || value <= 0 || value >= 0x80)
+	if (value <= 0 || value >= 0x80)
 		return -1;
-	*ret_bytes = 2 + (size_t)(end - number) + 1;
+	*ret_bytes = 2 + (size_t)(end - number) + (*end == ';');
 	return (int)value;
 }
 
-/* "\u002d" of JSON, "\x2d" of C, "\-". */
+/* "{2d}" */
+static int decode_braces(const char *text, size_t left, size_t *ret_bytes)
+{
+	const char *end = left > 0 && *text == '{' ? memchr(text, '}', left) : NULL;
+
+	if (!end || end - text > 9)
+		return -1;
+	*ret_bytes = (size_t)(end - text) + 1;
+	return hex_character(text + 1, left - 1, *ret_bytes - 2);
+}
+
+/* "002d", "{2d}" or "0000002d", which follow "\u". Case is already lost, so "\U" looks the same. */
+static int decode_unicode(const char *text, size_t left, size_t *ret_bytes)
+{
+	int value = decode_braces(text, left, ret_bytes);
+
+	if (value >= 0)
+		return value;
+	*ret_bytes = 8;
+	value = hex_character(text, left, 8);
+	if (value >= 0)
+		return value;
+	*ret_bytes = 4;
+	return hex_character(text, left, 4);
+}
+
+/* "\u002d" of JSON, "\u{2d}" of JavaScript, "\U0000002d", "\x2d" and "\055" of C, "\-". */
 static int decode_backslash(const char *text, size_t left, size_t *ret_bytes)
 {
+	size_t bytes = 0;
 	int value;
 
 	if (left < 2)
 		return -1;
-	if (text[1] == 'u' || text[1] == 'U') {
-		*ret_bytes = 6;
-		value = hex_character(text + 2, left - 2, 4);
-	} else if (text[1] == 'x' || text[1] == 'X') {
-		*ret_bytes = 4;
-		value = hex_character(text + 2, left - 2, 2);
+	if (tolower((unsigned char)text[1]) == 'u') {
+		value = decode_unicode(text + 2, left - 2, &bytes);
+	} else if (tolower((unsigned char)text[1]) == 'x') {
+		bytes = 2;
+		value = hex_character(text + 2, left - 2, bytes);
+	} else if (ispunct((unsigned char)text[1])) {
+		value = text[1];
 	} else {
-		*ret_bytes = 2;
-		value = ispunct((unsigned char)text[1]) ? text[1] : -1;
+		bytes = 2;
+		value = octal_character(text + 1, left - 1);
 	}
+	*ret_bytes = 2 + bytes;
 	return value;
+}
+
+/* "%2d" of URLs, "%u002d" of old JavaScript. */
+static int decode_percent(const char *text, size_t left, size_t *ret_bytes)
+{
+	bool wide = left > 1 && tolower((unsigned char)text[1]) == 'u';
+	size_t digits = wide ? 4 : 2, at = wide ? 2 : 1;
+
+	*ret_bytes = at + digits;
+	return left > at ? hex_character(text + at, left - at, digits) : -1;
 }
 
 /* One character, and of how many bytes it is made. */
@@ -161,8 +215,7 @@ static char decode_one(const char *text, size_t left, size_t *ret_bytes)
 	int value = -1;
 
 	if (*text == '%') {
-		*ret_bytes = 3;
-		value = hex_character(text + 1, left - 1, 2);
+		value = decode_percent(text, left, ret_bytes);
 	} else if (*text == '&') {
 		value = decode_html(text, left, ret_bytes);
 	} else if (*text == '\\') {
@@ -264,13 +317,27 @@ static size_t encode_base64(const char *secret, size_t secret_bytes, size_t skip
 	return length;
 }
 
-/* work: room for the secret and for its base64 digits. */
+/* ret_digits: secret_bytes * 2. */
+static size_t encode_hex(const char *secret, size_t secret_bytes, char *ret_digits)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < secret_bytes; i++) {
+		ret_digits[2 * i] = digits[(unsigned char)secret[i] >> 4];
+		ret_digits[2 * i + 1] = digits[(unsigned char)secret[i] & 15];
+	}
+	return 2 * secret_bytes;
+}
+
+/* work: room for the longest form of the secret, which is the hex one. */
 static void mark_forms(const struct decoded *text, const char *secret, size_t secret_bytes,
                        char *work, bool *marks)
 {
 	memcpy(work, secret, secret_bytes);
 	normalize(work, secret_bytes);
 	mark_secret(text, work, secret_bytes, marks);
+	if (2 * secret_bytes >= LEAST_BYTES)
+		mark_secret(text, work, encode_hex(secret, secret_bytes, work), marks);
 	for (size_t skip = 0; skip < 3; skip++) {
 		size_t length = encode_base64(secret, secret_bytes, skip, work);
 

@@ -26,6 +26,18 @@ ECHOES = {
 }
 
 
+RARE_ECHOES = {
+    "hex": TOKEN.encode().hex(),
+    "hex, upper case": TOKEN.encode().hex().upper(),
+    "octal": "".join(f"\\{ord(c):03o}" for c in TOKEN),
+    "html without semicolons": "".join(f"&#{ord(c)}" for c in TOKEN),
+    "html, hex without semicolons": " ".join(f"&#x{ord(c):x}" for c in TOKEN).replace(" ", ""),
+    "escapes of 8 digits": "".join(f"\\U{ord(c):08x}" for c in TOKEN),
+    "escapes in braces": "".join(f"\\u{{{ord(c):x}}}" for c in TOKEN),
+    "percent u": "".join(f"%u{ord(c):04x}" for c in TOKEN),
+}
+
+
 def outputs(fleet):
     """What the mount says of itself, and its log."""
     names = ("health", "last_error", "stats", "config")
@@ -122,3 +134,15 @@ def test_an_agents_values_are_data(scripted, mount):
     server.answer = lambda wire: wire.reply(page([{"agent_id": "a", "agent_labels": [TOKEN]}]))
     fleet = mount(server, token=TOKEN, **OPTIONS)
     assert TOKEN in fleet.text("agents/a/agent.json").replace("\\/", "/")
+
+
+@pytest.mark.parametrize("name", RARE_ECHOES)
+def test_a_rarer_encoding_of_the_token_is_not_shown(scripted, mount, name):
+    server = scripted()
+    server.answer = lambda wire: wire.reply(f"bad key {RARE_ECHOES[name]} here".encode(), status="401 No")
+    fleet = mount(server, token=TOKEN, **OPTIONS)
+    ask_again(fleet)
+    assert code_of(fleet.agents) == "EACCES"
+    said = outputs(fleet)
+    assert "bad key [secret]" in said, said
+    assert RARE_ECHOES[name][8:40] not in said

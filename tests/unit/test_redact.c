@@ -40,6 +40,13 @@ static void test_every_encoding_of_a_token_is_replaced(void **state)
 		"sk-4f/Q9&amp;amp;x+Zt71&amp;quot;LmW_0aB",           /* twice */
 		"sk-4f\\u00252FQ9\\u002526x+Zt71\\u0026quot;LmW_0aB", /* mixed */
 		"c2stNGYvUTkmeCtadDcxIkxtV18wYUI=",                   /* base64 of it alone */
+		"736b2d34662f513926782b5a743731224c6d575f306142",     /* hex */
+		"736B2D34662F513926782B5A743731224C6D575F306142",
+		"sk\\0554f\\057Q9\\046x\\053Zt71\\042LmW_0aB",
+		"sk&#45&#52f&#x2f&#81&#x39&amp;x&#43Zt71&#34LmW_0aB", /* no semicolons */
+		"sk\\u{2d}4f/Q9\\u{26}x\\u{2B}Zt71\\u{000022}LmW_0aB",
+		"sk\\U0000002d4f/Q9\\U00000026x+Zt71\\U00000022LmW_0aB",
+		"sk%u002d4f/Q9%u0026x+Zt71%U0022LmW_0aB",
 	};
 	struct redact redact = {0};
 
