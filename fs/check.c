@@ -213,5 +213,5 @@ int check_run(struct check *check,
 		tell_list(check, seconds);
 	else if (err != -EINTR)
 		tell_failed_step(check, seconds);
-	return fflush(stdout) == 0 ? err : -EIO;
+	return err;
 }

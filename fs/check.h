@@ -33,8 +33,8 @@ void check_arrived(struct check *check, const struct route *route, const struct 
 
 /*
  * Reads the list with next(), which waits for pages (check_arrived() is called meanwhile) and
- * returns 0 and an agent, 0 and NULL at the end, or -errno. 0; -EIO if stdout fails; or what next()
- * returned.
+ * returns 0 and an agent, 0 and NULL at the end, or -errno. Returns 0 or the -errno of next(). The
+ * caller flushes stdout.
  */
 int check_run(struct check *check,
               int (*next)(void *user, uint64_t *cursor, struct record **ret_record), void *user);

@@ -418,16 +418,25 @@ static int probe(struct program *program)
 	return err < 0 ? tell_failure(program, err) : 0;
 }
 
+/* Returns 0 or an exit status. */
+static int flush_stdout(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	return log_failed_start("cannot write to stdout: %s", strerror(errno));
+}
+
 static int check(struct program *program)
 {
-	int err;
+	int err, status;
 
 	check_init(&program->check, &program->self);
 	err = check_run(&program->check, next_agent, program);
 	if (*program->intake.note && err == 0)
 		printf("%s\n", program->intake.note);
-	if (err == -EIO)
-		return log_failed_start("cannot write to stdout: %s", strerror(EIO));
+	status = flush_stdout();
+	if (status != 0)
+		return status;
 	return err < 0 ? tell_failure(program, err) : 0;
 }
 
@@ -512,12 +521,15 @@ static void notify_manager(const struct program *program, const char *what)
 /* Mounts, and prepares all that the loop needs. Returns 0 or an exit status. */
 static int mount_all(struct program *program)
 {
+	char why[512];
 	int err;
 
 	/* Open everything before the mount: a path may lead into it afterwards. */
 	if (begin_log(&program->options) != 0)
 		return EXIT_FAILURE;
 	connect_manager(program);
+	if (mountpoint_check_unchanged(&program->mountpoint, why, sizeof(why)) < 0)
+		return log_failed_start("%s", why);
 	if (mount_session(program) != 0)
 		return EXIT_FAILURE;
 	err = ops_attach(program->session);
@@ -631,7 +643,7 @@ static int tell(void (*text_of)(struct text *text))
 	text_of(&text);
 	fwrite(text.bytes, 1, text.length, stdout);
 	text_done(&text);
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return flush_stdout();
 }
 
 /* What the command line asks for; its exit status. */
@@ -642,8 +654,10 @@ static int do_it(struct program *program)
 
 	if (options->help)
 		return tell(options_help);
-	if (options->version)
-		return fputs(program->version, stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (options->version) {
+		fputs(program->version, stdout);
+		return flush_stdout();
+	}
 #ifndef __SANITIZE_ADDRESS__ /* whose search for leaks must be able to trace the process */
 	/* The token is in our memory: no core dump, and no other process of the user may look. */
 	prctl(PR_SET_DUMPABLE, 0);

@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -173,6 +174,20 @@ static int mountpoint_detach_dead(const char *path, char *ret_why, size_t why_by
 	return err;
 }
 
+/* Stores which directory a path leads to, path and lock aside. Returns 0 or -errno. */
+static int mountpoint_identify(const char *path, struct mountpoint *ret_mountpoint)
+{
+	struct statx status;
+
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
+	          STATX_INO | STATX_MNT_ID, &status) < 0)
+		return -errno;
+	ret_mountpoint->device = makedev(status.stx_dev_major, status.stx_dev_minor);
+	ret_mountpoint->inode = status.stx_ino;
+	ret_mountpoint->mount_id = status.stx_mask & STATX_MNT_ID ? status.stx_mnt_id : 0;
+	return 0;
+}
+
 int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *ret_why,
                        size_t why_bytes)
 {
@@ -198,10 +213,32 @@ int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *re
 		return mountpoint_refuse_busy(path, ret_why, why_bytes);
 	mountpoint->path = mounted == 0 ? realpath(path, NULL) : NULL;
 	if (mountpoint->path)
-		return 0;
-	err = mounted < 0 ? mounted : -errno;
-	snprintf(ret_why, why_bytes, "mount point %s: %s", path, strerror(-err));
+		err = mountpoint_identify(mountpoint->path, mountpoint);
+	else
+		err = mounted < 0 ? mounted : -errno;
+	if (err < 0)
+		snprintf(ret_why, why_bytes, "mount point %s: %s", path, strerror(-err));
 	return err;
+}
+
+int mountpoint_check_unchanged(const struct mountpoint *mountpoint, char *ret_why, size_t why_bytes)
+{
+	struct mountpoint now = {0};
+	int err = mountpoint_identify(mountpoint->path, &now);
+
+	if (err < 0) {
+		snprintf(ret_why, why_bytes, "mount point %s: %s", mountpoint->path,
+		         strerror(-err));
+		return err;
+	}
+	if (now.device == mountpoint->device && now.inode == mountpoint->inode &&
+	    now.mount_id == mountpoint->mount_id)
+		return 0;
+	snprintf(ret_why, why_bytes,
+	         "mount point %s changed during the start: it was replaced, or something was "
+	         "mounted there",
+	         mountpoint->path);
+	return -EBUSY;
 }
 
 void mountpoint_unlock(struct mountpoint *mountpoint)

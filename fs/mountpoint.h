@@ -5,10 +5,16 @@
 /* The directory that fleetfs mounts on. */
 
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 struct mountpoint {
 	char *path;  /* absolute, without symlinks */
 	int lock_fd; /* holds the directory against another start; -1: none */
+	/* The directory that was checked: the path may lead elsewhere when it is mounted on. */
+	dev_t device;
+	uint64_t inode;
+	uint64_t mount_id; /* 0: the kernel does not report it (before Linux 5.8) */
 };
 
 /*
@@ -18,6 +24,14 @@ struct mountpoint {
  */
 int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *ret_why,
                        size_t why_bytes);
+
+/*
+ * Checks that the path still leads to the directory that was prepared, since a start can take as
+ * long as the API does: it may have been removed or replaced, or something mounted there. Returns
+ * 0; or -errno, with a sentence in ret_why.
+ */
+int mountpoint_check_unchanged(const struct mountpoint *mountpoint, char *ret_why,
+                               size_t why_bytes);
 
 /* Releases the lock. Once the mount exists, another start sees it. */
 void mountpoint_unlock(struct mountpoint *mountpoint);

@@ -5,11 +5,12 @@ import base64
 import json
 import os
 import socket
+import subprocess
 import time
 
 import pytest
 
-from harness import TOKEN, mounts, until
+from harness import TOKEN, environment, mounts, until
 
 
 def token_file(folder, text, mode=0o600):
@@ -267,3 +268,24 @@ def test_options_may_be_spelt_in_three_ways(sim, mount, fleetfs, path, folder):
                                  'max-connections=3,retries=1,ro,nofail,x-y=z "$@"', "-"])
     config = fleet.values(".fleetfs/config")
     assert (config["per_page"], config["max_connections"], config["retries"]) == ("7", "3", "1")
+
+
+@pytest.mark.parametrize("option, full", [("--help", True), ("--version", True), ("--check", True),
+                                          ("--check", False)])
+def test_an_output_that_cannot_be_written_is_an_error_with_its_reason(programs, sim, folder, option,
+                                                                      full):
+    url = [sim(agents=3).url] if option == "--check" else []
+    if full:
+        output = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reading, output = os.pipe()
+        os.close(reading)
+    try:
+        done = subprocess.run([programs["fleetfs"], option, *url], stdin=subprocess.DEVNULL,
+                              stdout=output, stderr=subprocess.PIPE, text=True, timeout=30,
+                              env=environment(folder))
+    finally:
+        os.close(output)
+    reason = "No space left on device" if full else "Broken pipe"
+    assert done.returncode == 1
+    assert done.stderr == f"fleetfs: cannot write to stdout: {reason}\n"
