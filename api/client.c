@@ -19,6 +19,9 @@
 #include "api/request.h"
 #include "api/split.h"
 
+/* How long the end waits for the thread, which may be in a file system that hangs. */
+#define JOIN_S 1
+
 struct queue {
 	struct arrival *first;
 	struct arrival **end; /* where the next one is linked in */
@@ -456,20 +459,25 @@ int client_new(const struct client_config *config, struct credential *credential
 	return 0;
 }
 
-void client_free(struct client *client)
+bool client_free(struct client *client)
 {
 	struct credential *credential;
+	struct timespec deadline;
 
 	if (!client)
-		return;
+		return true;
 	pthread_mutex_lock(&client->lock);
 	client->stop = true;
 	pthread_mutex_unlock(&client->lock);
 	curl_multi_wakeup(client->multi);
-	pthread_join(client->thread, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_sec += JOIN_S;
+	if (pthread_clockjoin_np(client->thread, NULL, CLOCK_MONOTONIC, &deadline) != 0)
+		return false;
 	credential = client->credential;
 	dismantle(client);
 	credential_free(credential);
+	return true;
 }
 
 int client_want(struct client *client, unsigned int number, const struct validator *condition,

@@ -76,9 +76,12 @@ struct client;
 int client_new(const struct client_config *config, struct credential *credential,
                struct client **ret_client);
 
-/* Aborts what is under way, ends the thread (well within 2 s whatever the network does), frees all.
- * NULL is fine. */
-void client_free(struct client *client);
+/*
+ * Aborts every request, ends the thread and frees everything. NULL is allowed. Returns false, and
+ * frees nothing, if the thread does not end within a second, because it reads the token or the
+ * source on a file system that hangs: then only _exit(2) is safe.
+ */
+bool client_free(struct client *client);
 
 /* Asks for a page, number from 1; if there is a condition (else NULL), whether it is still what had
  * that validator, which a page that is unchanged answers; if the token has changed since, for the

@@ -618,8 +618,12 @@ static int take_signals(struct program *program)
 	               : 0;
 }
 
-/* The reverse of the start: those who wait are answered, the mount goes, then the fetching. */
-static void finish(struct program *program)
+/*
+ * Undoes the start in reverse: waiting readers are answered, the mount is removed, fetching ends.
+ * Returns false if the fetching thread does not end. It still uses memory then, so only _exit(2)
+ * is safe.
+ */
+static bool finish(struct program *program)
 {
 	if (program->mount.mounted)
 		unmount(program);
@@ -627,12 +631,16 @@ static void finish(struct program *program)
 	if (program->session)
 		fuse_session_destroy(program->session);
 	intake_done(&program->intake);
-	client_free(program->client);
+	if (!client_free(program->client)) {
+		log_warning("the token or the source is on a file system that hangs");
+		return false;
+	}
 	fleet_free(program->fleet);
 	credential_free(program->credential);
 	free((char *)(uintptr_t)program->self.token_source);
 	mountpoint_done(&program->mountpoint);
 	options_done(&program->options);
+	return true;
 }
 
 static int tell(void (*text_of)(struct text *text))
@@ -697,6 +705,7 @@ int main(int argc, char *argv[])
 	snprintf(program.version, sizeof(program.version), "fleetfs %s\nlibfuse %s\n%s\ncJSON %s\n",
 	         FLEETFS_VERSION, fuse_pkgversion(), client_version(), decode_version());
 	status = do_it(&program);
-	finish(&program);
+	if (!finish(&program))
+		_exit(status);
 	return status;
 }

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""A token or a source on a file system that hangs, as a network file system without its server does
+(row 69 of docs/faults.md)."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from harness import DATA, TOKEN, mounts, until
+from scripted import took
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@contextlib.contextmanager
+def hung(other, directory):
+    """Covers a directory with a file system that answers nothing."""
+    subprocess.run(["mount", "--bind", other / "agents", directory], check=True)
+    other.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        other.signal(signal.SIGCONT)
+        subprocess.run(["umount", "-l", directory], check=True)
+
+
+@pytest.mark.parametrize("kind", ["token_file", "source"])
+def test_a_file_on_a_file_system_that_hangs_delays_no_end(sim, mount, blocked, folder, kind):
+    other, directory = mount(sim(agents=3)), folder / "files"
+    directory.mkdir()
+    if kind == "source":
+        shutil.copy(DATA / "example-response.json", directory / "fleet.json")
+        source, options = directory / "fleet.json", {}
+    else:
+        (directory / "token").write_text(TOKEN)
+        (directory / "token").chmod(0o600)
+        source, options = sim(agents=3), {"token_file": directory / "token"}
+    fleet = mount(source, token=None, ttl=0.1, timeout=1, **options)
+    assert fleet.agents()
+    with hung(other, directory):
+        fleet.signal(signal.SIGHUP)
+        until(lambda: "SIGHUP" in fleet.output())
+        status, _, _ = blocked("ls", fleet / "agents").result(10)  # makes it look at the file
+        assert status in (0, 2)
+        fleet.signal(signal.SIGTERM)
+        _, seconds = took(lambda: fleet.process.wait(10))
+        assert seconds < 2
+        assert fleet.process.returncode == 0
+        assert str(fleet.path) not in mounts()
