@@ -36,31 +36,36 @@ const char *ca_bundle_name(const struct options *options)
 	return options->ca_exclusive ? "cacert" : "$" BUNDLE_VARIABLE;
 }
 
-/* 0 or -errno. */
-static int ca_open_bundle(const char *path)
+/* Why a bundle cannot be used, or NULL. It is read again for each connection, which a pipe (a
+ * shell's
+ * `<(command)`) does not allow. */
+static const char *ca_bundle_fault(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	const char *fault = NULL;
 	struct stat status;
-	int err = 0;
 
 	if (fd < 0 || fstat(fd, &status) < 0)
-		err = -errno;
+		fault = strerror(errno);
 	else if (S_ISDIR(status.st_mode))
-		err = -EISDIR;
+		fault = strerror(EISDIR);
+	else if (!S_ISREG(status.st_mode))
+		fault = "not a regular file, so it cannot be read again";
 	if (fd >= 0)
 		close(fd);
-	return err;
+	return fault;
 }
 
 int ca_check(const struct options *options, char *ret_why, size_t why_bytes)
 {
-	int err = options->cacert ? ca_open_bundle(options->cacert) : 0;
+	const char *fault = options->cacert ? ca_bundle_fault(options->cacert) : NULL;
 
-	if (err < 0)
-		snprintf(ret_why, why_bytes,
-		         "%s %s: %s: name a file of CA certificates (PEM), or leave it out",
-		         ca_bundle_name(options), options->cacert, strerror(-err));
-	return err;
+	if (!fault)
+		return 0;
+	snprintf(ret_why, why_bytes,
+	         "%s %s: %s: name a file of CA certificates (PEM), or leave it out",
+	         ca_bundle_name(options), options->cacert, fault);
+	return -EINVAL;
 }
 
 /* Adds one origin of CAs, if it has any. */

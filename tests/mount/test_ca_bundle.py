@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A CA bundle that is replaced while fleetfs runs (row 48 of docs/faults.md)."""
 
+import os
 import shutil
 
 import pytest
@@ -75,3 +76,13 @@ def test_no_connection_resumes_the_trust_of_one_before(scripted, mount, certific
     server.close_connections()
     until(lambda: code_of(fleet.agents) is None and len(resumed) > 1)
     assert not any(resumed)
+
+
+def test_a_bundle_that_cannot_be_read_again_is_refused(fleetfs, folder):
+    """A FIFO, or the pipe of a shell's `<(command)`: each connection reads the bundle."""
+    fifo = folder / "ca.pem"
+    os.mkfifo(fifo)
+    done = fleetfs("--check", f"--cacert={fifo}", "https://127.0.0.1:1/x")
+    assert done.returncode == 1 and "not a regular file" in done.stderr and str(fifo) in done.stderr
+    done = fleetfs("--check", "https://127.0.0.1:1/x", variables={"SSL_CERT_FILE": str(fifo)})
+    assert done.returncode == 1 and "$SSL_CERT_FILE" in done.stderr and "regular" in done.stderr
