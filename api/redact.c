@@ -190,7 +190,7 @@ static int decode_backslash(const char *text, size_t left, size_t *ret_bytes)
 		bytes = 2;
 		value = hex_character(text + 2, left - 2, bytes);
 	} else if (ispunct((unsigned char)text[1])) {
-		value = text[1];
+		value = (unsigned char)text[1];
 	} else {
 		bytes = 2;
 		value = octal_character(text + 1, left - 1);
