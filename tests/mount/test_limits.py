@@ -222,7 +222,7 @@ def test_df_leaves_it_out_and_shows_zeroes_when_asked(fleet):
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
-def test_the_git_command_of_a_shell_prompt_costs_no_request(fleet):
+def test_the_git_command_of_a_shell_prompt_costs_no_request_within_the_ttl(fleet):
     fleet.agents()
     fleet.read(f"agents/{fleet.first}/status")
     before = fleet.api.requests()
