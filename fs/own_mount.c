@@ -21,25 +21,8 @@
 #define STATX_MNT_ID_UNIQUE 0x4000u
 #endif
 
-/* The IDs of the mount that an O_PATH descriptor leads to. Neither way sends a request to the file
- * system, which may be dead, or the own one before the loop runs. */
-
-static int own_mount_read_id(int fd)
-{
-	char name[64], line[128];
-	int id = -1;
-	FILE *info;
-
-	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
-	info = fopen(name, "re");
-	while (info && id < 0 && fgets(line, sizeof(line), info))
-		if (strncmp(line, "mnt_id:", 7) == 0)
-			id = (int)strtol(line + 7, NULL, 10);
-	if (info)
-		fclose(info);
-	return id;
-}
-
+/* Returns the unique ID of the mount that an O_PATH descriptor leads to, or 0 if the kernel has
+ * none. Sends no request to the file system, like mountinfo_id_of(). */
 static uint64_t own_mount_read_unique_id(int fd)
 {
 	struct statx status = {0};
@@ -67,7 +50,7 @@ static void own_mount_identify(struct own_mount *mount, const char *path)
 	}
 	mountinfo_close(&mountinfo);
 	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && own_mount_read_id(fd) == mount->id)
+	if (fd >= 0 && mountinfo_id_of(fd) == mount->id)
 		mount->unique_id = own_mount_read_unique_id(fd);
 	if (fd >= 0)
 		close(fd);
@@ -162,9 +145,9 @@ static int own_mount_open(const struct own_mount *mount, const char *path)
 
 	if (fd < 0)
 		return errno == ENOENT ? -EBUSY : -errno;
-	if (own_mount_read_id(fd) != mount->id)
+	if (mountinfo_id_of(fd) != mount->id)
 		err = -EBUSY;
-	else if (mount->unique_id != own_mount_read_unique_id(fd))
+	else if (mount->unique_id != 0 && mount->unique_id != own_mount_read_unique_id(fd))
 		err = -ENOENT;
 	if (err == 0)
 		return fd;

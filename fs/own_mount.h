@@ -18,7 +18,7 @@ struct fuse_session;
 struct own_mount {
 	bool mounted;
 	int id;             /* as in mountinfo; 0: not known */
-	uint64_t unique_id; /* never given to another mount; 0: the kernel has none (before 6.8) */
+	uint64_t unique_id; /* never reused; 0: not known, as before Linux 6.8 */
 	char device[32];    /* of the file system, as in mountinfo */
 };
 
