@@ -43,18 +43,13 @@
 #include "fs/options.h"
 #include "fs/own_mount.h"
 #include "fs/paths.h"
+#include "fs/probe.h"
 #include "fs/process.h"
 #include "fs/self.h"
 #include "fs/source.h"
 
-#define PATIENCE_MS 500
-#define OR_DELAY    ", or mount with delay_connect"
-
 /* Descriptors beside the connections to the API: standard ones, FUSE, signals, log, files. */
 #define FEW_DESCRIPTORS 32
-
-/* The kernel looks at the age of requests now and then; each must be answered well before. */
-#define KERNEL_TIMEOUT_MARGIN_MS 1000
 
 struct program {
 	struct options options;
@@ -175,7 +170,7 @@ static bool on_signal(void *user, int number, int code)
 {
 	struct program *program = user;
 
-	if (number != SIGHUP || process_terminal_gone(program->has_terminal, code))
+	if (process_must_end(number, code, program->has_terminal))
 		return true;
 	on_hangup(program);
 	return false;
@@ -203,20 +198,14 @@ __attribute__((format(printf, 2, 0))) static void on_early_fuse_log(enum fuse_lo
 	on_fuse_log(FUSE_LOG_DEBUG, format, arguments);
 }
 
-/* An operation that took longer than the kernel allows would abort the whole mount. */
 static void limit_timeout(struct program *program)
 {
-	int64_t kernel_ms = process_kernel_timeout_ms("/proc/sys/fs/fuse");
-	int64_t most_ms = kernel_ms - KERNEL_TIMEOUT_MARGIN_MS;
+	int64_t longest_ms = process_longest_request_ms();
 
-	if (kernel_ms == 0 || program->options.check)
-		return;
-	if (most_ms < kernel_ms / 2)
-		most_ms = kernel_ms / 2;
-	if (program->options.timeout_ms <= most_ms)
+	if (longest_ms == 0 || program->options.timeout_ms <= longest_ms || program->options.check)
 		return;
 	program->asked_timeout_ms = program->options.timeout_ms;
-	program->options.timeout_ms = most_ms;
+	program->options.timeout_ms = longest_ms;
 }
 
 /* What can be refused without the network. */
@@ -325,99 +314,6 @@ static int start_parts(struct program *program)
 	return program->ops ? 0 : log_failed_start("out of memory");
 }
 
-/* Whether a signal ends the start. SIGHUP does only if it says that the terminal is gone. */
-static bool is_interrupted(const struct program *program)
-{
-	struct signalfd_siginfo info;
-
-	while (read(program->signals_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		if (info.ssi_signo != SIGHUP ||
-		    process_terminal_gone(program->has_terminal, info.ssi_code))
-			return true;
-	return false;
-}
-
-/* Before the loop runs: waits until something arrived or the look wants to be asked again. */
-static int await(struct program *program, const struct look *look, int64_t deadline_ms)
-{
-	struct pollfd polled[] = {
-		{.fd = client_fd(program->client), .events = POLLIN},
-		{.fd = program->signals_fd, .events = POLLIN},
-		{.fd = program->background.parent_fd},
-	};
-	int64_t now_ms = port_now_ms(NULL);
-	int64_t until_ms = deadline_ms < look->wake_ms ? deadline_ms : look->wake_ms;
-
-	if (now_ms >= deadline_ms)
-		return -ETIMEDOUT;
-	poll(polled, 3, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);
-	if (polled[1].revents && is_interrupted(program))
-		return -EINTR;
-	/* The parent, which a signal from the terminal reaches, is gone. */
-	if (polled[2].revents)
-		return -EINTR;
-	while (intake_one(&program->intake))
-		;
-	return 0;
-}
-
-/* The next agent of a listing, as a reader would get it; NULL at the end. Waits a little beyond the
- * timeout, which is that of the request, too, so as to hear how far that got. */
-static int next_agent(void *user, uint64_t *cursor, struct record **ret_record)
-{
-	struct program *program = user;
-	struct look look = fleet_look(program->fleet);
-	int64_t deadline_ms = look.began_ms + program->options.timeout_ms + PATIENCE_MS;
-	int err = fleet_walk(program->fleet, cursor, &look, ret_record);
-
-	while (err == -EAGAIN) {
-		err = await(program, &look, deadline_ms);
-		if (err == 0)
-			err = fleet_walk(program->fleet, cursor, &look, ret_record);
-	}
-	return err;
-}
-
-/* What a mount could wait for. */
-static bool may_pass(enum failure_cause cause)
-{
-	return cause == FAILURE_UNREACHABLE || cause == FAILURE_TIMEOUT ||
-	       cause == FAILURE_SERVER || cause == FAILURE_BUSY;
-}
-
-static int tell_failure(const struct program *program, int err)
-{
-	const struct failure *failure = fleet_last_failure(program->fleet);
-	const char *source = program->options.source;
-	bool file = source_is_file(source);
-
-	if (err == -EINTR)
-		return log_failed_start("interrupted");
-	if (!failure)
-		return log_failed_start("no answer from %s within %g s: %s%s", source,
-		                        (double)program->options.timeout_ms / 1000,
-		                        file ? "give it a longer timeout"
-		                             : "check the URL and the network",
-		                        file || program->options.check ? "" : OR_DELAY);
-	if (file) /* which the message begins with */
-		log_error("%s: %s", failure->message, failure_remedy(failure));
-	else
-		log_error("cannot list the agents at %s: %s: %s%s", source, failure->message,
-		          failure_remedy(failure),
-		          !program->options.check && may_pass(failure->cause) ? OR_DELAY : "");
-	return EXIT_FAILURE;
-}
-
-/* Fetches page 1, so that a mount that cannot work is refused. */
-static int probe(struct program *program)
-{
-	struct record *record;
-	uint64_t cursor = 0;
-	int err = next_agent(program, &cursor, &record);
-
-	return err < 0 ? tell_failure(program, err) : 0;
-}
-
 /* Returns 0 or an exit status. */
 static int flush_stdout(void)
 {
@@ -426,18 +322,18 @@ static int flush_stdout(void)
 	return log_failed_start("cannot write to stdout: %s", strerror(errno));
 }
 
-static int check(struct program *program)
+static int check(struct program *program, const struct probe *probe)
 {
 	int err, status;
 
 	check_init(&program->check, &program->self);
-	err = check_run(&program->check, next_agent, program);
+	err = check_run(&program->check, probe);
 	if (*program->intake.note && err == 0)
 		printf("%s\n", program->intake.note);
 	status = flush_stdout();
 	if (status != 0)
 		return status;
-	return err < 0 ? tell_failure(program, err) : 0;
+	return err < 0 ? probe_report_failure(probe, err) : 0;
 }
 
 static char *mount_options(const struct options *options)
@@ -596,11 +492,23 @@ static int serve(struct program *program)
 static int run(struct program *program)
 {
 	int status = start_parts(program);
+	struct probe probe;
 
-	if (status == 0 && program->options.check)
-		return check(program);
-	if (status == 0 && !program->options.delay_connect)
-		status = probe(program);
+	if (status != 0)
+		return status;
+	probe = (struct probe){
+		.options = &program->options,
+		.fleet = program->fleet,
+		.intake = &program->intake,
+		.arrivals_fd = client_fd(program->client),
+		.signals_fd = program->signals_fd,
+		.parent_fd = program->background.parent_fd,
+		.has_terminal = program->has_terminal,
+	};
+	if (program->options.check)
+		return check(program, &probe);
+	if (!program->options.delay_connect)
+		status = probe_first_page(&probe);
 	if (status == 0)
 		status = mount_all(program);
 	return status == 0 ? serve(program) : status;
