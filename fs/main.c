@@ -336,52 +336,23 @@ static int check(struct program *program, const struct probe *probe)
 	return err < 0 ? probe_report_failure(probe, err) : 0;
 }
 
-static char *mount_options(const struct options *options)
-{
-	struct text text;
-	char *joined = NULL;
-
-	text_init(&text, 1 << 16);
-	text_printf(&text, OPTIONS_MOUNT ",subtype=fleetfs");
-	text_mount_option(&text, "fsname", options->source);
-	if (*options->fuse)
-		text_printf(&text, ",%s", options->fuse);
-	if (text_error(&text) == 0)
-		joined = strndup(text.bytes, text.length);
-	text_done(&text);
-	return joined;
-}
-
 static int mount_session(struct program *program)
 {
 	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
-	char *joined = mount_options(&program->options);
-	char why[512] = "";
-	int err = -1;
+	char *joined = options_mount(&program->options);
+	char why[512] = "libfuse rejects the mount options: start with -d to see why";
+	int err = -EINVAL;
 
 	if (joined && fuse_opt_add_arg(&arguments, "fleetfs") == 0 &&
 	    fuse_opt_add_arg(&arguments, "-o") == 0 && fuse_opt_add_arg(&arguments, joined) == 0)
 		program->session = ops_session(program->ops, &arguments);
-	process_close_on_exec();
 	if (program->session)
 		err = own_mount_make(&program->mount, program->session, program->mountpoint.path,
 		                     program->options.debug, why, sizeof(why));
-	/* From now on another start sees the mount itself. */
 	mountpoint_unlock(&program->mountpoint);
 	fuse_opt_free_args(&arguments);
 	free(joined);
-	if (err == 0)
-		return 0;
-	if (access("/dev/fuse", R_OK | W_OK) < 0)
-		return log_failed_start(
-			"cannot mount on %s: /dev/fuse: %s (an ordinary user needs it to be "
-			"mode 0666)",
-			program->mountpoint.path, strerror(errno));
-	if (!*why)
-		return log_failed_start(
-			"cannot mount on %s: with -d fleetfs tells what libfuse says about it",
-			program->mountpoint.path);
-	return log_failed_start("cannot mount on %s: %s", program->mountpoint.path, why);
+	return err < 0 ? log_failed_start("%s", why) : 0;
 }
 
 static int let_go(struct program *program)
