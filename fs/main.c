@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -47,6 +48,8 @@
 #include "fs/process.h"
 #include "fs/self.h"
 #include "fs/source.h"
+
+#define WHY_BYTES (3 * PATH_MAX) /* of a sentence that names two paths */
 
 /* Descriptors beside the connections to the API: standard ones, FUSE, signals, log, files. */
 #define FEW_DESCRIPTORS 32
@@ -213,7 +216,7 @@ static int prepare(struct program *program)
 {
 	const struct options *options = &program->options;
 	struct failure failure = {0};
-	char why[512];
+	char why[WHY_BYTES];
 
 	if (process_raise_limits(FEW_DESCRIPTORS + options->max_connections, why, sizeof(why)) < 0)
 		return log_failed_start("%s", why);
@@ -240,7 +243,9 @@ static int begin_log(const struct options *options)
 {
 	int err = log_open(options->log_file, options->foreground, options->debug);
 
-	return err < 0 ? log_failed_start("log_file %s: %s", options->log_file, strerror(-err)) : 0;
+	return err < 0 ? log_failed_start("cannot open log_file %s: %s", options->log_file,
+	                                  strerror(-err))
+	               : 0;
 }
 
 static int start_parts(struct program *program)
@@ -297,7 +302,7 @@ static int start_parts(struct program *program)
 	}
 	err = client_new(&client_config, program->credential, &program->client);
 	if (err < 0)
-		return log_failed_start("cannot start fetching: %s", strerror(-err));
+		return log_failed_start("cannot start the fetching thread: %s", strerror(-err));
 	program->credential = NULL;
 	program->fleet = fleet_new(&fleet_config, &ports);
 	program->self.fleet = program->fleet;
@@ -340,7 +345,7 @@ static int mount_session(struct program *program)
 {
 	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
 	char *joined = options_mount(&program->options);
-	char why[512] = "libfuse rejects the mount options: start with -d to see why";
+	char why[WHY_BYTES] = "libfuse rejects the mount options: start with -d to see why";
 	int err = -EINVAL;
 
 	if (joined && fuse_opt_add_arg(&arguments, "fleetfs") == 0 &&
@@ -388,10 +393,10 @@ static void notify_manager(const struct program *program, const char *what)
 /* Mounts, and prepares all that the loop needs. Returns 0 or an exit status. */
 static int mount_all(struct program *program)
 {
-	char why[512];
+	char why[WHY_BYTES];
 	int err;
 
-	/* Open everything before the mount: a path may lead into it afterwards. */
+	/* Everything is opened before mounting, since a path may lead into the mount afterwards. */
 	if (begin_log(&program->options) != 0)
 		return EXIT_FAILURE;
 	connect_manager(program);
@@ -410,10 +415,10 @@ static int mount_all(struct program *program)
 /* Unmounts and reports how that went. Returns the exit status. */
 static int unmount(struct program *program)
 {
-	char why[512];
+	char why[WHY_BYTES];
 	int err;
 
-	/* It has ended, unless the mount ended first: then the kernel has released it. */
+	/* Its thread has ended, unless the mount ended first; then the kernel does not block it. */
 	dropper_done(&program->dropper);
 	ops_free(program->ops);
 	program->ops = NULL;
@@ -493,14 +498,13 @@ static int take_signals(struct program *program)
 	program->has_terminal = foreground && process_has_terminal();
 	program->signals_fd = process_take_signals(foreground);
 	return program->signals_fd < 0
-	               ? log_failed_start("signals: %s", strerror(-program->signals_fd))
+	               ? log_failed_start("cannot take signals: %s", strerror(-program->signals_fd))
 	               : 0;
 }
 
 /*
- * Undoes the start in reverse: waiting readers are answered, the mount is removed, fetching ends.
- * Returns false if the fetching thread does not end. It still uses memory then, so only _exit(2)
- * is safe.
+ * Undoes the start in reverse: replies to waiting readers, unmounts, and ends fetching. Returns
+ * false if the fetching thread does not end. It still uses memory then, so only _exit(2) is safe.
  */
 static bool finish(struct program *program)
 {
