@@ -85,6 +85,7 @@ struct ops {
 	size_t listed_capacity;
 	struct views *views;
 	struct events *events;
+	int proc_fd;            /* from reader_open_proc() */
 	int64_t readers_due_ms; /* when interrupted readers are checked next; INT64_MAX: none */
 	size_t leftovers;       /* agents that left and whose folders the kernel may still hold */
 	bool init_due;          /* the next reply is the one to INIT */

@@ -101,7 +101,7 @@ static void call_interrupt(struct call *call)
 
 static bool call_must_return(const struct call *call)
 {
-	return reader_must_return(fuse_req_ctx(call->req)->pid);
+	return reader_must_return(call->ops->proc_fd, fuse_req_ctx(call->req)->pid);
 }
 
 /* Keeps a call parked whose reader got a signal that does not end it, such as SIGSTOP. */
@@ -504,6 +504,7 @@ struct ops *ops_new(struct fleet *fleet, struct self *self, uint64_t seed, ops_d
 	ops->uid = getuid();
 	ops->gid = getgid();
 	ops->readers_due_ms = INT64_MAX;
+	ops->proc_fd = reader_open_proc();
 	ops->parked.next = &ops->parked;
 	ops->parked.previous = &ops->parked;
 	text_init(&ops->text, TREE_MAX_TEXT);
@@ -536,6 +537,8 @@ void ops_free(struct ops *ops)
 	views_free(ops->views);
 	events_free(ops->events);
 	text_done(&ops->text);
+	if (ops->proc_fd >= 0)
+		close(ops->proc_fd);
 	free(ops->own);
 	free(ops->buffer);
 	free(ops->listed);
