@@ -73,6 +73,8 @@ struct program {
 	int64_t asked_timeout_ms; /* `timeout` as given, if the kernel's limit is lower; else 0 */
 	struct intake intake;
 	struct dropper dropper;
+	char why[WHY_BYTES]; /* why a step failed; one buffer, since the stack may be small at first
+	                      */
 };
 
 /* Ports of the cache */
@@ -216,15 +218,15 @@ static int prepare(struct program *program)
 {
 	const struct options *options = &program->options;
 	struct failure failure = {0};
-	char why[WHY_BYTES];
 
-	if (process_raise_limits(FEW_DESCRIPTORS + options->max_connections, why, sizeof(why)) < 0)
-		return log_failed_start("%s", why);
-	if (!options->check &&
-	    mountpoint_prepare(&program->mountpoint, options->mountpoint, why, sizeof(why)) < 0)
-		return log_failed_start("%s", why);
-	if (ca_check(options, why, sizeof(why)) < 0)
-		return log_failed_start("%s", why);
+	if (process_raise_limits(FEW_DESCRIPTORS + options->max_connections, program->why,
+	                         sizeof(program->why)) < 0)
+		return log_failed_start("%s", program->why);
+	if (!options->check && mountpoint_prepare(&program->mountpoint, options->mountpoint,
+	                                          program->why, sizeof(program->why)) < 0)
+		return log_failed_start("%s", program->why);
+	if (ca_check(options, program->why, sizeof(program->why)) < 0)
+		return log_failed_start("%s", program->why);
 	if (!source_is_file(options->source) &&
 	    credential_new(options->token_file, options->team, &program->credential, &failure) < 0)
 		return log_failed_start("%s", failure.message);
@@ -232,9 +234,9 @@ static int prepare(struct program *program)
 	limit_timeout(program);
 	if (!options->check &&
 	    paths_check(program->mountpoint.path, options,
-	                program->credential ? credential_source(program->credential) : NULL, why,
-	                sizeof(why)) < 0)
-		return log_failed_start("%s", why);
+	                program->credential ? credential_source(program->credential) : NULL,
+	                program->why, sizeof(program->why)) < 0)
+		return log_failed_start("%s", program->why);
 	return 0;
 }
 
@@ -345,7 +347,6 @@ static int mount_session(struct program *program)
 {
 	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
 	char *joined = options_mount(&program->options);
-	char why[WHY_BYTES] = "libfuse rejects the mount options: start with -d to see why";
 	int err = -EINVAL;
 
 	if (joined && fuse_opt_add_arg(&arguments, "fleetfs") == 0 &&
@@ -353,11 +354,14 @@ static int mount_session(struct program *program)
 		program->session = ops_session(program->ops, &arguments);
 	if (program->session)
 		err = own_mount_make(&program->mount, program->session, program->mountpoint.path,
-		                     program->options.debug, why, sizeof(why));
+		                     program->options.debug, program->why, sizeof(program->why));
 	mountpoint_unlock(&program->mountpoint);
 	fuse_opt_free_args(&arguments);
 	free(joined);
-	return err < 0 ? log_failed_start("%s", why) : 0;
+	if (!program->session)
+		return log_failed_start("libfuse rejects the mount options: start with -d to see "
+		                        "why");
+	return err < 0 ? log_failed_start("%s", program->why) : 0;
 }
 
 static int let_go(struct program *program)
@@ -393,15 +397,15 @@ static void notify_manager(const struct program *program, const char *what)
 /* Mounts, and prepares all that the loop needs. Returns 0 or an exit status. */
 static int mount_all(struct program *program)
 {
-	char why[WHY_BYTES];
 	int err;
 
 	/* Everything is opened before mounting, since a path may lead into the mount afterwards. */
 	if (begin_log(&program->options) != 0)
 		return EXIT_FAILURE;
 	connect_manager(program);
-	if (mountpoint_check_unchanged(&program->mountpoint, why, sizeof(why)) < 0)
-		return log_failed_start("%s", why);
+	if (mountpoint_check_unchanged(&program->mountpoint, program->why, sizeof(program->why)) <
+	    0)
+		return log_failed_start("%s", program->why);
 	if (mount_session(program) != 0)
 		return EXIT_FAILURE;
 	err = ops_attach(program->session);
@@ -415,7 +419,6 @@ static int mount_all(struct program *program)
 /* Unmounts and reports how that went. Returns the exit status. */
 static int unmount(struct program *program)
 {
-	char why[WHY_BYTES];
 	int err;
 
 	/* Its thread has ended, unless the mount ended first; then the kernel does not block it. */
@@ -423,11 +426,12 @@ static int unmount(struct program *program)
 	ops_free(program->ops);
 	program->ops = NULL;
 	program->mount.mounted = false;
-	err = own_mount_remove(&program->mount, program->session, why, sizeof(why));
+	err = own_mount_remove(&program->mount, program->session, program->why,
+	                       sizeof(program->why));
 	if (err == -EEXIST)
-		log_warning("%s", why);
+		log_warning("%s", program->why);
 	else if (err < 0)
-		log_error("%s", why);
+		log_error("%s", program->why);
 	if (err == 0 || err == -EEXIST)
 		log_info("unmounted %s", program->mountpoint.path);
 	return err == 0 || err == -EEXIST ? EXIT_SUCCESS : EXIT_FAILURE;
