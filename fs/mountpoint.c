@@ -235,7 +235,7 @@ int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *re
 int mountpoint_check_unchanged(const struct mountpoint *mountpoint, char *ret_why, size_t why_bytes)
 {
 	const struct mountpoint_directory *before = &mountpoint->directory;
-	struct mountpoint_directory now;
+	struct mountpoint_directory now = {0};
 	int err = mountpoint_identify(mountpoint->path, &now);
 
 	if (err < 0) {

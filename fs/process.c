@@ -15,7 +15,7 @@
 #define STACK_BYTES (1u << 20) /* of each thread; the deepest, the decoder, needs a tenth of it */
 
 /* The kernel checks the age of requests only now and then, so each is answered well before. */
-#define TIMEOUT_MARGIN_MS 1000
+#define TIMEOUT_MARGIN_MS INT64_C(1000)
 
 void process_open_standard_descriptors(void)
 {
