@@ -69,7 +69,7 @@ struct program {
 	struct fuse_session *session;
 	int signals_fd;
 	struct background background;
-	bool has_terminal;        /* in the foreground: it ends when the terminal does */
+	int terminal_fd;          /* in the foreground: it ends with this terminal; -1: none */
 	int64_t asked_timeout_ms; /* `timeout` as given, if the kernel's limit is lower; else 0 */
 	struct intake intake;
 	struct dropper dropper;
@@ -175,7 +175,7 @@ static bool on_signal(void *user, int number, int code)
 {
 	struct program *program = user;
 
-	if (process_must_end(number, code, program->has_terminal))
+	if (process_must_end(number, code, program->terminal_fd))
 		return true;
 	on_hangup(program);
 	return false;
@@ -483,7 +483,7 @@ static int run(struct program *program)
 		.arrivals_fd = client_fd(program->client),
 		.signals_fd = program->signals_fd,
 		.parent_fd = program->background.parent_fd,
-		.has_terminal = program->has_terminal,
+		.terminal_fd = program->terminal_fd,
 	};
 	if (program->options.check)
 		return check(program, &probe);
@@ -499,7 +499,7 @@ static int take_signals(struct program *program)
 {
 	bool foreground = program->background.parent_fd < 0;
 
-	program->has_terminal = foreground && process_has_terminal();
+	program->terminal_fd = foreground ? process_open_terminal() : -1;
 	program->signals_fd = process_take_signals(foreground);
 	return program->signals_fd < 0
 	               ? log_failed_start("cannot take signals: %s", strerror(-program->signals_fd))
@@ -576,6 +576,7 @@ int main(int argc, char *argv[])
 	struct program program = {
 		.background.parent_fd = -1,
 		.signals_fd = -1,
+		.terminal_fd = -1,
 		.mountpoint.lock_fd = -1,
 		.manager_fd = -1,
 	};

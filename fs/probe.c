@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -22,7 +23,7 @@ static bool probe_is_interrupted(const struct probe *probe)
 	struct signalfd_siginfo info;
 
 	while (read(probe->signals_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		if (process_must_end((int)info.ssi_signo, info.ssi_code, probe->has_terminal))
+		if (process_must_end((int)info.ssi_signo, info.ssi_code, probe->terminal_fd))
 			return true;
 	return false;
 }

@@ -7,7 +7,6 @@
  * list for --check. Meanwhile a signal or the end of the parent interrupts the start.
  */
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "cache/fleet.h"
@@ -19,10 +18,10 @@ struct probe {
 	const struct options *options;
 	struct fleet *fleet;
 	struct intake *intake;
-	int arrivals_fd;   /* readable when the intake has something to take */
-	int signals_fd;    /* a signalfd(2) */
-	int parent_fd;     /* reports POLLERR when the parent has ended; -1: in the foreground */
-	bool has_terminal; /* as in process_must_end() */
+	int arrivals_fd; /* readable when the intake has something to take */
+	int signals_fd;  /* a signalfd(2) */
+	int parent_fd;   /* reports POLLERR when the parent has ended; -1: in the foreground */
+	int terminal_fd; /* as in process_must_end() */
 };
 
 /*

@@ -130,32 +130,22 @@ int process_take_signals(bool foreground)
 	return fd < 0 ? -errno : fd;
 }
 
-static bool process_can_open_terminal(void)
-{
-	int fd = open("/dev/tty", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
-
-bool process_has_terminal(void)
+int process_open_terminal(void)
 {
 	struct sigaction action;
 
-	/* nohup(1) asks to outlive the terminal. */
 	if (sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
-		return false;
-	return process_can_open_terminal();
+		return -1;
+	return open("/dev/tty", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-bool process_must_end(int number, int code, bool had_terminal)
+bool process_must_end(int number, int code, int terminal_fd)
 {
 	if (number != SIGHUP)
 		return true;
 	/* The kernel may send its SIGHUP before it takes the terminal away; a shell sends one
-	 * after. */
-	return had_terminal && (code == SI_KERNEL || !process_can_open_terminal());
+	 * after. tcgetpgrp(3) fails on a terminal that hung up or is not the controlling one. */
+	return terminal_fd >= 0 && (code == SI_KERNEL || tcgetpgrp(terminal_fd) < 0);
 }
 
 /* Returns a timeout of fs.fuse, in s; 0 if it is not set or unknown to this kernel. */

@@ -40,16 +40,17 @@ void process_close_on_exec(void);
  */
 int process_take_signals(bool foreground);
 
-/* Whether the process has a controlling terminal and is to end with it: nohup(1) has a SIGHUP
- * ignored. Call it before process_take_signals(). */
-bool process_has_terminal(void);
+/* Opens the controlling terminal of a process that is to end with it. Call it before
+ * process_take_signals(), since nohup(1) has SIGHUP ignored, and before mounting, since the path
+ * may lead into the mount later. Returns a descriptor; or -1 without a terminal or with nohup. */
+int process_open_terminal(void);
 
 /*
  * Whether a signal that was read from the signalfd ends the process. SIGHUP does only if the
- * terminal of a foreground process is gone. code: si_code of siginfo_t. had_terminal: the result of
- * process_has_terminal(), false in the background.
+ * terminal of a foreground process is gone. code: si_code of siginfo_t. terminal_fd: from
+ * process_open_terminal(); -1 in the background.
  */
-bool process_must_end(int number, int code, bool had_terminal);
+bool process_must_end(int number, int code, int terminal_fd);
 
 /*
  * Returns how long a FUSE request may take, in ms, or 0 if there is no limit. The kernel aborts a
