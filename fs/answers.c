@@ -122,8 +122,8 @@ void answer_fill_entry(const struct call *call, const struct node *node,
 
 /* From rows to nodes */
 
-/* Since when a file of the mount's own has had this text. One that never changes has the time of
- * the first values, so that `-newer` than it means changed since the mount. */
+/* When a file of the mount's own last changed. A file that never changes has the time of the first
+ * values, so that `find -newer` selects what changed since the mount. */
 static int64_t own_mtime_ns(struct ops *ops, const struct row *row)
 {
 	struct own *own = &ops->own[row - tree_rows];

@@ -40,7 +40,7 @@ struct call {
 	struct look look;
 	int64_t deadline_ms;
 	uint64_t scanned; /* a listing's: how far it has looked for more, as an offset */
-	bool interrupted; /* a signal reached the reader that neither ends it nor is handled */
+	bool interrupted; /* the reader got a signal that neither ends it nor is handled */
 	bool reading;     /* GETATTR for a read(2), which asks where the file ends */
 	char *name;       /* LOOKUP's; owned once parked */
 };
@@ -85,8 +85,8 @@ struct ops {
 	size_t listed_capacity;
 	struct views *views;
 	struct events *events;
-	int64_t readers_due_ms; /* when the interrupted readers are looked at again; INT64_MAX: none
-	                         */
+	int proc_fd;            /* from reader_open_proc() */
+	int64_t readers_due_ms; /* when interrupted readers are checked next; INT64_MAX: none */
 	size_t leftovers;       /* agents that left and whose folders the kernel may still hold */
 	bool init_due;          /* the next reply is the one to INIT */
 };
@@ -116,8 +116,8 @@ uint16_t answer_child_index(const struct node *folder, const struct row *row, si
 int answer_link(struct ops *ops, const struct row *row, const struct record *record,
                 const char *value, struct node **ret_node);
 
-/* The agent that the link to a group points to, where a view has one link for each value; NULL: it
- * has left, or has the value no longer. */
+/* The agent that the link of a group points to, in a view with one link for each value; NULL if it
+ * has left or no longer has the value. */
 struct record *answer_first(const struct row *row, const struct group *group);
 
 /* record: of the agent whose file, folder or link this name means; NULL: the mount's own. */

@@ -17,17 +17,18 @@ int background_begin(struct background *background)
 	pid_t child;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
-		return log_failed_start("pipe: %s", strerror(errno));
+		return log_failed_start("cannot go into the background: pipe: %s", strerror(errno));
 	child = fork();
 	if (child < 0)
-		return log_failed_start("fork: %s", strerror(errno));
+		return log_failed_start("cannot go into the background: fork: %s", strerror(errno));
 	if (child == 0) {
 		close(fds[0]);
 		setsid();
 		background->parent_fd = fds[1];
 		background->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 		if (background->null_fd < 0)
-			return log_failed_start("/dev/null: %s", strerror(errno));
+			return log_failed_start("cannot go into the background: /dev/null: %s",
+			                        strerror(errno));
 		return -1;
 	}
 	close(fds[1]);
@@ -35,7 +36,7 @@ int background_begin(struct background *background)
 		return EXIT_SUCCESS;
 	if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) != 0)
 		return WEXITSTATUS(status);
-	return log_failed_start("the background process died");
+	return log_failed_start("the background process died: start with -f to see why");
 }
 
 int background_done(struct background *background)

@@ -36,9 +36,8 @@ const char *ca_bundle_name(const struct options *options)
 	return options->ca_exclusive ? "cacert" : "$" BUNDLE_VARIABLE;
 }
 
-/* Why a bundle cannot be used, or NULL. It is read again for each connection, which a pipe (a
- * shell's
- * `<(command)`) does not allow. */
+/* Returns why a bundle cannot be used, or NULL. The bundle is read for each connection, so a pipe,
+ * as from a shell's `<(command)`, cannot be one. */
 static const char *ca_bundle_fault(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

@@ -10,6 +10,7 @@
 #include "cache/fleet.h"
 #include "fs/ca.h"
 #include "fs/expiry.h"
+#include "fs/probe.h"
 #include "fs/source.h"
 #include "fs/text.h"
 
@@ -190,8 +191,7 @@ static void tell_failed_step(struct check *check, double seconds)
 		printf("list: failed after %.3f s\n", seconds);
 }
 
-int check_run(struct check *check,
-              int (*next)(void *user, uint64_t *cursor, struct record **ret_record), void *user)
+int check_run(struct check *check, const struct probe *probe)
 {
 	struct timespec began, ended;
 	struct record *record;
@@ -203,7 +203,7 @@ int check_run(struct check *check,
 	tell_ca(check);
 	clock_gettime(CLOCK_BOOTTIME, &began);
 	do {
-		err = next(user, &cursor, &record);
+		err = probe_next_agent(probe, &cursor, &record);
 	} while (err == 0 && record);
 	clock_gettime(CLOCK_BOOTTIME, &ended);
 	seconds = (double)(ended.tv_sec - began.tv_sec) +

@@ -16,6 +16,8 @@
 #include "cache/record.h"
 #include "fs/self.h"
 
+struct probe;
+
 struct check {
 	const struct self *self;
 	bool terminal;      /* stdout is one: draw a bar */
@@ -31,12 +33,8 @@ void check_init(struct check *check, const struct self *self);
 void check_arrived(struct check *check, const struct route *route, const struct failure *failure,
                    int64_t total);
 
-/*
- * Reads the list with next(), which waits for pages (check_arrived() is called meanwhile) and
- * returns 0 and an agent, 0 and NULL at the end, or -errno. Returns 0 or the -errno of next(). The
- * caller flushes stdout.
- */
-int check_run(struct check *check,
-              int (*next)(void *user, uint64_t *cursor, struct record **ret_record), void *user);
+/* Reads the list with a probe, whose intake calls check_arrived(). Returns 0 or the -errno of
+ * probe_next_agent(). The caller flushes stdout. */
+int check_run(struct check *check, const struct probe *probe);
 
 #endif

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define SLICE_BYTES      (128u << 10) /* as many as are written in a millisecond or so */
+#define SLICE_BYTES      (128u << 10) /* written in about a millisecond */
 #define STORED_ROW_BYTES (16u << 10)
-#define WINDOW_BYTES     (1u << 20) /* a window of no more stays for the next reader */
+#define WINDOW_BYTES     (1u << 20) /* a larger window is freed at the end of the document */
 
 struct document *document_new(void)
 {
@@ -50,7 +50,7 @@ void document_unref(struct document *document)
 
 /* Reading */
 
-/* How long a text is, its borrowed rows included. */
+/* The length of a text including its borrowed rows. */
 static uint64_t whole_bytes(const struct document *document, size_t number)
 {
 	const struct document_rows *rows = &document->borrowed[number];
@@ -63,7 +63,7 @@ static uint64_t whole_bytes(const struct document *document, size_t number)
 	return last->end + (stored - last->stored);
 }
 
-/* The first borrowed row that ends after this offset into its text. */
+/* The index of the first borrowed row that ends after an offset in its text. */
 static size_t borrowed_after(const struct document_rows *rows, uint64_t offset)
 {
 	size_t low = 0, high = rows->count;
@@ -79,14 +79,14 @@ static size_t borrowed_after(const struct document_rows *rows, uint64_t offset)
 	return low;
 }
 
-/* A run of bytes of a text: stored ones, or a borrowed row. */
+/* A range of a text: bytes that are stored in sequence, or one borrowed row. */
 struct run {
-	const struct document_borrowed *borrowed; /* NULL: they are stored */
-	uint64_t begin, end;                      /* from the begin of the text */
-	size_t stored;                            /* bytes stored before it */
+	const struct document_borrowed *borrowed; /* NULL: the bytes are stored */
+	uint64_t begin, end;                      /* offsets in the text */
+	size_t stored;                            /* stored bytes that precede it */
 };
 
-/* The run that an offset into a text is in. */
+/* The run that contains an offset in a text. */
 static struct run run_at(const struct document *document, size_t number, uint64_t offset)
 {
 	const struct document_rows *rows = &document->borrowed[number];
@@ -106,7 +106,7 @@ static struct run run_at(const struct document *document, size_t number, uint64_
 		.borrowed = &rows->items[next], .begin = run.end, .end = rows->items[next].end};
 }
 
-/* The bytes of a borrowed row, until the next one is asked for; NULL without memory. */
+/* The bytes of a borrowed row, valid until the next call; NULL without memory. */
 static const char *borrowed_bytes(struct document *document, size_t number, const struct run *run)
 {
 	struct document_window *window = &document->window;
@@ -162,7 +162,7 @@ ssize_t document_read(struct document *document, uint64_t offset, size_t size, c
 		done += (size_t)copied;
 		offset = offset > whole ? offset - whole : 0;
 	}
-	/* A long row is kept only for a reader that goes on. */
+	/* A long row is kept only while the document is being read. */
 	if (document->window.text.capacity > WINDOW_BYTES && at_end) {
 		text_done(&document->window.text);
 		document->window.of = NULL;
@@ -222,7 +222,8 @@ static uint64_t hash_on(const struct document *document, const char *bytes, size
 	return length > 0 ? XXH3_64bits_withSeed(bytes, length, document->hash) : document->hash;
 }
 
-/* Makes what was written to a text from `stored` on a borrowed row. */
+/* Turns the row that was written to the end of a text into a borrowed one. stored: the length of
+ * the text before. Returns 0 or -ENOMEM. */
 static int borrow_row(struct document *document, size_t number, size_t stored,
                       const struct document_row *row)
 {
@@ -252,7 +253,7 @@ static int borrow_row(struct document *document, size_t number, size_t stored,
 	return 0;
 }
 
-/* Writes the rows of an agent, and stores them unless they take too much. */
+/* Writes the rows of an agent. Borrows them if storing them would take too much memory. */
 static int draft_write_rows(struct draft *draft, const struct document_row *row)
 {
 	const struct sheet *sheet = draft->sheet;
@@ -314,7 +315,7 @@ static int sum_up(struct sums *sums, const struct agent *agent)
 	return groups_add(&sums->statuses, agent->status, NULL);
 }
 
-/* What was stored since goes into the hash; the error of any text. */
+/* Adds what was stored since the last call to the hash. Returns 0 or the error of a text. */
 static int take_stock(struct draft *draft)
 {
 	struct document *document = draft->document;
@@ -369,9 +370,9 @@ static int compare_groups(const void *a, const void *b)
 	return strcmp((*(struct group *const *)a)->value, (*(struct group *const *)b)->value);
 }
 
-/* One status more, or the end of the document: then true. The documented statuses come first, in
- * their order, and then the others by name: the order in which agents have them changes with each
- * list. */
+/* Writes the line of the next status, or the end of the document: then it returns true. The
+ * documented statuses come first, in the order of the API's documentation; then the others by name,
+ * since the order in which they are met changes from list to list. */
 static bool tell_status(struct draft *draft)
 {
 	const struct groups *statuses = &draft->sums.statuses;

@@ -5,21 +5,21 @@
 /*
  * A document: a text over the whole fleet (a table, a sum, all agents as JSON).
  *
- * It is built once for each whole list for which somebody asks for it, and then is immutable: a
- * reader that has it open reads it to its end, whatever was built since. One that comes out the
- * same as the one before is that one, with its inode and its time.
+ * It is built when it is read, once for each whole list, and is immutable afterwards: a reader that
+ * has it open reads it to its end although newer ones exist. If a new document equals the previous
+ * one, the previous one is kept, with its inode and its time.
  *
- * It may be long (100,000 agents are 70 MB of JSON), and other readers must not wait for it: it is
- * built some hundred agents at a time (fs/views.h).
+ * It may be long (100,000 agents are 70 MB of JSON), and other readers must not wait for it. So it
+ * is built some hundred agents at a time (fs/views.h).
  *
- * Memory. Text may take up to nine times what the API sent, since a byte that is not safe to show
- * is escaped twice for the page. So the rows of an agent are stored only if they take no more than
- * the agent and at most 16 KiB; longer ones, and the agents' JSON, are borrowed: the document
- * refers to the agent and writes the row anew when it is read. So a document never takes more than
- * the agents that it shows, which the cache bounds (FLEET_MAX_BYTES).
+ * Memory. Text may take nine times as many bytes as the API sent, since a byte that is not safe to
+ * show is escaped twice for the page. So the rows of an agent are stored only if they take no more
+ * bytes than the agent, and at most 16 KiB. Longer rows, and the agents' JSON, are borrowed: the
+ * document refers to the agent and writes the row again when it is read. Thus a document takes no
+ * more memory than the agents that it shows, which the cache bounds (FLEET_MAX_BYTES).
  *
- * The content comes from a sheet: what stands before the first agent, the rows of each, a line for
- * each status, and what stands at the end.
+ * A sheet writes the content: the beginning, the rows of each agent, a line for each status, and
+ * the end.
  */
 
 #include <stdbool.h>
@@ -31,23 +31,22 @@
 #include "fs/groups.h"
 #include "fs/text.h"
 
-#define DOCUMENT_MAX_TEXT \
-	(UINT64_C(1) << 30) /* bytes stored of each of its texts; beyond: -EFBIG */
-#define DOCUMENT_TEXTS 24
+#define DOCUMENT_MAX_TEXT (UINT64_C(1) << 30) /* stored bytes of one text; beyond: -EFBIG */
+#define DOCUMENT_TEXTS    24
 
 /* What the rows of an agent are written from. */
 struct document_row {
 	const struct agent *agent;
 	int64_t first_ns;  /* when the agent was first seen; wall clock */
 	int64_t status_ns; /* since when it has its status; wall clock */
-	bool is_first;     /* of all rows */
+	bool is_first;     /* the row of the first agent */
 };
 
 /* A row that is not stored. */
 struct document_borrowed {
 	struct document_row row; /* with a reference to the agent */
-	uint64_t end;            /* where it ends, from the begin of its text */
-	size_t stored;           /* bytes of its text that are stored before it */
+	uint64_t end;            /* offset of its end in its text */
+	size_t stored;           /* stored bytes of its text that precede it */
 };
 
 struct document_rows {
@@ -56,14 +55,14 @@ struct document_rows {
 	size_t capacity;
 };
 
-/* The borrowed row that was read last, since it may be longer than a read. */
+/* The text of the borrowed row that was read last: the next read(2) may continue in it. */
 struct document_window {
 	struct text text;
 	const struct document_borrowed *of; /* NULL: none */
 };
 
-/* The content is its texts one after the other, each with its borrowed rows in between. Or it is
- * the log of events (fs/events.h), to which lines are added; that borrows nothing. */
+/* The content is its texts one after the other, each with its borrowed rows in between. The log of
+ * events (fs/events.h) is a document too, which grows by lines and borrows nothing. */
 struct document {
 	unsigned int refs;
 	const struct sheet *sheet; /* writes the borrowed rows; NULL: there are none */
@@ -107,13 +106,13 @@ struct draft {
 
 struct sheet {
 	void (*begin)(struct draft *draft); /* may be NULL, as the others */
-	/* Appends an agent's row to the text of this number. It must write the same each time. */
+	/* Appends an agent's row to text `number`. It must write the same bytes each time. */
 	void (*row)(struct text *text, size_t number, const struct document_row *row);
 	void (*status)(struct draft *draft, const struct group *status);
 	void (*end)(struct draft *draft);
-	uint8_t first_text; /* the texts that have rows are this one … */
-	uint8_t row_texts;  /* … and the next ones, so many in all */
-	bool borrows;       /* every row is borrowed, however short: the agent has its bytes */
+	uint8_t first_text; /* the first text that has rows */
+	uint8_t row_texts;  /* number of texts that have rows, in sequence */
+	bool borrows;       /* every row is borrowed, since the agent holds its bytes */
 };
 
 /* An empty one, with one reference. NULL without memory. */
@@ -124,7 +123,8 @@ struct document *document_ref(struct document *document);
 /* NULL is fine. */
 void document_unref(struct document *document);
 
-/* Copies what is there of so many bytes from this offset on. Returns how many, or -ENOMEM. */
+/* Copies up to size bytes from an offset on. Returns the number of bytes, fewer than size only at
+ * the end, or -ENOMEM. */
 ssize_t document_read(struct document *document, uint64_t offset, size_t size, char *ret);
 
 /* A draft of what this sheet says of a list, as fleet_whole() tells it. fleet is borrowed.

@@ -101,7 +101,7 @@ static int reserve(struct groups *groups)
 	return 0;
 }
 
-/* Makes a group that was met in an earlier list one of this list. */
+/* Moves a group of an earlier list to this list. */
 static void group_renew(struct group *group, uint64_t list)
 {
 	if (group->list == list)
@@ -134,7 +134,8 @@ static int group_new(struct groups *groups, const char *name, const char *value,
 	return 0;
 }
 
-/* The group of a value in this list; NULL: there are too many. */
+/* Finds or makes the group of a value. *ret_group is NULL if there are too many groups. Returns 0
+ * or -ENOMEM. */
 static int group_of(struct groups *groups, const char *value, struct group **ret_group)
 {
 	char name[NAME_BYTES];

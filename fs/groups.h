@@ -24,10 +24,10 @@
 
 struct group {
 	struct table_link by_name;
-	uint64_t number;      /* from 1, in the order of their coming; never used twice */
-	uint64_t list;        /* in which it was met last, … */
+	uint64_t number; /* from 1, in the order in which values were first met; never reused */
+	uint64_t list;   /* the last list in which it was met */
 	struct record *first; /* the first agent that had it in that list: a reference, or NULL */
-	size_t count;         /* how often it was met in that list; 0: only expected */
+	size_t count;         /* how often it was met in that list; 0: groups_expect() only */
 	char value[];
 };
 
@@ -36,13 +36,13 @@ struct groups {
 	struct group **order; /* by their numbers */
 	size_t count;
 	size_t capacity;
-	size_t bytes;    /* that the groups take */
+	size_t bytes;    /* memory of the groups */
 	uint64_t list;   /* that they are being met in; the caller's, for groups_end() another each
 	                    time */
 	uint64_t number; /* the last one given */
-	int absent;    /* what a name gets that is none of them: -ENOENT, or -errno of a page of the
-	                  list that is missing; the caller's */
-	int end;       /* what a listing of them ends with: 0 or -errno; the caller's */
+	int absent; /* set by the caller: the result of looking up any other name: -ENOENT, or the
+	               -errno of a page that the list lacks */
+	int end;    /* set by the caller: the result at the end of a listing: 0 or -errno */
 	uint64_t seed; /* of the hashes */
 };
 
@@ -58,10 +58,10 @@ void groups_end(struct groups *groups);
 /* The position in the order of the first one after this number. */
 size_t groups_after(const struct groups *groups, uint64_t number);
 
-/* Counts one more of this value. record: the agent that has it; may be NULL. 0 or -ENOMEM. */
+/* Counts a value once. record: the agent that has it, or NULL. Returns 0 or -ENOMEM. */
 int groups_add(struct groups *groups, const char *value, struct record *record);
 
-/* Makes a group of this value exist in groups->list although no agent may have it. 0 or -ENOMEM. */
+/* Makes a group exist in groups->list, even if no agent has its value. Returns 0 or -ENOMEM. */
 int groups_expect(struct groups *groups, const char *value);
 
 /* The group of this name in the tree; NULL: there is none. */

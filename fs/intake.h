@@ -27,9 +27,9 @@ struct intake {
 	struct check *check; /* with --check; NULL */
 	bool mounted;   /* there is a log, and somebody to read; else a start tells its failure */
 	char note[256]; /* an arrival's from before, or "" */
-	struct expiry expiry;                     /* of the token, as far as the log has it */
-	struct malformed malformed;               /* elements whose loss the log has */
-	struct page_fault early[PAGE_MAX_FAULTS]; /* of a page from before it was mounted */
+	struct expiry expiry;                     /* warnings about the token that were logged */
+	struct malformed malformed;               /* dropped elements that were logged */
+	struct page_fault early[PAGE_MAX_FAULTS]; /* of the page that was read before mounting */
 	size_t early_count;
 	unsigned int early_page;
 

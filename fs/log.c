@@ -27,13 +27,15 @@
  * reader of the tree. So nothing here waits: a line that cannot be written at once is dropped and
  * counted, and the count is logged before the next line that can be written.
  *
- * Once mounted, a path may lead into the own mount, through a later bind mount for example. Then
- * resolving it waits for the FUSE thread. So a log file is opened again by a thread of its own, and
- * /dev/log only if the kernel can resolve it without asking a file system.
+ * Once mounted, a path may lead into the own mount, through a later bind mount for example. The
+ * FUSE thread would then wait for itself. So a log file is opened again in a thread of its own, and
+ * /dev/log only if the kernel can resolve it from its cache.
  */
 
 #define MESSAGE_BYTES 1000
 #define LINE_BYTES    (96 + 4 * MESSAGE_BYTES) /* every byte of the message may become \xNN */
+
+#define FAILED_START_BYTES (1u << 18)
 
 /* What poll(2) calls writable takes a whole line without blocking. */
 _Static_assert(LINE_BYTES <= 4096, "a line must fit into a pipe's page");
@@ -133,7 +135,7 @@ int log_open(const char *path, bool foreground, bool debug)
 	char *copy = NULL;
 	int fd;
 
-	tzset(); /* or the first line with a time would open the time zone's file */
+	tzset(); /* otherwise the first localtime_r() would read the time zone's file */
 	if (path) {
 		fd = open_file(path);
 		if (fd < 0)
@@ -316,11 +318,20 @@ void log_line(enum log_level level, const char *format, ...)
 int log_failed_start(const char *format, ...)
 {
 	va_list arguments;
+	struct text line;
+	char *message;
+	int length;
 
-	fputs("fleetfs: ", stderr);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	length = vasprintf(&message, format, arguments);
 	va_end(arguments);
-	fputc('\n', stderr);
+	text_init(&line, FAILED_START_BYTES);
+	text_printf(&line, "fleetfs: ");
+	text_escaped(&line, length < 0 ? "out of memory" : message);
+	text_bytes(&line, "\n", 1);
+	fwrite(line.bytes, 1, line.length, stderr);
+	text_done(&line);
+	if (length >= 0)
+		free(message);
 	return EXIT_FAILURE;
 }

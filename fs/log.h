@@ -21,8 +21,8 @@ int log_open(const char *path, bool foreground, bool debug);
  * logged and the old file stays in use. */
 void log_reopen(void);
 
-/* A start that fails says one line on stderr, whatever the log is: "fleetfs: …". Returns
- * EXIT_FAILURE. */
+/* Prints the reason of a failed start on stderr, wherever the log is, as one line: "fleetfs: …".
+ * Returns EXIT_FAILURE. */
 __attribute__((format(printf, 1, 2))) int log_failed_start(const char *format, ...);
 
 /* Writes a line: to stderr and file "2026-01-31T12:00:00.250Z warning: …" (in the foreground's

@@ -21,13 +21,13 @@ struct loop {
 	/* Take one thing that arrived, or a part of it; true: call again though the descriptor may
 	 * not be readable. In between the kernel's requests are answered. */
 	bool (*arrived)(void *user);
-	/* A signal came; returns whether to end. code: as siginfo_t has it in si_code. */
+	/* Handles a signal; returns whether to end. code: si_code of siginfo_t. */
 	bool (*signalled)(void *user, int number, int code);
 	bool (*busy)(void *user); /* not yet to end: somebody waits for the kernel, and it for us */
 };
 
-/* Runs until a signal says so, or until somebody unmounts: 0; or -errno if the kernel's side
- * fails. */
+/* Runs until signalled() returns true or the mount ends. Returns 0; or -errno if reading /dev/fuse
+ * or poll(2) fails. */
 int loop_run(const struct loop *loop);
 
 #endif

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -43,18 +44,15 @@
 #include "fs/options.h"
 #include "fs/own_mount.h"
 #include "fs/paths.h"
+#include "fs/probe.h"
 #include "fs/process.h"
 #include "fs/self.h"
 #include "fs/source.h"
 
-#define PATIENCE_MS 500
-#define OR_DELAY    ", or mount with delay_connect"
+#define WHY_BYTES (3 * PATH_MAX) /* of a sentence that names two paths */
 
 /* Descriptors beside the connections to the API: standard ones, FUSE, signals, log, files. */
 #define FEW_DESCRIPTORS 32
-
-/* The kernel looks at the age of requests now and then; each must be answered well before. */
-#define KERNEL_TIMEOUT_MARGIN_MS 1000
 
 struct program {
 	struct options options;
@@ -71,10 +69,12 @@ struct program {
 	struct fuse_session *session;
 	int signals_fd;
 	struct background background;
-	bool has_terminal;        /* in the foreground: it ends when the terminal does */
+	int terminal_fd;          /* in the foreground: it ends with this terminal; -1: none */
 	int64_t asked_timeout_ms; /* `timeout` as given, if the kernel's limit is lower; else 0 */
 	struct intake intake;
 	struct dropper dropper;
+	char why[WHY_BYTES]; /* why a step failed; one buffer, since the stack may be small at first
+	                      */
 };
 
 /* Ports of the cache */
@@ -175,7 +175,7 @@ static bool on_signal(void *user, int number, int code)
 {
 	struct program *program = user;
 
-	if (number != SIGHUP || process_terminal_gone(program->has_terminal, code))
+	if (process_must_end(number, code, program->terminal_fd))
 		return true;
 	on_hangup(program);
 	return false;
@@ -203,20 +203,14 @@ __attribute__((format(printf, 2, 0))) static void on_early_fuse_log(enum fuse_lo
 	on_fuse_log(FUSE_LOG_DEBUG, format, arguments);
 }
 
-/* An operation that took longer than the kernel allows would abort the whole mount. */
 static void limit_timeout(struct program *program)
 {
-	int64_t kernel_ms = process_kernel_timeout_ms("/proc/sys/fs/fuse");
-	int64_t most_ms = kernel_ms - KERNEL_TIMEOUT_MARGIN_MS;
+	int64_t longest_ms = process_longest_request_ms();
 
-	if (kernel_ms == 0 || program->options.check)
-		return;
-	if (most_ms < kernel_ms / 2)
-		most_ms = kernel_ms / 2;
-	if (program->options.timeout_ms <= most_ms)
+	if (longest_ms == 0 || program->options.timeout_ms <= longest_ms || program->options.check)
 		return;
 	program->asked_timeout_ms = program->options.timeout_ms;
-	program->options.timeout_ms = most_ms;
+	program->options.timeout_ms = longest_ms;
 }
 
 /* What can be refused without the network. */
@@ -224,15 +218,15 @@ static int prepare(struct program *program)
 {
 	const struct options *options = &program->options;
 	struct failure failure = {0};
-	char why[512];
 
-	if (process_raise_limits(FEW_DESCRIPTORS + options->max_connections, why, sizeof(why)) < 0)
-		return log_failed_start("%s", why);
-	if (!options->check &&
-	    mountpoint_prepare(&program->mountpoint, options->mountpoint, why, sizeof(why)) < 0)
-		return log_failed_start("%s", why);
-	if (ca_check(options, why, sizeof(why)) < 0)
-		return log_failed_start("%s", why);
+	if (process_raise_limits(FEW_DESCRIPTORS + options->max_connections, program->why,
+	                         sizeof(program->why)) < 0)
+		return log_failed_start("%s", program->why);
+	if (!options->check && mountpoint_prepare(&program->mountpoint, options->mountpoint,
+	                                          program->why, sizeof(program->why)) < 0)
+		return log_failed_start("%s", program->why);
+	if (ca_check(options, program->why, sizeof(program->why)) < 0)
+		return log_failed_start("%s", program->why);
 	if (!source_is_file(options->source) &&
 	    credential_new(options->token_file, options->team, &program->credential, &failure) < 0)
 		return log_failed_start("%s", failure.message);
@@ -240,9 +234,9 @@ static int prepare(struct program *program)
 	limit_timeout(program);
 	if (!options->check &&
 	    paths_check(program->mountpoint.path, options,
-	                program->credential ? credential_source(program->credential) : NULL, why,
-	                sizeof(why)) < 0)
-		return log_failed_start("%s", why);
+	                program->credential ? credential_source(program->credential) : NULL,
+	                program->why, sizeof(program->why)) < 0)
+		return log_failed_start("%s", program->why);
 	return 0;
 }
 
@@ -251,7 +245,9 @@ static int begin_log(const struct options *options)
 {
 	int err = log_open(options->log_file, options->foreground, options->debug);
 
-	return err < 0 ? log_failed_start("log_file %s: %s", options->log_file, strerror(-err)) : 0;
+	return err < 0 ? log_failed_start("cannot open log_file %s: %s", options->log_file,
+	                                  strerror(-err))
+	               : 0;
 }
 
 static int start_parts(struct program *program)
@@ -308,7 +304,7 @@ static int start_parts(struct program *program)
 	}
 	err = client_new(&client_config, program->credential, &program->client);
 	if (err < 0)
-		return log_failed_start("cannot start fetching: %s", strerror(-err));
+		return log_failed_start("cannot start the fetching thread: %s", strerror(-err));
 	program->credential = NULL;
 	program->fleet = fleet_new(&fleet_config, &ports);
 	program->self.fleet = program->fleet;
@@ -325,99 +321,6 @@ static int start_parts(struct program *program)
 	return program->ops ? 0 : log_failed_start("out of memory");
 }
 
-/* Whether a signal ends the start. SIGHUP does only if it says that the terminal is gone. */
-static bool is_interrupted(const struct program *program)
-{
-	struct signalfd_siginfo info;
-
-	while (read(program->signals_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		if (info.ssi_signo != SIGHUP ||
-		    process_terminal_gone(program->has_terminal, info.ssi_code))
-			return true;
-	return false;
-}
-
-/* Before the loop runs: waits until something arrived or the look wants to be asked again. */
-static int await(struct program *program, const struct look *look, int64_t deadline_ms)
-{
-	struct pollfd polled[] = {
-		{.fd = client_fd(program->client), .events = POLLIN},
-		{.fd = program->signals_fd, .events = POLLIN},
-		{.fd = program->background.parent_fd},
-	};
-	int64_t now_ms = port_now_ms(NULL);
-	int64_t until_ms = deadline_ms < look->wake_ms ? deadline_ms : look->wake_ms;
-
-	if (now_ms >= deadline_ms)
-		return -ETIMEDOUT;
-	poll(polled, 3, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);
-	if (polled[1].revents && is_interrupted(program))
-		return -EINTR;
-	/* The parent, which a signal from the terminal reaches, is gone. */
-	if (polled[2].revents)
-		return -EINTR;
-	while (intake_one(&program->intake))
-		;
-	return 0;
-}
-
-/* The next agent of a listing, as a reader would get it; NULL at the end. Waits a little beyond the
- * timeout, which is that of the request, too, so as to hear how far that got. */
-static int next_agent(void *user, uint64_t *cursor, struct record **ret_record)
-{
-	struct program *program = user;
-	struct look look = fleet_look(program->fleet);
-	int64_t deadline_ms = look.began_ms + program->options.timeout_ms + PATIENCE_MS;
-	int err = fleet_walk(program->fleet, cursor, &look, ret_record);
-
-	while (err == -EAGAIN) {
-		err = await(program, &look, deadline_ms);
-		if (err == 0)
-			err = fleet_walk(program->fleet, cursor, &look, ret_record);
-	}
-	return err;
-}
-
-/* What a mount could wait for. */
-static bool may_pass(enum failure_cause cause)
-{
-	return cause == FAILURE_UNREACHABLE || cause == FAILURE_TIMEOUT ||
-	       cause == FAILURE_SERVER || cause == FAILURE_BUSY;
-}
-
-static int tell_failure(const struct program *program, int err)
-{
-	const struct failure *failure = fleet_last_failure(program->fleet);
-	const char *source = program->options.source;
-	bool file = source_is_file(source);
-
-	if (err == -EINTR)
-		return log_failed_start("interrupted");
-	if (!failure)
-		return log_failed_start("no answer from %s within %g s: %s%s", source,
-		                        (double)program->options.timeout_ms / 1000,
-		                        file ? "give it a longer timeout"
-		                             : "check the URL and the network",
-		                        file || program->options.check ? "" : OR_DELAY);
-	if (file) /* which the message begins with */
-		log_error("%s: %s", failure->message, failure_remedy(failure));
-	else
-		log_error("cannot list the agents at %s: %s: %s%s", source, failure->message,
-		          failure_remedy(failure),
-		          !program->options.check && may_pass(failure->cause) ? OR_DELAY : "");
-	return EXIT_FAILURE;
-}
-
-/* Fetches page 1, so that a mount that cannot work is refused. */
-static int probe(struct program *program)
-{
-	struct record *record;
-	uint64_t cursor = 0;
-	int err = next_agent(program, &cursor, &record);
-
-	return err < 0 ? tell_failure(program, err) : 0;
-}
-
 /* Returns 0 or an exit status. */
 static int flush_stdout(void)
 {
@@ -426,66 +329,39 @@ static int flush_stdout(void)
 	return log_failed_start("cannot write to stdout: %s", strerror(errno));
 }
 
-static int check(struct program *program)
+static int check(struct program *program, const struct probe *probe)
 {
 	int err, status;
 
 	check_init(&program->check, &program->self);
-	err = check_run(&program->check, next_agent, program);
+	err = check_run(&program->check, probe);
 	if (err == 0)
 		intake_print_notes(&program->intake);
 	status = flush_stdout();
 	if (status != 0)
 		return status;
-	return err < 0 ? tell_failure(program, err) : 0;
-}
-
-static char *mount_options(const struct options *options)
-{
-	struct text text;
-	char *joined = NULL;
-
-	text_init(&text, 1 << 16);
-	text_printf(&text, OPTIONS_MOUNT ",subtype=fleetfs");
-	text_mount_option(&text, "fsname", options->source);
-	if (*options->fuse)
-		text_printf(&text, ",%s", options->fuse);
-	if (text_error(&text) == 0)
-		joined = strndup(text.bytes, text.length);
-	text_done(&text);
-	return joined;
+	return err < 0 ? probe_report_failure(probe, err) : 0;
 }
 
 static int mount_session(struct program *program)
 {
 	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
-	char *joined = mount_options(&program->options);
-	char why[512] = "";
-	int err = -1;
+	char *joined = options_mount(&program->options);
+	int err = -EINVAL;
 
 	if (joined && fuse_opt_add_arg(&arguments, "fleetfs") == 0 &&
 	    fuse_opt_add_arg(&arguments, "-o") == 0 && fuse_opt_add_arg(&arguments, joined) == 0)
 		program->session = ops_session(program->ops, &arguments);
-	process_close_on_exec();
 	if (program->session)
 		err = own_mount_make(&program->mount, program->session, program->mountpoint.path,
-		                     program->options.debug, why, sizeof(why));
-	/* From now on another start sees the mount itself. */
+		                     program->options.debug, program->why, sizeof(program->why));
 	mountpoint_unlock(&program->mountpoint);
 	fuse_opt_free_args(&arguments);
 	free(joined);
-	if (err == 0)
-		return 0;
-	if (access("/dev/fuse", R_OK | W_OK) < 0)
-		return log_failed_start(
-			"cannot mount on %s: /dev/fuse: %s (an ordinary user needs it to be "
-			"mode 0666)",
-			program->mountpoint.path, strerror(errno));
-	if (!*why)
-		return log_failed_start(
-			"cannot mount on %s: with -d fleetfs tells what libfuse says about it",
-			program->mountpoint.path);
-	return log_failed_start("cannot mount on %s: %s", program->mountpoint.path, why);
+	if (!program->session)
+		return log_failed_start("libfuse rejects the mount options: start with -d to see "
+		                        "why");
+	return err < 0 ? log_failed_start("%s", program->why) : 0;
 }
 
 static int let_go(struct program *program)
@@ -521,15 +397,15 @@ static void notify_manager(const struct program *program, const char *what)
 /* Mounts, and prepares all that the loop needs. Returns 0 or an exit status. */
 static int mount_all(struct program *program)
 {
-	char why[512];
 	int err;
 
-	/* Open everything before the mount: a path may lead into it afterwards. */
+	/* Everything is opened before mounting, since a path may lead into the mount afterwards. */
 	if (begin_log(&program->options) != 0)
 		return EXIT_FAILURE;
 	connect_manager(program);
-	if (mountpoint_check_unchanged(&program->mountpoint, why, sizeof(why)) < 0)
-		return log_failed_start("%s", why);
+	if (mountpoint_check_unchanged(&program->mountpoint, program->why, sizeof(program->why)) <
+	    0)
+		return log_failed_start("%s", program->why);
 	if (mount_session(program) != 0)
 		return EXIT_FAILURE;
 	err = ops_attach(program->session);
@@ -543,19 +419,19 @@ static int mount_all(struct program *program)
 /* Unmounts and reports how that went. Returns the exit status. */
 static int unmount(struct program *program)
 {
-	char why[512];
 	int err;
 
-	/* It has ended, unless the mount ended first: then the kernel has released it. */
+	/* Its thread has ended, unless the mount ended first; then the kernel does not block it. */
 	dropper_done(&program->dropper);
 	ops_free(program->ops);
 	program->ops = NULL;
 	program->mount.mounted = false;
-	err = own_mount_remove(&program->mount, program->session, why, sizeof(why));
+	err = own_mount_remove(&program->mount, program->session, program->why,
+	                       sizeof(program->why));
 	if (err == -EEXIST)
-		log_warning("%s", why);
+		log_warning("%s", program->why);
 	else if (err < 0)
-		log_error("%s", why);
+		log_error("%s", program->why);
 	if (err == 0 || err == -EEXIST)
 		log_info("unmounted %s", program->mountpoint.path);
 	return err == 0 || err == -EEXIST ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -596,11 +472,23 @@ static int serve(struct program *program)
 static int run(struct program *program)
 {
 	int status = start_parts(program);
+	struct probe probe;
 
-	if (status == 0 && program->options.check)
-		return check(program);
-	if (status == 0 && !program->options.delay_connect)
-		status = probe(program);
+	if (status != 0)
+		return status;
+	probe = (struct probe){
+		.options = &program->options,
+		.fleet = program->fleet,
+		.intake = &program->intake,
+		.arrivals_fd = client_fd(program->client),
+		.signals_fd = program->signals_fd,
+		.parent_fd = program->background.parent_fd,
+		.terminal_fd = program->terminal_fd,
+	};
+	if (program->options.check)
+		return check(program, &probe);
+	if (!program->options.delay_connect)
+		status = probe_first_page(&probe);
 	if (status == 0)
 		status = mount_all(program);
 	return status == 0 ? serve(program) : status;
@@ -611,17 +499,16 @@ static int take_signals(struct program *program)
 {
 	bool foreground = program->background.parent_fd < 0;
 
-	program->has_terminal = foreground && process_has_terminal();
+	program->terminal_fd = foreground ? process_open_terminal() : -1;
 	program->signals_fd = process_take_signals(foreground);
 	return program->signals_fd < 0
-	               ? log_failed_start("signals: %s", strerror(-program->signals_fd))
+	               ? log_failed_start("cannot take signals: %s", strerror(-program->signals_fd))
 	               : 0;
 }
 
 /*
- * Undoes the start in reverse: waiting readers are answered, the mount is removed, fetching ends.
- * Returns false if the fetching thread does not end. It still uses memory then, so only _exit(2)
- * is safe.
+ * Undoes the start in reverse: replies to waiting readers, unmounts, and ends fetching. Returns
+ * false if the fetching thread does not end. It still uses memory then, so only _exit(2) is safe.
  */
 static bool finish(struct program *program)
 {
@@ -689,6 +576,7 @@ int main(int argc, char *argv[])
 	struct program program = {
 		.background.parent_fd = -1,
 		.signals_fd = -1,
+		.terminal_fd = -1,
 		.mountpoint.lock_fd = -1,
 		.manager_fd = -1,
 	};

@@ -185,7 +185,8 @@ static void of_status(struct draft *draft, const struct group *status)
 	count(draft_text(draft, TEXT_STATUSES), name, status->count);
 }
 
-/* With the agents that have no status, the sum over all statuses is the number of agents. */
+/* Counts the agents without a status too, so that the sum over all statuses is the number of
+ * agents. */
 static void without_status(struct draft *draft)
 {
 	const struct sums *sums = &draft->sums;

@@ -54,3 +54,19 @@ void mountinfo_close(struct mountinfo *mountinfo)
 	free(mountinfo->line);
 	fclose(mountinfo->file);
 }
+
+int mountinfo_id_of(int fd)
+{
+	char name[64], line[128];
+	int id = 0;
+	FILE *info;
+
+	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
+	info = fopen(name, "re");
+	while (info && id == 0 && fgets(line, sizeof(line), info))
+		if (strncmp(line, "mnt_id:", 7) == 0)
+			id = (int)strtol(line + 7, NULL, 10);
+	if (info)
+		fclose(info);
+	return id;
+}

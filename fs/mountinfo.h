@@ -2,7 +2,8 @@
 #ifndef FLEETFS_FS_MOUNTINFO_H
 #define FLEETFS_FS_MOUNTINFO_H
 
-/* Reads the mounts of this process' namespace, /proc/self/mountinfo (proc_pid_mountinfo(5)). */
+/* Reads the mounts of this process' namespace, /proc/self/mountinfo (proc_pid_mountinfo(5)), and
+ * the mount IDs of descriptors. */
 
 #include <limits.h>
 #include <stdbool.h>
@@ -15,7 +16,7 @@ struct mountinfo {
 };
 
 struct mountinfo_mount {
-	int id; /* the kernel gives the ID of a mount that is gone to a later one */
+	int id; /* greater than 0; the kernel reuses the IDs of mounts that are gone */
 	int parent_id;
 	char device[32]; /* of the file system: "0:61" */
 	char path[PATH_MAX];
@@ -28,5 +29,9 @@ int mountinfo_open(struct mountinfo *mountinfo);
 bool mountinfo_next(struct mountinfo *mountinfo, struct mountinfo_mount *ret_mount);
 
 void mountinfo_close(struct mountinfo *mountinfo);
+
+/* Returns the ID of the mount that a descriptor leads to, or 0 without /proc. Sends no request to
+ * the file system, which may be dead or served by this thread. */
+int mountinfo_id_of(int fd);
 
 #endif

@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fs/mountinfo.h"
+
 #define FUSE_SUPER_MAGIC 0x65735546
 
 #define LOCK_TRIES   200 /* 10 ms apart */
@@ -95,9 +97,10 @@ static int mountpoint_lock(struct mountpoint *mountpoint, const char *path)
 }
 
 /*
- * Locks the directory that contains a dead mount point, whose own directory is out of reach. Waits
- * for the lock, since other mount points may be in the same directory, but not for ever, since
- * other programs may lock it. Returns a descriptor that holds the lock, or -1 without a lock.
+ * Locks the parent directory of a dead mount point, which cannot be opened itself. Waits for the
+ * lock, since a start on another mount point in the same directory may hold it; but only for 2 s,
+ * since other programs may hold it for longer. Returns a descriptor that holds the lock, or -1
+ * without a lock.
  */
 static int mountpoint_lock_parent(const char *path)
 {
@@ -108,7 +111,7 @@ static int mountpoint_lock_parent(const char *path)
 
 	if (fd < 0)
 		return -1;
-	/* realpath(3) would ask the dead mount. */
+	/* realpath(3) would send a request to the dead mount. */
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 	length = readlink(name, real, sizeof(real) - 1);
 	close(fd);
@@ -147,13 +150,13 @@ static bool mountpoint_is_dead(const char *path)
 	struct stat status;
 	struct statfs fs;
 
-	/* stat(2) alone may be answered from what the kernel remembers of a dead mount. */
+	/* stat(2) alone may be answered from the kernel's cache. */
 	return (stat(path, &status) < 0 || statfs(path, &fs) < 0) && errno == ENOTCONN;
 }
 
 /*
- * Detaches the mounts that crashes left at a path, which may be stacked. Of several starts at once
- * only one may do that: a second one would detach the new mount of the first.
+ * Detaches the mounts that crashes left at a path, which may be stacked. The lock keeps a second
+ * start from detaching the new mount of the first.
  */
 static int mountpoint_detach_dead(const char *path, char *ret_why, size_t why_bytes)
 {
@@ -174,18 +177,24 @@ static int mountpoint_detach_dead(const char *path, char *ret_why, size_t why_by
 	return err;
 }
 
-/* Stores which directory a path leads to, path and lock aside. Returns 0 or -errno. */
-static int mountpoint_identify(const char *path, struct mountpoint *ret_mountpoint)
+/* Identifies the directory that a path leads to. Returns 0 or -errno. */
+static int mountpoint_identify(const char *path, struct mountpoint_directory *ret_directory)
 {
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), err = 0;
 	struct statx status;
 
-	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
-	          STATX_INO | STATX_MNT_ID, &status) < 0)
+	if (fd < 0)
 		return -errno;
-	ret_mountpoint->device = makedev(status.stx_dev_major, status.stx_dev_minor);
-	ret_mountpoint->inode = status.stx_ino;
-	ret_mountpoint->mount_id = status.stx_mask & STATX_MNT_ID ? status.stx_mnt_id : 0;
-	return 0;
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &status) < 0)
+		err = -errno;
+	else
+		*ret_directory = (struct mountpoint_directory){
+			.device = makedev(status.stx_dev_major, status.stx_dev_minor),
+			.inode = status.stx_ino,
+			.mount_id = mountinfo_id_of(fd),
+		};
+	close(fd);
+	return err;
 }
 
 int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *ret_why,
@@ -203,7 +212,9 @@ int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *re
 		err = mountpoint_lock(mountpoint, path);
 		if (err == -EBUSY) {
 			snprintf(ret_why, why_bytes,
-			         "mount point %s is busy, another fleetfs is starting there", path);
+			         "mount point %s is busy, another fleetfs is starting there: wait "
+			         "for it, or choose another",
+			         path);
 			return err;
 		}
 		/* Another fleetfs may have mounted between the check and the lock. */
@@ -213,7 +224,7 @@ int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *re
 		return mountpoint_refuse_busy(path, ret_why, why_bytes);
 	mountpoint->path = mounted == 0 ? realpath(path, NULL) : NULL;
 	if (mountpoint->path)
-		err = mountpoint_identify(mountpoint->path, mountpoint);
+		err = mountpoint_identify(mountpoint->path, &mountpoint->directory);
 	else
 		err = mounted < 0 ? mounted : -errno;
 	if (err < 0)
@@ -223,7 +234,8 @@ int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *re
 
 int mountpoint_check_unchanged(const struct mountpoint *mountpoint, char *ret_why, size_t why_bytes)
 {
-	struct mountpoint now = {0};
+	const struct mountpoint_directory *before = &mountpoint->directory;
+	struct mountpoint_directory now = {0};
 	int err = mountpoint_identify(mountpoint->path, &now);
 
 	if (err < 0) {
@@ -231,12 +243,12 @@ int mountpoint_check_unchanged(const struct mountpoint *mountpoint, char *ret_wh
 		         strerror(-err));
 		return err;
 	}
-	if (now.device == mountpoint->device && now.inode == mountpoint->inode &&
-	    now.mount_id == mountpoint->mount_id)
+	if (now.device == before->device && now.inode == before->inode &&
+	    now.mount_id == before->mount_id)
 		return 0;
 	snprintf(ret_why, why_bytes,
 	         "mount point %s changed during the start: it was replaced, or something was "
-	         "mounted there",
+	         "mounted there: start again",
 	         mountpoint->path);
 	return -EBUSY;
 }

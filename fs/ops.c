@@ -16,8 +16,8 @@
 #include "fs/reader.h"
 #include "fs/tree.h"
 
-/* How often interrupted readers are looked at. The kernel tells of the first signal alone; a kill
- * that comes later is to end the reader within 100 ms. */
+/* How often interrupted readers are checked. The kernel reports only the first signal. A kill that
+ * comes later has to end the reader within 100 ms. */
 #define READERS_MS 50
 
 #define FEW_LEFTOVERS 1000 /* not worth to make the kernel forget what it holds of the others */
@@ -74,8 +74,8 @@ static void answer(struct call *call, int err, struct answer *answer)
 
 /* Asking, parking, asking again */
 
-/* Takes a call out of the list. The analyzer does not follow lists: it believes that a call which
- * is freed afterwards is still in it. */
+/* Removes a call from the list. clang's analyzer does not follow the links, and reports that a call
+ * is used after it was freed. */
 static void unpark(struct call *call)
 {
 	call->previous->next = call->next;
@@ -89,8 +89,8 @@ static void call_free(struct call *call)
 	free(call);
 }
 
-/* Replies to a parked call whose reader has to return. The page that it waited for is still
- * fetched. */
+/* Replies to a parked call whose reader must return. The fetch of the page that it waited for goes
+ * on. */
 static void call_interrupt(struct call *call)
 {
 	unpark(call);
@@ -101,10 +101,10 @@ static void call_interrupt(struct call *call)
 
 static bool call_must_return(const struct call *call)
 {
-	return reader_must_return(fuse_req_ctx(call->req)->pid);
+	return reader_must_return(call->ops->proc_fd, fuse_req_ctx(call->req)->pid);
 }
 
-/* Keeps a call waiting whose reader got a signal that does not end it, such as SIGSTOP. */
+/* Keeps a call parked whose reader got a signal that does not end it, such as SIGSTOP. */
 static void call_watch_reader(struct call *call)
 {
 	struct ops *ops = call->ops;
@@ -126,11 +126,14 @@ static void on_interrupt(fuse_req_t req, void *data)
 		call_watch_reader(call);
 }
 
-/* Looks again at the readers of all interrupted calls, if it is time to. */
+/* Checks the readers of all interrupted calls, if that is due. */
 static void ops_watch_readers(struct ops *ops)
 {
-	int64_t now_ms = fleet_now_ms(ops->fleet);
+	int64_t now_ms;
 
+	if (ops->readers_due_ms == INT64_MAX)
+		return;
+	now_ms = fleet_now_ms(ops->fleet);
 	if (now_ms < ops->readers_due_ms)
 		return;
 	ops->readers_due_ms = INT64_MAX;
@@ -202,8 +205,9 @@ static void begin(struct call *on_stack)
 		return;
 	}
 	park(call);
-	/* The kernel reports one interrupt for each request. libfuse would call a function that is
-	 * set after it at once, and could not bear the reply. */
+	/* The kernel reports one interrupt for each request. If it came already, libfuse would call
+	 * the function from within fuse_req_interrupt_func(), which uses req after that; so the
+	 * function must not reply. */
 	if (fuse_req_interrupted(call->req))
 		call_watch_reader(call);
 	else
@@ -500,6 +504,7 @@ struct ops *ops_new(struct fleet *fleet, struct self *self, uint64_t seed, ops_d
 	ops->uid = getuid();
 	ops->gid = getgid();
 	ops->readers_due_ms = INT64_MAX;
+	ops->proc_fd = reader_open_proc();
 	ops->parked.next = &ops->parked;
 	ops->parked.previous = &ops->parked;
 	text_init(&ops->text, TREE_MAX_TEXT);
@@ -532,6 +537,8 @@ void ops_free(struct ops *ops)
 	views_free(ops->views);
 	events_free(ops->events);
 	text_done(&ops->text);
+	if (ops->proc_fd >= 0)
+		close(ops->proc_fd);
 	free(ops->own);
 	free(ops->buffer);
 	free(ops->listed);

@@ -19,6 +19,8 @@
 #define FAILED     1
 #define BAD_OPTION 2
 
+#define MOUNT_OPTIONS "ro,nosuid,nodev,noexec" /* of every mount */
+
 #define USAGE       "fleetfs [OPTIONS] [SOURCE] MOUNTPOINT"
 #define USAGE_CHECK "fleetfs --check [OPTIONS] [SOURCE]"
 
@@ -411,13 +413,29 @@ void options_help(struct text *text)
 	text_printf(text, "%s", end);
 }
 
+char *options_mount(const struct options *options)
+{
+	struct text text;
+	char *joined = NULL;
+
+	text_init(&text, 1 << 16);
+	text_printf(&text, MOUNT_OPTIONS ",subtype=fleetfs");
+	text_mount_option(&text, "fsname", options->source);
+	if (*options->fuse)
+		text_printf(&text, ",%s", options->fuse);
+	if (text_error(&text) == 0)
+		joined = strndup(text.bytes, text.length);
+	text_done(&text);
+	return joined;
+}
+
 void options_text(const struct options *options, const char *mountpoint, struct text *text)
 {
 	text_printf(text, "source: ");
 	text_escaped(text, options->source);
 	text_printf(text, "\nmountpoint: ");
 	text_escaped(text, mountpoint ? mountpoint : "-");
-	text_printf(text, "\nmount_options: %s%s", OPTIONS_MOUNT,
+	text_printf(text, "\nmount_options: %s%s", MOUNT_OPTIONS,
 	            options->fuse && *options->fuse ? "," : "");
 	text_escaped(text, options->fuse);
 	text_printf(text, "\n");

@@ -14,7 +14,6 @@
 
 #define OPTIONS_DEFAULT_SOURCE "https://core.cyberun.cloud/api/v1"
 #define OPTIONS_WHY_BYTES      512
-#define OPTIONS_MOUNT          "ro,nosuid,nodev,noexec" /* of every mount */
 
 struct options {
 	char *source;     /* base URL as given, trailing slashes removed, or the absolute path of a
@@ -59,6 +58,9 @@ struct text;
 
 /* The text of --help. */
 void options_help(struct text *text);
+
+/* Returns the mount options for libfuse, separated by commas, for free(); NULL without memory. */
+char *options_mount(const struct options *options);
 
 /* Appends the settings in force, and the mount options, as `name: value` lines (fs/text.h), for
  * .fleetfs/config. mountpoint: its absolute path; NULL: none. */

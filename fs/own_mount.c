@@ -16,30 +16,14 @@
 
 #include "fs/mountinfo.h"
 #include "fs/mountpoint.h"
+#include "fs/process.h"
 
 #ifndef STATX_MNT_ID_UNIQUE
 #define STATX_MNT_ID_UNIQUE 0x4000u
 #endif
 
-/* The IDs of the mount that an O_PATH descriptor leads to. Neither way sends a request to the file
- * system, which may be dead, or the own one before the loop runs. */
-
-static int own_mount_read_id(int fd)
-{
-	char name[64], line[128];
-	int id = -1;
-	FILE *info;
-
-	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
-	info = fopen(name, "re");
-	while (info && id < 0 && fgets(line, sizeof(line), info))
-		if (strncmp(line, "mnt_id:", 7) == 0)
-			id = (int)strtol(line + 7, NULL, 10);
-	if (info)
-		fclose(info);
-	return id;
-}
-
+/* Returns the unique ID of the mount that an O_PATH descriptor leads to, or 0 if the kernel has
+ * none. Sends no request to the file system, like mountinfo_id_of(). */
 static uint64_t own_mount_read_unique_id(int fd)
 {
 	struct statx status = {0};
@@ -50,7 +34,8 @@ static uint64_t own_mount_read_unique_id(int fd)
 	return status.stx_mnt_id;
 }
 
-/* Stores the IDs of the mount that was just made. The last one listed at a path is the topmost. */
+/* Stores the IDs of the mount that was just made. The last mount listed at a path is the topmost.
+ */
 static void own_mount_identify(struct own_mount *mount, const char *path)
 {
 	struct mountinfo mountinfo;
@@ -67,39 +52,48 @@ static void own_mount_identify(struct own_mount *mount, const char *path)
 	}
 	mountinfo_close(&mountinfo);
 	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && own_mount_read_id(fd) == mount->id)
+	if (fd >= 0 && mountinfo_id_of(fd) == mount->id)
 		mount->unique_id = own_mount_read_unique_id(fd);
 	if (fd >= 0)
 		close(fd);
 }
 
-/* Copies the last line that fusermount3 wrote, without its name. */
-static void own_mount_read_message(int fd, char *ret_why, size_t why_bytes)
+/* Describes why mounting failed. fd: what fusermount3 wrote; -1: nothing. Its last line is the
+ * reason, after its name. */
+static void own_mount_explain(int fd, const char *path, char *ret_why, size_t why_bytes)
 {
 	char text[1024];
-	ssize_t length = pread(fd, text, sizeof(text) - 1, 0);
+	ssize_t length = fd < 0 ? 0 : pread(fd, text, sizeof(text) - 1, 0);
 	const char *line, *words;
 
 	while (length > 0 && text[length - 1] == '\n')
 		length--;
-	if (length <= 0)
-		return;
-	text[length] = '\0';
+	text[length > 0 ? length : 0] = '\0';
 	line = strrchr(text, '\n');
 	line = line ? line + 1 : text;
 	words = strstr(line, ": ");
-	snprintf(ret_why, why_bytes, "%s", words ? words + 2 : line);
+	if (access("/dev/fuse", R_OK | W_OK) < 0)
+		snprintf(ret_why, why_bytes,
+		         "cannot mount on %s: /dev/fuse: %s (an ordinary user needs it to be mode "
+		         "0666)",
+		         path, strerror(errno));
+	else if (*line)
+		snprintf(ret_why, why_bytes, "cannot mount on %s: %s", path,
+		         words ? words + 2 : line);
+	else
+		snprintf(ret_why, why_bytes,
+		         "cannot mount on %s: start with -d to see the reason of libfuse", path);
 }
 
 int own_mount_make(struct own_mount *mount, struct fuse_session *session, const char *path,
                    bool debug, char *ret_why, size_t why_bytes)
 {
-	/* fusermount3 writes to our stderr, where a failed start prints one line. */
+	/* fusermount3 would write to stderr, where a failed start prints one line only. */
 	int words = debug ? -1 : memfd_create("words", MFD_CLOEXEC);
 	int ours = words < 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 	int err;
 
-	*ret_why = '\0';
+	process_close_on_exec();
 	if (ours >= 0)
 		dup2(words, STDERR_FILENO);
 	err = fuse_session_mount(session, path) < 0 ? -EIO : 0;
@@ -109,15 +103,15 @@ int own_mount_make(struct own_mount *mount, struct fuse_session *session, const 
 	if (ours >= 0) {
 		dup2(ours, STDERR_FILENO);
 		close(ours);
-		if (err < 0)
-			own_mount_read_message(words, ret_why, why_bytes);
 	}
+	if (err < 0)
+		own_mount_explain(ours < 0 ? -1 : words, path, ret_why, why_bytes);
 	if (words >= 0)
 		close(words);
 	return err;
 }
 
-/* What mountinfo says about the own mount. */
+/* Where the own mount is, according to mountinfo. */
 struct location {
 	bool found;                /* it is mounted */
 	bool covered;              /* something else is mounted on top of it */
@@ -154,7 +148,7 @@ static int own_mount_locate(const struct own_mount *mount, struct location *ret_
 
 /*
  * Opens the root of the own mount at a path. Returns an O_PATH descriptor; -EBUSY if another mount
- * is on top; -ENOENT if the own mount is gone and another one has its ID by now; or -errno.
+ * is on top; -ENOENT if the own mount is gone and its ID belongs to another mount; or -errno.
  */
 static int own_mount_open(const struct own_mount *mount, const char *path)
 {
@@ -162,9 +156,9 @@ static int own_mount_open(const struct own_mount *mount, const char *path)
 
 	if (fd < 0)
 		return errno == ENOENT ? -EBUSY : -errno;
-	if (own_mount_read_id(fd) != mount->id)
+	if (mountinfo_id_of(fd) != mount->id)
 		err = -EBUSY;
-	else if (mount->unique_id != own_mount_read_unique_id(fd))
+	else if (mount->unique_id != 0 && mount->unique_id != own_mount_read_unique_id(fd))
 		err = -ENOENT;
 	if (err == 0)
 		return fd;
@@ -212,7 +206,7 @@ int own_mount_remove(const struct own_mount *mount, struct fuse_session *session
 	int err;
 
 	if (mount->id == 0) {
-		/* Without /proc the path is all that is known. */
+		/* Without /proc only the path is known. */
 		fuse_session_unmount(session);
 		return 0;
 	}
@@ -226,15 +220,18 @@ int own_mount_remove(const struct own_mount *mount, struct fuse_session *session
 	err = own_mount_detach(mount, &location);
 	if (err < 0) {
 		snprintf(ret_why, why_bytes,
-		         "cannot unmount %s: %s; a dead mount is left there: try fusermount3 -uz",
+		         "cannot unmount %s: %s; a dead mount is left there: try fusermount3 -uz "
+		         "%s",
 		         location.path,
-		         err == -EBUSY ? "another file system is mounted over it" : strerror(-err));
+		         err == -EBUSY ? "another file system is mounted over it" : strerror(-err),
+		         location.path);
 		return err;
 	}
-	/* Only now: with the own mount the kernel unmounts its copies in shared bind mounts. */
+	/* Checked only now, since the kernel unmounts copies in shared bind mounts together with
+	 * the own mount. */
 	if (!*location.other_path || own_mount_locate(mount, &left) < 0 || !*left.other_path)
 		return 0;
-	snprintf(ret_why, why_bytes,
-	         "a bind mount of it is left at %s, dead: unmount it with umount", left.other_path);
+	snprintf(ret_why, why_bytes, "a bind mount of it is left at %s, dead: try umount %s",
+	         left.other_path, left.other_path);
 	return -EEXIST;
 }

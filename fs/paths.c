@@ -46,8 +46,8 @@ static char *paths_resolve(const char *file)
 	return NULL;
 }
 
-/* Whether a file, or one that would be made there, is below the mount point. Directories are
- * compared by inode, since a bind mount shows the mount point at another path as well. */
+/* Whether a file, which need not exist yet, is below the mount point. Directories are compared by
+ * inode, since a bind mount shows the mount point at another path as well. */
 static bool paths_hidden(const char *mountpoint, const char *file)
 {
 	char *real = paths_resolve(file), *end;

@@ -14,12 +14,15 @@
 
 #define STACK_BYTES (1u << 20) /* of each thread; the deepest, the decoder, needs a tenth of it */
 
+/* The kernel checks the age of requests only now and then, so each is answered well before. */
+#define TIMEOUT_MARGIN_MS INT64_C(1000)
+
 void process_open_standard_descriptors(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
 		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
-			/* open(2) takes the lowest number that is free, which is fd. It has to
-			 * survive fusermount3's exec, as any standard descriptor does.
+			/* open(2) returns the lowest free number, which is fd. fusermount3 is to
+			 * inherit it, like any standard descriptor.
 			 * NOLINTNEXTLINE(android-cloexec-open) */
 			int opened = open("/dev/null", O_RDWR);
 
@@ -44,7 +47,8 @@ static bool process_raise_limit(int resource, rlim_t needed)
 	return setrlimit(resource, &limit) == 0;
 }
 
-/* Without a size of their own, threads get one from RLIMIT_STACK, libcurl's resolver included. */
+/* Sets the default stack size of threads, libcurl's resolver included. It comes from RLIMIT_STACK
+ * as it was when the process started. */
 static void process_set_thread_stack(void)
 {
 	pthread_attr_t attributes;
@@ -63,14 +67,16 @@ int process_raise_limits(size_t descriptors, char *ret_why, size_t why_bytes)
 {
 	if (!process_raise_limit(RLIMIT_NOFILE, descriptors)) {
 		snprintf(ret_why, why_bytes,
-		         "the limit of open descriptors is too low: raise it to %zu (ulimit -n)",
-		         descriptors);
+		         "fleetfs needs %zu open files, and the limit is lower: raise it with "
+		         "ulimit -n %zu",
+		         descriptors, descriptors);
 		return -EMFILE;
 	}
 	if (!process_raise_limit(RLIMIT_STACK, STACK_BYTES)) {
 		snprintf(ret_why, why_bytes,
-		         "the limit of the stack is too low: raise it to %u KiB (ulimit -s)",
-		         STACK_BYTES >> 10);
+		         "fleetfs needs a stack of %u KiB, and the limit is lower: raise it with "
+		         "ulimit -s %u",
+		         STACK_BYTES >> 10, STACK_BYTES >> 10);
 		return -ENOMEM;
 	}
 	process_set_thread_stack();
@@ -109,11 +115,11 @@ int process_take_signals(bool foreground)
 		signal(number, SIG_IGN);
 	for (size_t i = 0; !foreground && i < sizeof(terminal) / sizeof(terminal[0]); i++)
 		signal(terminal[i], SIG_IGN);
-	/* With SIGCHLD ignored nobody could wait for fusermount3. */
+	/* If SIGCHLD were ignored, waitpid(2) for fusermount3 would fail. */
 	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&mask);
-	/* The default action for SIGTERM and so on: an ignored one is read all the same if it is
-	 * blocked, but fusermount3 would inherit that. */
+	/* A blocked signal is read from the signalfd even if it is ignored, but fusermount3 would
+	 * inherit that it is ignored. */
 	for (size_t i = 0; i < sizeof(read_by_loop) / sizeof(read_by_loop[0]); i++) {
 		sigaddset(&mask, read_by_loop[i]);
 		signal(read_by_loop[i], SIG_DFL);
@@ -124,39 +130,31 @@ int process_take_signals(bool foreground)
 	return fd < 0 ? -errno : fd;
 }
 
-static bool process_can_open_terminal(void)
-{
-	int fd = open("/dev/tty", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
-
-bool process_has_terminal(void)
+int process_open_terminal(void)
 {
 	struct sigaction action;
 
-	/* nohup(1) asks to outlive the terminal. */
 	if (sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
-		return false;
-	return process_can_open_terminal();
+		return -1;
+	return open("/dev/tty", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-bool process_terminal_gone(bool had_terminal, int signal_code)
+bool process_must_end(int number, int code, int terminal_fd)
 {
-	/* The kernel's own SIGHUP may come before it takes the terminal away; a shell's comes
-	 * after. */
-	return had_terminal && (signal_code == SI_KERNEL || !process_can_open_terminal());
+	if (number != SIGHUP)
+		return true;
+	/* The kernel may send its SIGHUP before it takes the terminal away; a shell sends one
+	 * after. tcgetpgrp(3) fails on a terminal that hung up or is not the controlling one. */
+	return terminal_fd >= 0 && (code == SI_KERNEL || tcgetpgrp(terminal_fd) < 0);
 }
 
-static long process_read_sysctl(const char *directory, const char *name)
+/* Returns a timeout of fs.fuse, in s; 0 if it is not set or unknown to this kernel. */
+static int64_t process_read_timeout_s(const char *path)
 {
-	char path[256], line[64] = "";
+	char line[64] = "";
 	long value;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	file = fopen(path, "re");
 	if (!file)
 		return 0;
@@ -167,12 +165,14 @@ static long process_read_sysctl(const char *directory, const char *name)
 	return value > 0 && value <= 86400 ? value : 0;
 }
 
-long process_kernel_timeout_ms(const char *directory)
+int64_t process_longest_request_ms(void)
 {
-	long usual_s = process_read_sysctl(directory, "default_request_timeout");
-	long most_s = process_read_sysctl(directory, "max_request_timeout");
+	int64_t limit_s = process_read_timeout_s("/proc/sys/fs/fuse/default_request_timeout");
+	int64_t most_s = process_read_timeout_s("/proc/sys/fs/fuse/max_request_timeout");
+	int64_t limit_ms;
 
-	if (most_s > 0 && (usual_s == 0 || usual_s > most_s))
-		usual_s = most_s;
-	return usual_s * 1000;
+	if (most_s > 0 && (limit_s == 0 || limit_s > most_s))
+		limit_s = most_s;
+	limit_ms = limit_s * 1000;
+	return limit_ms > 2 * TIMEOUT_MARGIN_MS ? limit_ms - TIMEOUT_MARGIN_MS : limit_ms / 2;
 }

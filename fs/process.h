@@ -10,48 +10,52 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
- * Opens /dev/null on each of the descriptors 0, 1 and 2 that is closed. Otherwise the next file
- * opened would get that number, and going into the background would overwrite it. Call this first
+ * Opens /dev/null on each of the descriptors 0, 1 and 2 that is closed. Otherwise the next file to
+ * be opened would get that number, and going into the background would replace it. Call this first
  * in main().
  */
 void process_open_standard_descriptors(void);
 
 /*
- * Raises the soft limits of descriptors and stack to what fleetfs needs, and gives threads a stack
- * of their own size. descriptors: how many may be open at once. Returns 0; or -EMFILE or -ENOMEM,
- * with a sentence in ret_why, if a hard limit is lower.
+ * Raises the soft limits of descriptors and stack to what fleetfs needs, and the default stack size
+ * of threads likewise. descriptors: how many may be open at once. Returns 0; or -EMFILE or -ENOMEM,
+ * with a sentence in ret_why, if a hard limit is too low.
  */
 int process_raise_limits(size_t descriptors, char *ret_why, size_t why_bytes);
 
 /*
- * Lets no program that is executed from now on inherit a descriptor but the standard ones. libcurl
- * opens some without O_CLOEXEC, and with auto_unmount fusermount3 lives as long as the mount.
+ * Sets FD_CLOEXEC on all open descriptors but the standard ones. libcurl opens some without it, and
+ * with auto_unmount fusermount3 would keep them open for as long as the mount exists.
  */
 void process_close_on_exec(void);
 
 /*
  * Blocks the signals that the loop reads, ignores those that would end the process without
- * unmounting, and replaces whatever mask was inherited. Call it before the first thread starts.
- * foreground: the terminal's stop signals keep their effect. Returns a signalfd(2), or -errno.
+ * unmounting, and replaces the inherited mask. Call it before the first thread starts, since
+ * threads inherit the mask. foreground: the terminal's stop signals keep their effect. Returns a
+ * signalfd(2), or -errno.
  */
 int process_take_signals(bool foreground);
 
-/*
- * Whether a SIGHUP says that the terminal of a foreground process is gone, in which case the
- * process is to end. had_terminal: process_has_terminal() at the start.
- */
-bool process_terminal_gone(bool had_terminal, int signal_code);
-
-/* Whether the process has a controlling terminal, and a SIGHUP was not ignored by its parent. Call
- * it before process_take_signals(). */
-bool process_has_terminal(void);
+/* Opens the controlling terminal of a process that is to end with it. Call it before
+ * process_take_signals(), since nohup(1) has SIGHUP ignored, and before mounting, since the path
+ * may lead into the mount later. Returns a descriptor; or -1 without a terminal or with nohup. */
+int process_open_terminal(void);
 
 /*
- * The time after which the kernel aborts a FUSE connection because of one unanswered request, in
- * ms; 0: never. directory: of the sysctls, "/proc/sys/fs/fuse".
+ * Whether a signal that was read from the signalfd ends the process. SIGHUP does only if the
+ * terminal of a foreground process is gone. code: si_code of siginfo_t. terminal_fd: from
+ * process_open_terminal(); -1 in the background.
  */
-long process_kernel_timeout_ms(const char *directory);
+bool process_must_end(int number, int code, int terminal_fd);
+
+/*
+ * Returns how long a FUSE request may take, in ms, or 0 if there is no limit. The kernel aborts a
+ * connection with a request that takes longer (sysctl fs.fuse.max_request_timeout).
+ */
+int64_t process_longest_request_ms(void);
 
 #endif

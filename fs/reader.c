@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/reader.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SIGNAL_BIT(number) (UINT64_C(1) << ((number)-1))
 
@@ -15,7 +17,12 @@
 	(SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU) | \
 	 SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH))
 
-bool reader_must_return(pid_t tid)
+int reader_open_proc(void)
+{
+	return open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+bool reader_must_return(int proc_fd, pid_t tid)
 {
 	/* The lines of proc_pid_status(5) that hold a mask of signals each. */
 	static const char *const names[] = {"SigPnd:", "ShdPnd:", "SigBlk:", "SigIgn:", "SigCgt:"};
@@ -23,13 +30,19 @@ bool reader_must_return(pid_t tid)
 	char path[64], line[256];
 	size_t found = 0;
 	FILE *status;
+	int fd;
 
 	if (tid <= 0)
 		return true;
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
-	status = fopen(path, "re");
-	if (!status)
+	snprintf(path, sizeof(path), "%d/status", (int)tid);
+	fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
 		return true;
+	status = fdopen(fd, "r");
+	if (!status) {
+		close(fd);
+		return true;
+	}
 	while (fgets(line, sizeof(line), status)) {
 		for (size_t i = 0; i < 5; i++) {
 			if (strncmp(line, names[i], strlen(names[i])) != 0)

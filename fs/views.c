@@ -10,8 +10,8 @@
 #define SLICE_VALUES 4096
 #define IDLE_MS      1000 /* and two ttls, in which who asks for it ever again would have asked */
 
-/* Nothing tells when a listing of groups ends, so groups stay until all views together have more of
- * them than this, and then until nobody has asked for a view's groups for a minute. */
+/* The end of a listing of groups is not reported. So groups stay until those of all views take more
+ * memory than this; then those of a view that was not listed for a minute are freed. */
 #define KEPT_GROUPS_BYTES (16u << 20)
 #define LISTING_MS        60000
 
@@ -21,7 +21,7 @@ struct view {
 	uint64_t groups_list; /* that they are all of; 0: none */
 	uint64_t cursor;      /* of the making; 0: none is under way */
 	uint64_t forgotten;   /* the last number of the groups that were given back */
-	int64_t listed_ms;    /* when somebody last asked for the groups */
+	int64_t listed_ms;    /* when the groups were last used */
 	struct document *document;
 	uint64_t document_list;
 	struct draft *draft;
@@ -88,7 +88,7 @@ static void give_back_groups(struct views *views, struct view *view)
 	measure_groups(views);
 }
 
-/* The view whose groups are to be given back first, and when; NULL: there is room for all. */
+/* The view whose groups are to be freed first, and when; NULL if there is room for all. */
 static struct view *first_to_give_back(const struct views *views, int64_t *ret_due_ms)
 {
 	struct view *first = NULL;

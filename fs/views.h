@@ -3,17 +3,17 @@
 #define FLEETFS_FS_VIEWS_H
 
 /*
- * The views over the whole fleet: the groups of each view, and the documents. Each is built when
- * somebody asks for it, once for each whole list.
+ * The views over the whole fleet: the groups of each view, and the documents. Each is built when a
+ * request needs it, once for each whole list.
  *
- * Documents are freed when nobody has asked for any for two ttls. Groups stay, since a listing of
- * them may go on at any time (fs/groups.h); only while they take more than 16 MiB in all, those of
- * the view that was listed the longest ago are freed, a minute after that at the earliest.
+ * All documents are freed when none was used for two ttls. Groups stay, since a listing of them may
+ * continue at any time (fs/groups.h). If all groups take more than 16 MiB, those of the view that
+ * was listed the longest ago are freed, a minute after that listing at the earliest.
  *
  * Building takes 0.8 s for 100,000 agents, and other readers must not wait for it. So it is done in
- * slices of about a millisecond, one for each turn of the loop, between which the kernel's other
- * requests are answered. The request that asks does the slice: while there is more to do the result
- * is -EAGAIN, and look->wake_ms is now.
+ * slices of about a millisecond, one for each turn of the loop, and the kernel's other requests are
+ * answered in between. The request that needs the view does the slice: while there is more to do
+ * the result is -EAGAIN, and look->wake_ms is now.
  */
 
 #include <stdbool.h>
@@ -39,8 +39,8 @@ void views_free(struct views *views);
 int views_groups(struct views *views, const struct row *row, struct look *look,
                  const struct groups **ret);
 
-/* The groups for a listing that goes on after the group of this number; NULL: they were freed in
- * the meantime. */
+/* The groups for a listing that continues after the group of this number; NULL if they were freed
+ * since. */
 const struct groups *views_groups_after(struct views *views, const struct row *row,
                                         struct look *look, uint64_t number);
 
@@ -58,7 +58,7 @@ bool views_worked(const struct views *views);
 /* A turn of the loop begins. */
 void views_turn(struct views *views);
 
-/* Frees what nobody has asked for in a while. True: that includes the documents. */
+/* Frees what was not used for a while. Returns whether the documents were freed. */
 bool views_tidy(struct views *views);
 
 /* When views_tidy() is due, on the fleet's clock, ms; INT64_MAX: there is nothing to free. */

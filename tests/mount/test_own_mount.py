@@ -139,6 +139,32 @@ def test_syslog_below_the_mount_point_blocks_nothing(sim, machine, where):
         log.close()
 
 
+def test_a_stopped_reader_while_the_mount_covers_proc_blocks_nothing(sim, machine):
+    api, path = sim(agents=3), machine.folder / "mnt"
+    path.mkdir()
+    api.hold(page=1)
+    machine.check("fleetfs", "--delay_connect", "--timeout=600", api.url, path,
+                  variables={"FLEETFS_TOKEN": TOKEN})
+    command = machine.command("sh", "-c", f"echo $$; exec ls {path}/agents")
+    with subprocess.Popen(**command, stdout=subprocess.PIPE) as reader:
+        pid = int(reader.stdout.readline())
+        until(lambda: api.held() >= 1)
+        machine.check("mount", "--bind", path, "/proc")
+        try:
+            machine.check("kill", "-STOP", pid)
+            machine.check("timeout", "-s", "KILL", "5", "cat", path / ".fleetfs/health")
+            machine.check("kill", "-CONT", pid)
+            api.release()
+            assert len(reader.communicate(timeout=10)[0].split()) == 3
+        finally:
+            machine.run("kill", "-KILL", pid)
+            # umount(8) needs /proc.
+            machine.check("/usr/bin/python3", "-c",
+                          "import ctypes; ctypes.CDLL(None).umount2(b'/proc', 2)")
+            machine.check("umount", "-l", path)
+    until(lambda: not machine.running())
+
+
 @pytest.mark.parametrize("path", ["/proc", "/dev", "/etc", "/"])
 def test_a_mount_point_that_hides_what_fleetfs_needs_is_refused(sim, machine, path):
     done = machine.run("fleetfs", "--delay_connect", sim(agents=3).url, path,

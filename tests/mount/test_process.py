@@ -207,6 +207,28 @@ def test_a_foreground_mount_ends_with_its_terminal_unless_nohup(programs, sim, f
         subprocess.run(["umount", "-l", path], stderr=subprocess.DEVNULL)
 
 
+@root
+def test_a_hangup_while_the_mount_covers_dev_blocks_nothing(programs, sim, folder):
+    api, path = sim(agents=3), folder / "mnt"
+    path.mkdir()
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execve("/usr/bin/unshare", ["unshare", "--mount", programs["fleetfs"], "-f", api.url, str(path)],
+                  environment())
+    inside = ["timeout", "-s", "KILL", "5", "nsenter", "-m", "-t", str(pid)]
+    try:
+        until(lambda: subprocess.run([*inside, "mountpoint", "-q", path], check=False).returncode == 0)
+        subprocess.run([*inside, "mount", "--bind", path, "/dev"], check=True)
+        os.kill(pid, signal.SIGHUP)
+        subprocess.run([*inside, "ls", path / "agents"], check=True, stdout=subprocess.DEVNULL)
+        os.close(master)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    except subprocess.CalledProcessError:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+
+
 # Limits
 
 def test_a_small_stack_limit_is_raised_or_refused(programs, sim, folder, instrumented):
@@ -223,6 +245,21 @@ def test_a_small_stack_limit_is_raised_or_refused(programs, sim, folder, instrum
     done = start(programs, api.url, path,
                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_STACK, (small, small)))
     assert done.returncode == 1 and "stack" in done.stderr, done
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_small_descriptor_limit_is_raised_or_refused(programs, sim, folder):
+    api, path = sim(agents=3), folder / "mnt"
+    path.mkdir()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    done = start(programs, api.url, path,
+                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (8, hard)))
+    assert done.returncode == 0, done.stderr
+    assert len(os.listdir(path / "agents")) == 3
+    subprocess.run(["umount", path], check=True)
+    done = start(programs, api.url, path,
+                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8)))
+    assert done.returncode == 1 and "ulimit -n" in done.stderr, done
     assert len(done.stderr.splitlines()) == 1
 
 

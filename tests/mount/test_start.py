@@ -231,6 +231,24 @@ def test_a_mount_point_that_is_not_there(sim, refused, folder):
     assert "directory" in refused(url, folder / "file")
 
 
+def test_a_long_path_hides_no_reason(sim, refused, folder):
+    url, long = sim().url, folder / ("a" * 250) / ("b" * 250) / ("c" * 250)
+    long.mkdir(parents=True)
+    assert "missing: No such file" in refused(url, long / "missing")
+    (long / "file").touch()
+    assert refused(url, long / "file").endswith("file is not a directory")
+    assert "choose another mount point" in refused("--log_file", long / "log", url, long)
+    assert refused("--cacert", long / "none", "https://127.0.0.1/", folder).endswith("leave it out")
+
+
+def test_a_path_cannot_forge_a_line(sim, refused, folder):
+    odd = folder / "odd\nfleetfs: \x1b[2J"
+    line = refused(sim().url, odd)
+    assert "odd\\x0afleetfs: \\x1b[2J" in line
+    line = refused("--log_file", odd / "log", sim().url, folder)
+    assert "odd\\x0afleetfs: \\x1b[2J" in line
+
+
 def test_a_mount_point_that_is_busy(sim, mount, fleetfs):
     api = sim()
     fleet = mount(api)
