@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/pool.h"
 #include "api/proxy.h"
 #include "api/redact.h"
 #include "api/replay.h"
@@ -35,7 +36,7 @@ struct client {
 	pthread_t thread;
 
 	/* The fetching thread's alone. */
-	CURLSH *pool; /* connections and addresses for new requests to use; NULL: to be made */
+	struct pool pool;
 	struct replay *replay; /* NULL: pages are the API's, and what follows is used */
 	struct request *requests;
 	struct credential *credential;
@@ -116,53 +117,13 @@ static void refresh_token(struct client *client, bool force, struct arrival *arr
 	}
 }
 
-/*
- * The pool: connections that are kept, and addresses that were resolved. A request that ends
- * without a response, in time, retires the pool that it used, because a connection can go silent
- * without an error (a NAT that forgot it, a failover) and curl would use it again and again: over
- * HTTP/2 until MAXLIFETIME_CONN, even while other requests wait on it. A new pool is a new share
- * handle within the same multi handle; requests under way keep their connection, and the last of
- * them frees the pool. Rejected: MAXLIFETIME_CONN of the seconds since, and FRESH_CONNECT (both
- * leave an HTTP/2 connection in use); a new multi handle (then two have to be polled).
- */
-static CURLSH *client_pool(struct client *client)
-{
-	if (client->pool)
-		return client->pool;
-	client->pool = curl_share_init();
-	if (client->pool &&
-	    (curl_share_setopt(client->pool, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) !=
-	             CURLSHE_OK ||
-	     curl_share_setopt(client->pool, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS) != CURLSHE_OK)) {
-		curl_share_cleanup(client->pool);
-		client->pool = NULL;
-	}
-	return client->pool;
-}
-
-/* After a request has let go of this pool. Frees it if it is retired and was the last; while
- * another request uses it, curl refuses. */
-static void client_leave_pool(struct client *client, CURLSH *pool)
-{
-	if (pool && pool != client->pool)
-		curl_share_cleanup(pool);
-}
-
-static void client_retire_pool(struct client *client)
-{
-	CURLSH *pool = client->pool;
-
-	client->pool = NULL;
-	client_leave_pool(client, pool);
-}
-
-/* Gives up what a request has of curl; its arrival is the caller's. */
+/* Frees all that a request holds but its arrival, which the caller keeps. */
 static void client_drop_request(struct client *client, struct request *request)
 {
-	CURLSH *pool = request->pool;
+	CURLSH *share = request->share;
 
 	request_done(request);
-	client_leave_pool(client, pool);
+	pool_release(&client->pool, share, false);
 }
 
 static void start(struct client *client, struct request *request, struct arrival *arrival)
@@ -172,7 +133,7 @@ static void start(struct client *client, struct request *request, struct arrival
 	if (arrival->condition.token_number != client->token_number)
 		arrival->condition = (struct validator){0};
 	if (request_prepare(request, &client->settings, arrival, client->credential,
-	                    client_pool(client)) < 0 ||
+	                    pool_share(&client->pool)) < 0 ||
 	    curl_multi_add_handle(client->multi, request->easy) != CURLM_OK) {
 		client_drop_request(client, request);
 		request_no_memory(&client->settings, arrival);
@@ -214,9 +175,9 @@ static void start_wanted(struct client *client)
 	bool reread;
 
 	while ((request = idle_request(client)) && (arrival = next_wanted(client, &reread))) {
-		/* At once a replaced CA bundle counts, for connections that are there, too. */
+		/* The CA bundle is read for each new connection: make them all new. */
 		if (reread)
-			client_retire_pool(client);
+			pool_retire(&client->pool);
 		refresh_token(client, reread, arrival);
 		start(client, request, arrival);
 	}
@@ -233,7 +194,8 @@ static void replay_wanted(struct client *client)
 	}
 }
 
-/* Nothing came, or not all in time: no connection that was open meanwhile is trusted further. */
+/* Whether a request ended in a way that makes every connection of its pool suspect: without a
+ * response, or without all of it in time. */
 static bool is_pool_doubtful(const struct request *request, const struct arrival *arrival)
 {
 	return request->lost_silent ||
@@ -255,15 +217,12 @@ static void warn_of_proxy(struct client *client, struct arrival *arrival)
 static void finish(struct client *client, struct request *request, CURLcode code)
 {
 	struct arrival *arrival = request->arrival;
-	CURLSH *pool = request->pool;
+	CURLSH *share = request->share;
 
 	request->arrival = NULL;
-	request->pool = NULL;
+	request->share = NULL;
 	request_finish(request, &client->settings, code, arrival);
-	if (is_pool_doubtful(request, arrival) && pool == client->pool)
-		client_retire_pool(client);
-	else
-		client_leave_pool(client, pool);
+	pool_release(&client->pool, share, is_pool_doubtful(request, arrival));
 	warn_of_proxy(client, arrival);
 	if (arrival->page)
 		arrival->page->validator.token_number = request->token_number;
@@ -373,7 +332,7 @@ static void dismantle(struct client *client)
 		arrival_free(request->arrival);
 		client_drop_request(client, request);
 	}
-	client_retire_pool(client);
+	pool_retire(&client->pool);
 	free(client->requests);
 	replay_free(client->replay);
 	curl_multi_cleanup(client->multi);

@@ -428,16 +428,16 @@ static int set_headers(struct request *request, const struct request_settings *s
 
 int request_prepare(struct request *request, const struct request_settings *settings,
                     const struct arrival *arrival, const struct credential *credential,
-                    CURLSH *pool)
+                    CURLSH *share)
 {
 	const struct split_part part = split_part(arrival, settings->per_page);
 	CURLcode code;
 	char *url;
 
 	drop_handle(request);
-	request->easy = pool ? new_handle(request, settings) : NULL;
-	request->pool = pool;
-	if (!request->easy || curl_easy_setopt(request->easy, CURLOPT_SHARE, pool) != CURLE_OK ||
+	request->easy = share ? new_handle(request, settings) : NULL;
+	request->share = share;
+	if (!request->easy || curl_easy_setopt(request->easy, CURLOPT_SHARE, share) != CURLE_OK ||
 	    set_headers(request, settings, arrival, credential) < 0)
 		return -ENOMEM;
 	if (asprintf(&url, URL_FORMAT, settings->base, part.number, part.size) < 0)

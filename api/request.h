@@ -46,7 +46,7 @@ struct request {
 	struct arrival *arrival;   /* whom it is for; the caller's */
 	unsigned int token_number; /* the caller's, too */
 
-	CURLSH *pool; /* that easy uses; the caller's */
+	CURLSH *share; /* whose connections easy uses (api/pool.h); the caller's */
 
 	struct curl_slist *headers;
 	bool lacks_team; /* none is sent, where one could be */
@@ -76,13 +76,14 @@ struct request {
 	char error[CURL_ERROR_SIZE];
 };
 
-/* Gets request->easy ready for curl_multi_add_handle(), as arrival says that its page is wanted.
- * pool: the connections that it may use; it is the request's until request_finish() or
- * request_done(), both of which leave the pointer to the caller. NULL: there was no memory for
- * one. 0 or -ENOMEM. */
+/*
+ * Makes request->easy, for curl_multi_add_handle(), to fetch what arrival wants next. share: the
+ * connections that it may use (pool_share()); NULL fails. The caller releases request->share, after
+ * request_finish() or request_done(). 0 or -ENOMEM; on failure, too, request_done() must follow.
+ */
 int request_prepare(struct request *request, const struct request_settings *settings,
                     const struct arrival *arrival, const struct credential *credential,
-                    CURLSH *pool);
+                    CURLSH *share);
 
 /* After curl is through with it: fills arrival's page or failure, and adds to its bytes. */
 void request_finish(struct request *request, const struct request_settings *settings, CURLcode code,
