@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #define LEAST_BYTES 8 /* so many in a row are taken as the secret */
+#define LEAST_ALONE 4 /* a shorter password of a proxy is too common to be replaced by itself */
 #define LAYERS      4 /* encodings on top of each other that are undone */
 
 static void redact_wipe(char *secret)
@@ -45,26 +46,45 @@ void redact_add(struct redact *redact, const char *secret)
 	redact->next = (redact->next + 1) % REDACT_SECRETS;
 }
 
+/* Adds "user:password". A short one is only a secret with the "@" behind it, and a short password
+ * is none by itself: most texts have such characters somewhere. */
+static void redact_add_user(struct redact *redact, const char *user)
+{
+	const char *password = user ? strchr(user, ':') : NULL;
+	char *with_at = NULL;
+
+	if (!user) {
+		redact->incomplete = true;
+		return;
+	}
+	if (password && strlen(password + 1) >= LEAST_ALONE)
+		redact_add(redact, password + 1);
+	if (strlen(user) >= LEAST_ALONE) {
+		redact_add(redact, user);
+	} else if (asprintf(&with_at, "%s@", user) < 0) {
+		redact->incomplete = true;
+	} else {
+		redact_add(redact, with_at);
+		redact_wipe(with_at);
+	}
+}
+
 void redact_add_proxy(struct redact *redact, const char *url)
 {
 	const char *scheme = url ? strstr(url, "://") : NULL;
-	const char *user = scheme ? scheme + 3 : url;
-	const char *end = user ? strrchr(user, '@') : NULL;
-	char *whole, *decoded, *password;
+	const char *begin = scheme ? scheme + 3 : url;
+	const char *end = begin ? strrchr(begin, '@') : NULL;
+	char *user, *decoded;
 
 	if (!end)
 		return;
-	whole = strndup(user, (size_t)(end - user));
-	decoded = whole ? curl_unescape(whole, 0) : NULL;
-	if (!decoded)
-		redact->incomplete = true;
-	redact_add(redact, whole);
-	redact_add(redact, decoded);
-	password = whole ? strchr(whole, ':') : NULL;
-	redact_add(redact, password ? password + 1 : NULL);
-	password = decoded ? strchr(decoded, ':') : NULL;
-	redact_add(redact, password ? password + 1 : NULL);
-	redact_wipe(whole);
+	user = strndup(begin, (size_t)(end - begin));
+	decoded = user ? curl_unescape(user, 0) : NULL;
+	redact_add_user(redact, user);
+	redact_add_user(redact, decoded);
+	redact_wipe(user);
+	if (decoded)
+		explicit_bzero(decoded, strlen(decoded));
 	curl_free(decoded);
 }
 

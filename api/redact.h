@@ -35,7 +35,11 @@ void redact_done(struct redact *redact);
 /* Remembers a secret; copied. NULL, "" and known ones are ignored. */
 void redact_add(struct redact *redact, const char *secret);
 
-/* Remembers the password of a proxy URL, and "user:password", as they are and URL-decoded. */
+/*
+ * Remembers the password of a proxy URL, and "user:password", as they are and URL-decoded. A
+ * password of fewer than 4 characters is replaced together with its user only: by itself it would
+ * be found in most messages, which would then be unreadable, and show by what they lack what it is.
+ */
 void redact_add_proxy(struct redact *redact, const char *url);
 
 /* Replaces each secret in text by REDACT_MARK, in place; cut to room bytes, NUL included. If there

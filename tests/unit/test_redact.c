@@ -170,6 +170,26 @@ static void test_passwords_of_proxies(void **state)
 	redact_done(&redact);
 }
 
+/* "a" is in most messages. To replace it there would spoil them, and show what it is. */
+static void test_a_short_password_of_a_proxy_is_only_replaced_with_its_user(void **state)
+{
+	static const char harmless[] = "cannot connect, by the proxy http://a.example:3128";
+	struct redact redact = {0};
+
+	(void)state;
+	redact_add_proxy(&redact, "http://a:an@a.example:3128");
+	redact_add_proxy(&redact, "http://a:@a.example:3128");
+	redact_add_proxy(&redact, "http://can@a.example:3128");
+	redact_add_proxy(&redact, "http://bob:a%6e@a.example:3128");
+	check(&redact, harmless, harmless);
+	check(&redact, "bad proxy 'http://a:an@a.example:3128'",
+	      "bad proxy 'http://" REDACT_MARK "@a.example:3128'");
+	check(&redact, "bad proxy 'http://a:@a.example:3128'",
+	      "bad proxy 'http://" REDACT_MARK "a.example:3128'");
+	check(&redact, "Basic Ym9iOmFu", "Basic " REDACT_MARK);
+	redact_done(&redact);
+}
+
 /* More tokens than are kept: the newest count. */
 static void test_tokens_that_rotate(void **state)
 {
@@ -199,6 +219,7 @@ int main(void)
 		cmocka_unit_test(test_short_secrets_and_harmless_text),
 		cmocka_unit_test(test_the_result_fits),
 		cmocka_unit_test(test_passwords_of_proxies),
+		cmocka_unit_test(test_a_short_password_of_a_proxy_is_only_replaced_with_its_user),
 		cmocka_unit_test(test_tokens_that_rotate),
 	};
 
