@@ -125,6 +125,7 @@ static void judge_status(const struct request *request, long status, struct fail
 #define SPEAKS_HTTPS "check the port in the URL: it has to speak https, with TLS 1.2 or later"
 #define SPEAKS_HTTP  "check the URL: what is there speaks no HTTP"
 #define FAULTY_HTTP  "ask who runs the API, or a proxy in front of it: its HTTP is faulty"
+#define BAD_BUNDLE   "name a file of certificates (PEM) with cacert"
 #define LOCAL_TLS    "check this machine's TLS library and its configuration (openssl.cnf)"
 
 /* Of a connection that was not made, or was lost before a response began. */
@@ -171,8 +172,7 @@ static const struct {
 	{CURLE_COULDNT_RESOLVE_HOST, FAILURE_UNREACHABLE, FAILURE_TRUNCATED, "",
          "check the host in the URL, and this machine's name servers"},
 	{CURLE_SSL_CONNECT_ERROR, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", SPEAKS_HTTPS},
-	{CURLE_SSL_CACERT_BADFILE, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "",
-         "name a file of certificates (PEM) with cacert"},
+	{CURLE_SSL_CACERT_BADFILE, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", BAD_BUNDLE},
 	{CURLE_SSL_CLIENTCERT, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "",
          "ask who runs the API: it wants a client certificate, which fleetfs cannot show"},
 	{CURLE_SSL_ENGINE_NOTFOUND, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
@@ -404,7 +404,11 @@ bool judge_failure(const struct request *request, const struct request_settings 
 		          DECODE_MAX_BYTES);
 	else if (code == CURLE_OK)
 		return false;
-	else {
+	else if (request->stop == REQUEST_STOP_BUNDLE) {
+		failure->remedy = BAD_BUNDLE;
+		judge_say(failure, FAILURE_UNREACHABLE, "the CA bundle %s is no regular file",
+		          settings->cacert);
+	} else {
 		if (code == CURLE_OPERATION_TIMEDOUT)
 			judge_timeout(request, settings, route, failure);
 		else

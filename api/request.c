@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "api/decode.h"
@@ -245,21 +246,36 @@ static void note_address(struct request *request, const struct sockaddr *address
 	snprintf(request->address, sizeof(request->address), "%s port %u", host, ntohs(port));
 }
 
+/* Whether the CA bundle may be opened. The TLS library would wait for ever for a writer if a FIFO
+ * has replaced the bundle since the start. A bundle that is missing is left for curl to report. */
+static bool request_may_open_bundle(const struct request_settings *settings)
+{
+	struct stat status;
+
+	return !settings->tls || !settings->cacert || stat(settings->cacert, &status) < 0 ||
+	       S_ISREG(status.st_mode);
+}
+
 /*
- * Makes a socket as curl would, and notes where to: curl 8.10 to 8.20 tells the address only once
- * TLS stands.
+ * Makes the socket of a new connection, as curl would. Notes its address, which curl 8.10 to 8.20
+ * only reports after the TLS handshake. Checks the CA bundle, which is read for each connection.
  *
- * A connection whose data is not acknowledged for connect_timeout is given up by the kernel
- * (TCP_USER_TIMEOUT), so that one that went silent costs the reader this long, and a retry on a new
- * one, instead of all of its timeout.
+ * TCP_USER_TIMEOUT makes the kernel give up a connection whose data is not acknowledged for
+ * connect_timeout. So a connection that went silent costs a reader that long and a retry on a new
+ * connection, but not all of its timeout.
  */
 static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct request *request = user;
-	unsigned int patience_ms = request->patience_ms;
-	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	unsigned int patience_ms = (unsigned int)request->settings->connect_timeout_ms;
+	int fd;
 
 	(void)purpose;
+	if (!request_may_open_bundle(request->settings)) {
+		request->stop = REQUEST_STOP_BUNDLE;
+		return CURL_SOCKET_BAD;
+	}
+	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 	if (fd < 0)
 		return CURL_SOCKET_BAD;
 	request->connected = false;
@@ -284,7 +300,8 @@ static int on_connected(void *user, char *address, char *local_address, int port
 	(void)port;
 	(void)local_port;
 	curl_easy_setopt(request->easy, CURLOPT_FRESH_CONNECT, 1L);
-	if (request->sent_us && now_us - request->sent_us >= request->patience_ms * INT64_C(500))
+	if (request->sent_us &&
+	    now_us - request->sent_us >= request->settings->connect_timeout_ms * INT64_C(500))
 		request->lost_silent = true;
 	request->sent_us = now_us;
 	request->connected = true;
@@ -454,7 +471,7 @@ int request_prepare(struct request *request, const struct request_settings *sett
 	request->tls_version[0] = '\0';
 	request->address[0] = '\0';
 	request->proxy = (struct proxy){0};
-	request->patience_ms = (unsigned int)settings->connect_timeout_ms;
+	request->settings = settings;
 	request->began_us = monotonic_us();
 	request->tls_us = 0;
 	request->sent_us = 0;

@@ -47,6 +47,7 @@ struct request {
 	unsigned int token_number; /* the caller's, too */
 
 	CURLSH *share; /* whose connections easy uses (api/pool.h); the caller's */
+	const struct request_settings *settings; /* borrowed */
 
 	struct curl_slist *headers;
 	bool lacks_team; /* none is sent, where one could be */
@@ -55,7 +56,6 @@ struct request {
 	char tls_version[16]; /* of the connection made for it; "" when not known */
 	char address[64]; /* "192.0.2.1 port 443", where it tried to connect last; "": nowhere */
 	struct proxy proxy;
-	unsigned int patience_ms; /* for data that is not acknowledged */
 	int64_t began_us,
 		tls_us;   /* when it began, and TLS on its connection; monotonic; 0: not yet */
 	int64_t sent_us;  /* when it was sent, the last time; likewise */
@@ -67,11 +67,12 @@ struct request {
 	size_t body_room;
 	size_t header_bytes;
 	struct headers answer_headers; /* what they tell */
-	enum {
-		REQUEST_STOP_NONE,
-		REQUEST_STOP_BODY,
-		REQUEST_STOP_HEADERS,
-		REQUEST_STOP_MEMORY
+	enum {                         /* why a function of ours made curl end it */
+	       REQUEST_STOP_NONE,
+	       REQUEST_STOP_BODY,
+	       REQUEST_STOP_HEADERS,
+	       REQUEST_STOP_MEMORY,
+	       REQUEST_STOP_BUNDLE /* the CA bundle is no regular file */
 	} stop;
 	char error[CURL_ERROR_SIZE];
 };
