@@ -20,7 +20,7 @@
 #include "api/request.h"
 #include "api/split.h"
 
-/* How long the end waits for the thread, which may be in a file system that hangs. */
+/* How long client_free() waits for the thread, which a file system that hangs may block. */
 #define JOIN_S 1
 
 struct queue {
@@ -40,9 +40,9 @@ struct client {
 	struct replay *replay; /* NULL: pages are the API's, and what follows is used */
 	struct request *requests;
 	struct credential *credential;
-	struct redact secrets;     /* every token so far, and the proxies' passwords */
+	struct redact secrets;     /* tokens, former ones too; passwords of proxies */
 	unsigned int token_number; /* goes up whenever the token changes */
-	bool warned;               /* of a proxy that can read the token */
+	bool warned;               /* that a proxy can read the token */
 
 	pthread_mutex_t lock; /* guards what follows */
 	struct queue wanted;  /* an arrival is made with its want, so that it can always be had */
@@ -88,7 +88,8 @@ void arrival_free(struct arrival *arrival)
 	free(arrival);
 }
 
-/* Everything that a response says passes here on its way out: no secret goes along. */
+/* Hands an arrival over. All text that comes from a response passes here, so secrets are removed
+ * here. */
 static void deliver(struct client *client, struct arrival *arrival)
 {
 	if (client->credential)
@@ -203,7 +204,8 @@ static bool is_pool_doubtful(const struct request *request, const struct arrival
 	                           arrival->failure.cause == FAILURE_UNREACHABLE));
 }
 
-/* The token would pass the proxy in clear; said once, since nobody expects that of allow_http. */
+/* Warns once that a proxy can read the token: allow_http permits a plain http source, and then the
+ * request is not encrypted on its way to the proxy either. */
 static void warn_of_proxy(struct client *client, struct arrival *arrival)
 {
 	if (client->warned || client->settings.tls || !*arrival->route.proxy || *arrival->note)
@@ -245,7 +247,7 @@ static void finish(struct client *client, struct request *request, CURLcode code
 		start(client, request, arrival);
 		return;
 	}
-	/* Too large headers would be no smaller. */
+	/* The headers of a part would be as large as those of the page. */
 	if (request->stop != REQUEST_STOP_HEADERS &&
 	    split_goes_on(arrival, client->settings.per_page)) {
 		start(client, request, arrival);
@@ -382,7 +384,8 @@ static int assemble(struct client *client, const struct client_config *config)
 	                  (long)config->max_connections);
 	curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
 	                  (long)config->max_connections);
-#if LIBCURL_VERSION_NUM >= 0x081400 /* or client_free() waits for a resolver that is silent */
+#if LIBCURL_VERSION_NUM >= 0x081400 /* or client_free() waits for a resolver that does not answer \
+                                     */
 	curl_multi_setopt(client->multi, CURLMOPT_QUICK_EXIT, 1L);
 #endif
 	client->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

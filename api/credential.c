@@ -51,7 +51,7 @@ struct credential {
 	char *source;  /* for people */
 	char *team;    /* NULL: none */
 	char *token;
-	char *spares[VARIABLES + 1]; /* tokens of the environment; NULL behind the last */
+	char *spares[VARIABLES + 1]; /* tokens of the environment, then NULL */
 	enum kind kind;
 	int64_t expiry;
 	struct identity identity; /* of the file as last looked at, acceptable or not */
@@ -133,7 +133,7 @@ static bool is_quote(char c)
 	return c == '"' || c == '\'' || c == '`';
 }
 
-/* Whether text begins with `NAME=`, as a file of variables does. */
+/* Whether text begins with `NAME=`, as an environment file does. */
 static bool is_assignment(const char *text, size_t bytes, const char *name)
 {
 	size_t length = strlen(name);
@@ -142,8 +142,8 @@ static bool is_assignment(const char *text, size_t bytes, const char *name)
 }
 
 /*
- * Rejects what editors, Windows and files of variables put around a token. The API would answer
- * 401, which does not tell the user what is wrong with the file.
+ * Rejects a byte order mark, quotation marks and `NAME=` around a token. The API would reject such
+ * a token with 401, which does not lead the user to the cause.
  */
 static int check_wrapping(const char *text, size_t bytes, const char *source,
                           struct failure *ret_failure)
@@ -159,8 +159,7 @@ static int check_wrapping(const char *text, size_t bytes, const char *source,
 	for (size_t i = 0; i < VARIABLES; i++) {
 		if (is_assignment(text, bytes, variables[i]))
 			return refuse(ret_failure, -EINVAL,
-			              "%s begins with '%s=': remove that, leave the token alone in "
-			              "it",
+			              "%s begins with '%s=': remove that, keep only the token",
 			              source, variables[i]);
 	}
 	return 0;
@@ -182,18 +181,15 @@ static int check_bytes(const char *text, size_t bytes, const char *source,
 			              source);
 		if (byte == '\n')
 			return refuse(ret_failure, -EINVAL,
-			              "%s has more than one line: leave the token alone in it",
-			              source);
+			              "%s has more than one line: keep only the token", source);
 		if (byte == ' ' || byte == '\t')
-			return refuse(
-				ret_failure, -EINVAL,
-				"%s has a space or tab at offset %zu: leave the token alone in "
-				"it",
-				source, i);
+			return refuse(ret_failure, -EINVAL,
+			              "%s has a space or tab at offset %zu: keep only the token",
+			              source, i);
 		if (byte < 0x21 || byte > 0x7e)
 			return refuse(ret_failure, -EINVAL,
 			              "%s holds byte 0x%02x at offset %zu, which no token has: "
-			              "leave the token alone in it",
+			              "keep only the token",
 			              source, byte, i);
 	}
 	return 0;
@@ -404,7 +400,8 @@ static int use_variable(struct credential *credential, const char *name,
 	return accept_token(credential, value, strlen(value), &changed, ret_failure);
 }
 
-/* Before the environment is scrubbed. 0 or -ENOMEM. */
+/* Copies the tokens of the environment, for redaction. Must be called before
+ * credential_scrub_environment(). 0 or -ENOMEM. */
 static int keep_spares(struct credential *credential)
 {
 	size_t count = 0;
@@ -431,7 +428,8 @@ void credential_scrub_environment(void)
 	}
 }
 
-/* Whether a file is missing, also because what should be its directory is none (HOME=/dev/null). */
+/* Whether a result means that a file does not exist. ENOTDIR does: the path leads through a file
+ * that is no directory (HOME=/dev/null). */
 static bool is_missing(int result)
 {
 	return result == -ENOENT || result == -ENOTDIR;

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
-#define LEAST_BYTES 8 /* so many in a row are taken as the secret */
+#define LEAST_BYTES 8 /* consecutive bytes of a secret that count as the secret */
 #define LEAST_ALONE 4 /* a shorter password of a proxy is too common to be replaced by itself */
-#define LAYERS      4 /* encodings on top of each other that are undone */
+#define LAYERS      4 /* encodings on top of each other that are decoded */
 
 static void redact_wipe(char *secret)
 {
@@ -88,13 +88,13 @@ void redact_add_proxy(struct redact *redact, const char *url)
 	curl_free(decoded);
 }
 
-/* The text being searched: its bytes with some layers of encoding undone, and for each the part of
- * the original that it stands for. */
+/* The text being searched, with some layers of encoding decoded. Each byte has the range of bytes
+ * in the original text that it was decoded from. */
 struct decoded {
 	size_t length;
 	char *bytes;
-	size_t *from; /* first byte in the original */
-	size_t *to;   /* behind the last */
+	size_t *from; /* the first byte of that range */
+	size_t *to;   /* the byte after the last */
 };
 
 static int hex_value(char c)
@@ -229,7 +229,7 @@ static int decode_percent(const char *text, size_t left, size_t *ret_bytes)
 	return left > at ? hex_character(text + at, left - at, digits) : -1;
 }
 
-/* One character, and of how many bytes it is made. */
+/* Decodes one character, and returns how many bytes it takes in *ret_bytes. */
 static char decode_one(const char *text, size_t left, size_t *ret_bytes)
 {
 	int value = -1;
@@ -247,7 +247,7 @@ static char decode_one(const char *text, size_t left, size_t *ret_bytes)
 	return *text;
 }
 
-/* Undoes one layer of encoding. Returns false when there was none. */
+/* Decodes one layer of encoding. Returns false if there was none. */
 static bool decode_layer(struct decoded *text)
 {
 	size_t length = 0;
@@ -290,7 +290,8 @@ static size_t common_length(const char *a, size_t a_bytes, const char *b, size_t
 	return length;
 }
 
-/* How many bytes of a secret in a row give it away: a cut may have taken two characters. */
+/* How many consecutive bytes of a secret count as the secret. Of a secret shorter than 10 bytes two
+ * may be missing, because the text may have been cut there. */
 static size_t least_bytes(size_t secret_bytes)
 {
 	if (secret_bytes >= LEAST_BYTES + 2)
@@ -319,8 +320,8 @@ static void mark_secret(const struct decoded *text, const char *secret, size_t s
 	}
 }
 
-/* The digits that every base64 text has in which `skip` bytes (modulo 3) stand before the secret;
- * those that also depend on its neighbours are left out. ret_digits: secret_bytes * 4 / 3. */
+/* Encodes a secret in base64 as it appears after `skip` other bytes (modulo 3). Omits the digits at
+ * both ends, which depend on the neighbouring bytes, too. ret_digits: secret_bytes * 4 / 3. */
 static size_t encode_base64(const char *secret, size_t secret_bytes, size_t skip, char *ret_digits)
 {
 	static const char digits[] =
@@ -349,7 +350,7 @@ static size_t encode_hex(const char *secret, size_t secret_bytes, char *ret_digi
 	return 2 * secret_bytes;
 }
 
-/* work: room for the longest form of the secret, which is the hex one. */
+/* Marks a secret in every form. work: room for the longest form, which is the hex one. */
 static void mark_forms(const struct decoded *text, const char *secret, size_t secret_bytes,
                        char *work, bool *marks)
 {
@@ -386,7 +387,7 @@ static bool mark_secrets(const struct redact *redact, const struct decoded *text
 	return true;
 }
 
-/* Whether marks was filled. */
+/* Marks the bytes of the original text that belong to secrets. Returns false without memory. */
 static bool find_secrets(const struct redact *redact, const char *original, bool *marks)
 {
 	size_t length = strlen(original);

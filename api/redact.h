@@ -9,10 +9,10 @@
  * log, so client.c passes each message through redact_text() before it leaves the fetching thread.
  * Agents' values are not touched: the tree shows data as the API sends it.
  *
- * A secret is found whether it stands there as it is, in other case, URL-encoded, with JSON's,
- * C's or HTML's escapes, with several of these on top of each other, or in base64. Parts of it are
- * found, too, because text is cut to fit: 8 characters in a row are taken as the secret (fewer if
- * the secret itself is shorter than 10).
+ * A secret is found as it is, in other case, URL-encoded, with escapes of JSON, C or HTML, with
+ * several of these on top of each other, in base64 and in hex. Encodings that a server is unlikely
+ * to use, such as base32, are not found. Text is cut to fit, so a part of a secret counts as the
+ * secret: 8 consecutive characters, or fewer if the secret is shorter than 10.
  *
  * Plain data, one thread at a time.
  */

@@ -24,7 +24,7 @@
 struct request_settings {
 	char *base; /* without user information: it goes into messages, and the token goes alone */
 	char *cacert, *ca_dirs;   /* NULL: the system's */
-	bool ca_exclusive;        /* no CA but those of cacert */
+	bool ca_exclusive;        /* only the CAs in cacert are trusted */
 	bool direct;              /* loopback: no proxy, whatever the environment says */
 	bool tls;                 /* https */
 	bool curious;             /* as in struct client_config */
@@ -50,18 +50,18 @@ struct request {
 	const struct request_settings *settings; /* borrowed */
 
 	struct curl_slist *headers;
-	bool lacks_team; /* none is sent, where one could be */
-	bool sends_team;
+	bool lacks_team;      /* no team is set, though one could be sent */
+	bool sends_team;      /* X-Team-ID is sent */
 	bool conditional;     /* it was asked whether the page is still the same */
 	char tls_version[16]; /* of the connection made for it; "" when not known */
-	char address[64]; /* "192.0.2.1 port 443", where it tried to connect last; "": nowhere */
-	struct proxy proxy;
+	char address[64];   /* "192.0.2.1 port 443", where it tried to connect last; "": nowhere */
+	struct proxy proxy; /* that it goes through */
 	int64_t began_us,
 		tls_us;   /* when it began, and TLS on its connection; monotonic; 0: not yet */
-	int64_t sent_us;  /* when it was sent, the last time; likewise */
-	bool http2;       /* it is sent by HTTP/2 */
+	int64_t sent_us;  /* when it was last sent on a connection; monotonic; 0: not yet */
+	bool http2;       /* it is sent over HTTP/2 */
 	bool connected;   /* resolved, connected and verified */
-	bool lost_silent; /* it was sent on a connection that then went silent, and again */
+	bool lost_silent; /* its connection went silent, and curl sent it again on another */
 	char *body;       /* decompressed */
 	size_t body_bytes;
 	size_t body_room;

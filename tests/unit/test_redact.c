@@ -67,7 +67,7 @@ static void test_every_encoding_of_a_token_is_replaced(void **state)
 	redact_done(&redact);
 }
 
-/* Of "Bearer TOKEN", "user:TOKEN" and the like, wherever the token begins. */
+/* In base64 of "Bearer TOKEN" or "user:TOKEN" the token may begin at any of three bits' offsets. */
 static void test_base64_is_found_at_each_of_the_three_places(void **state)
 {
 	/* printf '…sk-1234567890abcdef…' | base64 */
@@ -170,7 +170,7 @@ static void test_passwords_of_proxies(void **state)
 	redact_done(&redact);
 }
 
-/* "a" is in most messages. To replace it there would spoil them, and show what it is. */
+/* Most messages contain an "a". Replacing it would make them unreadable and reveal it. */
 static void test_a_short_password_of_a_proxy_is_only_replaced_with_its_user(void **state)
 {
 	static const char harmless[] = "cannot connect, by the proxy http://a.example:3128";
@@ -190,7 +190,7 @@ static void test_a_short_password_of_a_proxy_is_only_replaced_with_its_user(void
 	redact_done(&redact);
 }
 
-/* More tokens than are kept: the newest count. */
+/* Of more tokens than are kept, the newest are replaced. */
 static void test_tokens_that_rotate(void **state)
 {
 	struct redact redact = {0};
