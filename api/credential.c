@@ -14,6 +14,7 @@
 
 #include "api/decode.h"
 #include "api/environment.h"
+#include "api/redact.h"
 
 #define MAX_TOKEN_BYTES   (64u << 10)
 #define MAX_PAYLOAD_BYTES (8u << 10) /* of a JWT; no server takes a header as long as that */
@@ -72,13 +73,6 @@ __attribute__((format(printf, 3, 4))) static int refuse(struct failure *ret_fail
 static int no_memory(struct failure *ret_failure)
 {
 	return refuse(ret_failure, -ENOMEM, "out of memory while reading the token");
-}
-
-static void wipe(char *secret)
-{
-	if (secret)
-		explicit_bzero(secret, strlen(secret));
-	free(secret);
 }
 
 static enum kind kind_of(const char *token)
@@ -225,11 +219,11 @@ static int accept_token(struct credential *credential, const char *text, size_t 
 			"the token of %s is a JWT, which needs a team: set team or CYBERUN_TEAM_ID",
 			credential->source);
 	if (result < 0) {
-		wipe(token);
+		redact_wipe(token);
 		return result;
 	}
 	*ret_changed = !credential->token || strcmp(credential->token, token) != 0;
-	wipe(credential->token);
+	redact_wipe(credential->token);
 	credential->token = token;
 	credential->kind = kind;
 	credential->expiry = kind == KIND_JWT ? jwt_expiry(token) : 0;
@@ -532,9 +526,9 @@ void credential_free(struct credential *credential)
 {
 	if (!credential)
 		return;
-	wipe(credential->token);
+	redact_wipe(credential->token);
 	for (size_t i = 0; i < VARIABLES; i++)
-		wipe(credential->spares[i]);
+		redact_wipe(credential->spares[i]);
 	free(credential->path);
 	free(credential->source);
 	free(credential->team);

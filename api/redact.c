@@ -7,13 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+
+#include "api/unescape.h"
 
 #define LEAST_BYTES 8 /* consecutive bytes of a secret that count as the secret */
 #define LEAST_ALONE 4 /* a shorter password of a proxy is too common to be replaced by itself */
 #define LAYERS      4 /* encodings on top of each other that are decoded */
 
-static void redact_wipe(char *secret)
+void redact_wipe(char *secret)
 {
 	if (secret)
 		explicit_bzero(secret, strlen(secret));
@@ -97,156 +98,6 @@ struct decoded {
 	size_t *to;   /* the byte after the last */
 };
 
-static int hex_value(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
-/* The ASCII character written as `count` hex digits, or -1. */
-static int hex_character(const char *text, size_t left, size_t count)
-{
-	int value = 0;
-
-	if (left < count)
-		return -1;
-	for (size_t i = 0; i < count; i++) {
-		int digit = hex_value(text[i]);
-
-		if (digit < 0 || value >= 0x80)
-			return -1;
-		value = value * 16 + digit;
-	}
-	return value > 0 && value < 0x80 ? value : -1;
-}
-
-/* The ASCII character written as three octal digits, or -1. */
-static int octal_character(const char *text, size_t left)
-{
-	int value = 0;
-
-	if (left < 3)
-		return -1;
-	for (size_t i = 0; i < 3; i++) {
-		if (text[i] < '0' || text[i] > '7')
-			return -1;
-		value = value * 8 + text[i] - '0';
-	}
-	return value > 0 && value < 0x80 ? value : -1;
-}
-
-/* "&#45;", "&#x2d;" and the named ones. Browsers also accept a number without its semicolon. */
-static int decode_html(const char *text, size_t left, size_t *ret_bytes)
-{
-	static const struct {
-		const char *name;
-		char character;
-	} names[] = {
-		{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''},
-	};
-	char number[12], *end;
-	long value;
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (strlen(names[i].name) <= left &&
-		    strncasecmp(text, names[i].name, strlen(names[i].name)) == 0) {
-			*ret_bytes = strlen(names[i].name);
-			return names[i].character;
-		}
-	if (left < 4 || text[1] != '#')
-		return -1;
-	snprintf(number, sizeof(number), "%.*s", (int)(left - 2 < 11 ? left - 2 : 11), text + 2);
-	if (tolower((unsigned char)number[0]) == 'x' && hex_value(number[1]) >= 0)
-		value = strtol(number + 1, &end, 16);
-	else if (isdigit((unsigned char)number[0]))
-		value = strtol(number, &end, 10);
-	else
-		return -1;
-	if (value <= 0 || value >= 0x80)
-		return -1;
-	*ret_bytes = 2 + (size_t)(end - number) + (*end == ';');
-	return (int)value;
-}
-
-/* "{2d}" */
-static int decode_braces(const char *text, size_t left, size_t *ret_bytes)
-{
-	const char *end = left > 0 && *text == '{' ? memchr(text, '}', left) : NULL;
-
-	if (!end || end - text > 9)
-		return -1;
-	*ret_bytes = (size_t)(end - text) + 1;
-	return hex_character(text + 1, left - 1, *ret_bytes - 2);
-}
-
-/* "002d", "{2d}" or "0000002d", which follow "\u". Case is already lost, so "\U" looks the same. */
-static int decode_unicode(const char *text, size_t left, size_t *ret_bytes)
-{
-	int value = decode_braces(text, left, ret_bytes);
-
-	if (value >= 0)
-		return value;
-	*ret_bytes = 8;
-	value = hex_character(text, left, 8);
-	if (value >= 0)
-		return value;
-	*ret_bytes = 4;
-	return hex_character(text, left, 4);
-}
-
-/* "\u002d" of JSON, "\u{2d}" of JavaScript, "\U0000002d", "\x2d" and "\055" of C, "\-". */
-static int decode_backslash(const char *text, size_t left, size_t *ret_bytes)
-{
-	size_t bytes = 0;
-	int value;
-
-	if (left < 2)
-		return -1;
-	if (tolower((unsigned char)text[1]) == 'u') {
-		value = decode_unicode(text + 2, left - 2, &bytes);
-	} else if (tolower((unsigned char)text[1]) == 'x') {
-		bytes = 2;
-		value = hex_character(text + 2, left - 2, bytes);
-	} else if (ispunct((unsigned char)text[1])) {
-		value = (unsigned char)text[1];
-	} else {
-		bytes = 2;
-		value = octal_character(text + 1, left - 1);
-	}
-	*ret_bytes = 2 + bytes;
-	return value;
-}
-
-/* "%2d" of URLs, "%u002d" of old JavaScript. */
-static int decode_percent(const char *text, size_t left, size_t *ret_bytes)
-{
-	bool wide = left > 1 && tolower((unsigned char)text[1]) == 'u';
-	size_t digits = wide ? 4 : 2, at = wide ? 2 : 1;
-
-	*ret_bytes = at + digits;
-	return left > at ? hex_character(text + at, left - at, digits) : -1;
-}
-
-/* Decodes one character, and returns how many bytes it takes in *ret_bytes. */
-static char decode_one(const char *text, size_t left, size_t *ret_bytes)
-{
-	int value = -1;
-
-	if (*text == '%') {
-		value = decode_percent(text, left, ret_bytes);
-	} else if (*text == '&') {
-		value = decode_html(text, left, ret_bytes);
-	} else if (*text == '\\') {
-		value = decode_backslash(text, left, ret_bytes);
-	}
-	if (value >= 0)
-		return (char)value;
-	*ret_bytes = 1;
-	return *text;
-}
-
 /* Decodes one layer of encoding. Returns false if there was none. */
 static bool decode_layer(struct decoded *text)
 {
@@ -254,7 +105,7 @@ static bool decode_layer(struct decoded *text)
 
 	for (size_t at = 0; at < text->length; length++) {
 		size_t bytes;
-		char one = decode_one(text->bytes + at, text->length - at, &bytes);
+		char one = unescape_one(text->bytes + at, text->length - at, &bytes);
 
 		text->bytes[length] = one;
 		text->from[length] = text->from[at];

@@ -23,6 +23,9 @@
 #define REDACT_SECRETS 32 /* the newest are kept; a token that rotates hourly lasts for a day */
 #define REDACT_MARK    "[secret]"
 
+/* Overwrites a secret and frees it. NULL is fine. */
+void redact_wipe(char *secret);
+
 /* All zeroes: no secrets. */
 struct redact {
 	char *secrets[REDACT_SECRETS];

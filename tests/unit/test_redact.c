@@ -67,7 +67,8 @@ static void test_every_encoding_of_a_token_is_replaced(void **state)
 	redact_done(&redact);
 }
 
-/* In base64 of "Bearer TOKEN" or "user:TOKEN" the token may begin at any of three bits' offsets. */
+/* Base64 encodes three bytes at a time, and the token may begin at any of the three, as in
+ * "user:TOKEN". */
 static void test_base64_is_found_at_each_of_the_three_places(void **state)
 {
 	/* printf '…sk-1234567890abcdef…' | base64 */
