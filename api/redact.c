@@ -24,49 +24,47 @@ void redact_wipe(char *secret)
 void redact_done(struct redact *redact)
 {
 	for (size_t i = 0; i < REDACT_SECRETS; i++)
-		redact_wipe(redact->secrets[i]);
+		redact_wipe(redact->secrets[i].text);
 	*redact = (struct redact){0};
 }
 
-void redact_add(struct redact *redact, const char *secret)
+static void redact_remember(struct redact *redact, const char *secret, bool whole)
 {
 	char *copy;
 
 	if (!secret || !*secret)
 		return;
 	for (size_t i = 0; i < REDACT_SECRETS; i++)
-		if (redact->secrets[i] && strcmp(redact->secrets[i], secret) == 0)
+		if (redact->secrets[i].text && strcmp(redact->secrets[i].text, secret) == 0)
 			return;
 	copy = strdup(secret);
 	if (!copy) {
 		redact->incomplete = true;
 		return;
 	}
-	redact_wipe(redact->secrets[redact->next]);
-	redact->secrets[redact->next] = copy;
+	redact_wipe(redact->secrets[redact->next].text);
+	redact->secrets[redact->next] = (struct redact_secret){.text = copy, .whole = whole};
 	redact->next = (redact->next + 1) % REDACT_SECRETS;
 }
 
-/* Adds "user:password". A short one is only a secret with the "@" behind it, and a short password
- * is none by itself: most texts have such characters somewhere. */
+void redact_add(struct redact *redact, const char *secret)
+{
+	redact_remember(redact, secret, false);
+}
+
+/* Adds "user:password", or a user that is an access token without a password. */
 static void redact_add_user(struct redact *redact, const char *user)
 {
-	const char *password = user ? strchr(user, ':') : NULL;
-	char *with_at = NULL;
+	const char *colon = user ? strchr(user, ':') : NULL;
+	const char *password = colon ? colon + 1 : user;
 
 	if (!user) {
 		redact->incomplete = true;
-		return;
-	}
-	if (password && strlen(password + 1) >= LEAST_ALONE)
-		redact_add(redact, password + 1);
-	if (strlen(user) >= LEAST_ALONE) {
+	} else if (strlen(password) >= LEAST_ALONE) {
 		redact_add(redact, user);
-	} else if (asprintf(&with_at, "%s@", user) < 0) {
-		redact->incomplete = true;
-	} else {
-		redact_add(redact, with_at);
-		redact_wipe(with_at);
+		redact_add(redact, password);
+	} else if (colon && *password) {
+		redact_remember(redact, user, true);
 	}
 }
 
@@ -150,11 +148,11 @@ static size_t least_bytes(size_t secret_bytes)
 	return secret_bytes > 5 ? secret_bytes - 2 : secret_bytes < 4 ? secret_bytes : 4;
 }
 
-/* Marks the original bytes of every part of `secret` that is long enough. Both are normalized. */
+/* Marks the original bytes of every part of `secret` that has at least so many bytes. Text and
+ * secret are normalized. */
 static void mark_secret(const struct decoded *text, const char *secret, size_t secret_bytes,
-                        bool *marks)
+                        size_t least, bool *marks)
 {
-	size_t least = least_bytes(secret_bytes);
 	const char *end = secret + secret_bytes;
 
 	for (size_t at = 0; at + least <= text->length; at++) {
@@ -189,8 +187,8 @@ static size_t encode_base64(const char *secret, size_t secret_bytes, size_t skip
 	return length;
 }
 
-/* ret_digits: secret_bytes * 2. */
-static size_t encode_hex(const char *secret, size_t secret_bytes, char *ret_digits)
+/* ret_digits: 2 * secret_bytes. */
+static void encode_hex(const char *secret, size_t secret_bytes, char *ret_digits)
 {
 	static const char digits[] = "0123456789abcdef";
 
@@ -198,41 +196,50 @@ static size_t encode_hex(const char *secret, size_t secret_bytes, char *ret_digi
 		ret_digits[2 * i] = digits[(unsigned char)secret[i] >> 4];
 		ret_digits[2 * i + 1] = digits[(unsigned char)secret[i] & 15];
 	}
-	return 2 * secret_bytes;
+}
+
+/* Marks a secret, or parts of it, in one form, which is normalized here. */
+static void mark_form(const struct decoded *text, char *form, size_t bytes, bool whole, bool *marks)
+{
+	normalize(form, bytes);
+	mark_secret(text, form, bytes, whole ? bytes : least_bytes(bytes), marks);
 }
 
 /* Marks a secret in every form. work: room for the longest form, which is the hex one. */
-static void mark_forms(const struct decoded *text, const char *secret, size_t secret_bytes,
-                       char *work, bool *marks)
+static void mark_forms(const struct decoded *text, const struct redact_secret *secret, char *work,
+                       bool *marks)
 {
-	memcpy(work, secret, secret_bytes);
-	normalize(work, secret_bytes);
-	mark_secret(text, work, secret_bytes, marks);
-	if (2 * secret_bytes >= LEAST_BYTES)
-		mark_secret(text, work, encode_hex(secret, secret_bytes, work), marks);
-	for (size_t skip = 0; skip < 3; skip++) {
-		size_t length = encode_base64(secret, secret_bytes, skip, work);
+	size_t bytes = strlen(secret->text);
 
-		normalize(work, length);
+	memcpy(work, secret->text, bytes);
+	mark_form(text, work, bytes, secret->whole, marks);
+	if (2 * bytes >= LEAST_BYTES) {
+		encode_hex(secret->text, bytes, work);
+		mark_form(text, work, 2 * bytes, secret->whole, marks);
+	}
+	for (size_t skip = 0; skip < 3; skip++) {
+		size_t length = encode_base64(secret->text, bytes, skip, work);
+
 		if (length >= LEAST_BYTES)
-			mark_secret(text, work, length, marks);
+			mark_form(text, work, length, secret->whole, marks);
 	}
 }
 
 static bool mark_secrets(const struct redact *redact, const struct decoded *text, bool *marks)
 {
 	for (size_t i = 0; i < REDACT_SECRETS; i++) {
-		const char *secret = redact->secrets[i];
-		size_t bytes = secret ? strlen(secret) : 0;
+		const struct redact_secret *secret = &redact->secrets[i];
+		size_t room;
 		char *work;
 
-		if (bytes == 0)
+		if (!secret->text)
 			continue;
-		work = malloc(2 * bytes + 4);
+		room = 2 * strlen(secret->text) + 4;
+		work = malloc(room);
 		if (!work)
 			return false;
-		mark_forms(text, secret, bytes, work, marks);
-		explicit_bzero(work, 2 * bytes + 4);
+		mark_forms(text, secret, work, marks);
+		explicit_bzero(work, room);
 		free(work);
 	}
 	return true;

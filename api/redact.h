@@ -26,9 +26,14 @@
 /* Overwrites a secret and frees it. NULL is fine. */
 void redact_wipe(char *secret);
 
+struct redact_secret {
+	char *text; /* NULL: none */
+	bool whole; /* a part of it does not count as the secret */
+};
+
 /* All zeroes: no secrets. */
 struct redact {
-	char *secrets[REDACT_SECRETS];
+	struct redact_secret secrets[REDACT_SECRETS];
 	size_t next;     /* where the next one goes */
 	bool incomplete; /* no memory for one of them: no text can be trusted any more */
 };
@@ -39,9 +44,9 @@ void redact_done(struct redact *redact);
 void redact_add(struct redact *redact, const char *secret);
 
 /*
- * Remembers the password of a proxy URL, and "user:password", as they are and URL-decoded. A
- * password of fewer than 4 characters is replaced together with its user only: by itself it would
- * be found in most messages, which would then be unreadable, and show by what they lack what it is.
+ * Remembers "user:password" of a proxy's URL and the password, as they are and URL-decoded. A
+ * password of fewer than 4 characters only counts together with its whole user: by itself it would
+ * be found in most messages, which would then be unreadable and reveal it by what they lack.
  */
 void redact_add_proxy(struct redact *redact, const char *url);
 
