@@ -49,8 +49,8 @@ static void warn_of_expiry(struct intake *intake)
 	            *self->token_source == '$' ? " and mount again" : "");
 }
 
-/* Before it is mounted there is no log: --check prints the first dropped element, and a start keeps
- * those of its page for intake_mounted(). */
+/* Before the mount there is no log. The dropped elements of the first page that has any are kept,
+ * for intake_mounted() to log and for --check to print. */
 static void intake_note_malformed(struct intake *intake, unsigned int number,
                                   const struct page *page)
 {
@@ -60,11 +60,7 @@ static void intake_note_malformed(struct intake *intake, unsigned int number,
 		return;
 	if (intake->mounted) {
 		malformed_log(&intake->malformed, page->faults, page->fault_count, shown);
-	} else if (intake->check) {
-		if (!*intake->note)
-			malformed_describe(&page->faults[0], shown, intake->note,
-			                   sizeof(intake->note));
-	} else {
+	} else if (intake->early_count == 0) {
 		memcpy(intake->early, page->faults, sizeof(intake->early));
 		intake->early_count = page->fault_count;
 		intake->early_page = shown;
@@ -152,6 +148,18 @@ void intake_mounted(struct intake *intake)
 		log_info("%s", intake->note);
 	malformed_log(&intake->malformed, intake->early, intake->early_count, intake->early_page);
 	warn_of_expiry(intake);
+}
+
+void intake_print_notes(const struct intake *intake)
+{
+	char text[512];
+
+	if (*intake->note)
+		printf("%s\n", intake->note);
+	if (intake->early_count == 0)
+		return;
+	malformed_describe(&intake->early[0], intake->early_page, text, sizeof(text));
+	printf("%s\n", text);
 }
 
 void intake_done(struct intake *intake)

@@ -48,6 +48,10 @@ bool intake_one(struct intake *intake);
 /* From now on there is a log. What it has missed is told. */
 void intake_mounted(struct intake *intake);
 
+/* Prints what --check reports beside its steps, a line each: the last note, and the first element
+ * that was dropped. Only before intake_mounted(). */
+void intake_print_notes(const struct intake *intake);
+
 /* Frees what was being taken in. The fleet is still there. */
 void intake_done(struct intake *intake);
 

@@ -432,8 +432,8 @@ static int check(struct program *program)
 
 	check_init(&program->check, &program->self);
 	err = check_run(&program->check, next_agent, program);
-	if (*program->intake.note && err == 0)
-		printf("%s\n", program->intake.note);
+	if (err == 0)
+		intake_print_notes(&program->intake);
 	status = flush_stdout();
 	if (status != 0)
 		return status;

@@ -151,6 +151,14 @@ def test_an_odd_element_of_a_file_costs_itself_alone(fleetfs, mount, folder, odd
     assert told.returncode == 0 and "element 2" in told.stdout and "is dropped: it " in told.stdout
 
 
+def test_check_prints_a_dropped_element_beside_another_note(fleetfs, folder):
+    saved = folder / "fleet.json"
+    saved.write_text('{"agent_list": [%s, %s]}' % (VALID % "a", DEEP % ("deep", deep(40))))
+    lines = fleetfs("--check", saved, token=None).stdout.splitlines()
+    assert any("does not say how many" in line for line in lines), lines
+    assert any("agent deep (element 2) is dropped: it is nested" in line for line in lines), lines
+
+
 def test_a_dropped_element_is_logged_once_and_named(sim, mount):
     api = sim(agents=1)
     api.put_agents(['{"agent_status":"idle"}', '{"agent_id":"a"}', DEEP % ("deep", deep(40)), "7", "8"])
