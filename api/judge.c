@@ -162,8 +162,8 @@ static const struct {
 	/* curl could not decode the body. Errors of our own callbacks do not get here:
          * judge_failure() handles request->stop first. */
 	{CURLE_WRITE_ERROR, FAILURE_MALFORMED, FAILURE_MALFORMED, "", FAULTY_HTTP},
-	/* Also what curl 7.88 says of a header line beyond 100 kB, which it never shows to
-         * on_header(). */
+	/* Within a response: curl 7.88 reports a header line of more than 100 kB in this way, and
+         * does not pass it to on_header(). */
 	{CURLE_OUT_OF_MEMORY, FAILURE_MEMORY, FAILURE_OVERSIZED, ", or a header line without end",
          NULL},
 	{CODE_TOO_LARGE, FAILURE_OVERSIZED, FAILURE_OVERSIZED, "", NULL},
