@@ -80,7 +80,8 @@ struct agent {
 	 * is a newline. */
 	const char *json;
 	size_t json_bytes;
-	bool lossy; /* json has U+FFFD in place of something in the response that is not text */
+	bool lossy; /* json has U+FFFD where the response has invalid UTF-8 or half a surrogate pair
+	             */
 };
 
 /* Takes one more reference. */
@@ -155,41 +156,46 @@ const void *agent_value(const struct agent *agent, enum agent_field_id field, si
 bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_id field,
                 size_t gpu);
 
-/* Whether nothing that is known of two agents differs. Their json alone does not tell if both are
- * lossy. */
+/* Whether two agents have the same JSON and the same value in every field of the table. If both are
+ * lossy, the same JSON can stand for different values. */
 bool agent_equal(const struct agent *a, const struct agent *b);
 
-/* The values of agent_status that the API documents, in a fixed order; ends with NULL. */
+#define AGENT_STATUSES 5
+
+/* The AGENT_STATUSES values of agent_status that the API documents, then NULL. The tree shows them
+ * in this order. */
 extern const char *const agent_statuses[];
 
-#define AGENT_STATUSES 5 /* of them */
-
 /*
- * The strings of a field that has several: those of a list or one of each GPU; else the one string.
- * AGENT_RUNNING_TASKS has current_task_id as its last. Not for numbers and AGENT_JSON.
+ * Returns the number of strings of a field: the items of a list, one string for each GPU, or one.
+ * current_task_id is the last string of AGENT_RUNNING_TASKS. A string may be absent, and the same
+ * string may occur more than once. The field must not be a number or AGENT_JSON.
  */
 size_t agent_string_count(const struct agent *agent, enum agent_field_id field);
 
-/* The index-th, NULL if it is absent. The same string may come twice. */
+/* Returns the string at index, which must be below agent_string_count(). NULL if it is absent or
+ * empty; only a label may be the empty string. */
 const char *agent_string(const struct agent *agent, enum agent_field_id field, size_t index);
 
-#define AGENT_MAX_STRINGS (AGENT_MAX_TASKS + 1) /* of one field */
+#define AGENT_MAX_STRINGS (AGENT_MAX_TASKS + 1) /* the most that a field has */
 
-/* Finds many strings in one field of an agent: sorted once, so that a hostile list costs no more.
- */
+/* Finds strings in one field of an agent. The first search that needs it sorts the strings, so the
+ * time for many searches does not grow with the square of a hostile list's length. */
 struct agent_finder {
 	const struct agent *agent;
 	enum agent_field_id field;
 	bool sorted;
-	uint16_t count;                    /* of order */
-	uint16_t order[AGENT_MAX_STRINGS]; /* positions, by their strings */
+	uint16_t count;                    /* entries in order */
+	uint16_t order[AGENT_MAX_STRINGS]; /* indexes of the strings that are there, sorted by
+	                                      string */
 };
 
-/* agent is borrowed. */
+/* The agent is borrowed. */
 void agent_finder_init(struct agent_finder *finder, const struct agent *agent,
                        enum agent_field_id field);
 
-/* A position of a string, SIZE_MAX: there is none. likely: where it may well be. */
+/* Returns an index of the string in the field, or SIZE_MAX if it is not there. likely: the index to
+ * try first; any number is allowed. */
 size_t agent_find(struct agent_finder *finder, const char *string, size_t likely);
 
 /* By what an answer can be recognised when it is asked for again: the ETag and Last-Modified of RFC
@@ -217,7 +223,7 @@ struct page {
 	int64_t total_count; /* as page_meta says; AGENT_ABSENT when it says nothing usable */
 	int64_t per_page;    /* as page_meta says; AGENT_ABSENT likewise */
 	size_t malformed;    /* elements of agent_list that are no agent, and were dropped */
-	struct page_fault faults[PAGE_MAX_FAULTS]; /* the first of them */
+	struct page_fault faults[PAGE_MAX_FAULTS]; /* the first elements that were dropped */
 	size_t fault_count;                        /* entries in faults */
 	size_t agent_count;
 	bool unchanged; /* what came last time is still so; nothing but the age and the validator of

@@ -13,13 +13,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/pool.h"
 #include "api/proxy.h"
 #include "api/redact.h"
 #include "api/replay.h"
 #include "api/request.h"
 #include "api/split.h"
 
-/* How long the end waits for the thread, which may be in a file system that hangs. */
+/* How long client_free() waits for the thread, which a file system that hangs may block. */
 #define JOIN_S 1
 
 struct queue {
@@ -35,13 +36,13 @@ struct client {
 	pthread_t thread;
 
 	/* The fetching thread's alone. */
-	CURLSH *pool; /* connections and addresses for new requests to use; NULL: to be made */
+	struct pool pool;
 	struct replay *replay; /* NULL: pages are the API's, and what follows is used */
 	struct request *requests;
 	struct credential *credential;
-	struct redact secrets;     /* every token so far, and the proxies' passwords */
+	struct redact secrets;     /* tokens, former ones too; passwords of proxies */
 	unsigned int token_number; /* goes up whenever the token changes */
-	bool warned;               /* of a proxy that can read the token */
+	bool warned;               /* that a proxy can read the token */
 
 	pthread_mutex_t lock; /* guards what follows */
 	struct queue wanted;  /* an arrival is made with its want, so that it can always be had */
@@ -87,7 +88,8 @@ void arrival_free(struct arrival *arrival)
 	free(arrival);
 }
 
-/* Everything that a response says passes here on its way out: no secret goes along. */
+/* Hands an arrival over. All text that comes from a response passes here, so secrets are removed
+ * here. */
 static void deliver(struct client *client, struct arrival *arrival)
 {
 	if (client->credential)
@@ -116,53 +118,13 @@ static void refresh_token(struct client *client, bool force, struct arrival *arr
 	}
 }
 
-/*
- * The pool: connections that are kept, and addresses that were resolved. A request that ends
- * without a response, in time, retires the pool that it used, because a connection can go silent
- * without an error (a NAT that forgot it, a failover) and curl would use it again and again: over
- * HTTP/2 until MAXLIFETIME_CONN, even while other requests wait on it. A new pool is a new share
- * handle within the same multi handle; requests under way keep their connection, and the last of
- * them frees the pool. Rejected: MAXLIFETIME_CONN of the seconds since, and FRESH_CONNECT (both
- * leave an HTTP/2 connection in use); a new multi handle (then two have to be polled).
- */
-static CURLSH *client_pool(struct client *client)
-{
-	if (client->pool)
-		return client->pool;
-	client->pool = curl_share_init();
-	if (client->pool &&
-	    (curl_share_setopt(client->pool, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) !=
-	             CURLSHE_OK ||
-	     curl_share_setopt(client->pool, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS) != CURLSHE_OK)) {
-		curl_share_cleanup(client->pool);
-		client->pool = NULL;
-	}
-	return client->pool;
-}
-
-/* After a request has let go of this pool. Frees it if it is retired and was the last; while
- * another request uses it, curl refuses. */
-static void client_leave_pool(struct client *client, CURLSH *pool)
-{
-	if (pool && pool != client->pool)
-		curl_share_cleanup(pool);
-}
-
-static void client_retire_pool(struct client *client)
-{
-	CURLSH *pool = client->pool;
-
-	client->pool = NULL;
-	client_leave_pool(client, pool);
-}
-
-/* Gives up what a request has of curl; its arrival is the caller's. */
+/* Frees all that a request holds but its arrival, which the caller keeps. */
 static void client_drop_request(struct client *client, struct request *request)
 {
-	CURLSH *pool = request->pool;
+	CURLSH *share = request->share;
 
 	request_done(request);
-	client_leave_pool(client, pool);
+	pool_release(&client->pool, share, false);
 }
 
 static void start(struct client *client, struct request *request, struct arrival *arrival)
@@ -172,7 +134,7 @@ static void start(struct client *client, struct request *request, struct arrival
 	if (arrival->condition.token_number != client->token_number)
 		arrival->condition = (struct validator){0};
 	if (request_prepare(request, &client->settings, arrival, client->credential,
-	                    client_pool(client)) < 0 ||
+	                    pool_share(&client->pool)) < 0 ||
 	    curl_multi_add_handle(client->multi, request->easy) != CURLM_OK) {
 		client_drop_request(client, request);
 		request_no_memory(&client->settings, arrival);
@@ -214,9 +176,9 @@ static void start_wanted(struct client *client)
 	bool reread;
 
 	while ((request = idle_request(client)) && (arrival = next_wanted(client, &reread))) {
-		/* At once a replaced CA bundle counts, for connections that are there, too. */
+		/* The CA bundle is read for each new connection: make them all new. */
 		if (reread)
-			client_retire_pool(client);
+			pool_retire(&client->pool);
 		refresh_token(client, reread, arrival);
 		start(client, request, arrival);
 	}
@@ -233,7 +195,8 @@ static void replay_wanted(struct client *client)
 	}
 }
 
-/* Nothing came, or not all in time: no connection that was open meanwhile is trusted further. */
+/* Whether a request ended in a way that makes every connection of its pool suspect: without a
+ * response, or without all of it in time. */
 static bool is_pool_doubtful(const struct request *request, const struct arrival *arrival)
 {
 	return request->lost_silent ||
@@ -241,7 +204,8 @@ static bool is_pool_doubtful(const struct request *request, const struct arrival
 	                           arrival->failure.cause == FAILURE_UNREACHABLE));
 }
 
-/* The token would pass the proxy in clear; said once, since nobody expects that of allow_http. */
+/* Warns once that a proxy can read the token: allow_http permits a plain http source, and then the
+ * request is not encrypted on its way to the proxy either. */
 static void warn_of_proxy(struct client *client, struct arrival *arrival)
 {
 	if (client->warned || client->settings.tls || !*arrival->route.proxy || *arrival->note)
@@ -255,15 +219,12 @@ static void warn_of_proxy(struct client *client, struct arrival *arrival)
 static void finish(struct client *client, struct request *request, CURLcode code)
 {
 	struct arrival *arrival = request->arrival;
-	CURLSH *pool = request->pool;
+	CURLSH *share = request->share;
 
 	request->arrival = NULL;
-	request->pool = NULL;
+	request->share = NULL;
 	request_finish(request, &client->settings, code, arrival);
-	if (is_pool_doubtful(request, arrival) && pool == client->pool)
-		client_retire_pool(client);
-	else
-		client_leave_pool(client, pool);
+	pool_release(&client->pool, share, is_pool_doubtful(request, arrival));
 	warn_of_proxy(client, arrival);
 	if (arrival->page)
 		arrival->page->validator.token_number = request->token_number;
@@ -286,7 +247,7 @@ static void finish(struct client *client, struct request *request, CURLcode code
 		start(client, request, arrival);
 		return;
 	}
-	/* Too large headers would be no smaller. */
+	/* The headers of a part would be as large as those of the page. */
 	if (request->stop != REQUEST_STOP_HEADERS &&
 	    split_goes_on(arrival, client->settings.per_page)) {
 		start(client, request, arrival);
@@ -373,7 +334,7 @@ static void dismantle(struct client *client)
 		arrival_free(request->arrival);
 		client_drop_request(client, request);
 	}
-	client_retire_pool(client);
+	pool_retire(&client->pool);
 	free(client->requests);
 	replay_free(client->replay);
 	curl_multi_cleanup(client->multi);
@@ -423,7 +384,8 @@ static int assemble(struct client *client, const struct client_config *config)
 	                  (long)config->max_connections);
 	curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
 	                  (long)config->max_connections);
-#if LIBCURL_VERSION_NUM >= 0x081400 /* or client_free() waits for a resolver that is silent */
+#if LIBCURL_VERSION_NUM >= 0x081400 /* or client_free() waits for a resolver that does not answer \
+                                     */
 	curl_multi_setopt(client->multi, CURLMOPT_QUICK_EXIT, 1L);
 #endif
 	client->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

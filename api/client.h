@@ -11,10 +11,11 @@
  * this thread, client_fd() becomes readable when something arrived. Everything handed over is
  * immutable or changes its owner, so that nothing else is shared.
  *
- * The client asks once per want. It may ask a second time by itself: when the API answered 401 and
- * the token turned out to have been replaced; and when a cache on the way answered with what is too
- * old for any use, this time past the caches. When and whether to ask again is our cache's
- * decision.
+ * The client makes one request for each want, and further ones by itself in three cases only: the
+ * API answered 401 and the token has been replaced; a cache in front of the API answered with a
+ * response that is too old for any use, so the second request goes past the caches; a page is too
+ * large as a whole, so it is requested in parts (split.h). All other retries are decided by the
+ * cache room.
  *
  * Secrets (tokens, passwords of proxies) are removed from messages and notes before they are handed
  * over: redact.h.
@@ -36,7 +37,7 @@ struct client_config {
 	int64_t stale_ms;           /* how much older it may be if there is no other */
 	const char *cacert;         /* a CA bundle, or NULL for the system's */
 	const char *ca_dirs;        /* CA directories separated by `:`, or NULL for the system's */
-	bool ca_exclusive;          /* no CA but those of cacert is trusted */
+	bool ca_exclusive;          /* only the CAs in cacert are trusted */
 	int64_t timeout_ms;         /* for one request, everything included */
 	int64_t connect_timeout_ms; /* for resolving, connecting and TLS */
 	unsigned int per_page;      /* 1 to 100 */
@@ -54,14 +55,13 @@ struct arrival {
 	/* When page is NULL; and of one that is old: why there was no better. Its url, http_status
 	 * and at_ns in any case. */
 	struct failure failure;
-	struct split *split; /* the client's own: a page that is fetched in parts, else NULL */
-	unsigned int
-		requests; /* HTTP requests that it took: 1, 2 or those of the parts; 0 of a file */
-	uint64_t bytes;   /* received, headers included, as on the wire (compressed) */
-	struct route route;   /* of the last of them */
-	int64_t token_expiry; /* of the token in use, seconds since 1970; 0: not known */
-	char note[256];       /* without any secret, as the failure's message; something for the log
-	                         ("token read again from …"), or "" */
+	struct split *split;   /* internal: a page that is being fetched in parts, else NULL */
+	unsigned int requests; /* HTTP requests made for it; 0 if the source is a file */
+	uint64_t bytes;        /* received, headers included, as on the wire (compressed) */
+	struct route route;    /* of the last of them */
+	int64_t token_expiry;  /* of the token in use, seconds since 1970; 0: not known */
+	char note[256];        /* a line for the log ("token read again from …"), or ""; free of
+	                          secrets, as failure.message is */
 };
 
 /* NULL is fine. */

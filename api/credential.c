@@ -14,6 +14,7 @@
 
 #include "api/decode.h"
 #include "api/environment.h"
+#include "api/redact.h"
 
 #define MAX_TOKEN_BYTES   (64u << 10)
 #define MAX_PAYLOAD_BYTES (8u << 10) /* of a JWT; no server takes a header as long as that */
@@ -51,7 +52,7 @@ struct credential {
 	char *source;  /* for people */
 	char *team;    /* NULL: none */
 	char *token;
-	char *spares[VARIABLES + 1]; /* tokens of the environment; NULL behind the last */
+	char *spares[VARIABLES + 1]; /* tokens of the environment, then NULL */
 	enum kind kind;
 	int64_t expiry;
 	struct identity identity; /* of the file as last looked at, acceptable or not */
@@ -72,13 +73,6 @@ __attribute__((format(printf, 3, 4))) static int refuse(struct failure *ret_fail
 static int no_memory(struct failure *ret_failure)
 {
 	return refuse(ret_failure, -ENOMEM, "out of memory while reading the token");
-}
-
-static void wipe(char *secret)
-{
-	if (secret)
-		explicit_bzero(secret, strlen(secret));
-	free(secret);
 }
 
 static enum kind kind_of(const char *token)
@@ -133,7 +127,7 @@ static bool is_quote(char c)
 	return c == '"' || c == '\'' || c == '`';
 }
 
-/* Whether text begins with `NAME=`, as a file of variables does. */
+/* Whether text begins with `NAME=`, as an environment file does. */
 static bool is_assignment(const char *text, size_t bytes, const char *name)
 {
 	size_t length = strlen(name);
@@ -142,8 +136,8 @@ static bool is_assignment(const char *text, size_t bytes, const char *name)
 }
 
 /*
- * Rejects what editors, Windows and files of variables put around a token. The API would answer
- * 401, which does not tell the user what is wrong with the file.
+ * Rejects a byte order mark, quotation marks and `NAME=` around a token. The API would reject such
+ * a token with 401, which does not lead the user to the cause.
  */
 static int check_wrapping(const char *text, size_t bytes, const char *source,
                           struct failure *ret_failure)
@@ -159,8 +153,7 @@ static int check_wrapping(const char *text, size_t bytes, const char *source,
 	for (size_t i = 0; i < VARIABLES; i++) {
 		if (is_assignment(text, bytes, variables[i]))
 			return refuse(ret_failure, -EINVAL,
-			              "%s begins with '%s=': remove that, leave the token alone in "
-			              "it",
+			              "%s begins with '%s=': remove that, keep only the token",
 			              source, variables[i]);
 	}
 	return 0;
@@ -182,18 +175,15 @@ static int check_bytes(const char *text, size_t bytes, const char *source,
 			              source);
 		if (byte == '\n')
 			return refuse(ret_failure, -EINVAL,
-			              "%s has more than one line: leave the token alone in it",
-			              source);
+			              "%s has more than one line: keep only the token", source);
 		if (byte == ' ' || byte == '\t')
-			return refuse(
-				ret_failure, -EINVAL,
-				"%s has a space or tab at offset %zu: leave the token alone in "
-				"it",
-				source, i);
+			return refuse(ret_failure, -EINVAL,
+			              "%s has a space or tab at offset %zu: keep only the token",
+			              source, i);
 		if (byte < 0x21 || byte > 0x7e)
 			return refuse(ret_failure, -EINVAL,
 			              "%s holds byte 0x%02x at offset %zu, which no token has: "
-			              "leave the token alone in it",
+			              "keep only the token",
 			              source, byte, i);
 	}
 	return 0;
@@ -229,11 +219,11 @@ static int accept_token(struct credential *credential, const char *text, size_t 
 			"the token of %s is a JWT, which needs a team: set team or CYBERUN_TEAM_ID",
 			credential->source);
 	if (result < 0) {
-		wipe(token);
+		redact_wipe(token);
 		return result;
 	}
 	*ret_changed = !credential->token || strcmp(credential->token, token) != 0;
-	wipe(credential->token);
+	redact_wipe(credential->token);
 	credential->token = token;
 	credential->kind = kind;
 	credential->expiry = kind == KIND_JWT ? jwt_expiry(token) : 0;
@@ -404,7 +394,8 @@ static int use_variable(struct credential *credential, const char *name,
 	return accept_token(credential, value, strlen(value), &changed, ret_failure);
 }
 
-/* Before the environment is scrubbed. 0 or -ENOMEM. */
+/* Copies the tokens of the environment, for redaction. Must be called before
+ * credential_scrub_environment(). 0 or -ENOMEM. */
 static int keep_spares(struct credential *credential)
 {
 	size_t count = 0;
@@ -431,7 +422,8 @@ void credential_scrub_environment(void)
 	}
 }
 
-/* Whether a file is missing, also because what should be its directory is none (HOME=/dev/null). */
+/* Whether a result means that a file does not exist. ENOTDIR does: the path leads through a file
+ * that is no directory (HOME=/dev/null). */
 static bool is_missing(int result)
 {
 	return result == -ENOENT || result == -ENOTDIR;
@@ -534,9 +526,9 @@ void credential_free(struct credential *credential)
 {
 	if (!credential)
 		return;
-	wipe(credential->token);
+	redact_wipe(credential->token);
 	for (size_t i = 0; i < VARIABLES; i++)
-		wipe(credential->spares[i]);
+		redact_wipe(credential->spares[i]);
 	free(credential->path);
 	free(credential->source);
 	free(credential->team);

@@ -58,8 +58,8 @@ bool credential_refresh(struct credential *credential, bool force, struct failur
 /* Valid until the next refresh or free. */
 const char *credential_token(const struct credential *credential);
 
-/* The tokens of the environment, in use or not, from index 0 on; NULL behind the last. For
- * redaction. Valid as long as the credential. */
+/* Returns a token that an environment variable has, in use or not, by its index from 0 on; NULL
+ * after the last one. For redaction. Valid as long as the credential. */
 const char *credential_spare(const struct credential *credential, size_t index);
 
 /* The value of X-Team-ID to send, or NULL for none. Valid as long as the credential. */

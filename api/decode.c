@@ -12,7 +12,7 @@
 #include "api/parse.h"
 
 #define MAX_PER_PAGE       10000
-#define MAX_FAULT_ID_BYTES 1024 /* of an agent_id as JSON that is still worth naming in the log */
+#define MAX_FAULT_ID_BYTES 1024 /* a longer agent_id, as JSON, is not copied into a page_fault */
 
 #define TEXT_OF(macro)         TEXT_OF_TOKENS(macro)
 #define TEXT_OF_TOKENS(tokens) #tokens
@@ -67,8 +67,9 @@ static size_t field_of(enum agent_place place, const char *key, size_t guess)
 }
 
 /*
- * Adds the members of an object that the table knows for a place, by field; of duplicate keys the
- * last. One walk of the object: with 10^5 keys, a look-up for each field would take seconds.
+ * Sets found[field] for each member of an object that is a field of this place. Of duplicate keys
+ * the last counts. Walks the object once: with 10^5 keys, a look-up for each field would take
+ * seconds.
  */
 static void find_fields(struct decoder *decoder, const cJSON *object, enum agent_place place,
                         const cJSON *found[static AGENT_FIELDS])
@@ -289,7 +290,8 @@ static struct agent *build_agent(struct decoder *decoder, const struct draft *dr
 	return agent;
 }
 
-/* Why a value exceeds the limits of one element; NULL: it does not. Only then it may be parsed. */
+/* Returns the limit of one element that a value exceeds, as the reason to drop it; or NULL. Only a
+ * value within the limits may be parsed. */
 static const char *limit_exceeded(const struct json_span *span)
 {
 	if (span->bytes > DECODE_MAX_AGENT_BYTES)
@@ -307,8 +309,9 @@ static const cJSON *parse_span(struct decoder *decoder, const struct json_span *
 	                   span->flags & JSON_ODD);
 }
 
-/* Copies the beginning of the agent_id of an element that is not parsed as a whole. None is copied
- * if it has none that is a string of sensible length, or without memory. */
+/* Copies the beginning of an element's agent_id. The element is not parsed as a whole, since it may
+ * exceed a limit. Leaves ret_id as it is if there is no agent_id that is a string of at most
+ * MAX_FAULT_ID_BYTES, or no memory. */
 static void copy_id(struct decoder *decoder, const struct json_span *span, char *ret_id,
                     size_t id_bytes)
 {
@@ -334,7 +337,8 @@ static void copy_id(struct decoder *decoder, const struct json_span *span, char 
 	length = strlen(id->valuestring);
 	if (length >= id_bytes) {
 		length = id_bytes - 1;
-		/* Cut between characters: C0 80 and C0 81 are pairs, too. */
+		/* Cut between characters. The pairs of the stored form (C0 80, C0 81) end like a
+		 * character of two bytes. */
 		while (length > 0 && ((unsigned char)id->valuestring[length] & 0xc0) == 0x80)
 			length--;
 	}
@@ -355,7 +359,8 @@ static void note_fault(struct decoder *decoder, const struct json_span *span, si
 	copy_id(decoder, span, fault->id, sizeof(fault->id));
 }
 
-/* 0 and an agent; 0 and the reason why the element is none; or -ENOMEM. */
+/* Returns 0 with an agent; or 0 with NULL and the reason why the element is no agent; or -ENOMEM.
+ */
 static int decode_agent(struct decoder *decoder, const struct json_span *span,
                         const struct agent **ret_agent, const char **ret_reason)
 {
@@ -389,7 +394,8 @@ static int decode_agent(struct decoder *decoder, const struct json_span *span,
 	return *ret_agent ? 0 : -ENOMEM;
 }
 
-/* A page_meta that is missing, of the wrong type or beyond the limits counts as absent. */
+/* Reads page_meta. If it is missing, of the wrong type or beyond the limits, its values stay
+ * absent. 0 or -ENOMEM. */
 static int decode_meta(struct decoder *decoder, const struct json_span *span, struct page *page)
 {
 	const cJSON *tree;
@@ -418,8 +424,8 @@ static size_t largest_value(const struct json_outline *outline)
 	return bytes;
 }
 
-/* The page of an outline whose first element is the element `first` (from 0) of the whole list. 0
- * or -ENOMEM. */
+/* Decodes the elements of an outline to a page. first: the position of the first of them in the
+ * whole list, from 0. 0 or -ENOMEM. */
 static int decode_outline(const char *body, const struct json_outline *outline, size_t first,
                           struct page **ret_page)
 {

@@ -70,8 +70,8 @@ bool environment_is_tilde(const char *path)
 	return path[0] == '~' && (!path[1] || strchr(path, '/'));
 }
 
-/* The home directory in the password database, to be freed; or NULL and errno: ENOENT if there is
- * none, also when the database cannot be read. */
+/* Returns the home directory in the password database, to be freed; or NULL and errno: ENOENT if
+ * there is none or the database cannot be read. */
 static char *environment_passwd_home(void)
 {
 	char *strings = NULL, *larger, *home = NULL;

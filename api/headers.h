@@ -3,7 +3,7 @@
 #define FLEETFS_API_HEADERS_H
 
 /*
- * What the headers of a response tell of its age, its identity and when to ask again (RFC 9111,
+ * Reads from the headers of a response how old it is, its validators, and when to retry (RFC 9111,
  * 9110).
  *
  * A cache between the API and us may have kept it for a while, and that time counts against the
@@ -65,9 +65,9 @@ void headers_line(struct headers *headers, const char *line, size_t bytes);
  * on. */
 struct headers_age headers_age(const struct headers *headers, int64_t wall_ms, int64_t took_ms);
 
-/* How long Retry-After says to wait from wall_ms on, 0 for a date gone by; -1: there is none. Of
- * several the longest counts. At most HEADERS_MAX_AGE_MS; curl's own reading takes a number beyond
- * 64 bits as none. */
+/* Returns the wait that Retry-After asks for, in ms from wall_ms on: 0 for a date in the past, at
+ * most HEADERS_MAX_AGE_MS, -1 without a valid Retry-After. Of several the longest counts. (curl's
+ * CURLINFO_RETRY_AFTER ignores a number of more than 64 bits.) */
 int64_t headers_retry_after_ms(const struct headers *headers, int64_t wall_ms);
 
 /* What may be asked for next time. */

@@ -42,8 +42,8 @@ struct json_span {
 /* Which values json_scan() reports, and their limits. */
 struct json_query {
 	const char *list; /* the member of the top-level object whose elements to report, or NULL */
-	const char *member;  /* another member to report as a whole; NULL without a list: the whole
-	                        text */
+	const char *member;  /* the member to report as a whole, or NULL; if list is NULL, too, the
+	                        whole text is reported */
 	size_t max_depth;    /* arrays and objects in each other, in one reported value */
 	size_t max_tokens;   /* values and keys in one reported value */
 	size_t max_elements; /* of list */

@@ -77,7 +77,8 @@ struct decimal {
 	int64_t scale;
 };
 
-/* The exponent behind an `e`, no larger than what moves a number of 4 GiB out of range. */
+/* Reads the exponent after an `e`. Stops at 2^40, which moves any number of at most 4 GiB of text
+ * out of range. */
 static int64_t read_exponent(const char *at, const char *end)
 {
 	const int64_t most = INT64_C(1) << 40;
@@ -142,7 +143,7 @@ bool json_integer(const char *text, size_t bytes, int64_t *ret_value)
 
 /* Rewriting for a parser */
 
-/* What UTF-8 would have for half a surrogate pair. */
+/* Writes half a surrogate pair as the three bytes that UTF-8 would have for its code. */
 static char *put_half(char *dst, unsigned int code)
 {
 	*dst++ = (char)(0xe0 | code >> 12);

@@ -68,9 +68,8 @@ static inline bool json_is_exact(const char *digits, size_t count)
 	return count < 16 || (count == 16 && memcmp(digits, "9007199254740992", 16) <= 0);
 }
 
-/* Whether a JSON number, however it is written, is an integer of at most
- * JSON_MAX_EXACT. Exact, and linear in
- * the length of the text whatever the exponent is. */
+/* Whether a JSON number, however it is written, is an integer of at most JSON_MAX_EXACT. Exact; the
+ * time is linear in the length of the text, whatever the exponent is. */
 bool json_integer(const char *text, size_t bytes, int64_t *ret_value);
 
 /* An escape, from its backslash. */

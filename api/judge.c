@@ -18,7 +18,7 @@ void judge_say(struct failure *failure, enum failure_cause cause, const char *fo
 }
 
 /* The statuses that an API or a gateway may send. The phrases are ours, since HTTP/2 has none and
- * those of HTTP/1 may say anything. Remedy NULL: as the cause has it. */
+ * an HTTP/1 server may send any. Remedy NULL: the remedy of the cause applies. */
 static const struct {
 	long status;
 	const char *phrase, *remedy;
@@ -28,7 +28,7 @@ static const struct {
 	{302, "Found", NULL},
 	{303, "See Other", NULL},
 	{304, "Not Modified",
-         "ask who runs the API, or a cache in front of it: it answers what was not asked"},
+         "ask the operator of the API, or of a cache in front of it: no condition was sent"},
 	{307, "Temporary Redirect", NULL},
 	{308, "Permanent Redirect", NULL},
 	{400, "Bad Request", NULL},
@@ -36,9 +36,9 @@ static const struct {
 	{403, "Forbidden", "the token may not list agents here: an sk- key reads SOURCE/r"},
 	{404, "Not Found", "check the URL: the API's base, without /agents"},
 	{405, "Method Not Allowed", "check the URL: the API's base, without /agents"},
-	{406, "Not Acceptable", "check the URL: there is nothing in JSON"},
+	{406, "Not Acceptable", "check the URL: the server there offers no JSON"},
 	{407, "Proxy Authentication Required",
-         "put user and password of the proxy into the variable that names it"},
+         "add user and password to the proxy's URL in the environment"},
 	{408, "Request Timeout", "try again"},
 	{410, "Gone", "check the URL: the API's base, without /agents"},
 	{421, "Misdirected Request",
@@ -46,8 +46,8 @@ static const struct {
 	{425, "Too Early", "try again"},
 	{426, "Upgrade Required", "check the URL: does it say http where it has to be https?"},
 	{429, "Too Many Requests", NULL},
-	{431, "Request Header Fields Too Large", "check the token: the server finds it too long"},
-	{451, "Unavailable For Legal Reasons", "ask who runs the API"},
+	{431, "Request Header Fields Too Large", "check the token: it is too long for the server"},
+	{451, "Unavailable For Legal Reasons", "ask the operator of the API"},
 	{500, "Internal Server Error", NULL},
 	{501, "Not Implemented", "check the URL: the API's base, without /agents"},
 	{502, "Bad Gateway", NULL},
@@ -55,7 +55,7 @@ static const struct {
 	{504, "Gateway Timeout", NULL},
 	{505, "HTTP Version Not Supported", NULL},
 	{511, "Network Authentication Required",
-         "log in to the network that this machine is on (a browser shows its page)"},
+         "log in to the network of this machine: a browser shows the page for that"},
 };
 
 static enum failure_cause cause_of_status(long status)
@@ -73,7 +73,7 @@ static enum failure_cause cause_of_status(long status)
 	return FAILURE_SERVER;
 }
 
-/* What the credential has to do with it; NULL: nothing that is known. */
+/* Returns the remedy for a status that the token or the team explains, else NULL. */
 static const char *credential_remedy(const struct request *request, long status, const char *words)
 {
 	if (status == 400 && request->lacks_team)
@@ -81,12 +81,12 @@ static const char *credential_remedy(const struct request *request, long status,
 	if (status != 403 || !strcasestr(words, "team"))
 		return NULL;
 	if (request->sends_team)
-		return "check team: the token is of no use for the one that is named";
+		return "check team: the token has no access to it";
 	return request->lacks_team ? "name the team: team or CYBERUN_TEAM_ID"
-	                           : "use a token of the team: that of an sk- or dk- key is fixed";
+	                           : "use a token of the team: an sk- or dk- key has a fixed one";
 }
 
-/* Only where it points to: the query may hold a token, of ours or of somebody else. */
+/* Describes the target of a redirect, without its query, which may contain a token. */
 static void describe_location(const char *location, char *ret_words, size_t room)
 {
 	size_t length = strcspn(location, "?#");
@@ -123,11 +123,12 @@ static void judge_status(const struct request *request, long status, struct fail
 }
 
 #define SPEAKS_HTTPS "check the port in the URL: it has to speak https, with TLS 1.2 or later"
-#define SPEAKS_HTTP  "check the URL: what is there speaks no HTTP"
-#define FAULTY_HTTP  "ask who runs the API, or a proxy in front of it: its HTTP is faulty"
+#define SPEAKS_HTTP  "check the URL: the server there does not speak HTTP"
+#define FAULTY_HTTP  "ask the operator of the API, or of a proxy in front of it: its HTTP is faulty"
+#define BAD_BUNDLE   "name a file of certificates (PEM) with cacert"
 #define LOCAL_TLS    "check this machine's TLS library and its configuration (openssl.cnf)"
 
-/* Of a connection that was not made, or was lost before a response began. */
+/* Remedies by the step at which a connection failed or was lost before a response began. */
 static const char *const remedies[ROUTE_STEPS + 1] = {
 	[ROUTE_RESOLVE] = "check the host in the URL, and this machine's name servers",
 	[ROUTE_CONNECT] = "check host and port in the URL, and the network: nothing answers there",
@@ -135,14 +136,16 @@ static const char *const remedies[ROUTE_STEPS + 1] = {
 	[ROUTE_ANSWER] = "try again; does the URL say http where it has to be https?",
 };
 
-/* Newer than the oldest curl that we build with. */
+/* Codes that curl 7.88 does not have yet. */
 #define CODE_UNRECOVERABLE_POLL ((CURLcode)99)
 #define CODE_TOO_LARGE          ((CURLcode)100)
 
 /*
- * What curl's codes mean, before a response began and within one. A code that is not in here says
- * that a connection could not be made, or was lost: unreachable or truncated, with the remedy of
- * the step that was reached. Remedy NULL: as the cause has it.
+ * The cause of a failure by curl's code: before a response began and within one. `more` is appended
+ * to curl's message. Remedy NULL: the remedy of the cause applies.
+ *
+ * A code that is not listed means that a connection could not be made or was lost:
+ * FAILURE_UNREACHABLE, with the remedy of the step that was reached, or FAILURE_TRUNCATED.
  */
 static const struct {
 	CURLcode code;
@@ -153,28 +156,29 @@ static const struct {
 	{CURLE_FAILED_INIT, FAILURE_MEMORY, FAILURE_MEMORY, "", NULL},
 	{CURLE_URL_MALFORMAT, FAILURE_REQUEST, FAILURE_REQUEST, "", "check the URL"},
 	{CURLE_WEIRD_SERVER_REPLY, FAILURE_SERVER, FAILURE_SERVER, "", SPEAKS_HTTP},
-	/* A protocol error, or a reset of the stream: the server is there, and answers badly. */
+	/* A protocol error or a reset of the stream: the server is reachable, but faulty. */
 	{CURLE_HTTP2, FAILURE_SERVER, FAILURE_TRUNCATED, "", FAULTY_HTTP},
 	{CURLE_HTTP2_STREAM, FAILURE_SERVER, FAILURE_TRUNCATED, "", FAULTY_HTTP},
-	/* Not one of ours, which request->stop tells: a body that cannot be decoded. */
+	/* curl could not decode the body. Errors of our own callbacks do not get here:
+         * judge_failure() handles request->stop first. */
 	{CURLE_WRITE_ERROR, FAILURE_MALFORMED, FAILURE_MALFORMED, "", FAULTY_HTTP},
-	/* Also what curl 7.88 says of a header line beyond 100 kB, which it never shows to
-         * on_header(). */
+	/* Within a response: curl 7.88 reports a header line of more than 100 kB in this way, and
+         * does not pass it to on_header(). */
 	{CURLE_OUT_OF_MEMORY, FAILURE_MEMORY, FAILURE_OVERSIZED, ", or a header line without end",
          NULL},
 	{CODE_TOO_LARGE, FAILURE_OVERSIZED, FAILURE_OVERSIZED, "", NULL},
 	{CURLE_FILESIZE_EXCEEDED, FAILURE_OVERSIZED, FAILURE_OVERSIZED, "", NULL},
 	{CURLE_BAD_CONTENT_ENCODING, FAILURE_MALFORMED, FAILURE_MALFORMED, "",
-         "ask who runs the API: its compression is faulty, or not the one asked for (gzip)"},
+         "ask the operator of the API: its compression is faulty, or not the one asked for (gzip)"},
 	{CURLE_BAD_FUNCTION_ARGUMENT, FAILURE_MEMORY, FAILURE_MEMORY, "", NULL},
 	{CODE_UNRECOVERABLE_POLL, FAILURE_MEMORY, FAILURE_MEMORY, "", NULL},
 	{CURLE_COULDNT_RESOLVE_HOST, FAILURE_UNREACHABLE, FAILURE_TRUNCATED, "",
          "check the host in the URL, and this machine's name servers"},
 	{CURLE_SSL_CONNECT_ERROR, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", SPEAKS_HTTPS},
-	{CURLE_SSL_CACERT_BADFILE, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "",
-         "name a file of certificates (PEM) with cacert"},
+	{CURLE_SSL_CACERT_BADFILE, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", BAD_BUNDLE},
 	{CURLE_SSL_CLIENTCERT, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "",
-         "ask who runs the API: it wants a client certificate, which fleetfs cannot show"},
+         "ask the operator of the API: it requires a client certificate, which fleetfs does not "
+         "support"},
 	{CURLE_SSL_ENGINE_NOTFOUND, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
 	{CURLE_SSL_ENGINE_SETFAILED, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
 	{CURLE_SSL_ENGINE_INITFAILED, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
@@ -193,7 +197,7 @@ static const struct {
          "check the host in the URL: the certificate that is shown there is another's"},
 	{"not yet valid", "check this machine's clock"},
 	{"expired",
-         "who runs the API has to renew the certificate, if this machine's clock is right"},
+         "ask the operator of the API to renew the certificate, if this machine's clock is right"},
 	{"", "if the API has a CA of its own, name it with cacert; if not, somebody may listen in"},
 };
 
@@ -206,8 +210,8 @@ static const char *certificate_remedy(const char *reason)
 	return certificates[i].remedy;
 }
 
-/* Whether it went wrong on the way to the proxy, or at the proxy, before the API could be to
- * blame. */
+/* Whether a failure occurred at the proxy or on the way to it, not on the way from it to the API.
+ */
 static bool is_proxys_fault(const struct request *request, CURLcode code, const struct route *route)
 {
 	long status = 0;
@@ -222,7 +226,7 @@ static bool is_proxys_fault(const struct request *request, CURLcode code, const 
 	return status / 100 != 2 && route->reached < ROUTE_ANSWER;
 }
 
-/* Adds the proxy to the message: curl's words may name its host, but not that it is a proxy. */
+/* Adds the proxy to the message: curl may name its host, but not say that it is a proxy. */
 static void blame_proxy(const struct request *request, struct failure *failure)
 {
 	size_t length = strlen(failure->message);
@@ -253,8 +257,8 @@ static void judge_timeout(const struct request *request, const struct request_se
 	}
 }
 
-/* Over HTTP/2 curl 7.88 takes a protocol error of the connection for an empty reply, and curl 8 the
- * end of the connection for a faulty stream. */
+/* Corrects the code of two failures over HTTP/2. curl 7.88 reports a protocol error of the
+ * connection as an empty reply; curl 8 reports the end of the connection as a faulty stream. */
 static CURLcode http2_code(const struct request *request, CURLcode code, const char **reason)
 {
 	if (code == CURLE_GOT_NOTHING && request->http2) {
@@ -351,11 +355,12 @@ void judge_route(const struct request *request, const struct request_settings *s
 		if (step == ROUTE_TLS && !route->tls)
 			continue;
 		curl_easy_getinfo(easy, marks[step], &at_us);
-		/* Curl marks it only once TLS stands, too, and 8.10 to 8.20 tell no local port
-		 * before. Without OpenSSL the begin of TLS is not seen. */
+		/* curl sets this mark only after the TLS handshake. Until then, TCP is known to be
+		 * connected by the first data of TLS (with OpenSSL only) or by a local port (not in
+		 * curl 8.10 to 8.20). */
 		if (step == ROUTE_CONNECT && at_us == 0 && (request->tls_us || local_port > 0))
 			at_us = request->tls_us ? request->tls_us - request->began_us : before_us;
-		/* Curl does not mark what a connection of the pool has behind it. */
+		/* A connection of the pool has no marks: its steps were done before. */
 		if (step < ROUTE_ANSWER && at_us == 0 && request->connected)
 			at_us = before_us;
 		/* The answer's mark is set by a connection that ends, too. */
@@ -404,7 +409,11 @@ bool judge_failure(const struct request *request, const struct request_settings 
 		          DECODE_MAX_BYTES);
 	else if (code == CURLE_OK)
 		return false;
-	else {
+	else if (request->stop == REQUEST_STOP_BUNDLE) {
+		failure->remedy = BAD_BUNDLE;
+		judge_say(failure, FAILURE_UNREACHABLE, "the CA bundle %s is no regular file",
+		          settings->cacert);
+	} else {
 		if (code == CURLE_OPERATION_TIMEDOUT)
 			judge_timeout(request, settings, route, failure);
 		else

@@ -19,8 +19,8 @@ static const struct {
 
 #define VARIABLES (sizeof(variables) / sizeof(*variables))
 
-/* A proxy is named as scheme://user:password@host:port, all but the host optional. A password may
- * hold an '@' that it should not, so the last one counts. */
+/* Copies a proxy's URL, [scheme://][user[:password]@]host[:port], without the user and anything
+ * after the port. A password may contain an '@' that is not encoded, so the last one counts. */
 static void copy_without_user(const char *url, char *ret_url, size_t room)
 {
 	const char *scheme = strstr(url, "://");

@@ -4,7 +4,8 @@
 
 /*
  * The proxy that a request goes through. libcurl chooses it from the environment (http_proxy,
- * https_proxy, all_proxy, no_proxy); before 8.7 it tells which one only in its verbose messages.
+ * https_proxy, all_proxy, no_proxy); before 8.7 it names the one in use only in its verbose
+ * messages.
  */
 
 #include <stdbool.h>
@@ -16,7 +17,7 @@
 /* Plain data; all zeroes: no proxy. */
 struct proxy {
 	char url[128];    /* without user and password; "": no proxy */
-	uint8_t variable; /* which variable named it */
+	uint8_t variable; /* index of the environment variable that names it */
 };
 
 /* Reads one of curl's verbose messages, not terminated by NUL; sets ret_proxy if it names a

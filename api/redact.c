@@ -7,12 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#define LEAST_BYTES 8 /* so many in a row are taken as the secret */
-#define LAYERS      4 /* encodings on top of each other that are undone */
+#include "api/unescape.h"
 
-static void redact_wipe(char *secret)
+#define LEAST_BYTES 8 /* consecutive bytes of a secret that count as the secret */
+#define LEAST_ALONE 4 /* a shorter password of a proxy is too common to be replaced by itself */
+#define LAYERS      4 /* encodings on top of each other that are decoded */
+
+void redact_wipe(char *secret)
 {
 	if (secret)
 		explicit_bzero(secret, strlen(secret));
@@ -22,219 +24,86 @@ static void redact_wipe(char *secret)
 void redact_done(struct redact *redact)
 {
 	for (size_t i = 0; i < REDACT_SECRETS; i++)
-		redact_wipe(redact->secrets[i]);
+		redact_wipe(redact->secrets[i].text);
 	*redact = (struct redact){0};
 }
 
-void redact_add(struct redact *redact, const char *secret)
+static void redact_remember(struct redact *redact, const char *secret, bool whole)
 {
 	char *copy;
 
 	if (!secret || !*secret)
 		return;
 	for (size_t i = 0; i < REDACT_SECRETS; i++)
-		if (redact->secrets[i] && strcmp(redact->secrets[i], secret) == 0)
+		if (redact->secrets[i].text && strcmp(redact->secrets[i].text, secret) == 0)
 			return;
 	copy = strdup(secret);
 	if (!copy) {
 		redact->incomplete = true;
 		return;
 	}
-	redact_wipe(redact->secrets[redact->next]);
-	redact->secrets[redact->next] = copy;
+	redact_wipe(redact->secrets[redact->next].text);
+	redact->secrets[redact->next] = (struct redact_secret){.text = copy, .whole = whole};
 	redact->next = (redact->next + 1) % REDACT_SECRETS;
+}
+
+void redact_add(struct redact *redact, const char *secret)
+{
+	redact_remember(redact, secret, false);
+}
+
+/* Adds "user:password", or a user that is an access token without a password. */
+static void redact_add_user(struct redact *redact, const char *user)
+{
+	const char *colon = user ? strchr(user, ':') : NULL;
+	const char *password = colon ? colon + 1 : user;
+
+	if (!user) {
+		redact->incomplete = true;
+	} else if (strlen(password) >= LEAST_ALONE) {
+		redact_add(redact, user);
+		redact_add(redact, password);
+	} else if (colon && *password) {
+		redact_remember(redact, user, true);
+	}
 }
 
 void redact_add_proxy(struct redact *redact, const char *url)
 {
 	const char *scheme = url ? strstr(url, "://") : NULL;
-	const char *user = scheme ? scheme + 3 : url;
-	const char *end = user ? strrchr(user, '@') : NULL;
-	char *whole, *decoded, *password;
+	const char *begin = scheme ? scheme + 3 : url;
+	const char *end = begin ? strrchr(begin, '@') : NULL;
+	char *user, *decoded;
 
 	if (!end)
 		return;
-	whole = strndup(user, (size_t)(end - user));
-	decoded = whole ? curl_unescape(whole, 0) : NULL;
-	if (!decoded)
-		redact->incomplete = true;
-	redact_add(redact, whole);
-	redact_add(redact, decoded);
-	password = whole ? strchr(whole, ':') : NULL;
-	redact_add(redact, password ? password + 1 : NULL);
-	password = decoded ? strchr(decoded, ':') : NULL;
-	redact_add(redact, password ? password + 1 : NULL);
-	redact_wipe(whole);
+	user = strndup(begin, (size_t)(end - begin));
+	decoded = user ? curl_unescape(user, 0) : NULL;
+	redact_add_user(redact, user);
+	redact_add_user(redact, decoded);
+	redact_wipe(user);
+	if (decoded)
+		explicit_bzero(decoded, strlen(decoded));
 	curl_free(decoded);
 }
 
-/* The text being searched: its bytes with some layers of encoding undone, and for each the part of
- * the original that it stands for. */
+/* The text being searched, with some layers of encoding decoded. Each byte has the range of bytes
+ * in the original text that it was decoded from. */
 struct decoded {
 	size_t length;
 	char *bytes;
-	size_t *from; /* first byte in the original */
-	size_t *to;   /* behind the last */
+	size_t *from; /* the first byte of that range */
+	size_t *to;   /* the byte after the last */
 };
 
-static int hex_value(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
-/* The ASCII character written as `count` hex digits, or -1. */
-static int hex_character(const char *text, size_t left, size_t count)
-{
-	int value = 0;
-
-	if (left < count)
-		return -1;
-	for (size_t i = 0; i < count; i++) {
-		int digit = hex_value(text[i]);
-
-		if (digit < 0 || value >= 0x80)
-			return -1;
-		value = value * 16 + digit;
-	}
-	return value > 0 && value < 0x80 ? value : -1;
-}
-
-/* The ASCII character written as three octal digits, or -1. */
-static int octal_character(const char *text, size_t left)
-{
-	int value = 0;
-
-	if (left < 3)
-		return -1;
-	for (size_t i = 0; i < 3; i++) {
-		if (text[i] < '0' || text[i] > '7')
-			return -1;
-		value = value * 8 + text[i] - '0';
-	}
-	return value > 0 && value < 0x80 ? value : -1;
-}
-
-/* "&#45;", "&#x2d;" and the named ones. Browsers also accept a number without its semicolon. */
-static int decode_html(const char *text, size_t left, size_t *ret_bytes)
-{
-	static const struct {
-		const char *name;
-		char character;
-	} names[] = {
-		{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''},
-	};
-	char number[12], *end;
-	long value;
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (strlen(names[i].name) <= left &&
-		    strncasecmp(text, names[i].name, strlen(names[i].name)) == 0) {
-			*ret_bytes = strlen(names[i].name);
-			return names[i].character;
-		}
-	if (left < 4 || text[1] != '#')
-		return -1;
-	snprintf(number, sizeof(number), "%.*s", (int)(left - 2 < 11 ? left - 2 : 11), text + 2);
-	if (tolower((unsigned char)number[0]) == 'x' && hex_value(number[1]) >= 0)
-		value = strtol(number + 1, &end, 16);
-	else if (isdigit((unsigned char)number[0]))
-		value = strtol(number, &end, 10);
-	else
-		return -1;
-	if (value <= 0 || value >= 0x80)
-		return -1;
-	*ret_bytes = 2 + (size_t)(end - number) + (*end == ';');
-	return (int)value;
-}
-
-/* "{2d}" */
-static int decode_braces(const char *text, size_t left, size_t *ret_bytes)
-{
-	const char *end = left > 0 && *text == '{' ? memchr(text, '}', left) : NULL;
-
-	if (!end || end - text > 9)
-		return -1;
-	*ret_bytes = (size_t)(end - text) + 1;
-	return hex_character(text + 1, left - 1, *ret_bytes - 2);
-}
-
-/* "002d", "{2d}" or "0000002d", which follow "\u". Case is already lost, so "\U" looks the same. */
-static int decode_unicode(const char *text, size_t left, size_t *ret_bytes)
-{
-	int value = decode_braces(text, left, ret_bytes);
-
-	if (value >= 0)
-		return value;
-	*ret_bytes = 8;
-	value = hex_character(text, left, 8);
-	if (value >= 0)
-		return value;
-	*ret_bytes = 4;
-	return hex_character(text, left, 4);
-}
-
-/* "\u002d" of JSON, "\u{2d}" of JavaScript, "\U0000002d", "\x2d" and "\055" of C, "\-". */
-static int decode_backslash(const char *text, size_t left, size_t *ret_bytes)
-{
-	size_t bytes = 0;
-	int value;
-
-	if (left < 2)
-		return -1;
-	if (tolower((unsigned char)text[1]) == 'u') {
-		value = decode_unicode(text + 2, left - 2, &bytes);
-	} else if (tolower((unsigned char)text[1]) == 'x') {
-		bytes = 2;
-		value = hex_character(text + 2, left - 2, bytes);
-	} else if (ispunct((unsigned char)text[1])) {
-		value = (unsigned char)text[1];
-	} else {
-		bytes = 2;
-		value = octal_character(text + 1, left - 1);
-	}
-	*ret_bytes = 2 + bytes;
-	return value;
-}
-
-/* "%2d" of URLs, "%u002d" of old JavaScript. */
-static int decode_percent(const char *text, size_t left, size_t *ret_bytes)
-{
-	bool wide = left > 1 && tolower((unsigned char)text[1]) == 'u';
-	size_t digits = wide ? 4 : 2, at = wide ? 2 : 1;
-
-	*ret_bytes = at + digits;
-	return left > at ? hex_character(text + at, left - at, digits) : -1;
-}
-
-/* One character, and of how many bytes it is made. */
-static char decode_one(const char *text, size_t left, size_t *ret_bytes)
-{
-	int value = -1;
-
-	if (*text == '%') {
-		value = decode_percent(text, left, ret_bytes);
-	} else if (*text == '&') {
-		value = decode_html(text, left, ret_bytes);
-	} else if (*text == '\\') {
-		value = decode_backslash(text, left, ret_bytes);
-	}
-	if (value >= 0)
-		return (char)value;
-	*ret_bytes = 1;
-	return *text;
-}
-
-/* Undoes one layer of encoding. Returns false when there was none. */
+/* Decodes one layer of encoding. Returns false if there was none. */
 static bool decode_layer(struct decoded *text)
 {
 	size_t length = 0;
 
 	for (size_t at = 0; at < text->length; length++) {
 		size_t bytes;
-		char one = decode_one(text->bytes + at, text->length - at, &bytes);
+		char one = unescape_one(text->bytes + at, text->length - at, &bytes);
 
 		text->bytes[length] = one;
 		text->from[length] = text->from[at];
@@ -270,7 +139,8 @@ static size_t common_length(const char *a, size_t a_bytes, const char *b, size_t
 	return length;
 }
 
-/* How many bytes of a secret in a row give it away: a cut may have taken two characters. */
+/* How many consecutive bytes of a secret count as the secret. Of a secret shorter than 10 bytes two
+ * may be missing, because the text may have been cut there. */
 static size_t least_bytes(size_t secret_bytes)
 {
 	if (secret_bytes >= LEAST_BYTES + 2)
@@ -278,11 +148,11 @@ static size_t least_bytes(size_t secret_bytes)
 	return secret_bytes > 5 ? secret_bytes - 2 : secret_bytes < 4 ? secret_bytes : 4;
 }
 
-/* Marks the original bytes of every part of `secret` that is long enough. Both are normalized. */
+/* Marks the original bytes of every part of `secret` that has at least so many bytes. Text and
+ * secret are normalized. */
 static void mark_secret(const struct decoded *text, const char *secret, size_t secret_bytes,
-                        bool *marks)
+                        size_t least, bool *marks)
 {
-	size_t least = least_bytes(secret_bytes);
 	const char *end = secret + secret_bytes;
 
 	for (size_t at = 0; at + least <= text->length; at++) {
@@ -299,8 +169,8 @@ static void mark_secret(const struct decoded *text, const char *secret, size_t s
 	}
 }
 
-/* The digits that every base64 text has in which `skip` bytes (modulo 3) stand before the secret;
- * those that also depend on its neighbours are left out. ret_digits: secret_bytes * 4 / 3. */
+/* Encodes a secret in base64 as it appears after `skip` other bytes (modulo 3). Omits the digits at
+ * both ends, which depend on the neighbouring bytes, too. ret_digits: secret_bytes * 4 / 3. */
 static size_t encode_base64(const char *secret, size_t secret_bytes, size_t skip, char *ret_digits)
 {
 	static const char digits[] =
@@ -317,8 +187,8 @@ static size_t encode_base64(const char *secret, size_t secret_bytes, size_t skip
 	return length;
 }
 
-/* ret_digits: secret_bytes * 2. */
-static size_t encode_hex(const char *secret, size_t secret_bytes, char *ret_digits)
+/* ret_digits: 2 * secret_bytes. */
+static void encode_hex(const char *secret, size_t secret_bytes, char *ret_digits)
 {
 	static const char digits[] = "0123456789abcdef";
 
@@ -326,47 +196,56 @@ static size_t encode_hex(const char *secret, size_t secret_bytes, char *ret_digi
 		ret_digits[2 * i] = digits[(unsigned char)secret[i] >> 4];
 		ret_digits[2 * i + 1] = digits[(unsigned char)secret[i] & 15];
 	}
-	return 2 * secret_bytes;
 }
 
-/* work: room for the longest form of the secret, which is the hex one. */
-static void mark_forms(const struct decoded *text, const char *secret, size_t secret_bytes,
-                       char *work, bool *marks)
+/* Marks a secret, or parts of it, in one form, which is normalized here. */
+static void mark_form(const struct decoded *text, char *form, size_t bytes, bool whole, bool *marks)
 {
-	memcpy(work, secret, secret_bytes);
-	normalize(work, secret_bytes);
-	mark_secret(text, work, secret_bytes, marks);
-	if (2 * secret_bytes >= LEAST_BYTES)
-		mark_secret(text, work, encode_hex(secret, secret_bytes, work), marks);
-	for (size_t skip = 0; skip < 3; skip++) {
-		size_t length = encode_base64(secret, secret_bytes, skip, work);
+	normalize(form, bytes);
+	mark_secret(text, form, bytes, whole ? bytes : least_bytes(bytes), marks);
+}
 
-		normalize(work, length);
+/* Marks a secret in every form. work: room for the longest form, which is the hex one. */
+static void mark_forms(const struct decoded *text, const struct redact_secret *secret, char *work,
+                       bool *marks)
+{
+	size_t bytes = strlen(secret->text);
+
+	memcpy(work, secret->text, bytes);
+	mark_form(text, work, bytes, secret->whole, marks);
+	if (2 * bytes >= LEAST_BYTES) {
+		encode_hex(secret->text, bytes, work);
+		mark_form(text, work, 2 * bytes, secret->whole, marks);
+	}
+	for (size_t skip = 0; skip < 3; skip++) {
+		size_t length = encode_base64(secret->text, bytes, skip, work);
+
 		if (length >= LEAST_BYTES)
-			mark_secret(text, work, length, marks);
+			mark_form(text, work, length, secret->whole, marks);
 	}
 }
 
 static bool mark_secrets(const struct redact *redact, const struct decoded *text, bool *marks)
 {
 	for (size_t i = 0; i < REDACT_SECRETS; i++) {
-		const char *secret = redact->secrets[i];
-		size_t bytes = secret ? strlen(secret) : 0;
+		const struct redact_secret *secret = &redact->secrets[i];
+		size_t room;
 		char *work;
 
-		if (bytes == 0)
+		if (!secret->text)
 			continue;
-		work = malloc(2 * bytes + 4);
+		room = 2 * strlen(secret->text) + 4;
+		work = malloc(room);
 		if (!work)
 			return false;
-		mark_forms(text, secret, bytes, work, marks);
-		explicit_bzero(work, 2 * bytes + 4);
+		mark_forms(text, secret, work, marks);
+		explicit_bzero(work, room);
 		free(work);
 	}
 	return true;
 }
 
-/* Whether marks was filled. */
+/* Marks the bytes of the original text that belong to secrets. Returns false without memory. */
 static bool find_secrets(const struct redact *redact, const char *original, bool *marks)
 {
 	size_t length = strlen(original);

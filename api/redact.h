@@ -9,10 +9,10 @@
  * log, so client.c passes each message through redact_text() before it leaves the fetching thread.
  * Agents' values are not touched: the tree shows data as the API sends it.
  *
- * A secret is found whether it stands there as it is, in other case, URL-encoded, with JSON's,
- * C's or HTML's escapes, with several of these on top of each other, or in base64. Parts of it are
- * found, too, because text is cut to fit: 8 characters in a row are taken as the secret (fewer if
- * the secret itself is shorter than 10).
+ * A secret is found as it is, in other case, URL-encoded, with escapes of JSON, C or HTML, with
+ * several of these on top of each other, in base64 and in hex. Encodings that a server is unlikely
+ * to use, such as base32, are not found. Text is cut to fit, so a part of a secret counts as the
+ * secret: 8 consecutive characters, or fewer if the secret is shorter than 10.
  *
  * Plain data, one thread at a time.
  */
@@ -23,9 +23,17 @@
 #define REDACT_SECRETS 32 /* the newest are kept; a token that rotates hourly lasts for a day */
 #define REDACT_MARK    "[secret]"
 
+/* Overwrites a secret and frees it. NULL is fine. */
+void redact_wipe(char *secret);
+
+struct redact_secret {
+	char *text; /* NULL: none */
+	bool whole; /* a part of it does not count as the secret */
+};
+
 /* All zeroes: no secrets. */
 struct redact {
-	char *secrets[REDACT_SECRETS];
+	struct redact_secret secrets[REDACT_SECRETS];
 	size_t next;     /* where the next one goes */
 	bool incomplete; /* no memory for one of them: no text can be trusted any more */
 };
@@ -35,7 +43,11 @@ void redact_done(struct redact *redact);
 /* Remembers a secret; copied. NULL, "" and known ones are ignored. */
 void redact_add(struct redact *redact, const char *secret);
 
-/* Remembers the password of a proxy URL, and "user:password", as they are and URL-decoded. */
+/*
+ * Remembers "user:password" of a proxy's URL and the password, as they are and URL-decoded. A
+ * password of fewer than 4 characters only counts together with its whole user: by itself it would
+ * be found in most messages, which would then be unreadable and reveal it by what they lack.
+ */
 void redact_add_proxy(struct redact *redact, const char *url);
 
 /* Replaces each secret in text by REDACT_MARK, in place; cut to room bytes, NUL included. If there

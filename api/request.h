@@ -24,7 +24,7 @@
 struct request_settings {
 	char *base; /* without user information: it goes into messages, and the token goes alone */
 	char *cacert, *ca_dirs;   /* NULL: the system's */
-	bool ca_exclusive;        /* no CA but those of cacert */
+	bool ca_exclusive;        /* only the CAs in cacert are trusted */
 	bool direct;              /* loopback: no proxy, whatever the environment says */
 	bool tls;                 /* https */
 	bool curious;             /* as in struct client_config */
@@ -46,43 +46,45 @@ struct request {
 	struct arrival *arrival;   /* whom it is for; the caller's */
 	unsigned int token_number; /* the caller's, too */
 
-	CURLSH *pool; /* that easy uses; the caller's */
+	CURLSH *share; /* whose connections easy uses (api/pool.h); the caller's */
+	const struct request_settings *settings; /* borrowed */
 
 	struct curl_slist *headers;
-	bool lacks_team; /* none is sent, where one could be */
-	bool sends_team;
+	bool lacks_team;      /* no team is set, though one could be sent */
+	bool sends_team;      /* X-Team-ID is sent */
 	bool conditional;     /* it was asked whether the page is still the same */
 	char tls_version[16]; /* of the connection made for it; "" when not known */
-	char address[64]; /* "192.0.2.1 port 443", where it tried to connect last; "": nowhere */
-	struct proxy proxy;
-	unsigned int patience_ms; /* for data that is not acknowledged */
+	char address[64];   /* "192.0.2.1 port 443", where it tried to connect last; "": nowhere */
+	struct proxy proxy; /* that it goes through */
 	int64_t began_us,
 		tls_us;   /* when it began, and TLS on its connection; monotonic; 0: not yet */
-	int64_t sent_us;  /* when it was sent, the last time; likewise */
-	bool http2;       /* it is sent by HTTP/2 */
+	int64_t sent_us;  /* when it was last sent on a connection; monotonic; 0: not yet */
+	bool http2;       /* it is sent over HTTP/2 */
 	bool connected;   /* resolved, connected and verified */
-	bool lost_silent; /* it was sent on a connection that then went silent, and again */
+	bool lost_silent; /* its connection went silent, and curl sent it again on another */
 	char *body;       /* decompressed */
 	size_t body_bytes;
 	size_t body_room;
 	size_t header_bytes;
 	struct headers answer_headers; /* what they tell */
-	enum {
-		REQUEST_STOP_NONE,
-		REQUEST_STOP_BODY,
-		REQUEST_STOP_HEADERS,
-		REQUEST_STOP_MEMORY
+	enum {                         /* why a function of ours made curl end it */
+	       REQUEST_STOP_NONE,
+	       REQUEST_STOP_BODY,
+	       REQUEST_STOP_HEADERS,
+	       REQUEST_STOP_MEMORY,
+	       REQUEST_STOP_BUNDLE /* the CA bundle is no regular file */
 	} stop;
 	char error[CURL_ERROR_SIZE];
 };
 
-/* Gets request->easy ready for curl_multi_add_handle(), as arrival says that its page is wanted.
- * pool: the connections that it may use; it is the request's until request_finish() or
- * request_done(), both of which leave the pointer to the caller. NULL: there was no memory for
- * one. 0 or -ENOMEM. */
+/*
+ * Makes request->easy, for curl_multi_add_handle(), to fetch what arrival wants next. share: the
+ * connections that it may use (pool_share()); NULL fails. The caller releases request->share, after
+ * request_finish() or request_done(). 0 or -ENOMEM; on failure, too, request_done() must follow.
+ */
 int request_prepare(struct request *request, const struct request_settings *settings,
                     const struct arrival *arrival, const struct credential *credential,
-                    CURLSH *pool);
+                    CURLSH *share);
 
 /* After curl is through with it: fills arrival's page or failure, and adds to its bytes. */
 void request_finish(struct request *request, const struct request_settings *settings, CURLcode code,

@@ -7,17 +7,17 @@
 
 #define MOST_LEVELS 8  /* a size of at most 100 has fewer */
 #define MOST_PARTS  10 /* of a page or part that is divided, if its size permits */
-#define MOST_LOST   16 /* agents that are too large by themselves */
-#define FIRST_LOST  3  /* likewise, before any part has come */
+#define MOST_LOST   16 /* so many agents that are too large by themselves end the attempt */
+#define FIRST_LOST  3  /* likewise, while no part has been received */
 
 struct split {
 	unsigned int sizes[MOST_LEVELS]; /* of parts, each a divisor of the one before */
 	unsigned int level;              /* of the part that is requested */
 	unsigned int offset;             /* its first agent, within the page */
-	unsigned int lost;
-	bool any;             /* a part has come */
-	struct failure whole; /* why the page was divided */
-	struct page *page;    /* what has come; room for as many agents as a page has */
+	unsigned int lost;               /* agents that are too large by themselves */
+	bool any;                        /* a part has been received */
+	struct failure whole;            /* why the page was divided */
+	struct page *page; /* the agents received so far; has room for per_page of them */
 };
 
 static unsigned int split_divide(unsigned int size)
@@ -103,7 +103,7 @@ static bool split_advance(struct split *split)
 	return split->offset < split->sizes[0];
 }
 
-/* Ends with the page that was put together, or with the failure that is in the arrival. */
+/* Ends the attempt: with the page that was put together, or with arrival's failure. */
 static bool split_end(struct arrival *arrival, bool whole)
 {
 	struct split *split = arrival->split;
@@ -120,6 +120,7 @@ static bool split_end(struct arrival *arrival, bool whole)
 	return false;
 }
 
+/* Ends the attempt with the failure of the whole page. */
 static bool split_give_up(struct arrival *arrival)
 {
 	arrival->failure = arrival->split->whole;
@@ -133,7 +134,7 @@ static bool split_begin(struct arrival *arrival, unsigned int per_page)
 	arrival->split = split_new(per_page, &arrival->failure);
 	if (!arrival->split)
 		return false;
-	/* The validator is the whole page's. */
+	/* A validator is one of the whole page, not of its parts. */
 	arrival->condition = (struct validator){0};
 	return true;
 }

@@ -3,7 +3,7 @@
 #define FLEETFS_API_SPLIT_H
 
 /*
- * A page that is too large as a whole, asked for in parts.
+ * Fetches a page in parts that is too large as a whole.
  *
  * Page n of size P is pages (n-1)k+1 to nk of size P/k. The parts are requested one after the other
  * and put together into one page. A part that is still too large is divided again; an agent that is

@@ -86,3 +86,19 @@ def test_a_bundle_that_cannot_be_read_again_is_refused(fleetfs, folder):
     assert done.returncode == 1 and "not a regular file" in done.stderr and str(fifo) in done.stderr
     done = fleetfs("--check", "https://127.0.0.1:1/x", variables={"SSL_CERT_FILE": str(fifo)})
     assert done.returncode == 1 and "$SSL_CERT_FILE" in done.stderr and "regular" in done.stderr
+
+
+def test_a_bundle_replaced_by_a_fifo_blocks_nothing(scripted, mount, certificates, bundle, folder):
+    """Nobody writes to it, so opening it would never end."""
+    server = scripted(context=context(certificates, "right"))
+    fleet = mount(server, cacert=bundle.path, **OPTIONS)
+    assert sorted(fleet.agents()) == ["a", "b", "c"]
+    os.mkfifo(folder / "fifo")
+    (folder / "fifo").rename(bundle.path)
+    server.close_connections()
+    until(lambda: code_of(fleet.agents) == "EHOSTUNREACH", seconds=3)
+    last = own(fleet, "last_error")
+    assert str(bundle.path) in last["message"] and "regular file" in last["message"]
+    assert "cacert" in last["remedy"]
+    bundle.replace("ca")
+    until(lambda: code_of(fleet.agents) is None, seconds=5)

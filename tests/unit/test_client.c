@@ -345,6 +345,36 @@ static void test_failures(void **state)
 	server_free(server);
 }
 
+/* The API may ignore per_page. A part that has more agents than were requested ends the attempt,
+ * and the failure is that of the whole page. */
+static void test_a_part_with_too_many_agents_ends_the_attempt(void **state)
+{
+	static const struct server_step steps[] = {
+		{.text = "HTTP/1.1 200 OK\r\n\r\n", .repeat = "                                "},
+		{.text = "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n"
+	                 "{\"agent_list\":[{\"agent_id\":\"a\"},{\"agent_id\":\"b\"}]}"},
+	};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client;
+	struct arrival *arrival;
+	char request[2048];
+
+	(void)state;
+	per_page = 4;
+	client = new_client(server);
+	per_page = 100;
+	arrival = fetch(client, 3);
+	assert_null(arrival->page);
+	assert_int_equal(arrival->failure.cause, FAILURE_OVERSIZED);
+	assert_int_equal(arrival->requests, 2);
+	assert_non_null(strstr(arrival->failure.url, "?current_page=3&per_page=4"));
+	server_request(server, 1, request, sizeof(request));
+	assert_non_null(strstr(request, "?current_page=9&per_page=1 "));
+	arrival_free(arrival);
+	client_free(client);
+	server_free(server);
+}
+
 /* An answer whose first line goes on with one before, of which there is none: curl 7.88 went on
  * with that of the answer before, which it had freed, if both came by one handle. */
 static void test_folded(void **state)
@@ -936,7 +966,7 @@ int main(void)
 		TEST(test_dead_resolver), TEST(test_cache_control),
 		TEST(test_age),           TEST(test_past_caches_once),
 		TEST(test_conditions),    TEST(test_conditions_end_with_the_token),
-		TEST(test_bad_base),
+		TEST(test_bad_base),      TEST(test_a_part_with_too_many_agents_ends_the_attempt),
 	};
 	int failed;
 

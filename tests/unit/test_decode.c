@@ -519,6 +519,32 @@ static void test_agent_json(void **state)
 	}
 }
 
+/* Bytes that are not UTF-8 are all U+FFFD in the JSON of an agent, but its fields keep them. */
+static void test_agents_that_differ_in_bytes_that_are_not_text_are_not_equal(void **state)
+{
+	static const char *const members[] = {
+		"\"tool\":\"\xff\"",
+		"\"tool\":\"\xfe\"",
+		"\"tool\":\"\\ufffd\"",
+		"\"agent_labels\":[\"\xff\"]",
+		"\"agent_labels\":[\"\xfe\"]",
+		"\"system_stats\":{\"gpu_devices\":[{},{\"device_name\":\"\xff\"}]}",
+		"\"system_stats\":{\"gpu_devices\":[{},{\"device_name\":\"\\ud800\"}]}",
+		"\"tool\":\"a\"",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(members); i++)
+		for (size_t j = 0; j < LENGTH(members); j++) {
+			struct page *a = decode_members(members[i]),
+				    *b = decode_members(members[j]);
+
+			assert_int_equal(agent_equal(a->agents[0], b->agents[0]), i == j);
+			page_free(a);
+			page_free(b);
+		}
+}
+
 /* The list of a text, in parts of so many: the agents of decode_page(), each once, in order. */
 static void assert_same_list(const char *text, size_t part)
 {
@@ -540,6 +566,9 @@ static void assert_same_list(const char *text, size_t part)
 		for (size_t i = 0; i < page->agent_count; i++)
 			assert_true(
 				agent_same(page->agents[i], whole->agents[count++], AGENT_JSON, 0));
+		for (size_t i = 0; i < page->fault_count; i++)
+			assert_int_equal(page->faults[i].position,
+			                 whole->faults[malformed + i].position);
 		malformed += page->malformed;
 		page_free(page);
 	}
@@ -716,14 +745,22 @@ static void test_expiry(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_example),      cmocka_unit_test(test_truncated_anywhere),
-		cmocka_unit_test(test_wrong_types),  cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_derived),      cmocka_unit_test(test_lists),
-		cmocka_unit_test(test_keys),         cmocka_unit_test(test_page_meta),
-		cmocka_unit_test(test_strings),      cmocka_unit_test(test_agent_json),
-		cmocka_unit_test(test_message),      cmocka_unit_test(test_expiry),
-		cmocka_unit_test(test_list),         cmocka_unit_test(test_long_list),
+		cmocka_unit_test(test_example),
+		cmocka_unit_test(test_truncated_anywhere),
+		cmocka_unit_test(test_wrong_types),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_derived),
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_page_meta),
+		cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_agent_json),
+		cmocka_unit_test(test_message),
+		cmocka_unit_test(test_expiry),
+		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_long_list),
 		cmocka_unit_test(test_list_refused),
+		cmocka_unit_test(test_agents_that_differ_in_bytes_that_are_not_text_are_not_equal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,8 +31,8 @@ static void judge(struct request *request, CURLcode code, long status, uint8_t r
 	assert_true(strlen(ret_failure->message) > 3);
 }
 
-/* The errno of each of curl's codes, before a response began and within one; 0: as the last row
- * has it. */
+/* By curl's code: the errno before a response began and within one. The last row, code 0, is for
+ * all codes that are not listed. */
 static void test_each_code_of_curl_has_its_errno(void **state)
 {
 	static const struct {

@@ -67,7 +67,8 @@ static void test_every_encoding_of_a_token_is_replaced(void **state)
 	redact_done(&redact);
 }
 
-/* Of "Bearer TOKEN", "user:TOKEN" and the like, wherever the token begins. */
+/* Base64 encodes three bytes at a time, and the token may begin at any of the three, as in
+ * "user:TOKEN". */
 static void test_base64_is_found_at_each_of_the_three_places(void **state)
 {
 	/* printf '…sk-1234567890abcdef…' | base64 */
@@ -170,7 +171,33 @@ static void test_passwords_of_proxies(void **state)
 	redact_done(&redact);
 }
 
-/* More tokens than are kept: the newest count. */
+/* Most messages contain an "a". Replacing it would make them unreadable and reveal it. */
+static void test_a_short_password_of_a_proxy_is_only_replaced_with_its_user(void **state)
+{
+	static const char *const harmless[] = {
+		"cannot connect, by the proxy http://proxy:3128",
+		"user:password can be added",
+		"bad proxy 'http://can@a.example:3128'",
+		"bad proxy 'http://a:@a.example:3128'",
+	};
+	struct redact redact = {0};
+
+	(void)state;
+	redact_add_proxy(&redact, "http://a:an@a.example:3128");
+	redact_add_proxy(&redact, "http://a:@a.example:3128");
+	redact_add_proxy(&redact, "http://can@a.example:3128");
+	redact_add_proxy(&redact, "http://proxy:1@a.example:3128");
+	redact_add_proxy(&redact, "http://user:pw@a.example:3128");
+	redact_add_proxy(&redact, "http://bob:a%6e@a.example:3128");
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(*harmless); i++)
+		check(&redact, harmless[i], harmless[i]);
+	check(&redact, "bad proxy 'http://a:an@a.example:3128'",
+	      "bad proxy 'http://" REDACT_MARK "@a.example:3128'");
+	check(&redact, "Basic Ym9iOmFu", "Basic " REDACT_MARK);
+	redact_done(&redact);
+}
+
+/* Of more tokens than are kept, the newest are replaced. */
 static void test_tokens_that_rotate(void **state)
 {
 	struct redact redact = {0};
@@ -199,6 +226,7 @@ int main(void)
 		cmocka_unit_test(test_short_secrets_and_harmless_text),
 		cmocka_unit_test(test_the_result_fits),
 		cmocka_unit_test(test_passwords_of_proxies),
+		cmocka_unit_test(test_a_short_password_of_a_proxy_is_only_replaced_with_its_user),
 		cmocka_unit_test(test_tokens_that_rotate),
 	};
 
