@@ -273,7 +273,8 @@ uint64_t sweep_covered(const struct fleet *fleet, const struct sweep *sweep);
 /* Whether the page is a gap of the sweep. */
 bool sweep_is_gap(const struct sweep *sweep, unsigned int number);
 
-/* Whether a record that the sweep has missed may be on a page that it did without. */
+/* Whether a record that the sweep has missed may be on a page that it did without: it was last seen
+ * next to that page, or the API counts more agents than are listed so far. */
 bool sweep_may_be_in_gap(const struct sweep *sweep, const struct record *record);
 
 /* Keeps such a record: in the listing as long as it may be served stale, then known but not listed.
@@ -282,7 +283,8 @@ int sweep_keep(struct fleet *fleet, struct sweep *sweep, struct record *record);
 
 /* The page to ask for when the sweep lacks next_page. That is next_page, except while the API is
  * failing: then it is a page that has not failed itself, if there is one, so that a bad page does
- * not pass for an API that is down. last_page: the last page there seems to be. */
+ * not pass for an API that is down. At first that is a page that is not read yet, and after that
+ * has failed too one that was read. last_page: the last page there seems to be. */
 unsigned int sweep_probe(const struct fleet *fleet, const struct sweep *sweep,
                          unsigned int last_page);
 
