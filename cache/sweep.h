@@ -50,7 +50,7 @@ struct sweep {
 	uint64_t number; /* from 1; the upper half of a cursor */
 	uint64_t began_seq;
 	int64_t used_ms;      /* when it was last read from */
-	unsigned int readers; /* that began to read it and have not read to its end */
+	unsigned int readers; /* that began to read it and have not reached its end */
 	int64_t oldest_ms;    /* arrival of its oldest page; INT64_MAX: none yet */
 	uint64_t oldest_seq;  /* the same, counted; UINT64_MAX: none yet */
 	int64_t good_ms;    /* until then it serves who did not wait for it; INT64_MAX: as above */
@@ -228,10 +228,6 @@ bool sweep_serves(const struct fleet *fleet, const struct sweep *sweep, const st
 /* Adds a record to the end of the listing, unless it has it. 0 or -ENOMEM. */
 int sweep_append(struct sweep *sweep, struct record *record);
 
-/* A reader reads on from this position; ended: there is nothing more. A reader that never reads to
- * the end is counted for ever, which only makes its listing one of the last to be forgotten. */
-void sweep_count_reader(struct sweep *sweep, size_t position, bool ended);
-
 /* The page that it lacks next, from 1. */
 unsigned int sweep_lacks(const struct sweep *sweep);
 
@@ -252,7 +248,20 @@ void sweep_reuse_index(struct fleet *fleet, size_t index);
 /* An agent was met for the first time outside of any sweep: the newest listing gains it. */
 int sweep_add_newcomer(struct fleet *fleet, struct record *record);
 
+/* Frees a sweep that is not in fleet->sweeps any more. */
+void sweep_free(struct sweep *sweep);
+
 void sweep_free_all(struct fleet *fleet);
+
+/* listings.c */
+
+/* Forgets the listings that are needed least, as far as all together take too much memory. A cursor
+ * of a forgotten listing gets -ESTALE. */
+void listings_forget(struct fleet *fleet);
+
+/* A reader got the first entry, or asked for more and got the end. A reader that never asks again
+ * is counted for ever, which only makes its listing one of the last to be forgotten. */
+void listing_count_reader(struct sweep *sweep, bool begins, bool ends);
 
 /* gaps.c */
 
