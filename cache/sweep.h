@@ -197,7 +197,8 @@ bool fleet_page_is_intact(const struct fleet_page *page, unsigned int number);
 /* What is being taken in is given up. */
 void fleet_arriving_done(struct fleet *fleet);
 
-/* backoff.c */
+/* backoff.c: which backoff a failure counts for, that of its page or that of the API. trouble.h is
+ * one backoff, and how long it lasts. */
 
 /* The page is asked for again without a delay. */
 void fleet_page_recovers(struct fleet *fleet, struct fleet_page *page);
@@ -253,7 +254,7 @@ void sweep_free(struct sweep *sweep);
 
 void sweep_free_all(struct fleet *fleet);
 
-/* listings.c */
+/* listings.c: which sweeps are kept for readers that go on in them. */
 
 /* Forgets the listings that are needed least, as far as all together take too much memory. A cursor
  * of a forgotten listing gets -ESTALE. */
@@ -263,7 +264,7 @@ void listings_forget(struct fleet *fleet);
  * is counted for ever, which only makes its listing one of the last to be forgotten. */
 void listing_count_reader(struct sweep *sweep, bool begins, bool ends);
 
-/* gaps.c */
+/* gaps.c: pages that a sweep does without because they stay bad. */
 
 /* Whether the sweep is to go on without this page, which it lacks: the page is bad, its retries are
  * used up, and the API answers. */
