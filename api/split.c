@@ -71,13 +71,21 @@ struct split_part split_part(const struct arrival *arrival, unsigned int per_pag
 	};
 }
 
-/* Takes over the agents of a part. False: it has more than were requested. */
-static bool split_take(struct split *split, struct page *part)
+/* Whether a part has the size that was requested. If not, other parts have other agents than those
+ * that this page lacks. */
+static bool split_fits(const struct split *split, const struct page *part)
+{
+	unsigned int size = split->sizes[split->level];
+
+	return part->agent_count + part->malformed <= size &&
+	       (part->per_page == AGENT_ABSENT || part->per_page == size);
+}
+
+/* Takes over the agents of a part. */
+static void split_take(struct split *split, struct page *part)
 {
 	struct page *page = split->page;
 
-	if (part->agent_count + part->malformed > split->sizes[split->level])
-		return false;
 	for (size_t i = 0; i < part->agent_count; i++)
 		page->agents[page->agent_count++] = part->agents[i];
 	part->agent_count = 0;
@@ -91,7 +99,6 @@ static bool split_take(struct split *split, struct page *part)
 	if (page->age_ms < part->age_ms)
 		page->age_ms = part->age_ms;
 	split->any = true;
-	return true;
 }
 
 /* Moves on to the next part, which is as large as its offset permits. False: there is none. */
@@ -162,8 +169,9 @@ bool split_goes_on(struct arrival *arrival, unsigned int per_page)
 	if (arrival->page) {
 		size_t count = arrival->page->agent_count + arrival->page->malformed;
 
-		if (!split_take(split, arrival->page))
+		if (!split_fits(split, arrival->page))
 			return split_give_up(arrival);
+		split_take(split, arrival->page);
 		if (count < split->sizes[split->level])
 			return split_end(arrival, true);
 	} else if (arrival->failure.cause != FAILURE_OVERSIZED) {

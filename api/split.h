@@ -7,9 +7,10 @@
  *
  * Page n of size P is pages (n-1)k+1 to nk of size P/k. The parts are requested one after the other
  * and put together into one page. A part that is still too large is divided again; an agent that is
- * too large by itself is dropped and counted as malformed. So it costs itself, not its page. An API
- * that ignores per_page answers every part with the whole page: the attempt ends after a few of
- * them, with the failure of the whole page.
+ * too large by itself is dropped and counted as malformed. So it costs itself, not its page. The
+ * attempt ends with the failure of the whole page if the API does not serve pages of the requested
+ * size: if a part is larger or has another per_page, or if even the first few parts of one agent
+ * are too large.
  *
  * Fetching thread only.
  */

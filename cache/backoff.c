@@ -12,6 +12,8 @@
 
 #include "cache/sweep.h"
 
+#define MANY_BAD 16 /* bad pages; further ones are not retried at once */
+
 /* Whether a failure may be the page's own. The others concern the credential or the load, or the
  * API itself says when to ask again. */
 static bool failure_may_be_of_a_page(const struct failure *failure)
@@ -98,9 +100,12 @@ void fleet_served_stale(struct fleet *fleet, unsigned int number)
 static void page_failed(struct fleet *fleet, struct fleet_page *page, const struct failure *failure,
                         uint32_t random)
 {
+	/* With many bad pages, retries would multiply the requests of a listing. */
+	unsigned int retries = fleet->bad_pages > MANY_BAD ? 0 : fleet->config.retries;
+
 	fleet->troubled += !page->trouble.active;
 	page->failed_seq = fleet->seq;
-	trouble_failed(&page->trouble, failure, fleet->config.retries, fleet_now_ms(fleet), random);
+	trouble_failed(&page->trouble, failure, retries, fleet_now_ms(fleet), random);
 }
 
 static void api_failed(struct fleet *fleet, const struct fleet_page *page,

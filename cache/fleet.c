@@ -523,7 +523,8 @@ int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct 
 			read_ahead(fleet, sweep, position);
 		}
 		if (record || sweep->complete) {
-			sweep_count_reader(sweep, from, !record);
+			if (look)
+				listing_count_reader(sweep, from == 0, !record);
 			if (!record && sweep->open)
 				return sweep->missing;
 			*ret = record;

@@ -117,9 +117,13 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct look *look);
 /*
  * The next agent of a listing. *cursor is 0 to begin, and is moved on with each record: it is a
  * number that means this place in this sweep for ever (below 2^63, above 2^32). 0 and a record, or
- * 0 and NULL at the end; -EAGAIN; (look NULL: only what is there already, nothing is asked for);
- * -ESTALE when its sweep was forgotten, since later ones needed the room; or -errno of the failure,
- * which for a page that stays bad comes after the agents of the other pages.
+ * 0 and NULL at the end; -EAGAIN; -ESTALE when its sweep was forgotten, since later ones needed the
+ * room; or -errno of the failure, which for a page that stays bad comes after the agents of the
+ * other pages.
+ *
+ * With look NULL only what is there already is returned, and nothing is requested. A reader gives
+ * its look until it has the first entry of a reply, and NULL after that: so it is known when it
+ * began, and that it got an empty reply at the end.
  */
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret);
 

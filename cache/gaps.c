@@ -5,16 +5,17 @@
  *
  * A bad page costs its own agents only. The sweep skips it and goes on with the next one. Agents
  * that are known from the page are listed while they may be served stale; after that the listing
- * ends with the page's error. Whatever else is not listed may be on the page: no name is denied,
- * and an agent that was missed near the gap has not departed.
+ * ends with the page's error. Any other agent may be on the page as well, so no name is denied. An
+ * agent that the sweep missed has not departed if it was last seen next to the gap, or if the API
+ * counts more agents than are listed.
  */
 
 #include <errno.h>
 
 #include "cache/sweep.h"
 
-#define MOST_RUN   16    /* bad pages in a row, of a list that is known to go on */
-#define MOST_BLIND 2     /* likewise, when nothing tells how far the list goes */
+#define MOST_RUN   16    /* bad pages in a row, if total_count is more than a list may have */
+#define MOST_BLIND 2     /* likewise, if no page was ever read */
 #define KEEP_MS    60000 /* a record that is not listed any more is kept at least so long */
 
 bool sweep_may_skip(const struct fleet *fleet, unsigned int number)
@@ -72,20 +73,28 @@ uint64_t sweep_covered(const struct fleet *fleet, const struct sweep *sweep)
 	return sweep->items + sweep->skipped * (uint64_t)size;
 }
 
+/* Whether total_count agrees with the pages so far. */
+static bool gaps_list_is_counted(const struct sweep *sweep)
+{
+	return sweep->total_count >= 0 && sweep->items <= (uint64_t)sweep->total_count;
+}
+
 bool sweep_ends_in_gap(const struct fleet *fleet, struct sweep *sweep)
 {
 	unsigned int number = sweep->next_page - 1;
-	bool counted = sweep->total_count >= 0 && sweep->items <= (uint64_t)sweep->total_count;
+	bool counted = gaps_list_is_counted(sweep);
+	unsigned int most = MOST_BLIND;
 
 	if (counted && sweep_covered(fleet, sweep) >= (uint64_t)sweep->total_count)
 		return true;
+	if (number < fleet->last_page)
+		return false;
 	/* Without a count it has as many pages as the time before. */
-	if (!counted && fleet->last_page > 0 && number >= fleet->last_page)
+	if (!counted && fleet->last_page > 0)
 		return true;
-	if (counted || fleet->last_page > 0)
-		sweep->endless = sweep->run >= MOST_RUN || number >= FLEET_MAX_PAGES;
-	else
-		sweep->endless = sweep->run >= MOST_BLIND;
+	if (counted)
+		most = sweep->total_count <= FLEET_MAX_AGENTS ? FLEET_MAX_PAGES : MOST_RUN;
+	sweep->endless = sweep->run >= most || number >= FLEET_MAX_PAGES;
 	return sweep->endless;
 }
 
@@ -101,8 +110,13 @@ bool sweep_may_be_in_gap(const struct sweep *sweep, const struct record *record)
 	/* The pages moved while they were read again: it may be on any of them. */
 	if (sweep->looks > 0 && sweep->stirred)
 		return true;
-	return sweep_is_gap(sweep, record->page - 1) || sweep_is_gap(sweep, record->page) ||
-	       sweep_is_gap(sweep, record->page + 1);
+	if (sweep_is_gap(sweep, record->page - 1) || sweep_is_gap(sweep, record->page) ||
+	    sweep_is_gap(sweep, record->page + 1))
+		return true;
+	/* It may have moved there from any page, unless all agents that the API counts are known
+	 * without it. */
+	return !gaps_list_is_counted(sweep) ||
+	       sweep->count + sweep->repeated < (uint64_t)sweep->total_count;
 }
 
 int sweep_keep(struct fleet *fleet, struct sweep *sweep, struct record *record)
@@ -118,26 +132,34 @@ int sweep_keep(struct fleet *fleet, struct sweep *sweep, struct record *record)
 	return fleet_depart(fleet, record);
 }
 
-static bool page_has_not_failed(const struct fleet *fleet, unsigned int number)
+/* The first of these pages that has not failed, 0 if all have. */
+static unsigned int gaps_first_healthy(const struct fleet *fleet, unsigned int first,
+                                       unsigned int last)
 {
-	return number > fleet->page_count || !fleet->pages[number - 1].trouble.active;
+	for (unsigned int number = first; number <= last; number++)
+		if (number > fleet->page_count || !fleet->pages[number - 1].trouble.active)
+			return number;
+	return 0;
 }
 
 unsigned int sweep_probe(const struct fleet *fleet, const struct sweep *sweep,
                          unsigned int last_page)
 {
 	unsigned int next = sweep->next_page;
+	unsigned int read, unread;
 
 	if (!fleet->trouble.active)
 		return next;
+	if (last_page < fleet->last_page)
+		last_page = fleet->last_page;
 	/* Nothing was ever read: perhaps it is the first page alone. */
 	if (fleet->success_seq == 0 && fleet->trouble.holds >= 2 && last_page < MOST_BLIND)
 		last_page = MOST_BLIND;
-	for (unsigned int i = next; i <= last_page && i < next + MOST_RUN; i++)
-		if (page_has_not_failed(fleet, i))
-			return i;
-	for (unsigned int i = next - 1; i >= 1 && i + MOST_RUN > next; i--)
-		if (page_has_not_failed(fleet, i))
-			return i;
-	return next;
+	unread = gaps_first_healthy(fleet, next, last_page);
+	read = gaps_first_healthy(fleet, 1, next - 1);
+	/* An unread page brings the sweep further. But it may be bad as well, so the second probe
+	 * is for a page that was read. */
+	if (unread > 0 && (read == 0 || fleet->trouble.holds < 2))
+		return unread;
+	return read > 0 ? read : next;
 }

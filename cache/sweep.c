@@ -9,13 +9,6 @@
 #define MOST_LOOKS  3 /* for those whom a sweep has missed */
 #define MOST_BARREN 2
 
-/* Listings are kept for readers that go on in them while all together take no more than
- * KEPT_BYTES and are no more than KEPT_LISTINGS; FEW_LISTINGS are kept whatever they take. */
-#define KEPT_BYTES     (16u << 20)
-#define KEPT_LISTINGS  1024
-#define FINISHED_BYTES (1u << 20) /* of KEPT_BYTES, for listings that were read to their end */
-#define FEW_LISTINGS   16
-
 /* The life of a sweep */
 
 static void drop_pass(struct sweep *sweep)
@@ -26,7 +19,7 @@ static void drop_pass(struct sweep *sweep)
 	sweep->again_count = 0;
 }
 
-static void sweep_free(struct sweep *sweep)
+void sweep_free(struct sweep *sweep)
 {
 	free(sweep->order);
 	set_done(&sweep->in);
@@ -42,87 +35,6 @@ void sweep_free_all(struct fleet *fleet)
 		sweep_free(at);
 	}
 	fleet->sweeps = NULL;
-}
-
-static size_t sweep_bytes(const struct sweep *sweep)
-{
-	return sizeof(*sweep) + sweep->capacity * sizeof(*sweep->order) +
-	       (sweep->in.word_count + sweep->seen.word_count) * sizeof(uint64_t) +
-	       sweep->again_count * sizeof(*sweep->again);
-}
-
-/* Whether one listing is to be forgotten rather than another: one that every reader has read to its
- * end comes first, and then the one that was read from the longest ago. */
-static bool is_needed_less(const struct sweep *sweep, const struct sweep *other)
-{
-	if ((sweep->readers > 0) != (other->readers > 0))
-		return sweep->readers == 0;
-	return sweep->used_ms <= other->used_ms;
-}
-
-/* The listing to forget first, NULL if none may be. The newest is being read, and the last whole
- * one is needed while the API fails. */
-static struct sweep **least_needed(struct fleet *fleet)
-{
-	struct sweep **found = NULL;
-	bool whole = false;
-
-	for (struct sweep **at = &fleet->sweeps; *at; at = &(*at)->older) {
-		bool needed = *at == fleet->sweeps || ((*at)->complete && !whole);
-
-		whole |= (*at)->complete;
-		if (!needed && (!found || is_needed_less(*at, *found)))
-			found = at;
-	}
-	return found;
-}
-
-/* Frees what only the newest listing needs: room to grow, and the set that its newcomers are tested
- * against. */
-static void shrink(struct sweep *sweep)
-{
-	struct seat *order;
-
-	set_done(&sweep->in);
-	if (sweep->count == 0 || sweep->count == sweep->capacity)
-		return;
-	order = realloc(sweep->order, sweep->count * sizeof(*order));
-	if (order) {
-		sweep->order = order;
-		sweep->capacity = sweep->count;
-	}
-}
-
-/* Nothing tells when a reader of a listing is done with it: there is no close, and a reader may
- * pause for as long as it likes. So listings are forgotten only when they take too much memory;
- * those that were read to their end are allowed less of it. */
-static void forget_old(struct fleet *fleet)
-{
-	size_t bytes = 0, finished_bytes = 0, listings = 0;
-	struct sweep **at;
-
-	for (struct sweep *sweep = fleet->sweeps; sweep; sweep = sweep->older) {
-		if (sweep->complete && sweep != fleet->sweeps)
-			shrink(sweep);
-		bytes += sweep_bytes(sweep);
-		if (sweep->readers == 0)
-			finished_bytes += sweep_bytes(sweep);
-		listings++;
-	}
-	while (listings > FEW_LISTINGS && (at = least_needed(fleet))) {
-		struct sweep *sweep = *at;
-		bool finished = sweep->readers == 0;
-
-		if (bytes <= KEPT_BYTES && listings <= KEPT_LISTINGS &&
-		    (!finished || finished_bytes <= FINISHED_BYTES))
-			break;
-		bytes -= sweep_bytes(sweep);
-		if (finished)
-			finished_bytes -= sweep_bytes(sweep);
-		listings--;
-		*at = sweep->older;
-		sweep_free(sweep);
-	}
 }
 
 static void begin_pass(struct fleet *fleet, struct sweep *sweep)
@@ -269,16 +181,8 @@ struct sweep *sweep_for(struct fleet *fleet, const struct look *look, bool remem
 	begin_full_pass(fleet, sweep);
 	sweep->older = fleet->sweeps;
 	fleet->sweeps = sweep;
-	forget_old(fleet);
+	listings_forget(fleet);
 	return sweep;
-}
-
-void sweep_count_reader(struct sweep *sweep, size_t position, bool ended)
-{
-	if (!ended)
-		sweep->readers += position == 0;
-	else if (position > 0 && sweep->readers > 0)
-		sweep->readers--;
 }
 
 struct sweep *sweep_find(struct fleet *fleet, uint64_t number)
@@ -522,12 +426,8 @@ static int sweep_take_page(struct fleet *fleet, struct sweep *sweep, unsigned in
 	const struct fleet_page *page = &fleet->pages[number - 1];
 	int err = take(sweep, page);
 
-	if (err < 0)
+	if (err < 0 || sweep->again)
 		return err;
-	if (sweep->again) {
-		sweep->pass_read = ++sweep->again_at == sweep->again_count;
-		return 0;
-	}
 	sweep->next_page++;
 	sweep->run = 0;
 	sweep->items += page->items;
@@ -549,12 +449,8 @@ static int sweep_pass_over(struct fleet *fleet, struct sweep *sweep, unsigned in
 {
 	int err = sweep_skip(fleet, sweep, number);
 
-	if (err < 0)
+	if (err < 0 || sweep->again)
 		return err;
-	if (sweep->again) {
-		sweep->pass_read = ++sweep->again_at == sweep->again_count;
-		return 0;
-	}
 	sweep->next_page++;
 	sweep->skipped++;
 	sweep->run++;
@@ -585,6 +481,8 @@ int sweep_advance(struct fleet *fleet, struct sweep *sweep)
 			return 0;
 		if (err < 0)
 			return err;
+		if (sweep->again)
+			sweep->pass_read = ++sweep->again_at == sweep->again_count;
 	}
 	return 0;
 }

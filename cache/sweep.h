@@ -50,7 +50,7 @@ struct sweep {
 	uint64_t number; /* from 1; the upper half of a cursor */
 	uint64_t began_seq;
 	int64_t used_ms;      /* when it was last read from */
-	unsigned int readers; /* that began to read it and have not read to its end */
+	unsigned int readers; /* that began to read it and have not reached its end */
 	int64_t oldest_ms;    /* arrival of its oldest page; INT64_MAX: none yet */
 	uint64_t oldest_seq;  /* the same, counted; UINT64_MAX: none yet */
 	int64_t good_ms;    /* until then it serves who did not wait for it; INT64_MAX: as above */
@@ -197,7 +197,8 @@ bool fleet_page_is_intact(const struct fleet_page *page, unsigned int number);
 /* What is being taken in is given up. */
 void fleet_arriving_done(struct fleet *fleet);
 
-/* backoff.c */
+/* backoff.c: which backoff a failure counts for, that of its page or that of the API. trouble.h is
+ * one backoff, and how long it lasts. */
 
 /* The page is asked for again without a delay. */
 void fleet_page_recovers(struct fleet *fleet, struct fleet_page *page);
@@ -228,10 +229,6 @@ bool sweep_serves(const struct fleet *fleet, const struct sweep *sweep, const st
 /* Adds a record to the end of the listing, unless it has it. 0 or -ENOMEM. */
 int sweep_append(struct sweep *sweep, struct record *record);
 
-/* A reader reads on from this position; ended: there is nothing more. A reader that never reads to
- * the end is counted for ever, which only makes its listing one of the last to be forgotten. */
-void sweep_count_reader(struct sweep *sweep, size_t position, bool ended);
-
 /* The page that it lacks next, from 1. */
 unsigned int sweep_lacks(const struct sweep *sweep);
 
@@ -252,9 +249,22 @@ void sweep_reuse_index(struct fleet *fleet, size_t index);
 /* An agent was met for the first time outside of any sweep: the newest listing gains it. */
 int sweep_add_newcomer(struct fleet *fleet, struct record *record);
 
+/* Frees a sweep that is not in fleet->sweeps any more. */
+void sweep_free(struct sweep *sweep);
+
 void sweep_free_all(struct fleet *fleet);
 
-/* gaps.c */
+/* listings.c: which sweeps are kept for readers that go on in them. */
+
+/* Forgets the listings that are needed least, as far as all together take too much memory. A cursor
+ * of a forgotten listing gets -ESTALE. */
+void listings_forget(struct fleet *fleet);
+
+/* A reader got the first entry, or asked for more and got the end. A reader that never asks again
+ * is counted for ever, which only makes its listing one of the last to be forgotten. */
+void listing_count_reader(struct sweep *sweep, bool begins, bool ends);
+
+/* gaps.c: pages that a sweep does without because they stay bad. */
 
 /* Whether the sweep is to go on without this page, which it lacks: the page is bad, its retries are
  * used up, and the API answers. */
@@ -273,7 +283,8 @@ uint64_t sweep_covered(const struct fleet *fleet, const struct sweep *sweep);
 /* Whether the page is a gap of the sweep. */
 bool sweep_is_gap(const struct sweep *sweep, unsigned int number);
 
-/* Whether a record that the sweep has missed may be on a page that it did without. */
+/* Whether a record that the sweep has missed may be on a page that it did without: it was last seen
+ * next to that page, or the API counts more agents than are listed so far. */
 bool sweep_may_be_in_gap(const struct sweep *sweep, const struct record *record);
 
 /* Keeps such a record: in the listing as long as it may be served stale, then known but not listed.
@@ -282,7 +293,8 @@ int sweep_keep(struct fleet *fleet, struct sweep *sweep, struct record *record);
 
 /* The page to ask for when the sweep lacks next_page. That is next_page, except while the API is
  * failing: then it is a page that has not failed itself, if there is one, so that a bad page does
- * not pass for an API that is down. last_page: the last page there seems to be. */
+ * not pass for an API that is down. At first that is a page that is not read yet, and after that
+ * has failed too one that was read. last_page: the last page there seems to be. */
 unsigned int sweep_probe(const struct fleet *fleet, const struct sweep *sweep,
                          unsigned int last_page);
 

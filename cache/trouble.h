@@ -3,8 +3,8 @@
 #define FLEETFS_CACHE_TROUBLE_H
 
 /*
- * When something that failed may be asked again. One for the API as a whole, one for each page
- * whose body alone was bad.
+ * When something that failed may be asked again: one for the API as a whole, one for each page.
+ * backoff.c decides which of them a failure counts for.
  *
  * A first failure is retried while its reader waits: `retries` times, each after a random part of a
  * doubling delay (full jitter, so that a thousand mounts do not come back in step). When that did

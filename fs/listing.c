@@ -125,7 +125,8 @@ static int list_members(struct call *call, struct answer *answer, const struct n
 		struct node *node;
 
 		call->scanned = cursor;
-		err = fleet_walk(call->ops->fleet, &cursor, NULL, &record);
+		err = fleet_walk(call->ops->fleet, &cursor,
+		                 answer->entries > 0 ? NULL : &call->look, &record);
 		if (err == -EAGAIN) /* no offset of ours: that list is not whole */
 			err = -ESTALE;
 		if (err < 0 || !record)

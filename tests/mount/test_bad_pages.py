@@ -9,6 +9,7 @@ import time
 import pytest
 
 from harness import code_of, until
+from scripted import page
 
 FAULTS = {
     "garbage": lambda api, page: api.body("<html>not an answer</html>", page=page),
@@ -209,3 +210,31 @@ def test_an_api_that_ignores_the_page_size_is_not_asked_for_all_parts(scripted, 
     assert entries(fleet / "agents") == ([], "EREMOTEIO")
     assert server.requests - before <= 2 * (1 + 1 + 3)
     assert "larger than" in fleet.values(".fleetfs/last_error")["message"]
+
+
+def test_an_api_that_caps_the_page_size_loses_only_the_page_that_is_too_large(scripted, mount):
+    """Parts of other sizes than those requested do not form the page."""
+    agents = [f"a{i}" for i in range(12)]
+    agents[7] = heavy("a7", 9_000_000)
+    server = scripted(["a"])
+    server.answer = lambda wire: wire.reply(page(agents, wire.number, 5))
+    fleet = mount(server, ttl=600, timeout=60, retries=0)
+    listed, error = entries(fleet / "agents")
+    assert sorted(listed) == sorted(["a0", "a1", "a2", "a3", "a4", "a10", "a11"])
+    assert error == "EREMOTEIO"
+    assert code_of(lambda: os.stat(fleet / "agents/a6")) == "EREMOTEIO"
+    assert "larger than" in fleet.values(".fleetfs/last_error")["message"]
+
+
+def test_an_id_in_two_parts_of_a_page_is_the_first_of_them(sim, mount):
+    api = sim(agents=250)
+    agents = api.agents()
+    agents[105:115] = [heavy(f"heavy-{i}", 1_000_000) for i in range(10)]
+    agents[101] = {"agent_id": "dup", "agent_status": "idle"}
+    agents[145] = agents[191] = {"agent_id": "dup", "agent_status": "busy"}
+    api.put_agents(agents)
+    fleet = mount(api, ttl=600, timeout=60)
+    assert len(fleet.agents()) == 248
+    assert fleet.text("agents/dup/status") == "idle\n"
+    assert fleet.values(".fleetfs/stats")["duplicates"] == "2"
+    assert fleet.output().count("dup") == 1

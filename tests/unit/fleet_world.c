@@ -417,14 +417,19 @@ static void listing_append(struct listing *listing, struct record *record)
 int world_list_some(struct world *world, uint64_t *cursor, size_t most, struct listing *listing)
 {
 	struct look look;
-	size_t got = 0;
+	size_t got = 0, entries = 0; /* in all, and in the present reply */
 
 	world_catch_up(world);
 	look = fleet_look(world->fleet);
 	for (int asked = 0; asked < MOST_QUESTIONS; asked++) {
 		struct record *record = NULL;
-		int err = fleet_walk(world->fleet, cursor, &look, &record);
+		int err = fleet_walk(world->fleet, cursor, entries > 0 ? NULL : &look, &record);
 
+		if (entries > 0 && (err < 0 || !record)) {
+			look = fleet_look(world->fleet);
+			entries = 0;
+			continue;
+		}
 		if (err == -EAGAIN) {
 			world_wait(world, &look);
 			continue;
@@ -434,8 +439,10 @@ int world_list_some(struct world *world, uint64_t *cursor, size_t most, struct l
 		listing_append(listing, record);
 		if (++got == most)
 			return 1;
-		if (got % GETDENTS_ENTRIES == 0)
+		if (++entries == GETDENTS_ENTRIES) {
 			look = fleet_look(world->fleet);
+			entries = 0;
+		}
 	}
 	fail_msg("the listing does not end");
 	return -ELOOP;

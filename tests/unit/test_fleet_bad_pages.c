@@ -223,7 +223,10 @@ static void test_an_endless_run_of_bad_pages_ends(void **state)
 	const struct {
 		enum count count_reported;
 		int64_t fixed_count;
-	} rows[] = {{COUNT_RIGHT, 0}, {COUNT_ABSENT, 0}, {COUNT_FIXED, INT64_C(1) << 62}};
+		unsigned int most_requests; /* for one listing */
+	} rows[] = {{COUNT_RIGHT, 0, 3 * 150},
+	            {COUNT_ABSENT, 0, 3 + 3 * 24},
+	            {COUNT_FIXED, INT64_C(1) << 62, 3 + 3 * 24}};
 
 	for (size_t i = 0; i < 3 * BAD_CAUSES; i++) {
 		struct world world;
@@ -240,7 +243,7 @@ static void test_an_endless_run_of_bad_pages_ends(void **state)
 			world_list(&world, &listing);
 			assert_int_equal(listing.count, 300);
 			assert_int_equal(listing.err, -failure_errno(world.cause));
-			assert_true(listing.requests <= 3 + 3 * 24);
+			assert_true(listing.requests <= rows[i / BAD_CAUSES].most_requests);
 			listing_done(&listing);
 			assert_int_equal(world_find(&world, "no-such-agent", NULL),
 			                 -failure_errno(world.cause));

@@ -185,6 +185,32 @@ static void test_listings_without_a_reader_are_forgotten_first(void **state)
 	(void)state;
 }
 
+/* The other one reads the same listing from its beginning to its end, in several replies. */
+static void test_listing_is_kept_for_a_reader_that_pauses_while_another_ends(void **state)
+{
+	struct world world;
+	struct listing listing = {0}, other = {0};
+	struct reader reader = {0};
+	uint64_t cursor = 0;
+
+	world_of_etags(&world, 40000);
+	assert_int_equal(world_list_some(&world, &cursor, 300, &listing), 1);
+	world_list(&world, &other);
+	assert_int_equal(other.err, 0);
+	listing_done(&other);
+	/* all in one reply, and an empty one */
+	assert_true(reader_ask(&world, &reader));
+	for (int i = 0; i < 40; i++) {
+		world.now_ms += TTL_MS;
+		read_whole_list(&world);
+	}
+	assert_int_equal(world_list_some(&world, &cursor, SIZE_MAX, &listing), 0);
+	world_check_listing(&world, &listing);
+	listing_done(&listing);
+	world_done(&world);
+	(void)state;
+}
+
 /* The memory of listings is bounded, so those whose readers never continue are forgotten at last.
  */
 static void test_oldest_listings_are_forgotten_beyond_the_memory_limit(void **state)
@@ -247,6 +273,7 @@ int main(void)
 		cmocka_unit_test(test_churn_of_200000_agents_does_not_grow_the_table),
 		cmocka_unit_test(test_listing_continues_after_a_pause_of_hours),
 		cmocka_unit_test(test_listings_without_a_reader_are_forgotten_first),
+		cmocka_unit_test(test_listing_is_kept_for_a_reader_that_pauses_while_another_ends),
 		cmocka_unit_test(test_oldest_listings_are_forgotten_beyond_the_memory_limit),
 		cmocka_unit_test(test_listing_that_is_read_is_not_forgotten),
 	};

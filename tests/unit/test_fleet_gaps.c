@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* Long runs of bad pages, and agents that move to a bad page. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "cache/fleet.h"
+#include "tests/unit/fleet_drift.h"
+#include "tests/unit/fleet_world.h"
+
+static const enum failure_cause causes[] = {FAILURE_MALFORMED, FAILURE_SERVER, FAILURE_REQUEST,
+                                            FAILURE_TIMEOUT};
+
+#define CAUSES (sizeof(causes) / sizeof(causes[0]))
+
+/* Makes pages first to last bad. */
+static void set_run(struct world *world, unsigned int first, unsigned int last)
+{
+	for (unsigned int page = first; page <= last; page++)
+		world->bad_pages[page] = true;
+}
+
+/* Lists until a listing has all agents of the pages that are not bad. Returns how long that took,
+ * at most most_ms. */
+static int64_t list_until_complete(struct world *world, int64_t most_ms)
+{
+	int64_t began_ms = world->now_ms;
+	size_t expected = 0;
+
+	for (size_t i = 0; i < world->count; i++)
+		expected += !world->bad_pages[i / world->per_page + 1];
+	while (world->now_ms < began_ms + most_ms) {
+		struct listing listing;
+		size_t count;
+
+		world_list(world, &listing);
+		count = listing.count;
+		listing_done(&listing);
+		if (count == expected)
+			break;
+		world->now_ms += 500;
+	}
+	return world->now_ms - began_ms;
+}
+
+static void test_a_run_of_bad_pages_hides_no_page_that_total_count_promises(void **state)
+{
+	const struct {
+		unsigned int pages, first, last;
+		bool first_page_bad;
+	} rows[] = {
+		{22, 4, 20, false}, {34, 2, 33, false}, {102, 4, 100, false}, {35, 3, 34, true}};
+
+	for (size_t i = 0; i < CAUSES * 4; i++) {
+		size_t row = i / CAUSES;
+		unsigned int pages = rows[row].pages;
+		struct world world;
+
+		world_of(&world, pages * 100);
+		world.cause = causes[i % CAUSES];
+		world.latency_ms = 50;
+		set_run(&world, rows[row].first, rows[row].last);
+		world.bad_pages[1] = rows[row].first_page_bad;
+		assert_true(list_until_complete(&world, 60000) < 60000);
+		/* a page costs one request, one more a second, and two retries at first */
+		assert_true(world.requests <= 5 * pages);
+		assert_int_equal(world_find(&world, world.machines[world.count - 1].id, NULL), 0);
+		assert_int_equal(world_find(&world, "no-such-agent", NULL),
+		                 -failure_errno(world.cause));
+		world_done(&world);
+	}
+	(void)state;
+}
+
+static void test_pages_known_from_before_are_read_behind_a_run_of_bad_pages(void **state)
+{
+	struct world world;
+
+	world_of(&world, 1850);
+	world_list_all(&world);
+	world.cause = FAILURE_MALFORMED;
+	set_run(&world, 1, 18);
+	world.now_ms += TTL_MS + STALE_MS;
+	assert_true(list_until_complete(&world, 60000) < 60000);
+	assert_int_equal(world_find(&world, "p1849", NULL), 0);
+	world_done(&world);
+	(void)state;
+}
+
+/* The list is sorted by the last heartbeat, so an agent moves to the first page from anywhere. */
+static void test_agents_that_move_to_a_bad_page_do_not_leave(void **state)
+{
+	for (size_t i = 0; i < CAUSES * 2; i++) {
+		bool expires = i >= CAUSES;
+		struct world world;
+
+		world_init(&world, 160);
+		world.per_page = 20;
+		world_mount(&world);
+		world_list_all(&world);
+		world.cause = causes[i % CAUSES];
+		set_run(&world, 1, 1);
+		for (int round = 0; round < 25; round++) {
+			struct listing listing;
+
+			for (int moves = 0; moves < 5; moves++)
+				drift_to_front(&world);
+			world.now_ms += TTL_MS;
+			if (expires)
+				fleet_expire(world.fleet);
+			world_list(&world, &listing);
+			assert_int_equal(listing.err, 0);
+			assert_int_equal(listing.count, 160);
+			world_check_listing(&world, &listing);
+			listing_done(&listing);
+			assert_int_equal(world_find(&world, world.machines[0].id, NULL), 0);
+		}
+		assert_int_equal(world.departed, 0);
+		assert_int_equal(world.joined, 160);
+		world_done(&world);
+	}
+	(void)state;
+}
+
+static void test_an_agent_that_leaves_far_from_a_bad_page_leaves_at_once(void **state)
+{
+	struct world world;
+	struct listing listing;
+
+	world_init(&world, 160);
+	world.per_page = 20;
+	world_mount(&world);
+	world_list_all(&world);
+	world.cause = FAILURE_MALFORMED;
+	set_run(&world, 1, 1);
+	world_remove(&world, 130);
+	world.now_ms += TTL_MS;
+	world_list(&world, &listing);
+	assert_int_equal(listing.err, 0);
+	assert_int_equal(listing.count, 159);
+	assert_int_equal(listing_times(&listing, "p130"), 0);
+	listing_done(&listing);
+	assert_int_equal(world.departed, 1);
+	assert_string_equal(world.departed_id, "p130");
+	world_done(&world);
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_run_of_bad_pages_hides_no_page_that_total_count_promises),
+		cmocka_unit_test(test_pages_known_from_before_are_read_behind_a_run_of_bad_pages),
+		cmocka_unit_test(test_agents_that_move_to_a_bad_page_do_not_leave),
+		cmocka_unit_test(test_an_agent_that_leaves_far_from_a_bad_page_leaves_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
