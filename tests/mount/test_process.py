@@ -184,7 +184,7 @@ def test_a_foreground_mount_ends_with_its_terminal_unless_nohup(programs, sim, f
         assert len(os.listdir(path / "agents")) == 3
         os.close(master)
         if keep:
-            time.sleep(0.2)
+            time.sleep(0.2)  # in which it must not end
             assert len(os.listdir(path / "agents")) == 3
             os.kill(pid, signal.SIGTERM)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
