@@ -23,6 +23,11 @@ def mountinfo(path):
     return [line for line in lines if line.split()[4] == str(path)]
 
 
+def status_of(pid):
+    """The letter of a process's state: S, D, T, Z."""
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
 def has_ended(pid):
     return not Path("/proc", str(pid)).exists()
 
@@ -187,10 +192,13 @@ def test_a_foreground_mount_ends_with_its_terminal_unless_nohup(programs, sim, f
             time.sleep(0.2)  # in which it must not end
             assert len(os.listdir(path / "agents")) == 3
             os.kill(pid, signal.SIGTERM)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        until(lambda: status_of(pid) == "Z")
         assert not mountinfo(path)
     finally:
+        os.kill(pid, signal.SIGKILL)
+        ended = os.waitpid(pid, 0)[1]
         subprocess.run(["umount", "-l", path], stderr=subprocess.DEVNULL)
+    assert os.waitstatus_to_exitcode(ended) == 0
 
 
 # Limits
@@ -348,10 +356,6 @@ def waiting(sim, mount, blocked):
     cat = blocked("cat", fleet / "agents" / api.agents()[0]["agent_id"] / "status")
     until(lambda: api.held() >= 1 and status_of(cat.process.pid) == "S")
     return api, fleet, cat
-
-
-def status_of(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
 def wait_until_interrupted(fleet, cat):

@@ -92,13 +92,22 @@ BROKEN = {
     "no colon": reply(b'{"agent_list" []}'),
     "key without quotes": reply(b'{agent_list: []}'),
     "wrong bracket": reply(b'{"agent_list": [}}'),
+    "wrong bracket inside": reply(b'{"agent_list": [[1}, {"a": 1]]}'),
+    "bracket too much": reply(b'{"agent_list": []]}'),
+    "comma alone": reply(b'{"agent_list": [,]}'),
+    "comma in front": reply(b'{"agent_list": [,1]}'),
+    "comma at the end of an object": reply(b'{"agent_list": [],}'),
+    "key without a value": reply(b'{"agent_list": [], "x"}'),
+    "value without a key": reply(b'{"agent_list": [], 1}'),
+    "element with a key": reply(b'{"agent_list": ["a": 1]}'),
+    "brackets left open": reply(b'{"agent_list": [[[[1]]'),
     "wrong number": reply(b'{"agent_list": [01]}'),
     "wrong word": reply(b'{"agent_list": [nul]}'),
     "line feed in a string": reply(b'{"agent_list": ["\n"]}'),
     "unknown escape": reply(b'{"agent_list": ["\\q"]}'),
     "NUL behind it": reply(GOOD + b"\0"),
     "byte order mark": reply(b"\xef\xbb\xbf" + GOOD),
-    "too deep": reply(b'{"agent_list": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
+    "too deep": reply(b'{"agent_list": ' + b"[" * 200000 + b"]" * 200000 + b"}"),
     "9 MiB": reply(b'{"agent_list": ["' + b"x" * (9 << 20) + b'"]}'),
     "headers too long": reply(GOOD, *[f"X{i}: {'y' * 2000}" for i in range(40)]),
 }
@@ -109,6 +118,11 @@ WELL = [
     b'{"agent_list":[0,-0,1.5,-1e9,1E+2,2e-3,true,false,null,"",[[]],{"":{}}]}',
     b'{"agent_list":["\x7f"]}', b'{"a\\"b":1,"agent_list":[]}', page([f"a{i}" for i in range(100)]),
     json.dumps({"agent_list": ["x" * 100] * 40000}).encode(),
+    b'{"agent_list":[{"x":[[],{},[ ] ,{ }]},{"a":{"b":[{"c":1},2]}}],"x":{"agent_list":0}}',
+    # fleetfs drops an element that is nested this deep, and shows the others.
+    *[b'{"agent_list":[{"agent_id":"a"},{"x":%s%s},{"agent_id":"b"}]}' % (b"[" * depth, b"]" * depth)
+      for depth in (40, 5000, 90000)],
+    b'{"agent_list":[%s1%s]}' % (b'{"x":[' * 20000, b"]}" * 20000),
 ]
 
 

@@ -24,8 +24,9 @@ def start_all(start, count):
     return sorted(done.returncode for done in results), [done.stderr for done in results]
 
 
+@pytest.mark.alone  # beside other tests the kernel gives the ID to a mount of theirs
 def test_a_new_mount_in_the_same_place_outlives_the_one_that_was_unmounted(sim, mount):
-    """The kernel may give the new mount the ID and the device number of the one that is gone."""
+    """The kernel gives the new mount the ID and the device number of the one that is gone."""
     api = sim(agents=3)
     before = mount(api, ttl=600)
     before.signal(signal.SIGSTOP)
