@@ -77,7 +77,7 @@ def test_a_prompt_in_an_agents_directory_costs_no_request(fleet):
         assert fleet.api.requests() == 0
 
 
-def test_names_that_exist_are_found_all_the_same(sim, mount):
+def test_unusual_names_that_exist_are_found(sim, mount):
     ids = ["a b", ".a", "-a", "%", "a/b", "a\u202eb", "é", "x" * 300, "", "\x1b", "%41"]
     api = sim(agents=1)
     api.put_agents([{"agent_id": text, "agent_labels": [text, "y"]} for text in ids])

@@ -326,7 +326,7 @@ def test_installed_unit_runs_the_installed_files(programs, folder):
             copy = installed.parent / source.name
             assert copy.read_bytes() == source.read_bytes()
             assert copy.stat().st_mode & 0o777 == (0o755 if copy == installed else 0o644)
-    # systemd-analyze wants the program where the unit says.
+    # systemd-analyze fails if there is no program at the path that the unit names.
     unit.write_text(unit.read_text().replace(program, str(installed)))
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True,
                           text=True, check=False)

@@ -180,7 +180,7 @@ def test_unusable_response_is_requested_once_a_second_when_nothing_is_stale(scri
 
 
 def test_callers_without_limits_of_age_share_failures_and_responses_in_the_future(scripted, origin, cache):
-    """no-cache, and an API whose responses are too old for everybody."""
+    """Callers that send no-cache, and an API whose responses are too old for every caller."""
     server = scripted(agents=["a"])
     shared = cache(origin(server))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which requests the shared cache of contrib/cache sends to the API, and who gets the responses."""
+"""Which requests the shared cache of contrib/cache sends to the API, and which callers get a response."""
 
 import hashlib
 import json
