@@ -152,7 +152,7 @@ def test_connection_header_cannot_remove_the_team(scripted, origin, cache, conne
     server = scripted(agents=["a"])
     shared = cache(origin(server))
     data = request(f"Connection: {connection}", "X-Team-ID: ours", "Connection: close")
-    assert statuses(shared.send(data, timeout=3)) == [200]
+    assert statuses(shared.send(data)) == [200]
     head = server.heads[0].decode().lower().split("\r\n")
     assert "x-team-id: ours" in head and "authorization: bearer sk-sim" in head
     assert "cache-control: max-age=10" in head
@@ -168,7 +168,7 @@ def test_api_sees_only_what_the_cache_composed(scripted, origin, cache):
         "X-Max-Age: 999", "X-Stale: 999", "X-Failed: 404", "X-Retry-After: 9", "X_Team_ID: theirs",
         "X-Team-ID: ours", "Keep-Alive: timeout=5", "Proxy-Authorization: Basic eDp5", "Via: 1.1 mine",
         "Content-Type: text/plain", "Content-Encoding: gzip", "Max-Forwards: 0", "Connection: close")
-    received = shared.send(data, timeout=3)
+    received = shared.send(data)
     assert statuses(received) == [200] and b"agent_list" in received
     line, *headers = server.heads[0].decode().split("\r\n")
     assert line == f"GET {PAGE} HTTP/1.1"
