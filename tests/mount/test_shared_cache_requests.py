@@ -4,6 +4,7 @@
 import hashlib
 import json
 import re
+import subprocess
 import threading
 
 import pytest
@@ -141,6 +142,16 @@ def test_http2_request_with_a_body_is_rejected(scripted, origin, cache, folder):
         assert not server.heads, (options, server.heads)
     assert shared.curl()[0] == 200
     assert len(server.heads) == 1
+
+
+def test_http2_request_whose_body_follows_later_is_rejected(scripted, origin, cache):
+    """It needs no header that announces the body."""
+    server = scripted(agents=["a"])
+    shared = cache(origin(server))
+    with subprocess.Popen(["sh", "-c", "sleep 0.5; echo hello"], stdout=subprocess.PIPE) as later:
+        status, body = shared.curl("-X", "GET", "-T", "-", stdin=later.stdout)
+    assert status == 400 and "body" in body
+    assert not server.heads
 
 
 HOP_BY_HOP = ["X-Team-ID", "x-team-id, Authorization", "close, X-TEAM-ID", "keep-alive\r\nConnection: X-Team-ID",
