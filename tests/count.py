@@ -34,6 +34,8 @@ def meson(path):
             good = 1  # a script
         passed += good
         failed += bad
+    if not passed + failed:
+        raise ValueError("no test ran")
     return passed, failed
 
 

@@ -1,27 +1,45 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Checks that each row of docs/faults.md names tests that exist: faults_check.py [SOURCE]"""
+"""Checks that each row of docs/faults.md has a number and names tests that exist: faults_check.py [SOURCE]"""
 
 import re
 import sys
 from pathlib import Path
 
 
+def rows_of_table(text):
+    """The lines of the table whose head is `| # | fault |`, below that head."""
+    rows, inside = [], False
+    for line in text.splitlines():
+        if inside and line.startswith("|"):
+            rows.append(line)
+        inside = line.startswith("| # |") or (inside and line.startswith("|"))
+    return [row for row in rows if not row.startswith("|---")]
+
+
 def main(source):
     wrong, seen = [], []
-    for line in (source / "docs/faults.md").read_text().splitlines():
+    for line in rows_of_table((source / "docs/faults.md").read_text()):
         row = re.match(r"\| (\d+) \|", line)
         if not row:
+            wrong.append(f"this row has no number: {line}")
             continue
         seen.append(int(row[1]))
-        named = re.findall(r"`(test_\w+\.(?:py|c))::(\w+)`", line)
+        named = [re.fullmatch(r"(test_\w+\.(?:py|c))::(\w+)", name) or name
+                 for name in re.findall(r"`([^`]*::[^`]*)`", line)]
         if not named:
             wrong.append(f"row {row[1]} names no test")
-        for file, function in named:
+        for match in named:
+            if isinstance(match, str):
+                wrong.append(f"row {row[1]}: {match} is not FILE::FUNCTION of a test")
+                continue
+            file, function = match.groups()
             path = source / "tests" / ("unit" if file.endswith(".c") else "mount") / file
             pattern = rf"^(?:def|static void) {function}\("
             if not path.exists() or not re.search(pattern, path.read_text(), re.M):
                 wrong.append(f"row {row[1]}: {file}::{function} is not there")
+    if not seen:
+        wrong.append("there are no rows")
     for number in {number for number in seen if seen.count(number) > 1}:
         wrong.append(f"two rows have the number {number}")
     for reason in wrong:

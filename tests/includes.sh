@@ -8,12 +8,18 @@ cd "${1:-$(dirname "$0")/..}"
 
 failed=0
 
+# includes OPTION PATTERN FILE...: greps for #include lines. Fails if a file is missing, not if no line
+# matches.
+includes() {
+	grep "$1" "^[[:space:]]*#[[:space:]]*include[[:space:]]*$2" "${@:3}" || [ $? -eq 1 ]
+}
+
 # may FILES ALLOWED: whatever these files include has to match.
 may() {
 	local files=$1 allowed=$2 found
 	# shellcheck disable=SC2086 # FILES is a list of globs
-	found=$(grep -HnoE '^[[:space:]]*#[[:space:]]*include[[:space:]]*["<][^">]+' $files |
-		sed -E 's/#[[:space:]]*include[[:space:]]*//' | grep -vE ":[[:space:]]*($allowed)" || true)
+	found=$(includes -HnoE '["<][^">]+' $files |
+		sed -E 's/#[[:space:]]*include[[:space:]]*//' | { grep -vE ":[[:space:]]*($allowed)" || true; })
 	if [ -n "$found" ]; then
 		echo "$found" | sed 's/:[[:space:]]*/: may not include /2; s/$/"/'
 		failed=1
@@ -34,8 +40,7 @@ may 'tests/sim/*.[ch]' '"tests/sim/|<'
 outside() {
 	local library=$1 found
 	shift
-	found=$(grep -lE "^[[:space:]]*#[[:space:]]*include[[:space:]]*<($library)" "$@" |
-		sed "s;\$;: may not include <$library>;" || true)
+	found=$(includes -lE "<($library)" "$@" | sed "s;\$;: may not include <$library>;")
 	if [ -n "$found" ]; then
 		echo "$found"
 		failed=1

@@ -41,7 +41,7 @@ check_manual() {
 
 mapfile -t files < <(find api cache fs tests -name '*.[ch]' | sort)
 mapfile -t sources < <(find api cache fs tests -name '*.c' | sort)
-mapfile -t scripts < <(find tests debian/tests -name '*.sh' | sort)
+mapfile -t scripts < <(grep -rlE '^#!/bin/(ba)?sh' run .ci contrib debian tests | sort)
 check "clang-format" clang-format --dry-run -Werror "${files[@]}"
 CC=gcc check "gcc" tests/build.sh build-lint-gcc -Dwerror=true -Dtests=enabled
 CC=clang check "clang" tests/build.sh build-lint -Dwerror=true -Dtests=enabled -Dfuzz=true \
@@ -49,7 +49,7 @@ CC=clang check "clang" tests/build.sh build-lint -Dwerror=true -Dtests=enabled -
 check "clang-tidy" check_tidy
 check "cppcheck" cppcheck --project=build-lint/compile_commands.json -j "$(nproc)" --quiet \
 	--enable=warning,performance,portability --inline-suppr --error-exitcode=1
-check "shellcheck" shellcheck run .ci/run contrib/cache/fleetfs-cache completions/*.bash "${scripts[@]}"
+check "shellcheck" shellcheck completions/*.bash "${scripts[@]}"
 check "mandoc" check_manual
 check "pyflakes" /usr/bin/python3 -B -m pyflakes docs/*.py html/*.py tests/*.py tests/*/*.py
 echo "$passed passed, $failed failed"

@@ -4,7 +4,7 @@
 -- handles like any other failure of the API.
 
 local MAX_BODY_BYTES = 8 << 20 -- of a page; fleetfs accepts no more
-local MAX_DEPTH = 32
+local MAX_DEPTH = 100000 -- bounds memory; an element that is nested too deep is fleetfs' to drop
 -- Longer than the other limits: HAProxy 2.6 must not be made to end a request of its client early.
 local TIMEOUT_MS = 30000
 local FETCH = "unix@" .. os.getenv("FOLDER") .. "/fetch.sock"
@@ -14,9 +14,7 @@ local REQUEST_HEADERS = {"authorization", "cache-control", "if-modified-since", 
 local RESPONSE_HEADERS = {"age", "content-type", "date", "etag", "last-modified", "location", "retry-after"}
 
 -- Each json_skip_… function takes the position of a value in text and returns the position behind it and
--- any white space that follows, or nil if there is no valid value. Literals are tried in this order.
-
-local json_skip_value
+-- any white space that follows, or nil if there is no valid value.
 
 local function json_skip_token(text, at)
 	local from, to, word = text:find("^([%w+.-]+)[ \t\r\n]*", at)
@@ -55,55 +53,45 @@ local function json_skip_string(text, at)
 	end
 end
 
--- Members of an object, elements of an array. on_member(key, position of the value) is called for each
--- member if it is given.
-local function json_skip_members(text, at, depth, on_member)
-	local is_object = text:byte(at) == 0x7b
-	local close = is_object and "}" or "]"
-	if depth > MAX_DEPTH then
-		return nil
-	end
-	at = text:match("^[ \t\r\n]*()", at + 1)
-	if text:sub(at, at) == close then
-		return text:match("^[ \t\r\n]*()", at + 1)
-	end
-	while true do
-		if is_object then
-			local key = at
-			if text:byte(at) ~= 0x22 then
-				return nil
-			end
+-- From a member's key to its value.
+local function json_skip_key(text, at)
+	at = text:byte(at) == 0x22 and json_skip_string(text, at)
+	return at and text:match("^:[ \t\r\n]*()", at)
+end
+
+-- on_member(key, position of the value) is called for each member of the outermost object. A loop, since a
+-- recursion would need more memory for the same depth.
+local function json_skip_value(text, at, on_member)
+	local closers, depth = {}, 0 -- the closing bracket of each array and object that is open
+	repeat
+		local first = text:sub(at, at)
+		local is_open = first == "{" or first == "["
+		if is_open then
+			depth = depth + 1
+			closers[depth] = first == "{" and "}" or "]"
+			at = depth <= MAX_DEPTH and text:match("^[ \t\r\n]*()", at + 1)
+		elseif first == '"' then
 			at = json_skip_string(text, at)
-			at = at and text:match("^:[ \t\r\n]*()", at)
-			if not at then
-				return nil
-			end
-			if on_member then
+		else
+			at = json_skip_token(text, at)
+		end
+		while at and depth > 0 and text:sub(at, at) == closers[depth] do
+			depth = depth - 1
+			is_open = false
+			at = text:match("^[ \t\r\n]*()", at + 1)
+		end
+		if at and depth > 0 and not is_open then
+			at = text:match("^,[ \t\r\n]*()", at)
+		end
+		if at and depth > 0 and closers[depth] == "}" then
+			local key = at
+			at = json_skip_key(text, key)
+			if at and depth == 1 then
 				on_member(text:match('^"([^"]*)"', key), at)
 			end
 		end
-		at = json_skip_value(text, at, depth)
-		if not at then
-			return nil
-		end
-		local mark = text:sub(at, at)
-		at = text:match("^[ \t\r\n]*()", at + 1)
-		if mark == close then
-			return at
-		elseif mark ~= "," then
-			return nil
-		end
-	end
-end
-
-function json_skip_value(text, at, depth)
-	local first = text:byte(at)
-	if first == 0x22 then
-		return json_skip_string(text, at)
-	elseif first == 0x7b or first == 0x5b then
-		return json_skip_members(text, at, depth + 1)
-	end
-	return json_skip_token(text, at)
+	until not at or depth == 0
+	return at or nil
 end
 
 local function is_agent_list(text)
@@ -117,7 +105,7 @@ local function is_agent_list(text)
 	if not at or #text > MAX_BODY_BYTES then
 		return false
 	end
-	return json_skip_members(text, at, 1, find_list) == #text + 1 and found
+	return json_skip_value(text, at, find_list) == #text + 1 and found
 end
 
 local function check_request(applet)

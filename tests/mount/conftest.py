@@ -229,22 +229,21 @@ def blocked(stopping):
 
 @pytest.fixture
 def fleetfs(programs, folder, stopping):
-    """fleetfs("--ttl=1", url, path): runs it as a user would, to its end or into the background."""
-    def run(*arguments, token=harness.TOKEN, variables=None, cwd=None, timeout=30):
-        return subprocess.run([programs["fleetfs"], *map(str, arguments)], text=True, cwd=cwd,
+    """fleetfs("--ttl=1", url, path): runs it as a user would, to its end or into the background. Other
+    options are those of subprocess.run()."""
+    def run(*arguments, token=harness.TOKEN, variables=None, timeout=30, **options):
+        return subprocess.run([programs["fleetfs"], *map(str, arguments)], text=True,
                               stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=timeout * harness.PATIENCE,
-                              errors="replace",
-                              env=harness.environment(folder, token, **(variables or {})))
+                              timeout=timeout * harness.PATIENCE, errors="replace",
+                              env=harness.environment(folder, token, **(variables or {})), **options)
     return run
 
 
 @pytest.fixture
 def refused(fleetfs, folder):
     """refused(…): runs fleetfs, which must refuse with one line, and returns the line."""
-    before = harness.mounts(folder)
-
     def check(*arguments, status=1, **options):
+        before = harness.mounts(folder)
         began = time.monotonic()
         done = fleetfs(*arguments, **options)
         assert done.returncode == status, (done.returncode, done.stderr)
@@ -259,6 +258,7 @@ def refused(fleetfs, folder):
 
 @pytest.fixture
 def path(folder):
+    """An empty directory to mount on."""
     where = folder / "mnt"
     where.mkdir()
     return where

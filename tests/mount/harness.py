@@ -5,6 +5,7 @@ A test talks to the mount as any program does, through paths, and to the simulat
 control surface; what fleetfs thinks inside is none of its business.
 """
 
+import concurrent.futures
 import contextlib
 import ctypes
 import errno
@@ -67,6 +68,22 @@ def code_of(action):
     except OSError as fault:
         return errno.errorcode[fault.errno]
     return None
+
+
+def at_once(actions):
+    """Runs the actions at the same time, each in a thread; returns their results in the same order."""
+    with concurrent.futures.ThreadPoolExecutor(len(actions)) as pool:
+        return list(pool.map(lambda action: action(), actions))
+
+
+@contextlib.contextmanager
+def opened(path):
+    """A descriptor of a file or a directory."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def mounts(below="/"):

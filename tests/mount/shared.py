@@ -132,13 +132,13 @@ class Asked(Service):
                     received += more
         return received
 
-    def curl(self, *options):
+    def curl(self, *options, stdin=subprocess.DEVNULL):
         """(Status, body) of a request of HTTP/2, for the usual page unless the options say otherwise."""
         done = subprocess.run(
             ["curl", "-sS", "--http2", "--max-time", "20", "--cacert", self.certificates / "ca.pem",
              "-H", "Authorization: Bearer sk-sim", "-w", "\n%{http_code}", *options,
              f"https://127.0.0.1:{self.port}/api/v1/agents?current_page=1&per_page=100"],
-            capture_output=True, text=True, check=False)
+            stdin=stdin, capture_output=True, text=True, check=False)
         body, _, status = done.stdout.rpartition("\n")
         return int(status or 0), body
 

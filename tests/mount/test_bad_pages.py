@@ -151,8 +151,8 @@ def test_an_agent_on_two_pages_does_not_flap(sim, mount):
     assert len(fleet.agents()) == 251
     assert fleet.text("fleet/events.log") == ""
     for _ in range(6):
-        time.sleep(0.2)
-        assert fleet.text(f"agents/{agents[230]['agent_id']}/id")
+        before = api.pages()[3]
+        until(lambda: fleet.text(f"agents/{agents[230]['agent_id']}/id") and api.pages()[3] > before)
         assert fleet.text("agents/dup/status") == "idle\n"
     assert len(fleet.agents()) == 251
     assert fleet.text("fleet/events.log") == ""

@@ -7,8 +7,7 @@ import pytest
 
 from harness import code_of, until
 from scripted import own
-from test_fault_tls import frame
-from test_silent_connection import http2_server
+from test_fault_tls import Http2, frame, http2_server
 
 OPTIONS = {"ttl": 0.3, "stale": 0, "retries": 0, "timeout": 3, "delay_connect": True}
 
@@ -43,7 +42,8 @@ HTTP2 = {
 @pytest.mark.parametrize("name", HTTP2)
 def test_a_faulty_http2_response_is_the_servers_fault(scripted, mount, certificates, name):
     frames, errno = HTTP2[name]
-    server, spoken = http2_server(scripted, certificates, ["a"])
+    spoken = Http2(refuse=0)
+    server = http2_server(scripted, certificates, spoken, ["a"])
 
     def answer(wire, stream):
         for one in frames:

@@ -196,16 +196,27 @@ def test_a_secret_of_root_on_a_read_only_file_system_is_accepted(sim, mount, rea
     assert config(fleet)["token"].endswith(f"from {file}")
 
 
+def put_secret(machine, *owner_or_mode):
+    """A secret on a file system of its own: the program and the value that give it its owner or mode."""
+    directory = machine.folder / "secrets"
+    directory.mkdir()
+    machine.check("mount", "-t", "tmpfs", "secrets", directory)
+    machine.check("sh", "-c", f"echo {TOKEN} >{directory}/fleet")
+    machine.check(*owner_or_mode, directory / "fleet")
+    return directory / "fleet"
+
+
+def make_read_only(machine, file):
+    machine.check("mount", "-o", "remount,ro", file.parent)
+
+
 @needs_root
-def test_an_ordinary_user_may_use_such_a_secret(sim, machine, folder):
-    (folder / "secrets").mkdir()
-    machine.check("mount", "-t", "tmpfs", "secrets", folder / "secrets")
-    file = folder / "secrets/fleet"
-    machine.check("sh", "-c", f"echo {TOKEN} >{file}; chmod 444 {file}")
+def test_an_ordinary_user_may_use_such_a_secret(sim, machine):
+    file = put_secret(machine, "chmod", "444")
     check = ("fleetfs", "--check", f"--token_file={file}", sim().url)
     done = machine.run(*check, user="ann")
     assert done.returncode == 1 and "mode 0444" in done.stderr
-    machine.check("mount", "-o", "remount,ro", folder / "secrets")
+    make_read_only(machine, file)
     assert f"from {file}\n" in machine.check(*check, user="ann")
 
 
@@ -217,12 +228,9 @@ def test_a_secret_of_another_user_is_rejected_on_a_read_only_file_system_too(sim
 
 
 @needs_root
-def test_an_ordinary_users_own_open_file_is_rejected_on_a_read_only_file_system(sim, machine, folder):
-    (folder / "secrets").mkdir()
-    machine.check("mount", "-t", "tmpfs", "secrets", folder / "secrets")
-    file = folder / "secrets/fleet"
-    machine.check("sh", "-c", f"echo {TOKEN} >{file}; chown {USERS['ann']} {file}")
-    machine.check("mount", "-o", "remount,ro", folder / "secrets")
+def test_an_ordinary_users_own_open_file_is_rejected_on_a_read_only_file_system(sim, machine):
+    file = put_secret(machine, "chown", str(USERS["ann"]))
+    make_read_only(machine, file)
     done = machine.run("fleetfs", "--check", f"--token_file={file}", sim().url, user="ann")
     assert done.returncode == 1 and "open to others" in done.stderr
 

@@ -118,12 +118,11 @@ class Http2:
         wire.send(frame(1, 4, stream, b"\x88") + frame(0, 1, stream, wire.server.page(1)))
 
 
-@pytest.mark.parametrize("refuse", [0, 1])
-def test_row_16_a_goaway_of_http_2_is_not_noticed(scripted, mount, certificates, refuse):
+def http2_server(scripted, certificates, spoken, *agents, **options):
+    """A scripted server that speaks HTTP/2 as `spoken` does, an Http2."""
     made = context(certificates, "right")
     made.set_alpn_protocols(["h2"])
-    server = scripted(context=made)
-    spoken = Http2(refuse)
+    server = scripted(*agents, context=made, **options)
     shake_hands = server.shake_hands
 
     def talk(wire):
@@ -131,6 +130,13 @@ def test_row_16_a_goaway_of_http_2_is_not_noticed(scripted, mount, certificates,
             spoken(wire)
         return False
     server.shake_hands = talk
+    return server
+
+
+@pytest.mark.parametrize("refuse", [0, 1])
+def test_row_16_a_goaway_of_http_2_is_not_noticed(scripted, mount, certificates, refuse):
+    spoken = Http2(refuse)
+    server = http2_server(scripted, certificates, spoken)
     fleet = mount(server, cacert=certificates / "ca.pem", **{**COLD, "retries": 2})
     assert sorted(fleet.agents()) == ["a", "b", "c"]
     assert spoken.requests == 1 + refuse

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from harness import code_of
+from harness import code_of, opened
 from scripted import ask_again
 
 IMPOSSIBLE = [b".git", b"..git", b"-x", b"a%", b"a%zz", b"%2e", b"%2Egit%2", b"%41", b"a%20b", b"a%2E",
@@ -44,8 +44,7 @@ def fleet(sim, mount):
 
 @pytest.mark.parametrize("directory", DIRECTORIES)
 def test_an_impossible_name_costs_no_request(fleet, directory):
-    inside = os.open(fleet / directory, os.O_RDONLY)
-    try:
+    with opened(fleet / directory) as inside:
         assert os.listdir(inside)
         ask_again(fleet)  # all that was read has expired
         fleet.api.reset()
@@ -55,38 +54,30 @@ def test_an_impossible_name_costs_no_request(fleet, directory):
         for name in names_in(directory)[:3]:
             assert code_of(lambda: os.stat(name, dir_fd=inside)) == "ENOENT", name
         assert fleet.api.requests() == 0
-    finally:
-        os.close(inside)
 
 
 def test_an_impossible_name_is_answered_while_the_api_hangs(fleet):
-    inside = os.open(fleet / "agents/a", os.O_RDONLY)
-    try:
+    with opened(fleet / "agents/a") as inside:
         ask_again(fleet)
         fleet.api.hold()
         assert code_of(lambda: os.stat(".git", dir_fd=inside)) == "ENOENT"
         assert code_of(lambda: os.stat(fleet / "agents/.git")) == "ENOENT"
         assert code_of(lambda: os.stat(fleet / "by-status/.git")) == "ENOENT"
         assert fleet.api.requests() <= 1  # page 1 may have been fetched at the start
-    finally:
         fleet.api.release()
-        os.close(inside)
 
 
 def test_a_prompt_in_an_agents_directory_costs_no_request(fleet):
     """What git, mercurial, direnv and zsh's vcs_info look for, from the agent's directory upwards."""
-    inside = os.open(fleet / "agents/a", os.O_RDONLY)
-    try:
+    with opened(fleet / "agents/a") as inside:
         ask_again(fleet)
         fleet.api.reset()
         for name in (".git", ".hg", ".svn", ".envrc", "HEAD", "../.git", "../../.git"):
             assert code_of(lambda: os.stat(name, dir_fd=inside)) == "ENOENT"
         assert fleet.api.requests() == 0
-    finally:
-        os.close(inside)
 
 
-def test_names_that_exist_are_found_all_the_same(sim, mount):
+def test_unusual_names_that_exist_are_found(sim, mount):
     ids = ["a b", ".a", "-a", "%", "a/b", "a\u202eb", "é", "x" * 300, "", "\x1b", "%41"]
     api = sim(agents=1)
     api.put_agents([{"agent_id": text, "agent_labels": [text, "y"]} for text in ids])

@@ -163,7 +163,7 @@ def test_an_overlay_on_top_fails_as_soon_as_a_value_changes(fleet, folder):
 
 @needs_root
 def test_a_bind_mount_of_the_parent_with_rslave_survives_a_restart(sim, programs, folder, stopping):
-    """Of the mount point itself, it is dead after a restart."""
+    """A bind mount of the mount point itself is dead after a restart."""
     host, inside = folder / "host", folder / "inside"
     for path in (host, inside):
         path.mkdir()
@@ -215,18 +215,19 @@ def test_times_count_from_the_mount_for_what_the_first_sweep_found(fleet):
 
 
 def test_df_leaves_it_out_and_shows_zeroes_when_asked(fleet):
-    """Without operands df leaves out what has no blocks. It would ask every mount of the machine, which
-    tests must not depend on."""
+    """Without operands df leaves out a file system that has no blocks. This is not tried, because df then
+    queries every mount of the machine."""
     assert run("df", "-P", fleet.path).splitlines()[1].split()[1:4] == ["0", "0", "0"]
     assert os.statvfs(fleet.path).f_blocks == 0
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
-def test_the_git_command_of_a_shell_prompt_costs_no_request_within_the_ttl(fleet):
-    fleet.agents()
-    fleet.read(f"agents/{fleet.first}/status")
-    before = fleet.api.requests()
-    done = subprocess.run(["git", "-C", fleet / f"agents/{fleet.first}", "status"],
+def test_the_git_command_of_a_shell_prompt_costs_no_request_within_the_ttl(sim, mount):
+    api = sim(agents=3)
+    fleet = mount(api, ttl=600)
+    agent = fleet.agents()[0]
+    before = api.requests()
+    done = subprocess.run(["git", "-C", fleet / f"agents/{agent}", "status"],
                           capture_output=True, text=True)
     assert done.returncode == 128 and "not a git repository" in done.stderr
-    assert fleet.api.requests() == before
+    assert api.requests() == before

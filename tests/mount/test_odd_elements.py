@@ -7,18 +7,19 @@ import re
 
 import pytest
 
+import expected
 from harness import DATA, code_of, until
 
 VALID = '{"agent_id": "%s", "agent_status": "idle"}'
 SUITE = json.loads((DATA / "json_suite.json").read_text())  # nst/JSONTestSuite, by way of npm
 
 
-def body(elements, number, per_page, total=None):
-    """A page of elements that are given as JSON text."""
-    part = elements[(number - 1) * per_page:number * per_page]
-    return ('{"agent_list": [%s], "page_meta": {"current_page": %d, "per_page": %d, "total_count": %d}}'
-            % (",".join(part), number, per_page, total or len(elements))).encode(
-                "utf-8", "surrogatepass")
+def body(elements, number, per_page):
+    """A page of elements that are given as JSON text, or as bytes that are not UTF-8."""
+    part = [element if isinstance(element, bytes) else element.encode("utf-8", "surrogatepass")
+            for element in elements[(number - 1) * per_page:number * per_page]]
+    meta = {"current_page": number, "per_page": per_page, "total_count": len(elements)}
+    return b'{"agent_list": [%s], "page_meta": %s}' % (b",".join(part), json.dumps(meta).encode())
 
 
 def serve(scripted, elements):
@@ -33,6 +34,24 @@ def serve(scripted, elements):
 
 def document(row):
     return row["input"] if "input" in row else row["repeat"] * row["count"]
+
+
+# Documents of the suite that are not UTF-8, as bytes: json_suite.json has U+FFFD in their places.
+NOT_UTF8 = {
+    "i_string_UTF-16LE_with_BOM": b'\xff\xfe[\0"\0\xe9\0"\0]\0',
+    "i_string_UTF-8_invalid_sequence": b'["\xe6\x97\xa5\xd1\x88\xfa"]',
+    "i_string_UTF8_surrogate_U+D800": b'["\xed\xa0\x80"]',
+    "i_string_invalid_utf-8": b'["\xff"]',
+    "i_string_iso_latin_1": b'["\xe9"]',
+    "i_string_lone_utf8_continuation_byte": b'["\x81"]',
+    "i_string_not_in_unicode_range": b'["\xf4\xbf\xbf\xbf"]',
+    "i_string_overlong_sequence_2_bytes": b'["\xc0\xaf"]',
+    "i_string_overlong_sequence_6_bytes": b'["\xfc\x83\xbf\xbf\xbf\xbf"]',
+    "i_string_overlong_sequence_6_bytes_null": b'["\xfc\x80\x80\x80\x80\x80"]',
+    "i_string_truncated-utf-8": b'["\xe0\xff"]',
+    "i_string_utf16BE_no_BOM": b'\0[\0"\0\xe9\0"\0]',
+    "i_string_utf16LE_no_BOM": b'[\0"\0\xe9\0"\0]\0',
+}
 
 
 def deep(levels):
@@ -100,19 +119,51 @@ def test_every_valid_document_of_the_conformance_suite_costs_nothing(scripted, m
         assert json.dumps(shown["x"]) == json.dumps(json.loads(document(row)))
 
 
-def test_every_invalid_document_of_the_conformance_suite_costs_its_own_page_only(scripted, mount):
-    """Each is the value of a field of an agent that has a page of its own, between valid ones."""
-    rows = [row for row in SUITE if row["name"].startswith("n_")]
+def list_between_good_agents(scripted, mount, rows):
+    """Mounts a fleet of one agent per page: an agent with each document as the value of a field, and good
+    agents between them. Returns the mount, the names that are listed and the errno of the listing."""
     elements = []
     for number, row in enumerate(rows):
-        elements += ['{"agent_id": "%s", "x": %s}' % (row["name"], document(row)),
+        text = NOT_UTF8.get(row["name"]) or document(row).encode("utf-8", "surrogatepass")
+        elements += [b'{"agent_id": "%s", "x": %s}' % (row["name"].encode(), text),
                      VALID % f"good-{number}"]
     fleet = mount(serve(scripted, elements), ttl=600, per_page=1, retries=0,
                   timeout=60, delay_connect=True)
     names = set()
     with os.scandir(fleet / "agents") as listing:
-        assert code_of(lambda: names.update(entry.name for entry in listing)) == "EREMOTEIO"
+        code = code_of(lambda: names.update(entry.name for entry in listing))
+    return fleet, names, code
+
+
+def test_every_invalid_document_of_the_conformance_suite_costs_its_own_page_only(scripted, mount):
+    rows = [row for row in SUITE if row["name"].startswith("n_")]
+    _, names, code = list_between_good_agents(scripted, mount, rows)
+    assert code == "EREMOTEIO"
     assert names == {f"good-{number}" for number in range(len(rows))} and len(rows) == 188
+
+
+def read_strictly(text):
+    """The value of a JSON text, which has to be UTF-8 and may have no number that JSON does not know."""
+    def refuse(constant):
+        raise ValueError(f"{constant} is not JSON")
+    return json.loads(text.decode("utf-8"), parse_constant=refuse)
+
+
+def test_a_document_that_the_conformance_suite_leaves_open_costs_its_own_page_at_most(scripted, mount):
+    rows = [row for row in SUITE if row["name"].startswith("i_")]
+    assert len(rows) == 35 and set(NOT_UTF8) < {row["name"] for row in rows}
+    fleet, names, code = list_between_good_agents(scripted, mount, rows)
+    good = {f"good-{number}" for number in range(len(rows))}
+    names_of_rows = {os.fsdecode(expected.name(row["name"])): row for row in rows}
+    accepted = names - good
+    assert good <= names and accepted <= set(names_of_rows)
+    assert code is None or (code == "EREMOTEIO" and accepted < set(names_of_rows))
+    for name in accepted:
+        shown = read_strictly(fleet.read(f"agents/{name}/agent.json"))
+        assert shown["agent_id"] == names_of_rows[name]["name"]
+        assert isinstance(shown["x"], (list, dict))
+    for number in range(len(rows)):
+        assert fleet.text(f"agents/good-{number}/status") == "idle\n"
 
 
 @pytest.mark.parametrize("number, shown", [

@@ -5,22 +5,16 @@ import contextlib
 import os
 import pty
 import resource
-import shutil
 import signal
 import subprocess
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from harness import TOKEN, mounts, until
+from harness import at_once, environment, mounts, opened, unpacked, until
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-
-
-def environment():
-    return {**os.environ, "FLEETFS_TOKEN": TOKEN}
 
 
 def mountinfo(path):
@@ -29,9 +23,13 @@ def mountinfo(path):
     return [line for line in lines if line.split()[4] == str(path)]
 
 
-def start(programs, *arguments, **options):
-    return subprocess.run([programs["fleetfs"], *map(str, arguments)], env=environment(), text=True,
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=30, **options)
+def status_of(pid):
+    """The letter of a process's state: S, D, T, Z."""
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+def has_ended(pid):
+    return not Path("/proc", str(pid)).exists()
 
 
 def daemons(path):
@@ -49,45 +47,42 @@ def daemons(path):
 # Standard descriptors
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_start_with_standard_descriptors_closed_serves_and_ends(programs, sim, folder, closed):
-    api, path = sim(agents=3), folder / "mnt"
-    path.mkdir()
+def test_a_start_with_standard_descriptors_closed_serves_and_ends(programs, sim, folder, path, closed):
     done = subprocess.run(["bash", "-c", f'exec "$0" "$1" "$2" {closed}', programs["fleetfs"],
-                           api.url, path], env=environment(), timeout=30)
+                           sim(agents=3).url, path], env=environment(folder), timeout=30)
     assert done.returncode == 0
     (pid,) = daemons(path)
     assert len(os.listdir(path / "agents")) == 3
     for number in range(3):
         assert os.readlink(f"/proc/{pid}/fd/{number}") == "/dev/null"
     os.kill(pid, signal.SIGTERM)
-    until(lambda: not Path("/proc", str(pid)).exists())
+    until(lambda: has_ended(pid))
     assert not mountinfo(path)
 
 
 # Paths below the mount point
 
-def test_a_log_below_the_mount_point_is_refused(programs, sim, folder):
-    api, path = sim(agents=3), folder / "mnt"
-    path.mkdir()
+def test_a_log_below_the_mount_point_is_refused(fleetfs, sim, folder, path):
+    api = sim(agents=3)
     (folder / "link").symlink_to(path)
     (folder / "x.log").symlink_to("link/x.log")  # leads to a file that does not exist yet
     for log in (path / "x.log", folder / "link" / "x.log", folder / "mnt" / ".." / "mnt" / "x.log",
                 folder / "x.log"):
-        done = start(programs, f"--log_file={log}", api.url, path)
+        done = fleetfs(f"--log_file={log}", api.url, path)
         assert done.returncode == 1 and "log_file" in done.stderr and "below" in done.stderr
-    done = start(programs, "--log_file=x.log", api.url, ".", cwd=path)
+    done = fleetfs("--log_file=x.log", api.url, ".", cwd=path)
     assert done.returncode == 1 and "below" in done.stderr
     assert not mountinfo(path)
 
 
 @root
-def test_a_log_below_a_bind_mount_of_the_mount_point_is_refused(programs, sim, folder):
+def test_a_log_below_a_bind_mount_of_the_mount_point_is_refused(fleetfs, sim, folder):
     api, path, other = sim(agents=3), folder / "room" / "mnt", folder / "other"
     path.mkdir(parents=True)
     other.mkdir()
     subprocess.run(["mount", "--bind", folder / "room", other], check=True)
     try:
-        done = start(programs, f"--log_file={other / 'mnt' / 'x.log'}", api.url, path)
+        done = fleetfs(f"--log_file={other / 'mnt' / 'x.log'}", api.url, path)
         assert done.returncode == 1 and "log_file" in done.stderr and "below" in done.stderr
         assert not mountinfo(path)
     finally:
@@ -95,13 +90,12 @@ def test_a_log_below_a_bind_mount_of_the_mount_point_is_refused(programs, sim, f
 
 
 @pytest.mark.parametrize("setting", ["cacert", "token_file"])
-def test_a_file_below_the_mount_point_is_refused(programs, sim, folder, setting):
-    api, path = sim(agents=3), folder / "mnt"
-    path.mkdir()
+def test_a_file_below_the_mount_point_is_refused(fleetfs, sim, path, setting):
+    api = sim(agents=3)
     file = path / "file"
     file.write_text("sk-x\n")
     file.chmod(0o600)
-    done = start(programs, f"--{setting}={file}", api.url, path)
+    done = fleetfs(f"--{setting}={file}", api.url, path)
     assert done.returncode == 1 and setting in done.stderr and "below" in done.stderr, done.stderr
     assert len(done.stderr.splitlines()) == 1
 
@@ -134,10 +128,9 @@ def test_quit_unmounts_and_other_signals_are_ignored(sim, mount):
     assert not mountinfo(fleet.path)
 
 
-def test_a_log_at_its_size_limit_stops_nothing(programs, sim, folder):
-    api, path = sim(agents=3), folder / "mnt"
-    path.mkdir()
-    done = start(programs, f"--log_file={folder / 'log'}", "--ttl=0.1", api.url, path,
+def test_a_log_at_its_size_limit_stops_nothing(fleetfs, sim, folder, path):
+    api = sim(agents=3)
+    done = fleetfs(f"--log_file={folder / 'log'}", "--ttl=0.1", api.url, path,
                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10)))
     assert done.returncode == 0, done.stderr
     (pid,) = daemons(path)
@@ -148,16 +141,15 @@ def test_a_log_at_its_size_limit_stops_nothing(programs, sim, folder):
     assert (folder / "log").stat().st_size <= 10
 
 
-def test_signals_that_the_parent_blocked_or_ignored_work(programs, sim, folder):
-    api, path = sim(agents=3), folder / "mnt"
-    path.mkdir()
+def test_signals_that_the_parent_blocked_or_ignored_work(fleetfs, sim, path):
+    api = sim(agents=3)
 
     def inherit():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
 
-    assert start(programs, api.url, path, preexec_fn=inherit).returncode == 0
+    assert fleetfs(api.url, path, preexec_fn=inherit).returncode == 0
     (pid,) = daemons(path)
     os.kill(pid, signal.SIGUSR1)
     assert len(os.listdir(path / "agents")) == 3
@@ -165,12 +157,11 @@ def test_signals_that_the_parent_blocked_or_ignored_work(programs, sim, folder):
     until(lambda: not mountinfo(path))
 
 
-def test_a_hangup_during_the_start_does_not_end_it(programs, sim, folder):
-    api, path = sim(agents=3), folder / "mnt"
-    path.mkdir()
+def test_a_hangup_during_the_start_does_not_end_it(programs, sim, folder, path):
+    api = sim(agents=3)
     api.hold(page=1)
-    process = subprocess.Popen([programs["fleetfs"], "-f", api.url, path], env=environment(),
-                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen([programs["fleetfs"], "-f", api.url, path],
+                               env=environment(folder), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         until(lambda: api.held() >= 1)
         process.send_signal(signal.SIGHUP)
@@ -184,27 +175,30 @@ def test_a_hangup_during_the_start_does_not_end_it(programs, sim, folder):
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_a_foreground_mount_ends_with_its_terminal_unless_nohup(programs, sim, folder, keep):
-    api, path = sim(agents=3), folder / "mnt"
-    path.mkdir()
+def test_a_foreground_mount_ends_with_its_terminal_unless_nohup(programs, sim, folder, path, keep):
+    api = sim(agents=3)
     pid, master = pty.fork()
     if pid == 0:
         if keep:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        os.execve(programs["fleetfs"], ["fleetfs", "-f", api.url, str(path)], environment())
+        os.execve(programs["fleetfs"], ["fleetfs", "-f", api.url, str(path)],
+                  environment(folder))
     try:
         until(lambda: mountinfo(path))
         os.kill(pid, signal.SIGHUP)  # from elsewhere: it goes on
         assert len(os.listdir(path / "agents")) == 3
         os.close(master)
         if keep:
-            time.sleep(0.2)
+            time.sleep(0.2)  # in which it must not end
             assert len(os.listdir(path / "agents")) == 3
             os.kill(pid, signal.SIGTERM)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        until(lambda: status_of(pid) == "Z")
         assert not mountinfo(path)
     finally:
+        os.kill(pid, signal.SIGKILL)
+        ended = os.waitpid(pid, 0)[1]
         subprocess.run(["umount", "-l", path], stderr=subprocess.DEVNULL)
+    assert os.waitstatus_to_exitcode(ended) == 0
 
 
 @root
@@ -231,18 +225,17 @@ def test_a_hangup_while_the_mount_covers_dev_blocks_nothing(programs, sim, folde
 
 # Limits
 
-def test_a_small_stack_limit_is_raised_or_refused(programs, sim, folder, instrumented):
+def test_a_small_stack_limit_is_raised_or_refused(fleetfs, sim, path, instrumented):
     if instrumented:
         pytest.skip("the sanitizers need a larger stack")
-    api, path = sim(agents=3), folder / "mnt"
-    path.mkdir()
+    api = sim(agents=3)
     small = 64 << 10
-    done = start(programs, api.url, path, preexec_fn=lambda: resource.setrlimit(
+    done = fleetfs(api.url, path, preexec_fn=lambda: resource.setrlimit(
         resource.RLIMIT_STACK, (small, resource.RLIM_INFINITY)))
     assert done.returncode == 0, done.stderr
     assert len(os.listdir(path / "agents")) == 3
     subprocess.run(["umount", path], check=True)
-    done = start(programs, api.url, path,
+    done = fleetfs(api.url, path,
                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_STACK, (small, small)))
     assert done.returncode == 1 and "stack" in done.stderr, done
     assert len(done.stderr.splitlines()) == 1
@@ -282,15 +275,6 @@ def test_the_kernels_own_limit_bounds_the_timeout(sim, mount, folder):
 
 # Whose mount is unmounted
 
-@contextlib.contextmanager
-def opened(path):
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
 @root
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_lazily_detached_mount_does_not_take_the_next_one_away(sim, mount, folder, number):
@@ -308,7 +292,7 @@ def test_a_lazily_detached_mount_does_not_take_the_next_one_away(sim, mount, fol
 
 
 @root
-def test_a_mount_that_was_moved_is_unmounted_where_it_is(programs, sim, folder):
+def test_a_mount_that_was_moved_is_unmounted_where_it_is(fleetfs, sim, folder):
     api = sim(agents=3)
     room = folder / "room"
     path, other = room / "mnt", room / "moved to here"
@@ -318,35 +302,35 @@ def test_a_mount_that_was_moved_is_unmounted_where_it_is(programs, sim, folder):
     try:
         path.mkdir()
         other.mkdir()
-        assert start(programs, api.url, path).returncode == 0
+        assert fleetfs(api.url, path).returncode == 0
         (pid,) = daemons(path)
         subprocess.run(["mount", "--move", path, other], check=True)
         os.kill(pid, signal.SIGTERM)
-        until(lambda: not Path("/proc", str(pid)).exists())
+        until(lambda: has_ended(pid))
         assert list(mounts(room)) == [str(room)]
     finally:
         subprocess.run(["umount", "-l", room], check=True)
 
 
 @root
-def test_a_mount_whose_parent_was_renamed_is_unmounted(programs, sim, folder):
+def test_a_mount_whose_parent_was_renamed_is_unmounted(fleetfs, sim, folder):
     api = sim(agents=3)
     parent, later = folder / "before", folder / "after"
     (parent / "mnt").mkdir(parents=True)
-    assert start(programs, api.url, parent / "mnt").returncode == 0
+    assert fleetfs(api.url, parent / "mnt").returncode == 0
     (pid,) = daemons(parent / "mnt")
     parent.rename(later)
     os.kill(pid, signal.SIGTERM)
-    until(lambda: not Path("/proc", str(pid)).exists())
+    until(lambda: has_ended(pid))
     assert not mounts(later)
 
 
 @root
-def test_a_mount_that_is_covered_is_left_and_reported(programs, sim, folder):
-    path, log = folder / "mnt", folder / "log"
-    path.mkdir()
+def test_a_mount_that_is_covered_is_left_and_reported(programs, sim, folder, path):
+    log = folder / "log"
     process = subprocess.Popen([programs["fleetfs"], "-f", f"--log_file={log}", sim(agents=3).url,
-                                path], env=environment(), stdin=subprocess.DEVNULL)
+                                path], env=environment(folder),
+                               stdin=subprocess.DEVNULL)
     try:
         until(lambda: mountinfo(path))
         until(lambda: log.read_text())
@@ -383,23 +367,13 @@ def test_an_aborted_mount_is_unmounted(sim, mount):
 
 
 @pytest.mark.parametrize("writable", [True, False])
-def test_of_many_starts_at_once_exactly_one_mounts(programs, sim, folder, writable):
-    api, path = sim(agents=3), folder / "mnt"
-    path.mkdir()
+def test_of_many_starts_at_once_exactly_one_mounts(fleetfs, sim, folder, path, writable):
+    api = sim(agents=3)
     (folder / "link").symlink_to(path)
     if not writable:
         path.chmod(0o555)
-    results = []
-
-    def one(number):
-        where = path if number % 2 else folder / "link"
-        results.append(start(programs, api.url, where))
-
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    results = at_once([lambda where=where: fleetfs(api.url, where)
+                       for where in [path, folder / "link"] * 5])
     try:
         assert sorted(done.returncode for done in results) == [0] + [1] * 9, results
         assert all("busy" in done.stderr for done in results if done.returncode)
@@ -410,59 +384,59 @@ def test_of_many_starts_at_once_exactly_one_mounts(programs, sim, folder, writab
 
 # Readers that are stopped
 
-def status_of(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-
-
-@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGTSTP])
-def test_a_reader_that_is_stopped_and_continued_goes_on_waiting(sim, mount, blocked, number):
+@pytest.fixture
+def waiting(sim, mount, blocked):
+    """A reader that waits for a page: the simulator, the mount and the reader."""
     api = sim(agents=3)
     fleet = mount(api, ttl=600, timeout=30, delay_connect=True)
-    name = api.agents()[0]["agent_id"]
     api.hold(page=1)
-    cat = blocked("cat", fleet / "agents" / name / "status")
-    until(lambda: api.held() >= 1)
-    os.kill(cat.process.pid, number)
-    time.sleep(0.2)  # in which it must not end
-    os.kill(cat.process.pid, signal.SIGCONT)
-    time.sleep(0.2)
-    assert cat.process.poll() is None
+    cat = blocked("cat", fleet / "agents" / api.agents()[0]["agent_id"] / "status")
+    until(lambda: api.held() >= 1 and status_of(cat.process.pid) == "S")
+    return api, fleet, cat
+
+
+def wait_until_interrupted(fleet, cat):
+    """Waits until fleetfs has handled the interrupt that the kernel reports when a signal is pending."""
+    until(lambda: status_of(cat.process.pid) != "S")  # after it, the reader waits uninterruptibly
+    os.statvfs(fleet.path)  # fleetfs reads this request after the interrupt
+
+
+def ends_well(api, cat):
     api.release()
     status, output, errors = cat.result()
     assert status == 0 and output, errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGTSTP])
+def test_a_reader_that_is_stopped_and_continued_goes_on_waiting(waiting, number):
+    api, fleet, cat = waiting
+    os.kill(cat.process.pid, number)
+    wait_until_interrupted(fleet, cat)
+    os.kill(cat.process.pid, signal.SIGCONT)
+    time.sleep(0.2)  # fleetfs checks the reader every 50 ms, and nothing shows that it did
+    assert cat.running()
+    ends_well(api, cat)
 
 
 @root
 @pytest.mark.parametrize("tracer", ["strace", "gdb"])
-def test_a_reader_that_a_tracer_attaches_to_goes_on_waiting(sim, mount, blocked, folder, tracer):
-    if not shutil.which(tracer):
-        pytest.skip(f"needs {tracer}")
-    api = sim(agents=3)
-    fleet = mount(api, ttl=600, timeout=30, delay_connect=True)
-    name = api.agents()[0]["agent_id"]
-    api.hold(page=1)
-    cat = blocked("cat", fleet / "agents" / name / "status")
-    until(lambda: api.held() >= 1)
+def test_a_reader_that_a_tracer_attaches_to_goes_on_waiting(waiting, blocked, folder, tracer):
+    program = unpacked(tracer)
+    api, fleet, cat = waiting
     options = {"strace": ["-o", folder / "trace"], "gdb": ["--batch", "-ex", "detach"]}
-    blocked(tracer, *options[tracer], "-p", str(cat.process.pid))
+    blocked(program, *options[tracer], "-p", str(cat.process.pid))
     until(lambda: "TracerPid:\t0\n" not in Path(f"/proc/{cat.process.pid}/status").read_text())
-    time.sleep(0.2)  # in which it must not end
+    wait_until_interrupted(fleet, cat)
+    time.sleep(0.2)  # as above
     assert cat.running()
-    api.release()
-    status, output, errors = cat.result()
-    assert status == 0 and output, errors
+    ends_well(api, cat)
 
 
 @pytest.mark.alone
-def test_a_reader_that_is_killed_after_a_stop_ends_at_once(sim, mount, blocked):
-    api = sim(agents=3)
-    fleet = mount(api, ttl=600, timeout=30, delay_connect=True)
-    name = api.agents()[0]["agent_id"]
-    api.hold(page=1)
-    cat = blocked("cat", fleet / "agents" / name / "status")
-    until(lambda: api.held() >= 1)
+def test_a_reader_that_is_killed_after_a_stop_ends_at_once(waiting):
+    api, fleet, cat = waiting
     os.kill(cat.process.pid, signal.SIGSTOP)
-    time.sleep(0.1)
+    wait_until_interrupted(fleet, cat)
     took, status = cat.end(signal.SIGKILL)
     assert status == -signal.SIGKILL and took < 0.1, took
     api.release()

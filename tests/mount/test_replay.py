@@ -14,7 +14,7 @@ import time
 import pytest
 
 import expected
-from harness import DATA, TOKEN, code_of, copy_program, environment, mounts, until
+from harness import DATA, TOKEN, code_of, copy_program, environment, until
 
 EXAMPLE = DATA / "example-response.json"
 root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -44,23 +44,10 @@ def save(folder):
 
 
 @pytest.fixture
-def path(folder):
-    where = folder / "mnt"
-    where.mkdir()
-    return where
-
-
-@pytest.fixture
-def refused(fleetfs, folder, path):
-    """refused(source): a mount of it is refused with one line, which is returned."""
+def refused(refused, path):
+    """refused(source): a mount of it, without a token, is refused with one line, which is returned."""
     def check(source, *options, status=1):
-        before = mounts(folder)
-        done = fleetfs(*options, source, path, token=None)
-        assert done.returncode == status and done.stdout == "", done
-        lines = done.stderr.splitlines()
-        assert len(lines) == 1 and lines[0].startswith("fleetfs: "), done.stderr
-        assert mounts(folder) == before
-        return lines[0]
+        return refused(*options, source, path, token=None, status=status)
     return check
 
 

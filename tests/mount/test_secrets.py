@@ -39,7 +39,7 @@ RARE_ECHOES = {
 
 
 def outputs(fleet):
-    """What the mount says of itself, and its log."""
+    """The log, and the files about the mount itself."""
     names = ("health", "last_error", "stats", "config")
     return fleet.output() + "".join(fleet.text(f".fleetfs/{name}") for name in names)
 

@@ -14,7 +14,7 @@ import time
 import pytest
 
 import harness
-from harness import until
+from harness import at_once, until
 from shared import CONTRIB, Several
 
 pytestmark = pytest.mark.once  # about the configuration, not the daemon's C
@@ -26,20 +26,6 @@ PAGE = "/api/v1/agents?current_page=1&per_page=100"
 
 def ids(body):
     return [agent["agent_id"] for agent in json.loads(body)["agent_list"]]
-
-
-def at_once(count, action):
-    """What as many calls at the same time return."""
-    results = [None] * count
-
-    def call(i):
-        results[i] = action()
-    threads = [threading.Thread(target=call, args=(i,)) for i in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return results
 
 
 # What it lets through
@@ -131,7 +117,7 @@ def test_one_request_at_a_time_for_a_page_also_when_it_has_expired(sim, origin, 
         api.hold()
         answers = []
         waiting = threading.Thread(target=lambda: answers.extend(
-            at_once(MOUNTS, lambda: shared.get(max_age=max_age)[0])))
+            at_once([lambda: shared.get(max_age=max_age)[0]] * MOUNTS)))
         waiting.start()
         until(lambda: api.held() == 1)
         time.sleep(1.2)  # nobody else comes
@@ -152,7 +138,7 @@ def test_refusal_is_shared_for_a_second_and_not_longer(sim, origin, cache, statu
     api.fail(status, "no")
     api.delay(300)
     began = time.monotonic()
-    assert at_once(MOUNTS, lambda: shared.get(stale=300)[0]) == [status] * MOUNTS
+    assert at_once([lambda: shared.get(stale=300)[0]] * MOUNTS) == [status] * MOUNTS
     assert time.monotonic() - began < MOUNTS * 0.3 / 2
     assert api.requests() <= time.monotonic() - began + 1
     api.ok()
@@ -225,7 +211,7 @@ def test_an_api_that_fails_is_asked_once_a_second_for_everybody(sim, origin, cac
     api.reset()
     began = time.monotonic()
     while time.monotonic() - began < 3:
-        assert set(at_once(10, lambda: shared.get(max_age=1)[0])) == {200}
+        assert set(at_once([lambda: shared.get(max_age=1)[0]] * 10)) == {200}
     assert 1 <= api.requests() <= time.monotonic() - began + 1
 
 
@@ -340,7 +326,7 @@ def test_installed_unit_runs_the_installed_files(programs, folder):
             copy = installed.parent / source.name
             assert copy.read_bytes() == source.read_bytes()
             assert copy.stat().st_mode & 0o777 == (0o755 if copy == installed else 0o644)
-    # systemd-analyze wants the program where the unit says.
+    # systemd-analyze fails if there is no program at the path that the unit names.
     unit.write_text(unit.read_text().replace(program, str(installed)))
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True,
                           text=True, check=False)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Which requests the shared cache of contrib/cache sends to the API, and who gets the responses."""
+"""Which requests the shared cache of contrib/cache sends to the API, and which callers get a response."""
 
 import hashlib
 import json
 import re
+import subprocess
 import threading
 
 import pytest
@@ -143,6 +144,16 @@ def test_http2_request_with_a_body_is_rejected(scripted, origin, cache, folder):
     assert len(server.heads) == 1
 
 
+def test_http2_request_whose_body_follows_later_is_rejected(scripted, origin, cache):
+    """It needs no header that announces the body."""
+    server = scripted(agents=["a"])
+    shared = cache(origin(server))
+    with subprocess.Popen(["sh", "-c", "sleep 0.5; echo hello"], stdout=subprocess.PIPE) as later:
+        status, body = shared.curl("-X", "GET", "-T", "-", stdin=later.stdout)
+    assert status == 400 and "body" in body
+    assert not server.heads
+
+
 HOP_BY_HOP = ["X-Team-ID", "x-team-id, Authorization", "close, X-TEAM-ID", "keep-alive\r\nConnection: X-Team-ID",
               "Cache-Control, X-Max-Age, X-Stale, Host, If-None-Match, Accept-Encoding"]
 
@@ -152,7 +163,7 @@ def test_connection_header_cannot_remove_the_team(scripted, origin, cache, conne
     server = scripted(agents=["a"])
     shared = cache(origin(server))
     data = request(f"Connection: {connection}", "X-Team-ID: ours", "Connection: close")
-    assert statuses(shared.send(data, timeout=3)) == [200]
+    assert statuses(shared.send(data)) == [200]
     head = server.heads[0].decode().lower().split("\r\n")
     assert "x-team-id: ours" in head and "authorization: bearer sk-sim" in head
     assert "cache-control: max-age=10" in head
@@ -168,7 +179,7 @@ def test_api_sees_only_what_the_cache_composed(scripted, origin, cache):
         "X-Max-Age: 999", "X-Stale: 999", "X-Failed: 404", "X-Retry-After: 9", "X_Team_ID: theirs",
         "X-Team-ID: ours", "Keep-Alive: timeout=5", "Proxy-Authorization: Basic eDp5", "Via: 1.1 mine",
         "Content-Type: text/plain", "Content-Encoding: gzip", "Max-Forwards: 0", "Connection: close")
-    received = shared.send(data, timeout=3)
+    received = shared.send(data)
     assert statuses(received) == [200] and b"agent_list" in received
     line, *headers = server.heads[0].decode().split("\r\n")
     assert line == f"GET {PAGE} HTTP/1.1"

@@ -4,15 +4,13 @@ and as an ordinary user."""
 
 import ctypes
 import os
-import shutil
 import signal
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
 
-from harness import TOKEN, is_dead, mounts, run, until
+from harness import TOKEN, at_once, environment, is_dead, mounts, run, unpacked, until
 from test_users import give
 
 UMOUNT2 = {"x86_64": "166 ", "aarch64": "39 "}.get(os.uname().machine, "?")
@@ -22,17 +20,13 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 def start_all(start, count):
     """Starts several at once; returns their exit statuses and messages."""
-    results = []
-    threads = [threading.Thread(target=lambda: results.append(start())) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    results = at_once([start] * count)
     return sorted(done.returncode for done in results), [done.stderr for done in results]
 
 
+@pytest.mark.alone  # beside other tests the kernel gives the ID to a mount of theirs
 def test_a_new_mount_in_the_same_place_outlives_the_one_that_was_unmounted(sim, mount):
-    """The kernel may give the new mount the ID and the device number of the one that is gone."""
+    """The kernel gives the new mount the ID and the device number of the one that is gone."""
     api = sim(agents=3)
     before = mount(api, ttl=600)
     before.signal(signal.SIGSTOP)
@@ -106,15 +100,16 @@ def test_of_many_starts_at_once_on_a_dead_mount_point_exactly_one_mounts(fleetfs
 @pytest.mark.unwrapped
 def test_a_start_that_is_slow_to_detach_a_dead_mount_leaves_the_new_one_alone(fleetfs, programs, sim,
                                                                               mount, instrumented):
-    if instrumented or not shutil.which("strace"):
-        pytest.skip("needs strace, which the sanitizers do not work under")
+    if instrumented:
+        pytest.skip("the sanitizers do not work under strace")
+    strace = unpacked("strace")
     api = sim(agents=3)
     fleet = mount(api, ttl=600)
     fleet.kill()
-    slow = subprocess.Popen(["strace", "-D", "-f", "-qq", "-o", fleet.folder / "trace",
+    slow = subprocess.Popen([strace, "-D", "-f", "-qq", "-o", fleet.folder / "trace",
                              "-e", "trace=umount2", "-e", "inject=umount2:delay_enter=500000:when=1",
                              programs["fleetfs"], api.url, fleet.path],
-                            env={**os.environ, "FLEETFS_TOKEN": TOKEN}, stderr=subprocess.DEVNULL)
+                            env=environment(fleet.folder), stderr=subprocess.DEVNULL)
     until(lambda: Path("/proc", str(slow.pid), "syscall").read_text().startswith(UMOUNT2))
     other = fleetfs(api.url, fleet.path)
     assert sorted([other.returncode, slow.wait(20)]) == [0, 1]
@@ -171,13 +166,12 @@ def test_an_ordinary_users_mount_whose_parent_was_renamed_is_unmounted(machine, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
-def test_a_start_that_is_interrupted_mounts_nothing(programs, sim, folder, number):
+def test_a_start_that_is_interrupted_mounts_nothing(programs, sim, folder, path, number):
     """In the background: the signal ends the process that the user started."""
-    api, path = sim(agents=3), folder / "mnt"
-    path.mkdir()
+    api = sim(agents=3)
     api.hold()
     process = subprocess.Popen([programs["fleetfs"], "--timeout=60", api.url, path],
-                               env={**os.environ, "FLEETFS_TOKEN": TOKEN}, stderr=subprocess.DEVNULL)
+                               env=environment(folder), stderr=subprocess.DEVNULL)
     until(lambda: api.held() == 1)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.send_signal(number)

@@ -10,7 +10,7 @@ import pytest
 
 import expected
 import harness
-from harness import code_of, run, until
+from harness import code_of, opened, run, until
 from scripted import Wire, ask_again, own
 from test_churn import resident_kib
 from test_hostile import IDS
@@ -225,15 +225,12 @@ def test_a_folder_of_a_group_that_is_gone_says_so(sim, mount):
     api = sim(agents=1)
     api.put_agents([{"agent_id": "a", "agent_status": "odd"}])
     fleet = mount(api, ttl=0.2)
-    inside = os.open(fleet / "by-status/odd", os.O_RDONLY)
-    try:
+    with opened(fleet / "by-status/odd") as inside:
         assert os.listdir(inside) == ["a"]
         api.put_agents([{"agent_id": "a", "agent_status": "busy"}])
         until(lambda: code_of(lambda: os.listdir(inside)) == "ENOENT")
         api.put_agents([{"agent_id": "a", "agent_status": "odd"}])
         until(lambda: (fleet / "by-status/odd/a").exists())
-    finally:
-        os.close(inside)
 
 
 def test_under_churn_views_tables_and_agents_of_one_ttl_agree(sim, mount):
