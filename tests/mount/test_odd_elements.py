@@ -36,7 +36,8 @@ def document(row):
     return row["input"] if "input" in row else row["repeat"] * row["count"]
 
 
-# Documents of the suite that are not UTF-8, as bytes: json_suite.json has U+FFFD in their places.
+# The copy of the suite in json_suite.json has U+FFFD in place of bytes that are not UTF-8. These documents
+# have such bytes again, of the kind that the name says; whether they are the suite's own was not checked.
 NOT_UTF8 = {
     "i_string_UTF-16LE_with_BOM": b'\xff\xfe[\0"\0\xe9\0"\0]\0',
     "i_string_UTF-8_invalid_sequence": b'["\xe6\x97\xa5\xd1\x88\xfa"]',
