@@ -55,6 +55,7 @@ struct arrival {
 	 * and at_ns in any case. */
 	struct failure failure;
 	struct split *split; /* the client's own: a page that is fetched in parts, else NULL */
+	bool crowded; /* likewise: the response is too large, with more agents than requested */
 	unsigned int
 		requests; /* HTTP requests that it took: 1, 2 or those of the parts; 0 of a file */
 	uint64_t bytes;   /* received, headers included, as on the wire (compressed) */

@@ -546,6 +546,9 @@ void request_finish(struct request *request, const struct request_settings *sett
 
 	if (!judge_failure(request, settings, code, status, &arrival->route, failure))
 		take_page(request, settings, status, arrival);
+	arrival->crowded = failure->cause == FAILURE_OVERSIZED &&
+	                   decode_has_more_than(request->body, request->body_bytes,
+	                                        split_part(arrival, settings->per_page).size);
 
 	drop_handle(request);
 	if (request->body_room > KEPT_BODY_BYTES) {

@@ -7,17 +7,13 @@
 
 #define MOST_LEVELS 8  /* a size of at most 100 has fewer */
 #define MOST_PARTS  10 /* of a page or part that is divided, if its size permits */
-#define MOST_LOST   16 /* agents that are too large by themselves */
-#define FIRST_LOST  3  /* likewise, before any part has come */
 
 struct split {
 	unsigned int sizes[MOST_LEVELS]; /* of parts, each a divisor of the one before */
 	unsigned int level;              /* of the part that is requested */
 	unsigned int offset;             /* its first agent, within the page */
-	unsigned int lost;
-	bool any;             /* a part has come */
-	struct failure whole; /* why the page was divided */
-	struct page *page;    /* what has come; room for as many agents as a page has */
+	struct failure whole;            /* why the page was divided */
+	struct page *page;               /* what has come; room for as many agents as a page has */
 };
 
 static unsigned int split_divide(unsigned int size)
@@ -71,12 +67,21 @@ struct split_part split_part(const struct arrival *arrival, unsigned int per_pag
 	};
 }
 
-/* Takes over the agents of a part. False: it has more than were requested. */
+/* Whether a part was made with another page size than requested: it has more agents, or is short
+ * although its page_meta says that it may have more. A short part ends the page. */
+static bool split_has_other_size(const struct split *split, const struct page *part)
+{
+	size_t size = split->sizes[split->level], count = part->agent_count + part->malformed;
+
+	return count > size || (count < size && part->per_page > (int64_t)size);
+}
+
+/* Takes over the agents of a part. False: it is of another size than requested. */
 static bool split_take(struct split *split, struct page *part)
 {
 	struct page *page = split->page;
 
-	if (part->agent_count + part->malformed > split->sizes[split->level])
+	if (split_has_other_size(split, part))
 		return false;
 	for (size_t i = 0; i < part->agent_count; i++)
 		page->agents[page->agent_count++] = part->agents[i];
@@ -90,7 +95,6 @@ static bool split_take(struct split *split, struct page *part)
 	page->old |= part->old;
 	if (page->age_ms < part->age_ms)
 		page->age_ms = part->age_ms;
-	split->any = true;
 	return true;
 }
 
@@ -128,7 +132,8 @@ static bool split_give_up(struct arrival *arrival)
 
 static bool split_begin(struct arrival *arrival, unsigned int per_page)
 {
-	if (arrival->page || arrival->failure.cause != FAILURE_OVERSIZED || per_page < 2)
+	if (arrival->page || arrival->failure.cause != FAILURE_OVERSIZED || arrival->crowded ||
+	    per_page < 2)
 		return false;
 	arrival->split = split_new(per_page, &arrival->failure);
 	if (!arrival->split)
@@ -149,7 +154,6 @@ static void split_lose(struct split *split)
 			.position = split->offset + 1,
 		};
 	page->malformed++;
-	split->lost++;
 }
 
 bool split_goes_on(struct arrival *arrival, unsigned int per_page)
@@ -167,13 +171,13 @@ bool split_goes_on(struct arrival *arrival, unsigned int per_page)
 			return split_end(arrival, true);
 	} else if (arrival->failure.cause != FAILURE_OVERSIZED) {
 		return split_end(arrival, false);
+	} else if (arrival->crowded) {
+		return split_give_up(arrival);
 	} else if (split->sizes[split->level] > 1) {
 		split->level++;
 		return true;
 	} else {
 		split_lose(split);
-		if (split->lost > MOST_LOST || (!split->any && split->lost >= FIRST_LOST))
-			return split_give_up(arrival);
 	}
 	page_free(arrival->page);
 	arrival->page = NULL;

@@ -7,9 +7,9 @@
  *
  * Page n of size P is pages (n-1)k+1 to nk of size P/k. The parts are requested one after the other
  * and put together into one page. A part that is still too large is divided again; an agent that is
- * too large by itself is dropped and counted as malformed. So it costs itself, not its page. An API
- * that ignores per_page answers every part with the whole page: the attempt ends after a few of
- * them, with the failure of the whole page.
+ * too large by itself is dropped and counted as malformed. So it costs itself, not its page, and a
+ * page takes at most 10 + per_page further requests. An API that ignores per_page answers with more
+ * agents than requested: the attempt ends there, with the failure of the whole page.
  *
  * Fetching thread only.
  */

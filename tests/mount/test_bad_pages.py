@@ -3,7 +3,9 @@
 and nothing is reported to have changed."""
 
 import errno
+import json
 import os
+import signal
 import time
 
 import pytest
@@ -207,5 +209,34 @@ def test_an_api_that_ignores_the_page_size_is_not_asked_for_all_parts(scripted, 
     server.answer = lambda wire: wire.reply((body + "]}").encode())
     before = server.requests
     assert entries(fleet / "agents") == ([], "EREMOTEIO")
-    assert server.requests - before <= 2 * (1 + 1 + 3)
+    assert server.requests - before <= 2 * (1 + 1 + 1)
     assert "larger than" in fleet.values(".fleetfs/last_error")["message"]
+
+
+@pytest.mark.parametrize("first, count", [(100, 3), (130, 17), (83, 34)],
+                         ids=["at the beginning", "in the middle", "across pages"])
+def test_any_number_of_agents_that_are_too_large_cost_only_themselves(sim, mount, first, count):
+    api = sim(agents=220)
+    agents = api.agents()
+    whale = json.dumps(heavy("%s", 8 << 20))
+    api.put_agents([whale.replace("%s", f"whale-{at}") if first <= at < first + count else
+                    json.dumps(agent) for at, agent in enumerate(agents)])
+    fleet = mount(api, ttl=600, timeout=60, delay_connect=True)
+    assert sorted(fleet.agents()) == sorted(agent["agent_id"] for at, agent in enumerate(agents)
+                                            if not first <= at < first + count)
+    assert int(fleet.values(".fleetfs/stats")["malformed"]) == count
+    assert fleet.health()["verified"] == "yes"
+
+
+def test_an_api_that_ignores_the_page_size_loses_no_agent_of_a_page(scripted, mount):
+    """It answers with pages of 100 whatever is requested, so parts of the second are empty pages."""
+    server = scripted([f"agent-{at}" for at in range(200)])
+    fleet = mount(server, ttl=0.3, timeout=60, retries=0)
+    assert len(fleet.agents()) == 200
+    assert fleet.text("fleet/events.log") == ""
+    server.agents[150:160] = [heavy(f"agent-{at}", 900_000) for at in range(150, 160)]
+    until(lambda: "larger than" in fleet.text(".fleetfs/last_error") or not fleet.agents())
+    for _ in range(3):
+        assert len(fleet.agents()) == 200
+        fleet.signal(signal.SIGHUP)
+    assert fleet.text("fleet/events.log") == ""
