@@ -504,7 +504,7 @@ int decode_page(const char *body, size_t bytes, struct page **ret_page, struct f
 	return result < 0 ? fail_memory(ret_failure) : 0;
 }
 
-bool decode_has_more_than(const char *body, size_t bytes, size_t count)
+bool decode_is_cut_page(const char *body, size_t bytes, size_t count)
 {
 	struct json_query query = page_query;
 	struct json_outline outline;
@@ -515,7 +515,7 @@ bool decode_has_more_than(const char *body, size_t bytes, size_t count)
 	result = json_scan(body, bytes, &query, &outline, &fault);
 	if (result == 0)
 		json_outline_done(&outline);
-	return result == -E2BIG;
+	return result == 0 || (result == -EBADMSG && fault.offset == bytes);
 }
 
 /* Lists */

@@ -41,9 +41,8 @@
 int decode_page(const char *body, size_t bytes, struct page **ret_page,
                 struct failure *ret_failure);
 
-/* Whether agent_list has more than that many elements, as far as the body goes, which may be cut.
- */
-bool decode_has_more_than(const char *body, size_t bytes, size_t count);
+/* Whether a body that is not complete may be the beginning of a page of at most `count` agents. */
+bool decode_is_cut_page(const char *body, size_t bytes, size_t count);
 
 /* A list of any length in the shape of an answer, checked as a whole, to be decoded in parts. */
 struct decode_list {

@@ -13,6 +13,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <xxhash.h>
 
 #include "api/decode.h"
 #include "api/judge.h"
@@ -528,6 +529,14 @@ static void take_page(const struct request *request, const struct request_settin
 	arrival->page->old = old;
 }
 
+/* Whether smaller parts of the page are worth asking for: not if the API ignores the page size or
+ * sends no page at all. */
+static bool is_divisible(const struct request *request, long status, struct split_part part)
+{
+	return status == 200 && request->stop == REQUEST_STOP_BODY &&
+	       decode_is_cut_page(request->body, request->body_bytes, part.size);
+}
+
 void request_finish(struct request *request, const struct request_settings *settings, CURLcode code,
                     struct arrival *arrival)
 {
@@ -546,9 +555,9 @@ void request_finish(struct request *request, const struct request_settings *sett
 
 	if (!judge_failure(request, settings, code, status, &arrival->route, failure))
 		take_page(request, settings, status, arrival);
-	arrival->crowded = failure->cause == FAILURE_OVERSIZED &&
-	                   decode_has_more_than(request->body, request->body_bytes,
-	                                        split_part(arrival, settings->per_page).size);
+	arrival->divisible = is_divisible(request, status, split_part(arrival, settings->per_page));
+	if (arrival->divisible)
+		arrival->cut_hash = XXH3_64bits(request->body, request->body_bytes);
 
 	drop_handle(request);
 	if (request->body_room > KEPT_BODY_BYTES) {

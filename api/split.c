@@ -12,6 +12,8 @@ struct split {
 	unsigned int sizes[MOST_LEVELS]; /* of parts, each a divisor of the one before */
 	unsigned int level;              /* of the part that is requested */
 	unsigned int offset;             /* its first agent, within the page */
+	bool any;                        /* a part has come */
+	uint64_t lost_hash;              /* cut_hash of the part that was lost last */
 	struct failure whole;            /* why the page was divided */
 	struct page *page;               /* what has come; room for as many agents as a page has */
 };
@@ -95,6 +97,7 @@ static bool split_take(struct split *split, struct page *part)
 	page->old |= part->old;
 	if (page->age_ms < part->age_ms)
 		page->age_ms = part->age_ms;
+	split->any = true;
 	return true;
 }
 
@@ -132,8 +135,7 @@ static bool split_give_up(struct arrival *arrival)
 
 static bool split_begin(struct arrival *arrival, unsigned int per_page)
 {
-	if (arrival->page || arrival->failure.cause != FAILURE_OVERSIZED || arrival->crowded ||
-	    per_page < 2)
+	if (!arrival->divisible || per_page < 2)
 		return false;
 	arrival->split = split_new(per_page, &arrival->failure);
 	if (!arrival->split)
@@ -143,17 +145,22 @@ static bool split_begin(struct arrival *arrival, unsigned int per_page)
 	return true;
 }
 
-/* Drops the one agent of a part that is too large. */
-static void split_lose(struct split *split)
+/* Drops the one agent of a part that is too large. False: it is the same as that of the part
+ * before, so the API ignores which part is requested. */
+static bool split_lose(struct split *split, uint64_t cut_hash)
 {
 	struct page *page = split->page;
 
+	if (page->malformed > 0 && split->lost_hash == cut_hash)
+		return false;
+	split->lost_hash = cut_hash;
 	if (page->fault_count < PAGE_MAX_FAULTS)
 		page->faults[page->fault_count++] = (struct page_fault){
 			.reason = "it is larger than a response may be",
 			.position = split->offset + 1,
 		};
 	page->malformed++;
+	return true;
 }
 
 bool split_goes_on(struct arrival *arrival, unsigned int per_page)
@@ -171,15 +178,17 @@ bool split_goes_on(struct arrival *arrival, unsigned int per_page)
 			return split_end(arrival, true);
 	} else if (arrival->failure.cause != FAILURE_OVERSIZED) {
 		return split_end(arrival, false);
-	} else if (arrival->crowded) {
+	} else if (!arrival->divisible) {
 		return split_give_up(arrival);
 	} else if (split->sizes[split->level] > 1) {
 		split->level++;
 		return true;
-	} else {
-		split_lose(split);
+	} else if (!split_lose(split, arrival->cut_hash)) {
+		return split_give_up(arrival);
 	}
 	page_free(arrival->page);
 	arrival->page = NULL;
-	return split_advance(split) ? true : split_end(arrival, true);
+	if (split_advance(split))
+		return true;
+	return split->any ? split_end(arrival, true) : split_give_up(arrival);
 }

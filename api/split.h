@@ -8,8 +8,9 @@
  * Page n of size P is pages (n-1)k+1 to nk of size P/k. The parts are requested one after the other
  * and put together into one page. A part that is still too large is divided again; an agent that is
  * too large by itself is dropped and counted as malformed. So it costs itself, not its page, and a
- * page takes at most 10 + per_page further requests. An API that ignores per_page answers with more
- * agents than requested: the attempt ends there, with the failure of the whole page.
+ * page takes at most 10 + per_page further requests. The attempt ends with the failure of the whole
+ * page when a response is no part of a page: an API that ignores per_page sends more agents than
+ * requested, or the same one again.
  *
  * Fetching thread only.
  */

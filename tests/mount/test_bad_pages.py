@@ -240,3 +240,23 @@ def test_an_api_that_ignores_the_page_size_loses_no_agent_of_a_page(scripted, mo
         assert len(fleet.agents()) == 200
         fleet.signal(signal.SIGHUP)
     assert fleet.text("fleet/events.log") == ""
+
+
+@pytest.mark.parametrize("beginning", ["", '{"agent_list":['], ids=["garbage", "one agent"])
+def test_bodies_without_end_are_a_failure_and_nobody_has_left(scripted, mount, beginning):
+    server = scripted([f"agent-{at}" for at in range(10)])
+    fleet = mount(server, ttl=0.3, per_page=10, timeout=60, retries=0)
+    assert len(fleet.agents()) == 10
+    assert fleet.text("fleet/events.log") == ""
+    chunk = b"x" * (1 << 20) if not beginning else b'"' + b"x" * (1 << 20)
+
+    def endless(wire):
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + beginning.encode())
+        wire.send(chunk)
+        wire.flood(b"x" * (1 << 20))
+
+    server.answer = endless
+    until(lambda: fleet.agents() and fleet.health()["state"] == "stale")
+    assert len(fleet.agents()) == 10
+    assert fleet.text("fleet/events.log") == ""
+    assert fleet.values(".fleetfs/last_error")["kind"] == "oversized"
