@@ -56,7 +56,7 @@ struct arrival {
 	struct failure failure;
 	struct split *split; /* the client's own: a page that is fetched in parts, else NULL */
 	bool divisible;    /* likewise: the response is too large, smaller parts of it may not be */
-	uint64_t cut_hash; /* likewise: of the body of such a response, as far as it was received */
+	uint64_t cut_hash; /* likewise: of its body as far as it was received, or 0 */
 	unsigned int
 		requests; /* HTTP requests that it took: 1, 2 or those of the parts; 0 of a file */
 	uint64_t bytes;   /* received, headers included, as on the wire (compressed) */

@@ -529,12 +529,18 @@ static void take_page(const struct request *request, const struct request_settin
 	arrival->page->old = old;
 }
 
-/* Whether smaller parts of the page are worth asking for: not if the API ignores the page size or
- * sends no page at all. */
-static bool is_divisible(const struct request *request, long status, struct split_part part)
+/* Notes whether smaller parts of the page are worth asking for: not if the API ignores the page
+ * size or sends no page at all. A cache or gateway that sends 413 instead of the page shows
+ * neither. */
+static void request_note_size(const struct request *request, long status, struct split_part part,
+                              struct arrival *arrival)
 {
-	return status == 200 && request->stop == REQUEST_STOP_BODY &&
-	       decode_is_cut_page(request->body, request->body_bytes, part.size);
+	arrival->divisible = status == 413;
+	arrival->cut_hash = 0;
+	if (status != 200 || request->stop != REQUEST_STOP_BODY)
+		return;
+	arrival->divisible = decode_is_cut_page(request->body, request->body_bytes, part.size);
+	arrival->cut_hash = XXH3_64bits(request->body, request->body_bytes);
 }
 
 void request_finish(struct request *request, const struct request_settings *settings, CURLcode code,
@@ -555,9 +561,7 @@ void request_finish(struct request *request, const struct request_settings *sett
 
 	if (!judge_failure(request, settings, code, status, &arrival->route, failure))
 		take_page(request, settings, status, arrival);
-	arrival->divisible = is_divisible(request, status, split_part(arrival, settings->per_page));
-	if (arrival->divisible)
-		arrival->cut_hash = XXH3_64bits(request->body, request->body_bytes);
+	request_note_size(request, status, split_part(arrival, settings->per_page), arrival);
 
 	drop_handle(request);
 	if (request->body_room > KEPT_BODY_BYTES) {

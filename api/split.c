@@ -151,7 +151,7 @@ static bool split_lose(struct split *split, uint64_t cut_hash)
 {
 	struct page *page = split->page;
 
-	if (page->malformed > 0 && split->lost_hash == cut_hash)
+	if (cut_hash && split->lost_hash == cut_hash)
 		return false;
 	split->lost_hash = cut_hash;
 	if (page->fault_count < PAGE_MAX_FAULTS)

@@ -4,7 +4,6 @@
 -- handles like any other failure of the API.
 
 local MAX_BODY_BYTES = 8 << 20 -- of a page; fleetfs accepts no more
-local MAX_DEPTH = 32
 -- Longer than the other limits: HAProxy 2.6 must not be made to end a request of its client early.
 local TIMEOUT_MS = 30000
 local FETCH = "unix@" .. os.getenv("FOLDER") .. "/fetch.sock"
@@ -13,10 +12,8 @@ local FETCH = "unix@" .. os.getenv("FOLDER") .. "/fetch.sock"
 local REQUEST_HEADERS = {"authorization", "cache-control", "if-modified-since", "if-none-match", "x-team-id"}
 local RESPONSE_HEADERS = {"age", "content-type", "date", "etag", "last-modified", "location", "retry-after"}
 
--- Each json_skip_… function takes the position of a value in text and returns the position behind it and
--- any white space that follows, or nil if there is no valid value. Literals are tried in this order.
-
-local json_skip_value
+-- Each json_skip_… function takes a position in text and returns the position behind what it skips and any
+-- white space that follows, or nil if that is not valid.
 
 local function json_skip_token(text, at)
 	local from, to, word = text:find("^([%w+.-]+)[ \t\r\n]*", at)
@@ -55,69 +52,73 @@ local function json_skip_string(text, at)
 	end
 end
 
--- Members of an object, elements of an array. on_member(key, position of the value) is called for each
--- member if it is given.
-local function json_skip_members(text, at, depth, on_member)
-	local is_object = text:byte(at) == 0x7b
-	local close = is_object and "}" or "]"
-	if depth > MAX_DEPTH then
-		return nil
-	end
-	at = text:match("^[ \t\r\n]*()", at + 1)
-	if text:sub(at, at) == close then
-		return text:match("^[ \t\r\n]*()", at + 1)
-	end
-	while true do
-		if is_object then
-			local key = at
-			if text:byte(at) ~= 0x22 then
-				return nil
-			end
-			at = json_skip_string(text, at)
-			at = at and text:match("^:[ \t\r\n]*()", at)
-			if not at then
-				return nil
-			end
-			if on_member then
-				on_member(text:match('^"([^"]*)"', key), at)
-			end
-		end
-		at = json_skip_value(text, at, depth)
-		if not at then
-			return nil
-		end
-		local mark = text:sub(at, at)
-		at = text:match("^[ \t\r\n]*()", at + 1)
-		if mark == close then
-			return at
-		elseif mark ~= "," then
-			return nil
-		end
-	end
+local function json_skip_key(text, at)
+	at = text:byte(at) == 0x22 and json_skip_string(text, at)
+	return at and text:match("^:[ \t\r\n]*()", at) or nil
 end
 
-function json_skip_value(text, at, depth)
+-- The arrays and objects that are open, the innermost last. Each run of equal ones is one number, positive for
+-- arrays and negative for objects, so a text that is nested a million deep takes little memory.
+
+local function open_push(open, is_object)
+	local step = is_object and -1 or 1
+	if #open > 0 and (open[#open] < 0) == is_object then
+		step = step + open[#open]
+		open[#open] = nil
+	end
+	open[#open + 1] = step
+end
+
+local function open_pop(open)
+	local rest = open[#open] + (open[#open] < 0 and 1 or -1)
+	open[#open] = rest ~= 0 and rest or nil
+end
+
+-- Skips what closes behind a value, and a comma.
+local function json_skip_ends(text, at, open)
+	while at and #open > 0 do
+		local mark, close = text:sub(at, at), open[#open] < 0 and "}" or "]"
+		at = text:match("^[ \t\r\n]*()", at + 1)
+		if mark == "," then
+			return at
+		end
+		open_pop(open)
+		at = mark == close and at or nil
+	end
+	return at
+end
+
+-- A scalar, or the beginning of an array or object up to its first value or key, and what ends with it.
+local function json_skip_value(text, at, open)
 	local first = text:byte(at)
 	if first == 0x22 then
-		return json_skip_string(text, at)
-	elseif first == 0x7b or first == 0x5b then
-		return json_skip_members(text, at, depth + 1)
+		return json_skip_ends(text, json_skip_string(text, at), open)
+	elseif first ~= 0x7b and first ~= 0x5b then
+		return json_skip_ends(text, json_skip_token(text, at), open)
 	end
-	return json_skip_token(text, at)
+	open_push(open, first == 0x7b)
+	at = text:match("^[ \t\r\n]*()", at + 1)
+	return text:find("^[%]}]", at) and json_skip_ends(text, at, open) or at
 end
 
+-- Whether text is a JSON object whose member "agent_list" is an array. Its elements may be nested to any depth:
+-- a mount drops an element that it finds too deep, and keeps the others.
 local function is_agent_list(text)
-	local at = text:match("^[ \t\r\n]*(){")
-	local found = false
-	local function find_list(key, value)
-		if key == "agent_list" then
-			found = text:byte(value) == 0x5b
+	local at, open, found = text:match("^[ \t\r\n]*(){"), {}, false
+	while at do
+		at = json_skip_value(text, at, open)
+		if #open == 0 then
+			return at == #text + 1 and found
+		end
+		if at and open[#open] < 0 then
+			local key = at
+			at = json_skip_key(text, at)
+			if at and #open == 1 and open[1] == -1 and text:find('^"agent_list"', key) then
+				found = text:byte(at) == 0x5b
+			end
 		end
 	end
-	if not at or #text > MAX_BODY_BYTES then
-		return false
-	end
-	return json_skip_members(text, at, 1, find_list) == #text + 1 and found
+	return false
 end
 
 local function check_request(applet)
@@ -141,6 +142,8 @@ local function check_response(request, response)
 	local status, headers, body = response.status or 0, response.headers or {}, response.body or ""
 	if status < 200 or status > 599 or (status > 200 and status < 300) then
 		return 502, "no response that can be used", ""
+	elseif status == 200 and #body > MAX_BODY_BYTES then
+		return 413, "the page is larger than 8 MiB", ""
 	elseif status == 200 then
 		local kind = headers["content-type"] and headers["content-type"][0] or ""
 		if not kind:lower():find("^application/json") or not is_agent_list(body) then
