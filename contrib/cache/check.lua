@@ -3,7 +3,10 @@
 -- array. Varnish cannot look into bodies. A response that fails the check becomes a 502, which Varnish
 -- handles like any other failure of the API.
 
-local MAX_BODY_BYTES = 8 << 20 -- of a page; fleetfs accepts no more
+-- Of a page. Beyond these limits the response is 413, and fleetfs requests the page in smaller parts. An agent that
+-- fleetfs accepts is far within them.
+local MAX_BODY_BYTES = 8 << 20
+local MAX_VALUES = 600000 -- with them a check takes well below haproxy's limit of 4 s for a script
 -- Longer than the other limits: HAProxy 2.6 must not be made to end a request of its client early.
 local TIMEOUT_MS = 30000
 local FETCH = "unix@" .. os.getenv("FOLDER") .. "/fetch.sock"
@@ -101,16 +104,16 @@ local function json_skip_value(text, at, open)
 	return text:find("^[%]}]", at) and json_skip_ends(text, at, open) or at
 end
 
--- Whether text is a JSON object whose member "agent_list" is an array. Its elements may be nested to any depth:
--- a mount drops an element that it finds too deep, and keeps the others.
+-- Whether text is a JSON object whose member "agent_list" is an array; nil if it has too many values to tell. The
+-- elements may be nested to any depth: a mount drops an element that it finds too deep, and keeps the others.
 local function is_agent_list(text)
 	local at, open, found = text:match("^[ \t\r\n]*(){"), {}, false
-	while at do
-		at = json_skip_value(text, at, open)
-		if #open == 0 then
+	for _ = 1, MAX_VALUES do
+		at = at and json_skip_value(text, at, open)
+		if not at or #open == 0 then
 			return at == #text + 1 and found
 		end
-		if at and open[#open] < 0 then
+		if open[#open] < 0 then
 			local key = at
 			at = json_skip_key(text, at)
 			if at and #open == 1 and open[1] == -1 and text:find('^"agent_list"', key) then
@@ -118,7 +121,7 @@ local function is_agent_list(text)
 			end
 		end
 	end
-	return false
+	return nil
 end
 
 local function check_request(applet)
@@ -146,7 +149,11 @@ local function check_response(request, response)
 		return 413, "the page is larger than 8 MiB", ""
 	elseif status == 200 then
 		local kind = headers["content-type"] and headers["content-type"][0] or ""
-		if not kind:lower():find("^application/json") or not is_agent_list(body) then
+		local is_json = kind:lower():find("^application/json") ~= nil
+		local is_list = is_json and is_agent_list(body)
+		if is_list == nil then
+			return 413, "the page has more values than can be checked", ""
+		elseif not is_list then
 			return 502, "the response is not a list of agents", ""
 		end
 	elseif status == 304 then
