@@ -55,6 +55,7 @@ struct arrival {
 	 * and at_ns in any case. */
 	struct failure failure;
 	struct split *split; /* the client's own: a page that is fetched in parts, else NULL */
+	bool denied;         /* likewise: a request got 401, after which the token was read again */
 	bool divisible;    /* likewise: the response is too large, smaller parts of it may not be */
 	uint64_t cut_hash; /* likewise: of its body as far as it was received, or 0 */
 	unsigned int

@@ -5,12 +5,14 @@ and nothing is reported to have changed."""
 import errno
 import json
 import os
+import re
 import signal
 import time
 
 import pytest
 
 from harness import code_of, until
+from scripted import page
 
 FAULTS = {
     "garbage": lambda api, page: api.body("<html>not an answer</html>", page=page),
@@ -260,3 +262,24 @@ def test_bodies_without_end_are_a_failure_and_nobody_has_left(scripted, mount, b
     assert len(fleet.agents()) == 10
     assert fleet.text("fleet/events.log") == ""
     assert fleet.values(".fleetfs/last_error")["kind"] == "oversized"
+
+
+def test_a_token_that_is_replaced_while_a_page_is_read_in_parts_is_read_again(scripted, mount, folder):
+    server = scripted([f"agent-{at}" for at in range(90)] +
+                      [heavy(f"heavy-{at}", 900_000) for at in range(10)])
+    token = folder / "token"
+    token.write_text("sk-old")
+    token.chmod(0o600)
+
+    def answer(wire):
+        size = int(re.search(rb"per_page=(\d+)", wire.head)[1])
+        if size == 10 and wire.number == 5 and b"sk-old" in wire.head:
+            token.write_text("sk-new")
+            wire.reply(b"{}", status="401 Unauthorized")
+        else:
+            wire.reply(page(server.agents, wire.number, size))
+
+    server.answer = answer
+    fleet = mount(server, token=None, token_file=token, ttl=600, timeout=60, delay_connect=True)
+    assert len(fleet.agents()) == 100
+    assert fleet.text(".fleetfs/last_error") == ""
