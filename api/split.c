@@ -178,12 +178,10 @@ bool split_goes_on(struct arrival *arrival, unsigned int per_page)
 			return split_end(arrival, true);
 	} else if (arrival->failure.cause != FAILURE_OVERSIZED) {
 		return split_end(arrival, false);
-	} else if (!arrival->divisible) {
-		return split_give_up(arrival);
-	} else if (split->sizes[split->level] > 1) {
+	} else if (arrival->divisible && split->sizes[split->level] > 1) {
 		split->level++;
 		return true;
-	} else if (!split_lose(split, arrival->cut_hash)) {
+	} else if (!arrival->divisible || !split_lose(split, arrival->cut_hash)) {
 		return split_give_up(arrival);
 	}
 	page_free(arrival->page);
