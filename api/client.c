@@ -230,19 +230,20 @@ static void finish(struct client *client, struct request *request, CURLcode code
 		arrival->page->validator.token_number = request->token_number;
 	if (!arrival->page && arrival->failure.http_status == 401) {
 		int64_t expiry = credential_expiry(client->credential);
+		bool first = !arrival->denied;
 
-		if (arrival->requests == 1)
+		arrival->denied = true;
+		if (first)
 			refresh_token(client, true, arrival);
 		/* Another request may have met the new token first. */
-		if (arrival->requests == 1 && request->token_number != client->token_number) {
+		if (first && request->token_number != client->token_number) {
 			start(client, request, arrival);
 			return;
 		}
 		if (expiry != 0 && expiry <= arrival->failure.at_ns / 1000000000)
 			arrival->failure.remedy = "the JWT has expired: get a new one";
 	}
-	if (!arrival->page && arrival->failure.cause == FAILURE_OLD && arrival->requests == 1 &&
-	    !arrival->past_caches) {
+	if (!arrival->page && arrival->failure.cause == FAILURE_OLD && !arrival->past_caches) {
 		arrival->past_caches = true;
 		start(client, request, arrival);
 		return;

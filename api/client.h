@@ -55,7 +55,10 @@ struct arrival {
 	/* When page is NULL; and of one that is old: why there was no better. Its url, http_status
 	 * and at_ns in any case. */
 	struct failure failure;
-	struct split *split;   /* internal: a page that is being fetched in parts, else NULL */
+	struct split *split; /* internal: a page that is being fetched in parts, else NULL */
+	bool denied;         /* internal: a request got 401, after which the token was read again */
+	bool divisible;      /* internal: the response is too large, smaller parts may not be */
+	uint64_t cut_hash;   /* internal: of its body as far as it was received, or 0 */
 	unsigned int requests; /* HTTP requests made for it; 0 if the source is a file */
 	uint64_t bytes;        /* received, headers included, as on the wire (compressed) */
 	struct route route;    /* of the last of them */

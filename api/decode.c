@@ -510,6 +510,20 @@ int decode_page(const char *body, size_t bytes, struct page **ret_page, struct f
 	return result < 0 ? fail_memory(ret_failure) : 0;
 }
 
+bool decode_is_cut_page(const char *body, size_t bytes, size_t count)
+{
+	struct json_query query = page_query;
+	struct json_outline outline;
+	struct json_fault fault;
+	int result;
+
+	query.max_elements = count;
+	result = json_scan(body, bytes, &query, &outline, &fault);
+	if (result == 0)
+		json_outline_done(&outline);
+	return result == 0 || (result == -EBADMSG && fault.offset == bytes);
+}
+
 /* Lists */
 
 /* As editors count: from 1, characters rather than bytes. */

@@ -41,6 +41,9 @@
 int decode_page(const char *body, size_t bytes, struct page **ret_page,
                 struct failure *ret_failure);
 
+/* Whether a body that is not complete may be the beginning of a page of at most `count` agents. */
+bool decode_is_cut_page(const char *body, size_t bytes, size_t count);
+
 /* A list of any length in the shape of an answer, checked as a whole, to be decoded in parts. */
 struct decode_list {
 	size_t count;        /* elements of agent_list */

@@ -41,6 +41,7 @@ static const struct {
          "add user and password to the proxy's URL in the environment"},
 	{408, "Request Timeout", "try again"},
 	{410, "Gone", "check the URL: the API's base, without /agents"},
+	{413, "Content Too Large", NULL},
 	{421, "Misdirected Request",
          "check the host in the URL: the server there does not know it"},
 	{425, "Too Early", "try again"},
@@ -62,6 +63,8 @@ static enum failure_cause cause_of_status(long status)
 {
 	if (status == 401 || status == 403)
 		return FAILURE_CREDENTIAL;
+	if (status == 413) /* the request has no content, so it is about the response */
+		return FAILURE_OVERSIZED;
 	if (status == 429)
 		return FAILURE_BUSY;
 	if (status == 304)

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <xxhash.h>
 
 #include "api/decode.h"
 #include "api/judge.h"
@@ -553,6 +554,20 @@ static void take_page(const struct request *request, const struct request_settin
 	arrival->page->old = old;
 }
 
+/* Notes whether smaller parts of the page are worth asking for: not if the API ignores the page
+ * size or sends no page at all. A cache or gateway that sends 413 instead of the page shows
+ * neither. */
+static void request_note_size(const struct request *request, long status, struct split_part part,
+                              struct arrival *arrival)
+{
+	arrival->divisible = status == 413;
+	arrival->cut_hash = 0;
+	if (status != 200 || request->stop != REQUEST_STOP_BODY)
+		return;
+	arrival->divisible = decode_is_cut_page(request->body, request->body_bytes, part.size);
+	arrival->cut_hash = XXH3_64bits(request->body, request->body_bytes);
+}
+
 void request_finish(struct request *request, const struct request_settings *settings, CURLcode code,
                     struct arrival *arrival)
 {
@@ -571,6 +586,7 @@ void request_finish(struct request *request, const struct request_settings *sett
 
 	if (!judge_failure(request, settings, code, status, &arrival->route, failure))
 		take_page(request, settings, status, arrival);
+	request_note_size(request, status, split_part(arrival, settings->per_page), arrival);
 
 	drop_handle(request);
 	if (request->body_room > KEPT_BODY_BYTES) {

@@ -7,15 +7,13 @@
 
 #define MOST_LEVELS 8  /* a size of at most 100 has fewer */
 #define MOST_PARTS  10 /* of a page or part that is divided, if its size permits */
-#define MOST_LOST   16 /* so many agents that are too large by themselves end the attempt */
-#define FIRST_LOST  3  /* likewise, while no part has been received */
 
 struct split {
 	unsigned int sizes[MOST_LEVELS]; /* of parts, each a divisor of the one before */
 	unsigned int level;              /* of the part that is requested */
 	unsigned int offset;             /* its first agent, within the page */
-	unsigned int lost;               /* agents that are too large by themselves */
 	bool any;                        /* a part has been received */
+	uint64_t lost_hash;              /* cut_hash of the part that was lost last */
 	struct failure whole;            /* why the page was divided */
 	struct page *page; /* the agents received so far; has room for per_page of them */
 };
@@ -71,14 +69,14 @@ struct split_part split_part(const struct arrival *arrival, unsigned int per_pag
 	};
 }
 
-/* Whether a part has the size that was requested. If not, other parts have other agents than those
- * that this page lacks. */
+/* Whether a part was made with the size that was requested. If not, other parts have other agents
+ * than those that this page lacks. A full part is taken whatever its page_meta says. */
 static bool split_fits(const struct split *split, const struct page *part)
 {
-	unsigned int size = split->sizes[split->level];
+	size_t size = split->sizes[split->level], count = part->agent_count + part->malformed;
 
-	return part->agent_count + part->malformed <= size &&
-	       (part->per_page == AGENT_ABSENT || part->per_page == size);
+	return count == size || (count < size && (part->per_page == AGENT_ABSENT ||
+	                                          part->per_page == (int64_t)size));
 }
 
 /* Takes over the agents of a part. */
@@ -136,7 +134,7 @@ static bool split_give_up(struct arrival *arrival)
 
 static bool split_begin(struct arrival *arrival, unsigned int per_page)
 {
-	if (arrival->page || arrival->failure.cause != FAILURE_OVERSIZED || per_page < 2)
+	if (!arrival->divisible || per_page < 2)
 		return false;
 	arrival->split = split_new(per_page, &arrival->failure);
 	if (!arrival->split)
@@ -146,18 +144,22 @@ static bool split_begin(struct arrival *arrival, unsigned int per_page)
 	return true;
 }
 
-/* Drops the one agent of a part that is too large. */
-static void split_lose(struct split *split)
+/* Drops the one agent of a part that is too large. False: it is the same as that of the part
+ * before, so the API ignores which part is requested. */
+static bool split_lose(struct split *split, uint64_t cut_hash)
 {
 	struct page *page = split->page;
 
+	if (cut_hash && split->lost_hash == cut_hash)
+		return false;
+	split->lost_hash = cut_hash;
 	if (page->fault_count < PAGE_MAX_FAULTS)
 		page->faults[page->fault_count++] = (struct page_fault){
 			.reason = "it is larger than a response may be",
 			.position = split->offset + 1,
 		};
 	page->malformed++;
-	split->lost++;
+	return true;
 }
 
 bool split_goes_on(struct arrival *arrival, unsigned int per_page)
@@ -176,15 +178,15 @@ bool split_goes_on(struct arrival *arrival, unsigned int per_page)
 			return split_end(arrival, true);
 	} else if (arrival->failure.cause != FAILURE_OVERSIZED) {
 		return split_end(arrival, false);
-	} else if (split->sizes[split->level] > 1) {
+	} else if (arrival->divisible && split->sizes[split->level] > 1) {
 		split->level++;
 		return true;
-	} else {
-		split_lose(split);
-		if (split->lost > MOST_LOST || (!split->any && split->lost >= FIRST_LOST))
-			return split_give_up(arrival);
+	} else if (!arrival->divisible || !split_lose(split, arrival->cut_hash)) {
+		return split_give_up(arrival);
 	}
 	page_free(arrival->page);
 	arrival->page = NULL;
-	return split_advance(split) ? true : split_end(arrival, true);
+	if (split_advance(split))
+		return true;
+	return split->any ? split_end(arrival, true) : split_give_up(arrival);
 }

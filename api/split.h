@@ -7,10 +7,10 @@
  *
  * Page n of size P is pages (n-1)k+1 to nk of size P/k. The parts are requested one after the other
  * and put together into one page. A part that is still too large is divided again; an agent that is
- * too large by itself is dropped and counted as malformed. So it costs itself, not its page. The
- * attempt ends with the failure of the whole page if the API does not serve pages of the requested
- * size: if a part is larger or has another per_page, or if even the first few parts of one agent
- * are too large.
+ * too large by itself is dropped and counted as malformed. So it costs itself, not its page. A page
+ * takes at most 10 + per_page further requests. The attempt ends with the failure of the whole page
+ * if a response is no part of it: if it has more agents than requested, or fewer and another
+ * per_page, or if it begins like the part of one agent that was too large before.
  *
  * Fetching thread only.
  */

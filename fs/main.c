@@ -120,8 +120,9 @@ static int port_want(void *user, unsigned int page, const struct validator *cond
 
 static void port_duplicate(void *user, const struct record *record)
 {
-	(void)user;
-	log_warning("agent %s is listed twice: the second is dropped", record->name);
+	struct program *program = user;
+
+	malformed_log_duplicate(&program->intake.malformed, record->name);
 }
 
 static int port_changed(void *user, const struct record *record, const struct agent *before,

@@ -26,17 +26,17 @@ void malformed_describe(const struct page_fault *fault, unsigned int page, char 
 }
 
 /* The position is no part of it, since elements move from one refresh to the next. */
-static uint64_t malformed_hash(const struct page_fault *fault)
+static uint64_t malformed_hash(const char *id, const char *reason)
 {
-	uint64_t seed = XXH3_64bits(fault->reason, strlen(fault->reason));
+	uint64_t seed = XXH3_64bits(reason, strlen(reason));
 
-	return XXH3_64bits_withSeed(fault->id, strlen(fault->id), seed);
+	return XXH3_64bits_withSeed(id, strlen(id), seed);
 }
 
 /* Whether it is the first time that this pair of agent and reason is met. */
-static bool malformed_is_new(struct malformed *malformed, const struct page_fault *fault)
+static bool malformed_is_new(struct malformed *malformed, const char *id, const char *reason)
 {
-	uint64_t hash = malformed_hash(fault);
+	uint64_t hash = malformed_hash(id, reason);
 
 	for (size_t i = 0; i < malformed->count; i++)
 		if (malformed->logged[i] == hash)
@@ -47,18 +47,33 @@ static bool malformed_is_new(struct malformed *malformed, const struct page_faul
 	return true;
 }
 
+static void malformed_warn(const struct malformed *malformed, const char *text)
+{
+	log_warning("%s", text);
+	if (malformed->count == MALFORMED_MAX_LOGGED)
+		log_warning("further malformed and duplicate elements are only counted, in "
+		            ".fleetfs/stats");
+}
+
 void malformed_log(struct malformed *malformed, const struct page_fault *faults, size_t count,
                    unsigned int page)
 {
 	char text[512];
 
 	for (size_t i = 0; i < count; i++) {
-		if (!malformed_is_new(malformed, &faults[i]))
+		if (!malformed_is_new(malformed, faults[i].id, faults[i].reason))
 			continue;
 		malformed_describe(&faults[i], page, text, sizeof(text));
-		log_warning("%s", text);
-		if (malformed->count == MALFORMED_MAX_LOGGED)
-			log_warning("further malformed elements are only counted, in "
-			            ".fleetfs/stats");
+		malformed_warn(malformed, text);
 	}
+}
+
+void malformed_log_duplicate(struct malformed *malformed, const char *name)
+{
+	char text[512];
+
+	if (!malformed_is_new(malformed, name, "duplicate"))
+		return;
+	snprintf(text, sizeof(text), "agent %s is listed twice: the second is dropped", name);
+	malformed_warn(malformed, text);
 }

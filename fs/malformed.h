@@ -3,7 +3,8 @@
 #define FLEETFS_FS_MALFORMED_H
 
 /*
- * Log lines about elements of agent_list that were dropped, one for each agent and reason.
+ * Log lines about elements of agent_list that were dropped, one for each agent and reason. A second
+ * element with the ID of another one is dropped, too.
  *
  * A page arrives again and again, so what was logged is remembered, up to MALFORMED_MAX_LOGGED
  * pairs of agent and reason; a last line then says that further ones are only counted.
@@ -30,5 +31,8 @@ void malformed_describe(const struct page_fault *fault, unsigned int page, char 
 /* Logs the dropped elements of a page that were not logged before. page as above. */
 void malformed_log(struct malformed *malformed, const struct page_fault *faults, size_t count,
                    unsigned int page);
+
+/* Logs that an agent is listed twice, unless that was logged before. name: as in the tree. */
+void malformed_log_duplicate(struct malformed *malformed, const char *name);
 
 #endif

@@ -3,8 +3,10 @@
 -- array. Varnish cannot look into bodies. A response that fails the check becomes a 502, which Varnish
 -- handles like any other failure of the API.
 
-local MAX_BODY_BYTES = 8 << 20 -- of a page; fleetfs accepts no more
-local MAX_DEPTH = 100000 -- bounds memory; an element that is nested too deep is fleetfs' to drop
+-- Of a page. Beyond these limits the response is 413, and fleetfs requests the page in smaller parts. An agent that
+-- fleetfs accepts is far within them.
+local MAX_BODY_BYTES = 8 << 20
+local MAX_VALUES = 600000 -- with them a check takes well below haproxy's limit of 4 s for a script
 -- Longer than the other limits: HAProxy 2.6 must not be made to end a request of its client early.
 local TIMEOUT_MS = 30000
 local FETCH = "unix@" .. os.getenv("FOLDER") .. "/fetch.sock"
@@ -13,8 +15,8 @@ local FETCH = "unix@" .. os.getenv("FOLDER") .. "/fetch.sock"
 local REQUEST_HEADERS = {"authorization", "cache-control", "if-modified-since", "if-none-match", "x-team-id"}
 local RESPONSE_HEADERS = {"age", "content-type", "date", "etag", "last-modified", "location", "retry-after"}
 
--- Each json_skip_… function takes the position of a value in text and returns the position behind it and
--- any white space that follows, or nil if there is no valid value.
+-- Each json_skip_… function takes a position in text and returns the position behind what it skips and any
+-- white space that follows, or nil if that is not valid.
 
 local function json_skip_token(text, at)
 	local from, to, word = text:find("^([%w+.-]+)[ \t\r\n]*", at)
@@ -53,59 +55,73 @@ local function json_skip_string(text, at)
 	end
 end
 
--- From a member's key to its value.
 local function json_skip_key(text, at)
 	at = text:byte(at) == 0x22 and json_skip_string(text, at)
-	return at and text:match("^:[ \t\r\n]*()", at)
+	return at and text:match("^:[ \t\r\n]*()", at) or nil
 end
 
--- on_member(key, position of the value) is called for each member of the outermost object. A loop, since a
--- recursion would need more memory for the same depth.
-local function json_skip_value(text, at, on_member)
-	local closers, depth = {}, 0 -- the closing bracket of each array and object that is open
-	repeat
-		local first = text:sub(at, at)
-		local is_open = first == "{" or first == "["
-		if is_open then
-			depth = depth + 1
-			closers[depth] = first == "{" and "}" or "]"
-			at = depth <= MAX_DEPTH and text:match("^[ \t\r\n]*()", at + 1)
-		elseif first == '"' then
-			at = json_skip_string(text, at)
-		else
-			at = json_skip_token(text, at)
+-- The arrays and objects that are open, the innermost last. Each run of equal ones is one number, positive for
+-- arrays and negative for objects, so a text that is nested a million deep takes little memory.
+
+local function open_push(open, is_object)
+	local step = is_object and -1 or 1
+	if #open > 0 and (open[#open] < 0) == is_object then
+		step = step + open[#open]
+		open[#open] = nil
+	end
+	open[#open + 1] = step
+end
+
+local function open_pop(open)
+	local rest = open[#open] + (open[#open] < 0 and 1 or -1)
+	open[#open] = rest ~= 0 and rest or nil
+end
+
+-- Skips what closes behind a value, and a comma.
+local function json_skip_ends(text, at, open)
+	while at and #open > 0 do
+		local mark, close = text:sub(at, at), open[#open] < 0 and "}" or "]"
+		at = text:match("^[ \t\r\n]*()", at + 1)
+		if mark == "," then
+			return at
 		end
-		while at and depth > 0 and text:sub(at, at) == closers[depth] do
-			depth = depth - 1
-			is_open = false
-			at = text:match("^[ \t\r\n]*()", at + 1)
+		open_pop(open)
+		at = mark == close and at or nil
+	end
+	return at
+end
+
+-- A scalar, or the beginning of an array or object up to its first value or key, and what ends with it.
+local function json_skip_value(text, at, open)
+	local first = text:byte(at)
+	if first == 0x22 then
+		return json_skip_ends(text, json_skip_string(text, at), open)
+	elseif first ~= 0x7b and first ~= 0x5b then
+		return json_skip_ends(text, json_skip_token(text, at), open)
+	end
+	open_push(open, first == 0x7b)
+	at = text:match("^[ \t\r\n]*()", at + 1)
+	return text:find("^[%]}]", at) and json_skip_ends(text, at, open) or at
+end
+
+-- Whether text is a JSON object whose member "agent_list" is an array; nil if it has too many values to tell. The
+-- elements may be nested to any depth: a mount drops an element that it finds too deep, and keeps the others.
+local function is_agent_list(text)
+	local at, open, found = text:match("^[ \t\r\n]*(){"), {}, false
+	for _ = 1, MAX_VALUES do
+		at = at and json_skip_value(text, at, open)
+		if not at or #open == 0 then
+			return at == #text + 1 and found
 		end
-		if at and depth > 0 and not is_open then
-			at = text:match("^,[ \t\r\n]*()", at)
-		end
-		if at and depth > 0 and closers[depth] == "}" then
+		if open[#open] < 0 then
 			local key = at
-			at = json_skip_key(text, key)
-			if at and depth == 1 then
-				on_member(text:match('^"([^"]*)"', key), at)
+			at = json_skip_key(text, at)
+			if at and #open == 1 and open[1] == -1 and text:find('^"agent_list"', key) then
+				found = text:byte(at) == 0x5b
 			end
 		end
-	until not at or depth == 0
-	return at or nil
-end
-
-local function is_agent_list(text)
-	local at = text:match("^[ \t\r\n]*(){")
-	local found = false
-	local function find_list(key, value)
-		if key == "agent_list" then
-			found = text:byte(value) == 0x5b
-		end
 	end
-	if not at or #text > MAX_BODY_BYTES then
-		return false
-	end
-	return json_skip_value(text, at, find_list) == #text + 1 and found
+	return nil
 end
 
 local function check_request(applet)
@@ -129,9 +145,15 @@ local function check_response(request, response)
 	local status, headers, body = response.status or 0, response.headers or {}, response.body or ""
 	if status < 200 or status > 599 or (status > 200 and status < 300) then
 		return 502, "no response that can be used", ""
+	elseif status == 200 and #body > MAX_BODY_BYTES then
+		return 413, "the page is larger than 8 MiB", ""
 	elseif status == 200 then
 		local kind = headers["content-type"] and headers["content-type"][0] or ""
-		if not kind:lower():find("^application/json") or not is_agent_list(body) then
+		local is_json = kind:lower():find("^application/json") ~= nil
+		local is_list = is_json and is_agent_list(body)
+		if is_list == nil then
+			return 413, "the page has more values than can be checked", ""
+		elseif not is_list then
 			return 502, "the response is not a list of agents", ""
 		end
 	elseif status == 304 then

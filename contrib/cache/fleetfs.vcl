@@ -170,7 +170,7 @@ sub response_fetched {
 		return (error(beresp.status, "no message"));
 	}
 	if (beresp.http.Content-Length ~ "^[0-9]{8}") {
-		return (error(502, "the body is too long"));
+		return (error(413, "the page is larger than 8 MiB"));
 	}
 }
 

@@ -249,7 +249,22 @@ def test_more_odd_elements_than_are_remembered_do_not_flood_the_log(sim, mount):
     fleet.stop()
     told = fleet.output()
     assert told.count("is dropped") == 256
-    assert told.count("further malformed elements are only counted, in .fleetfs/stats") == 1
+    assert told.count("further malformed and duplicate elements are only counted, in .fleetfs/stats") == 1
+
+
+def test_duplicates_with_new_ids_at_each_refresh_do_not_flood_the_log(scripted, mount):
+    server = scripted()
+
+    def answer(wire):
+        twins = [VALID % f"twin-{server.requests}-{at}" for at in range(40)]
+        wire.reply(body([VALID % "a", *twins, *twins], wire.number, 100))
+
+    server.answer = answer
+    fleet = mount(server, ttl=0.1)
+    until(lambda: "a" in fleet.agents() and server.requests > 12)
+    fleet.stop()
+    assert fleet.output().count("is listed twice") == 256
+    assert fleet.output().count("elements are only counted, in .fleetfs/stats") == 1
 
 
 @pytest.mark.parametrize("large", [3 << 20, 10 << 20], ids=["large together", "large alone"])

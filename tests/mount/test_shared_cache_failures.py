@@ -107,8 +107,7 @@ BROKEN = {
     "unknown escape": reply(b'{"agent_list": ["\\q"]}'),
     "NUL behind it": reply(GOOD + b"\0"),
     "byte order mark": reply(b"\xef\xbb\xbf" + GOOD),
-    "too deep": reply(b'{"agent_list": ' + b"[" * 200000 + b"]" * 200000 + b"}"),
-    "9 MiB": reply(b'{"agent_list": ["' + b"x" * (9 << 20) + b'"]}'),
+    "deep and wrong": reply(b'{"agent_list": ' + b"[" * 5000 + b"]" * 4999 + b"}}"),
     "headers too long": reply(GOOD, *[f"X{i}: {'y' * 2000}" for i in range(40)]),
 }
 
@@ -123,6 +122,8 @@ WELL = [
     *[b'{"agent_list":[{"agent_id":"a"},{"x":%s%s},{"agent_id":"b"}]}' % (b"[" * depth, b"]" * depth)
       for depth in (40, 5000, 90000)],
     b'{"agent_list":[%s1%s]}' % (b'{"x":[' * 20000, b"]}" * 20000),
+    b'{"agent_list": [{"x": ' + b'[{"y": ' * 5000 + b"[]" + b"}]" * 5000 + b"}]}",
+    b'{"agent_list": [' + b"[" * 200000 + b"]" * 200000 + b"]}",
 ]
 
 
@@ -207,6 +208,43 @@ def test_valid_list_is_kept_as_it_is(scripted, origin, cache):
                 status, _, got = shared.get(f"{prefix}/agents?current_page={number}")
                 assert (status, got) == (200, body), body[:100]
     assert server.requests == 2 * len(WELL)
+
+
+@pytest.mark.parametrize("framing, whale", [
+    ("length", "x" * (12 << 20)), ("chunks", "x" * (12 << 20)), ("gzip", "x" * (12 << 20)),
+    ("length", [0] * 1_000_000)], ids=["length", "chunks", "gzip", "values"])
+def test_page_that_is_too_large_is_read_in_parts(scripted, origin, cache, mount, certificates, framing,
+                                                 whale):
+    agents = [{"agent_id": f"agent-{i}"} for i in range(100)]
+    agents[40:50] = [{"agent_id": f"heavy-{i}", "padding": "x" * 900_000} for i in range(10)]
+    agents[70] = {"agent_id": "whale", "padding": whale}
+    server = scripted()
+
+    def answer(wire):
+        body = page(agents, wire.number, int(re.search(rb"per_page=(\d+)", wire.head)[1]))
+        if framing == "length":
+            wire.reply(body)
+        elif framing == "chunks":
+            wire.send(JSON + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body
+                      + b"\r\n0\r\n\r\n")
+        else:
+            wire.reply(gzip.compress(body, 1), headers=["Content-Encoding: gzip"])
+
+    server.answer = answer
+    shared = cache(origin(server))
+    fleet = mount(shared, ttl=600, timeout=60, cacert=certificates / "ca.pem", delay_connect=True)
+    assert set(os.listdir(fleet / "agents")) == {a["agent_id"] for a in agents} - {"whale"}
+    assert fleet.health()["verified"] == "yes"
+    assert int(fleet.values(".fleetfs/stats")["malformed"]) == 1
+
+
+def test_page_that_became_too_large_is_not_covered_by_a_stale_answer(scripted, origin, cache):
+    """A stale answer would keep the mounts from requesting smaller parts."""
+    server = scripted(["a"])
+    shared = cache(origin(server))
+    assert shared.get(max_age=1)[0] == 200
+    server.answer = reply(b'{"agent_list": ["' + b"x" * (9 << 20) + b'"]}')
+    until(lambda: shared.get(max_age=1)[0] == 413)
 
 
 def test_interim_responses_never_mix_up_the_callers(scripted, origin, cache):
