@@ -2,6 +2,7 @@
 #include "api/split.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "api/client.h"
 
@@ -12,11 +13,20 @@ struct split {
 	unsigned int sizes[MOST_LEVELS]; /* of parts, each a divisor of the one before */
 	unsigned int level;              /* of the part that is requested */
 	unsigned int offset;             /* its first agent, within the page */
+	int64_t oldest_ms;               /* when the oldest part was made, CLOCK_BOOTTIME */
 	bool any;                        /* a part has been received */
 	uint64_t lost_hash;              /* cut_hash of the part that was lost last */
 	struct failure whole;            /* why the page was divided */
 	struct page *page; /* the agents received so far; has room for per_page of them */
 };
+
+static int64_t split_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static unsigned int split_divide(unsigned int size)
 {
@@ -83,6 +93,7 @@ static bool split_fits(const struct split *split, const struct page *part)
 static void split_take(struct split *split, struct page *part)
 {
 	struct page *page = split->page;
+	int64_t made_ms = split_now_ms() - part->age_ms;
 
 	for (size_t i = 0; i < part->agent_count; i++)
 		page->agents[page->agent_count++] = part->agents[i];
@@ -94,8 +105,8 @@ static void split_take(struct split *split, struct page *part)
 	page->malformed += part->malformed;
 	page->total_count = part->total_count;
 	page->old |= part->old;
-	if (page->age_ms < part->age_ms)
-		page->age_ms = part->age_ms;
+	if (!split->any || split->oldest_ms > made_ms)
+		split->oldest_ms = made_ms;
 	split->any = true;
 }
 
@@ -116,6 +127,9 @@ static bool split_end(struct arrival *arrival, bool whole)
 	page_free(arrival->page);
 	arrival->page = whole ? split->page : NULL;
 	if (whole) {
+		/* The page is as old as its oldest part, so it expires with that. */
+		if (split->any)
+			split->page->age_ms = split_now_ms() - split->oldest_ms;
 		if (!split->page->old)
 			arrival->failure.message[0] = '\0';
 		split->page = NULL;

@@ -311,3 +311,27 @@ def test_a_token_that_is_replaced_while_a_page_is_read_in_parts_is_read_again(sc
     fleet = mount(server, token=None, token_file=token, ttl=600, timeout=60, delay_connect=True)
     assert len(fleet.agents()) == 100
     assert fleet.text(".fleetfs/last_error") == ""
+
+
+def test_a_page_that_was_read_in_parts_expires_with_its_first_part(scripted, mount):
+    server = scripted([f"agent-{at}" for at in range(10)] +
+                      [heavy(f"heavy-{at}", 900_000) for at in range(10)])
+    first_part, whole = [], []
+
+    def answer(wire):
+        size = int(re.search(rb"per_page=(\d+)", wire.head)[1])
+        if size == 20:
+            whole.append(time.monotonic())
+        else:
+            time.sleep(0.2)
+            first_part.append(time.monotonic())
+        wire.reply(page(server.agents, wire.number, size))
+
+    server.answer = answer
+    fleet = mount(server, ttl=3, per_page=20, timeout=60, delay_connect=True)
+    assert len(fleet.agents()) == 20
+    took_s = time.monotonic() - first_part[0]
+    assert took_s > 1.5, "the parts did not take long enough to tell"
+    asked = len(whole)
+    until(lambda: fleet.text("agents/agent-0/id") and len(whole) > asked)
+    assert whole[asked] - first_part[0] < 3 + took_s / 2

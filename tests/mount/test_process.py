@@ -241,16 +241,16 @@ def test_a_small_stack_limit_is_raised_or_refused(fleetfs, sim, path, instrument
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_small_descriptor_limit_is_raised_or_refused(programs, sim, folder):
+def test_a_small_descriptor_limit_is_raised_or_refused(fleetfs, sim, folder):
     api, path = sim(agents=3), folder / "mnt"
     path.mkdir()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    done = start(programs, api.url, path,
+    done = fleetfs(api.url, path,
                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (8, hard)))
     assert done.returncode == 0, done.stderr
     assert len(os.listdir(path / "agents")) == 3
     subprocess.run(["umount", path], check=True)
-    done = start(programs, api.url, path,
+    done = fleetfs(api.url, path,
                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8)))
     assert done.returncode == 1 and "ulimit -n" in done.stderr, done
     assert len(done.stderr.splitlines()) == 1
