@@ -221,7 +221,7 @@ static bool is_proxys_fault(const struct request *request, CURLcode code, const 
 
 	if (code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_PROXY)
 		return true;
-	if (!*request->proxy.url)
+	if (!*request->proxy.url || !request->dialed)
 		return false;
 	if (proxy_is_socks(&request->proxy) || !route->tls)
 		return route->reached <= ROUTE_CONNECT;
@@ -247,7 +247,11 @@ static void judge_timeout(const struct request *request, const struct request_se
 
 	/* Curl 8.20 lets a silent resolver take all of the timeout. */
 	curl_easy_getinfo(request->easy, CURLINFO_TOTAL_TIME_T, &total_us);
-	if (route->reached < ROUTE_ANSWER) {
+	if (route->reached == ROUTE_RESOLVE && !request->dialed) {
+		/* Over HTTP/2 a request waits for a connection that others use. */
+		judge_say(failure, FAILURE_TIMEOUT, "no connection was free within %g s",
+		          (double)settings->timeout_ms / 1e3);
+	} else if (route->reached < ROUTE_ANSWER) {
 		bool all = total_us / 1000 >= settings->timeout_ms;
 
 		failure->remedy = remedies[route->reached];

@@ -282,10 +282,22 @@ static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_soc
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 	if (fd < 0)
 		return CURL_SOCKET_BAD;
+	request->dialed = true;
 	request->connected = false;
 	note_address(request, &address->addr);
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof(patience_ms));
 	return fd;
+}
+
+/* curl calls this before it resolves the name of a host that it has not resolved recently. */
+static int on_resolve(void *resolver, void *reserved, void *user)
+{
+	struct request *request = user;
+
+	(void)resolver;
+	(void)reserved;
+	request->dialed = true;
+	return 0;
 }
 
 /*
@@ -329,6 +341,8 @@ static CURL *new_handle(struct request *request, const struct request_settings *
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request);
+	curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, on_resolve);
+	curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, request);
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, request);
 	curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_words);
@@ -484,6 +498,7 @@ int request_prepare(struct request *request, const struct request_settings *sett
 	request->began_us = monotonic_us();
 	request->tls_us = 0;
 	request->sent_us = 0;
+	request->dialed = false;
 	request->connected = false;
 	request->lost_silent = false;
 	request->http2 = false;

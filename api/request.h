@@ -60,6 +60,7 @@ struct request {
 		tls_us;   /* when it began, and TLS on its connection; monotonic; 0: not yet */
 	int64_t sent_us;  /* when it was last sent on a connection; monotonic; 0: not yet */
 	bool http2;       /* it is sent over HTTP/2 */
+	bool dialed;      /* it began to make a connection of its own */
 	bool connected;   /* resolved, connected and verified */
 	bool lost_silent; /* its connection went silent, and curl sent it again on another */
 	char *body;       /* decompressed */
