@@ -221,7 +221,7 @@ static bool is_proxys_fault(const struct request *request, CURLcode code, const 
 
 	if (code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_PROXY)
 		return true;
-	if (!*request->proxy.url || !request->dialed)
+	if (!*request->proxy.url)
 		return false;
 	if (proxy_is_socks(&request->proxy) || !route->tls)
 		return route->reached <= ROUTE_CONNECT;
@@ -425,7 +425,7 @@ bool judge_failure(const struct request *request, const struct request_settings 
 			judge_timeout(request, settings, route, failure);
 		else
 			judge_code(request, code, route, failure);
-		if (is_proxys_fault(request, code, route))
+		if (failure->cause != FAILURE_TIMEOUT && is_proxys_fault(request, code, route))
 			blame_proxy(request, failure);
 	}
 	return true;

@@ -113,13 +113,24 @@ static void test_a_timeout_before_a_connection_is_unreachable(void **state)
 {
 	(void)state;
 	for (int reached = ROUTE_RESOLVE; reached <= ROUTE_STEPS; reached++) {
-		struct request request = {0};
+		struct request request = {.dialed = true};
 		struct failure failure;
 
 		judge(&request, CURLE_OPERATION_TIMEDOUT, 0, (uint8_t)reached, &failure);
 		assert_int_equal(failure.cause,
 		                 reached < ROUTE_ANSWER ? FAILURE_UNREACHABLE : FAILURE_TIMEOUT);
 	}
+}
+
+static void test_a_request_that_waits_for_another_connection_times_out(void **state)
+{
+	struct request request = {.proxy = {.url = "http://p", .variable = 3}};
+	struct failure failure;
+
+	(void)state;
+	judge(&request, CURLE_OPERATION_TIMEDOUT, 0, ROUTE_RESOLVE, &failure);
+	assert_int_equal(failure.cause, FAILURE_TIMEOUT);
+	assert_null(strstr(failure.message, "proxy"));
 }
 
 static void test_a_credential_is_blamed_for_what_it_lacks(void **state)
@@ -172,7 +183,7 @@ static void test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it(void **stat
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		struct request request = {.proxy = {.variable = 1}};
+		struct request request = {.dialed = true, .proxy = {.variable = 1}};
 		struct failure failure;
 
 		snprintf(request.proxy.url, sizeof(request.proxy.url), "%s", rows[i].proxy);
@@ -214,6 +225,7 @@ int main(void)
 		cmocka_unit_test(test_each_code_of_curl_has_its_errno),
 		cmocka_unit_test(test_each_status_has_its_errno),
 		cmocka_unit_test(test_a_timeout_before_a_connection_is_unreachable),
+		cmocka_unit_test(test_a_request_that_waits_for_another_connection_times_out),
 		cmocka_unit_test(test_a_credential_is_blamed_for_what_it_lacks),
 		cmocka_unit_test(test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it),
 		cmocka_unit_test(test_a_proxys_password_is_not_kept),
