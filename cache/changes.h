@@ -23,7 +23,7 @@
 
 #include <stdint.h>
 
-#include "api/agent.h"
+#include "api/model/agent.h"
 
 #define CHANGES_WHOLE UINT16_MAX
 

@@ -64,15 +64,15 @@ bool fleet_fresh(const struct fleet *fleet, int64_t read_ms, uint64_t read_seq)
 }
 
 static bool may_serve(const struct fleet *fleet, const struct record *record,
-                      const struct look *look)
+                      const struct query *query)
 {
-	return record->read_seq > look->began ||
+	return record->read_seq > query->began ||
 	       fleet_fresh(fleet, record->read_ms, record->read_seq);
 }
 
-struct look fleet_look(struct fleet *fleet)
+struct query fleet_query(struct fleet *fleet)
 {
-	return (struct look){
+	return (struct query){
 		.began = ++fleet->seq,
 		.began_ms = now_of(fleet),
 		.wake_ms = INT64_MAX,
@@ -82,7 +82,7 @@ struct look fleet_look(struct fleet *fleet)
 void fleet_expire(struct fleet *fleet)
 {
 	fleet->flush_seq = ++fleet->seq;
-	trouble_clear(&fleet->trouble);
+	backoff_clear(&fleet->backoff);
 	for (unsigned int i = 0; i < fleet->page_count; i++)
 		fleet_page_recovers(fleet, &fleet->pages[i]);
 }
@@ -169,18 +169,18 @@ struct fleet_page *fleet_page(struct fleet *fleet, unsigned int number)
 
 /* What a failure forbids: -errno while it is held, -EAGAIN while it is being retried but not yet, 0
  * when it is time to ask. */
-static int forbidden(const struct trouble *trouble, int64_t now_ms, struct look *look)
+static int forbidden(const struct backoff *backoff, int64_t now_ms, struct query *query)
 {
-	if (!trouble->active || now_ms >= trouble->until_ms)
+	if (!backoff->active || now_ms >= backoff->until_ms)
 		return 0;
-	if (!trouble_retrying(trouble))
-		return -failure_errno(trouble->cause);
-	if (look->wake_ms > trouble->until_ms)
-		look->wake_ms = trouble->until_ms;
+	if (!backoff_is_retrying(backoff))
+		return -failure_errno(backoff->cause);
+	if (query->wake_ms > backoff->until_ms)
+		query->wake_ms = backoff->until_ms;
 	return -EAGAIN;
 }
 
-int fleet_ask(struct fleet *fleet, unsigned int number, bool past_caches, struct look *look)
+int fleet_ask(struct fleet *fleet, unsigned int number, bool no_cache, struct query *query)
 {
 	struct fleet_page *page = fleet_page(fleet, number);
 	int64_t now_ms = now_of(fleet);
@@ -190,28 +190,28 @@ int fleet_ask(struct fleet *fleet, unsigned int number, bool past_caches, struct
 	if (!page)
 		return number > FLEET_MAX_PAGES ? -EFBIG : -ENOMEM;
 	if (page->in_flight) {
-		fleet->health.coalesced += !look->waited;
-		look->waited = true;
+		fleet->health.coalesced += !query->waited;
+		query->waited = true;
 		return -EAGAIN;
 	}
-	look->waited = true;
-	err = forbidden(&fleet->trouble, now_ms, look);
+	query->waited = true;
+	err = forbidden(&fleet->backoff, now_ms, query);
 	if (err == 0)
-		err = forbidden(&page->trouble, now_ms, look);
+		err = forbidden(&page->backoff, now_ms, query);
 	if (err < 0)
 		return err;
 	/* An API that failed is probed by one request at a time. */
-	if (fleet->trouble.active && fleet->in_flight > 0)
+	if (fleet->backoff.active && fleet->in_flight > 0)
 		return -EAGAIN;
 	conditional = validator_is_there(&page->validator) && fleet_page_is_intact(page, number);
 	if (page->arrived_seq <= fleet->flush_seq && fleet->flush_seq > 0)
-		past_caches = true;
+		no_cache = true;
 	err = fleet->ports.want(fleet->ports.user, number, conditional ? &page->validator : NULL,
-	                        past_caches);
+	                        no_cache);
 	if (err < 0)
 		return err;
 	page->in_flight = true;
-	page->asked_past_caches = past_caches;
+	page->asked_no_cache = no_cache;
 	page->asked_ms = now_ms;
 	page->asked_seq = fleet->seq;
 	page->asked_failures = fleet->noted;
@@ -224,34 +224,34 @@ int fleet_ask(struct fleet *fleet, unsigned int number, bool past_caches, struct
 
 /* Whether a page was read since the look began, wants it otherwise: 0, -EAGAIN or -errno. Who is
  * not where it was last seen is looked for anew, so that the page be fresh is not enough. */
-static int read_since(struct fleet *fleet, unsigned int number, struct look *look)
+static int read_since(struct fleet *fleet, unsigned int number, struct query *query)
 {
 	if (number < 1 || (number > fleet->last_page && number > 1))
 		return 0;
-	if (number <= fleet->page_count && fleet->pages[number - 1].arrived_seq > look->began)
+	if (number <= fleet->page_count && fleet->pages[number - 1].arrived_seq > query->began)
 		return 0;
-	return fleet_ask(fleet, number, false, look);
+	return fleet_ask(fleet, number, false, query);
 }
 
-static int look_around(struct fleet *fleet, struct record *record, struct look *look)
+static int look_around(struct fleet *fleet, struct record *record, struct query *query)
 {
 	unsigned int page = record->page;
-	int err = read_since(fleet, page, look);
+	int err = read_since(fleet, page, query);
 	int before, after;
 
 	if (err < 0)
 		return err;
-	before = read_since(fleet, page - 1, look);
-	after = read_since(fleet, page + 1, look);
+	before = read_since(fleet, page - 1, query);
+	after = read_since(fleet, page + 1, query);
 	if (before == -EAGAIN || after == -EAGAIN)
 		return -EAGAIN;
 	return before < 0 ? before : after;
 }
 
 /* Goes on with a sweep: 0 at its end, -EAGAIN, or -ENOMEM. */
-static int sweep_on(struct fleet *fleet, struct look *look, struct sweep **ret_sweep)
+static int sweep_on(struct fleet *fleet, struct query *query, struct sweep **ret_sweep)
 {
-	struct sweep *sweep = sweep_for(fleet, look, false);
+	struct sweep *sweep = sweep_for(fleet, query, false);
 	int err;
 
 	if (!sweep)
@@ -263,9 +263,10 @@ static int sweep_on(struct fleet *fleet, struct look *look, struct sweep **ret_s
 
 /* Until when a slow page is waited for by who could do with stale data. Counted from when it was
  * asked for: one look after another shall not wait for the same. */
-static int64_t patience_ms(const struct fleet *fleet, unsigned int number, const struct look *look)
+static int64_t patience_ms(const struct fleet *fleet, unsigned int number,
+                           const struct query *query)
 {
-	int64_t from_ms = look->began_ms;
+	int64_t from_ms = query->began_ms;
 
 	if (number >= 1 && number <= fleet->page_count) {
 		const struct fleet_page *page = &fleet->pages[number - 1];
@@ -285,9 +286,9 @@ bool fleet_may_serve_stale(const struct fleet *fleet, int64_t read_ms)
 
 /* What an agent's data is worth when it could not be renewed (now): stale data, the failure, or
  * more patience. */
-static int settle(struct fleet *fleet, const struct record *record, struct look *look, int err)
+static int settle(struct fleet *fleet, const struct record *record, struct query *query, int err)
 {
-	int64_t until_ms = patience_ms(fleet, record->page, look);
+	int64_t until_ms = patience_ms(fleet, record->page, query);
 
 	if (!fleet_may_serve_stale(fleet, record->read_ms))
 		return err;
@@ -295,20 +296,20 @@ static int settle(struct fleet *fleet, const struct record *record, struct look 
 		fleet_served_stale(fleet, record->page);
 		return 0;
 	}
-	if (look->wake_ms > until_ms)
-		look->wake_ms = until_ms;
+	if (query->wake_ms > until_ms)
+		query->wake_ms = until_ms;
 	return err;
 }
 
 /* 0, or -errno when the newest list did without the page that this record may be on, and is still
  * fresh: then there is nothing to be asked for. */
 static int lost_in_gap(const struct fleet *fleet, const struct record *record,
-                       const struct look *look)
+                       const struct query *query)
 {
 	const struct sweep *sweep = newest_whole(fleet);
 
 	if (!sweep || sweep->missing == 0 || sweep->from_memory ||
-	    !sweep_serves(fleet, sweep, look))
+	    !sweep_serves(fleet, sweep, query))
 		return 0;
 	if (!sweep_is_gap(sweep, record->page) &&
 	    fleet->pages[record->page - 1].arrived_seq == record->read_seq)
@@ -316,82 +317,82 @@ static int lost_in_gap(const struct fleet *fleet, const struct record *record,
 	return sweep->missing;
 }
 
-int fleet_renew(struct fleet *fleet, struct record *record, struct look *look)
+int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
 {
 	struct sweep *sweep = NULL;
 	int err;
 
-	look->wake_ms = INT64_MAX;
+	query->wake_ms = INT64_MAX;
 	if (!record->present)
 		return -ENOENT;
-	if (may_serve(fleet, record, look)) {
-		fleet->health.hits += !look->waited;
+	if (may_serve(fleet, record, query)) {
+		fleet->health.hits += !query->waited;
 		return 0;
 	}
-	err = lost_in_gap(fleet, record, look);
+	err = lost_in_gap(fleet, record, query);
 	if (err == 0)
-		err = look_around(fleet, record, look);
+		err = look_around(fleet, record, query);
 	if (err == 0) {
 		/* Not where it was: only a whole sweep can tell that it left. */
 		record_ref(record);
-		err = sweep_on(fleet, look, &sweep);
+		err = sweep_on(fleet, query, &sweep);
 		if (!record->present)
 			err = -ENOENT;
-		else if (may_serve(fleet, record, look))
+		else if (may_serve(fleet, record, query))
 			err = 0;
 		else if (err == -EAGAIN && sweep)
-			err = sweep_ask(fleet, sweep, look);
+			err = sweep_ask(fleet, sweep, query);
 		else if (err == 0)
 			err = sweep->missing;
 		record_unref(record);
 	}
 	if (err == 0 || err == -ENOENT)
 		return err;
-	return settle(fleet, record, look, err);
+	return settle(fleet, record, query, err);
 }
 
 /* What a name that is not known gets while the sweep that looks for it lacks a page. The last whole
  * list did not have it: that is served as long as other data of that age, after the same wait. But
  * when a page fails, or failed then, the name may be on it. */
-static int deny_after_patience(struct fleet *fleet, struct sweep *sweep, struct look *look)
+static int deny_after_patience(struct fleet *fleet, struct sweep *sweep, struct query *query)
 {
 	const struct sweep *last = newest_whole(fleet);
 	unsigned int number = sweep_lacks(sweep);
-	int64_t until_ms = patience_ms(fleet, number, look);
-	int err = sweep_ask(fleet, sweep, look);
+	int64_t until_ms = patience_ms(fleet, number, query);
+	int err = sweep_ask(fleet, sweep, query);
 
 	if (err != -EAGAIN || sweep->missing != 0 || !last || last->missing != 0 ||
-	    fleet->trouble.active || fleet->bad_pages > 0 ||
+	    fleet->backoff.active || fleet->bad_pages > 0 ||
 	    !fleet_may_serve_stale(fleet, fleet->list_ms))
 		return err;
 	if (now_of(fleet) >= until_ms) {
 		fleet_served_stale(fleet, number);
 		return -ENOENT;
 	}
-	if (look->wake_ms > until_ms)
-		look->wake_ms = until_ms;
+	if (query->wake_ms > until_ms)
+		query->wake_ms = until_ms;
 	return err;
 }
 
-int fleet_find(struct fleet *fleet, const char *name, struct look *look, struct record **ret)
+int fleet_find(struct fleet *fleet, const char *name, struct query *query, struct record **ret)
 {
 	struct record *record = fleet_named(fleet, name);
 	struct sweep *sweep = NULL;
 	int err;
 
-	look->wake_ms = INT64_MAX;
+	query->wake_ms = INT64_MAX;
 	if (!record) {
-		err = sweep_on(fleet, look, &sweep);
+		err = sweep_on(fleet, query, &sweep);
 		record = fleet_named(fleet, name);
 		if (!record) {
 			if (err == -EAGAIN && sweep)
-				return deny_after_patience(fleet, sweep, look);
+				return deny_after_patience(fleet, sweep, query);
 			if (err < 0)
 				return err;
 			return sweep->missing != 0 ? sweep->missing : -ENOENT;
 		}
 	}
-	err = fleet_renew(fleet, record, look);
+	err = fleet_renew(fleet, record, query);
 	if (err == 0)
 		*ret = record;
 	return err;
@@ -415,7 +416,7 @@ static struct record *next_present(const struct fleet *fleet, const struct sweep
 /* Keeps the pages coming for a reader that goes on: one look ahead for each page that it reads. */
 static void read_ahead(struct fleet *fleet, struct sweep *sweep, size_t position)
 {
-	struct look nobody = {.waited = true};
+	struct query nobody = {.waited = true};
 	size_t ahead = (size_t)fleet->config.per_page * fleet->config.max_connections;
 
 	if (!sweep->complete && sweep->next_page > 2 && position % fleet->config.per_page == 0 &&
@@ -425,41 +426,41 @@ static void read_ahead(struct fleet *fleet, struct sweep *sweep, size_t position
 
 /* What a listing is worth that lacks a page (now): what is remembered, the failure, or more
  * patience. 0: go on. */
-static int go_on_without(struct fleet *fleet, struct sweep *sweep, struct look *look)
+static int go_on_without(struct fleet *fleet, struct sweep *sweep, struct query *query)
 {
-	int err = sweep_ask(fleet, sweep, look);
-	int64_t until_ms = patience_ms(fleet, sweep_lacks(sweep), look);
+	int err = sweep_ask(fleet, sweep, query);
+	int64_t until_ms = patience_ms(fleet, sweep_lacks(sweep), query);
 
 	if (err == -EAGAIN && now_of(fleet) < until_ms) {
-		if (fleet->health.swept && look->wake_ms > until_ms)
-			look->wake_ms = until_ms;
+		if (fleet->health.swept && query->wake_ms > until_ms)
+			query->wake_ms = until_ms;
 		return err;
 	}
 	return sweep_remember(fleet, sweep) == 0 ? 0 : err;
 }
 
-int fleet_whole(struct fleet *fleet, struct look *look, uint64_t *ret_cursor)
+int fleet_whole(struct fleet *fleet, struct query *query, uint64_t *ret_cursor)
 {
 	struct sweep *sweep;
 	int err;
 
-	look->wake_ms = INT64_MAX;
-	if (look->list > 0) {
-		*ret_cursor = look->list;
+	query->wake_ms = INT64_MAX;
+	if (query->list > 0) {
+		*ret_cursor = query->list;
 		return 0;
 	}
-	sweep = sweep_for(fleet, look, true);
+	sweep = sweep_for(fleet, query, true);
 	err = sweep ? sweep_advance(fleet, sweep) : -ENOMEM;
 	while (err == 0 && !sweep->complete) {
-		err = go_on_without(fleet, sweep, look);
+		err = go_on_without(fleet, sweep, query);
 		if (err == 0)
 			err = sweep_advance(fleet, sweep);
 	}
 	if (err < 0)
 		return err;
-	fleet->health.hits += !look->waited;
-	look->list = sweep->number << 32;
-	*ret_cursor = look->list;
+	fleet->health.hits += !query->waited;
+	query->list = sweep->number << 32;
+	*ret_cursor = query->list;
 	return 0;
 }
 
@@ -485,7 +486,7 @@ uint64_t fleet_newest(const struct fleet *fleet)
 }
 
 /* The sweep of a cursor: 0, -ESTALE, or for a cursor of 0 -ENOMEM, and -EAGAIN without a look. */
-static int fleet_walk_sweep(struct fleet *fleet, uint64_t cursor, struct look *look,
+static int fleet_walk_sweep(struct fleet *fleet, uint64_t cursor, struct query *query,
                             struct sweep **ret_sweep)
 {
 	struct sweep *sweep;
@@ -493,24 +494,24 @@ static int fleet_walk_sweep(struct fleet *fleet, uint64_t cursor, struct look *l
 	if (cursor > 0)
 		sweep = sweep_find(fleet, cursor >> 32);
 	else
-		sweep = look ? sweep_for(fleet, look, true) : NULL;
+		sweep = query ? sweep_for(fleet, query, true) : NULL;
 	if (!sweep)
-		return cursor > 0 ? -ESTALE : look ? -ENOMEM : -EAGAIN;
+		return cursor > 0 ? -ESTALE : query ? -ENOMEM : -EAGAIN;
 	*ret_sweep = sweep;
 	return 0;
 }
 
-int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret)
+int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct query *query, struct record **ret)
 {
 	const size_t from = *cursor & UINT32_MAX;
 	size_t position = from;
 	struct sweep *sweep;
-	int err = fleet_walk_sweep(fleet, *cursor, look, &sweep);
+	int err = fleet_walk_sweep(fleet, *cursor, query, &sweep);
 
 	if (err < 0)
 		return err;
-	if (look)
-		look->wake_ms = INT64_MAX;
+	if (query)
+		query->wake_ms = INT64_MAX;
 	for (;;) {
 		struct record *record;
 
@@ -523,14 +524,14 @@ int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct 
 			read_ahead(fleet, sweep, position);
 		}
 		if (record || sweep->complete) {
-			if (look)
+			if (query)
 				listing_count_reader(sweep, from == 0, !record);
 			if (!record && sweep->open)
 				return sweep->missing;
 			*ret = record;
 			return 0;
 		}
-		err = look ? go_on_without(fleet, sweep, look) : -EAGAIN;
+		err = query ? go_on_without(fleet, sweep, query) : -EAGAIN;
 		if (err < 0)
 			return err;
 	}
@@ -543,13 +544,13 @@ static int64_t next_try_ms(const struct fleet *fleet)
 {
 	int64_t next_ms = INT64_MAX;
 
-	if (fleet->trouble.active)
-		return fleet->trouble.until_ms;
+	if (fleet->backoff.active)
+		return fleet->backoff.until_ms;
 	for (unsigned int i = 0; i < fleet->page_count; i++) {
-		const struct trouble *trouble = &fleet->pages[i].trouble;
+		const struct backoff *backoff = &fleet->pages[i].backoff;
 
-		if (fleet->pages[i].bad && next_ms > trouble->until_ms)
-			next_ms = trouble->until_ms;
+		if (fleet->pages[i].bad && next_ms > backoff->until_ms)
+			next_ms = backoff->until_ms;
 	}
 	return next_ms;
 }
@@ -561,7 +562,7 @@ void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health)
 
 	health.agents = fleet->present;
 	health.list_age_ms = health.swept ? now_ms - fleet->list_ms : -1;
-	health.failing = fleet->trouble.active || fleet->bad_pages > 0;
+	health.failing = fleet->backoff.active || fleet->bad_pages > 0;
 	health.stale = fleet->stale_pages > 0 || (health.failing && health.success_ns > 0 &&
 	                                          fleet_may_serve_stale(fleet, fleet->success_ms));
 	if (health.failing && next_try_ms(fleet) > now_ms)
@@ -587,6 +588,11 @@ int64_t fleet_mounted_ns(const struct fleet *fleet)
 int64_t fleet_ttl_ms(const struct fleet *fleet)
 {
 	return fleet->config.ttl_ms;
+}
+
+int64_t fleet_timeout_ms(const struct fleet *fleet)
+{
+	return fleet->config.timeout_ms;
 }
 
 int64_t fleet_wall_ns(const struct fleet *fleet)

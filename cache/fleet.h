@@ -43,8 +43,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "api/agent.h"
-#include "api/failure.h"
+#include "api/model/agent.h"
+#include "api/model/failure.h"
+#include "api/model/page.h"
 #include "cache/record.h"
 
 #define FLEET_NAME_BYTES 256
@@ -69,7 +70,7 @@ struct fleet_ports {
 	 * come since fleet_expire(), or is looked at once more. 0 or -errno, then nothing follows.
 	 */
 	int (*want)(void *user, unsigned int page, const struct validator *condition,
-	            bool past_caches);
+	            bool no_cache);
 	int64_t (*now_ms)(void *user);  /* never goes back; counts while suspended too */
 	int64_t (*wall_ns)(void *user); /* since 1970 */
 	uint32_t (*random)(void *user);
@@ -95,7 +96,7 @@ struct fleet *fleet_new(const struct fleet_config *config, const struct fleet_po
 void fleet_free(struct fleet *fleet);
 
 /* A question's memory from one asking to the next. */
-struct look {
+struct query {
 	uint64_t began;   /* the fleet's count of events when it was first asked */
 	int64_t began_ms; /* its clock, likewise */
 	int64_t wake_ms; /* set with -EAGAIN: when to ask again at the latest; INT64_MAX: no need */
@@ -104,15 +105,15 @@ struct look {
 };
 
 /* Begins a question. */
-struct look fleet_look(struct fleet *fleet);
+struct query fleet_query(struct fleet *fleet);
 
 /* The agent of this name, read within the ttl (or as stale as the failing API permits). 0 and a
  * record, borrowed until the next call that can wait; -ENOENT once a whole sweep was without it;
  * -EAGAIN; or -errno of the failure. */
-int fleet_find(struct fleet *fleet, const char *name, struct look *look, struct record **ret);
+int fleet_find(struct fleet *fleet, const char *name, struct query *query, struct record **ret);
 
 /* The same for a record at hand: 0 when it is fresh, -ENOENT when the agent has left. */
-int fleet_renew(struct fleet *fleet, struct record *record, struct look *look);
+int fleet_renew(struct fleet *fleet, struct record *record, struct query *query);
 
 /*
  * The next agent of a listing. *cursor is 0 to begin, and is moved on with each record: it is a
@@ -125,7 +126,7 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct look *look);
  * its look until it has the first entry of a reply, and NULL after that: so it is known when it
  * began, and that it got an empty reply at the end.
  */
-int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct record **ret);
+int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct query *query, struct record **ret);
 
 /* The whole list: 0 and the cursor of its first agent (for fleet_walk() without a look, which then
  * meets everybody who is still there) once it was read to its end within the ttl, or is as stale as
@@ -133,7 +134,7 @@ int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct look *look, struct 
  * that began later is told no earlier one. A look that was told a list is told the same again,
  * until it sets look->list to 0: who takes longer than the ttl over it would otherwise be sent from
  * one to the next. */
-int fleet_whole(struct fleet *fleet, struct look *look, uint64_t *ret_cursor);
+int fleet_whole(struct fleet *fleet, struct query *query, uint64_t *ret_cursor);
 
 /* What a name that is not in this list gets: -ENOENT, or -errno of a page that the list does
  * without, since the name may be on it. */
@@ -163,6 +164,7 @@ int64_t fleet_now_ms(const struct fleet *fleet);
 
 /* As configured. */
 int64_t fleet_ttl_ms(const struct fleet *fleet);
+int64_t fleet_timeout_ms(const struct fleet *fleet);
 
 /* The wall clock, ns since 1970. */
 int64_t fleet_wall_ns(const struct fleet *fleet);

@@ -22,10 +22,10 @@ bool sweep_may_skip(const struct fleet *fleet, unsigned int number)
 {
 	const struct fleet_page *page;
 
-	if (number > fleet->page_count || fleet->trouble.active)
+	if (number > fleet->page_count || fleet->backoff.active)
 		return false;
 	page = &fleet->pages[number - 1];
-	return !page->in_flight && trouble_held(&page->trouble, fleet_now_ms(fleet));
+	return !page->in_flight && backoff_is_held(&page->backoff, fleet_now_ms(fleet));
 }
 
 static int gap_list_stale(struct sweep *sweep, const struct fleet_page *page)
@@ -43,7 +43,7 @@ int sweep_skip(struct fleet *fleet, struct sweep *sweep, unsigned int number)
 {
 	const struct fleet_page *page = &fleet->pages[number - 1];
 	bool stale = page->arrived_seq > 0 && fleet_may_serve_stale(fleet, page->arrived_ms);
-	int64_t until_ms = fleet_now_ms(fleet) + TROUBLE_HOLD_MS;
+	int64_t until_ms = fleet_now_ms(fleet) + BACKOFF_HOLD_MS;
 	int err = set_has(&sweep->gaps, number) ? 0 : set_add(&sweep->gaps, number);
 
 	if (err == 0 && stale)
@@ -53,11 +53,11 @@ int sweep_skip(struct fleet *fleet, struct sweep *sweep, unsigned int number)
 	sweep->gap_count++;
 	sweep->open |= !stale;
 	if (sweep->missing == 0)
-		sweep->missing = -failure_errno(page->trouble.cause);
+		sweep->missing = -failure_errno(page->backoff.cause);
 	/* The listing expires when the page may be asked for again; but with many gaps it is not
 	 * made anew for each of them. */
-	if (until_ms < page->trouble.until_ms)
-		until_ms = page->trouble.until_ms;
+	if (until_ms < page->backoff.until_ms)
+		until_ms = page->backoff.until_ms;
 	if (sweep->good_ms > until_ms)
 		sweep->good_ms = until_ms;
 	sweep->oldest_seq = 0;
@@ -137,7 +137,7 @@ static unsigned int gaps_first_healthy(const struct fleet *fleet, unsigned int f
                                        unsigned int last)
 {
 	for (unsigned int number = first; number <= last; number++)
-		if (number > fleet->page_count || !fleet->pages[number - 1].trouble.active)
+		if (number > fleet->page_count || !fleet->pages[number - 1].backoff.active)
 			return number;
 	return 0;
 }
@@ -148,18 +148,18 @@ unsigned int sweep_probe(const struct fleet *fleet, const struct sweep *sweep,
 	unsigned int next = sweep->next_page;
 	unsigned int read, unread;
 
-	if (!fleet->trouble.active)
+	if (!fleet->backoff.active)
 		return next;
 	if (last_page < fleet->last_page)
 		last_page = fleet->last_page;
 	/* Nothing was ever read: perhaps it is the first page alone. */
-	if (fleet->success_seq == 0 && fleet->trouble.holds >= 2 && last_page < MOST_BLIND)
+	if (fleet->success_seq == 0 && fleet->backoff.holds >= 2 && last_page < MOST_BLIND)
 		last_page = MOST_BLIND;
 	unread = gaps_first_healthy(fleet, next, last_page);
 	read = gaps_first_healthy(fleet, 1, next - 1);
 	/* An unread page brings the sweep further. But it may be bad as well, so the second probe
 	 * is for a page that was read. */
-	if (unread > 0 && (read == 0 || fleet->trouble.holds < 2))
+	if (unread > 0 && (read == 0 || fleet->backoff.holds < 2))
 		return unread;
 	return read > 0 ? read : next;
 }

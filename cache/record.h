@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "api/agent.h"
+#include "api/model/agent.h"
 #include "cache/changes.h"
 #include "cache/table.h"
 

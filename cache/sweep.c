@@ -65,7 +65,7 @@ static void begin_full_pass(struct fleet *fleet, struct sweep *sweep)
 /* It came too old, and there is no better one to be had for now. */
 static bool is_held_as_old(const struct fleet_page *page)
 {
-	return page->trouble.active && page->trouble.cause == FAILURE_OLD;
+	return page->backoff.active && page->backoff.cause == FAILURE_OLD;
 }
 
 /* Until when a page is good for who did not wait for it: for its ttl, or as long as it is held. */
@@ -78,7 +78,7 @@ static int64_t good_until(const struct fleet *fleet, const struct fleet_page *pa
 		return 0;
 	if (!is_held_as_old(page))
 		return end_ms;
-	return page->trouble.until_ms < stale_ms ? page->trouble.until_ms : stale_ms;
+	return page->backoff.until_ms < stale_ms ? page->backoff.until_ms : stale_ms;
 }
 
 static bool is_good(const struct fleet *fleet, const struct fleet_page *page)
@@ -103,7 +103,7 @@ static bool may_take(const struct fleet *fleet, const struct sweep *sweep, unsig
 	if (page->arrived_seq == 0)
 		return false;
 	if (page->arrived_seq > sweep->pass_seq &&
-	    (is_first(sweep) || page->past_caches || page->arrived_ms >= sweep->pass_ms))
+	    (is_first(sweep) || page->no_cache || page->arrived_ms >= sweep->pass_ms))
 		return true;
 	return (is_first(sweep) || (!sweep->again && is_held_as_old(page))) && is_good(fleet, page);
 }
@@ -111,7 +111,7 @@ static bool may_take(const struct fleet *fleet, const struct sweep *sweep, unsig
 /* Whether a page that it would take next came before this look, and has expired. So it is with a
  * sweep that was begun to find somebody, and left when the first page had him. */
 static bool fell_behind(const struct fleet *fleet, const struct sweep *sweep,
-                        const struct look *look)
+                        const struct query *query)
 {
 	size_t at = sweep->again ? sweep->again_at : sweep->next_page;
 
@@ -122,7 +122,7 @@ static bool fell_behind(const struct fleet *fleet, const struct sweep *sweep,
 		if (!may_take(fleet, sweep, number))
 			return false;
 		page = &fleet->pages[number - 1];
-		if (page->arrived_seq <= look->began && !is_good(fleet, page))
+		if (page->arrived_seq <= query->began && !is_good(fleet, page))
 			return true;
 	}
 	return false;
@@ -130,13 +130,13 @@ static bool fell_behind(const struct fleet *fleet, const struct sweep *sweep,
 
 /* Whether it is fresh enough for this look: begun since, or all of it read since, or within the
  * ttl. */
-bool sweep_serves(const struct fleet *fleet, const struct sweep *sweep, const struct look *look)
+bool sweep_serves(const struct fleet *fleet, const struct sweep *sweep, const struct query *query)
 {
-	if (sweep->began_seq > look->began)
+	if (sweep->began_seq > query->began)
 		return true;
-	if (!sweep->complete && fell_behind(fleet, sweep, look))
+	if (!sweep->complete && fell_behind(fleet, sweep, query))
 		return false;
-	if (sweep->oldest_seq > look->began)
+	if (sweep->oldest_seq > query->began)
 		return true;
 	if (sweep->began_seq <= fleet->flush_seq)
 		return false;
@@ -146,14 +146,15 @@ bool sweep_serves(const struct fleet *fleet, const struct sweep *sweep, const st
 /* The newest whole one; else, of those begun since, the one that began first, for it ends first:
  * were it the newest, who waits could be moved on to another beginning for ever. One from before
  * that lies unfinished is no use: completed now, it would be the older list, with newer agents. */
-static struct sweep *usable(const struct fleet *fleet, const struct look *look, bool remembered_too)
+static struct sweep *usable(const struct fleet *fleet, const struct query *query,
+                            bool remembered_too)
 {
 	struct sweep *found = NULL;
 
 	for (struct sweep *at = fleet->sweeps; at; at = at->older) {
 		if (at->from_memory && !remembered_too)
 			continue;
-		if (sweep_serves(fleet, at, look))
+		if (sweep_serves(fleet, at, query))
 			found = at;
 		if (at->complete)
 			break;
@@ -161,9 +162,9 @@ static struct sweep *usable(const struct fleet *fleet, const struct look *look, 
 	return found;
 }
 
-struct sweep *sweep_for(struct fleet *fleet, const struct look *look, bool remembered_too)
+struct sweep *sweep_for(struct fleet *fleet, const struct query *query, bool remembered_too)
 {
-	struct sweep *sweep = usable(fleet, look, remembered_too);
+	struct sweep *sweep = usable(fleet, query, remembered_too);
 
 	if (sweep)
 		return sweep;
@@ -296,8 +297,8 @@ static void mark_pages(const struct fleet *fleet, const struct sweep *sweep,
 
 /* Goes through those who were known and are not in this listing. When a look for them has proved
  * them gone they leave; else the pages for a look are marked. */
-static int judge_missing(struct fleet *fleet, struct sweep *sweep, unsigned int last_page,
-                         bool *marks)
+static int diagnose_missing(struct fleet *fleet, struct sweep *sweep, unsigned int last_page,
+                            bool *marks)
 {
 	/* A look proves something only if the pages stood still: who moves against the reading can
 	 * be missed any number of times. In the end they are believed all the same. */
@@ -333,7 +334,7 @@ static int look_for_missing(struct fleet *fleet, struct sweep *sweep, unsigned i
 	bool *marks = calloc(last_page + 1, sizeof(*marks));
 	unsigned int *again = calloc(last_page, sizeof(*again));
 	size_t count = 0;
-	int err = marks && again ? judge_missing(fleet, sweep, last_page, marks) : -ENOMEM;
+	int err = marks && again ? diagnose_missing(fleet, sweep, last_page, marks) : -ENOMEM;
 
 	if (err == 0) {
 		for (unsigned int page = 1; page <= last_page; page++)
@@ -508,30 +509,30 @@ static unsigned int likely_last(const struct fleet *fleet, const struct sweep *s
 	return pages < sweep->next_page ? sweep->next_page : (unsigned int)pages;
 }
 
-int sweep_ask(struct fleet *fleet, struct sweep *sweep, struct look *look)
+int sweep_ask(struct fleet *fleet, struct sweep *sweep, struct query *query)
 {
 	unsigned int window = fleet->config.max_connections;
 	/* What a cache on the way kept from before shows nothing that the first pass did not. */
-	bool past_caches = !is_first(sweep);
+	bool no_cache = !is_first(sweep);
 	int err;
 
 	if (sweep->again) {
-		err = fleet_ask(fleet, sweep->again[sweep->again_at], past_caches, look);
+		err = fleet_ask(fleet, sweep->again[sweep->again_at], no_cache, query);
 		for (size_t i = sweep->again_at + 1;
 		     i < sweep->again_count && i < sweep->again_at + window; i++)
 			if (!may_take(fleet, sweep, sweep->again[i]))
-				fleet_ask(fleet, sweep->again[i], past_caches, look);
+				fleet_ask(fleet, sweep->again[i], no_cache, query);
 		return err;
 	}
 	/* One page for who only glances; twice as many as were read for who goes on. */
 	if (sweep->passes == 1 && window > 2 * (sweep->next_page - 1))
 		window = 2 * (sweep->next_page - 1);
-	err = fleet_ask(fleet, sweep_probe(fleet, sweep, likely_last(fleet, sweep)), past_caches,
-	                look);
+	err = fleet_ask(fleet, sweep_probe(fleet, sweep, likely_last(fleet, sweep)), no_cache,
+	                query);
 	for (unsigned int i = 1; i < window && sweep->next_page + i <= likely_last(fleet, sweep);
 	     i++)
 		if (!may_take(fleet, sweep, sweep->next_page + i))
-			fleet_ask(fleet, sweep->next_page + i, past_caches, look);
+			fleet_ask(fleet, sweep->next_page + i, no_cache, query);
 	return err;
 }
 
@@ -540,24 +541,24 @@ int sweep_ask(struct fleet *fleet, struct sweep *sweep, struct look *look)
 /* Until when a listing from memory serves: until the API, or the page that it lacks, is worth
  * asking again. Since the other pages may well have news, it is the ttl at most if it is for the
  * page. */
-static int64_t remembered_until(const struct fleet *fleet, const struct trouble *page_trouble,
+static int64_t remembered_until(const struct fleet *fleet, const struct backoff *page_backoff,
                                 int64_t now_ms)
 {
 	int64_t ttl_end_ms = now_ms + fleet->config.ttl_ms;
 
-	if (trouble_held(&fleet->trouble, now_ms))
-		return fleet->trouble.until_ms;
-	if (!page_trouble || !trouble_held(page_trouble, now_ms))
+	if (backoff_is_held(&fleet->backoff, now_ms))
+		return fleet->backoff.until_ms;
+	if (!page_backoff || !backoff_is_held(page_backoff, now_ms))
 		return now_ms;
-	return page_trouble->until_ms < ttl_end_ms ? page_trouble->until_ms : ttl_end_ms;
+	return page_backoff->until_ms < ttl_end_ms ? page_backoff->until_ms : ttl_end_ms;
 }
 
 int sweep_remember(struct fleet *fleet, struct sweep *sweep)
 {
 	int64_t now_ms = fleet->ports.now_ms(fleet->ports.user);
 	unsigned int lacks = sweep_lacks(sweep);
-	const struct trouble *page_trouble =
-		lacks <= fleet->page_count ? &fleet->pages[lacks - 1].trouble : NULL;
+	const struct backoff *page_backoff =
+		lacks <= fleet->page_count ? &fleet->pages[lacks - 1].backoff : NULL;
 	const struct sweep *before = sweep->older;
 
 	while (before && !before->complete)
@@ -579,13 +580,13 @@ int sweep_remember(struct fleet *fleet, struct sweep *sweep)
 	sweep->from_memory = true;
 	sweep->open = before->open;
 	sweep->missing = before->missing;
-	if (fleet->trouble.active)
-		sweep->missing = -failure_errno(fleet->trouble.cause);
-	else if (page_trouble && page_trouble->active)
-		sweep->missing = -failure_errno(page_trouble->cause);
+	if (fleet->backoff.active)
+		sweep->missing = -failure_errno(fleet->backoff.cause);
+	else if (page_backoff && page_backoff->active)
+		sweep->missing = -failure_errno(page_backoff->cause);
 	drop_pass(sweep);
 	fleet_served_stale(fleet, lacks);
-	sweep->good_ms = remembered_until(fleet, page_trouble, now_ms);
+	sweep->good_ms = remembered_until(fleet, page_backoff, now_ms);
 	sweep->oldest_seq = 0;
 	sweep->oldest_ms = sweep->good_ms - fleet->config.ttl_ms;
 	return 0;

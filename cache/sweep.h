@@ -7,10 +7,10 @@
  * (the idea is told in fleet.h). Included by the files of cache/ only.
  */
 
+#include "cache/backoff.h"
 #include "cache/fleet.h"
 #include "cache/set.h"
 #include "cache/table.h"
-#include "cache/trouble.h"
 
 /* Time is counted twice: in milliseconds for expiry, and in events (arrivals, looks and passes
  * beginning) for before and after, since much happens within one millisecond. */
@@ -29,11 +29,11 @@ struct fleet_page {
 	uint64_t asked_failures; /* fleet->noted when it was asked for */
 	bool moved; /* it brought other agents, or in another order, than the time before */
 	bool in_flight;
-	bool asked_past_caches;
-	bool past_caches;           /* how what came last was asked for */
+	bool asked_no_cache;
+	bool no_cache;              /* how what came last was asked for */
 	bool bad;                   /* it fails although the API answers for other pages */
 	bool served_stale;          /* in flight, and expired data was served meanwhile */
-	struct trouble trouble;     /* the backoff of this page */
+	struct backoff backoff;     /* the backoff of this page */
 	uint64_t failed_seq;        /* when it failed last */
 	struct validator validator; /* that it came with, or "" */
 };
@@ -142,12 +142,12 @@ struct fleet {
 	struct arriving arriving;
 	int64_t arrival_ns; /* when a page last came: what is seen of late was first seen then */
 
-	struct trouble trouble;     /* of the API as a whole */
+	struct backoff backoff;     /* of the API as a whole */
 	int64_t success_ms;         /* when a page last arrived, if one did */
 	uint64_t success_seq;       /* the same, counted; 0: never */
 	uint64_t noted;             /* its failures noted */
 	unsigned int suspect;       /* the page that failed since then; 0: none */
-	unsigned int troubled;      /* pages with a backoff */
+	unsigned int backed_off;    /* pages with a backoff */
 	unsigned int bad_pages;     /* pages that are bad */
 	unsigned int stale_pages;   /* pages with served_stale */
 	struct failure failure;     /* the last one, of whatever kind */
@@ -166,7 +166,7 @@ struct fleet_page *fleet_page(struct fleet *fleet, unsigned int number);
 /* Wants a page for a look, unless it is on its way or the failure of late forbids it. past_caches:
  * no cache on the way is to answer, as none is for what was expired by hand. -EAGAIN, or -errno of
  * that failure. */
-int fleet_ask(struct fleet *fleet, unsigned int number, bool past_caches, struct look *look);
+int fleet_ask(struct fleet *fleet, unsigned int number, bool no_cache, struct query *query);
 
 /* Whether the agents of a page, or an agent, that was read then may still be served although a
  * refresh fails or is slow. */
@@ -218,13 +218,13 @@ void fleet_served_stale(struct fleet *fleet, unsigned int number);
 /* The newest sweep, if it may still serve this look; else a new one. remembered_too: even if it was
  * completed from memory, which is good enough for a listing, but proves no absence. NULL without
  * memory. */
-struct sweep *sweep_for(struct fleet *fleet, const struct look *look, bool remembered_too);
+struct sweep *sweep_for(struct fleet *fleet, const struct query *query, bool remembered_too);
 
 /* The sweep of this number, or NULL if it is forgotten. */
 struct sweep *sweep_find(struct fleet *fleet, uint64_t number);
 
 /* Whether a complete or unfinished sweep is fresh enough for this look. */
-bool sweep_serves(const struct fleet *fleet, const struct sweep *sweep, const struct look *look);
+bool sweep_serves(const struct fleet *fleet, const struct sweep *sweep, const struct query *query);
 
 /* Adds a record to the end of the listing, unless it has it. 0 or -ENOMEM. */
 int sweep_append(struct sweep *sweep, struct record *record);
@@ -237,7 +237,7 @@ int sweep_advance(struct fleet *fleet, struct sweep *sweep);
 
 /* Wants the pages that it lacks next: as many at once as the reader's progress suggests. -EAGAIN,
  * or -errno of a failure. */
-int sweep_ask(struct fleet *fleet, struct sweep *sweep, struct look *look);
+int sweep_ask(struct fleet *fleet, struct sweep *sweep, struct query *query);
 
 /* Completes it with all that is known, in the order of the sweep before it. 0, or -ENOENT when
  * there is nothing that may still be served, or -ENOMEM. */

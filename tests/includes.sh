@@ -1,58 +1,53 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Includes go one way: fs → cache → the model; only fs/main.c and fs/intake.c know all of api. Libraries
-# stay in their rooms: curl and cJSON in api, FUSE in fs. Tests include what they test, never the reverse.
+# Checks what each room includes. A room is a directory; the table below lists the other rooms and the
+# libraries that it may use. Includes between files have no circle. Tests include what they test, never
+# the reverse.
 set -euo pipefail
-shopt -s extglob
 cd "${1:-$(dirname "$0")/..}"
-
 failed=0
 
-# includes OPTION PATTERN FILE...: greps for #include lines. Fails if a file is missing, not if no line
-# matches.
+# includes FILE...: prints FILE:NAME for each #include of one of our own headers or of a library.
 includes() {
-	grep "$1" "^[[:space:]]*#[[:space:]]*include[[:space:]]*$2" "${@:3}" || [ $? -eq 1 ]
+	grep -HE '^[[:space:]]*#[[:space:]]*include' "$@" |
+		sed -E 's/:[[:space:]]*#[[:space:]]*include[[:space:]]*/:/; s/"([^"]*)".*/\1/; s/<([^>]*)>.*/<\1>/'
 }
 
-# may FILES ALLOWED: whatever these files include has to match.
-may() {
-	local files=$1 allowed=$2 found
-	# shellcheck disable=SC2086 # FILES is a list of globs
-	found=$(includes -HnoE '["<][^">]+' $files |
-		sed -E 's/#[[:space:]]*include[[:space:]]*//' | { grep -vE ":[[:space:]]*($allowed)" || true; })
-	if [ -n "$found" ]; then
-		echo "$found" | sed 's/:[[:space:]]*/: may not include /2; s/$/"/'
-		failed=1
-	fi
-}
+libraries='^<(curl/|cjson/|fuse|microhttpd|cmocka|zlib)'
 
-model='"api/(agent|environment|failure|route|utf8)\.h'
-
-# Which folder may include what of ours.
-may 'api/*.[ch]' '"api/|<'
-may 'api/agent.[ch] api/environment.[ch] api/failure.[ch] api/route.h api/utf8.[ch]' "$model|<"
-may 'cache/*.[ch]' "\"cache/|$model|<"
-may 'fs/*.h fs/!(main|intake).c' "\"fs/|\"html/page.h|\"cache/|$model|<"
-may 'fs/main.c fs/intake.c' '"fs/|"cache/|"api/|<'
-may 'tests/sim/*.[ch]' '"tests/sim/|<'
-
-# Which library is known where.
-outside() {
-	local library=$1 found
-	shift
-	found=$(includes -lE "<($library)" "$@" | sed "s;\$;: may not include <$library>;")
+# room DIRECTORY ROOMS [LIBRARIES]: extended regular expressions of what its files may include.
+room() {
+	local found
+	found=$(includes "$1"/*.[ch] | awk -F: -v own="^$1/[^/]+$" -v rooms="^($2)/[^/]+$" \
+		-v libraries="$libraries" -v allowed="^<(${3:-none})" '
+		$2 ~ /^</ ? $2 !~ libraries || $2 ~ allowed : $2 ~ own || $2 ~ rooms { next }
+		{ print $1 ": may not include " $2 }')
 	if [ -n "$found" ]; then
 		echo "$found"
 		failed=1
 	fi
 }
-outside 'curl/' cache/*.[ch] fs/*.[ch]
-outside 'cjson/' cache/*.[ch] fs/*.[ch]
-outside 'fuse' api/*.[ch] cache/*.[ch]
-outside 'microhttpd|cmocka|zlib' api/*.[ch] cache/*.[ch] fs/*.[ch]
 
-# In api, one file each talks to a library; what it hands out is not of the library's types.
-outside 'curl/' api/{agent,environment,failure,route,utf8,credential,decode,client}.h
-outside 'cjson/' api/{agent,environment,failure,route,utf8,credential,decode,client}.h
+model=api/model
+api="$model|api/json|api/replay|api/http"
+
+room api/model none
+room api/json "$model" cjson/
+room api/replay "$model|api/json|api/http"
+room api/http "$api" curl/
+room cache "$model"
+room fs/tree "cache|$model"
+room fs/reports "fs/reports/html|fs/tree|cache|$model"
+room fs/fuse "fs/reports|fs/tree|cache|$model" fuse
+room fs/program "fs/fuse|fs/tree|cache|$api" fuse
+room tests/sim none 'microhttpd|zlib'
+
+# tsort reports each circle on stderr.
+mapfile -t files < <(find api cache fs -name '*.[ch]')
+circles=$(includes "${files[@]}" | grep -v ':<' | tr ':' ' ' | tsort 2>&1 >/dev/null) || true
+if [ -n "$circles" ]; then
+	echo "$circles"
+	failed=1
+fi
 
 exit "$failed"

@@ -51,6 +51,6 @@ check "cppcheck" cppcheck --project=build-lint/compile_commands.json -j "$(nproc
 	--enable=warning,performance,portability --inline-suppr --error-exitcode=1
 check "shellcheck" shellcheck completions/*.bash "${scripts[@]}"
 check "mandoc" check_manual
-check "pyflakes" /usr/bin/python3 -B -m pyflakes docs/*.py html/*.py tests/*.py tests/*/*.py
+check "pyflakes" /usr/bin/python3 -B -m pyflakes docs/*.py fs/reports/html/*.py tests/*.py tests/*/*.py
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

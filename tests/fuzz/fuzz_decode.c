@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 
-#include "api/decode.h"
-#include "api/json.h"
+#include "api/json/decode.h"
+#include "api/json/json.h"
 #include "tests/fuzz/fuzz.h"
 
 static bool is_utf8(const char *text, size_t bytes)

@@ -3,9 +3,9 @@
 #include <linux/fuse.h>
 #include <sys/stat.h>
 
-#include "api/decode.h"
+#include "api/json/decode.h"
 #include "cache/fleet.h"
-#include "fs/ops.h"
+#include "fs/fuse/ops.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/kernel.h"
 
@@ -459,7 +459,7 @@ static void end(struct kernel *kernel)
 	if (kernel->highest < KERNEL_MOST_NODES - 1) {
 		kernel_forget_all(kernel);
 		kernel_statfs(kernel);
-		expect(kernel->self.nodes == 1);
+		expect(kernel->status.nodes == 1);
 	}
 	kernel_done(kernel);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <curl/curl.h>
 
-#include "api/headers.h"
+#include "api/http/headers.h"
 #include "tests/fuzz/fuzz.h"
 
 #define MOST_LINES 64

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "fs/names.h"
+#include "fs/tree/names.h"
 #include "tests/fuzz/fuzz.h"
 
 static int hex(char c)
@@ -10,7 +10,7 @@ static int hex(char c)
 	return found ? (int)(found - digits) : -1;
 }
 
-/* The stored form (api/utf8.h) of any bytes; for free(). */
+/* The stored form (api/model/utf8.h) of any bytes; for free(). */
 static char *stored(const uint8_t *data, size_t size)
 {
 	char *text = malloc(2 * size + 1), *at = text;

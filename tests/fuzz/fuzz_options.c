@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "fs/options.h"
-#include "fs/source.h"
-#include "fs/text.h"
+#include "fs/program/options.h"
+#include "fs/program/source.h"
+#include "fs/tree/text.h"
 #include "tests/fuzz/fuzz.h"
 
 #define MOST_ARGUMENTS 64

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 
-#include "fs/text.h"
-#include "fs/tree.h"
+#include "api/model/time_stamp.h"
+#include "fs/tree/text.h"
+#include "fs/tree/tree.h"
 #include "tests/fuzz/fuzz.h"
 
 static void fuzz_escaped(const char *string, size_t ceiling)
@@ -41,7 +42,7 @@ static void fuzz_escaped(const char *string, size_t ceiling)
 
 static void fuzz_time(const char *string)
 {
-	int64_t ns = tree_parse_time(string);
+	int64_t ns = time_stamp_parse(string);
 	struct text text;
 
 	if (ns == -1)
@@ -51,7 +52,7 @@ static void fuzz_time(const char *string)
 	text_time(&text, ns);
 	text_bytes(&text, "", 1);
 	expect(text_error(&text) == 0 && text.length == 25);
-	expect(tree_parse_time(text.bytes) == ns - ns % 1000000);
+	expect(time_stamp_parse(text.bytes) == ns - ns % 1000000);
 	text_done(&text);
 }
 

@@ -6,7 +6,8 @@
 
 #include <stddef.h>
 
-#include "api/agent.h"
+#include "api/model/agent.h"
+#include "api/model/page.h"
 
 /* An agent that has an id and nothing else. Not on the heap: never to be unreferenced to 0. */
 struct agent agents_blank(const char *id);

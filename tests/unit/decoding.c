@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "api/decode.h"
+#include "api/json/decode.h"
 
 int decoding(const char *body, size_t bytes, struct page **ret_page, struct failure *why)
 {

@@ -6,8 +6,9 @@
 
 #include <stddef.h>
 
-#include "api/agent.h"
-#include "api/failure.h"
+#include "api/model/agent.h"
+#include "api/model/failure.h"
+#include "api/model/page.h"
 
 /* decode_page() of a copy of just that size, so that ASan sees a look beyond it. */
 int decoding(const char *body, size_t bytes, struct page **ret_page, struct failure *why);

@@ -178,7 +178,7 @@ static struct page *page_if_modified(struct page *page, const struct validator *
 /* The ports of the cache */
 
 static int port_want(void *user, unsigned int number, const struct validator *condition,
-                     bool past_caches)
+                     bool no_cache)
 {
 	struct world *world = user;
 
@@ -195,7 +195,7 @@ static int port_want(void *user, unsigned int number, const struct validator *co
 		.condition = condition ? *condition : (struct validator){.etag = ""},
 	};
 	world->conditional += condition != NULL;
-	world->past_caches += past_caches;
+	world->no_cache += no_cache;
 	world->requests++;
 	if (number < MOST_PAGES)
 		world->requests_of[number]++;
@@ -340,17 +340,17 @@ void world_deliver_next(struct world *world)
 	world_deliver(world, world_next_flight(world));
 }
 
-void world_wait(struct world *world, const struct look *look)
+void world_wait(struct world *world, const struct query *query)
 {
 	unsigned int which = world->in_flight > 0 ? world_next_flight(world) : 0;
 
-	if (world->in_flight > 0 && world->flights[which].due_ms <= look->wake_ms) {
+	if (world->in_flight > 0 && world->flights[which].due_ms <= query->wake_ms) {
 		world_deliver(world, which);
 		return;
 	}
-	assert_true(look->wake_ms != INT64_MAX); /* or the reader would sleep for ever */
-	assert_true(look->wake_ms >= world->now_ms);
-	world->now_ms = look->wake_ms;
+	assert_true(query->wake_ms != INT64_MAX); /* or the reader would sleep for ever */
+	assert_true(query->wake_ms >= world->now_ms);
+	world->now_ms = query->wake_ms;
 }
 
 /* Delivers the responses that arrived while the test advanced the time. */
@@ -368,15 +368,15 @@ static void world_catch_up(struct world *world)
 int world_find(struct world *world, const char *id, struct record **ret_record)
 {
 	struct record *record = NULL;
-	struct look look;
+	struct query query;
 
 	world_catch_up(world);
-	look = fleet_look(world->fleet);
+	query = fleet_query(world->fleet);
 	for (int asked = 0; asked < MOST_QUESTIONS; asked++) {
-		int err = fleet_find(world->fleet, id, &look, &record);
+		int err = fleet_find(world->fleet, id, &query, &record);
 
 		if (err == -EAGAIN) {
-			world_wait(world, &look);
+			world_wait(world, &query);
 			continue;
 		}
 		if (err == 0)
@@ -391,16 +391,16 @@ int world_find(struct world *world, const char *id, struct record **ret_record)
 
 int world_renew(struct world *world, struct record *record)
 {
-	struct look look;
+	struct query query;
 
 	world_catch_up(world);
-	look = fleet_look(world->fleet);
+	query = fleet_query(world->fleet);
 	for (int asked = 0; asked < MOST_QUESTIONS; asked++) {
-		int err = fleet_renew(world->fleet, record, &look);
+		int err = fleet_renew(world->fleet, record, &query);
 
 		if (err != -EAGAIN)
 			return err;
-		world_wait(world, &look);
+		world_wait(world, &query);
 	}
 	fail_msg("the renewal of %s does not end", record->name);
 	return -ELOOP;
@@ -416,22 +416,22 @@ static void listing_append(struct listing *listing, struct record *record)
 
 int world_list_some(struct world *world, uint64_t *cursor, size_t most, struct listing *listing)
 {
-	struct look look;
+	struct query query;
 	size_t got = 0, entries = 0; /* in all, and in the present reply */
 
 	world_catch_up(world);
-	look = fleet_look(world->fleet);
+	query = fleet_query(world->fleet);
 	for (int asked = 0; asked < MOST_QUESTIONS; asked++) {
 		struct record *record = NULL;
-		int err = fleet_walk(world->fleet, cursor, entries > 0 ? NULL : &look, &record);
+		int err = fleet_walk(world->fleet, cursor, entries > 0 ? NULL : &query, &record);
 
 		if (entries > 0 && (err < 0 || !record)) {
-			look = fleet_look(world->fleet);
+			query = fleet_query(world->fleet);
 			entries = 0;
 			continue;
 		}
 		if (err == -EAGAIN) {
-			world_wait(world, &look);
+			world_wait(world, &query);
 			continue;
 		}
 		if (err < 0 || !record)
@@ -440,7 +440,7 @@ int world_list_some(struct world *world, uint64_t *cursor, size_t most, struct l
 		if (++got == most)
 			return 1;
 		if (++entries == GETDENTS_ENTRIES) {
-			look = fleet_look(world->fleet);
+			query = fleet_query(world->fleet);
 			entries = 0;
 		}
 	}
@@ -530,12 +530,12 @@ bool reader_ask(struct world *world, struct reader *reader)
 	struct record *record = NULL;
 
 	if (!reader->asking)
-		reader->look = fleet_look(world->fleet);
+		reader->query = fleet_query(world->fleet);
 	do {
 		reader->err =
-			reader->id
-				? fleet_find(world->fleet, reader->id, &reader->look, &record)
-				: fleet_walk(world->fleet, &reader->cursor, &reader->look, &record);
+			reader->id ? fleet_find(world->fleet, reader->id, &reader->query, &record)
+				   : fleet_walk(world->fleet, &reader->cursor, &reader->query,
+		                                &record);
 		reader->listed += reader->err == 0 && record;
 	} while (!reader->id && reader->err == 0 && record);
 	reader->asking = reader->err == -EAGAIN;

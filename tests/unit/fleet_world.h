@@ -109,7 +109,7 @@ struct world {
 	unsigned int requests;
 	unsigned int requests_of[MOST_PAGES]; /* by page number */
 	unsigned int conditional;             /* requests with a validator */
-	unsigned int past_caches;             /* requests that no HTTP cache may answer */
+	unsigned int no_cache;                /* requests that no HTTP cache may answer */
 	unsigned int full_pages;              /* responses with a body */
 	unsigned int parts;                   /* ingest steps after which more remained */
 	unsigned int peak;                    /* most requests in flight at once */
@@ -179,7 +179,7 @@ void world_deliver(struct world *world, unsigned int which);
 void world_deliver_next(struct world *world);
 
 /* Does what a reader does after -EAGAIN: waits for a response, or until look->wake_ms. */
-void world_wait(struct world *world, const struct look *look);
+void world_wait(struct world *world, const struct query *query);
 
 /* One reader that waits */
 
@@ -222,7 +222,7 @@ struct fleet_health world_health(const struct world *world);
 
 struct reader {
 	const char *id; /* looks this agent up; NULL: lists */
-	struct look look;
+	struct query query;
 	uint64_t cursor; /* of its listing; 0 to begin */
 	size_t listed;   /* entries that it got so far; for a lookup: agents found */
 	bool asking;     /* its last question got -EAGAIN */

@@ -16,9 +16,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "api/utf8.h"
-#include "fs/names.h"
-#include "fs/ops.h"
+#include "api/model/utf8.h"
+#include "fs/fuse/ops.h"
+#include "fs/tree/names.h"
 
 #define MOUNTED_NS INT64_C(1700000000000000000)
 #define PAD_BYTES  1024
@@ -36,12 +36,12 @@ __attribute__((noreturn)) static void wrong(int line, const char *what)
 
 /* Ports of the fleet */
 
-static int want(void *user, unsigned int page, const struct validator *condition, bool past_caches)
+static int want(void *user, unsigned int page, const struct validator *condition, bool no_cache)
 {
 	struct kernel *kernel = user;
 
 	(void)condition;
-	(void)past_caches;
+	(void)no_cache;
 	for (size_t i = 0; i < kernel->wanted_count; i++)
 		expect(kernel->wanted[i] != page);
 	if (kernel->wanted_count == KERNEL_MOST_WANTED)
@@ -555,8 +555,6 @@ static int mount_session(struct kernel *kernel)
 
 int kernel_init(struct kernel *kernel, unsigned int per_page)
 {
-	static char source[] = "https://fleet.example/api/v1", mountpoint[] = "/mnt/fleet",
-		    none[] = "";
 	const struct fleet_ports ports = {
 		.user = kernel,
 		.want = want,
@@ -569,6 +567,7 @@ int kernel_init(struct kernel *kernel, unsigned int per_page)
 	const struct fleet_config config = {
 		.ttl_ms = KERNEL_TTL_MS,
 		.stale_ms = KERNEL_STALE_MS,
+		.timeout_ms = KERNEL_TIMEOUT_MS,
 		.retries = 1,
 		.per_page = per_page,
 		.max_connections = 3,
@@ -576,20 +575,8 @@ int kernel_init(struct kernel *kernel, unsigned int per_page)
 
 	the_kernel = kernel;
 	kernel->now_ms = 1000000;
-	kernel->options = (struct options){
-		.source = source,
-		.mountpoint = mountpoint,
-		.fuse = none,
-		.ttl_ms = config.ttl_ms,
-		.stale_ms = config.stale_ms,
-		.timeout_ms = KERNEL_TIMEOUT_MS,
-		.connect_timeout_ms = 1000,
-		.retries = config.retries,
-		.per_page = per_page,
-		.max_connections = config.max_connections,
-	};
-	kernel->self = (struct self){
-		.options = &kernel->options,
+	kernel->status = (struct status){
+		.config = "ttl: 5\n",
 		.version = "fleetfs 0\n",
 		.token_kind = "token",
 		.token_source = "$FLEETFS_TOKEN",
@@ -607,9 +594,9 @@ int kernel_init(struct kernel *kernel, unsigned int per_page)
 	kernel->unique = 0;
 	kernel->interrupts = 0;
 	kernel->fleet = fleet_new(&config, &ports);
-	kernel->self.fleet = kernel->fleet;
+	kernel->status.fleet = kernel->fleet;
 	if (kernel->fleet)
-		kernel->ops = ops_new(kernel->fleet, &kernel->self, 7, NULL, NULL);
+		kernel->ops = ops_new(kernel->fleet, &kernel->status, 7, NULL, NULL);
 	if (!kernel->ops || mount_session(kernel) < 0) {
 		kernel_done(kernel);
 		return -ENOMEM;

@@ -7,9 +7,10 @@
  * a libfuse session, and the kernel's side of the conversation.
  *
  * It keeps the kernel's books (who was asked what, which node is referred to how often) and checks
- * every reply against them; what a kernel would choke on, or what breaks a promise of fs/node.h,
- * aborts the program: a second reply, a node that changes its type or a value its size or text, an
- * id with a second meaning, a name that no folder can hold, text that is not safe to show.
+ * every reply against them; what a kernel would choke on, or what breaks a promise of
+ * fs/fuse/node.h, aborts the program: a second reply, a node that changes its type or a value its
+ * size or text, an id with a second meaning, a name that no folder can hold, text that is not safe
+ * to show.
  *
  * It allocates nothing of its own, so that whatever is allocated meanwhile is the project's. One at
  * a time, since libfuse's callbacks do not tell whose they are.
@@ -19,10 +20,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "api/agent.h"
+#include "api/model/agent.h"
+#include "api/model/page.h"
 #include "cache/fleet.h"
-#include "fs/options.h"
-#include "fs/self.h"
+#include "fs/tree/status.h"
 
 #define KERNEL_MOST_NODES   8192
 #define KERNEL_MOST_WAITING 128
@@ -66,8 +67,7 @@ struct kernel_entry {
 
 struct kernel {
 	int64_t now_ms; /* move it with kernel_advance() */
-	struct options options;
-	struct self self;
+	struct status status;
 	struct fleet *fleet;
 	struct ops *ops;
 	struct fuse_session *session;

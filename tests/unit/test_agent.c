@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/agent.h"
-#include "api/failure.h"
+#include "api/model/agent.h"
+#include "api/model/failure.h"
+#include "api/model/page.h"
 
 static const char *const labels[] = {"gpu", "a100"};
 static const char *const other_labels[] = {"gpu", "h100"};

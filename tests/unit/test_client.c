@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/client.h"
+#include "api/http/client.h"
 #include "tests/unit/server.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
@@ -80,29 +80,29 @@ static struct client *new_client(const struct server *server)
 	return new_client_at(base, NULL, 20000);
 }
 
-static struct arrival *take(struct client *client)
+static struct fetch *take(struct client *client)
 {
 	struct pollfd ready = {.fd = client_fd(client), .events = POLLIN};
-	struct arrival *arrival;
+	struct fetch *fetch;
 
 	assert_int_equal(poll(&ready, 1, 10000), 1);
-	arrival = client_take(client);
-	assert_non_null(arrival);
-	return arrival;
+	fetch = client_take(client);
+	assert_non_null(fetch);
+	return fetch;
 }
 
-static struct arrival *fetch(struct client *client, unsigned int number)
+static struct fetch *fetch_one(struct client *client, unsigned int number)
 {
-	struct arrival *arrival;
+	struct fetch *fetch;
 
 	assert_int_equal(client_want(client, number, NULL, false), 0);
-	arrival = take(client);
-	assert_int_equal(arrival->number, number);
-	if (arrival->page && !arrival->page->old)
-		assert_int_equal(arrival->failure.message[0], 0);
-	else if (!arrival->page)
-		assert_true(arrival->failure.message[0] && arrival->failure.at_ns > 0);
-	return arrival;
+	fetch = take(client);
+	assert_int_equal(fetch->number, number);
+	if (fetch->page && !fetch->page->old)
+		assert_int_equal(fetch->failure.message[0], 0);
+	else if (!fetch->page)
+		assert_true(fetch->failure.message[0] && fetch->failure.at_ns > 0);
+	return fetch;
 }
 
 static void test_page(void **state)
@@ -110,7 +110,7 @@ static void test_page(void **state)
 	static const struct server_step steps[] = {{.text = OK}};
 	struct server *server = server_new(steps, LENGTH(steps));
 	struct client *client = new_client(server);
-	struct arrival *arrival;
+	struct fetch *fetch;
 	char request[2048];
 
 	(void)state;
@@ -118,13 +118,13 @@ static void test_page(void **state)
 	for (unsigned int number = 1; number <= 3; number++) {
 		struct pollfd ready = {.fd = client_fd(client), .events = POLLIN};
 
-		arrival = fetch(client, number);
-		assert_non_null(arrival->page);
-		assert_int_equal(arrival->page->agent_count, 0);
-		assert_int_equal(arrival->requests, 1);
-		assert_int_equal(arrival->bytes, strlen(OK));
-		assert_string_equal(arrival->note, "");
-		arrival_free(arrival);
+		fetch = fetch_one(client, number);
+		assert_non_null(fetch->page);
+		assert_int_equal(fetch->page->agent_count, 0);
+		assert_int_equal(fetch->requests, 1);
+		assert_int_equal(fetch->bytes, strlen(OK));
+		assert_string_equal(fetch->note, "");
+		fetch_free(fetch);
 		assert_int_equal(poll(&ready, 1, 0), 0);
 		assert_null(client_take(client));
 	}
@@ -141,7 +141,7 @@ static void test_page(void **state)
 	assert_null(strstr(request, "X-Team-ID"));
 	client_free(client);
 	server_free(server);
-	arrival_free(NULL);
+	fetch_free(NULL);
 	client_free(NULL);
 }
 
@@ -157,7 +157,7 @@ static void test_team(void **state)
 	/* User information and a slash at the end come to nothing. */
 	snprintf(base, sizeof(base), "http://user:hidden@127.0.0.1:%u/", server_port(server));
 	client = new_client_at(base, "team-1", 20000);
-	arrival_free(fetch(client, 1));
+	fetch_free(fetch_one(client, 1));
 	server_request(server, 0, request, sizeof(request));
 	assert_non_null(strstr(request, "GET /agents?current_page=1"));
 	assert_non_null(strstr(request, "\r\nX-Team-ID: team-1\r\n"));
@@ -325,10 +325,10 @@ static void test_failures(void **state)
 	client = new_client(server);
 	per_page = 100;
 	for (size_t i = 0; i < LENGTH(rows); i++) {
-		struct arrival *arrival = fetch(client, 1);
-		const struct failure *failure = &arrival->failure;
+		struct fetch *fetch = fetch_one(client, 1);
+		const struct failure *failure = &fetch->failure;
 
-		if (arrival->page || failure->cause != rows[i].cause ||
+		if (fetch->page || failure->cause != rows[i].cause ||
 		    failure->http_status != rows[i].status ||
 		    failure->retry_after_ms != rows[i].retry_after_ms ||
 		    !strstr(failure->message, rows[i].message))
@@ -337,8 +337,8 @@ static void test_failures(void **state)
 			         failure->http_status, (intmax_t)failure->retry_after_ms,
 			         failure->message);
 		assert_non_null(strstr(failure->url, "/api/v1/agents?current_page=1&per_page=1"));
-		assert_int_equal(arrival->requests, 1);
-		arrival_free(arrival);
+		assert_int_equal(fetch->requests, 1);
+		fetch_free(fetch);
 	}
 	assert_int_equal(server_requests(server), LENGTH(rows));
 	client_free(client);
@@ -356,21 +356,21 @@ static void test_a_part_with_too_many_agents_ends_the_attempt(void **state)
 	};
 	struct server *server = server_new(steps, LENGTH(steps));
 	struct client *client;
-	struct arrival *arrival;
+	struct fetch *fetch;
 	char request[2048];
 
 	(void)state;
 	per_page = 4;
 	client = new_client(server);
 	per_page = 100;
-	arrival = fetch(client, 3);
-	assert_null(arrival->page);
-	assert_int_equal(arrival->failure.cause, FAILURE_OVERSIZED);
-	assert_int_equal(arrival->requests, 2);
-	assert_non_null(strstr(arrival->failure.url, "?current_page=3&per_page=4"));
+	fetch = fetch_one(client, 3);
+	assert_null(fetch->page);
+	assert_int_equal(fetch->failure.cause, FAILURE_OVERSIZED);
+	assert_int_equal(fetch->requests, 2);
+	assert_non_null(strstr(fetch->failure.url, "?current_page=3&per_page=4"));
 	server_request(server, 1, request, sizeof(request));
 	assert_non_null(strstr(request, "?current_page=9&per_page=1 "));
-	arrival_free(arrival);
+	fetch_free(fetch);
 	client_free(client);
 	server_free(server);
 }
@@ -389,12 +389,12 @@ static void test_folded(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(steps); i++) {
-		struct arrival *arrival = fetch(client, 1);
+		struct fetch *fetch = fetch_one(client, 1);
 
 		/* Of the odd ones versions of curl think differently. */
 		if (i % 2 == 0)
-			assert_non_null(arrival->page);
-		arrival_free(arrival);
+			assert_non_null(fetch->page);
+		fetch_free(fetch);
 	}
 	client_free(client);
 	server_free(server);
@@ -410,35 +410,35 @@ static void test_rotated_token(void **state)
 	};
 	struct server *server = server_new(steps, LENGTH(steps));
 	struct client *client = new_client(server);
-	struct arrival *arrival = fetch(client, 1);
+	struct fetch *fetch = fetch_one(client, 1);
 	char request[2048];
 
 	(void)state;
-	assert_non_null(arrival->page);
-	arrival_free(arrival);
+	assert_non_null(fetch->page);
+	fetch_free(fetch);
 
 	/* Noticed by the file's state, before the request that the API refuses all the same; the
 	 * token is no other then, so it is asked once. */
 	write_token("sk-secret-2");
-	arrival = fetch(client, 2);
-	assert_null(arrival->page);
-	assert_int_equal(arrival->requests, 1);
-	assert_int_equal(arrival->failure.http_status, 401);
-	assert_non_null(strstr(arrival->note, "token read again from /tmp/fleetfs-client-"));
-	assert_null(strstr(arrival->note, "sk-secret"));
-	arrival_free(arrival);
+	fetch = fetch_one(client, 2);
+	assert_null(fetch->page);
+	assert_int_equal(fetch->requests, 1);
+	assert_int_equal(fetch->failure.http_status, 401);
+	assert_non_null(strstr(fetch->note, "token read again from /tmp/fleetfs-client-"));
+	assert_null(strstr(fetch->note, "sk-secret"));
+	fetch_free(fetch);
 	server_request(server, 1, request, sizeof(request));
 	assert_non_null(strstr(request, "\r\nAuthorization: Bearer sk-secret-2\r\n"));
 
-	arrival = fetch(client, 3);
-	assert_non_null(arrival->page);
-	assert_string_equal(arrival->note, "");
-	arrival_free(arrival);
+	fetch = fetch_one(client, 3);
+	assert_non_null(fetch->page);
+	assert_string_equal(fetch->note, "");
+	fetch_free(fetch);
 
-	arrival = fetch(client, 4);
-	assert_int_equal(arrival->failure.cause, FAILURE_CREDENTIAL);
-	assert_string_equal(arrival->failure.message, "401 Unauthorized: no");
-	arrival_free(arrival);
+	fetch = fetch_one(client, 4);
+	assert_int_equal(fetch->failure.cause, FAILURE_CREDENTIAL);
+	assert_string_equal(fetch->failure.message, "401 Unauthorized: no");
+	fetch_free(fetch);
 	client_free(client);
 	server_free(server);
 }
@@ -463,12 +463,12 @@ static void test_rotated_in_flight(void **state)
 	usleep(150000);
 	write_token("sk-secret-2");
 	for (int i = 0; i < 3; i++) {
-		struct arrival *arrival = take(client);
+		struct fetch *fetch = take(client);
 
-		assert_non_null(arrival->page);
-		assert_int_equal(arrival->requests, 2);
-		notes += arrival->note[0] != '\0';
-		arrival_free(arrival);
+		assert_non_null(fetch->page);
+		assert_int_equal(fetch->requests, 2);
+		notes += fetch->note[0] != '\0';
+		fetch_free(fetch);
 	}
 	assert_int_equal(notes, 1);
 	assert_int_equal(server_requests(server), 6);
@@ -484,7 +484,7 @@ static void test_rotated_twice(void **state)
 	};
 	struct server *server = server_new(steps, LENGTH(steps));
 	struct client *client = new_client(server);
-	struct arrival *arrival;
+	struct fetch *fetch;
 
 	(void)state;
 	assert_int_equal(client_want(client, 1, NULL, false), 0);
@@ -492,11 +492,11 @@ static void test_rotated_twice(void **state)
 	write_token("sk-secret-2");
 	usleep(300000);
 	write_token("sk-secret-3");
-	arrival = take(client);
-	assert_null(arrival->page);
-	assert_int_equal(arrival->requests, 2);
+	fetch = take(client);
+	assert_null(fetch->page);
+	assert_int_equal(fetch->requests, 2);
 	assert_int_equal(server_requests(server), 2);
-	arrival_free(arrival);
+	fetch_free(fetch);
 	client_free(client);
 	server_free(server);
 }
@@ -506,21 +506,21 @@ static void test_reread(void **state)
 	static const struct server_step steps[] = {{.text = OK}};
 	struct server *server = server_new(steps, LENGTH(steps));
 	struct client *client = new_client(server);
-	struct arrival *arrival;
+	struct fetch *fetch;
 
 	(void)state;
 	unlink(token_file);
-	arrival = fetch(client, 1);
-	assert_non_null(arrival->page);
-	assert_non_null(strstr(arrival->note, "the old token stays in use"));
-	arrival_free(arrival);
-	arrival = fetch(client, 1);
-	assert_string_equal(arrival->note, "");
-	arrival_free(arrival);
+	fetch = fetch_one(client, 1);
+	assert_non_null(fetch->page);
+	assert_non_null(strstr(fetch->note, "the old token stays in use"));
+	fetch_free(fetch);
+	fetch = fetch_one(client, 1);
+	assert_string_equal(fetch->note, "");
+	fetch_free(fetch);
 	client_reread(client);
-	arrival = fetch(client, 1);
-	assert_non_null(strstr(arrival->note, "No such file"));
-	arrival_free(arrival);
+	fetch = fetch_one(client, 1);
+	assert_non_null(strstr(fetch->note, "No such file"));
+	fetch_free(fetch);
 	client_free(client);
 	server_free(server);
 }
@@ -537,13 +537,13 @@ static void test_parallel(void **state)
 	for (unsigned int number = 1; number <= 12; number++)
 		assert_int_equal(client_want(client, number, NULL, false), 0);
 	for (int i = 0; i < 12; i++) {
-		struct arrival *arrival = take(client);
+		struct fetch *fetch = take(client);
 
-		assert_non_null(arrival->page);
-		assert_true(arrival->number >= 1 && arrival->number <= 12);
-		assert_false(seen[arrival->number]);
-		seen[arrival->number] = true;
-		arrival_free(arrival);
+		assert_non_null(fetch->page);
+		assert_true(fetch->number >= 1 && fetch->number <= 12);
+		assert_false(seen[fetch->number]);
+		seen[fetch->number] = true;
+		fetch_free(fetch);
 	}
 	assert_null(client_take(client));
 	assert_int_equal(server_requests(server), 12);
@@ -557,19 +557,19 @@ static void test_unreachable(void **state)
 	struct server *server = server_new(NULL, 0);
 	char base[64];
 	struct client *client;
-	struct arrival *arrival;
+	struct fetch *fetch;
 
 	(void)state;
 	snprintf(base, sizeof(base), "http://user:hidden@127.0.0.1:%u", server_port(server));
 	server_free(server);
 	client = new_client_at(base, NULL, 2000);
-	arrival = fetch(client, 1);
-	assert_int_equal(arrival->failure.cause, FAILURE_UNREACHABLE);
-	assert_int_equal(arrival->failure.http_status, 0);
-	assert_non_null(strstr(arrival->failure.message, "Connection refused"));
-	assert_null(strstr(arrival->failure.url, "user"));
-	assert_null(strstr(arrival->failure.url, "hidden"));
-	arrival_free(arrival);
+	fetch = fetch_one(client, 1);
+	assert_int_equal(fetch->failure.cause, FAILURE_UNREACHABLE);
+	assert_int_equal(fetch->failure.http_status, 0);
+	assert_non_null(strstr(fetch->failure.message, "Connection refused"));
+	assert_null(strstr(fetch->failure.url, "user"));
+	assert_null(strstr(fetch->failure.url, "hidden"));
+	fetch_free(fetch);
 	client_free(client);
 }
 
@@ -588,12 +588,12 @@ static void test_timeout(void **state)
 	client = new_client_at(base, NULL, 400);
 	for (unsigned int number = 1; number <= 2; number++) {
 		double begun = seconds();
-		struct arrival *arrival = fetch(client, number);
+		struct fetch *fetch = fetch_one(client, number);
 
-		assert_int_equal(arrival->failure.cause, FAILURE_TIMEOUT);
-		assert_non_null(strstr(arrival->failure.message, "within 0.4 s"));
+		assert_int_equal(fetch->failure.cause, FAILURE_TIMEOUT);
+		assert_non_null(strstr(fetch->failure.message, "within 0.4 s"));
 		assert_true(seconds() - begun > 0.35 && seconds() - begun < 2);
-		arrival_free(arrival);
+		fetch_free(fetch);
 	}
 	client_free(client);
 	server_free(server);
@@ -637,15 +637,15 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 static void test_dead_resolver(void **state)
 {
 	struct client *client = new_client_at("http://dead.example/api", NULL, 60000);
-	struct arrival *arrival;
+	struct fetch *fetch;
 	double begun = seconds();
 
 	(void)state;
-	arrival = fetch(client, 1);
+	fetch = fetch_one(client, 1);
 	assert_true(seconds() - begun < 1.5);
-	assert_int_equal(arrival->failure.cause, FAILURE_UNREACHABLE);
-	assert_string_equal(arrival->failure.message, "cannot connect within 0.5 s");
-	arrival_free(arrival);
+	assert_int_equal(fetch->failure.cause, FAILURE_UNREACHABLE);
+	assert_string_equal(fetch->failure.message, "cannot connect within 0.5 s");
+	fetch_free(fetch);
 	assert_int_equal(client_want(client, 2, NULL, false), 0);
 	usleep(100000);
 	begun = seconds();
@@ -678,7 +678,7 @@ static void test_cache_control(void **state)
 		ttl_ms = rows[i].ttl_ms;
 		stale_ms = rows[i].stale_ms;
 		client = new_client(server);
-		arrival_free(fetch(client, 1));
+		fetch_free(fetch_one(client, 1));
 		server_request(server, 0, request, sizeof(request));
 		assert_non_null(strstr(request, rows[i].line));
 		client_free(client);
@@ -742,22 +742,22 @@ static void test_age(void **state)
 	for (size_t i = 0; i < LENGTH(rows); i++) {
 		struct server *server = server_new(rows[i].steps, 2);
 		struct client *client = new_client(server);
-		struct arrival *arrival = fetch(client, 1);
+		struct fetch *fetch = fetch_one(client, 1);
 		char request[2048];
 
-		assert_string_equal(arrival->failure.message, rows[i].message);
+		assert_string_equal(fetch->failure.message, rows[i].message);
 		if (rows[i].least_ms < 0) {
-			assert_null(arrival->page);
+			assert_null(fetch->page);
 		} else {
-			assert_non_null(arrival->page);
+			assert_non_null(fetch->page);
 			/* The top is for a machine that is busy, the arrival's age exact but for
 			 * the time that the request took. */
-			assert_in_range(arrival->page->age_ms, rows[i].least_ms,
+			assert_in_range(fetch->page->age_ms, rows[i].least_ms,
 			                rows[i].least_ms + (rows[i].least_ms ? 900 : 0));
 			if (*rows[i].message)
-				assert_int_equal(arrival->failure.cause, FAILURE_OLD);
+				assert_int_equal(fetch->failure.cause, FAILURE_OLD);
 		}
-		assert_int_equal(arrival->requests, rows[i].requests);
+		assert_int_equal(fetch->requests, rows[i].requests);
 		for (unsigned int n = 0; n < rows[i].requests; n++) {
 			server_request(server, n, request, sizeof(request));
 			assert_non_null(strstr(
@@ -765,10 +765,10 @@ static void test_age(void **state)
 				n == 0 ? "\r\nCache-Control: max-age=10, stale-if-error=300\r\n"
 				       : "\r\nCache-Control: no-cache\r\n"));
 		}
-		arrival_free(arrival);
+		fetch_free(fetch);
 		/* It is the request that goes past them, not those after it. */
 		if (rows[i].requests == 2) {
-			arrival_free(fetch(client, 2));
+			fetch_free(fetch_one(client, 2));
 			server_request(server, 2, request, sizeof(request));
 			assert_non_null(strstr(request, "\r\nCache-Control: max-age=10,"));
 		}
@@ -783,20 +783,20 @@ static void test_past_caches_once(void **state)
 	static const struct server_step steps[] = {{.text = AGED("310")}};
 	struct server *server = server_new(steps, LENGTH(steps));
 	struct client *client = new_client(server);
-	struct arrival *arrival;
+	struct fetch *fetch;
 
 	(void)state;
 	assert_int_equal(client_want(client, 1, NULL, true), 0);
-	arrival = take(client);
-	assert_null(arrival->page);
-	assert_int_equal(arrival->failure.cause, FAILURE_OLD);
-	assert_int_equal(arrival->requests, 1);
-	arrival_free(arrival);
+	fetch = take(client);
+	assert_null(fetch->page);
+	assert_int_equal(fetch->failure.cause, FAILURE_OLD);
+	assert_int_equal(fetch->requests, 1);
+	fetch_free(fetch);
 	client_free(client);
 	server_free(server);
 }
 
-static struct arrival *fetch_if(struct client *client, const struct validator *condition)
+static struct fetch *fetch_if(struct client *client, const struct validator *condition)
 {
 	assert_int_equal(client_want(client, 1, condition, false), 0);
 	return take(client);
@@ -824,54 +824,53 @@ static void test_conditions(void **state)
 	};
 	struct server *server = server_new(steps, LENGTH(steps));
 	struct client *client = new_client(server);
-	struct arrival *arrival;
+	struct fetch *fetch;
 	char request[2048];
 
 	(void)state;
 	/* It has changed. */
-	arrival = fetch_if(client, &both);
+	fetch = fetch_if(client, &both);
 	server_request(server, 0, request, sizeof(request));
 	assert_non_null(strstr(request, "\r\nIf-None-Match: W/\"a\"\r\n"));
 	assert_non_null(
 		strstr(request, "\r\nIf-Modified-Since: Tue, 14 Nov 2023 22:13:10 GMT\r\n"));
-	assert_non_null(arrival->page);
-	assert_false(arrival->page->unchanged);
-	assert_string_equal(arrival->page->validator.etag, "\"b\"");
-	assert_string_equal(arrival->page->validator.last_modified,
-	                    "Tue, 14 Nov 2023 22:13:11 GMT");
-	arrival_free(arrival);
+	assert_non_null(fetch->page);
+	assert_false(fetch->page->unchanged);
+	assert_string_equal(fetch->page->validator.etag, "\"b\"");
+	assert_string_equal(fetch->page->validator.last_modified, "Tue, 14 Nov 2023 22:13:11 GMT");
+	fetch_free(fetch);
 	/* It has not: no body, but an age, and perhaps another validator. */
-	arrival = fetch_if(client, &both);
-	assert_non_null(arrival->page);
-	assert_true(arrival->page->unchanged);
-	assert_int_equal(arrival->page->agent_count, 0);
-	assert_in_range(arrival->page->age_ms, 2500, 3400);
-	assert_string_equal(arrival->page->validator.etag, "\"c\"");
-	assert_string_equal(arrival->failure.message, "");
-	arrival_free(arrival);
-	arrival = fetch_if(client, &(const struct validator){.etag = "\"a\""});
-	assert_true(arrival->page->unchanged);
-	assert_false(validator_is_there(&arrival->page->validator));
+	fetch = fetch_if(client, &both);
+	assert_non_null(fetch->page);
+	assert_true(fetch->page->unchanged);
+	assert_int_equal(fetch->page->agent_count, 0);
+	assert_in_range(fetch->page->age_ms, 2500, 3400);
+	assert_string_equal(fetch->page->validator.etag, "\"c\"");
+	assert_string_equal(fetch->failure.message, "");
+	fetch_free(fetch);
+	fetch = fetch_if(client, &(const struct validator){.etag = "\"a\""});
+	assert_true(fetch->page->unchanged);
+	assert_false(validator_is_there(&fetch->page->validator));
 	server_request(server, 2, request, sizeof(request));
 	assert_null(strstr(request, "If-Modified-Since"));
-	arrival_free(arrival);
+	fetch_free(fetch);
 	/* Too old, too; then refused; the condition goes along each time. */
-	arrival = fetch_if(client, &both);
-	assert_null(arrival->page);
-	assert_int_equal(arrival->failure.http_status, 401);
+	fetch = fetch_if(client, &both);
+	assert_null(fetch->page);
+	assert_int_equal(fetch->failure.http_status, 401);
 	server_request(server, 4, request, sizeof(request));
 	assert_non_null(strstr(request, "\r\nIf-None-Match: W/\"a\"\r\n"));
 	assert_non_null(strstr(request, "\r\nCache-Control: no-cache\r\n"));
-	arrival_free(arrival);
+	fetch_free(fetch);
 	/* Nobody asked. */
 	for (int i = 0; i < 2; i++) {
-		arrival = fetch_if(client, i ? &neither : NULL);
-		assert_null(arrival->page);
-		assert_int_equal(arrival->failure.cause, FAILURE_MALFORMED);
-		assert_string_equal(arrival->failure.message, "304 Not Modified");
+		fetch = fetch_if(client, i ? &neither : NULL);
+		assert_null(fetch->page);
+		assert_int_equal(fetch->failure.cause, FAILURE_MALFORMED);
+		assert_string_equal(fetch->failure.message, "304 Not Modified");
 		server_request(server, 5 + (unsigned int)i, request, sizeof(request));
 		assert_null(strstr(request, "If-"));
-		arrival_free(arrival);
+		fetch_free(fetch);
 	}
 	assert_int_equal(server_connections(server), 1);
 	client_free(client);
@@ -895,7 +894,7 @@ static void test_conditions_end_with_the_token(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < 4; i++) {
 		const bool asks = i == 1 || i == 3;
-		struct arrival *arrival;
+		struct fetch *fetch;
 
 		if (i == 2)
 			write_token("sk-secret-2");
@@ -904,14 +903,14 @@ static void test_conditions_end_with_the_token(void **state)
 			usleep(150000);
 			write_token("sk-secret-3");
 		}
-		arrival = take(client);
-		assert_non_null(arrival->page);
-		assert_string_equal(arrival->page->validator.etag, "\"7\"");
-		assert_int_equal(arrival->page->unchanged, i == 1);
-		validator = arrival->page->validator;
+		fetch = take(client);
+		assert_non_null(fetch->page);
+		assert_string_equal(fetch->page->validator.etag, "\"7\"");
+		assert_int_equal(fetch->page->unchanged, i == 1);
+		validator = fetch->page->validator;
 		server_request(server, i, request, sizeof(request));
 		assert_int_equal(strstr(request, "\r\nIf-None-Match: \"7\"\r\n") != NULL, asks);
-		arrival_free(arrival);
+		fetch_free(fetch);
 	}
 	server_request(server, 4, request, sizeof(request));
 	assert_null(strstr(request, "If-"));

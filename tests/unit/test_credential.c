@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/credential.h"
+#include "api/http/credential.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 

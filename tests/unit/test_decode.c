@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/decode.h"
+#include "api/json/decode.h"
 #include "tests/unit/decoding.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))

@@ -11,11 +11,11 @@
 
 #include <cmocka.h>
 
-#include "fs/document.h"
-#include "fs/names.h"
-#include "fs/sheets.h"
-#include "fs/tree.h"
-#include "fs/views.h"
+#include "fs/reports/document.h"
+#include "fs/reports/sheets.h"
+#include "fs/reports/views.h"
+#include "fs/tree/names.h"
+#include "fs/tree/tree.h"
 #include "tests/unit/agents.h"
 
 #define SEED        12345
@@ -40,11 +40,11 @@ static struct {
 	unsigned int arrivals;
 } world;
 
-static int want(void *user, unsigned int page, const struct validator *condition, bool past_caches)
+static int want(void *user, unsigned int page, const struct validator *condition, bool no_cache)
 {
 	(void)user;
 	(void)condition;
-	(void)past_caches;
+	(void)no_cache;
 	assert_int_equal(page, 1);
 	world.wanted++;
 	return 0;
@@ -125,11 +125,11 @@ static void bring(void)
 /* The cursor of the whole list, read afresh if that is due. */
 static uint64_t whole_list(void)
 {
-	struct look look = fleet_look(world.fleet);
+	struct query query = fleet_query(world.fleet);
 	uint64_t list;
 	int err;
 
-	while ((err = fleet_whole(world.fleet, &look, &list)) == -EAGAIN)
+	while ((err = fleet_whole(world.fleet, &query, &list)) == -EAGAIN)
 		bring();
 	assert_int_equal(err, 0);
 	return list;
@@ -376,31 +376,31 @@ static void test_sums(void **state)
 
 /* Of views: written when somebody asks, in slices, once for each list. */
 
-static const struct row *row_of(const struct sheet *sheet)
+static const struct row *row_of(enum tree_report report)
 {
 	for (size_t i = 0; i < tree_row_count; i++)
-		if (tree_rows[i].sheet == sheet)
+		if (tree_rows[i].report == report)
 			return &tree_rows[i];
-	fail_msg("no row has this sheet");
+	fail_msg("no row is this report");
 	return NULL;
 }
 
 /* Asks until it is there; how many turns that took. */
-static unsigned int ask(const struct sheet *sheet, struct document **ret)
+static unsigned int ask(enum tree_report report, struct document **ret)
 {
-	struct look look = fleet_look(world.fleet);
+	struct query query = fleet_query(world.fleet);
 	unsigned int turns = 0;
 	int err;
 
 	for (;;) {
 		views_turn(world.views);
-		err = views_document(world.views, row_of(sheet), &look, ret);
+		err = views_document(world.views, row_of(report), &query, ret);
 		if (err != -EAGAIN)
 			break;
 		if (world.wanted > 0)
 			bring();
 		else
-			assert_true(++turns < 100 && look.wake_ms <= world.now_ms);
+			assert_true(++turns < 100 && query.wake_ms <= world.now_ms);
 	}
 	assert_int_equal(err, 0);
 	return turns;
@@ -411,20 +411,20 @@ static void test_the_same_twice_is_one(void **state)
 	struct document *first, *second;
 
 	begin_world(10);
-	ask(&sheet_tsv, &first);
+	ask(TREE_TSV, &first);
 	document_ref(first);
 	assert_int_equal(world.arrivals, 1);
-	assert_int_equal(ask(&sheet_tsv, &second), 0);
+	assert_int_equal(ask(TREE_TSV, &second), 0);
 	assert_ptr_equal(first, second);
 	assert_int_equal(world.arrivals, 1);
 	world.now_ms += TTL_MS + 1;
-	ask(&sheet_tsv, &second);
+	ask(TREE_TSV, &second);
 	assert_int_equal(world.arrivals, 2);
 	assert_ptr_equal(first, second);
 	assert_int_equal(second->mtime_ns, WALL_NS + 1000 * 1000000);
 	world.now_ms += TTL_MS + 1;
 	world.status = "busy";
-	ask(&sheet_tsv, &second);
+	ask(TREE_TSV, &second);
 	assert_ptr_not_equal(first, second);
 	assert_int_equal(second->mtime_ns, WALL_NS + world.now_ms * 1000000);
 	/* As many bytes, another text. */
@@ -437,21 +437,21 @@ static void test_the_same_twice_is_one(void **state)
 static void test_is_written_in_slices_one_a_turn(void **state)
 {
 	struct document *tsv, *json;
-	struct look look;
+	struct query query;
 
 	begin_world(MOST);
-	assert_true(ask(&sheet_tsv, &tsv) >= 4);
+	assert_true(ask(TREE_TSV, &tsv) >= 4);
 	world.now_ms += TTL_MS + 1;
 	whole_list();
 	/* Who comes second in a turn does nothing in it, and asks again at once. */
 	views_turn(world.views);
-	look = fleet_look(world.fleet);
-	assert_int_equal(views_document(world.views, row_of(&sheet_tsv), &look, &tsv), -EAGAIN);
-	assert_false(views_may_work(world.views, &look));
-	assert_int_equal(views_document(world.views, row_of(&sheet_json), &look, &json), -EAGAIN);
-	assert_int_equal(look.wake_ms, world.now_ms);
-	assert_true(ask(&sheet_json, &json) >= 4);
-	ask(&sheet_tsv, &tsv);
+	query = fleet_query(world.fleet);
+	assert_int_equal(views_document(world.views, row_of(TREE_TSV), &query, &tsv), -EAGAIN);
+	assert_false(views_may_work(world.views, &query));
+	assert_int_equal(views_document(world.views, row_of(TREE_JSON), &query, &json), -EAGAIN);
+	assert_int_equal(query.wake_ms, world.now_ms);
+	assert_true(ask(TREE_JSON, &json) >= 4);
+	ask(TREE_TSV, &tsv);
 	assert_int_equal(json->borrowed[0].count, MOST);
 	end_world();
 	(void)state;
@@ -482,7 +482,7 @@ static void test_is_given_back_when_nobody_asks(void **state)
 	begin_world(10);
 	assert_int_equal(views_due_ms(world.views), INT64_MAX);
 	assert_false(views_tidy(world.views));
-	ask(&sheet_summary, &document);
+	ask(TREE_SUMMARY, &document);
 	document_ref(document);
 	assert_false(views_tidy(world.views));
 	assert_true(views_due_ms(world.views) > world.now_ms + 2 * TTL_MS);
@@ -530,14 +530,14 @@ static void test_statuses_are_told_in_slices_too(void **state)
 static void test_who_waits_is_not_moved_on_to_another_list_for_ever(void **state)
 {
 	struct document *document;
-	struct look look;
+	struct query query;
 	int err;
 
 	begin_world(MOST);
-	look = fleet_look(world.fleet);
+	query = fleet_query(world.fleet);
 	for (int turns = 0;; turns++) {
 		views_turn(world.views);
-		err = views_document(world.views, row_of(&sheet_tsv), &look, &document);
+		err = views_document(world.views, row_of(TREE_TSV), &query, &document);
 		if (err != -EAGAIN)
 			break;
 		if (world.wanted > 0)
@@ -563,13 +563,13 @@ static const struct row *row_of_groups(void)
 /* Asks until they are there. */
 static const struct groups *ask_groups(void)
 {
-	struct look look = fleet_look(world.fleet);
+	struct query query = fleet_query(world.fleet);
 	const struct groups *groups;
 	int err;
 
 	do {
 		views_turn(world.views);
-		err = views_groups(world.views, row_of_groups(), &look, &groups);
+		err = views_groups(world.views, row_of_groups(), &query, &groups);
 		if (err == -EAGAIN && world.wanted > 0)
 			bring();
 	} while (err == -EAGAIN);
@@ -581,7 +581,7 @@ static const struct groups *ask_groups(void)
 static void test_a_group_keeps_its_number_for_who_lists_them(void **state)
 {
 	const struct groups *groups;
-	struct look look = {0};
+	struct query query = {0};
 
 	begin_world(10);
 	world.status = "odd";
@@ -607,7 +607,7 @@ static void test_a_group_keeps_its_number_for_who_lists_them(void **state)
 	world.now_ms += 100 * 60000;
 	assert_int_equal(views_due_ms(world.views), INT64_MAX);
 	assert_false(views_tidy(world.views));
-	assert_ptr_equal(views_groups_after(world.views, row_of_groups(), &look, 1), groups);
+	assert_ptr_equal(views_groups_after(world.views, row_of_groups(), &query, 1), groups);
 	assert_int_equal(groups->count, AGENT_STATUSES + 1);
 	end_world();
 	(void)state;
@@ -616,7 +616,7 @@ static void test_a_group_keeps_its_number_for_who_lists_them(void **state)
 /* Then a listing that was left alone for a minute cannot go on; and no number comes again. */
 static void test_groups_that_take_much_are_given_back_after_a_minute(void **state)
 {
-	struct look look = {0};
+	struct query query = {0};
 
 	begin_world(2000);
 	world.own_statuses = true;
@@ -624,11 +624,11 @@ static void test_groups_that_take_much_are_given_back_after_a_minute(void **stat
 	assert_int_equal(ask_groups()->count, AGENT_STATUSES + 2000);
 	world.now_ms += 59000;
 	views_tidy(world.views);
-	assert_non_null(views_groups_after(world.views, row_of_groups(), &look, 1));
+	assert_non_null(views_groups_after(world.views, row_of_groups(), &query, 1));
 	assert_true(views_due_ms(world.views) <= world.now_ms + 60000);
 	world.now_ms += 60000;
 	views_tidy(world.views);
-	assert_null(views_groups_after(world.views, row_of_groups(), &look, 1));
+	assert_null(views_groups_after(world.views, row_of_groups(), &query, 1));
 	world.status_bytes = 0;
 	world.now_ms += TTL_MS;
 	assert_int_equal(ask_groups()->order[0]->number, AGENT_STATUSES + 2001);

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/environment.h"
+#include "api/model/environment.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 

@@ -10,9 +10,9 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "fs/events.h"
-#include "fs/names.h"
-#include "fs/tree.h"
+#include "fs/reports/events.h"
+#include "fs/tree/names.h"
+#include "fs/tree/tree.h"
 #include "tests/unit/agents.h"
 
 #define TTL_MS   10000
@@ -32,12 +32,12 @@ struct world {
 };
 
 static int port_want(void *user, unsigned int page, const struct validator *condition,
-                     bool past_caches)
+                     bool no_cache)
 {
 	struct world *world = user;
 
 	(void)condition;
-	(void)past_caches;
+	(void)no_cache;
 	assert_int_equal(page, 1);
 	world->wanted++;
 	world->wants++;
@@ -131,12 +131,12 @@ static void fail_page(struct world *world)
 }
 
 /* A look that is answered at once. */
-static struct document *look(struct world *world)
+static struct document *query(struct world *world)
 {
-	struct look look = fleet_look(world->fleet);
+	struct query query = fleet_query(world->fleet);
 	struct document *log = NULL;
 
-	assert_int_equal(events_look(world->events, &look, false, &log), 0);
+	assert_int_equal(events_look(world->events, &query, false, &log), 0);
 	assert_non_null(log);
 	return log;
 }
@@ -144,7 +144,7 @@ static struct document *look(struct world *world)
 /* The first look, at a fleet of one agent. */
 static void begin(struct world *world)
 {
-	struct look first = fleet_look(world->fleet);
+	struct query first = fleet_query(world->fleet);
 	struct document *log;
 
 	assert_int_equal(events_look(world->events, &first, false, &log), -EAGAIN);
@@ -210,34 +210,34 @@ static void test_every_file_that_changes_is_a_line(void **state)
 	after.gpu_count = 2;
 	begin(*state);
 	change(*state, &before, &after);
-	assert_string_equal(text_of(look(*state)), "gpu-01|id|gpu-01|gpu-02\n"
-	                                           "gpu-01|status|-|busy\n"
-	                                           "gpu-01|version|-|2\n"
-	                                           "gpu-01|last_heartbeat|-|2026-01-31T12:00:00Z\n"
-	                                           "gpu-01|connected_at|-|2026-01-30T12:00:00Z\n"
-	                                           "gpu-01|platform_arch|-|linux/amd64\n"
-	                                           "gpu-01|tool|-|comfyui\n"
-	                                           "gpu-01|tool_version|-|0.3\n"
-	                                           "gpu-01|comfyui_version|-|0.4\n"
-	                                           "gpu-01|gpu_capacity|-|2\n"
-	                                           "gpu-01|gpu_free|-|0\n"
-	                                           "gpu-01|running_count|-|3\n"
-	                                           "gpu-01|running_tasks|-|t1,t2,t\\x0a3\n"
-	                                           "gpu-01|current_task_id|-|t1\n"
-	                                           "gpu-01|tasks_completed|-|17\n"
-	                                           "gpu-01|sync_phase|-|models\n"
-	                                           "gpu-01|sync_detail|-|a b\n"
-	                                           "gpu-01|sync_percent|-|5\n"
-	                                           "gpu-01|system_stats/comfyui_version|-|0.5\n"
-	                                           "gpu-01|system_stats/pytorch_version|-|2.5\n"
-	                                           "gpu-01|system_stats/os_type|-|posix\n"
-	                                           "gpu-01|gpus/0/name|-|H100\n"
-	                                           "gpu-01|gpus/1/name|-|A100\n"
-	                                           "gpu-01|gpus/0/type|-|cuda\n"
-	                                           "gpu-01|gpus/0/vram_total|-|100\n"
-	                                           "gpu-01|gpus/1/vram_total|-|10\n"
-	                                           "gpu-01|gpus/0/vram_free|-|60\n"
-	                                           "gpu-01|gpus/0/vram_used|-|40\n");
+	assert_string_equal(text_of(query(*state)), "gpu-01|id|gpu-01|gpu-02\n"
+	                                            "gpu-01|status|-|busy\n"
+	                                            "gpu-01|version|-|2\n"
+	                                            "gpu-01|last_heartbeat|-|2026-01-31T12:00:00Z\n"
+	                                            "gpu-01|connected_at|-|2026-01-30T12:00:00Z\n"
+	                                            "gpu-01|platform_arch|-|linux/amd64\n"
+	                                            "gpu-01|tool|-|comfyui\n"
+	                                            "gpu-01|tool_version|-|0.3\n"
+	                                            "gpu-01|comfyui_version|-|0.4\n"
+	                                            "gpu-01|gpu_capacity|-|2\n"
+	                                            "gpu-01|gpu_free|-|0\n"
+	                                            "gpu-01|running_count|-|3\n"
+	                                            "gpu-01|running_tasks|-|t1,t2,t\\x0a3\n"
+	                                            "gpu-01|current_task_id|-|t1\n"
+	                                            "gpu-01|tasks_completed|-|17\n"
+	                                            "gpu-01|sync_phase|-|models\n"
+	                                            "gpu-01|sync_detail|-|a b\n"
+	                                            "gpu-01|sync_percent|-|5\n"
+	                                            "gpu-01|system_stats/comfyui_version|-|0.5\n"
+	                                            "gpu-01|system_stats/pytorch_version|-|2.5\n"
+	                                            "gpu-01|system_stats/os_type|-|posix\n"
+	                                            "gpu-01|gpus/0/name|-|H100\n"
+	                                            "gpu-01|gpus/1/name|-|A100\n"
+	                                            "gpu-01|gpus/0/type|-|cuda\n"
+	                                            "gpu-01|gpus/0/vram_total|-|100\n"
+	                                            "gpu-01|gpus/1/vram_total|-|10\n"
+	                                            "gpu-01|gpus/0/vram_free|-|60\n"
+	                                            "gpu-01|gpus/0/vram_used|-|40\n");
 }
 
 static void test_values_that_vanish(void **state)
@@ -256,10 +256,10 @@ static void test_values_that_vanish(void **state)
 	after.running_tasks = (struct agent_list){tasks + 1, 1};
 	begin(*state);
 	change(*state, &before, &after);
-	assert_string_equal(text_of(look(*state)), "gpu-01|status|busy|-\n"
-	                                           "gpu-01|running_tasks|t1,t2|t2\n"
-	                                           "gpu-01|gpus/1/name|A100|-\n"
-	                                           "gpu-01|gpus/1/vram_total|10|-\n");
+	assert_string_equal(text_of(query(*state)), "gpu-01|status|busy|-\n"
+	                                            "gpu-01|running_tasks|t1,t2|t2\n"
+	                                            "gpu-01|gpus/1/name|A100|-\n"
+	                                            "gpu-01|gpus/1/vram_total|10|-\n");
 }
 
 static void test_labels_go_by_their_names(void **state)
@@ -271,8 +271,8 @@ static void test_labels_go_by_their_names(void **state)
 	after.labels = (struct agent_list){news, 3};
 	begin(*state);
 	change(*state, &before, &after);
-	assert_string_equal(text_of(look(*state)), "gpu-01|labels/b%2Fc|b/c|-\n"
-	                                           "gpu-01|labels/e%09f|-|e\\x09f\n");
+	assert_string_equal(text_of(query(*state)), "gpu-01|labels/b%2Fc|b/c|-\n"
+	                                            "gpu-01|labels/e%09f|-|e\\x09f\n");
 }
 
 static void test_what_reads_the_same_is_no_event(void **state)
@@ -288,7 +288,7 @@ static void test_what_reads_the_same_is_no_event(void **state)
 	after.tool = "\\x01";
 	begin(*state);
 	change(*state, &before, &after);
-	assert_int_equal(look(*state)->bytes, 0);
+	assert_int_equal(query(*state)->bytes, 0);
 }
 
 /* But what is not the same is one, even if it looks so on a line. */
@@ -302,8 +302,8 @@ static void test_what_looks_the_same(void **state)
 	after.running_tasks = (struct agent_list){one, 1};
 	begin(*state);
 	change(*state, &before, &after);
-	assert_string_equal(text_of(look(*state)), "gpu-01|status|-|-\n"
-	                                           "gpu-01|running_tasks|a,b|a,b\n");
+	assert_string_equal(text_of(query(*state)), "gpu-01|status|-|-\n"
+	                                            "gpu-01|running_tasks|a,b|a,b\n");
 }
 
 static void test_no_value_forges_a_line(void **state)
@@ -315,7 +315,7 @@ static void test_no_value_forges_a_line(void **state)
 	begin(*state);
 	change(*state, &before, &after);
 	assert_string_equal(
-		text_of(look(*state)),
+		text_of(query(*state)),
 		"gpu-01|status|-|idle\\x0a2023-11-14T22:13:20.250Z\\x09gpu-01\\x09status"
 		"\\x09idle\\x09unhealthy\\x0a\\x0d\\x1b[2J\\xff\\xe2\\x80\\xae\n");
 }
@@ -331,36 +331,36 @@ static void test_nothing_before_the_first_look(void **state)
 	change(world, &before, &after);
 	change(world, NULL, &after);
 	begin(world);
-	assert_int_equal(look(world)->bytes, 0);
+	assert_int_equal(query(world)->bytes, 0);
 	assert_null(events_before(world->events));
 }
 
 static void test_whose_reading_brings_it_is_the_same(void **state)
 {
 	struct world *world = *state;
-	struct look other;
+	struct query other;
 	struct record *record;
 
 	begin(world);
 	world->now_ms += TTL_MS;
-	other = fleet_look(world->fleet);
+	other = fleet_query(world->fleet);
 	assert_int_equal(fleet_find(world->fleet, "gpu-01", &other, &record), -EAGAIN);
 	bring(world, "gpu-01", "busy", "b", "idle", (const char *)NULL);
 	assert_int_equal(fleet_find(world->fleet, "gpu-01", &other, &record), 0);
-	assert_string_equal(text_of(look(world)), "gpu-01|status|idle|busy\n"
-	                                          "b|agent|-|joined\n");
+	assert_string_equal(text_of(query(world)), "gpu-01|status|idle|busy\n"
+	                                           "b|agent|-|joined\n");
 	assert_int_equal(world->wants, 2);
 }
 
 static void test_who_leaves(void **state)
 {
 	struct world *world = *state;
-	struct look last;
+	struct query last;
 	struct document *log;
 
 	begin(world);
 	world->now_ms += TTL_MS;
-	last = fleet_look(world->fleet);
+	last = fleet_query(world->fleet);
 	assert_int_equal(events_look(world->events, &last, false, &log), -EAGAIN);
 	bring(world, "b", "idle", (const char *)NULL);
 	assert_int_equal(events_look(world->events, &last, false, &log), -EAGAIN); /* again */
@@ -376,11 +376,11 @@ static void test_looks_cost_one_list_per_ttl(void **state)
 
 	begin(world);
 	for (int second = 1; second < 35; second++) {
-		struct look poll;
+		struct query poll;
 		struct document *log;
 
 		world->now_ms += 1000;
-		poll = fleet_look(world->fleet);
+		poll = fleet_query(world->fleet);
 		if (events_look(world->events, &poll, second & 1, &log) == -EAGAIN)
 			bring(world, "gpu-01", second & 16 ? "busy" : "idle", (const char *)NULL);
 		assert_int_equal(events_look(world->events, &poll, second & 1, &log), 0);
@@ -392,12 +392,12 @@ static void test_looks_cost_one_list_per_ttl(void **state)
 static void test_reading_on_is_no_look(void **state)
 {
 	struct world *world = *state;
-	struct look reading;
+	struct query reading;
 	struct document *log;
 
 	begin(world);
 	fleet_expire(world->fleet);
-	reading = fleet_look(world->fleet);
+	reading = fleet_query(world->fleet);
 	assert_int_equal(events_look(world->events, &reading, true, &log), 0);
 	world->now_ms += 999;
 	assert_int_equal(events_look(world->events, &reading, true, &log), 0);
@@ -412,7 +412,7 @@ static void test_reading_on_is_no_look(void **state)
 static void test_without_an_api_there_is_no_log_yet(void **state)
 {
 	struct world *world = *state;
-	struct look first = fleet_look(world->fleet);
+	struct query first = fleet_query(world->fleet);
 	struct document *log;
 
 	assert_int_equal(events_look(world->events, &first, false, &log), -EAGAIN);
@@ -427,26 +427,26 @@ static void test_the_log_as_it_is_while_the_api_fails(void **state)
 	struct world *world = *state;
 	const int64_t ages_ms[] = {TTL_MS, TTL_MS + STALE_MS};
 	struct document *now;
-	struct look back;
+	struct query back;
 
 	begin(world);
 	for (int i = 0; i < 2; i++) {
-		struct look poll;
+		struct query poll;
 		struct document *log;
 
 		world->now_ms += ages_ms[i];
-		poll = fleet_look(world->fleet);
+		poll = fleet_query(world->fleet);
 		assert_int_equal(events_look(world->events, &poll, false, &log), -EAGAIN);
 		fail_page(world);
 		assert_int_equal(events_look(world->events, &poll, false, &log), 0);
-		look(world);
+		query(world);
 		assert_int_equal(world->wanted, 0);
 	}
 	world->now_ms += 40000;
-	back = fleet_look(world->fleet);
+	back = fleet_query(world->fleet);
 	assert_int_equal(events_look(world->events, &back, false, &now), -EAGAIN);
 	bring(world, "gpu-01", "busy", (const char *)NULL);
-	assert_string_equal(text_of(look(world)), "gpu-01|status|idle|busy\n");
+	assert_string_equal(text_of(query(world)), "gpu-01|status|idle|busy\n");
 }
 
 static void test_a_slow_api_is_waited_for_a_little(void **state)
@@ -456,11 +456,11 @@ static void test_a_slow_api_is_waited_for_a_little(void **state)
 
 	begin(world);
 	for (int i = 0; i < 2; i++) {
-		struct look poll;
+		struct query poll;
 		struct document *log;
 
 		world->now_ms += ages_ms[i];
-		poll = fleet_look(world->fleet);
+		poll = fleet_query(world->fleet);
 		assert_int_equal(events_look(world->events, &poll, false, &log), -EAGAIN);
 		assert_int_equal(poll.wake_ms, world->now_ms + 2000);
 		world->now_ms = poll.wake_ms;
@@ -478,7 +478,7 @@ static void fill(struct world *world, uint64_t bytes)
 
 	agents[0].status = "0";
 	agents[1].status = "1";
-	for (int i = 0; look(world)->bytes < bytes; i++)
+	for (int i = 0; query(world)->bytes < bytes; i++)
 		change(world, &agents[i & 1], &agents[!(i & 1)]);
 	assert_ptr_equal(events_before(world->events), before);
 }
@@ -495,11 +495,11 @@ static void add_one(struct world *world)
 /* The API answers whenever it is asked; then as long as the list has not expired there is time. */
 static void pass(struct world *world, int64_t ms)
 {
-	struct look poll;
+	struct query poll;
 	struct document *log;
 
 	world->now_ms += ms;
-	poll = fleet_look(world->fleet);
+	poll = fleet_query(world->fleet);
 	if (events_look(world->events, &poll, false, &log) == -EAGAIN)
 		bring(world, "gpu-01", "idle", (const char *)NULL);
 }
@@ -513,14 +513,14 @@ static void test_a_full_log_gives_its_name_to_another(void **state)
 
 	begin(world);
 	fill(world, FULL);
-	first = document_ref(look(world));
+	first = document_ref(query(world));
 	assert_true(first->log && first->grows);
 	pass(world, EVENTS_LEAST_MS);
 	change(world, &same, &same);
-	assert_ptr_equal(look(world), first); /* there is nothing that a new one would hold */
+	assert_ptr_equal(query(world), first); /* there is nothing that a new one would hold */
 	bytes = first->bytes;
 	add_one(world);
-	second = look(world);
+	second = query(world);
 	assert_ptr_not_equal(second, first);
 	assert_string_equal(text_of(second), "gpu-01|status|-|one more\n");
 	assert_ptr_equal(events_before(world->events), first);
@@ -542,11 +542,11 @@ static void test_a_log_is_there_for_a_while(void **state)
 	struct document *first;
 
 	begin(world);
-	first = look(world);
+	first = query(world);
 	fill(world, 2 * FULL);
 	pass(world, EVENTS_LEAST_MS - 1);
 	add_one(world);
-	assert_ptr_equal(look(world), first);
+	assert_ptr_equal(query(world), first);
 	pass(world, 1);
 	add_one(world);
 	assert_ptr_equal(events_before(world->events), first);
@@ -558,7 +558,7 @@ static void test_a_log_has_an_end_all_the_same(void **state)
 	struct document *first;
 
 	begin(world);
-	first = look(world);
+	first = query(world);
 	fill(world, EVENTS_MOST * FULL);
 	add_one(world);
 	assert_ptr_equal(events_before(world->events), first);

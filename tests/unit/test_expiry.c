@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "fs/expiry.h"
+#include "fs/program/expiry.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -154,11 +154,11 @@ static void test_recheck_does_not_accept_a_response_from_a_cache(void **state)
 	world.now_ms += 1000;
 	assert_false(reader_ask(&world, &reader));
 	assert_int_equal(world.in_flight, 2);
-	assert_int_equal(world.past_caches, 0);
+	assert_int_equal(world.no_cache, 0);
 	world_deliver(&world, 0);
 	assert_false(reader_ask(&world, &lister));
 	assert_int_equal(world.in_flight, 2);
-	assert_int_equal(world.past_caches, 1);
+	assert_int_equal(world.no_cache, 1);
 	world_deliver(&world, 0);
 	assert_false(reader_ask(&world, &lister));
 	snprintf(world.machines[50].id, sizeof(world.machines[50].id), "p120");
@@ -166,7 +166,7 @@ static void test_recheck_does_not_accept_a_response_from_a_cache(void **state)
 	readers_ask_all(&world, &lister, 1);
 	assert_int_equal(lister.err, 0);
 	assert_int_equal(world.departed, 0);
-	assert_int_equal(world.past_caches, 2);
+	assert_int_equal(world.no_cache, 2);
 	assert_int_equal(world.requests, 2 + 5);
 	world_done(&world);
 	(void)state;

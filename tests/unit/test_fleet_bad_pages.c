@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "api/failure.h"
+#include "api/model/failure.h"
 #include "cache/fleet.h"
 #include "tests/unit/fleet_drift.h"
 #include "tests/unit/fleet_world.h"

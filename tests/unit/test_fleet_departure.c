@@ -138,7 +138,7 @@ static void test_each_change_is_reported_once(void **state)
 static void test_page_is_requested_again_when_a_change_cannot_be_reported(void **state)
 {
 	struct world world;
-	struct look look;
+	struct query query;
 	struct record *record;
 
 	world_of(&world, 3);
@@ -146,8 +146,8 @@ static void test_page_is_requested_again_when_a_change_cannot_be_reported(void *
 	world.machines[1].version++;
 	world_add(&world, 3, "new");
 	world.now_ms += TTL_MS;
-	look = fleet_look(world.fleet);
-	assert_int_equal(fleet_find(world.fleet, world.machines[1].id, &look, &record), -EAGAIN);
+	query = fleet_query(world.fleet);
+	assert_int_equal(fleet_find(world.fleet, world.machines[1].id, &query, &record), -EAGAIN);
 	assert_int_equal(world.in_flight, 1);
 	world.in_flight = 0;
 	world.changes_fail = true;

@@ -103,11 +103,11 @@ static void test_expire_keeps_validators_and_bypasses_caches(void **state)
 
 	world_of_etags(&world, 50);
 	world_list_all(&world);
-	assert_int_equal(world.past_caches, 0);
+	assert_int_equal(world.no_cache, 0);
 	fleet_expire(world.fleet);
 	world_list_all(&world);
 	assert_int_equal(world.requests, 2);
-	assert_int_equal(world.past_caches, 1);
+	assert_int_equal(world.no_cache, 1);
 	assert_int_equal(world.full_pages, 1);
 	/* A response to a request before the expire is ignored, even if it says unchanged. */
 	world.now_ms += TTL_MS;
@@ -116,12 +116,12 @@ static void test_expire_keeps_validators_and_bypasses_caches(void **state)
 	world_deliver(&world, 0);
 	assert_false(reader_ask(&world, &reader));
 	assert_int_equal(world.requests, 4);
-	assert_int_equal(world.past_caches, 2);
+	assert_int_equal(world.no_cache, 2);
 	world_deliver(&world, 0);
 	assert_true(reader_ask(&world, &reader));
 	world.now_ms += TTL_MS;
 	world_list_all(&world);
-	assert_int_equal(world.past_caches, 2);
+	assert_int_equal(world.no_cache, 2);
 	assert_int_equal(world.full_pages, 1);
 	assert_int_equal(world_health(&world).unchanged, 3);
 	world_done(&world);

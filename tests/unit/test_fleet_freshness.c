@@ -116,32 +116,32 @@ static void test_page_answers_its_reader_though_it_expired_meanwhile(void **stat
 {
 	struct world world;
 	struct record *record;
-	struct look look;
+	struct query query;
 	uint64_t cursor = 0;
 
 	world_init(&world, 50);
 	world.config.stale_ms = 0;
 	world_mount(&world);
 	for (unsigned int round = 1; round <= 3; round++) {
-		look = fleet_look(world.fleet);
-		assert_int_equal(fleet_find(world.fleet, "p1", &look, &record), -EAGAIN);
+		query = fleet_query(world.fleet);
+		assert_int_equal(fleet_find(world.fleet, "p1", &query, &record), -EAGAIN);
 		world_deliver(&world, 0);
 		world.now_ms += 2 * TTL_MS;
-		assert_int_equal(fleet_find(world.fleet, "p1", &look, &record), 0);
+		assert_int_equal(fleet_find(world.fleet, "p1", &query, &record), 0);
 		assert_int_equal(fleet_record_ms(world.fleet, record), 0);
 		assert_int_equal(world.requests, round);
 	}
-	look = fleet_look(world.fleet);
-	assert_int_equal(fleet_find(world.fleet, "no-such-agent", &look, &record), -EAGAIN);
+	query = fleet_query(world.fleet);
+	assert_int_equal(fleet_find(world.fleet, "no-such-agent", &query, &record), -EAGAIN);
 	world_deliver(&world, 0);
 	world.now_ms += 2 * TTL_MS;
-	assert_int_equal(fleet_find(world.fleet, "no-such-agent", &look, &record), -ENOENT);
-	look = fleet_look(world.fleet);
-	assert_int_equal(fleet_walk(world.fleet, &cursor, &look, &record), -EAGAIN);
+	assert_int_equal(fleet_find(world.fleet, "no-such-agent", &query, &record), -ENOENT);
+	query = fleet_query(world.fleet);
+	assert_int_equal(fleet_walk(world.fleet, &cursor, &query, &record), -EAGAIN);
 	world_deliver(&world, 0);
 	world.now_ms += 2 * TTL_MS;
 	for (int i = 0; i < 50; i++) {
-		assert_int_equal(fleet_walk(world.fleet, &cursor, &look, &record), 0);
+		assert_int_equal(fleet_walk(world.fleet, &cursor, &query, &record), 0);
 		assert_non_null(record);
 	}
 	assert_int_equal(world.requests, 5);
@@ -188,7 +188,7 @@ static void test_reader_does_not_starve_while_new_readers_begin(void **state)
 			readers[begun++].id = "no-such-agent";
 		answered = 0;
 		for (size_t i = 0; i < begun; i++) {
-			if (!readers[i].look.began || readers[i].asking)
+			if (!readers[i].query.began || readers[i].asking)
 				reader_ask(&world, &readers[i]);
 			if (!readers[i].asking) {
 				assert_int_equal(readers[i].err, -ENOENT);
@@ -196,7 +196,7 @@ static void test_reader_does_not_starve_while_new_readers_begin(void **state)
 				continue;
 			}
 			/* Eleven pages with the read-ahead 1, 2, 4, 6 take about five seconds. */
-			assert_true(world.now_ms - readers[i].look.began_ms < 20000);
+			assert_true(world.now_ms - readers[i].query.began_ms < 20000);
 		}
 		if (answered < begun || world.in_flight > 0) {
 			assert_true(world.in_flight > 0);

@@ -17,12 +17,12 @@
 /* Lets the cache complete the list, without a listing. */
 static void read_whole_list(struct world *world)
 {
-	struct look look = fleet_look(world->fleet);
+	struct query query = fleet_query(world->fleet);
 	uint64_t cursor;
 	int err;
 
-	while ((err = fleet_whole(world->fleet, &look, &cursor)) == -EAGAIN)
-		world_wait(world, &look);
+	while ((err = fleet_whole(world->fleet, &query, &cursor)) == -EAGAIN)
+		world_wait(world, &query);
 	assert_int_equal(err, 0);
 }
 
@@ -32,7 +32,7 @@ static void test_page_beyond_the_memory_limit_is_rejected(void **state)
 {
 	struct world world;
 	struct page *page = agents_page(3);
-	struct look look;
+	struct query query;
 	struct record *record;
 
 	world_init(&world, 0);
@@ -46,8 +46,8 @@ static void test_page_beyond_the_memory_limit_is_rejected(void **state)
 		agent->bytes = FLEET_MAX_BYTES / 5 * 2;
 		page->agents[page->agent_count++] = agent;
 	}
-	look = fleet_look(world.fleet);
-	assert_int_equal(fleet_find(world.fleet, "p0", &look, &record), -EAGAIN);
+	query = fleet_query(world.fleet);
+	assert_int_equal(fleet_find(world.fleet, "p0", &query, &record), -EAGAIN);
 	assert_int_equal(world_arrive(&world, 1, page), -EFBIG);
 	fleet_failed(world.fleet, 1, &(struct failure){.cause = FAILURE_OVERSIZED});
 	world.in_flight = 0;
@@ -59,7 +59,7 @@ static void test_page_beyond_the_memory_limit_is_rejected(void **state)
 static void test_large_page_is_ingested_in_parts(void **state)
 {
 	struct world world;
-	struct look look, first, last;
+	struct query query, first, last;
 	struct record *record;
 
 	world_of(&world, 3);
@@ -69,17 +69,17 @@ static void test_large_page_is_ingested_in_parts(void **state)
 		world.parts = 0;
 		world.now_ms += TTL_MS;
 		world.requests = 0;
-		look = fleet_look(world.fleet);
-		assert_int_equal(fleet_find(world.fleet, world.machines[2].id, &look, &record),
+		query = fleet_query(world.fleet);
+		assert_int_equal(fleet_find(world.fleet, world.machines[2].id, &query, &record),
 		                 -EAGAIN);
 		world.in_flight = 0;
 		world.machines[0].version++;
 		assert_int_equal(fleet_arrived(world.fleet, 1, world_page(&world, 1)), -EAGAIN);
 
-		first = fleet_look(world.fleet);
+		first = fleet_query(world.fleet);
 		assert_int_equal(fleet_find(world.fleet, world.machines[0].id, &first, &record), 0);
 		assert_string_equal(record->agent->status, hangup ? "v2" : "v1");
-		last = fleet_look(world.fleet);
+		last = fleet_query(world.fleet);
 		assert_int_equal(fleet_find(world.fleet, world.machines[2].id, &last, &record),
 		                 -EAGAIN);
 		assert_int_equal(world.requests, 1);
@@ -89,7 +89,7 @@ static void test_large_page_is_ingested_in_parts(void **state)
 		while (fleet_arrive_on(world.fleet) == -EAGAIN)
 			world.parts++;
 		assert_int_equal(world.parts, hangup ? 0 : 1);
-		assert_int_equal(fleet_find(world.fleet, world.machines[2].id, &look, &record),
+		assert_int_equal(fleet_find(world.fleet, world.machines[2].id, &query, &record),
 		                 hangup ? -EAGAIN : 0);
 		assert_int_equal(world.requests, 1 + hangup);
 	}
@@ -101,13 +101,13 @@ static void test_large_page_is_ingested_in_parts(void **state)
 static void test_partly_ingested_page_is_freed_with_the_fleet(void **state)
 {
 	struct world world;
-	struct look look;
+	struct query query;
 	struct record *record;
 
 	world_of(&world, 3);
 	world.large_agents = true;
-	look = fleet_look(world.fleet);
-	assert_int_equal(fleet_find(world.fleet, world.machines[2].id, &look, &record), -EAGAIN);
+	query = fleet_query(world.fleet);
+	assert_int_equal(fleet_find(world.fleet, world.machines[2].id, &query, &record), -EAGAIN);
 	world.in_flight = 0;
 	assert_int_equal(fleet_arrived(world.fleet, 1, world_page(&world, 1)), -EAGAIN);
 	world_done(&world);

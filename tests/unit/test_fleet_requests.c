@@ -86,7 +86,7 @@ static void test_nothing_is_requested_without_a_reader(void **state)
 		fleet_list_mtime_ns(world.fleet);
 		fleet_record_ms(world.fleet, record);
 		world_health(&world);
-		fleet_look(world.fleet);
+		fleet_query(world.fleet);
 	}
 	assert_int_equal(world.requests, 11);
 	assert_int_equal(fleet_record_ms(world.fleet, record), 0);

@@ -104,7 +104,7 @@ static void test_slow_api_delays_known_data_by_at_most_two_seconds(void **state)
 	struct world world;
 	struct record *record;
 	struct listing listing;
-	struct look look;
+	struct query query;
 	int64_t now_ms;
 
 	world_of(&world, 1042);
@@ -113,9 +113,9 @@ static void test_slow_api_delays_known_data_by_at_most_two_seconds(void **state)
 	world.latency_ms = 5000;
 	world.machines[1].version = 1;
 	now_ms = world.now_ms;
-	look = fleet_look(world.fleet);
-	assert_int_equal(fleet_find(world.fleet, "p1", &look, &record), -EAGAIN);
-	assert_int_equal(look.wake_ms, now_ms + 2000);
+	query = fleet_query(world.fleet);
+	assert_int_equal(fleet_find(world.fleet, "p1", &query, &record), -EAGAIN);
+	assert_int_equal(query.wake_ms, now_ms + 2000);
 	assert_int_equal(world_find(&world, "p1", &record), 0);
 	assert_int_equal(world.now_ms, now_ms + 2000);
 	assert_string_equal(record->agent->status, "v0");
@@ -138,14 +138,14 @@ static void test_slow_api_delays_known_data_by_at_most_two_seconds(void **state)
 static void test_slow_api_is_waited_for_without_known_data(void **state)
 {
 	struct world world;
-	struct look look;
+	struct query query;
 	struct record *record;
 
 	world_of(&world, 1042);
 	world.latency_ms = 60000;
-	look = fleet_look(world.fleet);
-	assert_int_equal(fleet_find(world.fleet, "p1", &look, &record), -EAGAIN);
-	assert_int_equal(look.wake_ms, INT64_MAX);
+	query = fleet_query(world.fleet);
+	assert_int_equal(fleet_find(world.fleet, "p1", &query, &record), -EAGAIN);
+	assert_int_equal(query.wake_ms, INT64_MAX);
 	assert_int_equal(world_find(&world, "p1", &record), 0);
 	world_done(&world);
 	(void)state;
@@ -258,16 +258,16 @@ static void test_a_name_that_the_last_list_lacked_is_denied_after_two_seconds(vo
 static void test_a_name_that_no_list_can_deny_is_waited_for(void **state)
 {
 	struct world world;
-	struct look look;
+	struct query query;
 	struct record *record;
 	struct listing listing;
 
 	/* no list yet */
 	world_of(&world, 300);
 	world.latency_ms = 5000;
-	look = fleet_look(world.fleet);
-	assert_int_equal(fleet_find(world.fleet, "no-such-agent", &look, &record), -EAGAIN);
-	assert_int_equal(look.wake_ms, INT64_MAX);
+	query = fleet_query(world.fleet);
+	assert_int_equal(fleet_find(world.fleet, "no-such-agent", &query, &record), -EAGAIN);
+	assert_int_equal(query.wake_ms, INT64_MAX);
 	world_done(&world);
 	/* a list that lacks a page */
 	world_of(&world, 300);

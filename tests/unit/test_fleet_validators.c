@@ -122,14 +122,14 @@ static void test_unchanged_response_is_discarded_when_an_agent_moved_meanwhile(v
 	struct world world;
 	struct machine kept;
 	struct record *record;
-	struct look look;
+	struct query query;
 
 	world_of_etags(&world, 150);
 	world.count_reported = COUNT_ABSENT;
 	world_list_all(&world);
 	world.now_ms += TTL_MS;
-	look = fleet_look(world.fleet);
-	assert_int_equal(fleet_find(world.fleet, "p120", &look, &record), -EAGAIN);
+	query = fleet_query(world.fleet);
+	assert_int_equal(fleet_find(world.fleet, "p120", &query, &record), -EAGAIN);
 	assert_int_equal(world.conditional, 1);
 	/* The second page, which has not changed, is in flight. The first page shows p100. */
 	world.order = LAST_FIRST;
@@ -142,11 +142,11 @@ static void test_unchanged_response_is_discarded_when_an_agent_moved_meanwhile(v
 	world_deliver(&world, 0);
 	assert_int_equal(world.full_pages, 0);
 	assert_int_equal(world_health(&world).unchanged, 0);
-	assert_int_equal(fleet_find(world.fleet, "p120", &look, &record), -EAGAIN);
+	assert_int_equal(fleet_find(world.fleet, "p120", &query, &record), -EAGAIN);
 	assert_int_equal(world.conditional, 2); /* the other was for the first page */
 	world_deliver(&world, 0);
 	assert_int_equal(world.full_pages, 1);
-	assert_int_equal(fleet_find(world.fleet, "p120", &look, &record), 0);
+	assert_int_equal(fleet_find(world.fleet, "p120", &query, &record), 0);
 	assert_false(world_health(&world).failing);
 	world_done(&world);
 	(void)state;

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "fs/groups.h"
-#include "fs/names.h"
+#include "fs/reports/groups.h"
+#include "fs/tree/names.h"
 
 #define SEED 12345
 #define MANY 20000

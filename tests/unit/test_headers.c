@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/headers.h"
+#include "api/http/headers.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "api/decode.h"
+#include "api/json/decode.h"
 #include "tests/unit/decoding.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))

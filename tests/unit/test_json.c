@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/json.h"
-#include "api/json_text.h"
+#include "api/json/json.h"
+#include "api/json/json_text.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 

@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "api/failure.h"
-#include "fs/settings.h"
-#include "fs/tree.h"
+#include "api/model/failure.h"
+#include "fs/program/settings.h"
+#include "fs/tree/tree.h"
 
 #define WORD_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 

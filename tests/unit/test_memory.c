@@ -30,13 +30,13 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "api/client.h"
-#include "api/credential.h"
-#include "api/decode.h"
-#include "api/replay.h"
-#include "fs/names.h"
-#include "fs/options.h"
-#include "fs/text.h"
+#include "api/http/client.h"
+#include "api/http/credential.h"
+#include "api/json/decode.h"
+#include "api/replay/replay.h"
+#include "fs/program/options.h"
+#include "fs/tree/names.h"
+#include "fs/tree/text.h"
 #include "tests/unit/kernel.h"
 
 /* Memory */
@@ -422,37 +422,37 @@ static struct client *start_client(const char *base)
 	return client;
 }
 
-static struct arrival *next_arrival(struct client *client)
+static struct fetch *next_fetch(struct client *client)
 {
-	struct arrival *arrival;
+	struct fetch *fetch;
 
-	while (!(arrival = client_take(client))) {
+	while (!(fetch = client_take(client))) {
 		struct pollfd polled = {.fd = client_fd(client), .events = POLLIN};
 
 		assert_int_equal(poll(&polled, 1, 20000), 1);
 	}
-	return arrival;
+	return fetch;
 }
 
-static void fetch(void)
+static void fetch_one(void)
 {
 	struct client *client = start_client("http://127.0.0.1:1/api"); /* nobody answers */
 
 	for (unsigned int number = 1; number <= 3; number++) {
-		struct arrival *arrival;
+		struct fetch *fetch;
 
 		if (client_want(client, number, NULL, false) < 0) {
 			complained();
 			assert_int_equal(client_want(client, number, NULL, false), 0);
 		}
-		arrival = next_arrival(client);
-		assert_int_equal(arrival->number, number);
-		assert_null(arrival->page);
-		if (arrival->failure.cause == FAILURE_MEMORY)
+		fetch = next_fetch(client);
+		assert_int_equal(fetch->number, number);
+		assert_null(fetch->page);
+		if (fetch->failure.cause == FAILURE_MEMORY)
 			complained();
 		else
-			assert_int_equal(arrival->failure.cause, FAILURE_UNREACHABLE);
-		arrival_free(arrival);
+			assert_int_equal(fetch->failure.cause, FAILURE_UNREACHABLE);
+		fetch_free(fetch);
 	}
 	client_free(client);
 }
@@ -493,21 +493,21 @@ static void fetch_unchanged(void)
 	struct client *client = start_client(unchanging);
 
 	for (int i = 0; i < 2; i++) {
-		struct arrival *arrival;
+		struct fetch *fetch;
 
 		if (client_want(client, 1, &condition, false) < 0) {
 			complained();
 			assert_int_equal(client_want(client, 1, &condition, false), 0);
 		}
-		arrival = next_arrival(client);
-		if (!arrival->page) {
-			assert_int_equal(arrival->failure.cause, FAILURE_MEMORY);
+		fetch = next_fetch(client);
+		if (!fetch->page) {
+			assert_int_equal(fetch->failure.cause, FAILURE_MEMORY);
 			complained();
 		} else {
-			assert_true(arrival->page->unchanged);
-			assert_string_equal(arrival->page->validator.etag, "\"b\"");
+			assert_true(fetch->page->unchanged);
+			assert_string_equal(fetch->page->validator.etag, "\"b\"");
 		}
-		arrival_free(arrival);
+		fetch_free(fetch);
 	}
 	client_free(client);
 }
@@ -529,7 +529,7 @@ static void test_fetch(void **state)
 	(void)state;
 	unsetenv("CREDENTIALS_DIRECTORY");
 	setenv("FLEETFS_TOKEN", "eyJhbGciOiJub25lIn0.eyJleHAiOjE3NjcyMjU2MDB9.x", 1);
-	each(fetch, 5);
+	each(fetch_one, 5);
 }
 
 static char saved[] = "/tmp/fleetfs-memory-XXXXXX";
@@ -544,17 +544,17 @@ static void replay(void)
 		assert_non_null(replay);
 	}
 	for (unsigned int number = 1; number <= 3; number++) {
-		struct arrival arrival = {.number = number};
+		struct fetch fetch = {.number = number};
 
-		replay_answer(replay, false, &arrival);
-		if (!arrival.page) {
-			assert_int_equal(arrival.failure.cause, FAILURE_MEMORY);
+		replay_answer(replay, false, &fetch);
+		if (!fetch.page) {
+			assert_int_equal(fetch.failure.cause, FAILURE_MEMORY);
 			complained();
-			replay_answer(replay, false, &arrival);
-			assert_non_null(arrival.page);
+			replay_answer(replay, false, &fetch);
+			assert_non_null(fetch.page);
 		}
-		assert_int_equal(arrival.page->agent_count + arrival.page->malformed, 1);
-		page_free(arrival.page);
+		assert_int_equal(fetch.page->agent_count + fetch.page->malformed, 1);
+		page_free(fetch.page);
 	}
 	replay_free(replay);
 }
@@ -682,7 +682,7 @@ static void unmount(void)
 	relieve();
 	kernel_forget_all(&kernel);
 	kernel_statfs(&kernel);
-	assert_int_equal(kernel.self.nodes, 1);
+	assert_int_equal(kernel.status.nodes, 1);
 	kernel_done(&kernel);
 }
 
@@ -993,15 +993,15 @@ static void test_events(void **state)
 
 static int walk(uint64_t *cursor, struct record **ret_record)
 {
-	struct look look = fleet_look(kernel.fleet);
+	struct query query = fleet_query(kernel.fleet);
 	int err;
 
-	while ((err = fleet_walk(kernel.fleet, cursor, &look, ret_record)) == -EAGAIN)
+	while ((err = fleet_walk(kernel.fleet, cursor, &query, ret_record)) == -EAGAIN)
 		bring(kernel.wanted[0]);
 	if (err == -ENOMEM) {
 		breathe();
-		look = fleet_look(kernel.fleet);
-		while ((err = fleet_walk(kernel.fleet, cursor, &look, ret_record)) == -EAGAIN)
+		query = fleet_query(kernel.fleet);
+		while ((err = fleet_walk(kernel.fleet, cursor, &query, ret_record)) == -EAGAIN)
 			bring(kernel.wanted[0]);
 	}
 	return err;
@@ -1029,7 +1029,7 @@ static void meet_in_second_look(void)
 	static unsigned int seen[MACHINES];
 	uint64_t cursor = 0;
 	struct record *record;
-	struct look look;
+	struct query query;
 
 	mount(129, 32);
 	memset(seen, 0, sizeof(seen));
@@ -1044,8 +1044,8 @@ static void meet_in_second_look(void)
 	walk_on(&cursor, 128, seen);
 	api_insert(120, 150);
 	kernel_advance(&kernel, KERNEL_TTL_MS + 1);
-	look = fleet_look(kernel.fleet);
-	if (fleet_find(kernel.fleet, "m128", &look, &record) == -EAGAIN)
+	query = fleet_query(kernel.fleet);
+	if (fleet_find(kernel.fleet, "m128", &query, &record) == -EAGAIN)
 		for (size_t i = 0; i < kernel.wanted_count; i++)
 			if (kernel.wanted[i] == 4)
 				bring(4);

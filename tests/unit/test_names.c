@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "api/utf8.h"
-#include "fs/names.h"
+#include "api/model/utf8.h"
+#include "fs/tree/names.h"
 
 static void test_encodes(void **state)
 {

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "cache/record.h"
-#include "fs/node.h"
-#include "fs/tree.h"
+#include "fs/fuse/node.h"
+#include "fs/tree/tree.h"
 #include "tests/unit/agents.h"
 
 #define SEED 12345

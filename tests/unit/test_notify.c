@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "fs/notify.h"
+#include "fs/program/notify.h"
 
 #include <errno.h>
 #include <setjmp.h>

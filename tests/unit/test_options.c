@@ -11,10 +11,10 @@
 
 #include <cmocka.h>
 
-#include "fs/options.h"
-#include "fs/settings.h"
-#include "fs/source.h"
-#include "fs/text.h"
+#include "fs/program/options.h"
+#include "fs/program/settings.h"
+#include "fs/program/source.h"
+#include "fs/tree/text.h"
 
 #define ARGUMENTS 16
 

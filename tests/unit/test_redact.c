@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/redact.h"
+#include "api/http/redact.h"
 
 #define TOKEN "sk-4f/Q9&x+Zt71\"LmW_0aB"
 

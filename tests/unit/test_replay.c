@@ -22,8 +22,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "api/client.h"
-#include "api/replay.h"
+#include "api/http/client.h"
+#include "api/replay/replay.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 #define DAY_MS        86400000
@@ -83,17 +83,17 @@ static struct replay *new_replay(int64_t ttl_ms)
 /* What comes, for page_free(); the arrival's note in ret_note unless that is NULL. */
 static struct page *page_of(struct replay *replay, unsigned int number, bool again, char *ret_note)
 {
-	struct arrival arrival = {.number = number};
+	struct fetch fetch = {.number = number};
 
-	replay_answer(replay, again, &arrival);
-	if (!arrival.page)
-		fail_msg("page %u: %s", number, arrival.failure.message);
-	assert_string_equal(arrival.failure.message, "");
-	assert_int_equal(arrival.page->per_page, 100);
-	assert_true(arrival.page->age_ms >= 0 && arrival.page->age_ms < 60000);
+	replay_answer(replay, again, &fetch);
+	if (!fetch.page)
+		fail_msg("page %u: %s", number, fetch.failure.message);
+	assert_string_equal(fetch.failure.message, "");
+	assert_int_equal(fetch.page->per_page, 100);
+	assert_true(fetch.page->age_ms >= 0 && fetch.page->age_ms < 60000);
 	if (ret_note)
-		strcpy(ret_note, arrival.note);
-	return arrival.page;
+		strcpy(ret_note, fetch.note);
+	return fetch.page;
 }
 
 static void assert_status(struct replay *replay, bool again, const char *status)
@@ -108,18 +108,18 @@ static void assert_status(struct replay *replay, bool again, const char *status)
 /* Refused, with this behind the file's name. */
 static void assert_failure(struct replay *replay, enum failure_cause cause, const char *reason)
 {
-	struct arrival arrival = {.number = 1};
+	struct fetch fetch = {.number = 1};
 	char expected[600];
 
-	replay_answer(replay, false, &arrival);
-	assert_null(arrival.page);
+	replay_answer(replay, false, &fetch);
+	assert_null(fetch.page);
 	snprintf(expected, sizeof(expected), "%s: %s", file, reason);
-	assert_string_equal(arrival.failure.message, expected);
-	assert_string_equal(arrival.failure.url, file);
-	assert_int_equal(arrival.failure.cause, cause);
-	assert_int_equal(arrival.failure.http_status, 0);
-	assert_int_equal(arrival.failure.retry_after_ms, -1);
-	assert_true(arrival.failure.at_ns > 0);
+	assert_string_equal(fetch.failure.message, expected);
+	assert_string_equal(fetch.failure.url, file);
+	assert_int_equal(fetch.failure.cause, cause);
+	assert_int_equal(fetch.failure.http_status, 0);
+	assert_int_equal(fetch.failure.retry_after_ms, -1);
+	assert_true(fetch.failure.at_ns > 0);
 }
 
 static void test_pages(void **state)
@@ -338,19 +338,19 @@ static void test_replaced_while_it_is_read(void **state)
 		bool odd = false;
 
 		for (unsigned int number = 1; number <= 5; number++) {
-			struct arrival arrival = {.number = number};
+			struct fetch fetch = {.number = number};
 
-			replay_answer(replay, number == 1, &arrival);
-			if (!arrival.page)
-				fail_msg("%s", arrival.failure.message);
-			assert_int_equal(arrival.page->agent_count, number < 5 ? 100 : 50);
-			for (size_t j = 0; j < arrival.page->agent_count; j++) {
+			replay_answer(replay, number == 1, &fetch);
+			if (!fetch.page)
+				fail_msg("%s", fetch.failure.message);
+			assert_int_equal(fetch.page->agent_count, number < 5 ? 100 : 50);
+			for (size_t j = 0; j < fetch.page->agent_count; j++) {
 				if (!status)
-					odd = *arrival.page->agents[j]->status == 'o';
+					odd = *fetch.page->agents[j]->status == 'o';
 				status = odd ? "odd-and-longer" : "even";
-				assert_string_equal(arrival.page->agents[j]->status, status);
+				assert_string_equal(fetch.page->agents[j]->status, status);
 			}
-			page_free(arrival.page);
+			page_free(fetch.page);
 		}
 		seen[odd]++;
 	}
@@ -366,7 +366,7 @@ static void test_client(void **state)
 	const struct client_config config = {
 		.file = file, .ttl_ms = DAY_MS, .per_page = 100, .max_connections = 6};
 	struct client *client;
-	struct arrival *arrival;
+	struct fetch *fetch;
 	bool seen[12] = {false};
 
 	(void)state;
@@ -378,24 +378,24 @@ static void test_client(void **state)
 		struct pollfd ready = {.fd = client_fd(client), .events = POLLIN};
 
 		assert_int_equal(poll(&ready, 1, 10000), 1);
-		arrival = client_take(client);
-		assert_non_null(arrival);
-		assert_non_null(arrival->page);
-		assert_int_equal(arrival->requests, 0);
-		assert_int_equal(arrival->token_expiry, 0);
-		assert_false(seen[arrival->number]);
-		seen[arrival->number] = true;
-		arrival_free(arrival);
+		fetch = client_take(client);
+		assert_non_null(fetch);
+		assert_non_null(fetch->page);
+		assert_int_equal(fetch->requests, 0);
+		assert_int_equal(fetch->token_expiry, 0);
+		assert_false(seen[fetch->number]);
+		seen[fetch->number] = true;
+		fetch_free(fetch);
 	}
 	assert_null(client_take(client));
 	/* SIGHUP */
 	put_list(1042, "busy", 1042);
 	client_reread(client);
 	assert_int_equal(client_want(client, 2, NULL, false), 0);
-	while (!(arrival = client_take(client)))
+	while (!(fetch = client_take(client)))
 		poll(&(struct pollfd){.fd = client_fd(client), .events = POLLIN}, 1, 10000);
-	assert_string_equal(arrival->page->agents[0]->status, "busy");
-	arrival_free(arrival);
+	assert_string_equal(fetch->page->agents[0]->status, "busy");
+	fetch_free(fetch);
 	/* Ends with wants that nobody waits for. */
 	for (unsigned int number = 1; number <= 11; number++)
 		assert_int_equal(client_want(client, number, NULL, false), 0);

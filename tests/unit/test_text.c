@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "fs/text.h"
+#include "fs/tree/text.h"
 
 #define CEILING 4096
 

@@ -9,7 +9,8 @@
 
 #include <cmocka.h>
 
-#include "fs/tree.h"
+#include "api/model/time_stamp.h"
+#include "fs/tree/tree.h"
 #include "tests/unit/agents.h"
 
 #define FIRST_NS INT64_C(1700000000000000000)
@@ -143,7 +144,7 @@ static void test_names_in_a_folder_differ(void **state)
 static void test_each_file_has_a_text(void **state)
 {
 	for (size_t i = TREE_FOLDERS; i < tree_row_count; i++)
-		assert_true(tree_rows[i].text || tree_rows[i].sheet || tree_rows[i].log ||
+		assert_true(tree_rows[i].text || tree_rows[i].report ||
 		            tree_rows[i].field < AGENT_FIELDS);
 	for (size_t i = 0; i < TREE_FOLDERS; i++)
 		assert_null(tree_rows[i].text);
@@ -286,7 +287,7 @@ static void test_what_a_row_is_called(void **state)
 	assert_string_equal(name, "255");
 	tree_name(row_of(TREE_AGENT, "agent.json"), &agent, 0, name);
 	assert_string_equal(name, "agent.json");
-	tree_name(&tree_rows[TREE_SELF], NULL, 0, name);
+	tree_name(&tree_rows[TREE_STATUS], NULL, 0, name);
 	assert_string_equal(name, ".fleetfs");
 	(void)state;
 }
@@ -448,7 +449,7 @@ static void test_time_stamps(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		int64_t ns = tree_parse_time(rows[i].text);
+		int64_t ns = time_stamp_parse(rows[i].text);
 
 		if (ns != rows[i].ns)
 			print_error("\"%s\"\n", rows[i].text);
@@ -466,10 +467,10 @@ static void test_a_time_stamp_cut_short(void **state)
 		char *text = strndup(whole, length);
 
 		assert_non_null(text);
-		assert_int_equal(tree_parse_time(text), -1);
+		assert_int_equal(time_stamp_parse(text), -1);
 		free(text);
 	}
-	assert_true(tree_parse_time(whole) > 0);
+	assert_true(time_stamp_parse(whole) > 0);
 	(void)state;
 }
 

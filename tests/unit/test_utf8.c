@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/utf8.h"
+#include "api/model/utf8.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 

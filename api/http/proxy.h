@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_API_HTTP_PROXY_H
+#define FLEETFS_API_HTTP_PROXY_H
+
+/*
+ * The proxy that a request goes through. libcurl chooses it from the environment (http_proxy,
+ * https_proxy, all_proxy, no_proxy); before 8.7 it names the one in use only in its verbose
+ * messages.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/http/redact.h"
+
+/* Plain data; all zeroes: no proxy. */
+struct proxy {
+	char url[128];    /* without user and password; "": no proxy */
+	uint8_t variable; /* index of the environment variable that names it */
+};
+
+/* Reads one of curl's verbose messages, not terminated by NUL; sets ret_proxy if it names a
+ * proxy. */
+void proxy_read(const char *words, size_t bytes, struct proxy *ret_proxy);
+
+/* What to do when the proxy fails, in one clause; static. */
+const char *proxy_remedy(const struct proxy *proxy);
+
+/* Whether it is a SOCKS proxy, which has no HTTP status of its own. */
+bool proxy_is_socks(const struct proxy *proxy);
+
+/* Adds the passwords of all proxies that the environment names. */
+void proxy_add_secrets(struct redact *redact);
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/http/split.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "api/http/client.h"
+
+#define MOST_LEVELS 8  /* a size of at most 100 has fewer */
+#define MOST_PARTS  10 /* of a page or part that is divided, if its size permits */
+
+struct split {
+	unsigned int sizes[MOST_LEVELS]; /* of parts, each a divisor of the one before */
+	unsigned int level;              /* of the part that is requested */
+	unsigned int offset;             /* its first agent, within the page */
+	int64_t oldest_ms;               /* when the oldest part was made, CLOCK_BOOTTIME */
+	bool any;                        /* a part has been received */
+	uint64_t lost_hash;              /* cut_hash of the part that was lost last */
+	struct failure whole;            /* why the page was divided */
+	struct page *page; /* the agents received so far; has room for per_page of them */
+};
+
+static int64_t split_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static unsigned int split_divide(unsigned int size)
+{
+	for (unsigned int parts = MOST_PARTS; parts > 1; parts--)
+		if (size % parts == 0)
+			return size / parts;
+	return 1;
+}
+
+static struct split *split_new(unsigned int per_page, const struct failure *whole)
+{
+	struct split *split = calloc(1, sizeof(*split));
+	unsigned int level = 0;
+
+	if (!split)
+		return NULL;
+	split->page = calloc(1, sizeof(*split->page) + per_page * sizeof(split->page->agents[0]));
+	if (!split->page) {
+		free(split);
+		return NULL;
+	}
+	split->whole = *whole;
+	split->page->total_count = AGENT_ABSENT;
+	split->page->per_page = per_page;
+	for (split->sizes[0] = per_page; split->sizes[level] > 1; level++)
+		split->sizes[level + 1] = split_divide(split->sizes[level]);
+	split->level = 1;
+	return split;
+}
+
+void split_free(struct split *split)
+{
+	if (!split)
+		return;
+	page_free(split->page);
+	free(split);
+}
+
+struct split_part split_part(const struct fetch *fetch, unsigned int per_page)
+{
+	const struct split *split = fetch->split;
+	unsigned int size;
+
+	if (!split)
+		return (struct split_part){.number = fetch->number, .size = per_page};
+	size = split->sizes[split->level];
+	return (struct split_part){
+		.number = ((fetch->number - 1) * per_page + split->offset) / size + 1,
+		.size = size,
+	};
+}
+
+/* Whether a part was made with the size that was requested. If not, other parts have other agents
+ * than those that this page lacks. A full part is taken whatever its page_meta says. */
+static bool split_fits(const struct split *split, const struct page *part)
+{
+	size_t size = split->sizes[split->level], count = part->agent_count + part->malformed;
+
+	return count == size || (count < size && (part->per_page == AGENT_ABSENT ||
+	                                          part->per_page == (int64_t)size));
+}
+
+/* Takes over the agents of a part. */
+static void split_take(struct split *split, struct page *part)
+{
+	struct page *page = split->page;
+	int64_t made_ms = split_now_ms() - part->age_ms;
+
+	for (size_t i = 0; i < part->agent_count; i++)
+		page->agents[page->agent_count++] = part->agents[i];
+	part->agent_count = 0;
+	for (size_t i = 0; i < part->fault_count && page->fault_count < PAGE_MAX_FAULTS; i++) {
+		page->faults[page->fault_count] = part->faults[i];
+		page->faults[page->fault_count++].position += split->offset;
+	}
+	page->malformed += part->malformed;
+	page->total_count = part->total_count;
+	page->old |= part->old;
+	if (!split->any || split->oldest_ms > made_ms)
+		split->oldest_ms = made_ms;
+	split->any = true;
+}
+
+/* Moves on to the next part, which is as large as its offset permits. False: there is none. */
+static bool split_advance(struct split *split)
+{
+	split->offset += split->sizes[split->level];
+	while (split->level > 1 && split->offset % split->sizes[split->level - 1] == 0)
+		split->level--;
+	return split->offset < split->sizes[0];
+}
+
+/* Ends the attempt: with the page that was put together, or with arrival's failure. */
+static bool split_end(struct fetch *fetch, bool whole)
+{
+	struct split *split = fetch->split;
+
+	page_free(fetch->page);
+	fetch->page = whole ? split->page : NULL;
+	if (whole) {
+		/* The page is as old as its oldest part, so it expires with that. */
+		if (split->any)
+			split->page->age_ms = split_now_ms() - split->oldest_ms;
+		if (!split->page->old)
+			fetch->failure.message[0] = '\0';
+		split->page = NULL;
+	}
+	split_free(split);
+	fetch->split = NULL;
+	return false;
+}
+
+/* Ends the attempt with the failure of the whole page. */
+static bool split_give_up(struct fetch *fetch)
+{
+	fetch->failure = fetch->split->whole;
+	return split_end(fetch, false);
+}
+
+static bool split_begin(struct fetch *fetch, unsigned int per_page)
+{
+	if (!fetch->divisible || per_page < 2)
+		return false;
+	fetch->split = split_new(per_page, &fetch->failure);
+	if (!fetch->split)
+		return false;
+	/* A validator is one of the whole page, not of its parts. */
+	fetch->condition = (struct validator){0};
+	return true;
+}
+
+/* Drops the one agent of a part that is too large. False: it is the same as that of the part
+ * before, so the API ignores which part is requested. */
+static bool split_lose(struct split *split, uint64_t cut_hash)
+{
+	struct page *page = split->page;
+
+	if (cut_hash && split->lost_hash == cut_hash)
+		return false;
+	split->lost_hash = cut_hash;
+	if (page->fault_count < PAGE_MAX_FAULTS)
+		page->faults[page->fault_count++] = (struct page_fault){
+			.reason = "it is larger than a response may be",
+			.position = split->offset + 1,
+		};
+	page->malformed++;
+	return true;
+}
+
+bool split_goes_on(struct fetch *fetch, unsigned int per_page)
+{
+	struct split *split = fetch->split;
+
+	if (!split)
+		return split_begin(fetch, per_page);
+	if (fetch->page) {
+		size_t count = fetch->page->agent_count + fetch->page->malformed;
+
+		if (!split_fits(split, fetch->page))
+			return split_give_up(fetch);
+		split_take(split, fetch->page);
+		if (count < split->sizes[split->level])
+			return split_end(fetch, true);
+	} else if (fetch->failure.cause != FAILURE_OVERSIZED) {
+		return split_end(fetch, false);
+	} else if (fetch->divisible && split->sizes[split->level] > 1) {
+		split->level++;
+		return true;
+	} else if (!fetch->divisible || !split_lose(split, fetch->cut_hash)) {
+		return split_give_up(fetch);
+	}
+	page_free(fetch->page);
+	fetch->page = NULL;
+	if (split_advance(split))
+		return true;
+	return split->any ? split_end(fetch, true) : split_give_up(fetch);
+}

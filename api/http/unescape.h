@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_API_HTTP_UNESCAPE_H
+#define FLEETFS_API_HTTP_UNESCAPE_H
+
+/*
+ * Decodes an escaped character in text of unknown format, for redact.c.
+ *
+ * Knows the escapes of URLs ("%2d", "%u002d"), of HTML ("&amp;", "&#45;", "&#x2d;") and of JSON, C
+ * and JavaScript ("\u002d", "\u{2d}", "\x2d", "\055", "\-"), in either case, and only those of
+ * ASCII characters but NUL, which are all that a secret consists of. No state.
+ */
+
+#include <stddef.h>
+
+/*
+ * Returns the character that text begins with, and in *ret_bytes how many bytes of text stand for
+ * it. This is the first byte itself if no escape begins there. left is at least 1; nothing at or
+ * beyond text[left] is read.
+ */
+char unescape_one(const char *text, size_t left, size_t *ret_bytes);
+
+#endif

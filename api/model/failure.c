@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/model/failure.h"
+
+#include <errno.h>
+
+static const struct {
+	int error;
+	bool general;
+	const char *word;
+	const char *remedy;
+} causes[FAILURE_CAUSES] = {
+	[FAILURE_CREDENTIAL] = {EACCES, true, "credential", "check the token"},
+	[FAILURE_REQUEST] = {EINVAL, true, "request",
+                             "check the URL (the API's base, without /agents) and the team"},
+	[FAILURE_BUSY] = {EBUSY, true, "busy", "try again later, or ask less often (ttl)"},
+	[FAILURE_SERVER] = {EREMOTEIO, true, "server",
+                            "try again later, or ask the operator of the API"},
+	[FAILURE_REDIRECT] = {EREMOTEIO, true, "redirect",
+                              "give the URL that it points to, without /agents"},
+	[FAILURE_MALFORMED] = {EREMOTEIO, false, "malformed",
+                               "check the URL: the API's base, without /agents"},
+	[FAILURE_TRUNCATED] = {EREMOTEIO, false, "truncated", "try again"},
+	[FAILURE_OVERSIZED] = {EREMOTEIO, false, "oversized",
+                               "check the URL, or ask for less at a time (per_page)"},
+	[FAILURE_OLD] = {EREMOTEIO, false, "old",
+                         "see why the cache in front of the API keeps answers for longer than ttl: "
+                         "the API may be down behind it"},
+	[FAILURE_UNREACHABLE] = {EHOSTUNREACH, true, "unreachable",
+                                 "check the URL and the network"},
+	[FAILURE_TIMEOUT] = {ETIMEDOUT, true, "timeout", "try again, or wait longer (timeout)"},
+	[FAILURE_MEMORY] = {ENOMEM, true, "memory", "free some memory"},
+};
+
+int failure_errno(enum failure_cause cause)
+{
+	return causes[cause].error;
+}
+
+const char *failure_word(enum failure_cause cause)
+{
+	return causes[cause].word;
+}
+
+const char *failure_remedy(const struct failure *failure)
+{
+	return failure->remedy ? failure->remedy : causes[failure->cause].remedy;
+}
+
+bool failure_is_general(enum failure_cause cause)
+{
+	return causes[cause].general;
+}

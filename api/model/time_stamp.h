@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_API_MODEL_TIME_STAMP_H
+#define FLEETFS_API_MODEL_TIME_STAMP_H
+
+#include <stdint.h>
+
+/*
+ * Parses a time stamp of RFC 3339, as the API writes them. A lower-case `t` or `z`, a space in place
+ * of `T`, and a leap second are accepted. Digits beyond nanoseconds are ignored.
+ *
+ * Returns nanoseconds since 1970, or -1 if the text is not such a time stamp or the time is before
+ * 1970 or after 2261.
+ */
+int64_t time_stamp_parse(const char *text);
+
+#endif

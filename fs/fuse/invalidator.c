@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+#define FUSE_USE_VERSION 314
+
+#include "fs/fuse/invalidator.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/tree/tree.h"
+
+int invalidator_init(struct invalidator *invalidator, struct fuse_session *session,
+                     const char *mountpoint)
+{
+	*invalidator = (struct invalidator){.session = session, .path = strdup(mountpoint)};
+	pthread_mutex_init(&invalidator->lock, NULL);
+	return invalidator->path ? 0 : -ENOMEM;
+}
+
+static void drop_one(const struct invalidator *invalidator, const char *name)
+{
+	char path[PATH_MAX];
+	int fd = -1;
+
+	fuse_lowlevel_notify_inval_entry(invalidator->session, FUSE_ROOT_ID, name, strlen(name));
+	if (snprintf(path, sizeof(path), "%s/%s", invalidator->path, name) < (int)sizeof(path))
+		fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void *drop(void *user)
+{
+	struct invalidator *invalidator = user;
+
+	pthread_mutex_lock(&invalidator->lock);
+	while (invalidator->wanted) {
+		bool agents_too = invalidator->agents_too;
+
+		invalidator->wanted = false;
+		invalidator->agents_too = false;
+		pthread_mutex_unlock(&invalidator->lock);
+		for (size_t i = 0; i < tree_row_count; i++)
+			if (tree_rows[i].parent == TREE_ROOT && i != TREE_STATUS &&
+			    (agents_too || i != TREE_AGENTS))
+				drop_one(invalidator, tree_rows[i].name);
+		pthread_mutex_lock(&invalidator->lock);
+	}
+	invalidator->running = false;
+	pthread_mutex_unlock(&invalidator->lock);
+	return NULL;
+}
+
+/* The thread has nothing more to do, or is none. */
+static void join(struct invalidator *invalidator)
+{
+	if (invalidator->started)
+		pthread_join(invalidator->thread, NULL);
+	invalidator->started = false;
+}
+
+void invalidator_begin(struct invalidator *invalidator, bool agents_too)
+{
+	bool running;
+
+	pthread_mutex_lock(&invalidator->lock);
+	invalidator->wanted = true;
+	invalidator->agents_too |= agents_too;
+	running = invalidator->running;
+	invalidator->running = true;
+	pthread_mutex_unlock(&invalidator->lock);
+	if (running)
+		return;
+	join(invalidator);
+	invalidator->started = pthread_create(&invalidator->thread, NULL, drop, invalidator) == 0;
+	if (!invalidator->started)
+		invalidator->running = false;
+}
+
+bool invalidator_busy(struct invalidator *invalidator)
+{
+	bool running;
+
+	pthread_mutex_lock(&invalidator->lock);
+	running = invalidator->running;
+	pthread_mutex_unlock(&invalidator->lock);
+	return running;
+}
+
+void invalidator_done(struct invalidator *invalidator)
+{
+	join(invalidator);
+	pthread_mutex_destroy(&invalidator->lock);
+	free(invalidator->path);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#define FUSE_USE_VERSION 314
+
+#include "fs/fuse/loop.h"
+
+#include <errno.h>
+#include <fuse_lowlevel.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "fs/fuse/ops.h"
+
+#define BUSY_MS           10
+#define REQUESTS_IN_A_ROW 256 /* before arrivals and deadlines get their turn */
+
+/* Answers what the kernel has queued. Reading before polling saves a system call for each request
+ * that followed on an answer. 1: go on, 0: unmounted, or -errno. */
+static int serve(struct fuse_session *session, struct fuse_buf *buffer)
+{
+	for (int i = 0; i < REQUESTS_IN_A_ROW; i++) {
+		int got = fuse_session_receive_buf(session, buffer);
+
+		if (got == -EAGAIN)
+			return 1;
+		if (got == -EINTR)
+			continue;
+		if (got <= 0)
+			return got;
+		fuse_session_process_buf(session, buffer);
+	}
+	return 1;
+}
+
+/* Returns whether to end. */
+static bool take_signals(const struct loop *loop)
+{
+	struct signalfd_siginfo info;
+
+	while (read(loop->signals_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (loop->signalled(loop->user, (int)info.ssi_signo, info.ssi_code))
+			return true;
+	}
+	return false;
+}
+
+static int turn(const struct loop *loop, struct fuse_buf *buffer, bool *more)
+{
+	struct pollfd polled[] = {
+		{.fd = fuse_session_fd(loop->session), .events = POLLIN},
+		{.fd = loop->arrivals_fd, .events = POLLIN},
+		{.fd = loop->signals_fd, .events = POLLIN},
+	};
+	int err = serve(loop->session, buffer);
+	int64_t due_ms;
+
+	if (err <= 0)
+		return err;
+	due_ms = *more ? 0 : ops_due_ms(loop->ops);
+	if (poll(polled, 3, due_ms > INT_MAX ? INT_MAX : (int)due_ms) < 0)
+		return errno == EINTR ? 1 : -errno;
+	if (polled[1].revents || *more) {
+		*more = loop->arrived(loop->user);
+		ops_retry(loop->ops);
+	}
+	return polled[2].revents && take_signals(loop) ? 0 : 1;
+}
+
+int loop_run(const struct loop *loop)
+{
+	struct fuse_buf buffer = {0};
+	bool more = false;
+	int err = 1;
+
+	while (err > 0 && !fuse_session_exited(loop->session))
+		err = turn(loop, &buffer, &more);
+	while (loop->busy(loop->user) && serve(loop->session, &buffer) > 0)
+		poll(&(struct pollfd){.fd = fuse_session_fd(loop->session), .events = POLLIN}, 1,
+		     BUSY_MS);
+	free(buffer.mem);
+	/* ENODEV is how the kernel says that the mount is gone. */
+	return err == -ENODEV || err > 0 ? 0 : err;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_FUSE_MOUNTPOINT_H
+#define FLEETFS_FS_FUSE_MOUNTPOINT_H
+
+/* The directory that fleetfs mounts on. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Which directory a path leads to. */
+struct mountpoint_directory {
+	dev_t device;
+	uint64_t inode;
+	int mount_id; /* as in mountinfo; 0: not known */
+};
+
+struct mountpoint {
+	char *path;                            /* absolute, without symlinks */
+	int lock_fd;                           /* holds the lock against other starts; -1: none */
+	struct mountpoint_directory directory; /* as it was checked */
+};
+
+/*
+ * Checks that path is an existing directory without a FUSE file system on it, and locks it against
+ * other starts of fleetfs. Detaches a dead mount left by a crash ("Transport endpoint is not
+ * connected") first. mountpoint: zeroes, with lock_fd -1. Returns 0; or -errno, with a sentence in
+ * ret_why.
+ */
+int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *ret_why,
+                       size_t why_bytes);
+
+/*
+ * Checks that the path still leads to the directory that was prepared. A start waits for the API,
+ * and meanwhile the directory may be removed, replaced or mounted on. Returns 0; or -errno, with a
+ * sentence in ret_why.
+ */
+int mountpoint_check_unchanged(const struct mountpoint *mountpoint, char *ret_why,
+                               size_t why_bytes);
+
+/* Releases the lock. Call it once the mount exists, which other starts find by themselves. */
+void mountpoint_unlock(struct mountpoint *mountpoint);
+
+/* Frees the path and releases the lock. */
+void mountpoint_done(struct mountpoint *mountpoint);
+
+/* Unmounts whatever is mounted at path, lazily, as root or through fusermount3, which does it for
+ * the owner of a FUSE mount. Returns 0 or -errno. */
+int mountpoint_detach(const char *path);
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/fuse/node.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "fs/reports/document.h"
+
+void nodes_init(struct nodes *nodes, uint64_t seed)
+{
+	*nodes = (struct nodes){.next_id = 1, .seed = seed};
+}
+
+static void node_free(struct node *node)
+{
+	record_unref(node->record);
+	agent_unref(node->agent);
+	document_unref(node->document);
+	free(node);
+}
+
+void nodes_done(struct nodes *nodes)
+{
+	for (size_t i = 0; i < nodes->by_id.bucket_count; i++) {
+		for (struct table_link *at = nodes->by_id.buckets[i], *next; at; at = next) {
+			next = at->next;
+			node_free(TABLE_ENTRY(at, struct node, by_id));
+		}
+	}
+	table_done(&nodes->by_id);
+	table_done(&nodes->by_what);
+}
+
+struct node *nodes_find(const struct nodes *nodes, uint64_t id)
+{
+	struct table_link *link = table_first(&nodes->by_id, id);
+
+	return link ? TABLE_ENTRY(link, struct node, by_id) : NULL;
+}
+
+size_t nodes_count(const struct nodes *nodes)
+{
+	return nodes->by_id.entry_count;
+}
+
+uint64_t node_id(const struct node *node)
+{
+	return node->by_id.hash;
+}
+
+const char *node_text(const struct node *node)
+{
+	return node->agent ? node->agent->json : node->text;
+}
+
+static struct node *node_new(struct nodes *nodes, enum node_kind kind, uint64_t what,
+                             size_t text_bytes)
+{
+	struct node *node = calloc(1, sizeof(*node) + text_bytes + 1);
+
+	if (!node)
+		return NULL;
+	node->kind = (uint8_t)kind;
+	node->by_id.hash = nodes->next_id;
+	node->by_what.hash = what;
+	if (table_insert(&nodes->by_id, &node->by_id) < 0) {
+		free(node);
+		return NULL;
+	}
+	if (table_insert(&nodes->by_what, &node->by_what) < 0) {
+		table_remove(&nodes->by_id, &node->by_id);
+		free(node);
+		return NULL;
+	}
+	nodes->next_id++;
+	return node;
+}
+
+static uint64_t hash_folder(const struct nodes *nodes, const struct row *row,
+                            const struct record *record, uint16_t index)
+{
+	const uintptr_t parts[] = {(uintptr_t)row, (uintptr_t)record, index, nodes->generation};
+
+	return XXH3_64bits_withSeed(parts, sizeof(parts), nodes->seed);
+}
+
+struct node *nodes_find_folder(const struct nodes *nodes, const struct row *row,
+                               const struct record *record, uint16_t index)
+{
+	uint64_t what = hash_folder(nodes, row, record, index);
+
+	for (struct table_link *at = table_first(&nodes->by_what, what); at; at = table_next(at)) {
+		struct node *node = TABLE_ENTRY(at, struct node, by_what);
+
+		if (node->kind == NODE_FOLDER && node->row == row && node->record == record &&
+		    node->index == index && node->generation == nodes->generation)
+			return node;
+	}
+	return NULL;
+}
+
+struct node *node_folder(struct nodes *nodes, const struct row *row, struct record *record,
+                         uint16_t index)
+{
+	struct node *node = nodes_find_folder(nodes, row, record, index);
+
+	if (node)
+		return node;
+	node = node_new(nodes, NODE_FOLDER, hash_folder(nodes, row, record, index), 0);
+	if (!node)
+		return NULL;
+	node->row = row;
+	node->record = record ? record_ref(record) : NULL;
+	node->index = index;
+	node->generation = nodes->generation;
+	return node;
+}
+
+struct node *node_group(struct nodes *nodes, const struct row *row, const char *value)
+{
+	size_t bytes = strlen(value);
+	uint64_t what =
+		hash_folder(nodes, row, NULL, 0) ^ XXH3_64bits_withSeed(value, bytes, nodes->seed);
+	struct node *node;
+
+	for (struct table_link *at = table_first(&nodes->by_what, what); at; at = table_next(at)) {
+		node = TABLE_ENTRY(at, struct node, by_what);
+		if (node->kind == NODE_GROUP && node->row == row && node->bytes == bytes &&
+		    node->generation == nodes->generation && memcmp(node->text, value, bytes) == 0)
+			return node;
+	}
+	node = node_new(nodes, NODE_GROUP, what, bytes);
+	if (!node)
+		return NULL;
+	node->row = row;
+	node->generation = nodes->generation;
+	node->bytes = (uint32_t)bytes;
+	memcpy(node->text, value, bytes);
+	return node;
+}
+
+static struct node *find_value(const struct nodes *nodes, enum node_kind kind, uint64_t what,
+                               const char *text, size_t bytes, int64_t mtime_ns)
+{
+	for (struct table_link *at = table_first(&nodes->by_what, what); at; at = table_next(at)) {
+		struct node *node = TABLE_ENTRY(at, struct node, by_what);
+
+		if (node->kind == kind && node->mtime_ns == mtime_ns && node->bytes == bytes &&
+		    (bytes == 0 || memcmp(node_text(node), text, bytes) == 0))
+			return node;
+	}
+	return NULL;
+}
+
+/* agent: whose json the text is, or NULL to copy it. */
+static struct node *value(struct nodes *nodes, enum node_kind kind, const struct agent *agent,
+                          const char *text, size_t bytes, int64_t mtime_ns)
+{
+	uint64_t what =
+		XXH3_64bits_withSeed(bytes ? text : "", bytes, nodes->seed ^ (uint64_t)mtime_ns);
+	struct node *node = find_value(nodes, kind, what, text, bytes, mtime_ns);
+
+	if (node)
+		return node;
+	node = node_new(nodes, kind, what, agent ? 0 : bytes);
+	if (!node)
+		return NULL;
+	if (agent)
+		node->agent = agent_ref(agent);
+	else if (bytes > 0)
+		memcpy(node->text, text, bytes);
+	node->bytes = (uint32_t)bytes;
+	node->mtime_ns = mtime_ns;
+	return node;
+}
+
+struct node *node_value(struct nodes *nodes, const char *text, size_t bytes, int64_t mtime_ns)
+{
+	return value(nodes, NODE_VALUE, NULL, text, bytes, mtime_ns);
+}
+
+struct node *node_json(struct nodes *nodes, const struct agent *agent, int64_t mtime_ns)
+{
+	return value(nodes, NODE_VALUE, agent, agent->json, agent->json_bytes, mtime_ns);
+}
+
+struct node *node_link(struct nodes *nodes, const char *target, size_t bytes, int64_t mtime_ns)
+{
+	return value(nodes, NODE_LINK, NULL, target, bytes, mtime_ns);
+}
+
+struct node *node_document(struct nodes *nodes, struct document *document)
+{
+	const uintptr_t address = (uintptr_t)document;
+	uint64_t what = XXH3_64bits_withSeed(&address, sizeof(address), nodes->seed);
+	struct node *node;
+
+	for (struct table_link *at = table_first(&nodes->by_what, what); at; at = table_next(at)) {
+		node = TABLE_ENTRY(at, struct node, by_what);
+		if (node->document == document)
+			return node;
+	}
+	node = node_new(nodes, NODE_DOCUMENT, what, 0);
+	if (node)
+		node->document = document_ref(document);
+	return node;
+}
+
+void node_forget(struct nodes *nodes, struct node *node, uint64_t count)
+{
+	node->lookups = node->lookups > count ? node->lookups - count : 0;
+	if (node->lookups > 0)
+		return;
+	table_remove(&nodes->by_id, &node->by_id);
+	table_remove(&nodes->by_what, &node->by_what);
+	node_free(node);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_FUSE_OWN_MOUNT_H
+#define FLEETFS_FS_FUSE_OWN_MOUNT_H
+
+/*
+ * The mount that this process makes.
+ *
+ * Only this mount is ever unmounted. It is identified by its IDs, not by its path: after a lazy
+ * unmount another file system may be mounted at that path, and a mount can be moved. libfuse
+ * unmounts by path, so it is kept from unmounting.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct fuse_session;
+
+struct own_mount {
+	bool mounted;       /* the caller clears it when it calls own_mount_remove() */
+	int id;             /* as in mountinfo; 0: not known */
+	uint64_t unique_id; /* never reused; 0: not known, as before Linux 6.8 */
+	char device[32];    /* of the file system, as in mountinfo */
+};
+
+/*
+ * Mounts a session at path, which is absolute and without symlinks. fusermount3 inherits no
+ * descriptors. debug: the messages of fusermount3 go to stderr. Returns 0; or -errno, with a
+ * sentence in ret_why.
+ */
+int own_mount_make(struct own_mount *mount, struct fuse_session *session, const char *path,
+                   bool debug, char *ret_why, size_t why_bytes);
+
+/*
+ * Closes the session's connection and unmounts the own mount, wherever it is now. It may be gone
+ * already. Every request must have been answered. Returns 0; -EEXIST if it is unmounted and a bind
+ * mount of it is left; or -errno if a dead mount is left. Unless it returns 0, ret_why has a
+ * sentence.
+ */
+int own_mount_remove(const struct own_mount *mount, struct fuse_session *session, char *ret_why,
+                     size_t why_bytes);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/program/paths.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fs/program/ca.h"
+#include "fs/program/options.h"
+#include "fs/program/source.h"
+
+#define MOST_LINKS 40 /* symlinks to follow, as in the kernel */
+
+/*
+ * Resolves the symlinks of a path whose file may not exist yet, as for a log: then its directory is
+ * resolved, or that of the symlink's target. Returns a path for free(), or NULL.
+ */
+static char *paths_resolve(const char *file)
+{
+	char path[PATH_MAX], target[PATH_MAX], joined[2 * PATH_MAX + 1];
+	char *real;
+
+	if (snprintf(path, sizeof(path), "%s", file) >= (int)sizeof(path))
+		return NULL;
+	for (int i = 0; i < MOST_LINKS; i++) {
+		real = realpath(path, NULL);
+		if (real || errno != ENOENT)
+			return real;
+		ssize_t length = readlink(path, target, sizeof(target) - 1);
+
+		if (length < 0)
+			return realpath(dirname(path), NULL);
+		target[length] = '\0';
+		if (*target == '/')
+			snprintf(joined, sizeof(joined), "%s", target);
+		else
+			snprintf(joined, sizeof(joined), "%s/%s", dirname(path), target);
+		if (snprintf(path, sizeof(path), "%s", joined) >= (int)sizeof(path))
+			return NULL;
+	}
+	return NULL;
+}
+
+/* Whether a file, which need not exist yet, is below the mount point. Directories are compared by
+ * inode, since a bind mount shows the mount point at another path as well. */
+static bool paths_hidden(const char *mountpoint, const char *file)
+{
+	char *real = paths_resolve(file), *end;
+	struct stat top, directory;
+	bool hidden = false;
+
+	if (!real || stat(mountpoint, &top) < 0) {
+		free(real);
+		return false;
+	}
+	do {
+		hidden = stat(*real ? real : "/", &directory) == 0 &&
+		         directory.st_dev == top.st_dev && directory.st_ino == top.st_ino;
+		end = strrchr(real, '/');
+		if (end)
+			*end = '\0';
+	} while (!hidden && end);
+	free(real);
+	return hidden;
+}
+
+struct checked {
+	const char *mountpoint;
+	char *ret_why;
+	size_t why_bytes;
+};
+
+static int paths_check_one(const struct checked *checked, const char *name, const char *path)
+{
+	if (!path || *path != '/' || !paths_hidden(checked->mountpoint, path))
+		return 0;
+	snprintf(checked->ret_why, checked->why_bytes,
+	         "%s %s is below the mount point %s, which would hide it: choose another mount "
+	         "point",
+	         name, path, checked->mountpoint);
+	return -EINVAL;
+}
+
+/* paths: separated by `:`; NULL: none. */
+static int paths_check_list(const struct checked *checked, const char *name, const char *paths)
+{
+	char *copy = paths ? strdup(paths) : NULL, *rest = copy, *path;
+	int err = 0;
+
+	if (paths && !copy) {
+		snprintf(checked->ret_why, checked->why_bytes, "out of memory");
+		return -ENOMEM;
+	}
+	while (err == 0 && (path = strsep(&rest, ":")))
+		err = paths_check_one(checked, name, path);
+	free(copy);
+	return err;
+}
+
+int paths_check(const char *mountpoint, const struct options *options, const char *token_file,
+                char *ret_why, size_t why_bytes)
+{
+	const struct checked checked = {mountpoint, ret_why, why_bytes};
+	const struct {
+		const char *name;
+		const char *path;
+	} files[] = {
+		{"source", source_is_file(options->source) ? options->source : NULL},
+		{"log_file", options->log_file},
+		{ca_bundle_name(options), options->cacert},
+		{"token_file", token_file},
+		{"the system's", "/proc/self/mountinfo"},
+		{"the system's", "/dev/null"},
+		{"the system's", "/etc"}, /* libfuse looks at /etc/mtab after mounting */
+	};
+	int err = paths_check_list(&checked, "$SSL_CERT_DIR", options->ca_dirs);
+
+	for (size_t i = 0; err == 0 && i < sizeof(files) / sizeof(files[0]); i++)
+		err = paths_check_one(&checked, files[i].name, files[i].path);
+	return err;
+}

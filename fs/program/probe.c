@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/program/probe.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "fs/program/log.h"
+#include "fs/program/process.h"
+#include "fs/program/source.h"
+
+/* A request has the same timeout as the operation. It reports more precisely how far it got, so it
+ * is given the time to do that. */
+#define PATIENCE_MS 500
+
+#define OR_DELAY ", or mount with delay_connect"
+
+static bool probe_is_interrupted(const struct probe *probe)
+{
+	struct signalfd_siginfo info;
+
+	while (read(probe->signals_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		if (process_must_end((int)info.ssi_signo, info.ssi_code, probe->terminal_fd))
+			return true;
+	return false;
+}
+
+/* Waits until something arrived or the look is due again. Returns 0 or -errno. */
+static int probe_await(const struct probe *probe, const struct query *query, int64_t deadline_ms)
+{
+	struct pollfd polled[] = {
+		{.fd = probe->arrivals_fd, .events = POLLIN},
+		{.fd = probe->signals_fd, .events = POLLIN},
+		{.fd = probe->parent_fd},
+	};
+	int64_t now_ms = fleet_now_ms(probe->fleet);
+	int64_t until_ms = deadline_ms < query->wake_ms ? deadline_ms : query->wake_ms;
+
+	if (now_ms >= deadline_ms)
+		return -ETIMEDOUT;
+	poll(polled, 3, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);
+	/* A signal from the terminal reaches only the parent, which then ends. */
+	if ((polled[1].revents && probe_is_interrupted(probe)) || polled[2].revents)
+		return -EINTR;
+	while (fetch_results_take(probe->fetch_results))
+		;
+	return 0;
+}
+
+int probe_next_agent(const struct probe *probe, uint64_t *cursor, struct record **ret_record)
+{
+	struct query query = fleet_query(probe->fleet);
+	int64_t deadline_ms = query.began_ms + probe->options->timeout_ms + PATIENCE_MS;
+	int err = fleet_walk(probe->fleet, cursor, &query, ret_record);
+
+	while (err == -EAGAIN) {
+		err = probe_await(probe, &query, deadline_ms);
+		if (err == 0)
+			err = fleet_walk(probe->fleet, cursor, &query, ret_record);
+	}
+	return err;
+}
+
+/* Whether delay_connect would help: the failure may pass by itself. */
+static bool probe_may_wait_for(enum failure_cause cause)
+{
+	return cause == FAILURE_UNREACHABLE || cause == FAILURE_TIMEOUT ||
+	       cause == FAILURE_SERVER || cause == FAILURE_BUSY;
+}
+
+int probe_report_failure(const struct probe *probe, int err)
+{
+	const struct failure *failure = fleet_last_failure(probe->fleet);
+	const char *source = probe->options->source;
+	bool file = source_is_file(source), mounting = !probe->options->check;
+
+	if (err == -EINTR)
+		return log_failed_start("interrupted");
+	if (!failure)
+		return log_failed_start("no answer from %s within %g s: %s%s", source,
+		                        (double)probe->options->timeout_ms / 1000,
+		                        file ? "give it a longer timeout"
+		                             : "check the URL and the network",
+		                        !file && mounting ? OR_DELAY : "");
+	if (file) /* its name is in the message */
+		log_error("%s: %s", failure->message, failure_remedy(failure));
+	else
+		log_error("cannot list the agents at %s: %s: %s%s", source, failure->message,
+		          failure_remedy(failure),
+		          mounting && probe_may_wait_for(failure->cause) ? OR_DELAY : "");
+	return EXIT_FAILURE;
+}
+
+int probe_first_page(const struct probe *probe)
+{
+	struct record *record;
+	uint64_t cursor = 0;
+	int err = probe_next_agent(probe, &cursor, &record);
+
+	return err < 0 ? probe_report_failure(probe, err) : 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_PROGRAM_PROCESS_H
+#define FLEETFS_FS_PROGRAM_PROCESS_H
+
+/*
+ * What the process inherits from its parent, made safe before anything depends on it: standard
+ * descriptors, resource limits, signal dispositions and the signal mask.
+ */
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Opens /dev/null on each of the descriptors 0, 1 and 2 that is closed. Otherwise the next file to
+ * be opened would get that number, and going into the background would replace it. Call this first
+ * in main().
+ */
+void process_open_standard_descriptors(void);
+
+/*
+ * Raises the soft limits of descriptors and stack to what fleetfs needs, and the default stack size
+ * of threads likewise. descriptors: how many may be open at once. Returns 0; or -EMFILE or -ENOMEM,
+ * with a sentence in ret_why, if a hard limit is too low.
+ */
+int process_raise_limits(size_t descriptors, char *ret_why, size_t why_bytes);
+
+/*
+ * Sets FD_CLOEXEC on all open descriptors but the standard ones. libcurl opens some without it, and
+ * with auto_unmount fusermount3 would keep them open for as long as the mount exists.
+ */
+void process_close_on_exec(void);
+
+/*
+ * Blocks the signals that the loop reads, ignores those that would end the process without
+ * unmounting, and replaces the inherited mask. Call it before the first thread starts, since
+ * threads inherit the mask. foreground: the terminal's stop signals keep their effect. Returns a
+ * signalfd(2), or -errno.
+ */
+int process_take_signals(bool foreground);
+
+/* Opens the controlling terminal of a process that is to end with it. Call it before
+ * process_take_signals(), since nohup(1) has SIGHUP ignored, and before mounting, since the path
+ * may lead into the mount later. Returns a descriptor; or -1 without a terminal or with nohup. */
+int process_open_terminal(void);
+
+/*
+ * Whether a signal that was read from the signalfd ends the process. SIGHUP does only if the
+ * terminal of a foreground process is gone. code: si_code of siginfo_t. terminal_fd: from
+ * process_open_terminal(); -1 in the background.
+ */
+bool process_must_end(int number, int code, int terminal_fd);
+
+/*
+ * Returns how long a FUSE request may take, in ms, or 0 if there is no limit. The kernel aborts a
+ * connection with a request that takes longer (sysctl fs.fuse.max_request_timeout).
+ */
+int64_t process_longest_request_ms(void);
+
+#endif

@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""fleet.html but for its data, as a C header: embed.py PAGE.HTML PAGE.CSS PAGE.JS > PAGE.H
+
+Style and script are put where the page says @STYLE@ and @SCRIPT@; the policy in its head names
+their hashes, so nothing else that ever stands in the page is executed. PAGE_BEGIN ends where the
+page says @DATA@, PAGE_END begins there."""
+
+import base64
+import hashlib
+import sys
+from pathlib import Path
+
+
+def source(text):
+    digest = hashlib.sha256(text.encode("ascii")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def literal(text):
+    """ASCII as a C string, a line each."""
+    lines = (line.replace("\\", "\\\\").replace('"', '\\"').replace("?", "\\?").replace("\t", "\\t")
+             for line in text.split("\n"))
+    return '"' + '\\n"\n\t"'.join(lines) + '"'
+
+
+def main(page, style, script):
+    page, style, script = (Path(path).read_text(encoding="ascii") for path in (page, style, script))
+    assert "</" not in style and "</" not in script and "<!--" not in script
+    for word, text in ("@STYLE-SOURCE@", source(style)), ("@SCRIPT-SOURCE@", source(script)), \
+                      ("@STYLE@", style), ("@SCRIPT@", script):
+        assert page.count(word) == 1, word
+        page = page.replace(word, text)
+    begin, end = page.split("@DATA@")
+    print(f"/* Made of html/ by fs/reports/html/embed.py. */\n"
+          f"static const char PAGE_BEGIN[] =\n\t{literal(begin)};\n"
+          f"static const char PAGE_END[] =\n\t{literal(end)};")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/tree/names.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+/* For the state of a hash on the stack; its functions are in the shared library. */
+#define XXH_STATIC_LINKING_ONLY
+#include <xxhash.h>
+
+#include "api/model/utf8.h"
+
+#define CUT_BYTES   200 /* of a name that is too long, at most so much is kept */
+#define CHAR_BYTES  9   /* the longest encoded character: three escapes */
+#define HASH_DIGITS 32
+
+static const char hex_upper[] = "0123456789ABCDEF";
+static const char hex_lower[] = "0123456789abcdef";
+
+/* ASCII that stands for itself inside a name, which is nearly all there ever is: no need to ask
+ * what kind of character it is. */
+static const bool is_plain[256] = {
+	[' ' ... '$'] = true,
+	['&' ... '.'] = true,
+	['0' ... '~'] = true,
+};
+
+/* Only at the ends are a dot, a dash and a space unsafe (hidden, taken for an option, invisible).
+ */
+static bool unsafe_at_end(char c, bool first)
+{
+	return c == ' ' || (first && (c == '.' || c == '-'));
+}
+
+/* The character at text[at], and whether it has to be escaped. */
+static struct utf8_char next_character(const char *text, size_t length, size_t at,
+                                       bool *ret_escaped)
+{
+	struct utf8_char c = {.bytes = 1};
+
+	if (is_plain[(unsigned char)text[at]]) {
+		*ret_escaped = (at == 0 || at + 1 == length) && unsafe_at_end(text[at], at == 0);
+		return c;
+	}
+	c = utf8_next_stored(text + at, length - at);
+	*ret_escaped = c.kind != UTF8_PLAIN || c.code == '%' || c.code == '/';
+	return c;
+}
+
+/* The hash of the original string, which differs from the stored one only where that has a pair. */
+static XXH128_hash_t hash_original(const char *text, size_t length)
+{
+	const char *end = text + length;
+	XXH3_state_t state;
+
+	if (!memchr(text, UTF8_STORED_NUL[0], length))
+		return XXH3_128bits(text, length);
+	XXH3_128bits_reset(&state);
+	while (text < end) {
+		struct utf8_char c = utf8_next_stored(text, (size_t)(end - text));
+		unsigned char bytes[4];
+
+		XXH3_128bits_update(&state, bytes, utf8_original(&c, text, bytes));
+		text += c.bytes;
+	}
+	return XXH3_128bits_digest(&state);
+}
+
+/* Replaces the end of a name, from byte `kept` on. The canonical form is big-endian, so a name is
+ * the same on every machine. */
+static void end_with_hash(const char *text, size_t length, char *name, size_t kept)
+{
+	XXH128_canonical_t hash;
+	char *out = name + kept;
+
+	XXH128_canonicalFromHash(&hash, hash_original(text, length));
+	*out++ = '%';
+	*out++ = '~';
+	for (size_t i = 0; i < sizeof(hash.digest); i++) {
+		*out++ = hex_lower[hash.digest[i] >> 4];
+		*out++ = hex_lower[hash.digest[i] & 15];
+	}
+	*out = '\0';
+}
+
+void name_encode(const char *text, char ret_name[static NAME_BYTES])
+{
+	size_t length = strlen(text);
+	size_t out = 0;
+	size_t cut = 0; /* the last end of a character within CUT_BYTES */
+
+	if (length == 0)
+		ret_name[out++] = '%';
+	for (size_t at = 0; at < length;) {
+		/* Most of nearly every name: neither at an end nor near a limit. */
+		while (at > 0 && at + 1 < length && out < CUT_BYTES &&
+		       is_plain[(unsigned char)text[at]])
+			ret_name[out++] = text[at++];
+
+		bool escaped;
+		struct utf8_char c = next_character(text, length, at, &escaped);
+		unsigned char bytes[4];
+		size_t count = utf8_original(&c, text + at, bytes);
+
+		if (out <= CUT_BYTES)
+			cut = out;
+		if (out + (escaped ? 3 * count : count) > NAME_BYTES - 1) {
+			end_with_hash(text, length, ret_name, cut);
+			return;
+		}
+		for (size_t i = 0; i < count; i++) {
+			if (escaped) {
+				ret_name[out++] = '%';
+				ret_name[out++] = hex_upper[bytes[i] >> 4];
+				ret_name[out++] = hex_upper[bytes[i] & 15];
+			} else {
+				ret_name[out++] = (char)bytes[i];
+			}
+		}
+		at += c.bytes;
+	}
+	ret_name[out] = '\0';
+}
+
+/* Checking */
+
+/* A name taken apart: its bytes, and which of them were written as an escape. */
+struct decoded {
+	char bytes[NAME_BYTES];
+	bool escaped[NAME_BYTES];
+	size_t length;
+};
+
+static int digit_value(char c)
+{
+	const char *found = c ? strchr(hex_upper, c) : NULL;
+
+	return found ? (int)(found - hex_upper) : -1;
+}
+
+/* False: a `%` without two upper-case hex digits after it. */
+static bool decode_name(const char *name, size_t length, struct decoded *ret)
+{
+	ret->length = 0;
+	for (size_t at = 0; at < length; at++, ret->length++) {
+		bool escaped = name[at] == '%';
+		int high, low;
+
+		ret->escaped[ret->length] = escaped;
+		ret->bytes[ret->length] = name[at];
+		if (!escaped)
+			continue;
+		high = at + 2 < length ? digit_value(name[at + 1]) : -1;
+		low = high >= 0 ? digit_value(name[at + 2]) : -1;
+		if (low < 0)
+			return false;
+		ret->bytes[ret->length] = (char)(high << 4 | low);
+		at += 2;
+	}
+	return true;
+}
+
+/* Whether exactly those bytes are escaped that name_encode() escapes. A name holds the original
+ * bytes, so NUL is one of them. */
+static bool escapes_are_canonical(const struct decoded *decoded)
+{
+	for (size_t at = 0; at < decoded->length;) {
+		size_t left = decoded->length - at;
+		struct utf8_char c = utf8_next(decoded->bytes + at, left);
+		bool wanted = c.kind != UTF8_PLAIN || c.code == '%' || c.code == '/';
+
+		if (at == 0 || left == 1)
+			wanted |= unsafe_at_end(decoded->bytes[at], at == 0);
+		for (size_t end = at + c.bytes; at < end; at++)
+			if (decoded->escaped[at] != wanted)
+				return false;
+	}
+	return true;
+}
+
+/* How many bytes stand before the hash of a name that was cut; 0: it is no such name. */
+static size_t length_before_hash(const char *name, size_t length)
+{
+	size_t kept = length > HASH_DIGITS + 2 ? length - HASH_DIGITS - 2 : 0;
+
+	if (kept > CUT_BYTES || kept <= CUT_BYTES - CHAR_BYTES)
+		return 0;
+	if (memcmp(name + kept, "%~", 2) != 0 || strspn(name + kept + 2, hex_lower) != HASH_DIGITS)
+		return 0;
+	return kept;
+}
+
+bool name_is_canonical(const char *name)
+{
+	size_t length = strlen(name), kept;
+	struct decoded decoded = {.length = 0};
+
+	if (length == 0 || length >= NAME_BYTES)
+		return false;
+	if (strcmp(name, "%") == 0)
+		return true;
+	kept = length_before_hash(name, length);
+	if (!decode_name(name, kept > 0 ? kept : length, &decoded))
+		return false;
+	if (kept > 0) { /* the original goes on after the cut */
+		decoded.bytes[decoded.length] = 'a';
+		decoded.escaped[decoded.length++] = false;
+	}
+	return escapes_are_canonical(&decoded);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_TREE_STATUS_H
+#define FLEETFS_FS_TREE_STATUS_H
+
+/*
+ * .fleetfs/: what the mount tells about itself. Written from memory whenever somebody looks, never
+ * waiting for the network, never with a secret.
+ */
+
+#include <stdint.h>
+
+#include "cache/fleet.h"
+#include "fs/tree/text.h"
+
+struct status {
+	struct fleet *fleet;
+	const char *config;       /* settings in force, `name: value` lines; ends with NUL */
+	const char *version;      /* of fleetfs and its libraries, a line each */
+	const char *token_kind;   /* "integration key (sk-)"; NULL: none is needed */
+	const char *token_source; /* a path or the name of a variable */
+	int64_t token_expiry;     /* seconds since 1970; 0: not known */
+	int64_t mounted_ns;       /* wall clock */
+	uint64_t http_requests;   /* sent */
+	uint64_t http_bytes;      /* received, as on the wire */
+	uint64_t operations[9];   /* FUSE requests answered, by enum self_operation */
+	uint64_t timeouts;        /* operations that took longer than `timeout` */
+	uint64_t interrupts;      /* operations whose reader was interrupted while waiting */
+	uint64_t nodes;           /* values and folders that the kernel holds */
+};
+
+enum status_operation {
+	STATUS_LOOKUP,
+	STATUS_GETATTR,
+	STATUS_READDIR,
+	STATUS_READ,
+	STATUS_READLINK,
+	STATUS_STATFS,
+	STATUS_ACCESS,
+	STATUS_FORGET,
+	STATUS_OTHER,
+};
+
+void status_readme(const struct status *status, struct text *text);
+void status_version(const struct status *status, struct text *text);
+void status_config(const struct status *status, struct text *text);
+void status_health(const struct status *status, struct text *text);
+void status_stats(const struct status *status, struct text *text);
+void status_last_error(const struct status *status, struct text *text);
+
+#endif

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/tree/tree.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/model/time_stamp.h"
+
+#define FOLDER(in, its_name)                                              \
+	{                                                                 \
+		.parent = (in), .field = AGENT_FIELDS, .name = (its_name) \
+	}
+#define FILE_OF(in, its_name, its_field)                                 \
+	{                                                                \
+		.parent = (in), .field = (its_field), .name = (its_name) \
+	}
+#define FILE_BY(in, its_name, function)                                                       \
+	{                                                                                     \
+		.parent = (in), .field = AGENT_FIELDS, .name = (its_name), .text = (function) \
+	}
+#define EACH(in, what, its_field)                                    \
+	{                                                            \
+		.parent = (in), .each = (what), .field = (its_field) \
+	}
+#define VIEW(its_name, of, by)                                                       \
+	{                                                                            \
+		.parent = TREE_ROOT, .view = (of), .field = (by), .name = (its_name) \
+	}
+#define REPORT(its_name, its_report)                                             \
+	{                                                                        \
+		.parent = TREE_FLEET, .field = AGENT_FIELDS, .name = (its_name), \
+		.report = (its_report)                                           \
+	}
+
+const struct row tree_rows[] = {
+	/* folders, in the order of enum tree_folder */
+	[TREE_ROOT] = FOLDER(TREE_FOLDERS, ""),
+	[TREE_STATUS] = FOLDER(TREE_ROOT, ".fleetfs"),
+	[TREE_AGENTS] = FOLDER(TREE_ROOT, "agents"),
+	[TREE_AGENT] = EACH(TREE_AGENTS, TREE_EACH_AGENT, AGENT_LAST_HEARTBEAT),
+	[TREE_LABELS] = FILE_OF(TREE_AGENT, "labels", AGENT_LABELS),
+	[TREE_SYSTEM_STATS] = FOLDER(TREE_AGENT, "system_stats"),
+	[TREE_GPUS] = FILE_OF(TREE_AGENT, "gpus", AGENT_GPU_NAME),
+	[TREE_GPU] = EACH(TREE_GPUS, TREE_EACH_GPU, AGENT_FIELDS),
+	[TREE_FLEET] = FOLDER(TREE_ROOT, "fleet"),
+
+	/* over the whole fleet */
+	{.parent = TREE_ROOT,
+         .view = TREE_GROUPS,
+         .field = AGENT_STATUS,
+         .name = "by-status",
+         .always = agent_statuses},
+	VIEW("by-label", TREE_GROUPS, AGENT_LABELS),
+	VIEW("by-tool", TREE_GROUPS, AGENT_TOOL),
+	VIEW("by-gpu", TREE_GROUPS, AGENT_GPU_NAME),
+	VIEW("by-version", TREE_GROUPS, AGENT_VERSION),
+	VIEW("tasks", TREE_LINKS, AGENT_RUNNING_TASKS),
+
+	/* fleet/ */
+	REPORT("summary", TREE_SUMMARY),
+	REPORT("agents.tsv", TREE_TSV),
+	REPORT("agents.json", TREE_JSON),
+	REPORT("metrics.prom", TREE_METRICS),
+	REPORT("fleet.html", TREE_HTML),
+	REPORT("events.log", TREE_EVENTS),
+	REPORT("events.log.1", TREE_EVENTS_BEFORE),
+
+	/* .fleetfs/ */
+	FILE_BY(TREE_STATUS, "README", status_readme),
+	FILE_BY(TREE_STATUS, "version", status_version),
+	FILE_BY(TREE_STATUS, "config", status_config),
+	FILE_BY(TREE_STATUS, "health", status_health),
+	FILE_BY(TREE_STATUS, "stats", status_stats),
+	FILE_BY(TREE_STATUS, "last_error", status_last_error),
+
+	/* agents/<agent>/ */
+	FILE_OF(TREE_AGENT, "id", AGENT_ID),
+	FILE_OF(TREE_AGENT, "status", AGENT_STATUS),
+	FILE_OF(TREE_AGENT, "version", AGENT_VERSION),
+	FILE_OF(TREE_AGENT, "last_heartbeat", AGENT_LAST_HEARTBEAT),
+	FILE_OF(TREE_AGENT, "connected_at", AGENT_CONNECTED_AT),
+	FILE_OF(TREE_AGENT, "platform_arch", AGENT_PLATFORM_ARCH),
+	FILE_OF(TREE_AGENT, "tool", AGENT_TOOL),
+	FILE_OF(TREE_AGENT, "tool_version", AGENT_TOOL_VERSION),
+	FILE_OF(TREE_AGENT, "comfyui_version", AGENT_COMFYUI_VERSION),
+	FILE_OF(TREE_AGENT, "gpu_capacity", AGENT_GPU_CAPACITY),
+	FILE_OF(TREE_AGENT, "gpu_free", AGENT_GPU_FREE),
+	FILE_OF(TREE_AGENT, "running_count", AGENT_RUNNING_COUNT),
+	FILE_OF(TREE_AGENT, "running_tasks", AGENT_RUNNING_TASKS),
+	FILE_OF(TREE_AGENT, "current_task_id", AGENT_CURRENT_TASK_ID),
+	FILE_OF(TREE_AGENT, "tasks_completed", AGENT_TASKS_COMPLETED),
+	FILE_OF(TREE_AGENT, "sync_phase", AGENT_SYNC_PHASE),
+	FILE_OF(TREE_AGENT, "sync_detail", AGENT_SYNC_DETAIL),
+	FILE_OF(TREE_AGENT, "sync_percent", AGENT_SYNC_PERCENT),
+	FILE_OF(TREE_AGENT, "agent.json", AGENT_JSON),
+
+	/* agents/<agent>/labels/ */
+	EACH(TREE_LABELS, TREE_EACH_LABEL, AGENT_LABELS),
+
+	/* agents/<agent>/system_stats/ */
+	FILE_OF(TREE_SYSTEM_STATS, "comfyui_version", AGENT_STATS_COMFYUI_VERSION),
+	FILE_OF(TREE_SYSTEM_STATS, "pytorch_version", AGENT_STATS_PYTORCH_VERSION),
+	FILE_OF(TREE_SYSTEM_STATS, "os_type", AGENT_STATS_OS_TYPE),
+
+	/* agents/<agent>/gpus/<n>/ */
+	FILE_OF(TREE_GPU, "name", AGENT_GPU_NAME),
+	FILE_OF(TREE_GPU, "type", AGENT_GPU_TYPE),
+	FILE_OF(TREE_GPU, "vram_total", AGENT_GPU_VRAM_TOTAL),
+	FILE_OF(TREE_GPU, "vram_free", AGENT_GPU_VRAM_FREE),
+	FILE_OF(TREE_GPU, "vram_used", AGENT_GPU_VRAM_USED),
+};
+
+const size_t tree_row_count = sizeof(tree_rows) / sizeof(tree_rows[0]);
+
+enum tree_folder tree_folder_of(const struct row *row)
+{
+	size_t position = (size_t)(row - tree_rows);
+
+	return position < TREE_FOLDERS ? (enum tree_folder)position : TREE_FOLDERS;
+}
+
+bool tree_is_constant(const struct row *row)
+{
+	return row->text == status_readme || row->text == status_version;
+}
+
+static size_t tree_find(const struct row *row, const struct agent *agent, const char *value)
+{
+	size_t count = agent_string_count(agent, row->field);
+
+	for (size_t i = 0; i < count; i++) {
+		const char *its = agent_string(agent, row->field, i);
+
+		if (its && strcmp(its, value) == 0)
+			return i;
+	}
+	return SIZE_MAX;
+}
+
+bool tree_has(const struct row *row, const struct agent *agent, const char *value)
+{
+	return tree_find(row, agent, value) != SIZE_MAX;
+}
+
+int64_t tree_link_mtime_ns(const struct row *row, const struct record *record, const char *value)
+{
+	enum agent_field_id field = row->field;
+	size_t index = tree_find(row, record->agent, value);
+
+	if (field == AGENT_GPU_NAME)
+		field = CHANGES_GPU_MODEL;
+	else if (field != AGENT_LABELS && field != AGENT_RUNNING_TASKS)
+		index = CHANGES_WHOLE;
+	return record_since(record, field, (uint16_t)index);
+}
+
+const char *tree_lasting_group(const struct row *row, const char *name)
+{
+	for (const char *const *at = row->always; at && *at; at++)
+		if (strcmp(*at, name) == 0)
+			return *at;
+	return NULL;
+}
+
+void tree_target(const struct row *row, const char *agent_name, struct text *text)
+{
+	text_printf(text, row->view == TREE_GROUPS ? "../../%s/" : "../%s/",
+	            tree_rows[TREE_AGENTS].name);
+	text_bytes(text, agent_name, strlen(agent_name));
+}
+
+size_t tree_count(const struct row *row, const struct agent *agent)
+{
+	switch ((enum tree_each)row->each) {
+	case TREE_ONCE:
+		return 1;
+	case TREE_EACH_LABEL:
+		return agent->labels.count;
+	case TREE_EACH_GPU:
+		return agent->gpu_count;
+	case TREE_EACH_AGENT:
+		break;
+	}
+	return 0;
+}
+
+void tree_name(const struct row *row, const struct agent *agent, size_t index,
+               char ret_name[static NAME_BYTES])
+{
+	if (row->each == TREE_EACH_LABEL)
+		name_encode(agent->labels.items[index], ret_name);
+	else if (row->each == TREE_EACH_GPU)
+		snprintf(ret_name, NAME_BYTES, "%zu", index);
+	else
+		snprintf(ret_name, NAME_BYTES, "%s", row->name);
+}
+
+/* Whether name is the decimal number of a GPU as tree_name() writes it. */
+static bool is_gpu_number(const char *name)
+{
+	size_t digits = strspn(name, "0123456789");
+
+	if (digits == 0 || digits > 9 || name[digits] != '\0' || (name[0] == '0' && digits > 1))
+		return false;
+	return strtoul(name, NULL, 10) < AGENT_MAX_GPUS;
+}
+
+static bool row_may_be_named(const struct row *row, const char *name)
+{
+	switch ((enum tree_each)row->each) {
+	case TREE_ONCE:
+		return strcmp(row->name, name) == 0;
+	case TREE_EACH_GPU:
+		return is_gpu_number(name);
+	case TREE_EACH_AGENT:
+	case TREE_EACH_LABEL:
+		break;
+	}
+	return name_is_canonical(name);
+}
+
+bool tree_may_have(const struct row *directory, bool group, const char *name)
+{
+	if (group || directory->view)
+		return name_is_canonical(name);
+	for (size_t i = 0; i < tree_row_count; i++)
+		if (tree_rows[i].parent == tree_folder_of(directory) &&
+		    row_may_be_named(&tree_rows[i], name))
+			return true;
+	return false;
+}
+
+static void line(struct text *text, const char *string)
+{
+	text_escaped(text, string);
+	text_bytes(text, "\n", 1);
+}
+
+static void string_text(struct text *text, const char *string)
+{
+	if (string && *string)
+		line(text, string);
+}
+
+void tree_field_text(const struct row *row, const struct agent *agent, size_t index,
+                     struct text *text)
+{
+	const void *value = agent_value(agent, row->field, index);
+
+	switch ((enum agent_type)agent_fields[row->field].type) {
+	case AGENT_TYPE_STRING:
+		string_text(text, *(const char *const *)value);
+		break;
+	case AGENT_TYPE_NUMBER:
+		if (*(const int64_t *)value != AGENT_ABSENT)
+			text_printf(text, "%" PRId64 "\n", *(const int64_t *)value);
+		break;
+	case AGENT_TYPE_LIST: {
+		const struct agent_list *list = value;
+
+		if (row->each == TREE_EACH_LABEL)
+			string_text(text, list->items[index]);
+		else
+			for (size_t i = 0; i < list->count; i++)
+				line(text, list->items[i]);
+		break;
+	}
+	case AGENT_TYPE_JSON:
+		break;
+	}
+}
+
+/* The files of an agent, wherever below it */
+
+bool tree_is_value(const struct row *row)
+{
+	return tree_folder_of(row) == TREE_FOLDERS && !row->view && row->field < AGENT_JSON;
+}
+
+size_t tree_occurrences(const struct row *row, const struct agent *agent)
+{
+	const struct row *of = row->parent == TREE_GPU ? &tree_rows[TREE_GPU] : row;
+
+	return tree_count(of, agent);
+}
+
+void tree_path(const struct row *row, const struct agent *agent, size_t index, struct text *text)
+{
+	const struct row *way[TREE_FOLDERS + 1]; /* upwards */
+	char name[NAME_BYTES];
+	size_t length = 1;
+
+	way[0] = row;
+	for (; way[length - 1]->parent != TREE_AGENT; length++)
+		way[length] = &tree_rows[way[length - 1]->parent];
+	while (length-- > 0) {
+		tree_name(way[length], agent, index, name);
+		text_bytes(text, name, strlen(name));
+		text_bytes(text, "/", length > 0);
+	}
+}
+
+size_t tree_same(const struct row *row, const struct agent *agent, size_t index,
+                 struct agent_finder *other)
+{
+	if (row->each == TREE_EACH_LABEL)
+		return agent_find(other, agent->labels.items[index], index);
+	return index < tree_occurrences(row, other->agent) ? index : SIZE_MAX;
+}
+
+/*
+ * The folders of an agent get a nanosecond more with each renewal, a thousand at most: that is how
+ * the kernel learns to list them again, in one request, instead of asking for each name in them.
+ */
+int64_t tree_mtime_ns(const struct row *row, const struct record *record, size_t index)
+{
+	int64_t bump_ns = record->renewals % 1000;
+	bool indexed = row->each == TREE_EACH_LABEL || row->parent == TREE_GPU;
+
+	if (tree_folder_of(row) == TREE_AGENT) {
+		const char *heartbeat = record->agent->last_heartbeat;
+		int64_t heartbeat_ns = heartbeat ? time_stamp_parse(heartbeat) : -1;
+
+		return (heartbeat_ns >= 0 ? heartbeat_ns : record->first_ns) + bump_ns;
+	}
+	if (tree_folder_of(row) == TREE_FOLDERS)
+		bump_ns = 0;
+	if (row->field == AGENT_FIELDS)
+		return record->first_ns + bump_ns;
+	return record_since(record, row->field, indexed ? (uint16_t)index : CHANGES_WHOLE) +
+	       bump_ns;
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/http/diagnose.h"
+
+static const struct request_settings settings = {
+	.base = (char *)(uintptr_t) "https://api.example",
+	.tls = true,
+	.timeout_ms = 10000,
+	.connect_timeout_ms = 3000,
+};
+
+static void diagnose(struct request *request, CURLcode code, long status, uint8_t reached,
+                     struct failure *ret_failure)
+{
+	const struct trace trace = {.reached = reached, .tls = true};
+
+	*ret_failure = (struct failure){.retry_after_ms = -1};
+	request->easy = curl_easy_init();
+	assert_true(diagnose_failure(request, &settings, code, status, &trace, ret_failure));
+	curl_easy_cleanup(request->easy);
+	assert_true(strlen(failure_remedy(ret_failure)) > 5);
+	assert_true(strlen(ret_failure->message) > 3);
+}
+
+/* By curl's code: the errno before a response began and within one. The last row, code 0, is for
+ * all codes that are not listed. */
+static void test_each_code_of_curl_has_its_errno(void **state)
+{
+	static const struct {
+		int code, before, within;
+	} rows[] = {
+		{CURLE_UNSUPPORTED_PROTOCOL, EREMOTEIO, EREMOTEIO},
+		{CURLE_FAILED_INIT, ENOMEM, ENOMEM},
+		{CURLE_URL_MALFORMAT, EINVAL, EINVAL},
+		{CURLE_WEIRD_SERVER_REPLY, EREMOTEIO, EREMOTEIO},
+		{CURLE_HTTP2, EREMOTEIO, EREMOTEIO},
+		{CURLE_WRITE_ERROR, EREMOTEIO, EREMOTEIO},
+		{CURLE_OUT_OF_MEMORY, ENOMEM, EREMOTEIO},
+		{CURLE_OPERATION_TIMEDOUT, ETIMEDOUT, ETIMEDOUT},
+		{CURLE_SSL_CONNECT_ERROR, EHOSTUNREACH, EHOSTUNREACH},
+		{CURLE_BAD_FUNCTION_ARGUMENT, ENOMEM, ENOMEM},
+		{CURLE_SSL_ENGINE_NOTFOUND, EHOSTUNREACH, EHOSTUNREACH},
+		{CURLE_SSL_ENGINE_SETFAILED, EHOSTUNREACH, EHOSTUNREACH},
+		{CURLE_SSL_CERTPROBLEM, EHOSTUNREACH, EHOSTUNREACH},
+		{CURLE_SSL_CIPHER, EHOSTUNREACH, EHOSTUNREACH},
+		{CURLE_BAD_CONTENT_ENCODING, EREMOTEIO, EREMOTEIO},
+		{CURLE_FILESIZE_EXCEEDED, EREMOTEIO, EREMOTEIO},
+		{CURLE_SSL_ENGINE_INITFAILED, EHOSTUNREACH, EHOSTUNREACH},
+		{CURLE_SSL_CACERT_BADFILE, EHOSTUNREACH, EHOSTUNREACH},
+		{CURLE_HTTP2_STREAM, EREMOTEIO, EREMOTEIO},
+		{CURLE_SSL_CLIENTCERT, EHOSTUNREACH, EHOSTUNREACH},
+		{99 /* UNRECOVERABLE_POLL */, ENOMEM, ENOMEM},
+		{100 /* TOO_LARGE */, EREMOTEIO, EREMOTEIO},
+		{0, EHOSTUNREACH, EREMOTEIO},
+	};
+
+	(void)state;
+	for (int code = 1; code <= 105; code++)
+		for (int within = 0; within <= 1; within++) {
+			struct request request = {.header_bytes = within ? 17 : 0};
+			struct failure failure;
+			size_t i = 0;
+			int expected;
+
+			while (rows[i].code != 0 && rows[i].code != code)
+				i++;
+			expected = within ? rows[i].within : rows[i].before;
+			diagnose(&request, (CURLcode)code, within ? 200 : 0,
+			         within ? TRACE_STEPS : TRACE_ANSWER, &failure);
+			if (failure_errno(failure.cause) != expected)
+				fail_msg("code %d, %s: %s instead of %s", code,
+				         within ? "within" : "before",
+				         strerror(failure_errno(failure.cause)),
+				         strerror(expected));
+		}
+}
+
+static void test_each_status_has_its_errno(void **state)
+{
+	(void)state;
+	for (long status = 101; status <= 999; status++) {
+		struct request request = {.header_bytes = 17};
+		struct failure failure;
+		int expected = EREMOTEIO;
+		char begin[8];
+
+		if (status >= 102 && status <= 200)
+			continue; /* 1xx and 200 are no failures */
+		if (status == 401 || status == 403)
+			expected = EACCES;
+		else if (status == 429)
+			expected = EBUSY;
+		else if (status >= 400 && status < 500 && status != 413)
+			expected = EINVAL;
+		diagnose(&request, CURLE_OK, status, TRACE_STEPS, &failure);
+		if (failure_errno(failure.cause) != expected)
+			fail_msg("%ld: %s", status, strerror(failure_errno(failure.cause)));
+		snprintf(begin, sizeof(begin), "%ld ", status);
+		assert_int_equal(strncmp(failure.message, begin, strlen(begin)), 0);
+	}
+}
+
+static void test_a_timeout_before_a_connection_is_unreachable(void **state)
+{
+	(void)state;
+	for (int reached = TRACE_RESOLVE; reached <= TRACE_STEPS; reached++) {
+		struct request request = {.dialed = true};
+		struct failure failure;
+
+		diagnose(&request, CURLE_OPERATION_TIMEDOUT, 0, (uint8_t)reached, &failure);
+		assert_int_equal(failure.cause,
+		                 reached < TRACE_ANSWER ? FAILURE_UNREACHABLE : FAILURE_TIMEOUT);
+	}
+}
+
+static void test_a_request_that_waits_for_another_connection_times_out(void **state)
+{
+	struct request request = {.proxy = {.url = "http://p", .variable = 3}};
+	struct failure failure;
+
+	(void)state;
+	diagnose(&request, CURLE_OPERATION_TIMEDOUT, 0, TRACE_RESOLVE, &failure);
+	assert_int_equal(failure.cause, FAILURE_TIMEOUT);
+	assert_null(strstr(failure.message, "proxy"));
+}
+
+static void test_a_credential_is_blamed_for_what_it_lacks(void **state)
+{
+	static char body[] = "{\"message\": \"not a member of this team\"}";
+	static const struct {
+		struct request request;
+		long status;
+		const char *remedy;
+	} rows[] = {
+		{{.lacks_team = false}, 401, "check the token"},
+		{{.sends_team = true}, 403, "check team"},
+		{{.lacks_team = true}, 403, "name the team"},
+		{{.lacks_team = false}, 403, "use a token of the team"},
+		{{.lacks_team = true}, 400, "name the team"},
+		{{.proxy = {.url = "http://p", .variable = 3}}, 407, "all_proxy"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct request request = rows[i].request;
+		struct failure failure;
+
+		request.body = body;
+		request.body_bytes = strlen(body);
+		diagnose(&request, CURLE_OK, rows[i].status, TRACE_STEPS, &failure);
+		if (!strstr(failure_remedy(&failure), rows[i].remedy))
+			fail_msg("row %zu: %s", i, failure_remedy(&failure));
+	}
+}
+
+static void test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it(void **state)
+{
+	static const struct {
+		const char *proxy;
+		CURLcode code;
+		uint8_t reached;
+		bool blamed;
+	} rows[] = {
+		{"http://p:1", CURLE_COULDNT_RESOLVE_PROXY, TRACE_RESOLVE, true},
+		{"http://p:1", CURLE_COULDNT_CONNECT, TRACE_CONNECT, true},
+		{"http://p:1", CURLE_OPERATION_TIMEDOUT, TRACE_CONNECT, true},
+		{"https://p:1", CURLE_SSL_CONNECT_ERROR, TRACE_TLS, true},
+		{"http://p:1", CURLE_RECV_ERROR, TRACE_ANSWER, false},
+		{"socks5://p:1", CURLE_COULDNT_CONNECT, TRACE_CONNECT, true},
+		{"socks5://p:1", CURLE_PROXY, TRACE_TLS, true},
+		{"socks5://p:1", CURLE_PEER_FAILED_VERIFICATION, TRACE_TLS, false},
+		{"", CURLE_COULDNT_CONNECT, TRACE_CONNECT, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct request request = {.dialed = true, .proxy = {.variable = 1}};
+		struct failure failure;
+
+		snprintf(request.proxy.url, sizeof(request.proxy.url), "%s", rows[i].proxy);
+		diagnose(&request, rows[i].code, 0, rows[i].reached, &failure);
+		if (!strstr(failure_remedy(&failure), "https_proxy") == rows[i].blamed ||
+		    (*rows[i].proxy && !strstr(failure.message, rows[i].proxy) == rows[i].blamed))
+			fail_msg("row %zu: %s: %s", i, failure.message, failure_remedy(&failure));
+	}
+}
+
+static void test_a_proxys_password_is_not_kept(void **state)
+{
+	static const struct {
+		const char *words, *url;
+		int variable;
+	} rows[] = {
+		{"Uses proxy env variable https_proxy == 'http://ann:pw@p.example:3128'\n",
+	         "http://p.example:3128", 1},
+		{"Uses proxy env variable all_proxy == 'ann:p@/w@p:1/x'", "p:1", 3},
+		{"Uses proxy env variable https_proxy == 'socks5h://p'", "socks5h://p", 1},
+		{"Uses proxy env variable https_proxy == '", "", 0},
+		{"Uses proxy env variable ", "", 0},
+		{"Connected to p (127.0.0.1) port 3128 (#0)", "", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct proxy proxy = {0};
+
+		proxy_read(rows[i].words, strlen(rows[i].words), &proxy);
+		assert_string_equal(proxy.url, rows[i].url);
+		assert_int_equal(proxy.variable, rows[i].variable);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each_code_of_curl_has_its_errno),
+		cmocka_unit_test(test_each_status_has_its_errno),
+		cmocka_unit_test(test_a_timeout_before_a_connection_is_unreachable),
+		cmocka_unit_test(test_a_request_that_waits_for_another_connection_times_out),
+		cmocka_unit_test(test_a_credential_is_blamed_for_what_it_lacks),
+		cmocka_unit_test(test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it),
+		cmocka_unit_test(test_a_proxys_password_is_not_kept),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
