@@ -2,6 +2,7 @@
 #include "fs/program/options.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,15 +10,28 @@
 
 #include "api/model/environment.h"
 #include "fs/program/ca.h"
+#include "fs/program/nearest.h"
 #include "fs/program/settings.h"
 #include "fs/program/source.h"
 #include "fs/tree/text.h"
 
-#define NAME_LENGTH 47 /* no longer one is known */
-#define FUSE_BYTES  8192
+/*
+ * getopt_long(3) splits the arguments into options, values and operands. Three rules are not its
+ * own, so options.c adds them:
+ * - `-` and `_` are equal in a name: each name is given to getopt_long() in both spellings;
+ * - a name is never abbreviated, since a new setting could make an abbreviation ambiguous: the name
+ *   is looked up again in the table;
+ * - the value of -o is a list with escaped commas, which getsubopt(3) does not know: see
+ *   options_parse_list().
+ */
 
-#define FAILED     1
-#define BAD_OPTION 2
+#define LONG_OPTION 256 /* getopt_long(3) returns this plus the index of a row of the table */
+#define MAX_LETTERS 16
+
+#define MAX_FUSE_BYTES 8192
+
+#define STATUS_FAILED     1
+#define STATUS_BAD_OPTION 2
 
 #define MOUNT_OPTIONS "ro,nosuid,nodev,noexec" /* of every mount */
 
@@ -26,20 +40,24 @@
 
 struct parser {
 	struct options *options;
-	struct text fuse;
-	char *const *argv;
-	int argc;
-	int at; /* the argument being read */
+	struct text fuse; /* mount options for libfuse */
 	const char *operands[2];
-	int operand_count;
-	int status; /* of the first failure */
-	char *why;
+	int operand_count;    /* of all operands, which may be more than are stored */
+	const char *rejected; /* the last argument with an unknown option */
+	int status;           /* exit status of the first error; 0: none */
+	char *why;            /* message of the first error */
 };
 
-/* Keeps the first failure. What the user wrote is shown, but drives no terminal: fstab is a file.
- */
-__attribute__((format(printf, 3, 4))) static void fail(struct parser *parser, int status,
-                                                       const char *format, ...)
+/* What getopt_long(3) needs. */
+struct option_table {
+	char letters[MAX_LETTERS];
+	struct option long_options[2 * SETTINGS_MAX + 1];
+	char dashed_names[SETTINGS_MAX][SETTING_NAME_BYTES];
+};
+
+/* Stores the first error. The message quotes the command line, so it is escaped. */
+__attribute__((format(printf, 3, 4))) static void options_fail(struct parser *parser, int status,
+                                                               const char *format, ...)
 {
 	char message[OPTIONS_WHY_BYTES];
 	struct text safe;
@@ -61,17 +79,33 @@ __attribute__((format(printf, 3, 4))) static void fail(struct parser *parser, in
 	text_done(&safe);
 }
 
-static void fail_memory(struct parser *parser)
+static void options_fail_memory(struct parser *parser)
 {
-	fail(parser, FAILED, "out of memory");
+	options_fail(parser, STATUS_FAILED, "out of memory");
 }
 
-/* name: what the user knows it by. value NULL: none was given. */
-static void set(struct parser *parser, const struct setting *setting, const char *name,
-                const char *value)
+/* argument: as given, with its dashes. Its value is not repeated, since it may be secret. */
+static void options_fail_unknown(struct parser *parser, const char *argument, bool listed)
+{
+	int length = (int)strcspn(argument, "=");
+	const char *nearest = nearest_name(argument + (listed ? 0 : strspn(argument, "-")), listed);
+
+	if (nearest)
+		options_fail(parser, STATUS_BAD_OPTION,
+		             "unknown option '%.*s': did you mean '%s%s'?", length, argument,
+		             listed ? "" : "--", nearest);
+	else
+		options_fail(parser, STATUS_BAD_OPTION,
+		             "unknown option '%.*s': fleetfs --help lists the options",
+		             length < 60 ? length : 60, argument);
+}
+
+/* Sets a member of options. name: the setting's name for the user. value NULL: none was given. */
+static void options_set(struct parser *parser, const struct setting *setting, const char *name,
+                        const char *value)
 {
 	int err = settings_set(setting, value, parser->options);
-	char allowed[SETTING_BYTES], given[100] = "its value is missing";
+	char allowed[SETTING_ALLOWED_BYTES], given[100] = "its value is missing";
 
 	if (err == 0)
 		return;
@@ -79,135 +113,51 @@ static void set(struct parser *parser, const struct setting *setting, const char
 	if (value)
 		snprintf(given, sizeof(given), "'%.60s' is not allowed", value);
 	if (err == -EINVAL)
-		fail(parser, BAD_OPTION, "%s: %s: %s", name, given, allowed);
+		options_fail(parser, STATUS_BAD_OPTION, "%s: %s: %s", name, given, allowed);
 	else
-		fail(parser, FAILED, "%s: %s", name, strerror(-err));
+		options_fail(parser, STATUS_FAILED, "%s: %s", name, strerror(-err));
 }
 
-static size_t least(size_t a, size_t b)
+/* Applies a setting that was given with -o (listed) or `--`. */
+static void options_apply(struct parser *parser, const struct setting *setting, const char *value,
+                          bool listed)
 {
-	return a < b ? a : b;
-}
+	const char *name = setting->name;
 
-/* How many characters are to be inserted, deleted, replaced or swapped with the next to make one of
- * the other, neither of which is longer than NAME_LENGTH. */
-static size_t edit_distance(const char *a, const char *b)
-{
-	size_t rows = strlen(a), columns = strlen(b);
-	size_t of[NAME_LENGTH + 1][NAME_LENGTH + 1]; /* the first i of a, the first j of b */
-
-	for (size_t i = 0; i <= rows; i++) {
-		for (size_t j = 0; j <= columns; j++) {
-			size_t best = i + j;
-
-			if (i > 0 && j > 0) {
-				best = least(of[i - 1][j - 1] + (a[i - 1] != b[j - 1]),
-				             least(of[i - 1][j], of[i][j - 1]) + 1);
-				if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-					best = least(best, of[i - 2][j - 2] + 1);
-			}
-			of[i][j] = best;
-		}
-	}
-	return of[rows][columns];
-}
-
-/* Whether it can be given in this way: in a list after -o, or with dashes. */
-static bool fits(const struct setting *setting, bool listed)
-{
-	return setting->kind != (listed ? SETTING_ACTION : SETTING_IGNORED);
-}
-
-/* Of the names that would do, the one that this was likely meant to be; or NULL. */
-static const char *nearest_name(const char *name, bool listed)
-{
-	const char *nearest = NULL;
-	size_t smallest = 3;
-
-	for (const struct setting *row = setting_rows; row->name; row++) {
-		size_t distance = edit_distance(name, row->name);
-
-		/* When little of it would stay, it is no typing error. */
-		if (distance < smallest && 2 * distance <= strlen(name) && fits(row, listed) &&
-		    row->kind != SETTING_REFUSED) {
-			smallest = distance;
-			nearest = row->name;
-		}
-	}
-	return nearest;
-}
-
-/* The name in a word, with `_` for `-`; "" for one that is too long to be known. */
-static void name_of(const char *word, char ret_name[static NAME_LENGTH + 1])
-{
-	size_t length = strcspn(word, "=");
-
-	if (length > NAME_LENGTH)
-		length = 0;
-	for (size_t i = 0; i < length; i++)
-		ret_name[i] = (char)(word[i] == '-' ? '_' : word[i]);
-	ret_name[length] = '\0';
-}
-
-/* The word is as the user wrote it, dashes included. A value may be secret. */
-static void fail_unknown(struct parser *parser, const char *word, bool listed)
-{
-	size_t dashes = listed ? 0 : strspn(word, "-");
-	int length = (int)strcspn(word, "=");
-	char name[NAME_LENGTH + 1];
-	const char *nearest;
-
-	name_of(word + dashes, name);
-	nearest = nearest_name(name, listed);
-	if (nearest)
-		fail(parser, BAD_OPTION, "unknown option '%.*s': did you mean '%s%s'?", length,
-		     word, listed ? "" : "--", nearest);
-	else
-		fail(parser, BAD_OPTION, "unknown option '%.*s': fleetfs --help lists them",
-		     length < 60 ? length : 60, word);
-}
-
-static const char *next_argument(struct parser *parser)
-{
-	return parser->at + 1 < parser->argc ? parser->argv[++parser->at] : NULL;
-}
-
-/* `--NAME[=VALUE]`; or listed: `NAME[=VALUE]`, where no VALUE follows as the next argument. */
-static void take(struct parser *parser, const char *word, bool listed)
-{
-	const char *given = listed ? word : word + 2, *value = strchr(given, '=');
-	const struct setting *setting;
-	char name[NAME_LENGTH + 1];
-
-	name_of(given, name);
-	if (listed && strncasecmp(name, "x_", 2) == 0) /* for somebody else, whatever it is */
-		return;
-	setting = settings_find(name);
-	if (!setting) {
-		fail_unknown(parser, word, listed);
-	} else if (!fits(setting, listed)) {
-		fail(parser, BAD_OPTION, "%s: must be given as %s%s", name, listed ? "--" : "-o ",
-		     name);
-	} else if (setting->kind == SETTING_REFUSED) {
-		fail(parser, BAD_OPTION, "%s: %s", name, setting->help);
+	if (!settings_is_accepted(setting, listed)) {
+		options_fail(parser, STATUS_BAD_OPTION, "%s: must be given as %s%s", name,
+		             listed ? "--" : "-o ", name);
+	} else if (setting->kind == SETTING_REJECTED) {
+		options_fail(parser, STATUS_BAD_OPTION, "%s: %s", name, setting->help);
 	} else {
-		if (value)
-			value++;
-		else if (!listed && settings_takes_value(setting))
-			value = next_argument(parser);
-		set(parser, setting, name, value);
+		options_set(parser, setting, name, value);
 		if (settings_is_passed(setting))
 			text_mount_option(&parser->fuse, name, value);
 	}
 }
 
-/* `NAME[=VALUE][,…]`; a backslash makes the next character (a comma) part of the value. */
-static void take_list(struct parser *parser, const char *list)
+/* Applies an element of the list after -o: `NAME[=VALUE]`. */
+static void options_apply_element(struct parser *parser, const char *element)
 {
-	char *word = calloc(1, strlen(list) + 1), *end = word;
+	const struct setting *setting = settings_find(element);
+	const char *value = strchr(element, '=');
 
-	if (!word) {
-		fail_memory(parser);
+	if (strncasecmp(element, "x-", 2) == 0 || strncasecmp(element, "x_", 2) == 0)
+		return; /* fstab options for other programs: x-systemd.automount, X-mount.mkdir */
+	if (setting)
+		options_apply(parser, setting, value ? value + 1 : NULL, true);
+	else
+		options_fail_unknown(parser, element, true);
+}
+
+/* Parses the value of -o: `NAME[=VALUE][,…]`. A backslash makes the next character, usually a
+ * comma, part of the value. */
+static void options_parse_list(struct parser *parser, const char *list)
+{
+	char *element = calloc(1, strlen(list) + 1), *end = element;
+
+	if (!element) {
+		options_fail_memory(parser);
 		return;
 	}
 	for (bool last = false; !last; list++) {
@@ -219,128 +169,133 @@ static void take_list(struct parser *parser, const char *list)
 			continue;
 		}
 		*end = '\0';
-		end = word;
-		if (*word)
-			take(parser, word, true);
+		end = element;
+		if (*element)
+			options_apply_element(parser, element);
 	}
-	free(word);
+	free(element);
 }
 
-/* `-LETTERS`, the last of which may be `o` with its list. */
-static void take_letters(struct parser *parser, const char *word)
+static void options_add_operand(struct parser *parser, const char *operand)
 {
-	const char *letters = word + 1;
+	if (parser->operand_count < 2)
+		parser->operands[parser->operand_count] = operand;
+	parser->operand_count++;
+}
 
-	for (; *letters && *letters != 'o'; letters++) {
-		const struct setting *setting = setting_rows;
+/* Takes the result of one call of getopt_long(3). code: what it returned, or optopt if the value is
+ * missing. argument: where the option is. value: optarg, or NULL. */
+static void options_take(struct parser *parser, int code, const char *argument, const char *value)
+{
+	const struct setting *setting = setting_rows;
 
-		while (setting->name && setting->letter != *letters)
-			setting++;
-		if (!setting->name) {
-			fail_unknown(parser, word, false);
-			return;
-		}
-		set(parser, setting, setting->name, NULL);
-	}
-	if (*letters == 'o') {
-		const char *list = letters[1] ? letters + 1 : next_argument(parser);
-
-		if (list)
-			take_list(parser, list);
+	if (argument == parser->rejected)
+		return; /* further letters of the same argument */
+	if (code == 1) {
+		options_add_operand(parser, value);
+	} else if (code == 'o') {
+		if (value)
+			options_parse_list(parser, value);
 		else
-			fail(parser, BAD_OPTION, "-o: its value is missing: NAME[=VALUE],...");
+			options_fail(parser, STATUS_BAD_OPTION,
+			             "-o: its value is missing: NAME[=VALUE],...");
+	} else if (code >= LONG_OPTION &&
+	           settings_find(argument + 2) == &setting_rows[code - LONG_OPTION]) {
+		options_apply(parser, &setting_rows[code - LONG_OPTION], value, false);
+	} else if (code >= LONG_OPTION || code == '?') {
+		options_fail_unknown(parser, argument, false);
+		parser->rejected = argument;
+	} else {
+		while (setting->letter != code)
+			setting++;
+		options_set(parser, setting, setting->name, NULL);
 	}
 }
 
-static void take_arguments(struct parser *parser)
+static void options_fill_table(struct option_table *table)
 {
-	bool only_operands = false;
+	struct option *next = table->long_options;
+	/* `-`: operands are returned in order; `:`: a missing value is reported as `:`. */
+	int letters = snprintf(table->letters, MAX_LETTERS, "-:o:");
 
-	for (parser->at = 1; parser->at < parser->argc; parser->at++) {
-		const char *argument = parser->argv[parser->at];
+	for (int i = 0; setting_rows[i].name; i++) {
+		const struct setting *setting = &setting_rows[i];
+		char *dashed = table->dashed_names[i], *underscore;
+		struct option option = {
+			.name = setting->name,
+			.has_arg = settings_takes_value(setting) ? required_argument
+		                                                 : optional_argument,
+			.val = LONG_OPTION + i,
+		};
 
-		if (only_operands || argument[0] != '-' || !argument[1]) {
-			if (parser->operand_count < 2)
-				parser->operands[parser->operand_count] = argument;
-			parser->operand_count++;
-		} else if (argument[1] != '-') {
-			take_letters(parser, argument);
-		} else if (argument[2]) {
-			take(parser, argument, false);
-		} else {
-			only_operands = true;
-		}
+		*next++ = option;
+		snprintf(dashed, SETTING_NAME_BYTES, "%s", setting->name);
+		underscore = strchr(dashed, '_');
+		if (underscore)
+			*underscore = '-';
+		option.name = dashed;
+		*next++ = option;
+		if (setting->letter && letters < MAX_LETTERS - 1)
+			table->letters[letters++] = setting->letter;
 	}
+	*next = (struct option){0};
+	table->letters[letters] = '\0';
 }
 
-static void take_file(struct parser *parser, const char *source)
+static void options_parse_arguments(struct parser *parser, int argc, char *const argv[])
 {
-	const char *fault;
+	struct option_table table;
+	int code;
 
-	parser->options->source = source_path(source, &fault);
-	if (fault)
-		fail(parser, BAD_OPTION, "source '%.100s' %s", source, fault);
-	else if (!parser->options->source)
-		fail(parser, FAILED, "source '%.100s': %m", source);
+	options_fill_table(&table);
+	opterr = 0;
+	optind = 0; /* getopt_long() starts again, at 1 */
+	do {
+		int at = optind > 0 ? optind : 1;
+		const char *argument = at < argc ? argv[at] : "";
+
+		code = getopt_long(argc, argv, table.letters, table.long_options, NULL);
+		if (code != -1)
+			options_take(parser, code == ':' ? optopt : code, argument, optarg);
+	} while (code != -1);
+	while (optind < argc)
+		options_add_operand(parser, argv[optind++]);
 }
 
-static void take_url(struct parser *parser, const char *source)
-{
-	bool plain = false;
-	const char *fault;
-	size_t length = strlen(source);
-
-	while (length > 0 && source[length - 1] == '/')
-		length--;
-	char *url = strndup(source, length);
-
-	if (!url) {
-		fail_memory(parser);
-		return;
-	}
-	parser->options->source = url;
-	fault = source_fault(url, &plain);
-	if (fault)
-		/* What may hold a password is not repeated. */
-		fail(parser, BAD_OPTION, "source '%.100s' %s", strchr(url, '@') ? "…" : url, fault);
-	else if (plain && !parser->options->allow_http)
-		fail(parser, FAILED,
-		     "source '%.100s': plain http would show the token to everyone on the way: "
-		     "use https, or give --allow_http if that is all right",
-		     url);
-}
-
-static void take_operands(struct parser *parser)
+/* Checks the operands and stores them in options. */
+static void options_take_operands(struct parser *parser)
 {
 	struct options *options = parser->options;
-	int count = parser->operand_count, most = options->check ? 1 : 2;
+	int count = parser->operand_count, max = options->check ? 1 : 2;
 	const char *usage = options->check ? USAGE_CHECK : USAGE;
 	const char *mountpoint = count > 0 && !options->check ? parser->operands[count > 1] : NULL;
-	bool has_source = count == most;
+	bool has_source = count == max;
+	char why[OPTIONS_WHY_BYTES];
+	int err;
 
-	if (count > most)
-		fail(parser, BAD_OPTION, "too many operands: %s", usage);
+	if (count > max)
+		options_fail(parser, STATUS_BAD_OPTION, "too many operands: %s", usage);
 	else if (!options->check &&
 	         (!mountpoint || !*mountpoint || (!has_source && strstr(mountpoint, "://"))))
-		fail(parser, BAD_OPTION, "the mount point is missing: %s", usage);
+		options_fail(parser, STATUS_BAD_OPTION, "the mount point is missing: %s", usage);
 	else if (mountpoint && environment_is_tilde(mountpoint))
-		fail(parser, BAD_OPTION, "mount point '%.100s' " ENVIRONMENT_TILDE_FAULT,
-		     mountpoint);
+		options_fail(parser, STATUS_BAD_OPTION,
+		             "mount point '%.100s' " ENVIRONMENT_TILDE_FAULT, mountpoint);
 	if (parser->status)
 		return;
-	if (has_source && source_names_file(parser->operands[0]))
-		take_file(parser, parser->operands[0]);
-	else
-		take_url(parser, has_source ? parser->operands[0] : OPTIONS_DEFAULT_SOURCE);
+	err = source_parse(has_source ? parser->operands[0] : OPTIONS_DEFAULT_SOURCE,
+	                   options->allow_http, &options->source, why, sizeof(why));
+	if (err < 0)
+		options_fail(parser, err == -EINVAL ? STATUS_BAD_OPTION : STATUS_FAILED, "%s", why);
 	if (!mountpoint)
 		return;
 	options->mountpoint = strdup(mountpoint);
 	if (!options->mountpoint)
-		fail_memory(parser);
+		options_fail_memory(parser);
 }
 
-/* What can be said only once all arguments are known. */
-static void finish(struct parser *parser)
+/* Does what depends on all arguments. */
+static void options_finish(struct parser *parser)
 {
 	struct options *options = parser->options;
 	const char *team = environment_value("CYBERUN_TEAM_ID");
@@ -348,31 +303,34 @@ static void finish(struct parser *parser)
 
 	options->foreground = options->foreground || options->debug;
 	if (!options->team && team)
-		set(parser, settings_find("team"), "CYBERUN_TEAM_ID", team);
-	take_operands(parser);
+		options_set(parser, settings_find("team"), "CYBERUN_TEAM_ID", team);
+	options_take_operands(parser);
 	err = parser->status ? 0 : ca_resolve(options);
 	if (err < 0)
-		fail(parser, FAILED, "SSL_CERT_FILE, SSL_CERT_DIR: %s", strerror(-err));
+		options_fail(parser, STATUS_FAILED, "SSL_CERT_FILE, SSL_CERT_DIR: %s",
+		             strerror(-err));
 	text_bytes(&parser->fuse, "", 1);
 	if (text_error(&parser->fuse) == -EFBIG)
-		fail(parser, BAD_OPTION, "the mount options are too long");
+		options_fail(parser, STATUS_BAD_OPTION,
+		             "the mount options for FUSE are longer than %d bytes: leave some out",
+		             MAX_FUSE_BYTES - 1);
 	else if (text_error(&parser->fuse) || !(options->fuse = strdup(parser->fuse.bytes)))
-		fail_memory(parser);
+		options_fail_memory(parser);
 }
 
 int options_parse(int argc, char *const argv[], struct options *ret_options,
                   char ret_why[static OPTIONS_WHY_BYTES])
 {
 	struct options options = {0};
-	struct parser parser = {.options = &options, .argv = argv, .argc = argc, .why = ret_why};
+	struct parser parser = {.options = &options, .why = ret_why};
 
 	settings_init(&options);
-	text_init(&parser.fuse, FUSE_BYTES);
-	take_arguments(&parser);
+	text_init(&parser.fuse, MAX_FUSE_BYTES);
+	options_parse_arguments(&parser, argc, argv);
 	if (options.help || options.version)
 		parser.status = 0;
 	else
-		finish(&parser);
+		options_finish(&parser);
 	text_done(&parser.fuse);
 	if (parser.status)
 		options_done(&options);
@@ -397,16 +355,16 @@ void options_help(struct text *text)
 		"Usage: " USAGE "\n"
 		"       " USAGE_CHECK "\n\n"
 		"Mounts the agents of a GPU fleet as a read-only file tree. SOURCE is the base\n"
-		"URL of the API, " OPTIONS_DEFAULT_SOURCE " when left out, or a\n"
-		"file that holds an answer of the API, or many as one.\n\n"
-		"--NAME=VALUE, --NAME VALUE and -o NAME=VALUE[,NAME=VALUE...] mean the same, and\n"
-		"so do - and _ in a name. In brackets: the default.\n";
+		"URL of the API, by default " OPTIONS_DEFAULT_SOURCE ", or a\n"
+		"file with a saved response of the API.\n\n"
+		"--NAME=VALUE, --NAME VALUE and -o NAME=VALUE[,NAME=VALUE...] mean the same. In\n"
+		"a name - and _ are equal. Defaults are in brackets.\n";
 	static const char end[] =
-		"\nThe token is the first found of token_file,\n"
+		"\nThe token is the first that is found in token_file,\n"
 		"$CREDENTIALS_DIRECTORY/fleetfs.token, $FLEETFS_TOKEN, $CYBERUN_KEY and\n"
-		"fleetfs/token in $XDG_CONFIG_HOME or ~/.config. Options that fstab lines often\n"
-		"have (rw, noauto, user, _netdev, x-...) are ignored with -o. The manual has the\n"
-		"details: man fleetfs\n";
+		"fleetfs/token in $XDG_CONFIG_HOME or ~/.config. Common fstab options (rw,\n"
+		"noauto, user, _netdev, x-...) are ignored with -o. The manual has the details:\n"
+		"man fleetfs\n";
 
 	text_printf(text, "%s", begin);
 	settings_help(text);

@@ -3,10 +3,9 @@
 #define FLEETFS_FS_PROGRAM_SETTINGS_H
 
 /*
- * One table of everything that a command line can name. It is read by fs/program/options.c, and
- * --help and .fleetfs/config are written from it; the completions of the shells read --help in
- * turn. Only the manual, docs/fleetfs.8, repeats it by hand, and tests/options_check.py holds the
- * two together.
+ * The table of everything that a command line can name. fs/program/options.c parses with it, and
+ * --help and .fleetfs/config are written from it; the completions of the shells read --help. Only
+ * the manual, docs/fleetfs.8, repeats the table by hand; tests/options_check.py compares the two.
  *
  * To add a setting: a member of struct options, a row, a paragraph of the manual.
  */
@@ -15,67 +14,77 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SETTING_BYTES 64 /* for settings_allowed() */
+#define SETTING_NAME_BYTES    48 /* size of a buffer for any name */
+#define SETTING_ALLOWED_BYTES 64 /* size of ret_allowed of settings_allowed() */
+#define SETTINGS_MAX          100
 
 struct options;
 struct text;
 
 enum setting_kind {
-	/* members of struct options */
-	SETTING_DURATION, /* int64_t, ms; so are min, max and initial */
+	/* Members of struct options. */
+	SETTING_DURATION, /* int64_t in ms, like min, max and initial; written in seconds */
 	SETTING_COUNT,    /* unsigned int */
-	SETTING_FILE,     /* char *, made absolute */
-	SETTING_ID,       /* char *, of letters, digits, `_` and `-` */
+	SETTING_FILE,     /* char *: a path, which is made absolute */
+	SETTING_ID,       /* char *: letters, digits, `_` and `-` */
 	SETTING_FLAG,     /* bool */
-	SETTING_ACTION,   /* bool; what to do instead of mounting, so not with -o */
-	/* for libfuse, as they are: mount options of FUSE */
+	SETTING_ACTION,   /* bool: an action instead of mounting; not with -o */
+	/* Mount options of FUSE that are passed to libfuse. */
 	SETTING_PASSED_FLAG,
 	SETTING_PASSED_VALUE,
-	/* mount options that change nothing here; only with -o, and any value will do */
+	/* Mount options of mount(8) that change nothing here: with -o only, with any value. */
 	SETTING_IGNORED,
-	/* what will not be taken from anybody */
-	SETTING_REFUSED,
+	/* Names that are rejected with a reason. */
+	SETTING_REJECTED,
 };
 
 struct setting {
-	const char *name; /* with `_`, never `-` */
-	char letter;      /* 0: none */
+	const char *name; /* with `_`, of which it has one at most, and without `-` */
+	char letter;      /* the short option; 0: none */
 	uint8_t kind;     /* enum setting_kind */
-	uint8_t group;    /* of --help */
+	uint8_t group;    /* section of --help */
 	size_t offset;    /* of the member in struct options */
 	int64_t initial, min, max;
-	const char *help; /* its line of --help, NULL: none. SETTING_REFUSED: why, and what to do */
+	const char *help; /* its line of --help; NULL: it is not shown. SETTING_REJECTED: the reason
+	                     and what to do */
 };
 
-/* Ends with a row without a name. */
+/* The table. The last row has no name. */
 extern const struct setting setting_rows[];
 
-/* By its name, spelt with `_`; NULL if there is none. */
-const struct setting *settings_find(const char *name);
+/* Returns the row that `NAME` or `NAME=VALUE` names, or NULL. `-` and `_` are equal in NAME. */
+const struct setting *settings_find(const char *word);
 
+/* Whether a setting may be given with -o (listed), or with `--` (not listed). */
+bool settings_is_accepted(const struct setting *setting, bool listed);
+
+/* Whether a setting must have a value. */
 bool settings_takes_value(const struct setting *setting);
 
-/* Whether it is for libfuse. */
+/* Whether a setting is passed to libfuse. */
 bool settings_is_passed(const struct setting *setting);
 
-/* What a value may be, to end a sentence with: "seconds from 0.1 to 86400". */
-void settings_allowed(const struct setting *setting, char ret_allowed[static SETTING_BYTES]);
+/* Describes the allowed values, for the end of a message: "seconds from 0.1 to 86400". */
+void settings_allowed(const struct setting *setting,
+                      char ret_allowed[static SETTING_ALLOWED_BYTES]);
 
 /*
- * Checks a value and, if it is for a member of options, puts it there. NULL: there is none, which
- * for a flag means yes. 0; -EINVAL, if it is not allowed; or another -errno. On failure options is
- * as it was.
+ * Checks a value and stores it in the setting's member of options, if it has one. value NULL: none
+ * was given, which means yes for a flag. Returns 0; -EINVAL if the value is not allowed; or another
+ * -errno if a path cannot be made absolute or memory is short. options is untouched on failure.
  */
 int settings_set(const struct setting *setting, const char *value, struct options *options);
 
-/* The members that have a row: given their defaults, and freed. */
+/* Stores the defaults of all numbers. options: zeroes. */
 void settings_init(struct options *options);
+
+/* Frees the strings that settings_set() stored. */
 void settings_done(struct options *options);
 
-/* A line for each setting of --help, in groups. */
+/* Appends a line for each setting of --help, by section. */
 void settings_help(struct text *text);
 
-/* A line `name: value` for each in force. */
+/* Appends a line `name: value` for each setting that is a member of options, except actions. */
 void settings_text(const struct options *options, struct text *text);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +16,10 @@
 #define HOST_BYTES   256
 #define SOURCE_BYTES 1024
 
-/* HOST[:PORT]: a name, an IPv4 address or, in brackets, an IPv6 address. */
-static bool parse_authority(const char *authority, size_t length, char ret_host[static HOST_BYTES])
+/* Parses HOST[:PORT]. HOST is a name, an IPv4 address or, in brackets, an IPv6 address. Returns
+ * false if it is not valid. */
+static bool source_parse_authority(const char *authority, size_t length,
+                                   char ret_host[static HOST_BYTES])
 {
 	bool bracket = authority[0] == '[';
 	const char *host = authority + bracket, *port = host;
@@ -39,8 +42,8 @@ static bool parse_authority(const char *authority, size_t length, char ret_host[
 	       port + 1 + digits == authority + length && strtoul(port + 1, NULL, 10) <= 65535;
 }
 
-/* Whether plain http to it stays on this machine. Nothing that some resolver reads in another way:
- * no 127.1, no 0177.0.0.1 (inet_pton() knows neither), no 127.0.0.1.example. */
+/* Whether plain http to a host stays on this machine. Spellings that resolvers disagree about are
+ * not accepted: 127.1 and 0177.0.0.1, which inet_pton(3) rejects, and 127.0.0.1.example. */
 static bool is_loopback(const char *host)
 {
 	static const char name[] = "localhost";
@@ -56,7 +59,11 @@ static bool is_loopback(const char *host)
 	       (length == tail || (length > tail + 1 && host[length - tail - 1] == '.'));
 }
 
-const char *source_fault(const char *url, bool *ret_plain)
+/*
+ * Returns the fault of a base URL, as the end of a sentence ("has no valid host"), or NULL. Static.
+ * *ret_plain: it is plain http to a host that is not loopback. Set only if there is no fault.
+ */
+static const char *source_url_fault(const char *url, bool *ret_plain)
 {
 	char host[HOST_BYTES];
 	size_t http = strncasecmp(url, "http://", 7) == 0 ? 7 : 0;
@@ -65,18 +72,18 @@ const char *source_fault(const char *url, bool *ret_plain)
 	const char *path;
 
 	if (memchr(url + scheme, '@', length))
-		return "a password does not belong into the source";
+		return "must not contain a user or password";
 	if (scheme == 0)
 		return "is not an http or https URL";
 	if (strlen(url) > SOURCE_BYTES)
 		return "is longer than 1024 bytes";
 	for (const char *c = url; *c; c++) {
 		if (*c <= ' ' || *c > '~' || strchr("\"<>\\^`{|}", *c))
-			return "has a character that belongs in no URL";
+			return "contains a character that is not allowed in a URL";
 	}
 	if (strpbrk(url, "?#"))
-		return "is a base URL, which ends before '?' and '#'";
-	if (!parse_authority(url + scheme, length, host))
+		return "contains '?' or '#': give the base URL alone";
+	if (!source_parse_authority(url + scheme, length, host))
 		return "has no valid host";
 	path = strrchr(url + scheme + length, '/');
 	if (path && strcmp(path, "/agents") == 0)
@@ -85,8 +92,8 @@ const char *source_fault(const char *url, bool *ret_plain)
 	return NULL;
 }
 
-/* `scheme:`, which a path may begin with only behind a `./`. */
-static bool has_scheme(const char *source, const char *scheme)
+/* Whether a source begins with `scheme:`. The path of such a file is written with `./` first. */
+static bool source_has_scheme(const char *source, const char *scheme)
 {
 	size_t length = strlen(scheme);
 
@@ -95,26 +102,30 @@ static bool has_scheme(const char *source, const char *scheme)
 
 bool source_is_https(const char *source)
 {
-	return has_scheme(source, "https");
+	return source_has_scheme(source, "https");
 }
 
-bool source_names_file(const char *source)
+/* Whether SOURCE as the user gave it names a file: file:…, or a word that does not look like a
+ * URL. */
+static bool source_names_file(const char *source)
 {
 	const char *colon = strchr(source, ':');
-	size_t first = strcspn(source, "/"); /* length of the first part */
+	size_t first = strcspn(source, "/"); /* length of the first component */
 
-	if (has_scheme(source, "file"))
+	if (source_has_scheme(source, "file"))
 		return true;
-	if (!*source || has_scheme(source, "http") || has_scheme(source, "https"))
+	if (!*source || source_has_scheme(source, "http") || source_has_scheme(source, "https"))
 		return false;
-	/* ftp://…, and user:password@host, which is not to be repeated in a message. */
+	/* A URL of another scheme, or user:password@host. As URLs they are rejected without showing
+	 * the password. */
 	if (!colon || colon > source + first)
 		return true;
 	return strncmp(colon, "://", 3) != 0 &&
 	       !memchr(colon, '@', first - (size_t)(colon - source));
 }
 
-static int hex_digit(char c)
+/* Returns the value of a hex digit, or -1. */
+static int source_hex_digit(char c)
 {
 	static const char digits[] = "0123456789abcdef";
 	const char *at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
@@ -122,8 +133,8 @@ static int hex_digit(char c)
 	return at ? (int)(at - digits) : -1;
 }
 
-/* In place. False: a % without two digits, or %00. */
-static bool decode_percents(char *path)
+/* Decodes %XX in place. Returns false for a % without two hex digits, and for %00. */
+static bool source_decode_percents(char *path)
 {
 	char *to = path;
 
@@ -134,8 +145,8 @@ static bool decode_percents(char *path)
 			*to++ = *at;
 			continue;
 		}
-		high = hex_digit(at[1]);
-		low = high >= 0 ? hex_digit(at[2]) : -1;
+		high = source_hex_digit(at[1]);
+		low = high >= 0 ? source_hex_digit(at[2]) : -1;
 		if (low < 0 || high + low == 0)
 			return false;
 		*to++ = (char)(16 * high + low);
@@ -145,7 +156,9 @@ static bool decode_percents(char *path)
 	return true;
 }
 
-char *source_path(const char *source, const char **ret_fault)
+/* Returns the absolute path of a source that names a file, to be freed. Returns NULL and the fault
+ * in *ret_fault, as source_url_fault() does; or NULL, NULL there and errno. */
+static char *source_path(const char *source, const char **ret_fault)
 {
 	static const char local[] = "//localhost/";
 	char *path;
@@ -153,7 +166,7 @@ char *source_path(const char *source, const char **ret_fault)
 	*ret_fault = environment_is_tilde(source) ? ENVIRONMENT_TILDE_FAULT : NULL;
 	if (*ret_fault)
 		return NULL;
-	if (!has_scheme(source, "file"))
+	if (!source_has_scheme(source, "file"))
 		return environment_absolute(source);
 	source += strlen("file:");
 	if (strncmp(source, "///", 3) == 0)
@@ -161,16 +174,71 @@ char *source_path(const char *source, const char **ret_fault)
 	else if (strncasecmp(source, local, strlen(local)) == 0)
 		source += strlen(local) - 1;
 	if (source[0] != '/' || source[1] == '/')
-		*ret_fault = "is no file of this machine: file:///PATH is, or just PATH";
+		*ret_fault = "is not a file on this machine: write file:///PATH, or the path alone";
 	else if (strpbrk(source, "?#"))
-		*ret_fault = "is a file's URL, in which '?' is %3F and '#' is %23";
+		*ret_fault = "contains '?' or '#': write %3F or %23 in a file URL";
 	if (*ret_fault)
 		return NULL;
 	path = strdup(source);
-	if (path && !decode_percents(path)) {
+	if (path && !source_decode_percents(path)) {
 		free(path);
 		*ret_fault = "has a '%' that is not followed by two hex digits";
 		return NULL;
 	}
 	return path;
+}
+
+static int source_parse_file(const char *given, char **ret_source, char *ret_why, size_t why_bytes)
+{
+	const char *fault;
+	char *path = source_path(given, &fault);
+	int err = fault ? -EINVAL : -errno;
+
+	if (path) {
+		*ret_source = path;
+		return 0;
+	}
+	snprintf(ret_why, why_bytes, fault ? "source '%.100s' %s" : "source '%.100s': %s", given,
+	         fault ? fault : strerror(-err));
+	return err;
+}
+
+static int source_parse_url(const char *given, bool allow_http, char **ret_source, char *ret_why,
+                            size_t why_bytes)
+{
+	size_t length = strlen(given);
+	const char *fault;
+	bool plain = false;
+	char *url;
+
+	while (length > 0 && given[length - 1] == '/')
+		length--;
+	url = strndup(given, length);
+	if (!url) {
+		snprintf(ret_why, why_bytes, "out of memory");
+		return -ENOMEM;
+	}
+	fault = source_url_fault(url, &plain);
+	if (!fault && (!plain || allow_http)) {
+		*ret_source = url;
+		return 0;
+	}
+	if (fault) /* a URL with `@` may contain a password */
+		snprintf(ret_why, why_bytes, "source '%.100s' %s", strchr(url, '@') ? "…" : url,
+		         fault);
+	else
+		snprintf(ret_why, why_bytes,
+		         "source '%.100s': plain http would show the token to everyone on the way: "
+		         "use https, or give --allow_http to permit that",
+		         url);
+	free(url);
+	return fault ? -EINVAL : -EPERM;
+}
+
+int source_parse(const char *given, bool allow_http, char **ret_source, char *ret_why,
+                 size_t why_bytes)
+{
+	return source_names_file(given)
+	               ? source_parse_file(given, ret_source, ret_why, why_bytes)
+	               : source_parse_url(given, allow_http, ret_source, ret_why, why_bytes);
 }

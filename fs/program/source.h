@@ -2,24 +2,30 @@
 #ifndef FLEETFS_FS_PROGRAM_SOURCE_H
 #define FLEETFS_FS_PROGRAM_SOURCE_H
 
+/*
+ * The operand SOURCE: the base URL of the API, or the path or file URL of a saved response. In
+ * struct options a file is an absolute path, so the first character tells the two apart.
+ *
+ * The rules for a base URL are strict, since the token is sent to its host.
+ */
+
 #include <stdbool.h>
+#include <stddef.h>
 
 /*
- * What the operator named as SOURCE: the API by its base URL, or a saved list by its path. In
- * struct options a file is an absolute path, so that its first character tells which it is.
+ * Checks and normalises SOURCE as the user gave it. A file becomes an absolute path: the decoded
+ * path of a URL (file:///saved%20fleet.json, whose only possible host is localhost), or else the
+ * path itself, with its symlinks. A base URL is an http or https URL without user, password, query
+ * and fragment; its trailing slashes are removed. allow_http: plain http is allowed to any host,
+ * else only to loopback, since everyone on the way could read the token.
+ *
+ * Returns 0 and *ret_source, to be freed; or with a sentence in ret_why -EINVAL if SOURCE is not
+ * valid, -EPERM if it is not allowed, or another -errno. The sentence contains no password.
  */
+int source_parse(const char *given, bool allow_http, char **ret_source, char *ret_why,
+                 size_t why_bytes);
 
-/* Whether it names a file: file:…, or what looks like no URL at all. */
-bool source_names_file(const char *source);
-
-/*
- * The absolute path of a source that names a file, for free(): a URL's (file:///saved%20fleet.json,
- * with no host but localhost) decoded, else the path as it is. NULL, with what is wrong in
- * *ret_fault as below; or with NULL there, and errno.
- */
-char *source_path(const char *source, const char **ret_fault);
-
-/* Of a source in struct options. */
+/* Whether a source in struct options is a file. */
 static inline bool source_is_file(const char *source)
 {
 	return *source == '/';
@@ -27,14 +33,5 @@ static inline bool source_is_file(const char *source)
 
 /* Whether a source in struct options is an https URL. */
 bool source_is_https(const char *source);
-
-/*
- * The API's base URL is held to strict rules, since the token is sent wherever it points.
- *
- * What is wrong with it, as the end of a sentence ("has no valid host"), static; or NULL when it is
- * an http or https URL without userinfo, query and fragment. *ret_plain (then): it is plain http,
- * to a host that is not this machine, so whoever is on the way would see the token.
- */
-const char *source_fault(const char *url, bool *ret_plain);
 
 #endif

@@ -14,13 +14,17 @@ static bool is_absolute(const char *path)
 
 static void check_parsed(const struct options *options)
 {
-	bool plain = false;
+	char *again, message[OPTIONS_WHY_BYTES];
 
 	if (options->help || options->version)
 		return;
-	expect(options->source &&
-	       (source_is_file(options->source) || !source_fault(options->source, &plain)));
-	expect(!plain || options->allow_http);
+	expect(options->source);
+	if (!source_is_file(options->source)) {
+		expect(source_parse(options->source, options->allow_http, &again, message,
+		                    sizeof(message)) == 0);
+		expect(strcmp(again, options->source) == 0);
+		free(again);
+	}
 	expect(options->check ? !options->mountpoint : options->mountpoint && *options->mountpoint);
 	expect(options->ttl_ms >= 100 && options->ttl_ms <= 86400000);
 	expect(options->stale_ms >= 0 && options->stale_ms <= 2592000000);
@@ -35,7 +39,7 @@ static void check_parsed(const struct options *options)
 	expect(options->fuse && (options->foreground || !options->debug));
 }
 
-/* .fleetfs/config: a line for each setting, safe to show. */
+/* .fleetfs/config has a line for each setting, which is safe to print on a terminal. */
 static void check_text(const struct options *options)
 {
 	struct text text;
@@ -57,7 +61,8 @@ static void check_text(const struct options *options)
 	text_done(&text);
 }
 
-/* The arguments, each after a NUL; a first one that sets the team's variable does so. */
+/* data: the arguments, separated by NUL. If the first one is an assignment to $CYBERUN_TEAM_ID, it
+ * is made in the environment instead. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char name[] = "fleetfs";

@@ -20,7 +20,8 @@
 
 static char why[OPTIONS_WHY_BYTES];
 
-/* The command line, its arguments separated by `|`. */
+/* Parses a command line whose arguments are separated by `|`. Returns the exit status; the message
+ * is in `why`. */
 static int parse(const char *line, struct options *ret_options)
 {
 	char *copy = strdup(line), *rest = copy;
@@ -36,14 +37,15 @@ static int parse(const char *line, struct options *ret_options)
 	return status;
 }
 
-static void parse_well(const char *line, struct options *ret_options)
+/* Parsing must succeed. */
+static void parse_valid(const char *line, struct options *ret_options)
 {
 	if (parse(line, ret_options) != 0)
 		fail_msg("%s: %s", line, why);
 }
 
-/* The status, and a part of the reason. */
-static void assert_refused(const char *line, int status, const char *reason)
+/* Parsing must fail with this status and a message that contains reason. */
+static void assert_rejected(const char *line, int status, const char *reason)
 {
 	struct options options = {.ttl_ms = -7};
 
@@ -52,14 +54,14 @@ static void assert_refused(const char *line, int status, const char *reason)
 	assert_int_equal(options.ttl_ms, -7); /* untouched */
 }
 
-/* Whether the settings in force hold a line. */
+/* The settings in force must contain a line. */
 static void assert_config(const char *line, const char *expected)
 {
 	struct options options;
 	struct text text;
 	char *config;
 
-	parse_well(line, &options);
+	parse_valid(line, &options);
 	text_init(&text, 1 << 16);
 	text_bytes(&text, "\n", 1);
 	options_text(&options, options.mountpoint, &text);
@@ -73,11 +75,11 @@ static void assert_config(const char *line, const char *expected)
 	options_done(&options);
 }
 
-static void test_defaults(void **state)
+static void test_every_setting_has_its_default(void **state)
 {
 	struct options options;
 
-	parse_well("fleetfs|mnt", &options);
+	parse_valid("fleetfs|mnt", &options);
 	assert_string_equal(options.source, OPTIONS_DEFAULT_SOURCE);
 	assert_string_equal(options.mountpoint, "mnt");
 	assert_int_equal(options.ttl_ms, 10000);
@@ -98,7 +100,7 @@ static void test_defaults(void **state)
 	(void)state;
 }
 
-/* Each setting, in the table's order, and how .fleetfs/config shows it. */
+/* Each setting in the order of the table, and its value in .fleetfs/config. */
 static const struct {
 	const char *name, *dashed, *value, *shown;
 } settings[] = {
@@ -119,7 +121,7 @@ static const struct {
 	{"debug", "debug", "1", "yes"},
 };
 
-static void test_spellings(void **state)
+static void test_every_setting_has_three_spellings(void **state)
 {
 	static const struct {
 		const char *before, *between, *after;
@@ -153,8 +155,7 @@ static void test_spellings(void **state)
 	(void)state;
 }
 
-/* No row of the table is left out above, and each is in --help. */
-static void test_table(void **state)
+static void test_every_setting_is_in_help_and_has_two_spellings(void **state)
 {
 	size_t count = 0;
 	struct text text;
@@ -167,8 +168,12 @@ static void test_table(void **state)
 		char line[100];
 
 		assert_ptr_equal(settings_find(row->name), row);
+		assert_in_range(strlen(row->name), 1, SETTING_NAME_BYTES - 1);
+		/* getopt_long(3) is given the name with `_` and with `-`, and no mix of them. */
+		assert_null(strchr(row->name, '-'));
+		assert_ptr_equal(strchr(row->name, '_'), strrchr(row->name, '_'));
 		snprintf(line, sizeof(line), "--%s", row->name);
-		if (row->help && row->kind != SETTING_REFUSED &&
+		if (row->help && row->kind != SETTING_REJECTED &&
 		    (!strstr(text.bytes, line) || !strstr(text.bytes, row->help)))
 			fail_msg("%s is not in --help", row->name);
 		if (row->kind > SETTING_FLAG)
@@ -183,7 +188,7 @@ static void test_table(void **state)
 	(void)state;
 }
 
-static void test_flags(void **state)
+static void test_flags_and_letters(void **state)
 {
 	struct options options;
 
@@ -196,38 +201,38 @@ static void test_flags(void **state)
 	assert_config("fleetfs|mnt", "\nteam: -\n");
 	assert_config("fleetfs|mnt", "\nsource: " OPTIONS_DEFAULT_SOURCE "\nmountpoint: mnt\n");
 
-	parse_well("fleetfs|-f|mnt", &options);
+	parse_valid("fleetfs|-f|mnt", &options);
 	assert_true(options.foreground && !options.debug);
 	options_done(&options);
-	parse_well("fleetfs|-d|mnt", &options);
+	parse_valid("fleetfs|-d|mnt", &options);
 	assert_true(options.foreground && options.debug);
 	options_done(&options);
-	parse_well("fleetfs|-fdoallow_other|mnt", &options);
+	parse_valid("fleetfs|-fdoallow_other|mnt", &options);
 	assert_true(options.foreground && options.debug);
 	assert_string_equal(options.fuse, "allow_other");
 	options_done(&options);
-	parse_well("fleetfs|-fo|ttl=5|--|-mnt", &options);
+	parse_valid("fleetfs|-fo|ttl=5|--|-mnt", &options);
 	assert_string_equal(options.mountpoint, "-mnt");
 	assert_int_equal(options.ttl_ms, 5000);
 	options_done(&options);
 	(void)state;
 }
 
-/* The daemon works in `/`: a relative name would mean another file there. */
-static void test_files_are_absolute(void **state)
+/* The daemon works in `/`, where a relative path would name another file. */
+static void test_relative_paths_become_absolute(void **state)
 {
 	struct options options;
 	char expected[4200], directory[4096];
 
 	assert_non_null(getcwd(directory, sizeof(directory)));
 	snprintf(expected, sizeof(expected), "%s/tok", directory);
-	parse_well("fleetfs|--token_file=tok|--token_file=tok|mnt", &options);
+	parse_valid("fleetfs|--token_file=tok|--token_file=tok|mnt", &options);
 	assert_string_equal(options.token_file, expected);
 	options_done(&options);
 	(void)state;
 }
 
-static void test_durations(void **state)
+static void test_duration_is_rounded_to_ms(void **state)
 {
 	static const struct {
 		const char *line;
@@ -264,7 +269,7 @@ static void test_durations(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct options options;
 
-		parse_well(rows[i].line, &options);
+		parse_valid(rows[i].line, &options);
 		assert_int_equal(options.stale_ms, rows[i].ms);
 		options_done(&options);
 	}
@@ -272,12 +277,12 @@ static void test_durations(void **state)
 		char line[100];
 
 		snprintf(line, sizeof(line), "fleetfs|--stale=%s|m", bad[i]);
-		assert_refused(line, 2, "' is not allowed: seconds from 0 to 2592000");
+		assert_rejected(line, 2, "' is not allowed: seconds from 0 to 2592000");
 	}
 	(void)state;
 }
 
-static void test_refusals(void **state)
+static void test_error_names_option_value_and_what_is_allowed(void **state)
 {
 	static const struct {
 		const char *line, *reason;
@@ -314,6 +319,13 @@ static void test_refusals(void **state)
 	         "unknown option 'per-pages': did you mean 'per_page'?"},
 		{"fleetfs|-o|allow_othr|m", "did you mean 'allow_other'?"},
 		{"fleetfs|--tlt=1|m", "unknown option '--tlt': did you mean '--ttl'?"},
+		{"fleetfs|--tt=1|m", "unknown option '--tt': did you mean '--ttl'?"},
+		{"fleetfs|--time=1|m", "unknown option '--time': fleetfs --help"},
+		{"fleetfs|m|--retr", "unknown option '--retr': fleetfs --help"},
+		{"fleetfs|--con=1|m", "unknown option '--con': fleetfs --help"},
+		{"fleetfs|--=1|m", "unknown option '--': fleetfs --help"},
+		{"fleetfs|---|m", "unknown option '---': fleetfs --help"},
+		{"fleetfs|-f-foreground|m", "unknown option '-f-foreground'"},
 		{"fleetfs|--cahcert=1|m", "unknown option '--cahcert': did you mean '--cacert'?"},
 		{"fleetfs|--logfile=1|m", "did you mean '--log_file'?"},
 		{"fleetfs|--allowhttp|m", "did you mean '--allow_http'?"},
@@ -328,8 +340,8 @@ static void test_refusals(void **state)
 		{"fleetfs|--foo|m", "unknown option '--foo': fleetfs --help"},
 		{"fleetfs|-x|m", "unknown option '-x'"},
 		{"fleetfs|m|-o|subtype=", "subtype: '' is not allowed: any text"},
-		{"fleetfs|m|-o|allow_root", "allow_root: would let everybody read"},
-		{"fleetfs|m|-o|remount,ro", "remount: the options of a mount stay"},
+		{"fleetfs|m|-o|allow_root", "allow_root: would let every user read"},
+		{"fleetfs|m|-o|remount,ro", "remount: the options of a mount cannot be changed"},
 		{"fleetfs|--token=sk-1|m", "a token is never an argument: use token_file or"},
 		{"fleetfs|--key|sk-1|m", "a token is never an argument"},
 		{"fleetfs|m|-o|password=p", "a token is never an argument"},
@@ -342,23 +354,22 @@ static void test_refusals(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_refused(rows[i].line, 2, rows[i].reason);
-	assert_refused("fleetfs|--token=sk-1|m", 2, "token");
+		assert_rejected(rows[i].line, 2, rows[i].reason);
+	assert_rejected("fleetfs|--token=sk-1|m", 2, "token");
 	assert_null(strstr(why, "sk-1"));
-	assert_refused("fleetfs|--tokn=sk-1|m", 2, "unknown option '--tokn': fleetfs --help");
+	assert_rejected("fleetfs|--tokn=sk-1|m", 2, "unknown option '--tokn': fleetfs --help");
 	assert_null(strstr(why, "sk-1"));
 	(void)state;
 }
 
-/* As mount(8) calls it, and what goes on to libfuse. */
-static void test_mount(void **state)
+static void test_options_of_mount_are_accepted_and_those_of_fuse_passed_on(void **state)
 {
 	struct options options;
 
-	parse_well("fleetfs|https://api.example/v1|/mnt/fleet|-o|"
-	           "rw,noexec,nosuid,nodev,user=me,_netdev,nofail,x-systemd.automount,"
-	           "X-mount.mkdir=0755,comment=a\\,b,ttl=30,,allow_other,delay_connect",
-	           &options);
+	parse_valid("fleetfs|https://api.example/v1|/mnt/fleet|-o|"
+	            "rw,noexec,nosuid,nodev,user=me,_netdev,nofail,x-systemd.automount,"
+	            "X-mount.mkdir=0755,comment=a\\,b,ttl=30,,allow_other,delay_connect",
+	            &options);
 	assert_string_equal(options.source, "https://api.example/v1");
 	assert_string_equal(options.mountpoint, "/mnt/fleet");
 	assert_int_equal(options.ttl_ms, 30000);
@@ -366,7 +377,7 @@ static void test_mount(void **state)
 	assert_string_equal(options.fuse, "allow_other");
 	options_done(&options);
 
-	/* mount.fuse3(8) adds dev,suid of its own; libmount(3) hands on whatever it does not know.
+	/* mount.fuse3(8) adds dev,suid; libmount(3) passes on every option that it does not know.
 	 */
 	for (const struct setting *row = setting_rows; row->name; row++) {
 		char line[100];
@@ -375,14 +386,14 @@ static void test_mount(void **state)
 			continue;
 		snprintf(line, sizeof(line), "fleetfs|m|-o|rw,%s,%s=me,dev,suid", row->name,
 		         row->name);
-		parse_well(line, &options);
+		parse_valid(line, &options);
 		assert_string_equal(options.fuse, "");
 		options_done(&options);
 	}
 
-	parse_well("fleetfs|m|-oauto-unmount,fsname=a\\,b\\\\c|--subtype|fleet|-o|max_read=4096|"
-	           "-o|log_file=/a\\,b,context=system_u:object_r:tmp_t:s0",
-	           &options);
+	parse_valid("fleetfs|m|-oauto-unmount,fsname=a\\,b\\\\c|--subtype|fleet|-o|max_read=4096|"
+	            "-o|log_file=/a\\,b,context=system_u:object_r:tmp_t:s0",
+	            &options);
 	assert_string_equal(options.fuse, "auto_unmount,fsname=a\\,b\\\\c,subtype=fleet,"
 	                                  "context=system_u:object_r:tmp_t:s0");
 	assert_string_equal(options.log_file, "/a,b");
@@ -390,7 +401,7 @@ static void test_mount(void **state)
 	(void)state;
 }
 
-static void test_help_comes_first(void **state)
+static void test_help_and_version_ignore_errors(void **state)
 {
 	static const char *const lines[] = {"fleetfs|-h", "fleetfs|--help|a|b|c|d",
 	                                    "fleetfs|--ttl=0|--nonsense|-V", "fleetfs|-fV",
@@ -398,14 +409,14 @@ static void test_help_comes_first(void **state)
 	struct options options;
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		parse_well(lines[i], &options);
+		parse_valid(lines[i], &options);
 		assert_true(options.help || options.version);
 		options_done(&options);
 	}
 	(void)state;
 }
 
-static void test_team_from_environment(void **state)
+static void test_team_is_by_default_from_the_environment(void **state)
 {
 	setenv("CYBERUN_TEAM_ID", "team-7", 1);
 	assert_config("fleetfs|m", "\nteam: team-7\n");
@@ -413,26 +424,26 @@ static void test_team_from_environment(void **state)
 	setenv("CYBERUN_TEAM_ID", "", 1);
 	assert_config("fleetfs|m", "\nteam: -\n");
 	setenv("CYBERUN_TEAM_ID", "a:b", 1);
-	assert_refused("fleetfs|m", 2, "CYBERUN_TEAM_ID: 'a:b' is not allowed");
+	assert_rejected("fleetfs|m", 2, "CYBERUN_TEAM_ID: 'a:b' is not allowed");
 	assert_config("fleetfs|--team=other|m", "\nteam: other\n");
 	unsetenv("CYBERUN_TEAM_ID");
 	(void)state;
 }
 
-/* Which CAs the options trust: `cacert,ca_dirs,ca_exclusive`, `-` for NULL. */
+/* The CA members of options must be `cacert,ca_dirs,ca_exclusive`, with `-` for NULL. */
 static void assert_cas(const char *line, const char *expected)
 {
 	struct options options;
 	char found[300];
 
-	parse_well(line, &options);
+	parse_valid(line, &options);
 	snprintf(found, sizeof(found), "%s,%s,%d", options.cacert ? options.cacert : "-",
 	         options.ca_dirs ? options.ca_dirs : "-", options.ca_exclusive);
 	assert_string_equal(found, expected);
 	options_done(&options);
 }
 
-static void test_cas_from_environment(void **state)
+static void test_ca_variables_have_no_effect_with_cacert_or_without_https(void **state)
 {
 	setenv("SSL_CERT_FILE", "/ssl.pem", 1);
 	assert_cas("fleetfs|m", "/ssl.pem,-,0");
@@ -451,9 +462,9 @@ static void test_cas_from_environment(void **state)
 	(void)state;
 }
 
-static void test_files(void **state)
+static void test_source_that_is_a_file(void **state)
 {
-	/* NULL: in the working folder. */
+	/* source NULL: given, in the working directory. */
 	static const struct {
 		const char *given, *source;
 	} good[] = {
@@ -474,11 +485,11 @@ static void test_files(void **state)
 	static const struct {
 		const char *given, *reason;
 	} bad[] = {
-		{"file:fleet.json", "is no file of this machine"},
-		{"file:", "is no file of this machine"},
-		{"file://", "is no file of this machine"},
-		{"file://other/fleet.json", "is no file of this machine"},
-		{"file:////fleet.json", "is no file of this machine"},
+		{"file:fleet.json", "is not a file on this machine"},
+		{"file:", "is not a file on this machine"},
+		{"file://", "is not a file on this machine"},
+		{"file://other/fleet.json", "is not a file on this machine"},
+		{"file:////fleet.json", "is not a file on this machine"},
 		{"file:///fleet.json?x", "%3F"},
 		{"file:///fleet.json#x", "%23"},
 		{"file:///a%", "two hex digits"},
@@ -494,20 +505,20 @@ static void test_files(void **state)
 
 		snprintf(expected, sizeof(expected), "%s/%s", here, good[i].given);
 		snprintf(line, sizeof(line), "fleetfs|%s|m", good[i].given);
-		parse_well(line, &options);
+		parse_valid(line, &options);
 		assert_string_equal(options.source, good[i].source ? good[i].source : expected);
 		assert_true(source_is_file(options.source));
 		options_done(&options);
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		snprintf(line, sizeof(line), "fleetfs|%s|m", bad[i].given);
-		assert_refused(line, 2, bad[i].reason);
+		assert_rejected(line, 2, bad[i].reason);
 	}
 	free(here);
 	(void)state;
 }
 
-static void test_sources(void **state)
+static void test_source_that_is_a_url(void **state)
 {
 	static const struct {
 		const char *given, *source;
@@ -536,15 +547,15 @@ static void test_sources(void **state)
 		{"https://api%2eexample", "has no valid host"},
 		{"https://api.example/agents/", "leave that out"},
 		{"https://api.example/v1/agents", "leave that out"},
-		{"https://api.example/v1?page=2", "'?' and '#'"},
-		{"https://api.example/v1#x", "'?' and '#'"},
-		{"https://api.example/a b", "belongs in no URL"},
-		{"https://api.example/\x1b[2J", "belongs in no URL"},
-		{"https://api.example/\x7f", "belongs in no URL"},
+		{"https://api.example/v1?page=2", "contains '?' or '#'"},
+		{"https://api.example/v1#x", "contains '?' or '#'"},
+		{"https://api.example/a b", "is not allowed in a URL"},
+		{"https://api.example/\x1b[2J", "is not allowed in a URL"},
+		{"https://api.example/\x7f", "is not allowed in a URL"},
 		{"https://api.example\\@evil.example", "password"},
-		{"https://api.example\\evil.example", "belongs in no URL"},
-		{"https://b\u00fccher.example", "belongs in no URL"},
-		{"https://me:hunter2@api.example", "a password does not belong into the source"},
+		{"https://api.example\\evil.example", "is not allowed in a URL"},
+		{"https://b\u00fccher.example", "is not allowed in a URL"},
+		{"https://me:hunter2@api.example", "must not contain a user or password"},
 		{"me:hunter2@api.example", "password"},
 		{"me:hunter2@api.example/v1/x.json", "password"},
 		{"http:/api.example", "is not an http or https URL"},
@@ -555,27 +566,26 @@ static void test_sources(void **state)
 		struct options options;
 
 		snprintf(line, sizeof(line), "fleetfs|%s|m", good[i].given);
-		parse_well(line, &options);
+		parse_valid(line, &options);
 		assert_string_equal(options.source, good[i].source);
 		options_done(&options);
 		snprintf(line, sizeof(line), "fleetfs|--check|%s", good[i].given);
-		parse_well(line, &options);
+		parse_valid(line, &options);
 		assert_string_equal(options.source, good[i].source);
 		assert_null(options.mountpoint);
 		options_done(&options);
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		snprintf(line, sizeof(line), "fleetfs|%s|m", bad[i].given);
-		assert_refused(line, 2, bad[i].reason);
+		assert_rejected(line, 2, bad[i].reason);
 		assert_null(strstr(why, "hunter2"));
 	}
 	snprintf(line, sizeof(line), "fleetfs|https://h/%01200d|m", 0);
-	assert_refused(line, 2, "is longer than 1024 bytes");
+	assert_rejected(line, 2, "is longer than 1024 bytes");
 	(void)state;
 }
 
-/* Plain http only where it does not leave this machine. */
-static void test_plain_http(void **state)
+static void test_plain_http_is_allowed_to_loopback_only(void **state)
 {
 	static const char *const here[] = {"localhost", "LocalHost:8080",      "fleet.localhost",
 	                                   "127.0.0.1", "127.0.0.1:80/v1",     "127.255.1.2",
@@ -606,14 +616,14 @@ static void test_plain_http(void **state)
 
 	for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++) {
 		snprintf(line, sizeof(line), "fleetfs|http://%s|m", here[i]);
-		parse_well(line, &options);
+		parse_valid(line, &options);
 		options_done(&options);
 	}
 	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
 		snprintf(line, sizeof(line), "fleetfs|HTTP://%s|m", elsewhere[i]);
-		assert_refused(line, 1, "--allow_http");
+		assert_rejected(line, 1, "--allow_http");
 		snprintf(line, sizeof(line), "fleetfs|http://%s|m|-o|allow_http", elsewhere[i]);
-		parse_well(line, &options);
+		parse_valid(line, &options);
 		options_done(&options);
 	}
 	(void)state;
@@ -622,20 +632,20 @@ static void test_plain_http(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_spellings),
-		cmocka_unit_test(test_table),
-		cmocka_unit_test(test_flags),
-		cmocka_unit_test(test_files_are_absolute),
-		cmocka_unit_test(test_durations),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_mount),
-		cmocka_unit_test(test_help_comes_first),
-		cmocka_unit_test(test_team_from_environment),
-		cmocka_unit_test(test_cas_from_environment),
-		cmocka_unit_test(test_files),
-		cmocka_unit_test(test_sources),
-		cmocka_unit_test(test_plain_http),
+		cmocka_unit_test(test_every_setting_has_its_default),
+		cmocka_unit_test(test_every_setting_has_three_spellings),
+		cmocka_unit_test(test_every_setting_is_in_help_and_has_two_spellings),
+		cmocka_unit_test(test_flags_and_letters),
+		cmocka_unit_test(test_relative_paths_become_absolute),
+		cmocka_unit_test(test_duration_is_rounded_to_ms),
+		cmocka_unit_test(test_error_names_option_value_and_what_is_allowed),
+		cmocka_unit_test(test_options_of_mount_are_accepted_and_those_of_fuse_passed_on),
+		cmocka_unit_test(test_help_and_version_ignore_errors),
+		cmocka_unit_test(test_team_is_by_default_from_the_environment),
+		cmocka_unit_test(test_ca_variables_have_no_effect_with_cacert_or_without_https),
+		cmocka_unit_test(test_source_that_is_a_file),
+		cmocka_unit_test(test_source_that_is_a_url),
+		cmocka_unit_test(test_plain_http_is_allowed_to_loopback_only),
 	};
 
 	unsetenv("CYBERUN_TEAM_ID");
