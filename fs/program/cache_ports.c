@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/program/cache_ports.h"
+
+#include <sys/random.h>
+#include <time.h>
+
+#include "api/http/client.h"
+#include "fs/fuse/ops.h"
+#include "fs/program/program.h"
+#include "fs/tree/names.h"
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+int64_t cache_ports_wall_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
+uint32_t cache_ports_random(void)
+{
+	uint32_t random = 0;
+
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+		random = (uint32_t)clock_ns(CLOCK_MONOTONIC);
+	return random;
+}
+
+/* CLOCK_BOOTTIME: data ages while the machine is suspended, and not when the clock is set. */
+static int64_t port_now_ms(void *user)
+{
+	(void)user;
+	return clock_ns(CLOCK_BOOTTIME) / 1000000;
+}
+
+static int64_t port_wall_ns(void *user)
+{
+	(void)user;
+	return cache_ports_wall_ns();
+}
+
+static uint32_t port_random(void *user)
+{
+	(void)user;
+	return cache_ports_random();
+}
+
+static int port_want(void *user, unsigned int page, const struct validator *condition,
+                     bool no_cache)
+{
+	const struct program *program = user;
+
+	return client_want(program->client, page, condition, no_cache);
+}
+
+static void port_duplicate(void *user, const struct record *record)
+{
+	struct program *program = user;
+
+	malformed_log_duplicate(&program->fetch_results.malformed, record->name);
+}
+
+static int port_changed(void *user, const struct record *record, const struct agent *before,
+                        const struct agent *after, int64_t at_ns)
+{
+	struct program *program = user;
+
+	/* Before the mount the kernel knows no names, and the first sweep is not an event. */
+	if (!program->fetch_results.mounted)
+		return 0;
+	return ops_changed(program->ops, record, before, after, at_ns);
+}
+
+struct fleet_ports cache_ports(struct program *program)
+{
+	return (struct fleet_ports){
+		.user = program,
+		.want = port_want,
+		.now_ms = port_now_ms,
+		.wall_ns = port_wall_ns,
+		.random = port_random,
+		.name = name_encode,
+		.changed = port_changed,
+		.duplicate = port_duplicate,
+	};
+}

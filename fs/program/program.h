@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_PROGRAM_PROGRAM_H
+#define FLEETFS_FS_PROGRAM_PROGRAM_H
+
+/*
+ * The parts of the running program. main.c creates and destroys it, start.c starts the parts,
+ * cache_ports.c connects the cache to them, and serve.c runs the mount. Used by the FUSE thread
+ * alone.
+ */
+
+#include <limits.h>
+#include <stdint.h>
+
+#include "fs/fuse/invalidator.h"
+#include "fs/fuse/mountpoint.h"
+#include "fs/fuse/own_mount.h"
+#include "fs/program/background.h"
+#include "fs/program/check.h"
+#include "fs/program/fetch_results.h"
+#include "fs/program/options.h"
+#include "fs/tree/status.h"
+#include "fs/tree/text.h"
+
+struct client;
+struct credential;
+struct fleet;
+struct fuse_session;
+struct ops;
+
+/* Pointers are owned, and NULL until the part is started. Descriptors are -1 until then. */
+struct program {
+	struct options options;
+	int64_t asked_timeout_ms; /* `timeout` as given if the kernel's limit is lower; else 0 */
+	char version[512];        /* the text of --version and .fleetfs/version */
+	struct text config;       /* the text of .fleetfs/config; ends with NUL */
+	struct status status;
+	struct background background;
+	int signals_fd;                /* a signalfd(2) */
+	int terminal_fd;               /* as in process_must_end() */
+	int manager_fd;                /* socket of the service manager; -1: there is none */
+	struct credential *credential; /* NULL also once the client has taken it over */
+	struct client *client;
+	struct fleet *fleet;
+	struct fetch_results fetch_results;
+	struct check check; /* with --check */
+	struct ops *ops;
+	struct mountpoint mountpoint;
+	struct fuse_session *session;
+	struct own_mount mount;
+	struct invalidator invalidator;
+	char why[3 * PATH_MAX]; /* why a step failed: a sentence that may name two paths. Here,
+	                           since the stack may be small before process_raise_limits() */
+};
+
+#endif

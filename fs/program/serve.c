@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+#define FUSE_USE_VERSION 314
+
+#include "fs/program/serve.h"
+
+#include <errno.h>
+#include <fuse_lowlevel.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/http/client.h"
+#include "cache/fleet.h"
+#include "fs/fuse/loop.h"
+#include "fs/fuse/ops.h"
+#include "fs/program/libfuse_log.h"
+#include "fs/program/log.h"
+#include "fs/program/notify.h"
+#include "fs/program/process.h"
+#include "fs/program/program.h"
+#include "fs/program/source.h"
+
+/* Opens the log of the mount. Until then messages go to the caller's stderr. */
+static int serve_open_log(const struct options *options)
+{
+	int err = log_open(options->log_file, options->foreground, options->debug);
+
+	return err < 0 ? log_failed_start("cannot open log_file %s: %s", options->log_file,
+	                                  strerror(-err))
+	               : 0;
+}
+
+/* Connects to the service manager, if there is one. A failure is logged, and fleetfs goes on. */
+static void serve_connect_manager(struct program *program)
+{
+	int err = notify_connect(&program->manager_fd);
+
+	if (err < 0)
+		log_warning("cannot connect to the service manager at $NOTIFY_SOCKET (%s): %s",
+		            getenv("NOTIFY_SOCKET"), strerror(-err));
+}
+
+/* Sends a state to the service manager, which knows the parent that has exited: hence MAINPID. */
+static void serve_notify_manager(const struct program *program, const char *state)
+{
+	char message[64];
+	int err;
+
+	if (program->manager_fd < 0)
+		return;
+	snprintf(message, sizeof(message), "%s\nMAINPID=%d", state, (int)getpid());
+	err = notify_send(program->manager_fd, message);
+	if (err < 0)
+		log_warning("cannot send %s to the service manager: %s", state, strerror(-err));
+}
+
+static int serve_mount_session(struct program *program)
+{
+	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
+	char *joined = options_mount(&program->options);
+	int err = -EINVAL;
+
+	if (joined && fuse_opt_add_arg(&arguments, "fleetfs") == 0 &&
+	    fuse_opt_add_arg(&arguments, "-o") == 0 && fuse_opt_add_arg(&arguments, joined) == 0)
+		program->session = ops_session(program->ops, &arguments);
+	process_close_on_exec(); /* for fusermount3 */
+	if (program->session)
+		err = own_mount_make(&program->mount, program->session, program->mountpoint.path,
+		                     program->options.debug, program->why, sizeof(program->why));
+	mountpoint_unlock(&program->mountpoint);
+	fuse_opt_free_args(&arguments);
+	free(joined);
+	if (!program->session)
+		return log_failed_start("libfuse rejects the mount options: start with -d to see "
+		                        "why");
+	return err < 0 ? log_failed_start("%s", program->why) : 0;
+}
+
+int serve_mount(struct program *program)
+{
+	int err;
+
+	if (serve_open_log(&program->options) != 0)
+		return EXIT_FAILURE;
+	serve_connect_manager(program);
+	if (mountpoint_check_unchanged(&program->mountpoint, program->why, sizeof(program->why)) <
+	    0)
+		return log_failed_start("%s", program->why);
+	if (serve_mount_session(program) != 0)
+		return EXIT_FAILURE;
+	err = ops_attach(program->session);
+	if (err < 0)
+		return log_failed_start("cannot use /dev/fuse: %s", strerror(-err));
+	if (invalidator_init(&program->invalidator, program->session, program->mountpoint.path) < 0)
+		return log_failed_start("out of memory");
+	err = background_done(&program->background);
+	if (err < 0)
+		return log_failed_start("cannot go into the background: %s", strerror(-err));
+	return 0;
+}
+
+int serve_unmount(struct program *program)
+{
+	int err;
+
+	if (!program->mount.mounted)
+		return EXIT_SUCCESS;
+	/* The invalidator's thread has ended, unless the mount ended first; then the kernel does
+	 * not block the thread. */
+	invalidator_done(&program->invalidator);
+	ops_free(program->ops);
+	program->ops = NULL;
+	program->mount.mounted = false;
+	err = own_mount_remove(&program->mount, program->session, program->why,
+	                       sizeof(program->why));
+	if (err < 0 && err != -EEXIST) {
+		log_error("%s", program->why);
+		return EXIT_FAILURE;
+	}
+	if (err == -EEXIST)
+		log_warning("%s", program->why);
+	log_info("unmounted %s", program->mountpoint.path);
+	return EXIT_SUCCESS;
+}
+
+void serve_invalidate(void *user, bool agents_too)
+{
+	struct program *program = user;
+
+	invalidator_begin(&program->invalidator, agents_too);
+}
+
+static bool serve_is_invalidating(void *user)
+{
+	struct program *program = user;
+
+	return invalidator_busy(&program->invalidator);
+}
+
+static bool serve_take_fetched(void *user)
+{
+	struct program *program = user;
+
+	return fetch_results_take(&program->fetch_results);
+}
+
+/* Reads everything again: the log file, the token or source, and all data. */
+static void serve_reload(struct program *program)
+{
+	log_reopen();
+	log_info("SIGHUP: %sall data is fetched again when it is next read",
+	         source_is_file(program->options.source) ? "" : "the token is read again, and ");
+	client_reread(program->client);
+	fleet_expire(program->fleet);
+	/* Otherwise the kernel would trust every agent's entry for the rest of its ttl. A directory
+	 * in use survives the invalidation and would be used again if its look-up returned the same
+	 * node, so directories get new nodes. */
+	ops_renew_folders(program->ops);
+	invalidator_begin(&program->invalidator, true);
+}
+
+static bool serve_on_signal(void *user, int number, int code)
+{
+	struct program *program = user;
+
+	if (process_must_end(number, code, program->terminal_fd))
+		return true;
+	serve_reload(program);
+	return false;
+}
+
+int serve_run(struct program *program)
+{
+	const struct loop loop = {
+		.session = program->session,
+		.ops = program->ops,
+		.arrivals_fd = client_fd(program->client),
+		.signals_fd = program->signals_fd,
+		.user = program,
+		.arrived = serve_take_fetched,
+		.signalled = serve_on_signal,
+		.busy = serve_is_invalidating,
+	};
+	int err, status;
+
+	libfuse_log_redirect(true);
+	log_info("mounted %s on %s", program->options.source, program->mountpoint.path);
+	if (program->asked_timeout_ms > 0)
+		log_warning("timeout is %g s instead of %g s: the kernel aborts mounts whose "
+		            "requests take longer (fs.fuse.max_request_timeout)",
+		            (double)program->options.timeout_ms / 1000,
+		            (double)program->asked_timeout_ms / 1000);
+	fetch_results_mounted(&program->fetch_results);
+	serve_notify_manager(program, "READY=1");
+	err = loop_run(&loop);
+	serve_notify_manager(program, "STOPPING=1");
+	if (err < 0)
+		log_error("cannot read requests from /dev/fuse: %s: mount again", strerror(-err));
+	status = serve_unmount(program);
+	return err < 0 ? EXIT_FAILURE : status;
+}

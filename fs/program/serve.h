@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_PROGRAM_SERVE_H
+#define FLEETFS_FS_PROGRAM_SERVE_H
+
+/* Mounting, the callbacks of the loop, and unmounting. */
+
+#include <stdbool.h>
+
+struct program;
+
+/*
+ * Mounts the tree and lets the parent process exit. The log, the sockets and /dev/null are opened
+ * before the mount, since their paths may lead into it afterwards. Returns 0; or the exit status,
+ * after the reason was printed on stderr.
+ */
+int serve_mount(struct program *program);
+
+/* Runs the loop until a signal or until the mount ends, and unmounts. Returns the exit status. */
+int serve_run(struct program *program);
+
+/*
+ * Frees the operations, which replies to every waiting reader, and unmounts. The result is logged.
+ * Returns the exit status. Does nothing if nothing is mounted.
+ */
+int serve_unmount(struct program *program);
+
+/* Makes the kernel drop the entries of the views, or those of agents too: ops_new() takes this
+ * function. user: the program. */
+void serve_invalidate(void *user, bool agents_too);
+
+#endif
