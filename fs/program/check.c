@@ -9,22 +9,26 @@
 
 #include "api/http/client.h"
 #include "cache/fleet.h"
+#include "cache/record.h"
 #include "fs/program/ca.h"
 #include "fs/program/expiry.h"
+#include "fs/program/options.h"
 #include "fs/program/probe.h"
 #include "fs/program/source.h"
 #include "fs/tree/text.h"
 
-#define BAR_COLUMNS 30
-#define SECOND_NS   INT64_C(1000000000)
+#define BAR_COLUMNS    30
+#define MAX_LINE_BYTES (1 << 16)
+#define SECOND_NS      INT64_C(1000000000)
 
 void check_init(struct check *check, const struct options *options, const struct status *status)
 {
 	*check = (struct check){
-		.options = options, .status = status, .terminal = isatty(STDOUT_FILENO)};
+		.options = options, .status = status, .is_terminal = isatty(STDOUT_FILENO)};
 }
 
-static void print(struct text *text)
+/* Prints a text, and frees it. */
+static void check_print(struct text *text)
 {
 	if (text_error(text) == 0)
 		fwrite(text->bytes, 1, text->length, stdout);
@@ -32,50 +36,50 @@ static void print(struct text *text)
 	text_done(text);
 }
 
-/* "2027-01-31T12:00:00.000Z, in 67 days" */
-static void add_end(struct text *text, int64_t end, int64_t now)
+/* Appends when something expires: "2027-01-31T12:00:00.000Z, in 67 days". Times are in s. */
+static void check_add_expiry(struct text *text, int64_t expiry, int64_t now)
 {
 	char distance[64];
 
-	expiry_distance(end, now, distance, sizeof(distance));
-	text_time(text, end * SECOND_NS);
+	expiry_distance(expiry, now, distance, sizeof(distance));
+	text_time(text, expiry * SECOND_NS);
 	text_printf(text, ", %s", distance);
 }
 
-static void tell_token(const struct check *check)
+static void check_print_token(const struct check *check)
 {
 	int64_t now = fleet_wall_ns(check->status->fleet) / SECOND_NS;
-	int64_t end = check->status->token_expiry;
+	int64_t expiry = check->status->token_expiry;
 	struct text text;
 
 	if (!check->status->token_kind)
-		return; /* a file needs none */
-	text_init(&text, 1 << 16);
+		return; /* a file needs no token */
+	text_init(&text, MAX_LINE_BYTES);
 	text_printf(&text, "token: %s from ", check->status->token_kind);
 	text_escaped(&text, check->status->token_source);
-	if (end != 0) {
-		text_printf(&text, ", expire%s ", end > now ? "s" : "d");
-		add_end(&text, end, now);
+	if (expiry != 0) {
+		text_printf(&text, ", expire%s ", expiry > now ? "s" : "d");
+		check_add_expiry(&text, expiry, now);
 	}
 	text_printf(&text, "\n");
-	print(&text);
+	check_print(&text);
 }
 
-static void tell_ca(const struct check *check)
+static void check_print_ca(const struct check *check)
 {
 	struct text text;
 	struct ca_system system;
 
 	if (!source_is_https(check->options->source))
 		return;
-	text_init(&text, 1 << 16);
+	text_init(&text, MAX_LINE_BYTES);
 	client_system_ca(&system.bundle, &system.directory);
 	ca_text(check->options, &system, &text);
-	print(&text);
+	check_print(&text);
 }
 
-/* A step that succeeded, and what was met there. */
-static void add_step(const struct check *check, enum trace_step step, struct text *text)
+/* Appends the details of a step that succeeded. */
+static void check_add_step(const struct check *check, enum trace_step step, struct text *text)
 {
 	const struct trace *trace = &check->trace;
 
@@ -89,20 +93,25 @@ static void add_step(const struct check *check, enum trace_step step, struct tex
 	}
 	if (step == TRACE_TLS && trace->certificate_end != 0) {
 		text_printf(text, ", certificate until ");
-		add_end(text, trace->certificate_end,
-		        fleet_wall_ns(check->status->fleet) / SECOND_NS);
+		check_add_expiry(text, trace->certificate_end,
+		                 fleet_wall_ns(check->status->fleet) / SECOND_NS);
 	}
 	if (step == TRACE_ANSWER && trace->http)
 		text_printf(text, ", %s", trace->http);
 }
 
-static bool is_refusal(const struct failure *failure)
+/* Whether a failure is a response that rejects the request or its credential. failure may be NULL.
+ */
+static bool check_is_rejection(const struct failure *failure)
 {
 	return failure && (failure->cause == FAILURE_CREDENTIAL || failure->http_status == 400);
 }
 
-/* That of the answer shows whether the token was accepted, if it says anything about that. */
-static void tell_trace(struct check *check, const struct failure *failure)
+/*
+ * Prints the steps of the first connection, up to the step that failed. The step `authenticate` is
+ * printed only if the response shows whether the token was accepted: it is a page or a rejection.
+ */
+static void check_print_connection(struct check *check, const struct failure *failure)
 {
 	static const char *const names[TRACE_STEPS] = {
 		[TRACE_RESOLVE] = "resolve",
@@ -113,18 +122,18 @@ static void tell_trace(struct check *check, const struct failure *failure)
 	const struct trace *trace = &check->trace;
 	struct text text;
 
-	if (check->told || !trace->made)
+	if (check->connection_printed || !trace->made)
 		return;
-	check->told = true;
-	text_init(&text, 1 << 16);
+	check->connection_printed = true;
+	text_init(&text, MAX_LINE_BYTES);
 	if (*trace->proxy) {
 		text_printf(&text, "proxy: ");
 		text_escaped(&text, trace->proxy);
 		text_printf(&text, "%s\n", trace->tls ? "" : ", which can read the token");
 	}
 	for (enum trace_step step = 0; step < TRACE_STEPS && step <= trace->reached; step++) {
-		bool failed =
-			step == trace->reached || (step == TRACE_ANSWER && is_refusal(failure));
+		bool failed = step == trace->reached ||
+		              (step == TRACE_ANSWER && check_is_rejection(failure));
 
 		if (step == TRACE_TLS && !trace->tls)
 			continue;
@@ -133,47 +142,49 @@ static void tell_trace(struct check *check, const struct failure *failure)
 		text_printf(&text, "%s: %s%.3f s", names[step], failed ? "failed after " : "",
 		            (double)trace->step_us[step] / 1e6);
 		if (!failed)
-			add_step(check, step, &text);
+			check_add_step(check, step, &text);
 		text_printf(&text, "\n");
 	}
-	print(&text);
+	check_print(&text);
 }
 
-static void wipe_bar(struct check *check)
+static void check_erase_bar(struct check *check)
 {
-	if (check->drawn)
+	if (check->bar_drawn)
 		fputs("\r\033[K", stdout);
-	check->drawn = false;
+	check->bar_drawn = false;
 }
 
-static void draw_bar(struct check *check, int64_t total)
+static void check_draw_bar(struct check *check, int64_t total_count)
 {
 	struct fleet_health health;
 	int filled;
 
 	fleet_health(check->status->fleet, &health);
-	if (!check->terminal || total < (int64_t)health.agents)
+	if (!check->is_terminal || total_count < (int64_t)health.agents)
 		return;
-	filled = total > 0 ? (int)((int64_t)health.agents * BAR_COLUMNS / total) : BAR_COLUMNS;
+	filled = total_count > 0 ? (int)((int64_t)health.agents * BAR_COLUMNS / total_count)
+	                         : BAR_COLUMNS;
 	printf("\rlist: [%.*s%*s] %zu of %" PRId64 " agents", filled,
-	       "##############################", BAR_COLUMNS - filled, "", health.agents, total);
+	       "##############################", BAR_COLUMNS - filled, "", health.agents,
+	       total_count);
 	fflush(stdout);
-	check->drawn = true;
+	check->bar_drawn = true;
 }
 
-void check_arrived(struct check *check, const struct trace *trace, const struct failure *failure,
-                   int64_t total)
+void check_take_result(struct check *check, const struct trace *trace,
+                       const struct failure *failure, int64_t total_count)
 {
-	if (trace->made && !check->told)
+	if (trace->made && !check->connection_printed)
 		check->trace = *trace;
 	if (failure)
-		return; /* it may be tried again */
-	wipe_bar(check);
-	tell_trace(check, NULL);
-	draw_bar(check, total);
+		return; /* the fetch may be retried */
+	check_erase_bar(check);
+	check_print_connection(check, NULL);
+	check_draw_bar(check, total_count);
 }
 
-static void tell_list(const struct check *check, double seconds)
+static void check_print_list(const struct check *check, double seconds)
 {
 	struct fleet_health health;
 
@@ -184,14 +195,14 @@ static void tell_list(const struct check *check, double seconds)
 	       source_is_file(check->options->source) ? "file" : "API");
 }
 
-/* The way to the API, up to where it ended; or, if it did not, the list. */
-static void tell_failed_step(struct check *check, double seconds)
+/* Prints the steps up to the one that failed. */
+static void check_print_failed_step(struct check *check, double seconds)
 {
 	const struct failure *failure = fleet_last_failure(check->status->fleet);
-	bool listed = check->told;
+	bool connected = check->connection_printed;
 
-	tell_trace(check, failure);
-	if (listed || (check->trace.reached == TRACE_STEPS && !is_refusal(failure)))
+	check_print_connection(check, failure);
+	if (connected || (check->trace.reached == TRACE_STEPS && !check_is_rejection(failure)))
 		printf("list: failed after %.3f s\n", seconds);
 }
 
@@ -203,8 +214,8 @@ int check_run(struct check *check, const struct probe *probe)
 	double seconds;
 	int err;
 
-	tell_token(check);
-	tell_ca(check);
+	check_print_token(check);
+	check_print_ca(check);
 	clock_gettime(CLOCK_BOOTTIME, &began);
 	do {
 		err = probe_next_agent(probe, &cursor, &record);
@@ -212,10 +223,10 @@ int check_run(struct check *check, const struct probe *probe)
 	clock_gettime(CLOCK_BOOTTIME, &ended);
 	seconds = (double)(ended.tv_sec - began.tv_sec) +
 	          (double)(ended.tv_nsec - began.tv_nsec) / 1e9;
-	wipe_bar(check);
+	check_erase_bar(check);
 	if (err == 0)
-		tell_list(check, seconds);
+		check_print_list(check, seconds);
 	else if (err != -EINTR)
-		tell_failed_step(check, seconds);
+		check_print_failed_step(check, seconds);
 	return err;
 }

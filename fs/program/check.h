@@ -3,9 +3,10 @@
 #define FLEETFS_FS_PROGRAM_CHECK_H
 
 /*
- * `fleetfs --check`: the whole way to the fleet, told step by step on stdout, `key: value` lines
- * with the seconds that each took; a bar shows how far the list is read, on a terminal only. Why a
- * step failed, and what to do, is for the caller's stderr. Nothing is mounted.
+ * `fleetfs --check`: reads the whole list without mounting, and prints each step with its time as a
+ * `key: value` line on stdout: token, CAs, proxy, resolve, connect, tls, authenticate, list. On a
+ * terminal a bar shows the progress of the list. probe_report_failure() prints the reason of a
+ * failure on stderr.
  */
 
 #include <stdbool.h>
@@ -13,29 +14,34 @@
 
 #include "api/model/failure.h"
 #include "api/model/trace.h"
-#include "cache/record.h"
 #include "fs/tree/status.h"
 
+struct options;
 struct probe;
 
 struct check {
 	const struct options *options;
 	const struct status *status;
-	bool terminal;      /* stdout is one: draw a bar */
-	bool drawn;         /* the bar is there, and has to be wiped before anything else */
-	bool told;          /* of the route */
-	struct trace trace; /* of the last request that made a connection */
+	bool is_terminal;     /* stdout is a terminal: draw a bar */
+	bool bar_drawn;       /* the bar must be erased before the next line */
+	bool connection_printed; /* the steps of the connection are printed */
+	struct trace trace;   /* of the last request that made a connection */
 };
 
-/* options and self are borrowed; self has its fleet and token. */
+/* options and status are borrowed. The fleet and the token of status are set. */
 void check_init(struct check *check, const struct options *options, const struct status *status);
 
-/* A page came, or failed (failure not NULL). total: agents, as the API counts, or less than 0. */
-void check_arrived(struct check *check, const struct trace *trace, const struct failure *failure,
-                   int64_t total);
+/*
+ * Takes the result of a fetch and prints the steps of the first connection that succeeded, and the
+ * bar. failure: NULL for a page. total_count: of the agents, by the API; below 0 if not known.
+ */
+void check_take_result(struct check *check, const struct trace *trace,
+                       const struct failure *failure, int64_t total_count);
 
-/* Reads the list with a probe, whose intake calls check_arrived(). Returns 0 or the -errno of
- * probe_next_agent(). The caller flushes stdout. */
+/*
+ * Reads the list with a probe, whose fetch_results call check_take_result(). Returns 0, or -errno
+ * as probe_next_agent() does. The caller flushes stdout and checks it for errors.
+ */
 int check_run(struct check *check, const struct probe *probe);
 
 #endif

@@ -3,11 +3,14 @@
 #define FLEETFS_FS_PROGRAM_FETCH_RESULTS_H
 
 /*
- * What the fetching thread brings, on its way into the cache: counted, taken in a part at a time,
- * and told to the log, or to `--check`.
+ * Takes the results of the fetching thread into the cache: pages and failures. Counts requests and
+ * bytes, and reports to the log or to --check.
+ *
+ * A large page is taken in parts, so that FUSE requests are answered in between. FUSE thread only.
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "cache/fleet.h"
@@ -16,44 +19,51 @@
 #include "fs/program/malformed.h"
 #include "fs/tree/status.h"
 
-struct fetch;
 struct client;
+struct fetch;
+struct options;
 
-/* All pointers are borrowed, but for arrival. */
 struct fetch_results {
+	/* Set by the creator, which owns them. The other members are zeroes at first. */
 	struct client *client;
 	struct fleet *fleet;
 	const struct options *options;
-	struct status *status; /* whose counts and expiry of the token it keeps */
-	struct check *check;   /* with --check; NULL */
-	bool mounted;   /* there is a log, and somebody to read; else a start tells its failure */
-	char note[256]; /* an arrival's from before, or "" */
-	struct expiry expiry;                     /* warnings about the token that were logged */
-	struct malformed malformed;               /* dropped elements that were logged */
-	struct page_fault early[PAGE_MAX_FAULTS]; /* of the page that was read before mounting */
-	size_t early_count;
-	unsigned int early_page;
+	struct status *status; /* its counters and the expiry of the token are updated */
+	struct check *check;   /* with --check, else NULL */
 
-	struct fetch *fetch;        /* that is being taken in; NULL: none */
-	struct fleet_health health; /* from before it came */
-	int64_t total;              /* as its page says; AGENT_ABSENT */
-	bool good;                  /* it has a page … */
-	bool old;                   /* … which is old */
+	bool mounted;               /* results are logged */
+	struct expiry expiry;       /* warnings about the token that were logged */
+	struct malformed malformed; /* dropped elements that were logged */
+
+	/* Kept until fetch_results_set_mounted(), since there is no log before. */
+	char note[256];                           /* the last note of a fetch, or "" */
+	struct page_fault early[PAGE_MAX_FAULTS]; /* dropped elements of the first page with any */
+	size_t early_count;
+	unsigned int early_page; /* as in malformed_describe() */
+
+	/* The result that is being taken in. */
+	struct fetch *fetch;               /* owned; NULL: none */
+	struct fleet_health health_before; /* before it was taken */
+	int64_t total_count;               /* as its page says; AGENT_ABSENT */
+	bool has_page;                     /* it is a page, not a failure alone */
+	bool is_old;                       /* the page is outdated: fetch->failure says why */
 };
 
-/* One arrival of the client's, or some of it, so that requests get their turn in between; true:
- * call it again, whether or not anything else arrived. What fails is held against its page in the
- * cache, which tells it to who waits. */
-bool fetch_results_take(struct fetch_results *fetch_results);
+/*
+ * Takes the next result of the client, or the next part of a large page, into the cache. Returns
+ * true if it must be called again for the rest of the page, even if client_fd() is not readable.
+ * Failures go to the cache, whose queries return them.
+ */
+bool fetch_results_take(struct fetch_results *results);
 
-/* From now on there is a log. What it has missed is told. */
-void fetch_results_mounted(struct fetch_results *fetch_results);
+/* From now on results are logged. Logs what was kept since the start. */
+void fetch_results_set_mounted(struct fetch_results *results);
 
-/* Prints what --check reports beside its steps, a line each: the last note, and the first element
- * that was dropped. Only before intake_mounted(). */
-void fetch_results_print_notes(const struct fetch_results *fetch_results);
+/* Prints the lines of --check about the last note and the first dropped element to stdout. Not
+ * after fetch_results_set_mounted(). */
+void fetch_results_print_notes(const struct fetch_results *results);
 
-/* Frees what was being taken in. The fleet is still there. */
-void fetch_results_done(struct fetch_results *fetch_results);
+/* Frees the result that was being taken. Call it before fleet_free(). */
+void fetch_results_done(struct fetch_results *results);
 
 #endif

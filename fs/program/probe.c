@@ -12,11 +12,11 @@
 #include "fs/program/process.h"
 #include "fs/program/source.h"
 
-/* A request has the same timeout as the operation. It reports more precisely how far it got, so it
- * is given the time to do that. */
-#define PATIENCE_MS 500
+/* The HTTP request has the same timeout. It reports more precisely how far it got, so the wait is
+ * longer by this. */
+#define EXTRA_WAIT_MS 500
 
-#define OR_DELAY ", or mount with delay_connect"
+#define OR_DELAY_CONNECT ", or mount with delay_connect"
 
 static bool probe_is_interrupted(const struct probe *probe)
 {
@@ -28,7 +28,7 @@ static bool probe_is_interrupted(const struct probe *probe)
 	return false;
 }
 
-/* Waits until something arrived or the look is due again. Returns 0 or -errno. */
+/* Waits for a result, or until the query is to be repeated. Returns 0 or -errno. */
 static int probe_await(const struct probe *probe, const struct query *query, int64_t deadline_ms)
 {
 	struct pollfd polled[] = {
@@ -42,7 +42,7 @@ static int probe_await(const struct probe *probe, const struct query *query, int
 	if (now_ms >= deadline_ms)
 		return -ETIMEDOUT;
 	poll(polled, 3, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);
-	/* A signal from the terminal reaches only the parent, which then ends. */
+	/* A signal from the terminal reaches only the parent, which it ends. */
 	if ((polled[1].revents && probe_is_interrupted(probe)) || polled[2].revents)
 		return -EINTR;
 	while (fetch_results_take(probe->fetch_results))
@@ -53,7 +53,7 @@ static int probe_await(const struct probe *probe, const struct query *query, int
 int probe_next_agent(const struct probe *probe, uint64_t *cursor, struct record **ret_record)
 {
 	struct query query = fleet_query(probe->fleet);
-	int64_t deadline_ms = query.began_ms + probe->options->timeout_ms + PATIENCE_MS;
+	int64_t deadline_ms = query.began_ms + probe->options->timeout_ms + EXTRA_WAIT_MS;
 	int err = fleet_walk(probe->fleet, cursor, &query, ret_record);
 
 	while (err == -EAGAIN) {
@@ -64,8 +64,8 @@ int probe_next_agent(const struct probe *probe, uint64_t *cursor, struct record 
 	return err;
 }
 
-/* Whether delay_connect would help: the failure may pass by itself. */
-static bool probe_may_wait_for(enum failure_cause cause)
+/* Whether delay_connect would help, since the failure may be temporary. */
+static bool probe_is_temporary(enum failure_cause cause)
 {
 	return cause == FAILURE_UNREACHABLE || cause == FAILURE_TIMEOUT ||
 	       cause == FAILURE_SERVER || cause == FAILURE_BUSY;
@@ -75,22 +75,22 @@ int probe_report_failure(const struct probe *probe, int err)
 {
 	const struct failure *failure = fleet_last_failure(probe->fleet);
 	const char *source = probe->options->source;
-	bool file = source_is_file(source), mounting = !probe->options->check;
+	bool is_file = source_is_file(source), mounting = !probe->options->check;
 
 	if (err == -EINTR)
 		return log_failed_start("interrupted");
 	if (!failure)
-		return log_failed_start("no answer from %s within %g s: %s%s", source,
+		return log_failed_start("no response from %s within %g s: %s%s", source,
 		                        (double)probe->options->timeout_ms / 1000,
-		                        file ? "give it a longer timeout"
-		                             : "check the URL and the network",
-		                        !file && mounting ? OR_DELAY : "");
-	if (file) /* its name is in the message */
+		                        is_file ? "use a longer timeout"
+		                                : "check the URL and the network",
+		                        !is_file && mounting ? OR_DELAY_CONNECT : "");
+	if (is_file) /* the message contains its path */
 		log_error("%s: %s", failure->message, failure_remedy(failure));
 	else
 		log_error("cannot list the agents at %s: %s: %s%s", source, failure->message,
 		          failure_remedy(failure),
-		          mounting && probe_may_wait_for(failure->cause) ? OR_DELAY : "");
+		          mounting && probe_is_temporary(failure->cause) ? OR_DELAY_CONNECT : "");
 	return EXIT_FAILURE;
 }
 

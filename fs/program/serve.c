@@ -192,7 +192,7 @@ int serve_run(struct program *program)
 		            "requests take longer (fs.fuse.max_request_timeout)",
 		            (double)program->options.timeout_ms / 1000,
 		            (double)program->asked_timeout_ms / 1000);
-	fetch_results_mounted(&program->fetch_results);
+	fetch_results_set_mounted(&program->fetch_results);
 	serve_notify_manager(program, "READY=1");
 	err = loop_run(&loop);
 	serve_notify_manager(program, "STOPPING=1");
