@@ -36,7 +36,8 @@ int background_begin(struct background *background)
 		return EXIT_SUCCESS;
 	if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) != 0)
 		return WEXITSTATUS(status);
-	return log_failed_start("the background process died: start with -f to see why");
+	return log_failed_start(
+		"the background process ended without a reason: start with -f to see why");
 }
 
 int background_done(struct background *background)

@@ -16,6 +16,8 @@
 #define BUNDLE_VARIABLE      "SSL_CERT_FILE"
 #define DIRECTORIES_VARIABLE "SSL_CERT_DIR"
 
+#define MAX_LIST_BYTES (1 << 16)
+
 int ca_resolve(struct options *options)
 {
 	const char *bundle = environment_value(BUNDLE_VARIABLE);
@@ -36,8 +38,8 @@ const char *ca_bundle_name(const struct options *options)
 	return options->ca_exclusive ? "cacert" : "$" BUNDLE_VARIABLE;
 }
 
-/* Returns why a bundle cannot be used, or NULL. The bundle is read for each connection, so a pipe,
- * as from a shell's `<(command)`, cannot be one. */
+/* Returns why a bundle cannot be used, or NULL. It is read for each connection, so it cannot be a
+ * pipe, such as a shell's `<(command)`. */
 static const char *ca_bundle_fault(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -67,7 +69,7 @@ int ca_check(const struct options *options, char *ret_why, size_t why_bytes)
 	return -EINVAL;
 }
 
-/* Adds one origin of CAs, if it has any. */
+/* Appends `PATH from ORIGIN`, unless path is NULL or empty. */
 static void ca_add(struct text *text, const char *path, const char *origin)
 {
 	if (!path || !*path)
@@ -82,7 +84,7 @@ void ca_text(const struct options *options, const struct ca_system *system, stru
 	static const char of_system[] = "the system";
 	struct text list;
 
-	text_init(&list, 1 << 16);
+	text_init(&list, MAX_LIST_BYTES);
 	if (options->ca_exclusive && source_is_https(options->source)) {
 		ca_add(&list, options->cacert, ca_bundle_name(options));
 	} else if (source_is_https(options->source)) {

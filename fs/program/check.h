@@ -22,10 +22,10 @@ struct probe;
 struct check {
 	const struct options *options;
 	const struct status *status;
-	bool is_terminal;     /* stdout is a terminal: draw a bar */
-	bool bar_drawn;       /* the bar must be erased before the next line */
+	bool is_terminal;        /* stdout is a terminal: draw a bar */
+	bool bar_drawn;          /* the bar must be erased before the next line */
 	bool connection_printed; /* the steps of the connection are printed */
-	struct trace trace;   /* of the last request that made a connection */
+	struct trace trace;      /* of the last request that made a connection */
 };
 
 /* options and status are borrowed. The fleet and the token of status are set. */

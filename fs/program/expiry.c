@@ -8,34 +8,34 @@
 #define HOUR   (60 * MINUTE)
 #define DAY    (24 * HOUR)
 
-bool expiry_due(struct expiry *expiry, int64_t of, int64_t now)
+bool expiry_due(struct expiry *state, int64_t expiry, int64_t now)
 {
-	int64_t left = of - now;
+	int64_t left = expiry - now;
 	int due = (left <= DAY) + (left <= HOUR) + (left <= 0);
 
-	if (of == 0)
+	if (expiry == 0)
 		due = 0;
-	if (of != expiry->of)
-		*expiry = (struct expiry){.of = of};
-	if (due <= expiry->told)
+	if (expiry != state->expiry)
+		*state = (struct expiry){.expiry = expiry};
+	if (due <= state->warnings)
 		return false;
-	expiry->told = due;
+	state->warnings = due;
 	return true;
 }
 
-void expiry_distance(int64_t of, int64_t now, char *ret_text, size_t bytes)
+void expiry_distance(int64_t time, int64_t now, char *ret_text, size_t text_bytes)
 {
 	static const struct {
 		int64_t seconds;
 		const char *name;
 	} units[] = {{DAY, "day"}, {HOUR, "hour"}, {MINUTE, "minute"}, {1, "second"}};
-	int64_t distance = of < now ? now - of : of - now;
+	int64_t distance = time < now ? now - time : time - now;
 	size_t i = 0;
 
-	/* Two of a unit at least, so that what is cut off is no more than half of it. */
+	/* At least two of a unit, so that rounding down loses less than half of what is shown. */
 	while (i + 1 < sizeof(units) / sizeof(units[0]) && distance < 2 * units[i].seconds)
 		i++;
 	distance /= units[i].seconds;
-	snprintf(ret_text, bytes, "%s%" PRId64 " %s%s%s", of < now ? "" : "in ", distance,
-	         units[i].name, distance == 1 ? "" : "s", of < now ? " ago" : "");
+	snprintf(ret_text, text_bytes, "%s%" PRId64 " %s%s%s", time < now ? "" : "in ", distance,
+	         units[i].name, distance == 1 ? "" : "s", time < now ? " ago" : "");
 }

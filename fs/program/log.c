@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -11,25 +10,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "fs/program/syslog.h"
 #include "fs/tree/text.h"
 
 /*
- * The log must never block fleetfs. A stopped terminal, a full pipe or a syslog daemon that hangs
- * (it may be waiting for this very mount) would block write(2) and syslog(3), and with them every
- * reader of the tree. So nothing here waits: a line that cannot be written at once is dropped and
- * counted, and the count is logged before the next line that can be written.
+ * Why logging never waits: a stopped terminal, a full pipe or a syslog daemon that hangs (perhaps
+ * because it waits for this very mount) would block write(2) and syslog(3), and with them every
+ * reader of the tree.
  *
- * Once mounted, a path may lead into the own mount, through a later bind mount for example. The
- * FUSE thread would then wait for itself. So a log file is opened again in a thread of its own, and
- * /dev/log only if the kernel can resolve it from its cache.
+ * Once mounted, the path of the log may lead into the own mount, through a later bind mount for
+ * example. The FUSE thread would then wait for itself, so a thread of its own opens the file again.
  */
 
 #define MESSAGE_BYTES 1000
@@ -47,16 +42,16 @@ static struct {
 	enum log_level level;
 	int fd;
 	char *path;         /* TO_FILE */
-	unsigned long lost; /* lines since the last that got through */
-	bool torn;          /* the last line got through in part */
+	unsigned long lost; /* lines that were dropped since the last one that was written */
+	bool torn;          /* only a part of the last line was written, without its newline */
 } output = {.destination = TO_STDERR, .level = LOG_LEVEL_INFO, .fd = STDERR_FILENO};
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of output */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects output and reopening */
 
-/* The thread that opens the log file again; under the lock. */
+/* The thread that opens the log file again. */
 static struct {
-	bool wanted;
-	bool running;
+	bool wanted;  /* it must open the file once more */
+	bool running; /* the thread exists */
 } reopening;
 
 static const struct {
@@ -69,8 +64,9 @@ static const struct {
 	[LOG_LEVEL_DEBUG] = {"debug", LOG_DEBUG},
 };
 
-/* 0600, as errors quote the API. A FIFO without a reader is an error, not a wait. */
-static int open_file(const char *path)
+/* Returns a descriptor or -errno. The mode is 0600, since errors quote the API. A FIFO without a
+ * reader is an error. */
+static int log_open_file(const char *path)
 {
 	int fd =
 		open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
@@ -79,12 +75,12 @@ static int open_file(const char *path)
 }
 
 /*
- * stderr, such that a write to it does not block. O_NONBLOCK belongs to the open file, which the
- * shell and others share; so a terminal or a pipe is opened a second time. poll(2) alone is not
- * enough for a terminal: it is writable as long as it takes one byte. Everything else (a file, the
- * journal's socket) stays as it is.
+ * Returns a descriptor of stderr whose writes do not block. O_NONBLOCK belongs to the open file
+ * description, which the shell and other programs share, so a terminal or a pipe is opened a second
+ * time. poll(2) alone is not enough for a terminal, which is writable if it takes one byte. A file
+ * or the journal's socket is used as it is.
  */
-static int open_stderr(void)
+static int log_open_stderr(void)
 {
 	struct stat attributes;
 
@@ -98,46 +94,14 @@ static int open_stderr(void)
 	return STDERR_FILENO;
 }
 
-static const struct sockaddr_un syslog_address = {.sun_family = AF_UNIX, .sun_path = _PATH_LOG};
-
-/* Returns a socket, or -1. Without a syslog daemon it is connected by a later message. */
-static int log_open_syslog(void)
-{
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd >= 0)
-		(void)connect(fd, (const struct sockaddr *)&syslog_address, sizeof(syslog_address));
-	return fd;
-}
-
-/* Connects the socket again after the syslog daemon was restarted. Returns whether it succeeded. */
-static bool log_reconnect_syslog(void)
-{
-	static const struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_CACHED};
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = (int)syscall(SYS_openat2, AT_FDCWD, _PATH_LOG, &how, sizeof(how));
-	bool connected;
-
-	if (fd < 0 && (errno == ENOSYS || errno == EINVAL || errno == EPERM))
-		/* Linux before 5.12, or a seccomp filter */
-		return connect(output.fd, (const struct sockaddr *)&syslog_address,
-		               sizeof(syslog_address)) == 0;
-	if (fd < 0)
-		return false;
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", fd);
-	connected = connect(output.fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
-	close(fd);
-	return connected;
-}
-
 int log_open(const char *path, bool foreground, bool debug)
 {
 	char *copy = NULL;
 	int fd;
 
-	tzset(); /* otherwise the first localtime_r() would read the time zone's file */
+	tzset(); /* reads the time zone's file, which localtime_r() would do later */
 	if (path) {
-		fd = open_file(path);
+		fd = log_open_file(path);
 		if (fd < 0)
 			return fd;
 		copy = strdup(path);
@@ -146,9 +110,9 @@ int log_open(const char *path, bool foreground, bool debug)
 			return -ENOMEM;
 		}
 	} else if (foreground) {
-		fd = open_stderr();
+		fd = log_open_stderr();
 	} else {
-		fd = log_open_syslog();
+		fd = syslog_open();
 	}
 	if (output.fd > STDERR_FILENO)
 		close(output.fd);
@@ -163,10 +127,11 @@ int log_open(const char *path, bool foreground, bool debug)
 
 static void log_reopen_file(void)
 {
-	int fd = open_file(output.path), previous;
+	int fd = log_open_file(output.path), previous;
 
 	if (fd < 0) {
-		log_warning("cannot open %s again: %s", output.path, strerror(-fd));
+		log_warning("cannot open log_file %s again: %s: the old file stays in use",
+		            output.path, strerror(-fd));
 		return;
 	}
 	pthread_mutex_lock(&lock);
@@ -207,29 +172,19 @@ void log_reopen(void)
 	}
 	pthread_mutex_unlock(&lock);
 	if (error != 0)
-		log_warning("cannot open %s again: %s", output.path, strerror(error));
+		log_warning("cannot open log_file %s again: %s: the old file stays in use",
+		            output.path, strerror(error));
 }
 
-/* As syslog(3), but it does not wait when the daemon's queue is full. */
-static ssize_t send_to_syslog(const char *bytes, size_t length)
-{
-	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-	ssize_t sent = send(output.fd, bytes, length, flags);
-
-	if (sent < 0 && (errno == ECONNREFUSED || errno == ENOTCONN || errno == ECONNRESET) &&
-	    log_reconnect_syslog())
-		sent = send(output.fd, bytes, length, flags);
-	return sent;
-}
-
-static bool emit(const struct text *line)
+/* Writes a line if that does not block. Returns whether all of it was written. */
+static bool log_write(const struct text *line)
 {
 	ssize_t written;
 
 	if (text_error(line))
 		return false;
 	if (output.destination == TO_SYSLOG) {
-		written = send_to_syslog(line->bytes, line->length);
+		written = syslog_send(output.fd, line->bytes, line->length);
 	} else {
 		struct pollfd writable = {.fd = output.fd, .events = POLLOUT};
 
@@ -242,7 +197,8 @@ static bool emit(const struct text *line)
 	return written == (ssize_t)line->length;
 }
 
-static void compose(struct text *line, enum log_level level, const char *message)
+/* Appends a line in the format of the destination. */
+static void log_format(struct text *line, enum log_level level, const char *message)
 {
 	struct timespec now;
 	struct tm local;
@@ -269,8 +225,8 @@ static void compose(struct text *line, enum log_level level, const char *message
 		text_bytes(line, "\n", 1);
 }
 
-/* True if all the lines lost so far have been owned up to. */
-static bool emit_loss(struct text *line)
+/* Logs how many lines were dropped. Returns false if that is dropped, too. */
+static bool log_write_loss(struct text *line)
 {
 	char message[64];
 
@@ -280,8 +236,8 @@ static bool emit_loss(struct text *line)
 	text_clear(line);
 	if (output.torn)
 		text_bytes(line, "\n", 1);
-	compose(line, LOG_LEVEL_WARNING, message);
-	if (!emit(line))
+	log_format(line, LOG_LEVEL_WARNING, message);
+	if (!log_write(line))
 		return false;
 	output.lost = 0;
 	return true;
@@ -292,6 +248,7 @@ void log_line(enum log_level level, const char *format, ...)
 	char message[MESSAGE_BYTES];
 	struct text line;
 	va_list arguments;
+	bool written;
 
 	if (level > output.level)
 		return;
@@ -302,14 +259,14 @@ void log_line(enum log_level level, const char *format, ...)
 
 	text_init(&line, LINE_BYTES);
 	pthread_mutex_lock(&lock);
-	bool through = emit_loss(&line);
+	written = log_write_loss(&line);
 
-	if (through) {
+	if (written) {
 		text_clear(&line);
-		compose(&line, level, message);
-		through = emit(&line);
+		log_format(&line, level, message);
+		written = log_write(&line);
 	}
-	if (!through)
+	if (!written)
 		output.lost++;
 	pthread_mutex_unlock(&lock);
 	text_done(&line);

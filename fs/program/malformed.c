@@ -25,7 +25,7 @@ void malformed_describe(const struct page_fault *fault, unsigned int page, char 
 	}
 }
 
-/* The position is no part of it, since elements move from one refresh to the next. */
+/* The position of the element does not count, since elements move from refresh to refresh. */
 static uint64_t malformed_hash(const char *id, const char *reason)
 {
 	uint64_t seed = XXH3_64bits(reason, strlen(reason));
@@ -33,8 +33,8 @@ static uint64_t malformed_hash(const char *id, const char *reason)
 	return XXH3_64bits_withSeed(id, strlen(id), seed);
 }
 
-/* Whether it is the first time that this pair of agent and reason is met. */
-static bool malformed_is_new(struct malformed *malformed, const char *id, const char *reason)
+/* Remembers a pair of agent and reason. Returns whether it is new and there was room for it. */
+static bool malformed_remember(struct malformed *malformed, const char *id, const char *reason)
 {
 	uint64_t hash = malformed_hash(id, reason);
 
@@ -61,7 +61,7 @@ void malformed_log(struct malformed *malformed, const struct page_fault *faults,
 	char text[512];
 
 	for (size_t i = 0; i < count; i++) {
-		if (!malformed_is_new(malformed, faults[i].id, faults[i].reason))
+		if (!malformed_remember(malformed, faults[i].id, faults[i].reason))
 			continue;
 		malformed_describe(&faults[i], page, text, sizeof(text));
 		malformed_warn(malformed, text);
@@ -72,7 +72,7 @@ void malformed_log_duplicate(struct malformed *malformed, const char *name)
 {
 	char text[512];
 
-	if (!malformed_is_new(malformed, name, "duplicate"))
+	if (!malformed_remember(malformed, name, "duplicate"))
 		return;
 	snprintf(text, sizeof(text), "agent %s is listed twice: the second is dropped", name);
 	malformed_warn(malformed, text);

@@ -3,11 +3,11 @@
 #define FLEETFS_FS_PROGRAM_MALFORMED_H
 
 /*
- * Log lines about elements of agent_list that were dropped, one for each agent and reason. A second
- * element with the ID of another one is dropped, too.
+ * Log lines about dropped elements of agent_list: malformed ones, and a second element with the ID
+ * of another one. One line for each pair of agent and reason.
  *
- * A page arrives again and again, so what was logged is remembered, up to MALFORMED_MAX_LOGGED
- * pairs of agent and reason; a last line then says that further ones are only counted.
+ * Every refresh brings the same elements again, so what was logged is remembered, up to
+ * MALFORMED_MAX_LOGGED pairs. A last line then says that further elements are only counted.
  */
 
 #include <stdbool.h>
@@ -24,16 +24,17 @@ struct malformed {
 	size_t count;
 };
 
-/* Describes one dropped element in one line, safe to show. page: its number; 0 if the list is a
- * file, which has no pages. */
+/* Describes a dropped element in one line that is safe to print. page: the page's number; 0 if the
+ * source is a file, which has no pages. */
 void malformed_describe(const struct page_fault *fault, unsigned int page, char *ret_text,
                         size_t text_bytes);
 
-/* Logs the dropped elements of a page that were not logged before. page as above. */
+/* Logs the dropped elements of a page that were not logged before. page: as in
+ * malformed_describe(). */
 void malformed_log(struct malformed *malformed, const struct page_fault *faults, size_t count,
                    unsigned int page);
 
-/* Logs that an agent is listed twice, unless that was logged before. name: as in the tree. */
+/* Logs that an agent is listed twice, unless that was logged before. name: of its directory. */
 void malformed_log_duplicate(struct malformed *malformed, const char *name);
 
 #endif

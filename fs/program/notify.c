@@ -20,7 +20,7 @@ int notify_connect(int *ret_fd)
 		return 0;
 	if (*path != '/' && *path != '@')
 		return -EINVAL;
-	/* The length of the address counts: the name of an abstract socket ends without a NUL. */
+	/* The name of an abstract socket has no NUL at its end, so the length is passed. */
 	length = strlen(path);
 	if (length > sizeof(address.sun_path))
 		return -ENAMETOOLONG;

@@ -14,11 +14,11 @@
 #include "fs/program/options.h"
 #include "fs/program/source.h"
 
-#define MOST_LINKS 40 /* symlinks to follow, as in the kernel */
+#define MAX_SYMLINKS 40 /* to follow, as in the kernel */
 
 /*
- * Resolves the symlinks of a path whose file may not exist yet, as for a log: then its directory is
- * resolved, or that of the symlink's target. Returns a path for free(), or NULL.
+ * Resolves the symlinks of a path, to be freed; NULL if that fails. If the file does not exist yet,
+ * like a log, returns its directory, or that of the symlink's target.
  */
 static char *paths_resolve(const char *file)
 {
@@ -27,7 +27,7 @@ static char *paths_resolve(const char *file)
 
 	if (snprintf(path, sizeof(path), "%s", file) >= (int)sizeof(path))
 		return NULL;
-	for (int i = 0; i < MOST_LINKS; i++) {
+	for (int i = 0; i < MAX_SYMLINKS; i++) {
 		real = realpath(path, NULL);
 		if (real || errno != ENOENT)
 			return real;
@@ -47,7 +47,7 @@ static char *paths_resolve(const char *file)
 }
 
 /* Whether a file, which need not exist yet, is below the mount point. Directories are compared by
- * inode, since a bind mount shows the mount point at another path as well. */
+ * inode, since a bind mount shows the mount point at a second path. */
 static bool paths_hidden(const char *mountpoint, const char *file)
 {
 	char *real = paths_resolve(file), *end;
@@ -69,12 +69,14 @@ static bool paths_hidden(const char *mountpoint, const char *file)
 	return hidden;
 }
 
+/* Arguments of paths_check(). */
 struct checked {
 	const char *mountpoint;
 	char *ret_why;
 	size_t why_bytes;
 };
 
+/* Checks one path. name: of its setting, for the message. path: may be NULL or not absolute. */
 static int paths_check_one(const struct checked *checked, const char *name, const char *path)
 {
 	if (!path || *path != '/' || !paths_hidden(checked->mountpoint, path))
@@ -86,7 +88,7 @@ static int paths_check_one(const struct checked *checked, const char *name, cons
 	return -EINVAL;
 }
 
-/* paths: separated by `:`; NULL: none. */
+/* Checks a list of paths that are separated by `:`. paths: NULL: none. */
 static int paths_check_list(const struct checked *checked, const char *name, const char *paths)
 {
 	char *copy = paths ? strdup(paths) : NULL, *rest = copy, *path;
@@ -116,7 +118,7 @@ int paths_check(const char *mountpoint, const struct options *options, const cha
 		{"token_file", token_file},
 		{"the system's", "/proc/self/mountinfo"},
 		{"the system's", "/dev/null"},
-		{"the system's", "/etc"}, /* libfuse looks at /etc/mtab after mounting */
+		{"the system's", "/etc"}, /* libfuse reads /etc/mtab after mounting */
 	};
 	int err = paths_check_list(&checked, "$SSL_CERT_DIR", options->ca_dirs);
 

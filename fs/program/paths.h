@@ -3,8 +3,8 @@
 #define FLEETFS_FS_PROGRAM_PATHS_H
 
 /*
- * The files that fleetfs opens by path while it is mounted. None of them may be below the mount
- * point: the mount would hide the file, and fleetfs would ask itself for it.
+ * Checks the files that fleetfs opens by path while it is mounted. None of them may be below the
+ * mount point: the mount would hide the file, and fleetfs would wait for itself.
  */
 
 #include <stdbool.h>
@@ -13,9 +13,9 @@
 struct options;
 
 /*
- * Checks every file that options name, the token's file (token_file; NULL or not absolute: none)
- * and the system's own files. mountpoint: absolute, not mounted yet. Returns 0; or -EINVAL or
- * -ENOMEM, with a sentence in ret_why.
+ * Checks every file that options name, the file of the token, and the system's own files.
+ * mountpoint: absolute, not mounted yet. token_file: NULL, or a text that is not an absolute path
+ * ("$FLEETFS_TOKEN"): there is none. Returns 0; or -EINVAL or -ENOMEM, with a sentence in ret_why.
  */
 int paths_check(const char *mountpoint, const struct options *options, const char *token_file,
                 char *ret_why, size_t why_bytes);

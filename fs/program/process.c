@@ -12,9 +12,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define STACK_BYTES (1u << 20) /* of each thread; the deepest, the decoder, needs a tenth of it */
+#define STACK_BYTES (1u << 20) /* of each thread; the decoder, the deepest, needs a tenth of it */
 
-/* The kernel checks the age of requests only now and then, so each is answered well before. */
+/* The kernel checks the age of requests at intervals, so each is answered well before. */
 #define TIMEOUT_MARGIN_MS INT64_C(1000)
 
 void process_open_standard_descriptors(void)
@@ -67,14 +67,15 @@ int process_raise_limits(size_t descriptors, char *ret_why, size_t why_bytes)
 {
 	if (!process_raise_limit(RLIMIT_NOFILE, descriptors)) {
 		snprintf(ret_why, why_bytes,
-		         "fleetfs needs %zu open files, and the limit is lower: raise it with "
+		         "fleetfs needs %zu open files, but the hard limit is lower: raise it with "
 		         "ulimit -n %zu",
 		         descriptors, descriptors);
 		return -EMFILE;
 	}
 	if (!process_raise_limit(RLIMIT_STACK, STACK_BYTES)) {
 		snprintf(ret_why, why_bytes,
-		         "fleetfs needs a stack of %u KiB, and the limit is lower: raise it with "
+		         "fleetfs needs a stack of %u KiB, but the hard limit is lower: raise it "
+		         "with "
 		         "ulimit -s %u",
 		         STACK_BYTES >> 10, STACK_BYTES >> 10);
 		return -ENOMEM;

@@ -3,7 +3,7 @@
 #define FLEETFS_FS_PROGRAM_PROCESS_H
 
 /*
- * What the process inherits from its parent, made safe before anything depends on it: standard
+ * Makes safe what the process inherits from its parent, before anything depends on it: standard
  * descriptors, resource limits, signal dispositions and the signal mask.
  */
 
@@ -14,21 +14,21 @@
 
 /*
  * Opens /dev/null on each of the descriptors 0, 1 and 2 that is closed. Otherwise the next file to
- * be opened would get that number, and going into the background would replace it. Call this first
- * in main().
+ * be opened would get that number, and background_done() would replace it. Call this first in
+ * main().
  */
 void process_open_standard_descriptors(void);
 
 /*
  * Raises the soft limits of descriptors and stack to what fleetfs needs, and the default stack size
- * of threads likewise. descriptors: how many may be open at once. Returns 0; or -EMFILE or -ENOMEM,
- * with a sentence in ret_why, if a hard limit is too low.
+ * of threads to the same. descriptors: how many may be open at once. Returns 0; or -EMFILE or
+ * -ENOMEM, with a sentence in ret_why, if a hard limit is too low.
  */
 int process_raise_limits(size_t descriptors, char *ret_why, size_t why_bytes);
 
 /*
- * Sets FD_CLOEXEC on all open descriptors but the standard ones. libcurl opens some without it, and
- * with auto_unmount fusermount3 would keep them open for as long as the mount exists.
+ * Sets FD_CLOEXEC on all open descriptors except the standard ones. libcurl opens some without it,
+ * and with auto_unmount fusermount3 would keep them open for as long as the mount exists.
  */
 void process_close_on_exec(void);
 
