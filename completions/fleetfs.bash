@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash disable=SC2207 # no option has a space in it
-# bash: what there is to complete is read from --help, so it is what the fleetfs in use knows.
+# shellcheck shell=bash disable=SC2207 # no option contains a space
+# Completion for bash. The options are read from --help of the fleetfs in use.
 
 _fleetfs() {
 	local cur prev split help settings option list
@@ -13,7 +13,7 @@ _fleetfs() {
 	if [[ $prev == -o ]]; then
 		settings=$(sed -nE '/^Instead/q; s/^  (-., )?--([a-z_]+=?).*/\2/p' <<<"$help")
 		list=${cur%"${cur##*,}"}
-		# Of a word with a `=` readline replaces what comes after the last one.
+		# readline replaces only the part of the word after its last `=`.
 		COMPREPLY=($(compgen -P "${list##*=}" -W "$settings" -- "${cur##*,}"))
 		[[ ${COMPREPLY-} != *= ]] || compopt -o nospace
 		return
@@ -23,13 +23,13 @@ _fleetfs() {
 	if [[ $prev == --* && $help == *"$option"FILE* ]]; then
 		_filedir
 	elif [[ $split == true || ($prev == --* && $help == *"$option"*) ]]; then
-		return # a number or a text, and nobody knows which
+		return # a number or a text cannot be completed
 	elif [[ $cur == -* ]]; then
 		COMPREPLY=($(compgen -W "-o $(sed -nE 's/^  (-.)?(, )?(--[a-z_]+=?)?[A-Z]* .*/\1 \3/p' \
 			<<<"$help")" -- "$cur"))
 		[[ ${COMPREPLY-} != *= ]] || compopt -o nospace
 	else
-		_filedir json # a mount point, or a saved list
+		_filedir json # a mount point or a saved response
 	fi
 }
 

@@ -1,7 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Mounts a simulated fleet, shows it, and waits for Ctrl-C: demo.sh BUILD [--once] [MOUNTPOINT]
-# With --once it ends after the show. Unmounts and stops everything in the end.
+# Mounts a simulated fleet, runs example commands on it, and waits for Ctrl-C:
+#
+#	demo.sh BUILD [--once] [MOUNTPOINT]
+#
+# --once: exits after the examples. At exit everything is unmounted and stopped.
 set -euo pipefail
 build=$(realpath "$1")
 shift
@@ -15,7 +18,7 @@ for word; do
 done
 
 directory=$(mktemp -d /tmp/fleetfs-demo.XXXXXX)
-made='' sim='' fleetfs=''
+created='' sim='' fleetfs=''
 stop() {
 	trap - EXIT
 	trap '' INT TERM # a second Ctrl-C must not interrupt the unmount
@@ -23,7 +26,7 @@ stop() {
 		kill -TERM "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
 	done
-	[ -z "$made" ] || rmdir "$made" || true
+	[ -z "$created" ] || rmdir "$created" || true
 	rm -rf --one-file-system "$directory"
 }
 trap stop EXIT
@@ -33,7 +36,7 @@ trap 'exit 143' TERM
 mountpoint=${mountpoint:-$directory/fleet}
 if [ ! -d "$mountpoint" ]; then
 	mkdir "$mountpoint"
-	made=$mountpoint
+	created=$mountpoint
 fi
 mkfifo "$directory/url"
 "$build/tests/fleetfs-sim" --with-parent --agents 42 --churn 1000 >"$directory/url" &
@@ -49,7 +52,7 @@ until mountpoint -q "$mountpoint"; do
 	sleep 0.05
 done
 
-# show COMMAND: prints it as typed at a prompt, and its output.
+# show COMMAND: prints a command as if typed at a prompt, and its output.
 show() {
 	printf '\n$ %s\n' "$1"
 	(cd "$mountpoint" && COLUMNS=80 bash -c "$1") || true

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Checks that the manual and the completions of bash and zsh agree with `fleetfs --help`:
-options_check.py SOURCE FLEETFS
+"""Compares what `fleetfs --help` prints with the manual and with what the completions of bash and zsh
+offer: options_check.py SOURCE FLEETFS
 
-tests/unit/test_manual.c checks that the manual has the settings that --help does not show. Exit status
-77 (skipped) if the checks that could be made passed, but a shell is not installed; with
-FLEETFS_NO_SKIP=1 that is a failure."""
+tests/unit/test_manual.c checks that the manual has the settings that --help does not show.
+
+Exit status 77 (skipped) if all checks passed but a shell is not installed; with FLEETFS_NO_SKIP=1 a
+missing shell is a failure."""
 
 import os
 import pty
@@ -23,7 +24,7 @@ LIMIT_S = 60
 
 
 def rows_of_help(text):
-    """[(group, letter, name, what its value is called, default)]"""
+    """Returns [(group, letter, name, placeholder of the value, default)] of --help."""
     rows, group = [], None
     for line in text.splitlines():
         if re.fullmatch(r"\w.*:", line):
@@ -35,7 +36,7 @@ def rows_of_help(text):
 
 
 def rows_of_manual(text):
-    """{(group, letter, name, what its value is called): the paragraph}"""
+    """Returns {(group, letter, name, placeholder of the value): paragraph} of the manual."""
     rows = {}
     group = row = None
     for line in text[text.index("\n.Sh OPTIONS"):text.index("\n.Sh TOKEN")].splitlines():
@@ -53,29 +54,31 @@ def rows_of_manual(text):
 
 
 def differences(what, found, wanted):
+    """Returns messages about the rows that are missing, unknown or in another order."""
     if list(found) == list(wanted):
         return []
     return [f"{what}: {', '.join(map(str, wrong))} {verb}" for verb, wrong in
             (("is missing", [row for row in wanted if row not in found]),
-             ("is too much", [row for row in found if row not in wanted])) if wrong] or \
-        [f"{what}: another order than --help"]
+             ("is not in --help", [row for row in found if row not in wanted])) if wrong] or \
+        [f"{what}: the order is not that of --help"]
 
 
 def check_manual(source, fleetfs, rows):
     manual = (source / "docs/fleetfs.8").read_text()
-    told = rows_of_manual(manual)
-    wrong = differences("the manual", told, [row[:4] for row in rows])
+    paragraphs = rows_of_manual(manual)
+    wrong = differences("the manual", paragraphs, [row[:4] for row in rows])
     for group, letter, name, value, default in rows:
         if default:
-            said = subprocess.run([fleetfs, f"--{name}=x", "."], capture_output=True, text=True)
-            wanted = f"From {re.search('from (.*)', said.stderr)[1]}; default {default}."
-            if wanted not in told.get((group, letter, name, value), wanted):
-                wrong.append(f"the manual: {name} is not told as '{wanted}'")
+            # The error message names the range.
+            done = subprocess.run([fleetfs, f"--{name}=x", "."], capture_output=True, text=True)
+            wanted = f"From {re.search('from (.*)', done.stderr)[1]}; default {default}."
+            if wanted not in paragraphs.get((group, letter, name, value), wanted):
+                wrong.append(f"the manual: {name} is not described as '{wanted}'")
     return wrong
 
 
 def bash_offers(source, fleetfs, words):
-    """What bash completes the last word to, with words split as it does."""
+    """Returns the completions of the last word in bash. words: split as bash does it."""
     script = """. "$1"; . "$2"; compopt() { :; }; shift 2
         COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDS=("${@:3}") COMP_CWORD=$(($# - 3))
         _fleetfs "$2"; printf '%s\\n' "${COMPREPLY[@]}" """
@@ -115,10 +118,10 @@ def read_prompt(fd):
 
 
 def zsh_offers(source, fleetfs, line):
-    """What zsh lists at Ctrl-D behind the line, before it shows its prompt again."""
+    """Returns the text that zsh prints at Ctrl-D after a line, up to its next prompt."""
     pid, fd = pty.fork()
     if pid == 0:
-        os.chdir(source)  # short words, or zsh breaks the line and never shows a whole prompt
+        os.chdir(source)  # short paths, since zsh breaks long lines within the prompt
         os.environ.update(TERM="dumb", PATH=f"{fleetfs.parent}:{os.environ['PATH']}")
         os.execvp("zsh", ["zsh", "-f", "-i"])
     try:

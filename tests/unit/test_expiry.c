@@ -12,7 +12,7 @@
 #define DAY  86400
 #define END  2000000000
 
-static void test_once_each(void **state)
+static void test_warnings_come_a_day_and_an_hour_before_and_at_the_end(void **state)
 {
 	struct expiry expiry = {0};
 	int warnings = 0;
@@ -29,8 +29,7 @@ static void test_once_each(void **state)
 	assert_int_equal(warnings, 3);
 }
 
-/* Whoever looks for the first time late is warned once, not of all that went by. */
-static void test_late(void **state)
+static void test_missed_warnings_are_given_once_together(void **state)
 {
 	struct expiry expiry = {0};
 
@@ -41,7 +40,7 @@ static void test_late(void **state)
 	assert_false(expiry_due(&expiry, END, END + DAY));
 }
 
-static void test_another_token(void **state)
+static void test_another_token_starts_again(void **state)
 {
 	struct expiry expiry = {0};
 
@@ -52,7 +51,7 @@ static void test_another_token(void **state)
 	assert_false(expiry_due(&expiry, 0, END + 30 * DAY));
 }
 
-static void test_distance(void **state)
+static void test_distance_is_in_one_unit(void **state)
 {
 	static const struct {
 		int64_t left;
@@ -76,10 +75,10 @@ static void test_distance(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_once_each),
-		cmocka_unit_test(test_late),
-		cmocka_unit_test(test_another_token),
-		cmocka_unit_test(test_distance),
+		cmocka_unit_test(test_warnings_come_a_day_and_an_hour_before_and_at_the_end),
+		cmocka_unit_test(test_missed_warnings_are_given_once_together),
+		cmocka_unit_test(test_another_token_starts_again),
+		cmocka_unit_test(test_distance_is_in_one_unit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,8 +14,9 @@
 
 #include <cmocka.h>
 
-/* A manager's socket; name begins with `@` for an abstract one. */
-static int manager(const char *name)
+/* Opens the socket of a service manager, and sets $NOTIFY_SOCKET. A name that begins with `@` is
+ * abstract. */
+static int open_manager(const char *name)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
@@ -33,7 +34,7 @@ static int manager(const char *name)
 	return fd;
 }
 
-static void assert_told(int fd, const char *text)
+static void assert_received(int fd, const char *text)
 {
 	char got[100] = "";
 
@@ -41,36 +42,36 @@ static void assert_told(int fd, const char *text)
 	assert_string_equal(got, text);
 }
 
-static void test_sockets(void **state)
+static void test_states_are_sent_to_path_and_abstract_sockets(void **state)
 {
-	char folder[] = "/tmp/test-notify-XXXXXX";
+	char directory[] = "/tmp/test-notify-XXXXXX";
 	char names[3][120];
 
 	(void)state;
-	assert_non_null(mkdtemp(folder));
-	snprintf(names[0], sizeof(names[0]), "%s/socket", folder);
-	snprintf(names[1], sizeof(names[1]), "@%s", folder + 1);
-	/* As long as an address can be, where there is no room for a NUL. */
+	assert_non_null(mkdtemp(directory));
+	snprintf(names[0], sizeof(names[0]), "%s/socket", directory);
+	snprintf(names[1], sizeof(names[1]), "@%s", directory + 1);
+	/* The longest address, which has no room for a NUL. */
 	memset(names[2], 'x', 108);
 	names[2][108] = '\0';
 	memcpy(names[2], names[1], strlen(names[1]));
 	for (size_t i = 0; i < 3; i++) {
-		int fd = manager(names[i]), ours = -1;
+		int fd = open_manager(names[i]), ours = -1;
 
 		assert_int_equal(notify_connect(&ours), 1);
 		assert_int_equal(notify_send(ours, "READY=1\nMAINPID=42"), 0);
-		assert_told(fd, "READY=1\nMAINPID=42");
+		assert_received(fd, "READY=1\nMAINPID=42");
 		assert_int_equal(notify_send(ours, "STOPPING=1"), 0);
-		assert_told(fd, "STOPPING=1");
+		assert_received(fd, "STOPPING=1");
 		close(fd);
 		assert_int_equal(notify_send(ours, "STOPPING=1"), -ECONNREFUSED);
 		close(ours);
 	}
 	unlink(names[0]);
-	rmdir(folder);
+	rmdir(directory);
 }
 
-static void test_refusals(void **state)
+static void test_invalid_socket_is_an_error_and_none_is_not(void **state)
 {
 	char long_name[200];
 	int fd = -1;
@@ -92,15 +93,14 @@ static void test_refusals(void **state)
 	assert_int_equal(fd, -1);
 }
 
-/* Nobody reads it: nobody is waited for. */
-static void test_full(void **state)
+static void test_full_queue_is_an_error_without_waiting(void **state)
 {
 	int fd, ours = -1, result = 0;
 	char name[40];
 
 	(void)state;
 	snprintf(name, sizeof(name), "@test-notify-%d", (int)getpid());
-	fd = manager(name);
+	fd = open_manager(name);
 	assert_int_equal(notify_connect(&ours), 1);
 	for (int i = 0; i < 10000 && result == 0; i++)
 		result = notify_send(ours, "READY=1");
@@ -112,9 +112,9 @@ static void test_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sockets),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_states_are_sent_to_path_and_abstract_sockets),
+		cmocka_unit_test(test_invalid_socket_is_an_error_and_none_is_not),
+		cmocka_unit_test(test_full_queue_is_an_error_without_waiting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@
 
 #define ARGUMENTS 16
 
-static char why[OPTIONS_WHY_BYTES];
+static char why[OPTIONS_WHY_BYTES]; /* message of the last parse() */
 
 /* Parses a command line whose arguments are separated by `|`. Returns the exit status; the message
  * is in `why`. */
@@ -51,7 +51,7 @@ static void assert_rejected(const char *line, int status, const char *reason)
 
 	if (parse(line, &options) != status || !strstr(why, reason))
 		fail_msg("%s: '%s' instead of %d '%s'", line, why, status, reason);
-	assert_int_equal(options.ttl_ms, -7); /* untouched */
+	assert_int_equal(options.ttl_ms, -7); /* options is untouched */
 }
 
 /* The settings in force must contain a line. */
