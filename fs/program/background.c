@@ -17,18 +17,21 @@ int background_begin(struct background *background)
 	pid_t child;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
-		return log_failed_start("cannot go into the background: pipe: %s", strerror(errno));
+		return log_failed_start("cannot go into the background: pipe: %s: start with -f",
+		                        strerror(errno));
 	child = fork();
 	if (child < 0)
-		return log_failed_start("cannot go into the background: fork: %s", strerror(errno));
+		return log_failed_start("cannot go into the background: fork: %s: start with -f",
+		                        strerror(errno));
 	if (child == 0) {
 		close(fds[0]);
 		setsid();
 		background->parent_fd = fds[1];
 		background->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 		if (background->null_fd < 0)
-			return log_failed_start("cannot go into the background: /dev/null: %s",
-			                        strerror(errno));
+			return log_failed_start(
+				"cannot go into the background: /dev/null: %s: start with -f",
+				strerror(errno));
 		return -1;
 	}
 	close(fds[1]);

@@ -307,7 +307,8 @@ static void options_finish(struct parser *parser)
 	options_take_operands(parser);
 	err = parser->status ? 0 : ca_resolve(options);
 	if (err < 0)
-		options_fail(parser, STATUS_FAILED, "SSL_CERT_FILE, SSL_CERT_DIR: %s",
+		options_fail(parser, STATUS_FAILED,
+		             "cannot make SSL_CERT_FILE and SSL_CERT_DIR absolute: %s",
 		             strerror(-err));
 	text_bytes(&parser->fuse, "", 1);
 	if (text_error(&parser->fuse) == -EFBIG)

@@ -27,8 +27,9 @@ static int serve_open_log(const struct options *options)
 {
 	int err = log_open(options->log_file, options->foreground, options->debug);
 
-	return err < 0 ? log_failed_start("cannot open log_file %s: %s", options->log_file,
-	                                  strerror(-err))
+	return err < 0 ? log_failed_start(
+				 "cannot open log_file %s: %s: name a file that can be written",
+				 options->log_file, strerror(-err))
 	               : 0;
 }
 
@@ -97,7 +98,8 @@ int serve_mount(struct program *program)
 		return log_failed_start("out of memory");
 	err = background_done(&program->background);
 	if (err < 0)
-		return log_failed_start("cannot go into the background: %s", strerror(-err));
+		return log_failed_start("cannot go into the background: %s: start with -f",
+		                        strerror(-err));
 	return 0;
 }
 
