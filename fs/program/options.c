@@ -212,6 +212,7 @@ static void options_take(struct parser *parser, int code, const char *argument, 
 	}
 }
 
+/* table: zeroes. */
 static void options_fill_table(struct option_table *table)
 {
 	struct option *next = table->long_options;
@@ -238,13 +239,11 @@ static void options_fill_table(struct option_table *table)
 		if (setting->letter && letters < MAX_LETTERS - 1)
 			table->letters[letters++] = setting->letter;
 	}
-	*next = (struct option){0};
-	table->letters[letters] = '\0';
 }
 
 static void options_parse_arguments(struct parser *parser, int argc, char *const argv[])
 {
-	struct option_table table;
+	struct option_table table = {0};
 	int code;
 
 	options_fill_table(&table);
