@@ -2,11 +2,13 @@
 #ifndef FLEETFS_API_MODEL_TIME_STAMP_H
 #define FLEETFS_API_MODEL_TIME_STAMP_H
 
+/* Time stamps of RFC 3339, the format that the API uses. */
+
 #include <stdint.h>
 
 /*
- * Parses a time stamp of RFC 3339, as the API writes them. A lower-case `t` or `z`, a space in place
- * of `T`, and a leap second are accepted. Digits beyond nanoseconds are ignored.
+ * Parses a time stamp. A lower-case `t` or `z`, a space in
+ * place of `T`, and a leap second are accepted. Digits beyond nanoseconds are ignored.
  *
  * Returns nanoseconds since 1970, or -1 if the text is not such a time stamp or the time is before
  * 1970 or after 2261.
