@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/json/json.h"
-#include "api/json/json_text.h"
+#include "api/json/json_rewrite.h"
+#include "api/json/json_scan.h"
+#include "api/json/json_token.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 
@@ -213,11 +214,11 @@ static void test_limits_of_one_value(void **state)
 	         many, deep);
 	outline = scan_ok(text);
 	assert_int_equal(outline.count, 4);
-	assert_span(text, &outline.elements[0], deep, JSON_DEEP);
+	assert_span(text, &outline.elements[0], deep, JSON_TOO_DEEP);
 	assert_span(text, &outline.elements[1], "[[[{}]]]", 0);
-	assert_span(text, &outline.elements[2], many, JSON_MANY);
+	assert_span(text, &outline.elements[2], many, JSON_TOO_MANY_TOKENS);
 	assert_span(text, &outline.elements[3], "0", 0);
-	assert_span(text, &outline.member, deep, JSON_DEEP);
+	assert_span(text, &outline.member, deep, JSON_TOO_DEEP);
 	json_outline_done(&outline);
 }
 
@@ -250,11 +251,11 @@ static void test_outline(void **state)
 	assert_true(outline.has_list);
 	assert_int_equal(outline.count, 5);
 	assert_span(text, &outline.elements[0], "{\"list\":[0]}", 0);
-	assert_span(text, &outline.elements[1], "[ 7 ]", JSON_SPACE);
+	assert_span(text, &outline.elements[1], "[ 7 ]", JSON_HAS_SPACE);
 	assert_span(text, &outline.elements[2], "\"a\"", 0);
-	assert_span(text, &outline.elements[3], "1.5", JSON_ODD);
+	assert_span(text, &outline.elements[3], "1.5", JSON_NEEDS_NORMALIZE);
 	assert_span(text, &outline.elements[4], "{}", 0);
-	assert_span(text, &outline.member, "{\"n\": 1}", JSON_SPACE);
+	assert_span(text, &outline.member, "{\"n\": 1}", JSON_HAS_SPACE);
 	json_outline_done(&outline);
 
 	outline = scan_ok("{\"list\":[1,2,3],\"meta\":1,\"list\":[4],\"meta\":23}");
@@ -278,13 +279,13 @@ static void test_outline(void **state)
 	json_outline_done(&outline);
 }
 
-/* A string's literal: its flags, and how json_clean() writes it. */
+/* A string's literal: its flags, and how json_sanitize() writes it. */
 static void test_strings(void **state)
 {
 	enum {
-		U = JSON_UNSAFE,
-		L = JSON_UNSAFE | JSON_LOSSY,
-		O = JSON_UNSAFE | JSON_LOSSY | JSON_ODD,
+		U = JSON_NEEDS_SANITIZE,
+		L = JSON_NEEDS_SANITIZE | JSON_LOSSY,
+		O = JSON_NEEDS_SANITIZE | JSON_LOSSY | JSON_NEEDS_NORMALIZE,
 	};
 	static const struct {
 		const char *literal, *clean;
@@ -302,7 +303,7 @@ static void test_strings(void **state)
 	         "a\\u202eb", U},
 		{"\xd8\x9c\xe2\x81\xa9", "\\u061c\\u2069", U},
 		{"\xe2\x80\xa8\xe2\x80\xa9", "\\u2028\\u2029", U},
-		{"a\\u0000", "a\\u0000", JSON_ODD},
+		{"a\\u0000", "a\\u0000", JSON_NEEDS_NORMALIZE},
 		{"\xff\xfe", "\\ufffd\\ufffd", L},
 		{"\xc0\x80", "\\ufffd\\ufffd", O},
 		{"\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd", L},
@@ -342,13 +343,13 @@ static void test_strings(void **state)
 			outline = scan_ok(text);
 			assert_span(text, &outline.elements[0], value, rows[i].flags);
 			assert_span(text, &outline.elements[1], "0", 0);
-			bytes = json_clean(got, value, strlen(value));
+			bytes = json_sanitize(got, value, strlen(value));
 			assert_int_equal(bytes, strlen(clean));
 			assert_memory_equal(got, clean, bytes);
-			if (rows[i].flags & JSON_UNSAFE)
-				assert_true(bytes <= json_clean_max(&outline.elements[0]));
+			if (rows[i].flags & JSON_NEEDS_SANITIZE)
+				assert_true(bytes <= json_sanitize_max(&outline.elements[0]));
 			else
-				assert_int_equal(json_clean_max(&outline.elements[0]), 0);
+				assert_int_equal(json_sanitize_max(&outline.elements[0]), 0);
 			json_outline_done(&outline);
 		}
 }
@@ -361,8 +362,8 @@ static void test_clean_space(void **state)
 	char got[sizeof(text)];
 
 	(void)state;
-	/* Not a byte more than json_clean_max() says, for ASan. */
-	assert_int_equal(json_clean(got, text, sizeof(text) - 1), sizeof(clean) - 1);
+	/* Not a byte more than json_sanitize_max() says, for ASan. */
+	assert_int_equal(json_sanitize(got, text, sizeof(text) - 1), sizeof(clean) - 1);
 	assert_memory_equal(got, clean, sizeof(clean) - 1);
 }
 
@@ -389,10 +390,10 @@ static void test_plain(void **state)
 	(void)state;
 	for (size_t i = 0; i < LENGTH(rows); i++) {
 		size_t bytes = strlen(rows[i].text);
-		char *plain = malloc(JSON_PLAIN_GROWTH * bytes);
+		char *plain = malloc(JSON_NORMALIZE_GROWTH * bytes);
 
 		assert_non_null(plain);
-		bytes = json_plain(plain, rows[i].text, bytes);
+		bytes = json_normalize(plain, rows[i].text, bytes);
 		assert_int_equal(bytes, strlen(rows[i].plain));
 		assert_memory_equal(plain, rows[i].plain, bytes);
 		free(plain);
@@ -448,7 +449,7 @@ static void test_integer(void **state)
 	(void)state;
 	for (size_t i = 0; i < LENGTH(rows); i++) {
 		value = INT64_MIN;
-		if (json_integer(rows[i].text, strlen(rows[i].text), &value) !=
+		if (json_token_integer(rows[i].text, strlen(rows[i].text), &value) !=
 		            (rows[i].value != INT64_MIN) ||
 		    value != rows[i].value)
 			fail_msg("%s is %jd", rows[i].text, (intmax_t)value);
@@ -458,7 +459,7 @@ static void test_integer(void **state)
 	memset(text, '0', zeroes + 32);
 	text[1] = '.';
 	sprintf(text + 2 + zeroes, "7e%zu", zeroes + 1);
-	assert_true(json_integer(text, strlen(text), &value));
+	assert_true(json_token_integer(text, strlen(text), &value));
 	assert_int_equal(value, 7);
 	free(text);
 }
