@@ -20,7 +20,7 @@ enum failure_cause {
 	FAILURE_REDIRECT,    /* 3xx; never followed */
 	FAILURE_MALFORMED,   /* 200, but the body is not a list of agents */
 	FAILURE_TRUNCATED,   /* 200, but the connection ended within the body */
-	FAILURE_OVERSIZED,   /* more bytes of body or headers, or more agents, than allowed */
+	FAILURE_OVERSIZED,   /* 413; larger headers or body, or more agents, than allowed */
 	FAILURE_OLD,         /* 200, but a cache had stored the response for longer than the ttl */
 	FAILURE_UNREACHABLE, /* no connection, no valid certificate, or lost before a response */
 	FAILURE_TIMEOUT,     /* no complete response in time, wherever it stalled */

@@ -13,8 +13,9 @@
 
 #include "api/model/agent.h"
 
-/* The validators of a response (RFC 9110), for a conditional request: the values of its ETag and
- * Last-Modified headers, unchanged, or "". They are visible ASCII; last_modified also has spaces.
+/*
+ * The validators of a response (RFC 9110), for a conditional request: the values of its ETag and
+ * Last-Modified headers, or "". They are visible ASCII; last_modified also has spaces.
  */
 struct validator {
 	char etag[256];
@@ -43,8 +44,7 @@ struct page {
 	struct page_fault faults[PAGE_MAX_FAULTS]; /* the first dropped elements */
 	size_t fault_count;                        /* entries in faults */
 	size_t agent_count;                        /* entries in agents */
-	bool unchanged; /* not modified since the last response: only age_ms and validator are set
-	                 */
+	bool unchanged; /* as in the last response; only age_ms and validator are set */
 	bool old;       /* certainly older than the ttl, and no fresher response was available */
 	struct validator validator;
 	const struct agent *agents[]; /* one reference each */
