@@ -9,116 +9,66 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "api/http/mailbox.h"
 #include "api/http/pool.h"
 #include "api/http/proxy.h"
 #include "api/http/redact.h"
 #include "api/http/request.h"
+#include "api/http/request_result.h"
 #include "api/http/split.h"
 #include "api/replay/replay.h"
 
-/* How long client_free() waits for the thread, which a file system that hangs may block. */
-#define JOIN_S 1
-
-struct queue {
-	struct fetch *first;
-	struct fetch **end; /* where the next one is linked in */
-};
+#define JOIN_S 1 /* how long client_free() waits for the thread */
 
 struct client {
-	struct request_settings settings;
-	unsigned int request_count;
-	int event_fd; /* counts 1 while `arrived` is not empty, else 0 */
+	struct request_settings settings; /* of the API; immutable */
+	struct mailbox mailbox;
 	CURLM *multi;
 	pthread_t thread;
 
-	/* The fetching thread's alone. */
-	struct pool pool;
-	struct replay *replay; /* NULL: pages are the API's, and what follows is used */
+	/* Used by the fetching thread only. */
+	struct replay
+		*replay; /* NULL: pages come from the API; else the members below are unused */
 	struct request *requests;
+	unsigned int request_count;
+	struct pool pool;
 	struct credential *credential;
 	struct redact secrets;     /* tokens, former ones too; passwords of proxies */
-	unsigned int token_number; /* goes up whenever the token changes */
+	unsigned int token_number; /* increases whenever the token changes */
 	bool warned;               /* that a proxy can read the token */
-
-	pthread_mutex_t lock; /* guards what follows */
-	struct queue wanted;  /* an arrival is made with its want, so that it can always be had */
-	struct queue arrived;
-	bool reread;
-	bool stop;
 };
 
-static void queue_push(struct queue *queue, struct fetch *fetch)
+/* Hands a result over. All text from a response passes here, so secrets are removed here. */
+static void client_deliver(struct client *client, struct fetch_job *job)
 {
-	fetch->next = NULL;
-	*queue->end = fetch;
-	queue->end = &fetch->next;
-}
+	struct fetch *fetch = job->fetch;
 
-static struct fetch *queue_pop(struct queue *queue)
-{
-	struct fetch *fetch = queue->first;
-
-	if (!fetch)
-		return NULL;
-	queue->first = fetch->next;
-	if (!queue->first)
-		queue->end = &queue->first;
-	fetch->next = NULL;
-	return fetch;
-}
-
-static void queue_clear(struct queue *queue)
-{
-	struct fetch *fetch;
-
-	while ((fetch = queue_pop(queue)))
-		fetch_free(fetch);
-}
-
-void fetch_free(struct fetch *fetch)
-{
-	if (!fetch)
-		return;
-	page_free(fetch->page);
-	split_free(fetch->split);
-	free(fetch);
-}
-
-/* Hands an arrival over. All text that comes from a response passes here, so secrets are removed
- * here. */
-static void deliver(struct client *client, struct fetch *fetch)
-{
 	if (client->credential)
 		fetch->token_expiry = credential_expiry(client->credential);
 	redact_text(&client->secrets, fetch->failure.message, sizeof(fetch->failure.message));
 	redact_text(&client->secrets, fetch->note, sizeof(fetch->note));
-	pthread_mutex_lock(&client->lock);
-	if (!client->arrived.first)
-		eventfd_write(client->event_fd, 1);
-	queue_push(&client->arrived, fetch);
-	pthread_mutex_unlock(&client->lock);
+	mailbox_deliver(&client->mailbox, job);
 }
 
-static void refresh_token(struct client *client, bool force, struct fetch *fetch)
+/* Reads the token again if its file has changed, or in any case if force. Notes the outcome. */
+static void client_refresh_token(struct client *client, bool force, struct fetch *fetch)
 {
-	struct failure why = {.message = ""};
+	struct failure failure = {.message = ""};
 
-	if (credential_refresh(client->credential, force, &why)) {
+	if (credential_refresh(client->credential, force, &failure)) {
 		client->token_number++;
 		redact_add(&client->secrets, credential_token(client->credential));
 		snprintf(fetch->note, sizeof(fetch->note), "token read again from %s",
 		         credential_source(client->credential));
-	} else if (*why.message) {
+	} else if (*failure.message) {
 		snprintf(fetch->note, sizeof(fetch->note), "%.200s; the old token stays in use",
-		         why.message);
+		         failure.message);
 	}
 }
 
-/* Frees all that a request holds but its arrival, which the caller keeps. */
+/* Frees all that a request holds except its job. */
 static void client_drop_request(struct client *client, struct request *request)
 {
 	CURLSH *share = request->share;
@@ -127,86 +77,75 @@ static void client_drop_request(struct client *client, struct request *request)
 	pool_release(&client->pool, share, false);
 }
 
-static void start(struct client *client, struct request *request, struct fetch *fetch)
+static void client_start_request(struct client *client, struct request *request,
+                                 struct fetch_job *job)
 {
-	/* That another token's list is unchanged says nothing: it may be another team's, under the
-	 * same ETag, or old enough. */
+	struct fetch *fetch = job->fetch;
+
+	/* A validator that came with another token is not sent: that token may be of another team,
+	 * whose list may have the same ETag or be older than the date. */
 	if (fetch->condition.token_number != client->token_number)
 		fetch->condition = (struct validator){0};
-	if (request_prepare(request, &client->settings, fetch, client->credential,
+	if (request_prepare(request, &client->settings, job, client->credential,
 	                    pool_share(&client->pool)) < 0 ||
 	    curl_multi_add_handle(client->multi, request->easy) != CURLM_OK) {
 		client_drop_request(client, request);
-		request_no_memory(&client->settings, fetch);
-		deliver(client, fetch);
+		request_result_no_memory(&client->settings, job);
+		client_deliver(client, job);
 		return;
 	}
-	request->fetch = fetch;
+	request->job = job;
 	request->token_number = client->token_number;
 	fetch->requests++;
 }
 
-static struct request *idle_request(struct client *client)
+static struct request *client_idle_request(struct client *client)
 {
 	for (unsigned int i = 0; i < client->request_count; i++)
-		if (!client->requests[i].fetch)
+		if (!client->requests[i].job)
 			return &client->requests[i];
 	return NULL;
 }
 
-/* The next one, or NULL; *ret_reread: the token, or the file, is to be looked at first. */
-static struct fetch *next_wanted(struct client *client, bool *ret_reread)
-{
-	struct fetch *fetch;
-
-	pthread_mutex_lock(&client->lock);
-	fetch = client->stop ? NULL : queue_pop(&client->wanted);
-	if (fetch) {
-		*ret_reread = client->reread;
-		client->reread = false;
-	}
-	pthread_mutex_unlock(&client->lock);
-	return fetch;
-}
-
-static void start_wanted(struct client *client)
+static void client_start_wanted(struct client *client)
 {
 	struct request *request;
-	struct fetch *fetch;
+	struct fetch_job *job;
 	bool reread;
 
-	while ((request = idle_request(client)) && (fetch = next_wanted(client, &reread))) {
-		/* The CA bundle is read for each new connection: make them all new. */
+	while ((request = client_idle_request(client)) &&
+	       (job = mailbox_next(&client->mailbox, &reread))) {
+		/* The CA bundle is read for each new connection. */
 		if (reread)
 			pool_retire(&client->pool);
-		refresh_token(client, reread, fetch);
-		start(client, request, fetch);
+		client_refresh_token(client, reread, job->fetch);
+		client_start_request(client, request, job);
 	}
 }
 
-static void replay_wanted(struct client *client)
+static void client_replay_wanted(struct client *client)
 {
-	struct fetch *fetch;
+	struct fetch_job *job;
 	bool reread;
 
-	while ((fetch = next_wanted(client, &reread))) {
-		replay_answer(client->replay, reread, fetch);
-		deliver(client, fetch);
+	while ((job = mailbox_next(&client->mailbox, &reread))) {
+		replay_answer(client->replay, reread, job->fetch);
+		client_deliver(client, job);
 	}
 }
 
-/* Whether a request ended in a way that makes every connection of its pool suspect: without a
- * response, or without all of it in time. */
-static bool is_pool_doubtful(const struct request *request, const struct fetch *fetch)
+/* Whether the outcome of a request makes all connections of its pool suspect: there was no response
+ * at all, or no complete response in time. */
+static bool is_pool_suspect(const struct request *request, const struct fetch *fetch)
 {
-	return request->lost_silent ||
+	return request->connection.lost_silent ||
 	       (!fetch->page && (fetch->failure.cause == FAILURE_TIMEOUT ||
 	                         fetch->failure.cause == FAILURE_UNREACHABLE));
 }
 
 /* Warns once that a proxy can read the token: allow_http permits a plain http source, and then the
  * request is not encrypted on its way to the proxy either. */
-static void warn_of_proxy(struct client *client, struct fetch *fetch)
+static void client_warn_of_proxy(struct client *client, struct fetch *fetch)
 {
 	if (client->warned || client->settings.tls || !*fetch->trace.proxy || *fetch->note)
 		return;
@@ -216,49 +155,67 @@ static void warn_of_proxy(struct client *client, struct fetch *fetch)
 	         fetch->trace.proxy);
 }
 
-static void finish(struct client *client, struct request *request, CURLcode code)
+/* After a response with status 401: reads the token again, once per job. Returns whether the
+ * request must be sent again, because the token has changed since it was sent. */
+static bool client_retry_denied(struct client *client, const struct request *request,
+                                struct fetch_job *job)
 {
-	struct fetch *fetch = request->fetch;
-	CURLSH *share = request->share;
+	struct fetch *fetch = job->fetch;
+	int64_t expiry = credential_expiry(client->credential);
+	bool first = !job->denied;
 
-	request->fetch = NULL;
-	request->share = NULL;
-	request_finish(request, &client->settings, code, fetch);
-	pool_release(&client->pool, share, is_pool_doubtful(request, fetch));
-	warn_of_proxy(client, fetch);
-	if (fetch->page)
-		fetch->page->validator.token_number = request->token_number;
-	if (!fetch->page && fetch->failure.http_status == 401) {
-		int64_t expiry = credential_expiry(client->credential);
-		bool first = !fetch->denied;
-
-		fetch->denied = true;
-		if (first)
-			refresh_token(client, true, fetch);
-		/* Another request may have met the new token first. */
-		if (first && request->token_number != client->token_number) {
-			start(client, request, fetch);
-			return;
-		}
-		if (expiry != 0 && expiry <= fetch->failure.at_ns / 1000000000)
-			fetch->failure.remedy = "the JWT has expired: get a new one";
-	}
-	if (!fetch->page && fetch->failure.cause == FAILURE_OLD && !fetch->no_cache) {
-		fetch->no_cache = true;
-		start(client, request, fetch);
-		return;
-	}
-	/* The headers of a part would be as large as those of the page. */
-	if (request->stop != REQUEST_STOP_HEADERS &&
-	    split_goes_on(fetch, client->settings.per_page)) {
-		start(client, request, fetch);
-		return;
-	}
-	deliver(client, fetch);
+	job->denied = true;
+	if (first)
+		client_refresh_token(client, true, fetch);
+	/* The new token may already have been read for another request. */
+	if (first && request->token_number != client->token_number)
+		return true;
+	if (expiry != 0 && expiry <= fetch->failure.at_ns / 1000000000)
+		fetch->failure.remedy = "the JWT has expired: get a new one";
+	return false;
 }
 
-/* Whether any request came to its end. */
-static bool finish_ended(struct client *client)
+/* Whether a job needs another request: client.h lists the cases. */
+static bool client_must_continue(struct client *client, const struct request *request,
+                                 struct fetch_job *job)
+{
+	struct fetch *fetch = job->fetch;
+
+	if (!fetch->page && fetch->failure.http_status == 401 &&
+	    client_retry_denied(client, request, job))
+		return true;
+	if (!fetch->page && fetch->failure.cause == FAILURE_OLD && !fetch->no_cache) {
+		fetch->no_cache = true;
+		return true;
+	}
+	/* The headers of a part would be as large as those of the page. */
+	return request->response.stop != RESPONSE_HEADERS_TOO_LARGE &&
+	       split_continue(job, client->settings.per_page);
+}
+
+/* Reads the outcome of a request. Then sends the job's next request, or delivers its result. */
+static void client_finish_request(struct client *client, struct request *request, CURLcode code)
+{
+	struct fetch_job *job = request->job;
+	struct fetch *fetch = job->fetch;
+	CURLSH *share = request->share;
+
+	request_result_read(request, &client->settings, code, job);
+	request_end(request);
+	request->job = NULL;
+	request->share = NULL;
+	pool_release(&client->pool, share, is_pool_suspect(request, fetch));
+	client_warn_of_proxy(client, fetch);
+	if (fetch->page)
+		fetch->page->validator.token_number = request->token_number;
+	if (client_must_continue(client, request, job))
+		client_start_request(client, request, job);
+	else
+		client_deliver(client, job);
+}
+
+/* Returns whether a request has ended. */
+static bool client_finish_ended(struct client *client)
 {
 	bool any = false;
 	CURLMsg *message;
@@ -269,48 +226,38 @@ static bool finish_ended(struct client *client)
 		CURLcode code = message->data.result;
 		struct request *request = NULL;
 
-		/* The message is gone with this call. */
+		/* This frees the message. */
 		curl_multi_remove_handle(client->multi, easy);
 		curl_easy_getinfo(easy, CURLINFO_PRIVATE, &request);
-		finish(client, request, code);
+		client_finish_request(client, request, code);
 		any = true;
 	}
 	return any;
 }
 
-static bool is_stopped(struct client *client)
-{
-	bool stop;
-
-	pthread_mutex_lock(&client->lock);
-	stop = client->stop;
-	pthread_mutex_unlock(&client->lock);
-	return stop;
-}
-
 static void *client_thread(void *data)
 {
-	const struct timespec breath = {.tv_nsec = 10000000};
+	const struct timespec pause = {.tv_nsec = 10000000};
 	struct client *client = data;
 	int running;
 
-	while (!is_stopped(client)) {
+	while (!mailbox_is_stopped(&client->mailbox)) {
 		if (client->replay)
-			replay_wanted(client);
+			client_replay_wanted(client);
 		else
-			start_wanted(client);
+			client_start_wanted(client);
 		curl_multi_perform(client->multi, &running);
-		if (finish_ended(client))
+		if (client_finish_ended(client))
 			continue;
-		/* Wakes for sockets, curl's own timers and curl_multi_wakeup() only. It fails for
-		 * want of memory, and then must not be asked again and again. */
+		/* Waits for sockets, curl's timers and curl_multi_wakeup(). If it fails because
+		 * there is no memory, it returns at once; the pause avoids a busy loop. */
 		if (curl_multi_poll(client->multi, NULL, 0, INT_MAX, NULL) != CURLM_OK)
-			nanosleep(&breath, NULL);
+			nanosleep(&pause, NULL);
 	}
 	return NULL;
 }
 
-static int start_thread(struct client *client)
+static int client_start_thread(struct client *client)
 {
 	sigset_t all, before;
 	int result;
@@ -324,33 +271,30 @@ static int start_thread(struct client *client)
 	return -result;
 }
 
-/* All but the thread and the credential; also of one that is half made. */
-static void dismantle(struct client *client)
+/* Frees a client, complete or not, except its credential. The thread must not run. */
+static void client_dismantle(struct client *client)
 {
 	for (unsigned int i = 0; client->requests && i < client->request_count; i++) {
 		struct request *request = &client->requests[i];
+		struct fetch_job *job = request->job;
 
-		if (request->fetch)
+		if (job)
 			curl_multi_remove_handle(client->multi, request->easy);
-		fetch_free(request->fetch);
 		client_drop_request(client, request);
+		fetch_job_free(job);
 	}
 	pool_retire(&client->pool);
 	free(client->requests);
 	replay_free(client->replay);
 	curl_multi_cleanup(client->multi);
-	queue_clear(&client->wanted);
-	queue_clear(&client->arrived);
+	mailbox_done(&client->mailbox);
 	redact_done(&client->secrets);
 	request_settings_done(&client->settings);
-	if (client->event_fd >= 0)
-		close(client->event_fd);
-	pthread_mutex_destroy(&client->lock);
 	free(client);
 	curl_global_cleanup();
 }
 
-static int assemble_requests(struct client *client, const struct client_config *config)
+static int client_init_requests(struct client *client, const struct client_config *config)
 {
 	int result = request_settings_init(&client->settings, config);
 
@@ -365,34 +309,32 @@ static int assemble_requests(struct client *client, const struct client_config *
 	return client->requests ? 0 : -ENOMEM;
 }
 
-static int assemble(struct client *client, const struct client_config *config)
+static int client_init_source(struct client *client, const struct client_config *config)
 {
-	int result = 0;
-
 	if (config->base)
-		result = assemble_requests(client, config);
-	else if (!(client->replay = replay_new(config->file, config->per_page, config->ttl_ms)))
-		result = -ENOMEM;
-	if (result < 0)
-		return result;
-	client->multi = curl_multi_init(); /* also what the thread of a replay sleeps on */
+		return client_init_requests(client, config);
+	client->replay = replay_new(config->file, config->per_page, config->ttl_ms);
+	return client->replay ? 0 : -ENOMEM;
+}
+
+static int client_init_multi(struct client *client, const struct client_config *config)
+{
+	client->multi = curl_multi_init(); /* the thread of a replay waits on it, too */
 	if (!client->multi)
 		return -ENOMEM;
-	/* curl goes without the means to be woken up when descriptors are few; nobody else can. */
+	/* If descriptors are scarce, curl makes a multi handle that cannot be woken up. */
 	if (curl_multi_wakeup(client->multi) != CURLM_OK)
 		return -EMFILE;
 	curl_multi_setopt(client->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
 	                  (long)config->max_connections);
 	curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
 	                  (long)config->max_connections);
-#if LIBCURL_VERSION_NUM >= 0x081400 /* or client_free() waits for a resolver that does not answer \
-                                     */
+#if LIBCURL_VERSION_NUM >=                                                       \
+	0x081400 /* else client_free() waits for a resolver that does not answer \
+                  */
 	curl_multi_setopt(client->multi, CURLMOPT_QUICK_EXIT, 1L);
 #endif
-	client->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (client->event_fd < 0)
-		return -errno;
-	return start_thread(client);
+	return 0;
 }
 
 int client_new(const struct client_config *config, struct credential *credential,
@@ -404,18 +346,20 @@ int client_new(const struct client_config *config, struct credential *credential
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return -ENOMEM;
 	client = calloc(1, sizeof(*client));
-	if (!client) {
-		curl_global_cleanup();
-		return -ENOMEM;
-	}
-	client->event_fd = -1;
-	client->credential = credential;
-	client->wanted.end = &client->wanted.first;
-	client->arrived.end = &client->arrived.first;
-	pthread_mutex_init(&client->lock, NULL);
-	result = assemble(client, config);
+	result = client ? mailbox_init(&client->mailbox) : -ENOMEM;
 	if (result < 0) {
-		dismantle(client);
+		free(client);
+		curl_global_cleanup();
+		return result;
+	}
+	client->credential = credential;
+	result = client_init_source(client, config);
+	if (result == 0)
+		result = client_init_multi(client, config);
+	if (result == 0)
+		result = client_start_thread(client);
+	if (result < 0) {
+		client_dismantle(client);
 		return result;
 	}
 	*ret_client = client;
@@ -429,16 +373,14 @@ bool client_free(struct client *client)
 
 	if (!client)
 		return true;
-	pthread_mutex_lock(&client->lock);
-	client->stop = true;
-	pthread_mutex_unlock(&client->lock);
+	mailbox_stop(&client->mailbox);
 	curl_multi_wakeup(client->multi);
 	clock_gettime(CLOCK_MONOTONIC, &deadline);
 	deadline.tv_sec += JOIN_S;
 	if (pthread_clockjoin_np(client->thread, NULL, CLOCK_MONOTONIC, &deadline) != 0)
 		return false;
 	credential = client->credential;
-	dismantle(client);
+	client_dismantle(client);
 	credential_free(credential);
 	return true;
 }
@@ -446,44 +388,28 @@ bool client_free(struct client *client)
 int client_want(struct client *client, unsigned int number, const struct validator *condition,
                 bool no_cache)
 {
-	struct fetch *fetch = calloc(1, sizeof(*fetch));
+	struct fetch_job *job = fetch_job_new(number, condition, no_cache);
 
-	if (!fetch)
+	if (!job)
 		return -ENOMEM;
-	fetch->number = number;
-	if (condition)
-		fetch->condition = *condition;
-	fetch->no_cache = no_cache;
-	pthread_mutex_lock(&client->lock);
-	queue_push(&client->wanted, fetch);
-	pthread_mutex_unlock(&client->lock);
+	mailbox_want(&client->mailbox, job);
 	curl_multi_wakeup(client->multi);
 	return 0;
 }
 
 int client_fd(const struct client *client)
 {
-	return client->event_fd;
+	return client->mailbox.event_fd;
 }
 
 struct fetch *client_take(struct client *client)
 {
-	struct fetch *fetch;
-	eventfd_t count;
-
-	pthread_mutex_lock(&client->lock);
-	fetch = queue_pop(&client->arrived);
-	if (fetch && !client->arrived.first)
-		eventfd_read(client->event_fd, &count);
-	pthread_mutex_unlock(&client->lock);
-	return fetch;
+	return mailbox_take(&client->mailbox);
 }
 
 void client_reread(struct client *client)
 {
-	pthread_mutex_lock(&client->lock);
-	client->reread = true;
-	pthread_mutex_unlock(&client->lock);
+	mailbox_reread(&client->mailbox);
 }
 
 const char *client_version(void)

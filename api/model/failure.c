@@ -2,6 +2,8 @@
 #include "api/model/failure.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 static const struct {
 	int error;
@@ -30,6 +32,16 @@ static const struct {
 	[FAILURE_TIMEOUT] = {ETIMEDOUT, true, "timeout", "try again, or wait longer (timeout)"},
 	[FAILURE_MEMORY] = {ENOMEM, true, "memory", "free some memory"},
 };
+
+void failure_set(struct failure *failure, enum failure_cause cause, const char *format, ...)
+{
+	va_list args;
+
+	failure->cause = (uint8_t)cause;
+	va_start(args, format);
+	vsnprintf(failure->message, sizeof(failure->message), format, args);
+	va_end(args);
+}
 
 int failure_errno(enum failure_cause cause)
 {

@@ -711,25 +711,28 @@ static void test_age(void **state)
 		/* A page all the same, and why it is no better. */
 		{{{.text = AGED("10")}},
 	         11000,
-	         "the answer is 10 s old: a cache in front of the API keeps it for longer than 10 "
+	         "the response is 10 s old: a cache in front of the API keeps it for longer than "
+	         "10 "
 	         "s",
 	         1},
 		{{{.text = AGED("309")}},
 	         310000,
-	         "the answer is 309 s old: a cache in front of the API keeps it for longer than 10 "
+	         "the response is 309 s old: a cache in front of the API keeps it for longer than "
+	         "10 "
 	         "s",
 	         1},
 		/* No use to anybody: asked for again, past the caches. */
 		{{{.text = AGED("310")}, {.text = OK}}, 0, "", 2},
 		{{{.text = AGED("310")}, {.text = AGED("20.5")}},
 	         20500,
-	         "the answer is 20.5 s old: a cache in front of the API keeps it for longer than "
+	         "the response is 20.5 s old: a cache in front of the API keeps it for longer than "
 	         "10 "
 	         "s",
 	         2},
 		{{{.text = AGED("310")}, {.text = AGED("99999999999999999999")}},
 	         -1,
-	         "the answer is 2.14748e+09 s old: a cache in front of the API keeps it for longer "
+	         "the response is 2.14748e+09 s old: a cache in front of the API keeps it for "
+	         "longer "
 	         "than 10 s",
 	         2},
 		{{{.text = AGED("310")}, {.text = "HTTP/1.1 504 No\r\n" EMPTY}},

@@ -66,7 +66,7 @@ static void test_each_code_of_curl_has_its_errno(void **state)
 	(void)state;
 	for (int code = 1; code <= 105; code++)
 		for (int within = 0; within <= 1; within++) {
-			struct request request = {.header_bytes = within ? 17 : 0};
+			struct request request = {.response.header_bytes = within ? 17 : 0};
 			struct failure failure;
 			size_t i = 0;
 			int expected;
@@ -88,7 +88,7 @@ static void test_each_status_has_its_errno(void **state)
 {
 	(void)state;
 	for (long status = 101; status <= 999; status++) {
-		struct request request = {.header_bytes = 17};
+		struct request request = {.response.header_bytes = 17};
 		struct failure failure;
 		int expected = EREMOTEIO;
 		char begin[8];
@@ -113,7 +113,7 @@ static void test_a_timeout_before_a_connection_is_unreachable(void **state)
 {
 	(void)state;
 	for (int reached = TRACE_RESOLVE; reached <= TRACE_STEPS; reached++) {
-		struct request request = {.dialed = true};
+		struct request request = {.connection.dialed = true};
 		struct failure failure;
 
 		diagnose(&request, CURLE_OPERATION_TIMEDOUT, 0, (uint8_t)reached, &failure);
@@ -124,7 +124,7 @@ static void test_a_timeout_before_a_connection_is_unreachable(void **state)
 
 static void test_a_request_that_waits_for_another_connection_times_out(void **state)
 {
-	struct request request = {.proxy = {.url = "http://p", .variable = 3}};
+	struct request request = {.connection.proxy = {.url = "http://p", .variable = 3}};
 	struct failure failure;
 
 	(void)state;
@@ -146,7 +146,7 @@ static void test_a_credential_is_blamed_for_what_it_lacks(void **state)
 		{{.lacks_team = true}, 403, "name the team"},
 		{{.lacks_team = false}, 403, "use a token of the team"},
 		{{.lacks_team = true}, 400, "name the team"},
-		{{.proxy = {.url = "http://p", .variable = 3}}, 407, "all_proxy"},
+		{{.connection.proxy = {.url = "http://p", .variable = 3}}, 407, "all_proxy"},
 	};
 
 	(void)state;
@@ -154,8 +154,8 @@ static void test_a_credential_is_blamed_for_what_it_lacks(void **state)
 		struct request request = rows[i].request;
 		struct failure failure;
 
-		request.body = body;
-		request.body_bytes = strlen(body);
+		request.response.body = body;
+		request.response.body_bytes = strlen(body);
 		diagnose(&request, CURLE_OK, rows[i].status, TRACE_STEPS, &failure);
 		if (!strstr(failure_remedy(&failure), rows[i].remedy))
 			fail_msg("row %zu: %s", i, failure_remedy(&failure));
@@ -183,10 +183,11 @@ static void test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it(void **stat
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		struct request request = {.dialed = true, .proxy = {.variable = 1}};
+		struct request request = {.connection = {.dialed = true, .proxy = {.variable = 1}}};
 		struct failure failure;
 
-		snprintf(request.proxy.url, sizeof(request.proxy.url), "%s", rows[i].proxy);
+		snprintf(request.connection.proxy.url, sizeof(request.connection.proxy.url), "%s",
+		         rows[i].proxy);
 		diagnose(&request, rows[i].code, 0, rows[i].reached, &failure);
 		if (!strstr(failure_remedy(&failure), "https_proxy") == rows[i].blamed ||
 		    (*rows[i].proxy && !strstr(failure.message, rows[i].proxy) == rows[i].blamed))
