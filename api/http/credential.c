@@ -27,8 +27,7 @@ struct credential {
 
 static int credential_no_memory(struct failure *ret_failure)
 {
-	failure_set(ret_failure, FAILURE_MEMORY, "out of memory while reading the token");
-	return -ENOMEM;
+	return failure_set(ret_failure, FAILURE_MEMORY, "out of memory while reading the token");
 }
 
 /* Checks that a token of this kind can read the API. Returns 0, or -EINVAL and a failure. */

@@ -34,7 +34,7 @@ static const struct {
 	{421, "Misdirected Request",
          "check the host in the URL: the server there does not know it"},
 	{425, "Too Early", "try again"},
-	{426, "Upgrade Required", "check the URL: does it say http where it has to be https?"},
+	{426, "Upgrade Required", "check the URL: does it say http instead of https?"},
 	{429, "Too Many Requests", NULL},
 	{431, "Request Header Fields Too Large", "check the token: it is too long for the server"},
 	{451, "Unavailable For Legal Reasons", "ask the operator of the API"},
@@ -66,11 +66,11 @@ static enum failure_cause cause_of_status(long status)
 }
 
 /* Returns the remedy for a status that the token or the team explains, else NULL. */
-static const char *credential_remedy(const struct request *request, long status, const char *words)
+static const char *credential_remedy(const struct request *request, long status, const char *detail)
 {
 	if (status == 400 && request->lacks_team)
 		return "name the team, if the token needs one: team or CYBERUN_TEAM_ID";
-	if (status != 403 || !strcasestr(words, "team"))
+	if (status != 403 || !strcasestr(detail, "team"))
 		return NULL;
 	if (request->sends_team)
 		return "check team: the token has no access to it";
@@ -79,11 +79,11 @@ static const char *credential_remedy(const struct request *request, long status,
 }
 
 /* Describes the target of a redirect, without its query, which may contain a token. */
-static void describe_location(const char *location, char *ret_words, size_t room)
+static void describe_location(const char *location, char *ret_text, size_t room)
 {
 	size_t length = strcspn(location, "?#");
 
-	snprintf(ret_words, room, "not followed; it points to %.*s%s",
+	snprintf(ret_text, room, "not followed; it points to %.*s%s",
 	         (int)(length < 300 ? length : 300), location, location[length] ? "?..." : "");
 }
 
@@ -104,18 +104,18 @@ void diagnose_status(const struct request *request, long status, struct failure 
 	const struct proxy *proxy = &request->connection.proxy;
 	enum failure_cause cause = cause_of_status(status);
 	const char *phrase = status_phrase(status, &failure->remedy), *remedy;
-	char words[400];
+	char detail[400];
 	char *location = NULL;
 
 	failure->retry_after_ms =
 		headers_retry_after_ms(&response->headers, failure->at_ns / 1000000);
 	curl_easy_getinfo(request->easy, CURLINFO_REDIRECT_URL, &location);
 	if (cause == FAILURE_REDIRECT && location)
-		describe_location(location, words, sizeof(words));
+		describe_location(location, detail, sizeof(detail));
 	else
-		decode_message(response->body, response->body_bytes, words, sizeof(words));
-	failure_set(failure, cause, "%ld %s%s%s", status, phrase, *words ? ": " : "", words);
-	remedy = credential_remedy(request, status, words);
+		decode_message(response->body, response->body_bytes, detail, sizeof(detail));
+	failure_set(failure, cause, "%ld %s%s%s", status, phrase, *detail ? ": " : "", detail);
+	remedy = credential_remedy(request, status, detail);
 	if (remedy)
 		failure->remedy = remedy;
 	if (status == 407 && *proxy->url)

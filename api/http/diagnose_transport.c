@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SPEAKS_HTTPS "check the port in the URL: it has to speak https, with TLS 1.2 or later"
+#define SPEAKS_HTTPS "check the port in the URL: it must speak https, with TLS 1.2 or later"
 #define SPEAKS_HTTP  "check the URL: the server there does not speak HTTP"
 #define FAULTY_HTTP  "ask the operator of the API, or of a proxy in front of it: its HTTP is faulty"
 #define BAD_BUNDLE   "name a file of certificates (PEM) with cacert"
@@ -14,8 +14,8 @@
 static const char *const remedies[TRACE_STEPS + 1] = {
 	[TRACE_RESOLVE] = "check the host in the URL, and this machine's name servers",
 	[TRACE_CONNECT] = "check host and port in the URL, and the network: nothing answers there",
-	[TRACE_TLS] = "check the port in the URL: it has to speak https",
-	[TRACE_ANSWER] = "try again; does the URL say http where it has to be https?",
+	[TRACE_TLS] = "check the port in the URL: it must speak https",
+	[TRACE_ANSWER] = "try again; does the URL say http instead of https?",
 };
 
 /* Codes that curl 7.88 does not have yet. */
@@ -74,13 +74,14 @@ static const struct {
 	const char *words, *remedy;
 } certificates[] = {
 	{"subject name",
-         "check the host in the URL: the certificate that is shown there is another's"},
+         "check the host in the URL: the certificate of the server there is for another host"},
 	{"not match",
-         "check the host in the URL: the certificate that is shown there is another's"},
+         "check the host in the URL: the certificate of the server there is for another host"},
 	{"not yet valid", "check this machine's clock"},
 	{"expired",
          "ask the operator of the API to renew the certificate, if this machine's clock is right"},
-	{"", "if the API has a CA of its own, name it with cacert; if not, somebody may listen in"},
+	{"", "if the API has a CA of its own, name it with cacert; if not, somebody may intercept "
+             "the connection"},
 };
 
 static const char *certificate_remedy(const char *reason)

@@ -20,17 +20,17 @@ struct proxy {
 	uint8_t variable; /* index of the environment variable that names it */
 };
 
-/* Reads one of curl's verbose messages, not terminated by NUL; sets ret_proxy if it names a
- * proxy. */
-void proxy_read(const char *words, size_t bytes, struct proxy *ret_proxy);
+/* Reads one of curl's verbose messages, not terminated by NUL. Sets *ret_proxy if the message names
+ * a proxy. */
+void proxy_read(const char *message, size_t bytes, struct proxy *ret_proxy);
 
-/* What to do when the proxy fails, in one clause; static. */
+/* Returns what to do if the proxy fails, in one clause; static. */
 const char *proxy_remedy(const struct proxy *proxy);
 
 /* Whether it is a SOCKS proxy, which has no HTTP status of its own. */
 bool proxy_is_socks(const struct proxy *proxy);
 
-/* Adds the passwords of all proxies that the environment names. */
+/* Adds the passwords of all proxies in the environment to the secrets. */
 void proxy_add_secrets(struct redact *redact);
 
 #endif

@@ -28,7 +28,7 @@ void redact_done(struct redact *redact)
 	*redact = (struct redact){0};
 }
 
-static void redact_remember(struct redact *redact, const char *secret, bool whole)
+static void redact_add_secret(struct redact *redact, const char *secret, bool whole)
 {
 	char *copy;
 
@@ -49,7 +49,7 @@ static void redact_remember(struct redact *redact, const char *secret, bool whol
 
 void redact_add(struct redact *redact, const char *secret)
 {
-	redact_remember(redact, secret, false);
+	redact_add_secret(redact, secret, false);
 }
 
 /* Adds "user:password", or a user that is an access token without a password. */
@@ -64,7 +64,7 @@ static void redact_add_user(struct redact *redact, const char *user)
 		redact_add(redact, user);
 		redact_add(redact, password);
 	} else if (colon && *password) {
-		redact_remember(redact, user, true);
+		redact_add_secret(redact, user, true);
 	}
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/http/request_result.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -50,10 +49,8 @@ static int decode_response(const struct response *response, long status, struct 
 	if (status != 304)
 		return decode_page(response->body, response->body_bytes, ret_page, failure);
 	*ret_page = calloc(1, sizeof(struct page));
-	if (!*ret_page) {
-		failure_set(failure, FAILURE_MEMORY, "out of memory");
-		return -ENOMEM;
-	}
+	if (!*ret_page)
+		return failure_set(failure, FAILURE_MEMORY, "out of memory");
 	(*ret_page)->unchanged = true;
 	(*ret_page)->total_count = AGENT_ABSENT;
 	(*ret_page)->per_page = AGENT_ABSENT;

@@ -33,7 +33,7 @@ static const struct {
 	[FAILURE_MEMORY] = {ENOMEM, true, "memory", "free some memory"},
 };
 
-void failure_set(struct failure *failure, enum failure_cause cause, const char *format, ...)
+int failure_set(struct failure *failure, enum failure_cause cause, const char *format, ...)
 {
 	va_list args;
 
@@ -41,6 +41,7 @@ void failure_set(struct failure *failure, enum failure_cause cause, const char *
 	va_start(args, format);
 	vsnprintf(failure->message, sizeof(failure->message), format, args);
 	va_end(args);
+	return -failure_errno(cause);
 }
 
 int failure_errno(enum failure_cause cause)

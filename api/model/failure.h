@@ -36,10 +36,13 @@ struct failure {
 	char message[512];      /* one sentence, the API's words included: untrusted bytes */
 };
 
-/* Sets cause and message, which is cut to fit; leaves the other members as they are. */
-__attribute__((format(printf, 3, 4))) void failure_set(struct failure *failure,
-                                                       enum failure_cause cause, const char *format,
-                                                       ...);
+/*
+ * Sets cause and message and leaves the other members as they are. The message is formatted as by
+ * printf() and truncated to fit. Returns -errno of the cause, for the caller to return.
+ */
+__attribute__((format(printf, 3, 4))) int failure_set(struct failure *failure,
+                                                      enum failure_cause cause, const char *format,
+                                                      ...);
 
 /* The errno that an operation fails with, positive. */
 int failure_errno(enum failure_cause cause);

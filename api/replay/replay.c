@@ -96,7 +96,7 @@ static const char *replay_remedy(enum failure_cause cause)
 	}
 }
 
-/* Sets the failure of a system call. Returns -1. */
+/* Sets the failure of a system call. Returns a negative number. */
 static int replay_fail_errno(struct failure *failure, int error)
 {
 	enum failure_cause cause = FAILURE_UNREACHABLE;
@@ -105,8 +105,7 @@ static int replay_fail_errno(struct failure *failure, int error)
 		cause = FAILURE_CREDENTIAL;
 	else if (error == ENOMEM)
 		cause = FAILURE_MEMORY;
-	failure_set(failure, cause, "%s", strerrordesc_np(error));
-	return -1;
+	return failure_set(failure, cause, "%s", strerrordesc_np(error));
 }
 
 /* Whether a later write may leave the file's times as they are. */
@@ -120,15 +119,15 @@ static int replay_check_type(const struct stat *status, struct failure *failure)
 {
 	if (S_ISREG(status->st_mode))
 		return 0;
-	failure_set(failure, FAILURE_MALFORMED, "is %s, not a file",
-	            S_ISDIR(status->st_mode)    ? "a directory"
-	            : S_ISFIFO(status->st_mode) ? "a pipe"
-	            : S_ISSOCK(status->st_mode) ? "a socket"
-	                                        : "a device");
-	return -1;
+	return failure_set(failure, FAILURE_MALFORMED, "is %s, not a file",
+	                   S_ISDIR(status->st_mode)    ? "a directory"
+	                   : S_ISFIFO(status->st_mode) ? "a pipe"
+	                   : S_ISSOCK(status->st_mode) ? "a socket"
+	                                               : "a device");
 }
 
-/* Reads exactly so many bytes. Returns 0, or -1 and a failure, also if the file ends early. */
+/* Reads exactly so many bytes. Returns 0, or a negative number and a failure, also if the file ends
+ * early. */
 static int replay_read_bytes(int fd, char *text, size_t bytes, struct failure *failure)
 {
 	for (size_t at = 0; at < bytes;) {
@@ -138,16 +137,16 @@ static int replay_read_bytes(int fd, char *text, size_t bytes, struct failure *f
 			continue;
 		if (got < 0)
 			return replay_fail_errno(failure, errno);
-		if (got == 0) {
-			failure_set(failure, FAILURE_TRUNCATED, "was truncated while it was read");
-			return -1;
-		}
+		if (got == 0)
+			return failure_set(failure, FAILURE_TRUNCATED,
+			                   "was truncated while it was read");
 		at += (size_t)got;
 	}
 	return 0;
 }
 
-/* Reads a whole open file. Returns 0, or -1 and a failure, also if it is written meanwhile. */
+/* Reads a whole open file. Returns 0, or a negative number and a failure, also if it is written
+ * meanwhile. */
 static int replay_read_unchanged(int fd, const struct file_identity *before, char *text,
                                  struct failure *failure)
 {
@@ -161,12 +160,12 @@ static int replay_read_unchanged(int fd, const struct file_identity *before, cha
 	after = file_identity_of(&status);
 	if (file_identity_same_content(before, &after))
 		return 0;
-	failure_set(failure, FAILURE_TRUNCATED,
-	            "was written to while it was read; replace it with mv instead");
-	return -1;
+	return failure_set(failure, FAILURE_TRUNCATED,
+	                   "was written to while it was read; replace it with mv instead");
 }
 
-/* Reads an open file: its text, to be freed, and its identity. Returns 0, or -1 and a failure. */
+/* Reads an open file: its text, to be freed, and its identity. Returns 0, or a negative number and
+ * a failure. */
 static int replay_read_text(int fd, char **ret_text, struct file_identity *ret_identity,
                             struct failure *failure)
 {
@@ -179,11 +178,9 @@ static int replay_read_text(int fd, char **ret_text, struct file_identity *ret_i
 	if (replay_check_type(&status, failure) < 0)
 		return -1;
 	identity = file_identity_of(&status);
-	if (identity.bytes > DECODE_MAX_LIST_BYTES) {
-		failure_set(failure, FAILURE_OVERSIZED, "larger than %u MiB",
-		            DECODE_MAX_LIST_BYTES >> 20);
-		return -1;
-	}
+	if (identity.bytes > DECODE_MAX_LIST_BYTES)
+		return failure_set(failure, FAILURE_OVERSIZED, "larger than %u MiB",
+		                   DECODE_MAX_LIST_BYTES >> 20);
 	text = malloc((size_t)identity.bytes + 1);
 	if (!text)
 		return replay_fail_errno(failure, ENOMEM);
