@@ -6,12 +6,15 @@
  * Watches how curl gets a connection for a request: makes its sockets, and notes the facts that
  * curl_easy_getinfo() does not report. Fetching thread only.
  *
- * The TLS version, the proxy (before curl 8.7) and the use of HTTP/2 before a response are only in
- * curl's verbose messages. Rejected for the TLS version: CURLINFO_TLS_SSL_PTR, which yields a
- * handle of the TLS library that curl uses, so fleetfs would have to link with the same library
- * (SSL_get_version() of OpenSSL) and the version would be missing with any other; CURLINFO_CERTINFO
- * does not contain it. Rejected for the start of TLS: CURLOPT_SSL_CTX_FUNCTION, which makes curl
- * read the CAs before it sends its first message instead of while it waits for the response.
+ * Only curl's verbose messages contain the TLS version, the proxy (proxy.h), and whether a request
+ * without a response was sent over HTTP/2. Rejected for the TLS version: CURLINFO_TLS_SSL_PTR,
+ * which yields, during the transfer, a pointer of the TLS library that curl uses. To read it,
+ * fleetfs would have to link with the same library (SSL_get_version() of OpenSSL), and with any
+ * other library the version would be missing. CURLINFO_CERTINFO does not contain it.
+ *
+ * The start of TLS is when curl reports the first TLS data. Rejected: CURLOPT_SSL_CTX_FUNCTION,
+ * since with it curl reads the CAs before it sends that data, instead of while it waits for the
+ * server.
  */
 
 #include <curl/curl.h>

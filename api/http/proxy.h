@@ -4,8 +4,8 @@
 
 /*
  * The proxy that a request goes through. libcurl chooses it from the environment (http_proxy,
- * https_proxy, all_proxy, no_proxy); before 8.7 it names the one in use only in its verbose
- * messages.
+ * https_proxy, all_proxy, no_proxy), and names it only in its verbose messages. CURLINFO_USED_PROXY
+ * of curl 8.7 reports only whether there is one.
  */
 
 #include <stdbool.h>

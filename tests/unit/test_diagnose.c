@@ -31,8 +31,8 @@ static void diagnose(struct request *request, CURLcode code, long status, uint8_
 	assert_true(strlen(ret_failure->message) > 3);
 }
 
-/* By curl's code: the errno before a response began and within one. The last row, code 0, is for
- * all codes that are not listed. */
+/* The errno before a response began and within one. The last row, code 0, is for all codes that are
+ * not listed. */
 static void test_each_code_of_curl_has_its_errno(void **state)
 {
 	static const struct {
@@ -133,7 +133,7 @@ static void test_a_request_that_waits_for_another_connection_times_out(void **st
 	assert_null(strstr(failure.message, "proxy"));
 }
 
-static void test_a_credential_is_blamed_for_what_it_lacks(void **state)
+static void test_the_remedy_names_what_the_credential_lacks(void **state)
 {
 	static char body[] = "{\"message\": \"not a member of this team\"}";
 	static const struct {
@@ -195,7 +195,7 @@ static void test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it(void **stat
 	}
 }
 
-static void test_a_proxys_password_is_not_kept(void **state)
+static void test_the_url_of_a_proxy_is_kept_without_user_and_password(void **state)
 {
 	static const struct {
 		const char *words, *url;
@@ -227,9 +227,9 @@ int main(void)
 		cmocka_unit_test(test_each_status_has_its_errno),
 		cmocka_unit_test(test_a_timeout_before_a_connection_is_unreachable),
 		cmocka_unit_test(test_a_request_that_waits_for_another_connection_times_out),
-		cmocka_unit_test(test_a_credential_is_blamed_for_what_it_lacks),
+		cmocka_unit_test(test_the_remedy_names_what_the_credential_lacks),
 		cmocka_unit_test(test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it),
-		cmocka_unit_test(test_a_proxys_password_is_not_kept),
+		cmocka_unit_test(test_the_url_of_a_proxy_is_kept_without_user_and_password),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
