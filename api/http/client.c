@@ -329,9 +329,8 @@ static int client_init_multi(struct client *client, const struct client_config *
 	                  (long)config->max_connections);
 	curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
 	                  (long)config->max_connections);
-#if LIBCURL_VERSION_NUM >=                                                       \
-	0x081400 /* else client_free() waits for a resolver that does not answer \
-                  */
+#if LIBCURL_VERSION_NUM >= 0x081400
+	/* Otherwise client_free() waits for a resolver that does not respond. */
 	curl_multi_setopt(client->multi, CURLMOPT_QUICK_EXIT, 1L);
 #endif
 	return 0;

@@ -71,7 +71,7 @@ static const struct {
 /* Remedies for a certificate that fails verification, by a part of the message of OpenSSL or curl.
  * The first match counts, since the name of a host in the message may contain any of these. */
 static const struct {
-	const char *words, *remedy;
+	const char *part, *remedy;
 } certificates[] = {
 	{"subject name",
          "check the host in the URL: the certificate of the server there is for another host"},
@@ -88,7 +88,7 @@ static const char *certificate_remedy(const char *reason)
 {
 	size_t i = 0;
 
-	while (!strstr(reason, certificates[i].words))
+	while (!strstr(reason, certificates[i].part))
 		i++;
 	return certificates[i].remedy;
 }
@@ -132,7 +132,7 @@ static void diagnose_timeout(const struct request *request, const struct request
 		failure_set(failure, FAILURE_TIMEOUT, "no connection was free within %g s",
 		            (double)settings->timeout_ms / 1e3);
 	} else if (trace->reached < TRACE_ANSWER) {
-		/* In curl 8.20 a resolver that does not answer takes the whole timeout. */
+		/* In curl 8.20 a resolver that does not respond takes the whole timeout. */
 		bool whole = total_us / 1000 >= settings->timeout_ms;
 
 		failure->remedy = remedies[trace->reached];

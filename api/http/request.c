@@ -76,8 +76,8 @@ static CURL *request_new_handle(struct request *request, const struct request_se
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)settings->timeout_ms);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)settings->connect_timeout_ms);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	/* Without it curl_multi_perform() waits for a resolver that does not answer: 9 s instead of
-	 * 1 s. */
+	/* Without it curl_multi_perform() waits for a resolver that does not respond: 9 s instead
+	 * of 1 s. */
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	if (settings->diagnostics)
 		curl_easy_setopt(easy, CURLOPT_CERTINFO, 1L);

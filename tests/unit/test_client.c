@@ -180,7 +180,7 @@ static void test_freeing_a_client_aborts_its_requests(void **state)
 }
 
 /*
- * Replaces the resolver of the C library by one that does not answer in time. curl calls it in a
+ * Replaces the resolver of the C library by one that does not respond in time. curl calls it in a
  * thread of its own. The client must not wait for that thread, neither at the timeout nor at the
  * end.
  */

@@ -198,7 +198,7 @@ static void test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it(void **stat
 static void test_the_url_of_a_proxy_is_kept_without_user_and_password(void **state)
 {
 	static const struct {
-		const char *words, *url;
+		const char *message, *url;
 		int variable;
 	} rows[] = {
 		{"Uses proxy env variable https_proxy == 'http://ann:pw@p.example:3128'\n",
@@ -214,7 +214,7 @@ static void test_the_url_of_a_proxy_is_kept_without_user_and_password(void **sta
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct proxy proxy = {0};
 
-		proxy_read(rows[i].words, strlen(rows[i].words), &proxy);
+		proxy_read(rows[i].message, strlen(rows[i].message), &proxy);
 		assert_string_equal(proxy.url, rows[i].url);
 		assert_int_equal(proxy.variable, rows[i].variable);
 	}
