@@ -6,7 +6,7 @@
  * Removes secrets from text that a server, or curl, wrote.
  *
  * An error page may echo the request, and with it the token. Such text goes into messages and the
- * log, so client.c passes each message through redact_text() before it leaves the fetching thread.
+ * log, so fetcher.c passes each message through redact_text() before it leaves the fetching thread.
  * Agents' values are not touched: the tree shows data as the API sends it.
  *
  * A secret is found as it is, in other case, URL-encoded, with escapes of JSON, C or HTML, with

@@ -4,7 +4,7 @@
 
 /*
  * One GET of a page, or of a part of one. This file configures curl for it; request_result.h reads
- * the outcome; client.c decides when to send which request. A request is reused for the next page,
+ * the outcome; fetcher.c decides when to send which request. A request is reused for the next page,
  * with its buffers. Fetching thread only.
  */
 
