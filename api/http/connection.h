@@ -12,8 +12,8 @@
  * fleetfs would have to link with the same library (SSL_get_version() of OpenSSL), and with any
  * other library the version would be missing. CURLINFO_CERTINFO does not contain it.
  *
- * The start of TLS is when curl reports the first TLS data. Rejected: CURLOPT_SSL_CTX_FUNCTION,
- * since with it curl reads the CAs before it sends that data, instead of while it waits for the
+ * TLS starts when curl reports the first TLS data. Rejected: CURLOPT_SSL_CTX_FUNCTION. If it is
+ * set, curl 8.3 and later reads the CAs before it sends that data, not while it waits for the
  * server.
  */
 
