@@ -48,7 +48,7 @@ static const struct {
          "log in to the network of this machine: a browser shows the page for that"},
 };
 
-static enum failure_cause cause_of_status(long status)
+static enum failure_cause status_cause(long status)
 {
 	if (status == 401 || status == 403)
 		return FAILURE_CREDENTIAL;
@@ -66,7 +66,8 @@ static enum failure_cause cause_of_status(long status)
 }
 
 /* Returns the remedy for a status that the token or the team explains, else NULL. */
-static const char *credential_remedy(const struct request *request, long status, const char *detail)
+static const char *status_credential_remedy(const struct request *request, long status,
+                                            const char *detail)
 {
 	if (status == 400 && request->lacks_team)
 		return "name the team, if the token needs one: team or CYBERUN_TEAM_ID";
@@ -79,7 +80,7 @@ static const char *credential_remedy(const struct request *request, long status,
 }
 
 /* Describes the target of a redirect, without its query, which may contain a token. */
-static void describe_location(const char *location, char *ret_text, size_t room)
+static void status_describe_location(const char *location, char *ret_text, size_t room)
 {
 	size_t length = strcspn(location, "?#");
 
@@ -102,7 +103,7 @@ void diagnose_status(const struct request *request, long status, struct failure 
 {
 	const struct response *response = &request->response;
 	const struct proxy *proxy = &request->connection.proxy;
-	enum failure_cause cause = cause_of_status(status);
+	enum failure_cause cause = status_cause(status);
 	const char *phrase = status_phrase(status, &failure->remedy), *remedy;
 	char detail[400];
 	char *location = NULL;
@@ -111,11 +112,11 @@ void diagnose_status(const struct request *request, long status, struct failure 
 		headers_retry_after_ms(&response->headers, failure->at_ns / 1000000);
 	curl_easy_getinfo(request->easy, CURLINFO_REDIRECT_URL, &location);
 	if (cause == FAILURE_REDIRECT && location)
-		describe_location(location, detail, sizeof(detail));
+		status_describe_location(location, detail, sizeof(detail));
 	else
 		decode_message(response->body, response->body_bytes, detail, sizeof(detail));
 	failure_set(failure, cause, "%ld %s%s%s", status, phrase, *detail ? ": " : "", detail);
-	remedy = credential_remedy(request, status, detail);
+	remedy = status_credential_remedy(request, status, detail);
 	if (remedy)
 		failure->remedy = remedy;
 	if (status == 407 && *proxy->url)

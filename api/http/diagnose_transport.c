@@ -84,7 +84,7 @@ static const struct {
              "the connection"},
 };
 
-static const char *certificate_remedy(const char *reason)
+static const char *transport_certificate_remedy(const char *reason)
 {
 	size_t i = 0;
 
@@ -95,8 +95,8 @@ static const char *certificate_remedy(const char *reason)
 
 /* Whether a failure occurred at the proxy or on the way to it, not on the way from it to the API.
  */
-static bool is_proxy_failure(const struct request *request, CURLcode code,
-                             const struct trace *trace)
+static bool transport_is_proxy_failure(const struct request *request, CURLcode code,
+                                       const struct trace *trace)
 {
 	long status = 0;
 
@@ -111,7 +111,7 @@ static bool is_proxy_failure(const struct request *request, CURLcode code,
 }
 
 /* Adds the proxy to the message: curl may name its host, but does not say that it is a proxy. */
-static void add_proxy(const struct request *request, struct failure *failure)
+static void transport_add_proxy(const struct request *request, struct failure *failure)
 {
 	size_t length = strlen(failure->message);
 
@@ -121,8 +121,9 @@ static void add_proxy(const struct request *request, struct failure *failure)
 		         ", by the proxy %s", request->connection.proxy.url);
 }
 
-static void diagnose_timeout(const struct request *request, const struct request_settings *settings,
-                             const struct trace *trace, struct failure *failure)
+static void transport_diagnose_timeout(const struct request *request,
+                                       const struct request_settings *settings,
+                                       const struct trace *trace, struct failure *failure)
 {
 	curl_off_t total_us = 0;
 
@@ -147,7 +148,8 @@ static void diagnose_timeout(const struct request *request, const struct request
 
 /* Corrects the code of two failures over HTTP/2. curl 7.88 reports a protocol error of the
  * connection as an empty reply; curl 8 reports the end of the connection as a faulty stream. */
-static CURLcode http2_code(const struct request *request, CURLcode code, const char **reason)
+static CURLcode transport_http2_code(const struct request *request, CURLcode code,
+                                     const char **reason)
 {
 	if (code == CURLE_GOT_NOTHING && request->connection.http2) {
 		*reason = curl_easy_strerror(CURLE_HTTP2);
@@ -158,8 +160,8 @@ static CURLcode http2_code(const struct request *request, CURLcode code, const c
 	return code;
 }
 
-static void diagnose_code(const struct request *request, CURLcode code, const struct trace *trace,
-                          struct failure *failure)
+static void transport_diagnose_code(const struct request *request, CURLcode code,
+                                    const struct trace *trace, struct failure *failure)
 {
 	const char *reason = *request->error ? request->error : curl_easy_strerror(code);
 	bool began = request->response.header_bytes > 0;
@@ -167,10 +169,10 @@ static void diagnose_code(const struct request *request, CURLcode code, const st
 	const char *more = "";
 	long error = 0;
 
-	code = http2_code(request, code, &reason);
+	code = transport_http2_code(request, code, &reason);
 	failure->remedy = began ? NULL : remedies[trace->reached];
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
-		failure->remedy = certificate_remedy(reason);
+		failure->remedy = transport_certificate_remedy(reason);
 	for (size_t i = 0; i < sizeof(meanings) / sizeof(*meanings); i++)
 		if (meanings[i].code == code) {
 			cause = began ? meanings[i].within : meanings[i].before;
@@ -195,9 +197,9 @@ void diagnose_transport(const struct request *request, const struct request_sett
 		return;
 	}
 	if (code == CURLE_OPERATION_TIMEDOUT)
-		diagnose_timeout(request, settings, trace, failure);
+		transport_diagnose_timeout(request, settings, trace, failure);
 	else
-		diagnose_code(request, code, trace, failure);
-	if (failure->cause != FAILURE_TIMEOUT && is_proxy_failure(request, code, trace))
-		add_proxy(request, failure);
+		transport_diagnose_code(request, code, trace, failure);
+	if (failure->cause != FAILURE_TIMEOUT && transport_is_proxy_failure(request, code, trace))
+		transport_add_proxy(request, failure);
 }

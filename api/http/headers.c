@@ -24,7 +24,7 @@ static bool is_digit(char c)
 }
 
 /* Reads a number of seconds, whole or not, up to a comma. Returns ms, rounded up; -1: no number. */
-static int64_t read_seconds(const char *text, bool *ret_whole)
+static int64_t headers_read_seconds(const char *text, bool *ret_whole)
 {
 	int64_t ms = 0, digit_ms = SECOND_MS / 10;
 
@@ -53,14 +53,14 @@ static int64_t read_seconds(const char *text, bool *ret_whole)
 }
 
 /* The value is a number, but a proxy may have joined several headers into a list. */
-static void read_age(struct headers *headers, const char *value)
+static void headers_read_age(struct headers *headers, const char *value)
 {
 	struct headers_age *age = &headers->age;
 
 	headers->has_age = true;
 	do {
 		bool whole = false;
-		int64_t ms = read_seconds(value + strspn(value, " \t"), &whole);
+		int64_t ms = headers_read_seconds(value + strspn(value, " \t"), &whole);
 
 		if (ms > age->least_ms)
 			age->least_ms = ms;
@@ -70,7 +70,7 @@ static void read_age(struct headers *headers, const char *value)
 	} while (*value++);
 }
 
-static void read_date(struct headers *headers, const char *value)
+static void headers_read_date(struct headers *headers, const char *value)
 {
 	time_t date = curl_getdate(value, NULL);
 
@@ -91,7 +91,7 @@ static bool is_etag(const char *value)
 	return at[0] == '"' && at[1] == '\0';
 }
 
-static void read_etag(struct headers *headers, const char *value)
+static void headers_read_etag(struct headers *headers, const char *value)
 {
 	char *etag = headers->validator.etag;
 
@@ -101,7 +101,7 @@ static void read_etag(struct headers *headers, const char *value)
 		memcpy(etag, value, strlen(value) + 1);
 }
 
-static void read_last_modified(struct headers *headers, const char *value)
+static void headers_read_last_modified(struct headers *headers, const char *value)
 {
 	char *text = headers->validator.last_modified;
 	time_t time = curl_getdate(value, NULL);
@@ -116,10 +116,10 @@ static void read_last_modified(struct headers *headers, const char *value)
 		memcpy(text, value, strlen(value) + 1);
 }
 
-static void read_retry_after(struct headers *headers, const char *value)
+static void headers_read_retry_after(struct headers *headers, const char *value)
 {
 	bool whole;
-	int64_t ms = read_seconds(value, &whole);
+	int64_t ms = headers_read_seconds(value, &whole);
 	int64_t date_s = ms < 0 ? curl_getdate(value, NULL) : -1;
 
 	if (ms > headers->retry_after_ms)
@@ -132,11 +132,11 @@ static const struct {
 	const char *name;
 	void (*read)(struct headers *headers, const char *value);
 } readers[] = {
-	{"Age", read_age},
-	{"Date", read_date},
-	{"ETag", read_etag},
-	{"Last-Modified", read_last_modified},
-	{"Retry-After", read_retry_after},
+	{"Age", headers_read_age},
+	{"Date", headers_read_date},
+	{"ETag", headers_read_etag},
+	{"Last-Modified", headers_read_last_modified},
+	{"Retry-After", headers_read_retry_after},
 };
 
 static bool is_space(char c)
@@ -185,7 +185,7 @@ void headers_line(struct headers *headers, const char *line, size_t bytes)
 			readers[i].read(headers, text);
 }
 
-static int64_t clamp_age(int64_t ms)
+static int64_t headers_clamp_age(int64_t ms)
 {
 	if (ms < 0)
 		return 0;
@@ -202,11 +202,11 @@ struct headers_age headers_age(const struct headers *headers, int64_t wall_ms, i
 		age = headers->age;
 	} else if (headers->date_s >= 0 && wall_ms / SECOND_MS > headers->date_s) {
 		/* Date lacks up to a second, too, which makes the response seem older. */
-		age.most_ms = clamp_age((wall_ms / SECOND_MS - headers->date_s) * SECOND_MS +
-		                        wall_ms % SECOND_MS);
-		age.least_ms = clamp_age(age.most_ms - SECOND_MS);
+		age.most_ms = headers_clamp_age(
+			(wall_ms / SECOND_MS - headers->date_s) * SECOND_MS + wall_ms % SECOND_MS);
+		age.least_ms = headers_clamp_age(age.most_ms - SECOND_MS);
 	}
-	age.most_ms = clamp_age(age.most_ms + clamp_age(took_ms));
+	age.most_ms = headers_clamp_age(age.most_ms + headers_clamp_age(took_ms));
 	return age;
 }
 
@@ -215,7 +215,7 @@ int64_t headers_retry_after_ms(const struct headers *headers, int64_t wall_ms)
 	int64_t ms = headers->retry_after_ms;
 
 	if (headers->retry_at_s >= 0) {
-		int64_t until_ms = clamp_age(headers->retry_at_s * SECOND_MS - wall_ms);
+		int64_t until_ms = headers_clamp_age(headers->retry_at_s * SECOND_MS - wall_ms);
 
 		ms = until_ms > ms ? until_ms : ms;
 	}

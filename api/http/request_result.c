@@ -11,7 +11,7 @@
 #include "api/http/split.h"
 #include "api/json/decode.h"
 
-static void begin_failure(const struct request_settings *settings, struct fetch_job *job)
+static void result_begin_failure(const struct request_settings *settings, struct fetch_job *job)
 {
 	const struct split_part part = split_part(job, settings->per_page);
 	struct failure *failure = &job->fetch->failure;
@@ -28,12 +28,12 @@ static void begin_failure(const struct request_settings *settings, struct fetch_
 
 void request_result_no_memory(const struct request_settings *settings, struct fetch_job *job)
 {
-	begin_failure(settings, job);
+	result_begin_failure(settings, job);
 	failure_set(&job->fetch->failure, FAILURE_MEMORY, "out of memory");
 }
 
 /* Returns the age of the response now, so it includes the time that decoding took. */
-static struct headers_age response_age(const struct request *request, const struct failure *failure)
+static struct headers_age result_age(const struct request *request, const struct failure *failure)
 {
 	curl_off_t sent_us = 0; /* from the beginning until the request was sent */
 
@@ -43,8 +43,8 @@ static struct headers_age response_age(const struct request *request, const stru
 }
 
 /* Makes the page of a response with status 200 or 304. Returns 0, or -errno and a failure. */
-static int decode_response(const struct response *response, long status, struct page **ret_page,
-                           struct failure *failure)
+static int result_decode(const struct response *response, long status, struct page **ret_page,
+                         struct failure *failure)
 {
 	if (status != 304)
 		return decode_page(response->body, response->body_bytes, ret_page, failure);
@@ -59,26 +59,26 @@ static int decode_response(const struct response *response, long status, struct 
 
 /* Sets the page; or the failure if the response is too old or no page; or both if the response is
  * older than the ttl but not too old to use. */
-static void read_page(const struct request *request, const struct request_settings *settings,
-                      long status, struct fetch *fetch)
+static void result_read_page(const struct request *request, const struct request_settings *settings,
+                             long status, struct fetch *fetch)
 {
 	struct failure *failure = &fetch->failure;
-	int64_t least_ms = response_age(request, failure).least_ms;
+	int64_t least_ms = result_age(request, failure).least_ms;
 	bool old = diagnose_age(settings, least_ms, failure);
 
 	if ((old && least_ms >= settings->ttl_ms + settings->stale_ms) ||
-	    decode_response(&request->response, status, &fetch->page, failure) < 0)
+	    result_decode(&request->response, status, &fetch->page, failure) < 0)
 		return;
 	headers_validator(&request->response.headers, &fetch->page->validator);
-	fetch->page->age_ms = response_age(request, failure).most_ms;
+	fetch->page->age_ms = result_age(request, failure).most_ms;
 	fetch->page->old = old;
 }
 
 /* Notes whether requests for smaller parts of the page may succeed: not if the API ignores the page
  * size or sends no page at all. If a cache or gateway sends 413 instead of the page, neither is
  * known. */
-static void note_size(const struct response *response, long status, struct split_part part,
-                      struct fetch_job *job)
+static void result_note_size(const struct response *response, long status, struct split_part part,
+                             struct fetch_job *job)
 {
 	job->divisible = status == 413;
 	job->cut_hash = 0;
@@ -97,7 +97,7 @@ void request_result_read(const struct request *request, const struct request_set
 	long header_bytes = 0;
 	long status = 0;
 
-	begin_failure(settings, job);
+	result_begin_failure(settings, job);
 	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(request->easy, CURLINFO_SIZE_DOWNLOAD_T, &body_bytes);
 	curl_easy_getinfo(request->easy, CURLINFO_HEADER_SIZE, &header_bytes);
@@ -106,6 +106,6 @@ void request_result_read(const struct request *request, const struct request_set
 	request_trace_read(request, settings, &fetch->trace);
 
 	if (!diagnose_failure(request, settings, code, status, &fetch->trace, failure))
-		read_page(request, settings, status, fetch);
-	note_size(&request->response, status, split_part(job, settings->per_page), job);
+		result_read_page(request, settings, status, fetch);
+	result_note_size(&request->response, status, split_part(job, settings->per_page), job);
 }

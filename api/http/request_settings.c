@@ -9,7 +9,7 @@
 #include "api/http/client.h"
 #include "api/model/host.h"
 
-static bool has_part(CURLU *url, CURLUPart which)
+static bool url_has_part(CURLU *url, CURLUPart which)
 {
 	char *part = NULL;
 	bool has = curl_url_get(url, which, &part, 0) == CURLUE_OK;
@@ -19,7 +19,7 @@ static bool has_part(CURLU *url, CURLUPart which)
 }
 
 /* Sets base, direct and tls. 0 or -EINVAL. */
-static int read_base(CURLU *url, const char *base, struct request_settings *settings)
+static int settings_read_base(CURLU *url, const char *base, struct request_settings *settings)
 {
 	char *scheme = NULL;
 	char *host = NULL;
@@ -27,7 +27,7 @@ static int read_base(CURLU *url, const char *base, struct request_settings *sett
 	int result = -EINVAL;
 
 	if (curl_url_set(url, CURLUPART_URL, base, 0) == CURLUE_OK &&
-	    !has_part(url, CURLUPART_QUERY) && !has_part(url, CURLUPART_FRAGMENT) &&
+	    !url_has_part(url, CURLUPART_QUERY) && !url_has_part(url, CURLUPART_FRAGMENT) &&
 	    curl_url_set(url, CURLUPART_USER, NULL, 0) == CURLUE_OK &&
 	    curl_url_set(url, CURLUPART_PASSWORD, NULL, 0) == CURLUE_OK &&
 	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
@@ -64,7 +64,7 @@ int request_settings_init(struct request_settings *ret_settings, const struct cl
 
 	if (!url)
 		return -ENOMEM;
-	result = read_base(url, config->base, &settings);
+	result = settings_read_base(url, config->base, &settings);
 	curl_url_cleanup(url);
 	if (result == 0 && config->cacert && !(settings.cacert = strdup(config->cacert)))
 		result = -ENOMEM;

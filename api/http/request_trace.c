@@ -6,7 +6,7 @@
 #include <time.h>
 
 /* Returns when the API's own certificate, the first of its chain, expires; 0: not known. */
-static int64_t certificate_end(CURL *easy)
+static int64_t trace_certificate_end(CURL *easy)
 {
 	static const char key[] = "Expire date:";
 	struct curl_certinfo *info = NULL;
@@ -23,7 +23,7 @@ static int64_t certificate_end(CURL *easy)
 	return 0;
 }
 
-static const char *http_name(CURL *easy)
+static const char *trace_http_name(CURL *easy)
 {
 	long version = 0;
 
@@ -44,8 +44,8 @@ static const char *http_name(CURL *easy)
  * Returns when a step ended, since the request began; 0: it has not ended. before_us: when the step
  * before it ended.
  */
-static curl_off_t step_end_us(const struct request *request, enum trace_step step,
-                              curl_off_t before_us)
+static curl_off_t trace_step_end_us(const struct request *request, enum trace_step step,
+                                    curl_off_t before_us)
 {
 	static const CURLINFO marks[TRACE_STEPS] = {
 		[TRACE_RESOLVE] = CURLINFO_NAMELOOKUP_TIME_T,
@@ -75,7 +75,7 @@ static curl_off_t step_end_us(const struct request *request, enum trace_step ste
 	return at_us;
 }
 
-static void read_steps(const struct request *request, struct trace *trace)
+static void trace_read_steps(const struct request *request, struct trace *trace)
 {
 	curl_off_t before_us = 0, total_us = 0;
 
@@ -87,7 +87,7 @@ static void read_steps(const struct request *request, struct trace *trace)
 
 		if (step == TRACE_TLS && !trace->tls)
 			continue;
-		at_us = step_end_us(request, step, before_us);
+		at_us = trace_step_end_us(request, step, before_us);
 		if (at_us == 0) {
 			trace->reached = (uint8_t)step;
 			at_us = total_us;
@@ -97,7 +97,7 @@ static void read_steps(const struct request *request, struct trace *trace)
 	}
 }
 
-static void read_address(const struct request *request, struct trace *trace)
+static void trace_read_address(const struct request *request, struct trace *trace)
 {
 	char *address = NULL;
 	long port = 0;
@@ -117,12 +117,12 @@ void request_trace_read(const struct request *request, const struct request_sett
 	struct trace trace = {.tls = settings->tls};
 	long connects = 0;
 
-	read_steps(request, &trace);
-	read_address(request, &trace);
+	trace_read_steps(request, &trace);
+	trace_read_address(request, &trace);
 	curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects);
 	trace.made = connects > 0 || trace.reached < TRACE_ANSWER;
-	trace.http = http_name(request->easy);
-	trace.certificate_end = settings->diagnostics ? certificate_end(request->easy) : 0;
+	trace.http = trace_http_name(request->easy);
+	trace.certificate_end = settings->diagnostics ? trace_certificate_end(request->easy) : 0;
 	memcpy(trace.proxy, connection->proxy.url, sizeof(trace.proxy));
 	memcpy(trace.tls_version, connection->tls_version, sizeof(trace.tls_version));
 	*ret_trace = trace;

@@ -107,8 +107,8 @@ static const char *assigned_variable(const char *text, size_t bytes)
  * Rejects a byte order mark, quotation marks and `NAME=` around a token. The API would reject such
  * a token with 401, which does not lead the user to the cause. Returns whether it is free of them.
  */
-static bool check_wrapping(const char *text, size_t bytes, const char *source,
-                           struct failure *failure)
+static bool token_check_wrapping(const char *text, size_t bytes, const char *source,
+                                 struct failure *failure)
 {
 	const char *variable = assigned_variable(text, bytes);
 
@@ -130,8 +130,8 @@ static bool check_wrapping(const char *text, size_t bytes, const char *source,
 
 /* Rejects a byte that no token has. The token is copied verbatim into a header, where a line end
  * would begin another header. Returns whether the byte is valid. */
-static bool check_byte(const char *text, size_t at, size_t bytes, const char *source,
-                       struct failure *failure)
+static bool token_check_byte(const char *text, size_t at, size_t bytes, const char *source,
+                             struct failure *failure)
 {
 	unsigned char byte = (unsigned char)text[at];
 
@@ -158,7 +158,7 @@ static bool check_byte(const char *text, size_t at, size_t bytes, const char *so
 
 int token_check(const char *text, size_t bytes, const char *source, struct failure *ret_failure)
 {
-	if (!check_wrapping(text, bytes, source, ret_failure))
+	if (!token_check_wrapping(text, bytes, source, ret_failure))
 		return -EINVAL;
 	if (bytes == 0) {
 		failure_set(ret_failure, FAILURE_CREDENTIAL, "%s is empty: put the token there",
@@ -166,7 +166,7 @@ int token_check(const char *text, size_t bytes, const char *source, struct failu
 		return -EINVAL;
 	}
 	for (size_t i = 0; i < bytes; i++)
-		if (!check_byte(text, i, bytes, source, ret_failure))
+		if (!token_check_byte(text, i, bytes, source, ret_failure))
 			return -EINVAL;
 	return 0;
 }

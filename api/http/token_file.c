@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* Sets the failure of a system call. Returns -error. */
-static int fail_errno(struct failure *failure, const char *path, int error)
+static int token_file_fail(struct failure *failure, const char *path, int error)
 {
 	failure_set(failure, error == ENOMEM ? FAILURE_MEMORY : FAILURE_CREDENTIAL,
 	            "token file %s: %s", path, strerror(error));
@@ -27,8 +27,8 @@ static bool is_read_only(int fd)
 }
 
 /* Checks type, owner, permissions and size. Returns 0, or -errno and a failure. */
-static int check_status(const struct token_file *file, int fd, const struct stat *status,
-                        struct failure *failure)
+static int token_file_check(const struct token_file *file, int fd, const struct stat *status,
+                            struct failure *failure)
 {
 	const char *path = file->path;
 	bool directory = S_ISDIR(status->st_mode);
@@ -62,7 +62,7 @@ static int check_status(const struct token_file *file, int fd, const struct stat
 }
 
 /* Reads until the end of the file or of the room. Returns the number of bytes, or -errno. */
-static ssize_t read_bytes(int fd, char *text, size_t room)
+static ssize_t token_file_read_bytes(int fd, char *text, size_t room)
 {
 	size_t bytes = 0;
 
@@ -82,27 +82,28 @@ static ssize_t read_bytes(int fd, char *text, size_t room)
 
 /* The checks are made on the open file, so it cannot be exchanged between the checks and reading.
  */
-static int read_open_file(const struct token_file *file, int fd, char *ret_text, size_t *ret_bytes,
-                          struct file_identity *ret_identity, struct failure *failure)
+static int token_file_read_open(const struct token_file *file, int fd, char *ret_text,
+                                size_t *ret_bytes, struct file_identity *ret_identity,
+                                struct failure *failure)
 {
 	struct stat status;
 	ssize_t bytes;
 	int result;
 
 	if (fstat(fd, &status) < 0)
-		return fail_errno(failure, file->path, errno);
+		return token_file_fail(failure, file->path, errno);
 	*ret_identity = file_identity_of(&status);
-	result = check_status(file, fd, &status, failure);
+	result = token_file_check(file, fd, &status, failure);
 	if (result < 0)
 		return result;
-	bytes = read_bytes(fd, ret_text, TOKEN_FILE_MAX_BYTES + 1);
+	bytes = token_file_read_bytes(fd, ret_text, TOKEN_FILE_MAX_BYTES + 1);
 	if (bytes >= 0 && bytes <= (ssize_t)TOKEN_FILE_MAX_BYTES) {
 		*ret_bytes = (size_t)bytes;
 		return 0;
 	}
 	explicit_bzero(ret_text, TOKEN_FILE_MAX_BYTES + 1);
 	if (bytes < 0)
-		return fail_errno(failure, file->path, (int)-bytes);
+		return token_file_fail(failure, file->path, (int)-bytes);
 	failure_set(failure, FAILURE_CREDENTIAL, "token file %s grows while it is read",
 	            file->path);
 	return -EFBIG;
@@ -116,11 +117,11 @@ int token_file_read(const struct token_file *file, char *ret_text, size_t *ret_b
 	int result;
 
 	if (fd < 0) {
-		result = fail_errno(ret_failure, file->path, errno);
+		result = token_file_fail(ret_failure, file->path, errno);
 		*ret_identity = (struct file_identity){0};
 		return result;
 	}
-	result = read_open_file(file, fd, ret_text, ret_bytes, ret_identity, ret_failure);
+	result = token_file_read_open(file, fd, ret_text, ret_bytes, ret_identity, ret_failure);
 	close(fd);
 	return result;
 }
