@@ -88,7 +88,8 @@ struct fetch *client_fixture_take(struct client *client)
 	struct pollfd ready = {.fd = client_fd(client), .events = POLLIN};
 	struct fetch *fetch;
 
-	assert_int_equal(poll(&ready, 1, 10000), 1);
+	/* Longer than a request may take, also on a busy machine. */
+	assert_int_equal(poll(&ready, 1, 30000), 1);
 	fetch = client_take(client);
 	assert_non_null(fetch);
 	return fetch;

@@ -15,7 +15,9 @@
 #define EMPTY  "Content-Length: 0\r\n\r\n"
 
 /* A body that is never complete: blanks until the client ends the connection. */
-#define ENDLESS .text = "HTTP/1.1 200 OK\r\n\r\n", .repeat = "                                "
+#define BLANKS_64  "                                                                "
+#define BLANKS_512 BLANKS_64 BLANKS_64 BLANKS_64 BLANKS_64 BLANKS_64 BLANKS_64 BLANKS_64 BLANKS_64
+#define ENDLESS    .text = "HTTP/1.1 200 OK\r\n\r\n", .repeat = BLANKS_512 BLANKS_512
 
 /* The configuration of the next client, except its base. client_fixture_set_up() resets it. */
 extern struct client_config client_fixture_config;
