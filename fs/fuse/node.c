@@ -77,37 +77,37 @@ static struct node *node_new(struct nodes *nodes, enum node_kind kind, uint64_t 
 	return node;
 }
 
-static uint64_t hash_folder(const struct nodes *nodes, const struct row *row,
-                            const struct record *record, uint16_t index)
+static uint64_t node_hash_directory(const struct nodes *nodes, const struct row *row,
+                                    const struct record *record, uint16_t index)
 {
 	const uintptr_t parts[] = {(uintptr_t)row, (uintptr_t)record, index, nodes->generation};
 
 	return XXH3_64bits_withSeed(parts, sizeof(parts), nodes->seed);
 }
 
-struct node *nodes_find_folder(const struct nodes *nodes, const struct row *row,
-                               const struct record *record, uint16_t index)
+struct node *nodes_find_directory(const struct nodes *nodes, const struct row *row,
+                                  const struct record *record, uint16_t index)
 {
-	uint64_t what = hash_folder(nodes, row, record, index);
+	uint64_t what = node_hash_directory(nodes, row, record, index);
 
 	for (struct table_link *at = table_first(&nodes->by_what, what); at; at = table_next(at)) {
 		struct node *node = TABLE_ENTRY(at, struct node, by_what);
 
-		if (node->kind == NODE_FOLDER && node->row == row && node->record == record &&
+		if (node->kind == NODE_DIRECTORY && node->row == row && node->record == record &&
 		    node->index == index && node->generation == nodes->generation)
 			return node;
 	}
 	return NULL;
 }
 
-struct node *node_folder(struct nodes *nodes, const struct row *row, struct record *record,
-                         uint16_t index)
+struct node *node_directory(struct nodes *nodes, const struct row *row, struct record *record,
+                            uint16_t index)
 {
-	struct node *node = nodes_find_folder(nodes, row, record, index);
+	struct node *node = nodes_find_directory(nodes, row, record, index);
 
 	if (node)
 		return node;
-	node = node_new(nodes, NODE_FOLDER, hash_folder(nodes, row, record, index), 0);
+	node = node_new(nodes, NODE_DIRECTORY, node_hash_directory(nodes, row, record, index), 0);
 	if (!node)
 		return NULL;
 	node->row = row;
@@ -120,8 +120,8 @@ struct node *node_folder(struct nodes *nodes, const struct row *row, struct reco
 struct node *node_group(struct nodes *nodes, const struct row *row, const char *value)
 {
 	size_t bytes = strlen(value);
-	uint64_t what =
-		hash_folder(nodes, row, NULL, 0) ^ XXH3_64bits_withSeed(value, bytes, nodes->seed);
+	uint64_t what = node_hash_directory(nodes, row, NULL, 0) ^
+	                XXH3_64bits_withSeed(value, bytes, nodes->seed);
 	struct node *node;
 
 	for (struct table_link *at = table_first(&nodes->by_what, what); at; at = table_next(at)) {

@@ -36,7 +36,7 @@
 struct document;
 struct row;
 
-enum node_kind { NODE_FOLDER, NODE_GROUP, NODE_VALUE, NODE_LINK, NODE_DOCUMENT };
+enum node_kind { NODE_DIRECTORY, NODE_GROUP, NODE_VALUE, NODE_LINK, NODE_DOCUMENT };
 
 struct node {
 	struct table_link by_id;   /* hash is the node id */
@@ -79,14 +79,14 @@ uint64_t node_id(const struct node *node);
 
 /* The folder of this row, record (NULL: the mount's), index and generation; NULL if the kernel does
  * not know it. */
-struct node *nodes_find_folder(const struct nodes *nodes, const struct row *row,
-                               const struct record *record, uint16_t index);
+struct node *nodes_find_directory(const struct nodes *nodes, const struct row *row,
+                                  const struct record *record, uint16_t index);
 
 /* The same, made if the kernel does not know it. NULL without memory. One without lookups must be
  * given to node_forget() in the end.
  */
-struct node *node_folder(struct nodes *nodes, const struct row *row, struct record *record,
-                         uint16_t index);
+struct node *node_directory(struct nodes *nodes, const struct row *row, struct record *record,
+                            uint16_t index);
 
 /* Likewise the folder of those who have a value, in the view that is this row. */
 struct node *node_group(struct nodes *nodes, const struct row *row, const char *value);

@@ -18,6 +18,7 @@
 
 #include "api/model/utf8.h"
 #include "fs/fuse/ops.h"
+#include "fs/fuse/session.h"
 #include "fs/tree/names.h"
 
 #define MOUNTED_NS INT64_C(1700000000000000000)

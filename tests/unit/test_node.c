@@ -50,10 +50,10 @@ static void test_the_root_is_1(void **state)
 
 	nodes_init(&nodes, SEED);
 	assert_null(nodes_find(&nodes, 1));
-	root = node_folder(&nodes, &rows[0], NULL, 0);
+	root = node_directory(&nodes, &rows[0], NULL, 0);
 	assert_int_equal(node_id(root), 1);
 	assert_ptr_equal(nodes_find(&nodes, 1), root);
-	assert_ptr_equal(node_folder(&nodes, &rows[0], NULL, 0), root);
+	assert_ptr_equal(node_directory(&nodes, &rows[0], NULL, 0), root);
 	assert_int_equal(nodes_count(&nodes), 1);
 	nodes_done(&nodes);
 	(void)state;
@@ -66,18 +66,18 @@ static void test_a_folder_is_one_row_agent_and_number(void **state)
 	struct node *folders[6];
 
 	nodes_init(&nodes, SEED);
-	folders[0] = node_folder(&nodes, &rows[0], NULL, 0);
-	folders[1] = node_folder(&nodes, &rows[1], NULL, 0);
-	folders[2] = node_folder(&nodes, &rows[0], one, 0);
-	folders[3] = node_folder(&nodes, &rows[0], other, 0);
-	folders[4] = node_folder(&nodes, &rows[0], one, 1);
-	folders[5] = node_folder(&nodes, &rows[1], one, 0);
+	folders[0] = node_directory(&nodes, &rows[0], NULL, 0);
+	folders[1] = node_directory(&nodes, &rows[1], NULL, 0);
+	folders[2] = node_directory(&nodes, &rows[0], one, 0);
+	folders[3] = node_directory(&nodes, &rows[0], other, 0);
+	folders[4] = node_directory(&nodes, &rows[0], one, 1);
+	folders[5] = node_directory(&nodes, &rows[1], one, 0);
 	for (size_t i = 0; i < 6; i++) {
 		assert_int_equal(node_id(folders[i]), i + 1);
 		for (size_t j = 0; j < i; j++)
 			assert_ptr_not_equal(folders[i], folders[j]);
 	}
-	assert_ptr_equal(node_folder(&nodes, &rows[0], one, 1), folders[4]);
+	assert_ptr_equal(node_directory(&nodes, &rows[0], one, 1), folders[4]);
 	assert_ptr_equal(folders[4]->row, &rows[0]);
 	assert_ptr_equal(folders[4]->record, one);
 	assert_int_equal(folders[4]->index, 1);
@@ -100,16 +100,16 @@ static void test_a_folder_keeps_its_agent_that_left(void **state)
 	struct node *folder, *next_folder;
 
 	nodes_init(&nodes, SEED);
-	folder = node_folder(&nodes, &rows[0], record, 0);
+	folder = node_directory(&nodes, &rows[0], record, 0);
 	folder->lookups = 1;
 	record->present = false;
 	record_unref(record);
-	next_folder = node_folder(&nodes, &rows[0], next, 0);
+	next_folder = node_directory(&nodes, &rows[0], next, 0);
 	assert_ptr_not_equal(next_folder, folder);
 	assert_false(folder->record->present);
 	assert_string_equal(folder->record->name, "a");
 	node_forget(&nodes, folder, 1);
-	assert_ptr_equal(node_folder(&nodes, &rows[0], next, 0), next_folder);
+	assert_ptr_equal(node_directory(&nodes, &rows[0], next, 0), next_folder);
 	nodes_done(&nodes);
 	record_unref(next);
 	(void)state;
