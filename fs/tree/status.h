@@ -12,22 +12,6 @@
 #include "cache/fleet.h"
 #include "fs/tree/text.h"
 
-struct status {
-	struct fleet *fleet;
-	const char *config;       /* settings in force, `name: value` lines; ends with NUL */
-	const char *version;      /* of fleetfs and its libraries, a line each */
-	const char *token_kind;   /* "integration key (sk-)"; NULL: none is needed */
-	const char *token_source; /* a path or the name of a variable */
-	int64_t token_expiry;     /* seconds since 1970; 0: not known */
-	int64_t mounted_ns;       /* wall clock */
-	uint64_t http_requests;   /* sent */
-	uint64_t http_bytes;      /* received, as on the wire */
-	uint64_t operations[9];   /* FUSE requests answered, by enum self_operation */
-	uint64_t timeouts;        /* operations that took longer than `timeout` */
-	uint64_t interrupts;      /* operations whose reader was interrupted while waiting */
-	uint64_t nodes;           /* values and folders that the kernel holds */
-};
-
 enum status_operation {
 	STATUS_LOOKUP,
 	STATUS_GETATTR,
@@ -38,6 +22,23 @@ enum status_operation {
 	STATUS_ACCESS,
 	STATUS_FORGET,
 	STATUS_OTHER,
+	STATUS_OPERATIONS
+};
+
+struct status {
+	struct fleet *fleet;
+	const char *config;       /* settings in force, `name: value` lines; ends with NUL */
+	const char *version;      /* of fleetfs and its libraries, a line each */
+	const char *token_kind;   /* "integration key (sk-)"; NULL: none is needed */
+	const char *token_source; /* a path or the name of a variable */
+	int64_t token_expiry;     /* seconds since 1970; 0: not known */
+	int64_t mounted_ns;       /* wall clock */
+	uint64_t http_requests;   /* sent */
+	uint64_t http_bytes;      /* received, as on the wire */
+	uint64_t operations[STATUS_OPERATIONS]; /* FUSE requests replied to */
+	uint64_t timeouts;                      /* operations that took longer than `timeout` */
+	uint64_t interrupts; /* operations whose reader was interrupted while waiting */
+	uint64_t nodes;      /* values and folders that the kernel holds */
 };
 
 void status_readme(const struct status *status, struct text *text);
