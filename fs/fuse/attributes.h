@@ -2,10 +2,7 @@
 #ifndef FLEETFS_FS_FUSE_ATTRIBUTES_H
 #define FLEETFS_FS_FUSE_ATTRIBUTES_H
 
-/*
- * The attributes of nodes, and how long the kernel may keep attributes and names. The includer
- * defines FUSE_USE_VERSION.
- */
+/* The attributes of nodes, and how long the kernel may keep attributes and names. */
 
 #include <fuse_lowlevel.h>
 #include <stdint.h>

@@ -4,7 +4,7 @@
 
 /*
  * From the rows of the tree (fs/tree/tree.h) to nodes: the directory that a request names, and the
- * nodes of its entries. LOOKUP and READDIRPLUS use it. The includer defines FUSE_USE_VERSION.
+ * nodes of its entries. LOOKUP and READDIRPLUS use it.
  *
  * A node that is returned here may be new and without lookups. The caller must count a lookup and
  * reply with it, or pass it to node_forget(): see fs/fuse/node.h.

@@ -2,8 +2,7 @@
 #ifndef FLEETFS_FS_FUSE_GETATTR_H
 #define FLEETFS_FS_FUSE_GETATTR_H
 
-/* GETATTR, ACCESS and STATFS. The includer defines FUSE_USE_VERSION. Results: see
- * fs/fuse/request.h. */
+/* GETATTR, ACCESS and STATFS. Results: see fs/fuse/request.h. */
 
 #include "fs/fuse/request.h"
 

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#define FUSE_USE_VERSION 314
-
 #include "fs/fuse/lookup.h"
 
 #include <errno.h>

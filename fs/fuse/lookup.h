@@ -2,7 +2,7 @@
 #ifndef FLEETFS_FS_FUSE_LOOKUP_H
 #define FLEETFS_FS_FUSE_LOOKUP_H
 
-/* LOOKUP: finds a name in a directory. The includer defines FUSE_USE_VERSION. */
+/* LOOKUP: finds a name in a directory. */
 
 #include "fs/fuse/request.h"
 

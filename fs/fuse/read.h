@@ -2,8 +2,7 @@
 #ifndef FLEETFS_FS_FUSE_READ_H
 #define FLEETFS_FS_FUSE_READ_H
 
-/* OPEN, READ and READLINK. The includer defines FUSE_USE_VERSION. Results: see fs/fuse/request.h.
- */
+/* OPEN, READ and READLINK. Results: see fs/fuse/request.h. */
 
 #include "fs/fuse/request.h"
 

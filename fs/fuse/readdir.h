@@ -3,7 +3,7 @@
 #define FLEETFS_FS_FUSE_READDIR_H
 
 /*
- * READDIRPLUS: lists a directory. The includer defines FUSE_USE_VERSION.
+ * READDIRPLUS: lists a directory.
  *
  * No state is kept between two requests of one listing. The offset of an entry is all that is
  *needed to continue after it:

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#define FUSE_USE_VERSION 314
-
 #include "fs/fuse/request.h"
 
 /* Returns 0, or -errno if the kernel did not take the reply. */

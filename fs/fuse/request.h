@@ -3,8 +3,7 @@
 #define FLEETFS_FS_FUSE_REQUEST_H
 
 /*
- * A request of the kernel, the operation that serves it, and the reply. The includer defines
- * FUSE_USE_VERSION.
+ * A request of the kernel, the operation that serves it, and the reply.
  *
  * An operation is a function of type request_operation, one for each kind of request: lookup.h,
  * getattr.h, read.h, readdir.h. It
@@ -39,11 +38,10 @@ struct request {
 	fuse_ino_t ino;                  /* the node; LOOKUP: the directory */
 	char *name;                      /* LOOKUP: borrowed from libfuse; owned once parked */
 	size_t size;                     /* READ, READDIRPLUS: bytes */
-	off_t offset;                    /* READ: bytes; READDIRPLUS: from an earlier entry */
+	off_t offset;                    /* READ: bytes; READDIRPLUS: of an entry, or 0 */
 	int mask;                        /* ACCESS: R_OK, W_OK, X_OK */
 	bool reading;                    /* GETATTR: sent by read(2), to find the end of the file */
-	uint64_t
-		scanned; /* READDIRPLUS of a group: offset to search on from; 0: not yet searched */
+	uint64_t scanned; /* READDIRPLUS of a group: where to search on; 0: from offset */
 	struct query query;
 
 	/* For fs/fuse/ops.c */
@@ -65,20 +63,19 @@ enum reply_kind {
 /* The reply to a successful request. */
 struct reply {
 	enum reply_kind kind;
-	struct fuse_entry_param entry; /* REPLY_ENTRY; of REPLY_ATTR attr and attr_timeout */
+	struct fuse_entry_param entry; /* REPLY_ENTRY; REPLY_ATTR: only attr and attr_timeout */
 	struct node *node; /* REPLY_ENTRY: the node of the entry; NULL: there is no such name */
 	const char *bytes; /* REPLY_BYTES: borrowed; REPLY_TARGET: the same, terminated by NUL */
 	size_t length;     /* REPLY_BYTES */
 	size_t entries;    /* REPLY_BYTES: number of fs->listed nodes that it contains */
 };
 
-/* Sends the reply, or the error err (-errno; 0: success): the one point where an operation replies.
- * Counts the lookups of the nodes that the reply contains, unless the kernel does not take it since
- * the reader was interrupted. request->req is invalid afterwards; the request is still the
- * caller's. */
+/* Sends the reply if err is 0, else the error err (-errno). Every operation replies here. Counts
+ * the lookups of the nodes in the reply, unless the kernel rejects it because the reader was
+ * interrupted. request->req is invalid afterwards; the request is still the caller's. */
 void request_reply(struct request *request, int err, const struct reply *reply);
 
-/* The same for an error. */
+/* Sends an error: request_reply() without a reply. */
 void request_reply_error(struct request *request, int err);
 
 #endif
