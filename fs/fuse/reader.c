@@ -13,7 +13,7 @@
 #define SIGNAL_BIT(number) (UINT64_C(1) << ((number)-1))
 
 /* Signals whose default action does not end a process. */
-#define HARMLESS                                                                                 \
+#define NOT_FATAL                                                                                \
 	(SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU) | \
 	 SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH))
 
@@ -53,5 +53,5 @@ bool reader_must_return(int proc_fd, pid_t tid)
 	}
 	fclose(status);
 	return found < 5 ||
-	       ((masks[0] | masks[1]) & ~masks[2] & ~masks[3] & (masks[4] | ~HARMLESS)) != 0;
+	       ((masks[0] | masks[1]) & ~masks[2] & ~masks[3] & (masks[4] | ~NOT_FATAL)) != 0;
 }
