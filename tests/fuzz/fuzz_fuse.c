@@ -439,7 +439,7 @@ static void step(struct world *world, struct kernel *kernel)
 		break;
 	case 16:
 		/* Most are taken by who asks next: the reader was interrupted just then. */
-		kernel->refusals = 1;
+		kernel->rejections = 1;
 		break;
 	case 17:
 		list(world, kernel);
@@ -453,7 +453,7 @@ static void step(struct world *world, struct kernel *kernel)
 static void end(struct kernel *kernel)
 {
 	allocations_left = -1;
-	kernel->refusals = 0;
+	kernel->rejections = 0;
 	while (kernel->waiting_count > KERNEL_MOST_WAITING / 2)
 		kernel_interrupt(kernel, kernel->waiting[0].unique);
 	if (kernel->highest < KERNEL_MOST_NODES - 1) {
