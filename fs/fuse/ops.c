@@ -19,12 +19,12 @@
 
 struct ops {
 	struct filesystem fs;
-	ops_drop *drop;           /* NULL: none */
-	void *user;               /* of drop */
-	struct request parked;    /* the ends of a ring, oldest first */
-	int proc_fd;              /* from reader_open_proc() */
-	int64_t readers_due_ms;   /* when interrupted readers are checked next; INT64_MAX: none */
-	size_t stale_directories; /* of departed agents, which the kernel may still hold */
+	ops_invalidate *invalidate; /* NULL: none */
+	void *user;                 /* of invalidate */
+	struct request parked;      /* the ends of a ring, oldest first */
+	int proc_fd;                /* from reader_open_proc() */
+	int64_t readers_due_ms;     /* when interrupted readers are checked next; INT64_MAX: none */
+	size_t stale_directories;   /* of departed agents, which the kernel may still hold */
 };
 
 /* Parked requests */
@@ -223,10 +223,10 @@ static void ops_note_departure(struct ops *ops, const struct record *record)
 		ops->stale_directories++;
 	fleet_health(ops->fs.fleet, &health);
 	if (ops->stale_directories < FEW_STALE_DIRECTORIES ||
-	    ops->stale_directories < health.agents || !ops->drop)
+	    ops->stale_directories < health.agents || !ops->invalidate)
 		return;
 	ops->stale_directories = 0;
-	ops->drop(ops->user, true);
+	ops->invalidate(ops->user, true);
 }
 
 int ops_changed(struct ops *ops, const struct record *record, const struct agent *before,
@@ -251,8 +251,8 @@ int64_t ops_due_ms(struct ops *ops)
 	views_turn(ops->fs.views);
 	ops_check_readers(ops);
 	ops_run_parked(ops, false);
-	if (views_tidy(ops->fs.views) && ops->drop)
-		ops->drop(ops->user, false);
+	if (views_tidy(ops->fs.views) && ops->invalidate)
+		ops->invalidate(ops->user, false);
 	due_ms = views_due_ms(ops->fs.views);
 	if (due_ms > ops->readers_due_ms)
 		due_ms = ops->readers_due_ms;
@@ -269,15 +269,15 @@ int64_t ops_due_ms(struct ops *ops)
 	return due_ms > now_ms ? due_ms - now_ms : 0;
 }
 
-struct ops *ops_new(struct fleet *fleet, struct status *status, uint64_t seed, ops_drop *drop,
-                    void *user)
+struct ops *ops_new(struct fleet *fleet, struct status *status, uint64_t seed,
+                    ops_invalidate *invalidate, void *user)
 {
 	struct ops *ops = malloc(sizeof(*ops));
 
 	if (!ops)
 		return NULL;
 	*ops = (struct ops){
-		.drop = drop,
+		.invalidate = invalidate,
 		.user = user,
 		.parked = {.next = &ops->parked, .previous = &ops->parked},
 		.proc_fd = reader_open_proc(),

@@ -33,12 +33,12 @@ struct request;
  * reading the present agents again. The names of the views are forgotten when no view was used for
  * a while, since some reports are large.
  */
-typedef void ops_drop(void *user, bool agents_too);
+typedef void ops_invalidate(void *user, bool agents_too);
 
-/* fleet and status are borrowed. seed: random bits, for the hash tables. drop: NULL if the kernel
- * need not forget. Returns NULL without memory. */
-struct ops *ops_new(struct fleet *fleet, struct status *status, uint64_t seed, ops_drop *drop,
-                    void *user);
+/* fleet and status are borrowed. seed: random bits, for the hash tables. invalidate: NULL if the
+ * kernel need not forget. Returns NULL without memory. */
+struct ops *ops_new(struct fleet *fleet, struct status *status, uint64_t seed,
+                    ops_invalidate *invalidate, void *user);
 
 /* Replies ENOTCONN to all parked requests and frees all. Call it after the loop has ended and
  * before fleet_free(). NULL is fine. */
