@@ -149,35 +149,35 @@ static struct request *ops_copy_request(const struct request *on_stack)
 	return NULL;
 }
 
-void ops_start(struct request *on_stack)
+void ops_start(struct request *request)
 {
-	struct ops *ops = ops_of(on_stack);
-	struct request *request;
+	struct ops *ops = ops_of(request);
+	struct request *copy;
 
-	on_stack->fs = &ops->fs;
-	on_stack->query = fleet_query(ops->fs.fleet);
-	on_stack->deadline_ms = on_stack->query.began_ms + fleet_timeout_ms(ops->fs.fleet);
-	if (ops_run(on_stack))
+	request->fs = &ops->fs;
+	request->query = fleet_query(ops->fs.fleet);
+	request->deadline_ms = request->query.began_ms + fleet_timeout_ms(ops->fs.fleet);
+	if (ops_run(request))
 		return;
-	/* libfuse does not report an interrupt that came before fuse_req_interrupt_func(). */
-	if (fuse_req_interrupted(on_stack->req) && ops_reader_must_return(on_stack)) {
+	/* The reader may have been interrupted already, while the operation ran. */
+	if (fuse_req_interrupted(request->req) && ops_reader_must_return(request)) {
 		ops->fs.status->interrupts++;
-		request_reply_error(on_stack, -EINTR);
+		request_reply_error(request, -EINTR);
 		return;
 	}
-	request = ops_copy_request(on_stack);
-	if (!request) {
-		request_reply_error(on_stack, -ENOMEM);
+	copy = ops_copy_request(request);
+	if (!copy) {
+		request_reply_error(request, -ENOMEM);
 		return;
 	}
-	ops_park(ops, request);
+	ops_park(ops, copy);
 	/* The kernel reports one interrupt for each request. If it came already, libfuse would call
 	 * the function from within fuse_req_interrupt_func(), which uses req after that; so the
 	 * function must not reply. */
-	if (fuse_req_interrupted(request->req))
-		ops_watch_reader(request);
+	if (fuse_req_interrupted(copy->req))
+		ops_watch_reader(copy);
 	else
-		fuse_req_interrupt_func(request->req, ops_on_interrupt, request);
+		fuse_req_interrupt_func(copy->req, ops_on_interrupt, copy);
 }
 
 /*

@@ -47,7 +47,7 @@ static void session_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_inf
 		.run = operation_getattr,
 		.operation = STATUS_GETATTR,
 		.ino = ino,
-		.reading = fi != NULL, /* fstat(2) comes without one */
+		.reading = fi != NULL, /* read(2) sends a handle, fstat(2) none */
 	});
 }
 
