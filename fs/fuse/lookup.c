@@ -123,7 +123,7 @@ int operation_lookup(struct request *request, struct reply *reply)
 	err = lookup_child(request, directory, &reply->node, &record);
 	if (err == 0) {
 		attributes_fill_entry(request, reply->node, record, &reply->entry);
-	} else if (err == -ENOENT) {
+	} else if (err == -ENOENT) { /* the kernel may keep that, too */
 		reply->entry.entry_timeout = attributes_timeout_s(request, directory);
 		err = 0;
 	}
