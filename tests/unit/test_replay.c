@@ -242,7 +242,7 @@ static void test_what_is_no_list(void **state)
 	assert_failure(replay, FAILURE_MALFORMED, "not JSON at line 2, column 19: no comma");
 	put("{\"agents\":[]}");
 	assert_failure(replay, FAILURE_MALFORMED,
-	               "no agent_list in it, as an answer of the API has");
+	               "no agent_list in it: it is not a response of GET /agents");
 	unlink(file);
 	assert_int_equal(mkdir(file, 0700), 0);
 	assert_failure(replay, FAILURE_MALFORMED, "is a folder, and no file");
