@@ -15,6 +15,7 @@
 #include "cache/fleet.h"
 #include "fs/fuse/loop.h"
 #include "fs/fuse/ops.h"
+#include "fs/fuse/session.h"
 #include "fs/program/libfuse_log.h"
 #include "fs/program/log.h"
 #include "fs/program/notify.h"

@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "api/model/environment.h"
+#include "api/model/host.h"
 
 #define HOST_BYTES   256
 #define SOURCE_BYTES 1024
@@ -40,23 +40,6 @@ static bool source_parse_authority(const char *authority, size_t length,
 	digits = strspn(port + 1, "0123456789");
 	return *port == ':' && digits > 0 && digits <= 5 &&
 	       port + 1 + digits == authority + length && strtoul(port + 1, NULL, 10) <= 65535;
-}
-
-/* Whether plain http to a host stays on this machine. Spellings that resolvers disagree about are
- * not accepted: 127.1 and 0177.0.0.1, which inet_pton(3) rejects, and 127.0.0.1.example. */
-static bool is_loopback(const char *host)
-{
-	static const char name[] = "localhost";
-	size_t length = strlen(host), tail = strlen(name);
-	struct in6_addr six;
-	struct in_addr four;
-
-	if (inet_pton(AF_INET, host, &four) == 1)
-		return ntohl(four.s_addr) >> 24 == 127;
-	if (inet_pton(AF_INET6, host, &six) == 1)
-		return IN6_IS_ADDR_LOOPBACK(&six);
-	return length >= tail && strcasecmp(host + length - tail, name) == 0 &&
-	       (length == tail || (length > tail + 1 && host[length - tail - 1] == '.'));
 }
 
 /*
@@ -88,7 +71,7 @@ static const char *source_url_fault(const char *url, bool *ret_plain)
 	path = strrchr(url + scheme + length, '/');
 	if (path && strcmp(path, "/agents") == 0)
 		return "ends in /agents: leave that out";
-	*ret_plain = http > 0 && !is_loopback(host);
+	*ret_plain = http > 0 && !host_is_loopback(host);
 	return NULL;
 }
 
