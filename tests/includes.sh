@@ -33,8 +33,8 @@ api="$model|api/json|api/replay|api/http"
 
 room api/model none
 room api/json "$model" cjson/
-room api/replay "$model|api/json|api/http"
-room api/http "$api" curl/
+room api/replay "$model|api/json"
+room api/http "$model|api/json|api/replay" curl/
 room cache "$model"
 room fs/tree "cache|$model"
 room fs/reports "fs/reports/html|fs/tree|cache|$model"

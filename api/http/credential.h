@@ -3,22 +3,20 @@
 #define FLEETFS_API_HTTP_CREDENTIAL_H
 
 /*
- * The bearer token: where it comes from, what kind it is, when it changed.
+ * The bearer token that is sent to the API: finds it, checks it, and reads it again after it was
+ * replaced.
  *
  * Sources, in this order: token_file; $CREDENTIALS_DIRECTORY/fleetfs.token; $FLEETFS_TOKEN;
  * $CYBERUN_KEY; fleetfs/token in the user's configuration directory (api/model/environment.h). The
  * first source that exists is used, and if it is faulty, credential_new() fails. An empty variable
- * counts as unset.
+ * counts as unset. token_file.h has the conditions for files.
  *
- * A token file is a regular file (symlinks are followed) owned by the user or root, of at most 64
- * KiB. Group and others have no permission, with two exceptions: in $CREDENTIALS_DIRECTORY, and a
- * file of root on a read-only file system, which is how containers get secrets. It has one line; a
- * newline at its end is allowed. Every byte of a token is in 0x21 to 0x7e, since the token is
- * copied verbatim into a header; of a team, in [A-Za-z0-9_-].
+ * A source has one line; a newline at its end is allowed. Every byte of a token is in 0x21 to 0x7e,
+ * since the token is copied verbatim into a header. A team consists of [A-Za-z0-9_-].
  *
- * Kinds: `sk-…` and `dk-…` are sent alone; a JWT (`eyJ…`) needs a team; `ak-…` is an agent's own
- * key, which cannot read the API, and is refused; anything else is sent as it is, with the team if
- * set.
+ * Kinds: `sk-...` and `dk-...` are sent alone; a JWT (`eyJ...`) needs a team; `ak-...` is an
+ * agent's own key, which cannot read the API, and is rejected; any other token is sent as it is,
+ * with the team if one is set.
  *
  * Used by the fetching thread alone after credential_new(). The token's memory is wiped when freed.
  */
@@ -32,49 +30,51 @@
 struct credential;
 
 /*
- * Finds and reads the token. token_file and team may be NULL; both are copied. 0, or -errno with
- * FAILURE_CREDENTIAL and a sentence that says what is wrong and what to do in *ret_failure (cause
- * and message only), e.g. -ENOENT when there is no token anywhere. The sentence never holds the
- * token.
+ * Finds and reads the token. token_file and team may be NULL; both are copied. Returns 0; or
+ * -errno, with cause and message in *ret_failure, e.g. -ENOENT if there is no token at all. The
+ * message says what is wrong and what to do, and never contains the token.
  */
 int credential_new(const char *token_file, const char *team, struct credential **ret,
                    struct failure *ret_failure);
 
-/* Overwrites the token in this process' environment, where every program of the same user could
- * read it (/proc/PID/environ). After credential_new(). */
+/* Overwrites the tokens in the environment of this process, where every program of the same user
+ * can read them (/proc/PID/environ). Call it after credential_new(). */
 void credential_scrub_environment(void);
 
-/* NULL is fine. */
+/* NULL is allowed. */
 void credential_free(struct credential *credential);
 
 /*
- * Reads the file again if it is another than the one read last (device, inode, size, mtime or ctime
- * differ), or if force. True when the token is now a different one. A file that is gone or no
- * longer acceptable leaves the token as it was and tells why in *ret_failure (else untouched: set
- * its message to "" before). A token from the environment never changes.
+ * Reads the token's file again if device, inode, size, mtime or ctime differ from when it was last
+ * read, or in any case if force. Returns whether the token changed. If the file is missing or no
+ * longer acceptable, keeps the token and sets cause and message in *ret_failure; else does not set
+ * it. A token from the environment never changes.
  */
 bool credential_refresh(struct credential *credential, bool force, struct failure *ret_failure);
 
-/* Valid until the next refresh or free. */
+/* Returns the token. Valid until the next refresh or free. */
 const char *credential_token(const struct credential *credential);
 
-/* Returns a token that an environment variable has, in use or not, by its index from 0 on; NULL
- * after the last one. For redaction. Valid as long as the credential. */
+/* Returns a token that an environment variable contains, in use or not, by its index from 0 on;
+ * NULL after the last one. For redaction. Valid as long as the credential. */
 const char *credential_spare(const struct credential *credential, size_t index);
 
-/* The value of X-Team-ID to send, or NULL for none. Valid as long as the credential. */
+/* Returns the value of X-Team-ID to send, or NULL for none. Valid as long as the credential. */
 const char *credential_team(const struct credential *credential);
 
-/* It is sent with a team if one is set, and none is. */
+/* Whether no team is set, though the token would be sent with one. */
 bool credential_lacks_team(const struct credential *credential);
 
-/* What kind it is, for people: "JWT", "integration key (sk-)", "device key (dk-)", "token". */
+/* Returns the kind of the token for messages: "JWT", "integration key (sk-)", "device key (dk-)",
+ * "token". Static. */
 const char *credential_kind(const struct credential *credential);
 
-/* Where it was found, for people: a path or "$FLEETFS_TOKEN". Never the token. */
+/* Returns where the token was found for messages: a path or "$FLEETFS_TOKEN". Valid as long as the
+ * credential. */
 const char *credential_source(const struct credential *credential);
 
-/* When a JWT says it expires (`exp`), seconds since 1970; 0: not known. It is not verified. */
+/* Returns when a JWT expires by its own account (`exp`), in seconds since 1970; 0: not known. The
+ * signature is not verified. */
 int64_t credential_expiry(const struct credential *credential);
 
 #endif

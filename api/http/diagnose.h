@@ -3,34 +3,29 @@
 #define FLEETFS_API_HTTP_DIAGNOSE_H
 
 /*
- * What became of a request, in our words: how far it got, which failure it was, and what is to be
- * done about that. Reads a request that curl is through with, and changes nothing of it.
+ * Turns the outcome of a request into a failure: its cause, a message and a remedy. Reads a request
+ * that curl has ended, and does not change it. No state.
  */
 
 #include <curl/curl.h>
 #include <stdbool.h>
 
 #include "api/http/request.h"
+#include "api/http/request_settings.h"
 #include "api/model/failure.h"
 #include "api/model/trace.h"
 
-void diagnose_trace(const struct request *request, const struct request_settings *settings,
-                    struct trace *ret_route);
-
-/* Whether it failed, before anybody looks into the body of a 200: then cause, message, remedy and
- * Retry-After are set. */
+/*
+ * Returns false if the response is complete and its status is 200, or 304 after a condition; its
+ * body has not been decoded. Otherwise returns true and sets cause, message, remedy and Retry-After
+ * of the failure.
+ */
 bool diagnose_failure(const struct request *request, const struct request_settings *settings,
                       CURLcode code, long status, const struct trace *trace,
                       struct failure *failure);
 
-/* Whether an answer that is at least so old is older than it may be: then cause and message are
- * set.
- */
+/* Whether a response that is at least so old is older than the ttl permits. Then sets cause and
+ * message of the failure. */
 bool diagnose_age(const struct request_settings *settings, int64_t age_ms, struct failure *failure);
-
-/* Sets cause and message. */
-__attribute__((format(printf, 3, 4))) void diagnose_say(struct failure *failure,
-                                                        enum failure_cause cause,
-                                                        const char *format, ...);
 
 #endif

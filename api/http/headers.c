@@ -23,8 +23,8 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* A number of seconds, whole or not, up to a comma, as ms, rounded up; -1 for anything else. */
-static int64_t read_seconds(const char *text, bool *ret_whole)
+/* Reads a number of seconds, whole or not, up to a comma. Returns ms, rounded up; -1: no number. */
+static int64_t headers_read_seconds(const char *text, bool *ret_whole)
 {
 	int64_t ms = 0, digit_ms = SECOND_MS / 10;
 
@@ -52,15 +52,15 @@ static int64_t read_seconds(const char *text, bool *ret_whole)
 	return ms < HEADERS_MAX_AGE_MS ? ms : HEADERS_MAX_AGE_MS;
 }
 
-/* One number, but what stood on several lines may have been joined to a list on the way. */
-static void read_age(struct headers *headers, const char *value)
+/* The value is a number, but a proxy may have joined several headers into a list. */
+static void headers_read_age(struct headers *headers, const char *value)
 {
 	struct headers_age *age = &headers->age;
 
 	headers->has_age = true;
 	do {
 		bool whole = false;
-		int64_t ms = read_seconds(value + strspn(value, " \t"), &whole);
+		int64_t ms = headers_read_seconds(value + strspn(value, " \t"), &whole);
 
 		if (ms > age->least_ms)
 			age->least_ms = ms;
@@ -70,7 +70,7 @@ static void read_age(struct headers *headers, const char *value)
 	} while (*value++);
 }
 
-static void read_date(struct headers *headers, const char *value)
+static void headers_read_date(struct headers *headers, const char *value)
 {
 	time_t date = curl_getdate(value, NULL);
 
@@ -78,7 +78,8 @@ static void read_date(struct headers *headers, const char *value)
 		headers->date_s = date;
 }
 
-/* W/"…" or "…", of visible characters: it is to be sent, and may not end a line there. */
+/* Whether it is W/"..." or "..." of visible characters. It is sent in a header, so it must not
+ * contain a line end. */
 static bool is_etag(const char *value)
 {
 	const char *at = strncmp(value, "W/", 2) == 0 ? value + 2 : value;
@@ -90,7 +91,7 @@ static bool is_etag(const char *value)
 	return at[0] == '"' && at[1] == '\0';
 }
 
-static void read_etag(struct headers *headers, const char *value)
+static void headers_read_etag(struct headers *headers, const char *value)
 {
 	char *etag = headers->validator.etag;
 
@@ -100,7 +101,7 @@ static void read_etag(struct headers *headers, const char *value)
 		memcpy(etag, value, strlen(value) + 1);
 }
 
-static void read_last_modified(struct headers *headers, const char *value)
+static void headers_read_last_modified(struct headers *headers, const char *value)
 {
 	char *text = headers->validator.last_modified;
 	time_t time = curl_getdate(value, NULL);
@@ -115,10 +116,10 @@ static void read_last_modified(struct headers *headers, const char *value)
 		memcpy(text, value, strlen(value) + 1);
 }
 
-static void read_retry_after(struct headers *headers, const char *value)
+static void headers_read_retry_after(struct headers *headers, const char *value)
 {
 	bool whole;
-	int64_t ms = read_seconds(value, &whole);
+	int64_t ms = headers_read_seconds(value, &whole);
 	int64_t date_s = ms < 0 ? curl_getdate(value, NULL) : -1;
 
 	if (ms > headers->retry_after_ms)
@@ -130,12 +131,12 @@ static void read_retry_after(struct headers *headers, const char *value)
 static const struct {
 	const char *name;
 	void (*read)(struct headers *headers, const char *value);
-} rows[] = {
-	{"Age", read_age},
-	{"Date", read_date},
-	{"ETag", read_etag},
-	{"Last-Modified", read_last_modified},
-	{"Retry-After", read_retry_after},
+} readers[] = {
+	{"Age", headers_read_age},
+	{"Date", headers_read_date},
+	{"ETag", headers_read_etag},
+	{"Last-Modified", headers_read_last_modified},
+	{"Retry-After", headers_read_retry_after},
 };
 
 static bool is_space(char c)
@@ -143,7 +144,7 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* 1xx: another answer follows. The status line is as curl takes it. */
+/* Whether a status line has status 1xx. Parses it in the same way as curl. */
 static bool is_interim(const char *line, size_t bytes)
 {
 	const char *end = line + bytes, *at = memchr(line, ' ', bytes);
@@ -159,7 +160,7 @@ void headers_line(struct headers *headers, const char *line, size_t bytes)
 {
 	const char *colon = memchr(line, ':', bytes);
 	const char *value, *end = line + bytes;
-	char text[512]; /* what is longer tells nothing */
+	char text[512]; /* a longer value counts as empty */
 
 	if (headers->ended && headers->interim)
 		headers_begin(headers);
@@ -178,13 +179,13 @@ void headers_line(struct headers *headers, const char *line, size_t bytes)
 		value = end;
 	memcpy(text, value, (size_t)(end - value));
 	text[end - value] = '\0';
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		if (strlen(rows[i].name) == (size_t)(colon - line) &&
-		    strncasecmp(rows[i].name, line, (size_t)(colon - line)) == 0)
-			rows[i].read(headers, text);
+	for (size_t i = 0; i < sizeof(readers) / sizeof(*readers); i++)
+		if (strlen(readers[i].name) == (size_t)(colon - line) &&
+		    strncasecmp(readers[i].name, line, (size_t)(colon - line)) == 0)
+			readers[i].read(headers, text);
 }
 
-static int64_t clamp(int64_t ms)
+static int64_t headers_clamp_age(int64_t ms)
 {
 	if (ms < 0)
 		return 0;
@@ -200,12 +201,12 @@ struct headers_age headers_age(const struct headers *headers, int64_t wall_ms, i
 	if (headers->age.least_ms >= 0) {
 		age = headers->age;
 	} else if (headers->date_s >= 0 && wall_ms / SECOND_MS > headers->date_s) {
-		/* A second of Date was cut off, too: the other way round. */
-		age.most_ms = clamp((wall_ms / SECOND_MS - headers->date_s) * SECOND_MS +
-		                    wall_ms % SECOND_MS);
-		age.least_ms = clamp(age.most_ms - SECOND_MS);
+		/* Date lacks up to a second, too, which makes the response seem older. */
+		age.most_ms = headers_clamp_age(
+			(wall_ms / SECOND_MS - headers->date_s) * SECOND_MS + wall_ms % SECOND_MS);
+		age.least_ms = headers_clamp_age(age.most_ms - SECOND_MS);
 	}
-	age.most_ms = clamp(age.most_ms + clamp(took_ms));
+	age.most_ms = headers_clamp_age(age.most_ms + headers_clamp_age(took_ms));
 	return age;
 }
 
@@ -214,7 +215,7 @@ int64_t headers_retry_after_ms(const struct headers *headers, int64_t wall_ms)
 	int64_t ms = headers->retry_after_ms;
 
 	if (headers->retry_at_s >= 0) {
-		int64_t until_ms = clamp(headers->retry_at_s * SECOND_MS - wall_ms);
+		int64_t until_ms = headers_clamp_age(headers->retry_at_s * SECOND_MS - wall_ms);
 
 		ms = until_ms > ms ? until_ms : ms;
 	}

@@ -20,7 +20,7 @@ void pool_release(struct pool *pool, CURLSH *share, bool retire)
 {
 	if (retire && share == pool->share)
 		pool->share = NULL;
-	/* curl refuses, and frees nothing, while a request uses it. */
+	/* While a request uses it, this fails and does nothing. */
 	if (share && share != pool->share)
 		curl_share_cleanup(share);
 }

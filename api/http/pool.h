@@ -3,7 +3,7 @@
 #define FLEETFS_API_HTTP_POOL_H
 
 /*
- * The connections and the resolved addresses that requests share: a share handle of curl.
+ * The pool of connections and resolved addresses that requests share: a share handle of curl.
  *
  * A connection can go silent without an error, for example when a NAT forgets it or a server fails
  * over. curl would use such a connection again and again, over HTTP/2 until
@@ -11,7 +11,7 @@
  * whole response retires the pool that it used, and later requests get a new, empty one. Requests
  * under way keep the retired pool; the last of them frees it.
  *
- * Rejected: CURLOPT_FRESH_CONNECT, and a CURLOPT_MAXLIFETIME_CONN of the seconds since, which both
+ * Rejected: CURLOPT_FRESH_CONNECT, and a CURLOPT_MAXLIFETIME_CONN of the time since then; both
  * leave an HTTP/2 connection in use; a new multi handle, since two would have to be polled.
  *
  * Fetching thread only.
@@ -22,19 +22,18 @@
 
 /* All zeroes: an empty pool. */
 struct pool {
-	CURLSH *share; /* for new requests; NULL: none has been made yet */
+	CURLSH *share; /* for new requests; NULL: not made yet */
 };
 
-/* Returns the share handle for a new request, which keeps it until pool_release(); or NULL if there
- * is no memory for one. */
+/* Returns the share handle for a new request, which must release it with pool_release(); or NULL if
+ * there is no memory for one. */
 CURLSH *pool_share(struct pool *pool);
 
-/* Releases what pool_share() returned, after the request's easy handle is freed. retire: no later
- * request may use it. Frees it if it is retired and no request uses it any more. NULL is fine. */
+/* Releases a share handle, after the request's easy handle was freed. retire: later requests get a
+ * new one. Frees it if it is retired and no request uses it any more. NULL is allowed. */
 void pool_release(struct pool *pool, CURLSH *share, bool retire);
 
-/* Retires what new requests would use now. At the end this frees the pool, after all requests are
- * gone. */
+/* Retires the current share handle. This also frees the pool if no request uses it any more. */
 void pool_retire(struct pool *pool);
 
 #endif

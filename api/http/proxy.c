@@ -32,15 +32,15 @@ static void copy_without_user(const char *url, char *ret_url, size_t room)
 	         host);
 }
 
-void proxy_read(const char *words, size_t bytes, struct proxy *ret_proxy)
+void proxy_read(const char *message, size_t bytes, struct proxy *ret_proxy)
 {
 	static const char begin[] = "Uses proxy env variable ";
 	char text[2048], *name, *value, *end;
 
 	if (bytes <= strlen(begin) || bytes >= sizeof(text) ||
-	    memcmp(words, begin, strlen(begin)) != 0)
+	    memcmp(message, begin, strlen(begin)) != 0)
 		return;
-	memcpy(text, words, bytes);
+	memcpy(text, message, bytes);
 	text[bytes] = '\0';
 	name = text + strlen(begin);
 	value = strstr(name, " == '");

@@ -4,8 +4,8 @@
 
 /*
  * The proxy that a request goes through. libcurl chooses it from the environment (http_proxy,
- * https_proxy, all_proxy, no_proxy); before 8.7 it names the one in use only in its verbose
- * messages.
+ * https_proxy, all_proxy, no_proxy), and names it only in its verbose messages. CURLINFO_USED_PROXY
+ * of curl 8.7 reports only whether there is one.
  */
 
 #include <stdbool.h>
@@ -20,17 +20,17 @@ struct proxy {
 	uint8_t variable; /* index of the environment variable that names it */
 };
 
-/* Reads one of curl's verbose messages, not terminated by NUL; sets ret_proxy if it names a
- * proxy. */
-void proxy_read(const char *words, size_t bytes, struct proxy *ret_proxy);
+/* Reads one of curl's verbose messages, not terminated by NUL. Sets *ret_proxy if the message names
+ * a proxy. */
+void proxy_read(const char *message, size_t bytes, struct proxy *ret_proxy);
 
-/* What to do when the proxy fails, in one clause; static. */
+/* Returns what to do if the proxy fails, in one clause; static. */
 const char *proxy_remedy(const struct proxy *proxy);
 
 /* Whether it is a SOCKS proxy, which has no HTTP status of its own. */
 bool proxy_is_socks(const struct proxy *proxy);
 
-/* Adds the passwords of all proxies that the environment names. */
+/* Adds the passwords of all proxies in the environment to the secrets. */
 void proxy_add_secrets(struct redact *redact);
 
 #endif

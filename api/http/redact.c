@@ -28,7 +28,7 @@ void redact_done(struct redact *redact)
 	*redact = (struct redact){0};
 }
 
-static void redact_remember(struct redact *redact, const char *secret, bool whole)
+static void redact_add_secret(struct redact *redact, const char *secret, bool whole)
 {
 	char *copy;
 
@@ -49,7 +49,7 @@ static void redact_remember(struct redact *redact, const char *secret, bool whol
 
 void redact_add(struct redact *redact, const char *secret)
 {
-	redact_remember(redact, secret, false);
+	redact_add_secret(redact, secret, false);
 }
 
 /* Adds "user:password", or a user that is an access token without a password. */
@@ -64,7 +64,7 @@ static void redact_add_user(struct redact *redact, const char *user)
 		redact_add(redact, user);
 		redact_add(redact, password);
 	} else if (colon && *password) {
-		redact_remember(redact, user, true);
+		redact_add_secret(redact, user, true);
 	}
 }
 
@@ -97,7 +97,7 @@ struct decoded {
 };
 
 /* Decodes one layer of encoding. Returns false if there was none. */
-static bool decode_layer(struct decoded *text)
+static bool redact_decode_layer(struct decoded *text)
 {
 	size_t length = 0;
 
@@ -117,7 +117,7 @@ static bool decode_layer(struct decoded *text)
 }
 
 /* In place. Case is ignored; the digits in which URL-safe base64 differs are made the same. */
-static void normalize(char *text, size_t bytes)
+static void redact_normalize(char *text, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i++) {
 		if (text[i] == '-')
@@ -150,8 +150,8 @@ static size_t least_bytes(size_t secret_bytes)
 
 /* Marks the original bytes of every part of `secret` that has at least so many bytes. Text and
  * secret are normalized. */
-static void mark_secret(const struct decoded *text, const char *secret, size_t secret_bytes,
-                        size_t least, bool *marks)
+static void redact_mark_secret(const struct decoded *text, const char *secret, size_t secret_bytes,
+                               size_t least, bool *marks)
 {
 	const char *end = secret + secret_bytes;
 
@@ -199,33 +199,35 @@ static void encode_hex(const char *secret, size_t secret_bytes, char *ret_digits
 }
 
 /* Marks a secret, or parts of it, in one form, which is normalized here. */
-static void mark_form(const struct decoded *text, char *form, size_t bytes, bool whole, bool *marks)
+static void redact_mark_form(const struct decoded *text, char *form, size_t bytes, bool whole,
+                             bool *marks)
 {
-	normalize(form, bytes);
-	mark_secret(text, form, bytes, whole ? bytes : least_bytes(bytes), marks);
+	redact_normalize(form, bytes);
+	redact_mark_secret(text, form, bytes, whole ? bytes : least_bytes(bytes), marks);
 }
 
 /* Marks a secret in every form. work: room for the longest form, which is the hex one. */
-static void mark_forms(const struct decoded *text, const struct redact_secret *secret, char *work,
-                       bool *marks)
+static void redact_mark_forms(const struct decoded *text, const struct redact_secret *secret,
+                              char *work, bool *marks)
 {
 	size_t bytes = strlen(secret->text);
 
 	memcpy(work, secret->text, bytes);
-	mark_form(text, work, bytes, secret->whole, marks);
+	redact_mark_form(text, work, bytes, secret->whole, marks);
 	if (2 * bytes >= LEAST_BYTES) {
 		encode_hex(secret->text, bytes, work);
-		mark_form(text, work, 2 * bytes, secret->whole, marks);
+		redact_mark_form(text, work, 2 * bytes, secret->whole, marks);
 	}
 	for (size_t skip = 0; skip < 3; skip++) {
 		size_t length = encode_base64(secret->text, bytes, skip, work);
 
 		if (length >= LEAST_BYTES)
-			mark_form(text, work, length, secret->whole, marks);
+			redact_mark_form(text, work, length, secret->whole, marks);
 	}
 }
 
-static bool mark_secrets(const struct redact *redact, const struct decoded *text, bool *marks)
+static bool redact_mark_secrets(const struct redact *redact, const struct decoded *text,
+                                bool *marks)
 {
 	for (size_t i = 0; i < REDACT_SECRETS; i++) {
 		const struct redact_secret *secret = &redact->secrets[i];
@@ -238,7 +240,7 @@ static bool mark_secrets(const struct redact *redact, const struct decoded *text
 		work = malloc(room);
 		if (!work)
 			return false;
-		mark_forms(text, secret, work, marks);
+		redact_mark_forms(text, secret, work, marks);
 		explicit_bzero(work, room);
 		free(work);
 	}
@@ -246,7 +248,7 @@ static bool mark_secrets(const struct redact *redact, const struct decoded *text
 }
 
 /* Marks the bytes of the original text that belong to secrets. Returns false without memory. */
-static bool find_secrets(const struct redact *redact, const char *original, bool *marks)
+static bool redact_find_secrets(const struct redact *redact, const char *original, bool *marks)
 {
 	size_t length = strlen(original);
 	struct decoded text = {
@@ -263,9 +265,9 @@ static bool find_secrets(const struct redact *redact, const char *original, bool
 		text.to[i] = i + 1;
 	}
 	for (int layer = 0; done && more && layer <= LAYERS; layer++) {
-		normalize(text.bytes, text.length);
-		done = mark_secrets(redact, &text, marks);
-		more = decode_layer(&text);
+		redact_normalize(text.bytes, text.length);
+		done = redact_mark_secrets(redact, &text, marks);
+		more = redact_decode_layer(&text);
 	}
 	free(text.bytes);
 	free(text.from);
@@ -273,7 +275,7 @@ static bool find_secrets(const struct redact *redact, const char *original, bool
 	return done;
 }
 
-static void write_marked(char *text, size_t room, const char *original, const bool *marks)
+static void redact_write_marked(char *text, size_t room, const char *original, const bool *marks)
 {
 	size_t length = 0;
 
@@ -301,10 +303,10 @@ void redact_text(const struct redact *redact, char *text, size_t room)
 		return;
 	original = strdup(text);
 	marks = calloc(length, sizeof(*marks));
-	if (redact->incomplete || !original || !marks || !find_secrets(redact, text, marks))
+	if (redact->incomplete || !original || !marks || !redact_find_secrets(redact, text, marks))
 		snprintf(text, room, "%s", REDACT_MARK);
 	else
-		write_marked(text, room, original, marks);
+		redact_write_marked(text, room, original, marks);
 	free(original);
 	free(marks);
 }

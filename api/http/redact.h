@@ -6,7 +6,7 @@
  * Removes secrets from text that a server, or curl, wrote.
  *
  * An error page may echo the request, and with it the token. Such text goes into messages and the
- * log, so client.c passes each message through redact_text() before it leaves the fetching thread.
+ * log, so fetcher.c passes each message through redact_text() before it leaves the fetching thread.
  * Agents' values are not touched: the tree shows data as the API sends it.
  *
  * A secret is found as it is, in other case, URL-encoded, with escapes of JSON, C or HTML, with
@@ -20,38 +20,39 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define REDACT_SECRETS 32 /* the newest are kept; a token that rotates hourly lasts for a day */
+#define REDACT_SECRETS 32 /* the newest are retained; enough for a day of hourly rotation */
 #define REDACT_MARK    "[secret]"
 
-/* Overwrites a secret and frees it. NULL is fine. */
+/* Overwrites a secret and frees it. NULL is allowed. */
 void redact_wipe(char *secret);
 
 struct redact_secret {
 	char *text; /* NULL: none */
-	bool whole; /* a part of it does not count as the secret */
+	bool whole; /* only the whole text counts as the secret */
 };
 
 /* All zeroes: no secrets. */
 struct redact {
 	struct redact_secret secrets[REDACT_SECRETS];
-	size_t next;     /* where the next one goes */
-	bool incomplete; /* no memory for one of them: no text can be trusted any more */
+	size_t next;     /* index of the next secret, which replaces the oldest */
+	bool incomplete; /* there was no memory for a secret, so any text may contain it */
 };
 
+/* Wipes and frees all secrets. */
 void redact_done(struct redact *redact);
 
-/* Remembers a secret; copied. NULL, "" and known ones are ignored. */
+/* Adds a secret, which is copied. NULL, "" and known ones are ignored. */
 void redact_add(struct redact *redact, const char *secret);
 
 /*
- * Remembers "user:password" of a proxy's URL and the password, as they are and URL-decoded. A
+ * Adds "user:password" of a proxy's URL and the password, as they are and URL-decoded. A
  * password of fewer than 4 characters only counts together with its whole user: by itself it would
- * be found in most messages, which would then be unreadable and reveal it by what they lack.
+ * be found in most messages, which would make them unreadable and reveal it.
  */
 void redact_add_proxy(struct redact *redact, const char *url);
 
-/* Replaces each secret in text by REDACT_MARK, in place; cut to room bytes, NUL included. If there
- * is no memory to search with, all of the text is replaced. */
+/* Replaces each secret in text by REDACT_MARK, in place. room: the size of the buffer; the result
+ * is cut to fit. If there is no memory for the search, replaces the whole text. */
 void redact_text(const struct redact *redact, char *text, size_t room);
 
 #endif

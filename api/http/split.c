@@ -4,18 +4,18 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "api/http/client.h"
+#include "api/http/fetch_job.h"
 
 #define MOST_LEVELS 8  /* a size of at most 100 has fewer */
-#define MOST_PARTS  10 /* of a page or part that is divided, if its size permits */
+#define MOST_PARTS  10 /* that a page or part is divided into */
 
 struct split {
 	unsigned int sizes[MOST_LEVELS]; /* of parts, each a divisor of the one before */
 	unsigned int level;              /* of the part that is requested */
 	unsigned int offset;             /* its first agent, within the page */
 	int64_t oldest_ms;               /* when the oldest part was made, CLOCK_BOOTTIME */
-	bool any;                        /* a part has been received */
-	uint64_t lost_hash;              /* cut_hash of the part that was lost last */
+	bool any;                        /* a part was received */
+	uint64_t dropped_hash;           /* cut_hash of the agent that was dropped last */
 	struct failure whole;            /* why the page was divided */
 	struct page *page; /* the agents received so far; has room for per_page of them */
 };
@@ -65,22 +65,23 @@ void split_free(struct split *split)
 	free(split);
 }
 
-struct split_part split_part(const struct fetch *fetch, unsigned int per_page)
+struct split_part split_part(const struct fetch_job *job, unsigned int per_page)
 {
-	const struct split *split = fetch->split;
-	unsigned int size;
+	const struct split *split = job->split;
+	unsigned int number = job->fetch->number, size;
 
 	if (!split)
-		return (struct split_part){.number = fetch->number, .size = per_page};
+		return (struct split_part){.number = number, .size = per_page};
 	size = split->sizes[split->level];
 	return (struct split_part){
-		.number = ((fetch->number - 1) * per_page + split->offset) / size + 1,
+		.number = ((number - 1) * per_page + split->offset) / size + 1,
 		.size = size,
 	};
 }
 
-/* Whether a part was made with the size that was requested. If not, other parts have other agents
- * than those that this page lacks. A full part is taken whatever its page_meta says. */
+/* Whether the API used the part size that was requested. If not, the next parts do not continue
+ * where this one ended. A part with as many agents as requested fits whatever its page_meta says.
+ */
 static bool split_fits(const struct split *split, const struct page *part)
 {
 	size_t size = split->sizes[split->level], count = part->agent_count + part->malformed;
@@ -89,7 +90,7 @@ static bool split_fits(const struct split *split, const struct page *part)
 	                                          part->per_page == (int64_t)size));
 }
 
-/* Takes over the agents of a part. */
+/* Moves the agents of a part into the page. */
 static void split_take(struct split *split, struct page *part)
 {
 	struct page *page = split->page;
@@ -119,10 +120,12 @@ static bool split_advance(struct split *split)
 	return split->offset < split->sizes[0];
 }
 
-/* Ends the attempt: with the page that was put together, or with arrival's failure. */
-static bool split_end(struct fetch *fetch, bool whole)
+/* Ends the attempt: with the page that was put together, or with the failure of the fetch. Returns
+ * false. */
+static bool split_end(struct fetch_job *job, bool whole)
 {
-	struct split *split = fetch->split;
+	struct split *split = job->split;
+	struct fetch *fetch = job->fetch;
 
 	page_free(fetch->page);
 	fetch->page = whole ? split->page : NULL;
@@ -135,38 +138,38 @@ static bool split_end(struct fetch *fetch, bool whole)
 		split->page = NULL;
 	}
 	split_free(split);
-	fetch->split = NULL;
+	job->split = NULL;
 	return false;
 }
 
-/* Ends the attempt with the failure of the whole page. */
-static bool split_give_up(struct fetch *fetch)
+/* Ends the attempt with the failure of the whole page. Returns false. */
+static bool split_give_up(struct fetch_job *job)
 {
-	fetch->failure = fetch->split->whole;
-	return split_end(fetch, false);
+	job->fetch->failure = job->split->whole;
+	return split_end(job, false);
 }
 
-static bool split_begin(struct fetch *fetch, unsigned int per_page)
+static bool split_begin(struct fetch_job *job, unsigned int per_page)
 {
-	if (!fetch->divisible || per_page < 2)
+	if (!job->divisible || per_page < 2)
 		return false;
-	fetch->split = split_new(per_page, &fetch->failure);
-	if (!fetch->split)
+	job->split = split_new(per_page, &job->fetch->failure);
+	if (!job->split)
 		return false;
-	/* A validator is one of the whole page, not of its parts. */
-	fetch->condition = (struct validator){0};
+	/* The validator is one of the whole page, not of its parts. */
+	job->fetch->condition = (struct validator){0};
 	return true;
 }
 
-/* Drops the one agent of a part that is too large. False: it is the same as that of the part
- * before, so the API ignores which part is requested. */
-static bool split_lose(struct split *split, uint64_t cut_hash)
+/* Drops the one agent of a part that is too large. False: the part begins like the last one that
+ * was too large, so the API ignores which part is requested. */
+static bool split_drop_agent(struct split *split, uint64_t cut_hash)
 {
 	struct page *page = split->page;
 
-	if (cut_hash && split->lost_hash == cut_hash)
+	if (cut_hash && split->dropped_hash == cut_hash)
 		return false;
-	split->lost_hash = cut_hash;
+	split->dropped_hash = cut_hash;
 	if (page->fault_count < PAGE_MAX_FAULTS)
 		page->faults[page->fault_count++] = (struct page_fault){
 			.reason = "it is larger than a response may be",
@@ -176,31 +179,32 @@ static bool split_lose(struct split *split, uint64_t cut_hash)
 	return true;
 }
 
-bool split_goes_on(struct fetch *fetch, unsigned int per_page)
+bool split_continue(struct fetch_job *job, unsigned int per_page)
 {
-	struct split *split = fetch->split;
+	struct split *split = job->split;
+	struct fetch *fetch = job->fetch;
 
 	if (!split)
-		return split_begin(fetch, per_page);
+		return split_begin(job, per_page);
 	if (fetch->page) {
 		size_t count = fetch->page->agent_count + fetch->page->malformed;
 
 		if (!split_fits(split, fetch->page))
-			return split_give_up(fetch);
+			return split_give_up(job);
 		split_take(split, fetch->page);
 		if (count < split->sizes[split->level])
-			return split_end(fetch, true);
+			return split_end(job, true);
 	} else if (fetch->failure.cause != FAILURE_OVERSIZED) {
-		return split_end(fetch, false);
-	} else if (fetch->divisible && split->sizes[split->level] > 1) {
+		return split_end(job, false);
+	} else if (job->divisible && split->sizes[split->level] > 1) {
 		split->level++;
 		return true;
-	} else if (!fetch->divisible || !split_lose(split, fetch->cut_hash)) {
-		return split_give_up(fetch);
+	} else if (!job->divisible || !split_drop_agent(split, job->cut_hash)) {
+		return split_give_up(job);
 	}
 	page_free(fetch->page);
 	fetch->page = NULL;
 	if (split_advance(split))
 		return true;
-	return split->any ? split_end(fetch, true) : split_give_up(fetch);
+	return split->any ? split_end(job, true) : split_give_up(job);
 }

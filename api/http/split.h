@@ -3,37 +3,39 @@
 #define FLEETFS_API_HTTP_SPLIT_H
 
 /*
- * Fetches a page in parts that is too large as a whole.
+ * Fetches a page that is too large as a whole in parts.
  *
  * Page n of size P is pages (n-1)k+1 to nk of size P/k. The parts are requested one after the other
  * and put together into one page. A part that is still too large is divided again; an agent that is
  * too large by itself is dropped and counted as malformed. So it costs itself, not its page. A page
- * takes at most 10 + per_page further requests. The attempt ends with the failure of the whole page
- * if a response is no part of it: if it has more agents than requested, or fewer and another
- * per_page, or if it begins like the part of one agent that was too large before.
+ * takes at most 10 + per_page further requests.
+ *
+ * The attempt ends with the failure of the whole page if a response is no part of it: if it has
+ * more agents than requested, if it has fewer and another per_page, or if it begins like the part
+ * of one agent that was too large before.
  *
  * Fetching thread only.
  */
 
 #include <stdbool.h>
 
-struct fetch;
+struct fetch_job;
 struct split;
 
-/* What one request asks for. */
+/* The query parameters of a request. */
 struct split_part {
 	unsigned int number; /* current_page */
 	unsigned int size;   /* per_page */
 };
 
-/* The request that an arrival is to make next: its page as a whole, or a part. */
-struct split_part split_part(const struct fetch *fetch, unsigned int per_page);
+/* Returns what a job must request next: its page as a whole, or a part. */
+struct split_part split_part(const struct fetch_job *job, unsigned int per_page);
 
-/* After a request of the arrival ended: true if a request for another part must follow. False: the
- * arrival has its page or its failure. */
-bool split_goes_on(struct fetch *fetch, unsigned int per_page);
+/* Call this after a request of the job ended. True: a request for another part must follow. False:
+ * the job's fetch has its page or its failure. */
+bool split_continue(struct fetch_job *job, unsigned int per_page);
 
-/* Frees a split and the agents that it has. NULL is fine. */
+/* Frees a split and its agents. NULL is allowed. */
 void split_free(struct split *split);
 
 #endif

@@ -13,9 +13,8 @@
 #include <stddef.h>
 
 /*
- * Returns the character that text begins with, and in *ret_bytes how many bytes of text stand for
- * it. This is the first byte itself if no escape begins there. left is at least 1; nothing at or
- * beyond text[left] is read.
+ * Decodes the first character of text, of which `left` bytes may be read, at least 1. Returns the
+ * character, and in *ret_bytes how many bytes of text encode it: 1 if there is no escape.
  */
 char unescape_one(const char *text, size_t left, size_t *ret_bytes);
 

@@ -52,7 +52,9 @@ const struct agent_field agent_fields[AGENT_FIELDS] = {
 
 const struct agent *agent_ref(const struct agent *agent)
 {
-	((struct agent *)(uintptr_t)agent)->refs++;
+	struct agent *counted = (struct agent *)(uintptr_t)agent;
+
+	counted->refs++;
 	return agent;
 }
 
@@ -64,23 +66,24 @@ void agent_unref(const struct agent *agent)
 		free(owned);
 }
 
-const char *const agent_statuses[AGENT_STATUSES + 1] = {"idle",   "busy",      "syncing",
-                                                        "tunnel", "unhealthy", NULL};
+const char *const agent_statuses[AGENT_STATUSES + 1] = {
+	"idle", "busy", "syncing", "tunnel", "unhealthy", NULL,
+};
 
 const void *agent_value(const struct agent *agent, enum agent_field_id field, size_t gpu)
 {
-	const struct agent_field *what = &agent_fields[field];
-	const void *base = what->place == AGENT_PLACE_GPU ? (const void *)&agent->gpus[gpu] : agent;
+	const struct agent_field *row = &agent_fields[field];
+	const void *base = row->place == AGENT_PLACE_GPU ? (const void *)&agent->gpus[gpu] : agent;
 
-	return (const char *)base + what->offset;
+	return (const char *)base + row->offset;
 }
 
-static bool same_string(const char *a, const char *b)
+static bool agent_string_equal(const char *a, const char *b)
 {
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-static bool same_list(const struct agent_list *a, const struct agent_list *b)
+static bool agent_list_equal(const struct agent_list *a, const struct agent_list *b)
 {
 	if (a->count != b->count)
 		return false;
@@ -92,16 +95,17 @@ static bool same_list(const struct agent_list *a, const struct agent_list *b)
 
 bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_id field, size_t gpu)
 {
-	const void *in_a = agent_value(a, field, gpu);
-	const void *in_b = agent_value(b, field, gpu);
+	const void *value_a = agent_value(a, field, gpu);
+	const void *value_b = agent_value(b, field, gpu);
 
 	switch ((enum agent_type)agent_fields[field].type) {
 	case AGENT_TYPE_STRING:
-		return same_string(*(const char *const *)in_a, *(const char *const *)in_b);
+		return agent_string_equal(*(const char *const *)value_a,
+		                          *(const char *const *)value_b);
 	case AGENT_TYPE_NUMBER:
-		return *(const int64_t *)in_a == *(const int64_t *)in_b;
+		return *(const int64_t *)value_a == *(const int64_t *)value_b;
 	case AGENT_TYPE_LIST:
-		return same_list(in_a, in_b);
+		return agent_list_equal(value_a, value_b);
 	case AGENT_TYPE_JSON:
 		return a->json_bytes == b->json_bytes &&
 		       memcmp(a->json, b->json, a->json_bytes) == 0;
@@ -109,7 +113,8 @@ bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_i
 	return false;
 }
 
-static bool same_gpus(const struct agent *a, const struct agent *b, enum agent_field_id field)
+static bool agent_gpus_equal(const struct agent *a, const struct agent *b,
+                             enum agent_field_id field)
 {
 	for (size_t i = 0; i < a->gpu_count; i++)
 		if (!agent_same(a, b, field, i))
@@ -124,7 +129,7 @@ bool agent_equal(const struct agent *a, const struct agent *b)
 	if (!a->lossy && !b->lossy)
 		return true;
 	for (enum agent_field_id field = 0; field < AGENT_JSON; field++)
-		if (agent_fields[field].place == AGENT_PLACE_GPU ? !same_gpus(a, b, field)
+		if (agent_fields[field].place == AGENT_PLACE_GPU ? !agent_gpus_equal(a, b, field)
 		                                                 : !agent_same(a, b, field, 0))
 			return false;
 	return true;
@@ -143,7 +148,7 @@ const char *agent_string(const struct agent *agent, enum agent_field_id field, s
 {
 	const char *string;
 
-	if (field == AGENT_LABELS) /* may be empty, unlike the others */
+	if (field == AGENT_LABELS) /* an empty label counts, unlike other empty strings */
 		return agent->labels.items[index];
 	if (field == AGENT_RUNNING_TASKS)
 		string = index < agent->running_tasks.count ? agent->running_tasks.items[index]
@@ -153,7 +158,7 @@ const char *agent_string(const struct agent *agent, enum agent_field_id field, s
 	return string && *string ? string : NULL;
 }
 
-static int compare_strings(const void *a, const void *b, void *user)
+static int agent_finder_compare(const void *a, const void *b, void *user)
 {
 	const struct agent_finder *finder = user;
 
@@ -170,36 +175,37 @@ void agent_finder_init(struct agent_finder *finder, const struct agent *agent,
 	finder->count = 0;
 }
 
-static void finder_sort(struct agent_finder *finder)
+static void agent_finder_sort(struct agent_finder *finder)
 {
 	size_t count = agent_string_count(finder->agent, finder->field);
 
 	for (size_t i = 0; i < count && i < AGENT_MAX_STRINGS; i++)
 		if (agent_string(finder->agent, finder->field, i))
 			finder->order[finder->count++] = (uint16_t)i;
-	qsort_r(finder->order, finder->count, sizeof(finder->order[0]), compare_strings, finder);
+	qsort_r(finder->order, finder->count, sizeof(finder->order[0]), agent_finder_compare,
+	        finder);
 	finder->sorted = true;
 }
 
-size_t agent_find(struct agent_finder *finder, const char *string, size_t likely)
+size_t agent_find(struct agent_finder *finder, const char *string, size_t hint)
 {
-	const char *found = likely < agent_string_count(finder->agent, finder->field)
-	                            ? agent_string(finder->agent, finder->field, likely)
-	                            : NULL;
-	size_t low = 0, high;
+	const char *hinted = hint < agent_string_count(finder->agent, finder->field)
+	                             ? agent_string(finder->agent, finder->field, hint)
+	                             : NULL;
+	size_t low = 0, high; /* the string is in order[low] to order[high - 1], if at all */
 
-	if (found && strcmp(found, string) == 0)
-		return likely;
+	if (hinted && strcmp(hinted, string) == 0)
+		return hint;
 	if (!finder->sorted)
-		finder_sort(finder);
+		agent_finder_sort(finder);
 	high = finder->count;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		size_t position = finder->order[middle];
-		int order = strcmp(string, agent_string(finder->agent, finder->field, position));
+		size_t index = finder->order[middle];
+		int order = strcmp(string, agent_string(finder->agent, finder->field, index));
 
 		if (order == 0)
-			return position;
+			return index;
 		if (order < 0)
 			high = middle;
 		else

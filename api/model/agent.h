@@ -3,18 +3,18 @@
 #define FLEETFS_API_MODEL_AGENT_H
 
 /*
- * The model: one agent as the API last described it.
+ * One agent as one response of the API describes it.
  *
- * Plain data, immutable once decoded. An agent is one block of memory, made by the fetching thread
- * and handed over with its page; from then on only the FUSE thread touches it, so its count of
- * references needs no lock.
+ * Plain data, immutable once decoded. An agent is one block of memory. The fetching thread
+ * allocates it and passes it on with its page; from then on only the FUSE thread uses it, so the
+ * reference count needs no lock.
  *
- * Every field of an agent but its id may be absent: a string is then NULL, a number AGENT_ABSENT, a
- * list empty. A field of the wrong type counts as absent. Strings are in the stored form
- * (api/model/utf8.h), which encodes NUL; they may be invalid UTF-8 and are never safe to show or to
- * use as a name as they are.
+ * All fields except the id may be absent: a string is then NULL, a number AGENT_ABSENT, a list
+ * empty. A field of the wrong type counts as absent. Strings are in the stored form
+ * (api/model/utf8.h), which encodes NUL. They may be invalid UTF-8, and must be escaped before they
+ * are shown or used as a file name.
  *
- * The fields and their meaning are the API's (its reference: GET /agents).
+ * The API's reference documents the fields, under GET /agents.
  */
 
 #include <stdbool.h>
@@ -23,8 +23,8 @@
 
 #define AGENT_ABSENT INT64_MIN
 
-/* Ceilings, since all of it is somebody else's; what is beyond them is left out of the lists, but
- * still stands in agent.json. */
+/* Upper limits, since the input is untrusted. Further items are left out of the lists, but are in
+ * agent.json. */
 #define AGENT_MAX_LABELS 256
 #define AGENT_MAX_GPUS   256
 #define AGENT_MAX_TASKS  4096
@@ -44,13 +44,13 @@ struct agent_list {
 
 struct agent {
 	unsigned int refs;
-	uint32_t bytes; /* of memory that it takes, all of it */
+	uint32_t bytes; /* size of the whole block of memory */
 
 	const char *id; /* never NULL */
 	const char *status;
 	const char *version;
-	const char *last_heartbeat; /* RFC 3339, as it came */
-	const char *connected_at;   /* RFC 3339, as it came */
+	const char *last_heartbeat; /* RFC 3339, unchecked */
+	const char *connected_at;   /* RFC 3339, unchecked */
 	const char *platform_arch;
 	const char *tool;
 	const char *tool_version;
@@ -59,7 +59,8 @@ struct agent {
 	const char *sync_phase;
 	const char *sync_detail;
 	int64_t gpu_capacity;
-	int64_t gpu_free; /* derived: max(0, gpu_capacity - running_count); absent if either is */
+	int64_t gpu_free; /* derived: max(0, gpu_capacity - running_count); absent if either is
+	                     absent */
 	int64_t running_count;
 	int64_t tasks_completed;
 	int64_t sync_percent;
@@ -75,24 +76,23 @@ struct agent {
 	const struct agent_gpu *gpus; /* system_stats.gpu_devices, in the API's order */
 	size_t gpu_count;
 
-	/* The agent's own JSON object as one line: every field, known or not, in
-	 * the API's order, unsafe characters as \uNNNN. The line end follows: json[json_bytes - 1]
-	 * is a newline. */
+	/* The agent's JSON object on one line: all fields, known or not, in the API's order, unsafe
+	 * characters as \uNNNN. json[json_bytes - 1] is a newline; there is no NUL. */
 	const char *json;
 	size_t json_bytes;
-	bool lossy; /* json has U+FFFD where the response has invalid UTF-8 or half a surrogate pair
-	             */
+	/* json has U+FFFD in place of invalid UTF-8 or an unpaired surrogate of the response. */
+	bool lossy;
 };
 
-/* Takes one more reference. */
+/* Adds a reference. Returns the agent. */
 const struct agent *agent_ref(const struct agent *agent);
 
-/* Gives a reference back, and the agent with the last one. NULL is fine. */
+/* Releases a reference; the last one frees the agent. NULL is allowed. */
 void agent_unref(const struct agent *agent);
 
 /*
- * The table of fields: what the decoder reads, what the cache compares and what the tree shows are
- * all this one table, so a field is added in one place.
+ * The fields of an agent. The decoder, the cache's comparison and the tree all use one table of
+ * them, agent_fields, so a new field is added in one place.
  */
 enum agent_field_id {
 	AGENT_ID,
@@ -130,7 +130,7 @@ enum agent_type {
 	AGENT_TYPE_STRING, /* const char * */
 	AGENT_TYPE_NUMBER, /* int64_t */
 	AGENT_TYPE_LIST,   /* struct agent_list */
-	AGENT_TYPE_JSON,   /* the pair json, json_bytes */
+	AGENT_TYPE_JSON,   /* the members json and json_bytes of struct agent */
 };
 
 enum agent_place {
@@ -143,33 +143,33 @@ struct agent_field {
 	const char *key; /* the API's name; NULL: derived by the decoder, not sent */
 	uint8_t place;   /* enum agent_place */
 	uint8_t type;    /* enum agent_type */
-	uint16_t offset; /* bytes into the struct that place tells */
+	uint16_t offset; /* bytes into struct agent or struct agent_gpu, see place */
 };
 
 extern const struct agent_field agent_fields[AGENT_FIELDS];
 
-/* Where a field's value is: points to the type that the table tells. gpu counts from 0 and must be
- * below gpu_count; it is looked at for AGENT_PLACE_GPU only. */
+/* Returns a pointer to a field's value, whose type agent_fields gives. gpu: the index of the GPU,
+ * below gpu_count, if the field is of AGENT_PLACE_GPU; else ignored. */
 const void *agent_value(const struct agent *agent, enum agent_field_id field, size_t gpu);
 
-/* Whether two agents have the same value in a field (for AGENT_PLACE_GPU: of that GPU of both). */
+/* Returns whether two agents have the same value in a field. gpu: as for agent_value(), in both. */
 bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_id field,
                 size_t gpu);
 
-/* Whether two agents have the same JSON and the same value in every field of the table. If both are
- * lossy, the same JSON can stand for different values. */
+/* Returns whether two agents have the same JSON and the same value in every field. The fields
+ * matter because a lossy JSON can be the same for different values. */
 bool agent_equal(const struct agent *a, const struct agent *b);
 
 #define AGENT_STATUSES 5
 
-/* The AGENT_STATUSES values of agent_status that the API documents, then NULL. The tree shows them
- * in this order. */
-extern const char *const agent_statuses[];
+/* The values of agent_status that the API documents, in the order in which the tree shows them;
+ * then NULL. */
+extern const char *const agent_statuses[AGENT_STATUSES + 1];
 
 /*
  * Returns the number of strings of a field: the items of a list, one string for each GPU, or one.
- * current_task_id is the last string of AGENT_RUNNING_TASKS. A string may be absent, and the same
- * string may occur more than once. The field must not be a number or AGENT_JSON.
+ * AGENT_RUNNING_TASKS has current_task_id as an additional last string. A string may be absent, and
+ * the same string may occur more than once. The field must not be a number or AGENT_JSON.
  */
 size_t agent_string_count(const struct agent *agent, enum agent_field_id field);
 
@@ -177,25 +177,26 @@ size_t agent_string_count(const struct agent *agent, enum agent_field_id field);
  * empty; only a label may be the empty string. */
 const char *agent_string(const struct agent *agent, enum agent_field_id field, size_t index);
 
-#define AGENT_MAX_STRINGS (AGENT_MAX_TASKS + 1) /* the most that a field has */
+#define AGENT_MAX_STRINGS (AGENT_MAX_TASKS + 1) /* upper limit of agent_string_count() */
 
-/* Finds strings in one field of an agent. The first search that needs it sorts the strings, so the
- * time for many searches does not grow with the square of a hostile list's length. */
+/* Searches the strings of one field of an agent. The first search that misses its hint sorts the
+ * strings, so the time for many searches does not grow with the square of a hostile list's length.
+ */
 struct agent_finder {
 	const struct agent *agent;
 	enum agent_field_id field;
 	bool sorted;
 	uint16_t count;                    /* entries in order */
-	uint16_t order[AGENT_MAX_STRINGS]; /* indexes of the strings that are there, sorted by
+	uint16_t order[AGENT_MAX_STRINGS]; /* indexes of the strings that are not absent, sorted by
 	                                      string */
 };
 
-/* The agent is borrowed. */
+/* Prepares a search. The agent must stay valid as long as the finder is used. */
 void agent_finder_init(struct agent_finder *finder, const struct agent *agent,
                        enum agent_field_id field);
 
-/* Returns an index of the string in the field, or SIZE_MAX if it is not there. likely: the index to
- * try first; any number is allowed. */
-size_t agent_find(struct agent_finder *finder, const char *string, size_t likely);
+/* Returns an index of the string in the field, or SIZE_MAX if the field does not have it. hint: the
+ * index to try first; any number is allowed. */
+size_t agent_find(struct agent_finder *finder, const char *string, size_t hint);
 
 #endif

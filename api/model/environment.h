@@ -20,25 +20,26 @@
 const char *environment_value(const char *name);
 
 /*
- * Returns path as an absolute path, to be freed; or NULL and errno. Symlinks are not resolved, so a
- * file can be replaced by pointing a symlink elsewhere.
+ * Returns path as an absolute path, which the caller frees; or NULL and errno. Does not resolve
+ * symlinks, so a file can be replaced by pointing a symlink elsewhere.
  */
 char *environment_absolute(const char *path);
 
-/* The same for a list of paths that are separated by `:`. Empty elements are left out. */
+/* environment_absolute() for a list of paths that are separated by `:`. Leaves out empty elements.
+ */
 char *environment_absolute_list(const char *paths);
 
 /*
- * Whether a path begins with `~` or `~user` in place of a home directory. fleetfs does not expand
- * it, since the shell does. A file whose own name begins with `~` is written as `./~…`.
+ * Returns whether a path begins with `~` or `~user` in place of a home directory. Shells expand it,
+ * so fleetfs does not. A file whose own name begins with `~` is written as `./~…`.
  */
 bool environment_is_tilde(const char *path);
 
-/* The end of a message about such a path. */
+/* The second half of an error message about such a path. */
 #define ENVIRONMENT_TILDE_FAULT "begins with '~', which is not expanded here: write the whole path"
 
 /*
- * Returns the absolute path of name in the user's configuration directory, to be freed:
+ * Returns the absolute path of name in the user's configuration directory, which the caller frees:
  * $XDG_CONFIG_HOME if that is an absolute path, else `.config` in $HOME, else `.config` in the home
  * directory of the password database. Returns NULL and errno on failure; ENOENT if the user has no
  * home directory.

@@ -2,6 +2,8 @@
 #include "api/model/failure.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 static const struct {
 	int error;
@@ -22,14 +24,26 @@ static const struct {
 	[FAILURE_TRUNCATED] = {EREMOTEIO, false, "truncated", "try again"},
 	[FAILURE_OVERSIZED] = {EREMOTEIO, false, "oversized",
                                "check the URL, or ask for less at a time (per_page)"},
-	[FAILURE_OLD] = {EREMOTEIO, false, "old",
-                         "see why the cache in front of the API keeps answers for longer than ttl: "
-                         "the API may be down behind it"},
+	[FAILURE_OLD] =
+		{EREMOTEIO, false, "old",
+                 "see why the cache in front of the API keeps responses for longer than ttl: "
+                 "the API may be down behind it"},
 	[FAILURE_UNREACHABLE] = {EHOSTUNREACH, true, "unreachable",
                                  "check the URL and the network"},
 	[FAILURE_TIMEOUT] = {ETIMEDOUT, true, "timeout", "try again, or wait longer (timeout)"},
 	[FAILURE_MEMORY] = {ENOMEM, true, "memory", "free some memory"},
 };
+
+int failure_set(struct failure *failure, enum failure_cause cause, const char *format, ...)
+{
+	va_list args;
+
+	failure->cause = (uint8_t)cause;
+	va_start(args, format);
+	vsnprintf(failure->message, sizeof(failure->message), format, args);
+	va_end(args);
+	return -failure_errno(cause);
+}
 
 int failure_errno(enum failure_cause cause)
 {

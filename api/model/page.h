@@ -2,7 +2,10 @@
 #ifndef FLEETFS_API_MODEL_PAGE_H
 #define FLEETFS_API_MODEL_PAGE_H
 
-/* The model: one page of agents, as the API or a saved list returned it. Immutable once decoded. */
+/*
+ * One page of agents, as the API or a saved list returned it. The fetching thread fills it in and
+ * passes it to the FUSE thread, which owns it from then on. Immutable after that.
+ */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,17 +13,20 @@
 
 #include "api/model/agent.h"
 
-/* By what an answer can be recognised when it is asked for again: the ETag and Last-Modified of RFC
- * 9110, as they came; "" where there is none. Visible ASCII, and spaces in the latter. */
+/*
+ * The validators of a response (RFC 9110), for a conditional request: the values of its ETag and
+ * Last-Modified headers, or "". They are visible ASCII; last_modified also has spaces.
+ */
 struct validator {
 	char etag[256];
 	char last_modified[40];
-	unsigned int token_number; /* with which it came; the client's */
+	unsigned int token_number; /* the client's number of the token that the request had */
 };
 
+/* Returns whether there is an ETag or a Last-Modified. */
 bool validator_is_there(const struct validator *validator);
 
-/* An element of agent_list that was dropped. */
+/* An element of agent_list that was dropped because it is malformed. */
 struct page_fault {
 	const char *reason; /* static, lower case: "it is nested deeper than 32" */
 	uint32_t position;  /* in agent_list of the response or the file, from 1 */
@@ -29,23 +35,22 @@ struct page_fault {
 
 #define PAGE_MAX_FAULTS 8
 
-/* One answer of GET /agents, or a part of a saved one. */
+/* One response to GET /agents, or a part of a saved one. */
 struct page {
-	int64_t age_ms;      /* how old it may be when handed over; 0 for the API's own answer */
-	int64_t total_count; /* as page_meta says; AGENT_ABSENT when it says nothing usable */
-	int64_t per_page;    /* as page_meta says; AGENT_ABSENT likewise */
-	size_t malformed;    /* elements of agent_list that are no agent, and were dropped */
-	struct page_fault faults[PAGE_MAX_FAULTS]; /* the first elements that were dropped */
+	int64_t age_ms;      /* upper bound of its age when received; 0 if no cache stored it */
+	int64_t total_count; /* of page_meta; AGENT_ABSENT if missing or not a count */
+	int64_t per_page;    /* of page_meta; AGENT_ABSENT if missing or out of range */
+	size_t malformed;    /* number of dropped elements of agent_list */
+	struct page_fault faults[PAGE_MAX_FAULTS]; /* the first dropped elements */
 	size_t fault_count;                        /* entries in faults */
-	size_t agent_count;
-	bool unchanged; /* what came last time is still so; nothing but the age and the validator of
-	                   this page counts */
-	bool old;       /* it is older than the ttl for sure, and there was no other to be had */
+	size_t agent_count;                        /* entries in agents */
+	bool unchanged; /* as in the last response; only age_ms and validator are set */
+	bool old;       /* certainly older than the ttl, and no fresher response was available */
 	struct validator validator;
 	const struct agent *agents[]; /* one reference each */
 };
 
-/* Gives the page and its references back. NULL is fine. */
+/* Releases the page's references to agents, and frees the page. NULL is allowed. */
 void page_free(struct page *page);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+/* Reads count digits and advances *at past them. Returns their value, or -1. */
 static int time_stamp_digits(const char **at, int count)
 {
 	int value = 0;
@@ -17,6 +18,7 @@ static int time_stamp_digits(const char **at, int count)
 	return value;
 }
 
+/* Advances *at past one of these characters. Returns whether there is one. */
 static bool time_stamp_skip(const char **at, const char *one_of)
 {
 	if (**at == '\0' || !strchr(one_of, **at))
@@ -25,6 +27,7 @@ static bool time_stamp_skip(const char **at, const char *one_of)
 	return true;
 }
 
+/* Reads an optional fraction of a second, in ns; -1 if no digit follows the point. */
 static int64_t time_stamp_fraction_ns(const char **at)
 {
 	int64_t ns = 0, unit = 100000000;
@@ -39,7 +42,8 @@ static int64_t time_stamp_fraction_ns(const char **at)
 	return ns;
 }
 
-/* Seconds east of UTC; INT32_MAX if there is no offset. */
+/* Reads the offset from UTC: seconds, positive to the east; INT32_MAX if it is missing or invalid.
+ */
 static int time_stamp_offset_s(const char **at)
 {
 	int sign = **at == '-' ? -1 : 1;
@@ -58,8 +62,8 @@ static int time_stamp_offset_s(const char **at)
 	return sign * (hours * 3600 + minutes * 60);
 }
 
-/* month: from 0 */
-static int time_stamp_days(int year, int month)
+/* month: 0 to 11 */
+static int time_stamp_days_of_month(int year, int month)
 {
 	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -94,9 +98,9 @@ int64_t time_stamp_parse(const char *text)
 	offset_s = time_stamp_offset_s(&at);
 	if (offset_s == INT32_MAX || *at != '\0' || fraction_ns < 0)
 		return -1;
-	/* A second field of -1 stems from digits that are none; 60 is a leap second. */
+	/* A field is -1 if it has a character that is not a digit; 60 s is a leap second. */
 	if (tm.tm_year < 70 || tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 ||
-	    tm.tm_mday > time_stamp_days(tm.tm_year + 1900, tm.tm_mon) || tm.tm_hour < 0 ||
+	    tm.tm_mday > time_stamp_days_of_month(tm.tm_year + 1900, tm.tm_mon) || tm.tm_hour < 0 ||
 	    tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 60)
 		return -1;
 	seconds = timegm(&tm) - offset_s;

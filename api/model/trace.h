@@ -3,8 +3,9 @@
 #define FLEETFS_API_MODEL_TRACE_H
 
 /*
- * How far a request got on its way to the API, and what was met there. Made by the fetching thread,
- * shown by --check. Plain data; zeroes are a request that made no connection of its own.
+ * The steps of one request, for --check: how far it got, how long each step took, and details of
+ * the connection. The fetching thread fills it in. Plain data; all zeroes describe a request that
+ * reused a connection.
  */
 
 #include <stdbool.h>
@@ -13,21 +14,22 @@
 enum trace_step {
 	TRACE_RESOLVE,
 	TRACE_CONNECT,
-	TRACE_TLS,    /* of https alone */
-	TRACE_ANSWER, /* until the first byte of it */
+	TRACE_TLS,    /* https only */
+	TRACE_ANSWER, /* from the request to the first byte of the response */
 	TRACE_STEPS
 };
 
 struct trace {
-	bool made;                    /* it tried to connect, instead of using what was there */
+	bool made;                    /* opened a connection instead of reusing one */
 	bool tls;                     /* https */
-	uint8_t reached;              /* enum route_step: where it failed; ROUTE_STEPS: answered */
-	int64_t step_us[TRACE_STEPS]; /* how long each took, the one that failed included */
-	char address[64];        /* "192.0.2.1 port 443", a proxy's if there is one; "": none */
-	char proxy[128];         /* "http://proxy.example:3128", without a password; "": none */
-	const char *http;        /* "HTTP/2"; static; NULL: no answer */
-	char tls_version[16];    /* "TLSv1.3", as the library calls it; "": not known */
-	int64_t certificate_end; /* of the API's own, seconds since 1970; 0: not known */
+	uint8_t reached;              /* enum trace_step that failed; TRACE_STEPS if none did */
+	int64_t step_us[TRACE_STEPS]; /* duration of each step, also of the one that failed */
+	char address[64];        /* of the API or the proxy: "192.0.2.1 port 443"; "" if unknown */
+	char proxy[128];         /* "http://proxy.example:3128", without a password; "" if none */
+	const char *http;        /* "HTTP/2", static; NULL if there was no response */
+	char tls_version[16];    /* "TLSv1.3", as the TLS library calls it; "" if unknown */
+	int64_t certificate_end; /* when the API's certificate expires, seconds since 1970; 0 if
+	                            unknown */
 };
 
 #endif

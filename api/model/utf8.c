@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-static bool is_control(uint32_t code)
+static bool utf8_is_control(uint32_t code)
 {
 	return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x061c || code == 0x200e ||
 	       code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
@@ -14,7 +14,8 @@ static bool is_control(uint32_t code)
 struct utf8_char utf8_next(const char *text, size_t len)
 {
 	const unsigned char *at = (const unsigned char *)text;
-	/* The smallest code point that needs so many bytes; a smaller one is overlong. */
+	/* By the number of bytes: the smallest code point that needs as many. A smaller one is
+	 * overlong. */
 	static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
 	const struct utf8_char invalid = {.code = at[0], .bytes = 1, .kind = UTF8_INVALID};
 	uint32_t code = at[0];
@@ -43,7 +44,7 @@ struct utf8_char utf8_next(const char *text, size_t len)
 	return (struct utf8_char){
 		.code = code,
 		.bytes = bytes,
-		.kind = is_control(code) ? UTF8_CONTROL : UTF8_PLAIN,
+		.kind = utf8_is_control(code) ? UTF8_CONTROL : UTF8_PLAIN,
 	};
 }
 

@@ -3,11 +3,11 @@
 #define FLEETFS_API_MODEL_UTF8_H
 
 /*
- * The characters of a string from the network.
+ * Characters of untrusted strings.
  *
- * All code that shows such a string (as text, as a file name, as JSON) needs the same two facts
- * about each character: whether it is valid UTF-8, and whether it could forge a line or control a
- * terminal. This module determines them; each caller escapes in its own way.
+ * All code that shows a string from the network (as text, as a file name, as JSON) needs the same
+ * two facts about each character: whether it is valid UTF-8, and whether it could forge a line or
+ * control a terminal. This module determines them; each caller escapes in its own way.
  */
 
 #include <stdbool.h>
@@ -18,7 +18,8 @@ enum utf8_kind {
 	UTF8_PLAIN,   /* safe to show as it is; this includes the space and the backslash */
 	UTF8_CONTROL, /* valid, but not safe to show: C0 and C1 controls, DEL, line and paragraph
 	                 separators, bidirectional controls */
-	UTF8_INVALID, /* a byte that begins no valid character (overlong, surrogate, cut short, …)
+	UTF8_INVALID, /* a byte that does not begin a valid character (overlong, surrogate,
+	               * truncated, …)
 	               */
 };
 
@@ -29,11 +30,11 @@ struct utf8_char {
 	bool pair;     /* the two bytes of UTF8_STORED_NUL or UTF8_STORED_C0 */
 };
 
-/* The character that begins at text[0]; len is at least 1. Reads nothing at or beyond text[len]. */
+/* Returns the character that begins at text[0]. len: bytes in text, at least 1. */
 struct utf8_char utf8_next(const char *text, size_t len);
 
 /*
- * Stored strings.
+ * The stored form of strings
  *
  * A JSON string may contain NUL (\u0000), which would end a C string. The decoder therefore stores
  * NUL as C0 80, and the byte C0, which valid UTF-8 never contains, as C0 81. All other bytes are
@@ -43,11 +44,11 @@ struct utf8_char utf8_next(const char *text, size_t len);
 #define UTF8_STORED_NUL "\xc0\x80"
 #define UTF8_STORED_C0  "\xc0\x81"
 
-/* As utf8_next(), for a stored string: the two pairs above are one character each. */
+/* utf8_next() for a string in the stored form: each of the two pairs above is one character. */
 struct utf8_char utf8_next_stored(const char *text, size_t len);
 
-/* The bytes of the original string for the character c, which utf8_next_stored() found at `text`.
- * Returns their number, 1 to 4. */
+/* Stores the bytes that the character c, which utf8_next_stored() found at text, has in the
+ * original string. Returns their number, 1 to 4. */
 static inline size_t utf8_original(const struct utf8_char *c, const char *text,
                                    unsigned char ret_bytes[static 4])
 {

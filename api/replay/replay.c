@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,31 +12,24 @@
 #include <unistd.h>
 
 #include "api/json/decode.h"
+#include "api/model/file_identity.h"
 
-#define YOUNG_S 2 /* the coarsest times of a file system, those of FAT */
-
-/* What tells one content from another without reading it. */
-struct identity {
-	dev_t device;
-	ino_t inode;
-	off_t bytes;
-	struct timespec modified;
-	struct timespec changed;
-};
+#define FRESH_S 2 /* the resolution of a file's times on FAT, which is the coarsest */
 
 struct replay {
 	char *file;
 	unsigned int per_page;
 	int64_t ttl_ms;
 
-	int64_t looked_ms;        /* when the last look began, CLOCK_BOOTTIME */
-	struct identity identity; /* of what was read last; zeroes: read it whatever it is */
-	char *text;               /* NULL: it could not be had */
-	struct decode_list list;  /* of text */
-	struct failure failure;   /* when text is NULL: what is wrong with what was read */
+	int64_t checked_ms;            /* when the file was last checked, CLOCK_BOOTTIME */
+	struct file_identity identity; /* of the file that was last read; zeroes: read it again */
+	char *text;                    /* of the file; NULL: it could not be read */
+	struct decode_list list;       /* of text */
+	struct failure
+		failure; /* why the file that identity describes is no list; if text is NULL */
 
-	size_t told_count; /* what the last note told of */
-	int64_t told_total;
+	size_t noted_count; /* the numbers in the last note */
+	int64_t noted_total;
 };
 
 static struct timespec now_of(clockid_t clock)
@@ -63,7 +55,7 @@ struct replay *replay_new(const char *file, unsigned int per_page, int64_t ttl_m
 		return NULL;
 	replay->per_page = per_page;
 	replay->ttl_ms = ttl_ms;
-	replay->told_total = -1;
+	replay->noted_total = -1;
 	replay->file = strdup(file);
 	if (!replay->file) {
 		free(replay);
@@ -72,39 +64,24 @@ struct replay *replay_new(const char *file, unsigned int per_page, int64_t ttl_m
 	return replay;
 }
 
-static void forget(struct replay *replay)
+static void replay_clear(struct replay *replay)
 {
 	decode_list_done(&replay->list);
 	free(replay->text);
 	replay->text = NULL;
-	replay->identity = (struct identity){0};
+	replay->identity = (struct file_identity){0};
 }
 
 void replay_free(struct replay *replay)
 {
 	if (!replay)
 		return;
-	forget(replay);
+	replay_clear(replay);
 	free(replay->file);
 	free(replay);
 }
 
-/* Always -1. */
-__attribute__((format(printf, 3, 4))) static int fail(struct failure *failure,
-                                                      enum failure_cause cause, const char *format,
-                                                      ...)
-{
-	va_list args;
-
-	failure->cause = (uint8_t)cause;
-	va_start(args, format);
-	vsnprintf(failure->message, sizeof(failure->message), format, args);
-	va_end(args);
-	return -1;
-}
-
-/* What to do about it. */
-static const char *remedy(enum failure_cause cause)
+static const char *replay_remedy(enum failure_cause cause)
 {
 	switch (cause) {
 	case FAILURE_UNREACHABLE:
@@ -113,13 +90,14 @@ static const char *remedy(enum failure_cause cause)
 		return "let this user read it";
 	case FAILURE_MALFORMED:
 	case FAILURE_OVERSIZED:
-		return "give a saved agents.json, or a saved answer of the API";
+		return "give a saved agents.json, or a saved response of the API";
 	default:
 		return NULL;
 	}
 }
 
-static int fail_errno(struct failure *failure, int error)
+/* Sets the failure of a system call. Returns a negative number. */
+static int replay_fail_errno(struct failure *failure, int error)
 {
 	enum failure_cause cause = FAILURE_UNREACHABLE;
 
@@ -127,51 +105,30 @@ static int fail_errno(struct failure *failure, int error)
 		cause = FAILURE_CREDENTIAL;
 	else if (error == ENOMEM)
 		cause = FAILURE_MEMORY;
-	return fail(failure, cause, "%s", strerrordesc_np(error));
+	return failure_set(failure, cause, "%s", strerrordesc_np(error));
 }
 
-static struct identity identity_of(const struct stat *status)
+/* Whether a later write may leave the file's times as they are. */
+static bool replay_is_fresh(const struct file_identity *identity)
 {
-	return (struct identity){
-		.device = status->st_dev,
-		.inode = status->st_ino,
-		.bytes = status->st_size,
-		.modified = status->st_mtim,
-		.changed = status->st_ctim,
-	};
+	return labs(now_of(CLOCK_REALTIME).tv_sec - identity->changed.tv_sec) <= FRESH_S;
 }
 
-static bool same_time(struct timespec a, struct timespec b)
-{
-	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-static bool is_same(const struct identity *a, const struct identity *b)
-{
-	return a->device == b->device && a->inode == b->inode && a->bytes == b->bytes &&
-	       same_time(a->modified, b->modified) && same_time(a->changed, b->changed);
-}
-
-/* Whether a change after this moment may leave the times as they are. */
-static bool is_young(const struct identity *identity)
-{
-	return labs(now_of(CLOCK_REALTIME).tv_sec - identity->changed.tv_sec) <= YOUNG_S;
-}
-
-/* Only this is opened: opening a device or a FIFO has effects, and may wait. */
-static int check_kind(const struct stat *status, struct failure *failure)
+/* Accepts regular files only: opening a device or a FIFO has effects, and may block. */
+static int replay_check_type(const struct stat *status, struct failure *failure)
 {
 	if (S_ISREG(status->st_mode))
 		return 0;
-	return fail(failure, FAILURE_MALFORMED, "is %s, and no file",
-	            S_ISDIR(status->st_mode)    ? "a folder"
-	            : S_ISFIFO(status->st_mode) ? "a pipe"
-	            : S_ISSOCK(status->st_mode) ? "a socket"
-	                                        : "a device");
+	return failure_set(failure, FAILURE_MALFORMED, "is %s, not a file",
+	                   S_ISDIR(status->st_mode)    ? "a directory"
+	                   : S_ISFIFO(status->st_mode) ? "a pipe"
+	                   : S_ISSOCK(status->st_mode) ? "a socket"
+	                                               : "a device");
 }
 
-/* All of a file that is so large; -1, also if it ends early. */
-static int read_all(int fd, char *text, size_t bytes, struct failure *failure)
+/* Reads exactly so many bytes. Returns 0, or a negative number and a failure, also if the file ends
+ * early. */
+static int replay_read_bytes(int fd, char *text, size_t bytes, struct failure *failure)
 {
 	for (size_t at = 0; at < bytes;) {
 		ssize_t got = read(fd, text + at, bytes - at);
@@ -179,65 +136,76 @@ static int read_all(int fd, char *text, size_t bytes, struct failure *failure)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return fail_errno(failure, errno);
+			return replay_fail_errno(failure, errno);
 		if (got == 0)
-			return fail(failure, FAILURE_TRUNCATED, "was cut while it was read");
+			return failure_set(failure, FAILURE_TRUNCATED,
+			                   "was truncated while it was read");
 		at += (size_t)got;
 	}
 	return 0;
 }
 
-/* The text of an open file, as it was at one moment, and what tells it from another. */
-static int read_text(int fd, char **ret_text, struct identity *ret_identity,
-                     struct failure *failure)
+/* Reads a whole open file. Returns 0, or a negative number and a failure, also if it is written
+ * meanwhile. */
+static int replay_read_unchanged(int fd, const struct file_identity *before, char *text,
+                                 struct failure *failure)
 {
-	struct identity before, after;
+	struct file_identity after;
+	struct stat status;
+
+	if (replay_read_bytes(fd, text, (size_t)before->bytes, failure) < 0)
+		return -1;
+	if (fstat(fd, &status) < 0)
+		return replay_fail_errno(failure, errno);
+	after = file_identity_of(&status);
+	if (file_identity_same_content(before, &after))
+		return 0;
+	return failure_set(failure, FAILURE_TRUNCATED,
+	                   "was written to while it was read; replace it with mv instead");
+}
+
+/* Reads an open file: its text, to be freed, and its identity. Returns 0, or a negative number and
+ * a failure. */
+static int replay_read_text(int fd, char **ret_text, struct file_identity *ret_identity,
+                            struct failure *failure)
+{
+	struct file_identity identity;
 	struct stat status;
 	char *text;
 
 	if (fstat(fd, &status) < 0)
-		return fail_errno(failure, errno);
-	if (check_kind(&status, failure) < 0)
+		return replay_fail_errno(failure, errno);
+	if (replay_check_type(&status, failure) < 0)
 		return -1;
-	before = identity_of(&status);
-	if (before.bytes > DECODE_MAX_LIST_BYTES)
-		return fail(failure, FAILURE_OVERSIZED, "larger than %u MiB",
-		            DECODE_MAX_LIST_BYTES >> 20);
-	text = malloc((size_t)before.bytes + 1);
+	identity = file_identity_of(&status);
+	if (identity.bytes > DECODE_MAX_LIST_BYTES)
+		return failure_set(failure, FAILURE_OVERSIZED, "larger than %u MiB",
+		                   DECODE_MAX_LIST_BYTES >> 20);
+	text = malloc((size_t)identity.bytes + 1);
 	if (!text)
-		return fail_errno(failure, ENOMEM);
-	if (read_all(fd, text, (size_t)before.bytes, failure) < 0) {
+		return replay_fail_errno(failure, ENOMEM);
+	if (replay_read_unchanged(fd, &identity, text, failure) < 0) {
 		free(text);
 		return -1;
-	}
-	if (fstat(fd, &status) < 0) {
-		free(text);
-		return fail_errno(failure, errno);
-	}
-	after = identity_of(&status);
-	/* Not by when it changed: being replaced by another changes a file, too. */
-	if (before.bytes != after.bytes || !same_time(before.modified, after.modified)) {
-		free(text);
-		return fail(failure, FAILURE_TRUNCATED,
-		            "was written to while it was read; replace it with mv instead");
 	}
 	*ret_text = text;
-	*ret_identity = before;
+	*ret_identity = identity;
 	return 0;
 }
 
-/* Reads the file anew. -1 and a failure: nothing is left of what was read before. */
-static int load(struct replay *replay, struct failure *failure)
+/* Reads the file in place of what was read before. Returns 0; or a negative number and a failure,
+ * and then the replay has no list. */
+static int replay_load(struct replay *replay, struct failure *failure)
 {
-	struct identity identity = {0};
+	struct file_identity identity = {0};
 	char *text = NULL;
 	int fd, err;
 
-	forget(replay);
+	replay_clear(replay);
 	fd = open(replay->file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
-		return fail_errno(failure, errno);
-	err = read_text(fd, &text, &identity, failure);
+		return replay_fail_errno(failure, errno);
+	err = replay_read_text(fd, &text, &identity, failure);
 	close(fd);
 	if (err < 0)
 		return -1;
@@ -248,46 +216,47 @@ static int load(struct replay *replay, struct failure *failure)
 		free(text);
 		replay->failure = *failure;
 	}
-	/* What is no list needs no second reading to be refused again. */
-	if (err != -ENOMEM && !is_young(&identity))
+	/* A file that is no list is not read again until it changes. */
+	if (err != -ENOMEM && !replay_is_fresh(&identity))
 		replay->identity = identity;
 	return err;
 }
 
-/* Sees whether the file is still what was read, and reads it if not. */
-static int query(struct replay *replay, struct failure *failure)
+/* Checks whether the file is still the one that was read; if not, reads it. Returns 0, or a
+ * negative number and a failure. */
+static int replay_check(struct replay *replay, struct failure *failure)
 {
-	struct identity identity;
+	struct file_identity identity;
 	struct stat status;
 
-	replay->looked_ms = now_ms();
+	replay->checked_ms = now_ms();
 	if (stat(replay->file, &status) < 0) {
 		int error = errno;
 
-		forget(replay);
-		return fail_errno(failure, error);
+		replay_clear(replay);
+		return replay_fail_errno(failure, error);
 	}
-	if (check_kind(&status, failure) < 0) {
-		forget(replay);
+	if (replay_check_type(&status, failure) < 0) {
+		replay_clear(replay);
 		return -1;
 	}
-	identity = identity_of(&status);
-	if (!is_same(&identity, &replay->identity))
-		return load(replay, failure);
+	identity = file_identity_of(&status);
+	if (!file_identity_equal(&identity, &replay->identity))
+		return replay_load(replay, failure);
 	if (replay->text)
 		return 0;
 	*failure = replay->failure;
 	return -1;
 }
 
-static void note(struct replay *replay, char *ret_note, size_t note_bytes)
+static void replay_note_count(struct replay *replay, char *ret_note, size_t note_bytes)
 {
 	const struct decode_list *list = &replay->list;
 
-	if (list->count == replay->told_count && list->total_count == replay->told_total)
+	if (list->count == replay->noted_count && list->total_count == replay->noted_total)
 		return;
-	replay->told_count = list->count;
-	replay->told_total = list->total_count;
+	replay->noted_count = list->count;
+	replay->noted_total = list->total_count;
 	if (list->total_count == AGENT_ABSENT)
 		snprintf(ret_note, note_bytes,
 		         "the file holds %zu agents, and does not say how many there are",
@@ -298,41 +267,41 @@ static void note(struct replay *replay, char *ret_note, size_t note_bytes)
 		         list->count, list->total_count);
 }
 
-static int answer(struct replay *replay, bool again, struct fetch *fetch, struct failure *why)
+/* Returns 0 and the page in fetch, or a negative number and a failure. */
+static int replay_make_page(struct replay *replay, bool check_now, struct fetch *fetch,
+                            struct failure *failure)
 {
 	size_t first = (size_t)(fetch->number - 1) * replay->per_page;
 	struct page *page;
 
-	if ((again || !replay->text || now_ms() - replay->looked_ms >= replay->ttl_ms) &&
-	    query(replay, why) < 0)
+	if ((check_now || !replay->text || now_ms() - replay->checked_ms >= replay->ttl_ms) &&
+	    replay_check(replay, failure) < 0)
 		return -1;
-	if (decode_list_page(&replay->list, first, replay->per_page, &page, why) < 0)
+	if (decode_list_page(&replay->list, first, replay->per_page, &page, failure) < 0)
 		return -1;
-	note(replay, fetch->note, sizeof(fetch->note));
-	page->age_ms = now_ms() - replay->looked_ms;
+	replay_note_count(replay, fetch->note, sizeof(fetch->note));
+	page->age_ms = now_ms() - replay->checked_ms;
 	page->per_page = replay->per_page;
-	/* A part of a list is listed as what it is, and counts as not verified. */
+	/* A part of a list is listed without a total, so the listing counts as not verified. */
 	if (replay->list.total_count == (int64_t)replay->list.count)
 		page->total_count = replay->list.total_count;
 	fetch->page = page;
 	return 0;
 }
 
-void replay_answer(struct replay *replay, bool again, struct fetch *fetch)
+void replay_answer(struct replay *replay, bool check_now, struct fetch *fetch)
 {
 	struct failure *failure = &fetch->failure;
 	struct timespec now = now_of(CLOCK_REALTIME);
-	struct failure why = {.message = ""};
+	struct failure reason = {.message = ""};
 
 	*failure = (struct failure){
 		.retry_after_ms = -1,
 		.at_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
 	};
 	snprintf(failure->url, sizeof(failure->url), "%s", replay->file);
-	if (answer(replay, again, fetch, &why) == 0)
+	if (replay_make_page(replay, check_now, fetch, &reason) == 0)
 		return;
-	failure->cause = why.cause;
-	failure->remedy = remedy(why.cause);
-	snprintf(failure->message, sizeof(failure->message), "%.200s: %.300s", replay->file,
-	         why.message);
+	failure_set(failure, reason.cause, "%.200s: %.300s", replay->file, reason.message);
+	failure->remedy = replay_remedy(reason.cause);
 }

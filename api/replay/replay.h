@@ -3,15 +3,17 @@
 #define FLEETFS_API_REPLAY_REPLAY_H
 
 /*
- * A saved list in place of the API: a file that holds what GET /agents answered, or the
- * fleet/agents.json of a mount, handed out as pages.
+ * A saved list as the source of pages, in place of the API: a file with a response to GET /agents,
+ * or the fleet/agents.json of a mount.
  *
- * The file is read and checked as a whole, and its text is kept, so that a page costs no more than
- * decoding its agents. It is looked at again (stat) when a page is wanted and the last look is a
- * ttl ago, and read again if it is another: replaced, touched, or so young when it was read that
- * a change since may not show in its times. All pages of one look are as old as that look, so they
- * expire together, and a list that was replaced by rename(2) is met as the old one or the new.
- * A file that changes while it is read is refused.
+ * The file is read and checked as a whole. Its text is retained, so a page costs no more than the
+ * decoding of its agents. When a page is requested and the last check is at least a ttl ago, the
+ * file is checked again by stat(). It is read again if it was replaced or its times changed, or if
+ * its ctime was so recent when it was read that a later write may have left the times as they were.
+ *
+ * All pages are as old as the last check, so they expire together. If the list is replaced by
+ * rename(), they are all from the old list or all from the new one. A file that changes while it is
+ * read is rejected.
  *
  * One thread at a time.
  */
@@ -19,21 +21,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "api/http/client.h"
+#include "api/model/fetch.h"
 
 struct replay;
 
-/* A file by its path, cut into pages of per_page agents. Not looked at yet. NULL without memory. */
+/* Returns a replay of a file, in pages of per_page agents; or NULL if there is no memory. Copies
+ * the path, and does not access the file yet. */
 struct replay *replay_new(const char *file, unsigned int per_page, int64_t ttl_ms);
 
-/* NULL is fine. */
+/* NULL is allowed. */
 void replay_free(struct replay *replay);
 
 /*
- * Fills arrival's page, of arrival->number, or its failure. again: looks at the file whatever the
- * ttl. The note says if the file holds another number of agents than it says there are (a page of
- * many), whenever these numbers are others than before. Pages beyond the end are empty.
+ * Fills fetch->page, of number fetch->number, or fetch->failure. Pages after the end of the list
+ * are empty. check_now: checks the file even if the ttl has not passed.
+ *
+ * Sets fetch->note if the number of agents in the file differs from its total_count, as in a file
+ * with one page of many; once for each pair of these numbers.
  */
-void replay_answer(struct replay *replay, bool again, struct fetch *fetch);
+void replay_answer(struct replay *replay, bool check_now, struct fetch *fetch);
 
 #endif

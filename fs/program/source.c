@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "api/model/environment.h"
+#include "api/model/host.h"
 
 #define HOST_BYTES   256
 #define SOURCE_BYTES 1024
@@ -39,23 +39,6 @@ static bool parse_authority(const char *authority, size_t length, char ret_host[
 	       port + 1 + digits == authority + length && strtoul(port + 1, NULL, 10) <= 65535;
 }
 
-/* Whether plain http to it stays on this machine. Nothing that some resolver reads in another way:
- * no 127.1, no 0177.0.0.1 (inet_pton() knows neither), no 127.0.0.1.example. */
-static bool is_loopback(const char *host)
-{
-	static const char name[] = "localhost";
-	size_t length = strlen(host), tail = strlen(name);
-	struct in6_addr six;
-	struct in_addr four;
-
-	if (inet_pton(AF_INET, host, &four) == 1)
-		return ntohl(four.s_addr) >> 24 == 127;
-	if (inet_pton(AF_INET6, host, &six) == 1)
-		return IN6_IS_ADDR_LOOPBACK(&six);
-	return length >= tail && strcasecmp(host + length - tail, name) == 0 &&
-	       (length == tail || (length > tail + 1 && host[length - tail - 1] == '.'));
-}
-
 const char *source_fault(const char *url, bool *ret_plain)
 {
 	char host[HOST_BYTES];
@@ -81,7 +64,7 @@ const char *source_fault(const char *url, bool *ret_plain)
 	path = strrchr(url + scheme + length, '/');
 	if (path && strcmp(path, "/agents") == 0)
 		return "ends in /agents: leave that out";
-	*ret_plain = http > 0 && !is_loopback(host);
+	*ret_plain = http > 0 && !host_is_loopback(host);
 	return NULL;
 }
 

@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "api/json/decode.h"
-#include "api/json/json.h"
+#include "api/json/json_scan.h"
 #include "tests/fuzz/fuzz.h"
 
 static bool is_utf8(const char *text, size_t bytes)
@@ -17,6 +17,7 @@ static bool is_utf8(const char *text, size_t bytes)
 	return true;
 }
 
+/* Checks a list of strings of an agent. */
 static void check_list(const struct agent_list *list, size_t most)
 {
 	expect(list->count <= most);
@@ -32,11 +33,11 @@ static bool is_number(int64_t number)
 
 static void check_gpu(const struct agent_gpu *gpu)
 {
-	bool right = gpu->vram_free != AGENT_ABSENT && gpu->vram_total != AGENT_ABSENT &&
-	             gpu->vram_free >= 0 && gpu->vram_free <= gpu->vram_total;
+	bool is_valid = gpu->vram_free != AGENT_ABSENT && gpu->vram_total != AGENT_ABSENT &&
+	                gpu->vram_free >= 0 && gpu->vram_free <= gpu->vram_total;
 
 	expect(is_number(gpu->vram_total) && is_number(gpu->vram_free));
-	expect(gpu->vram_used == (right ? gpu->vram_total - gpu->vram_free : AGENT_ABSENT));
+	expect(gpu->vram_used == (is_valid ? gpu->vram_total - gpu->vram_free : AGENT_ABSENT));
 }
 
 static void check_fields(const struct agent *agent)
@@ -62,7 +63,7 @@ static void check_fields(const struct agent *agent)
 	expect(agent->gpu_free == gpu_free);
 }
 
-/* agent.json: one line of JSON, safe to show. */
+/* Checks that an agent's JSON is one line that is safe to show. */
 static void check_json(const struct agent *agent)
 {
 	static const struct json_query query = {
@@ -75,12 +76,12 @@ static void check_json(const struct agent *agent)
 	fuzz_expect_plain(agent->json, bytes);
 	expect(json_scan(agent->json, bytes, &query, &outline, &fault) == 0);
 	expect(outline.member.bytes == bytes);
-	/* At most what a second json_plain() would change is left. */
-	expect((outline.member.flags & ~(uint32_t)JSON_ODD) == 0);
+	/* Only unusual numbers and NULs are left. */
+	expect((outline.member.flags & ~(uint32_t)JSON_NEEDS_NORMALIZE) == 0);
 	json_outline_done(&outline);
 }
 
-static bool same(const struct agent *a, const struct agent *b)
+static bool agents_are_equal(const struct agent *a, const struct agent *b)
 {
 	if (a->gpu_count != b->gpu_count)
 		return false;
@@ -94,8 +95,8 @@ static bool same(const struct agent *a, const struct agent *b)
 	return true;
 }
 
-/* What agent.json says is what the answer said. */
-static void check_again(const struct agent *agent)
+/* Checks that an agent's JSON, decoded again, results in an equal agent. */
+static void check_redecoded(const struct agent *agent)
 {
 	static const char before[] = "{\"agent_list\":[", after[] = "]}";
 	size_t bytes = sizeof(before) - 1 + agent->json_bytes + sizeof(after) - 1;
@@ -108,12 +109,12 @@ static void check_again(const struct agent *agent)
 	memcpy(body + sizeof(before) - 1, agent->json, agent->json_bytes);
 	memcpy(body + bytes - sizeof(after) + 1, after, sizeof(after) - 1);
 	expect(decode_page(body, bytes, &page, &failure) == 0);
-	expect(page->agent_count == 1 && same(agent, page->agents[0]));
+	expect(page->agent_count == 1 && agents_are_equal(agent, page->agents[0]));
 	page_free(page);
 	free(body);
 }
 
-/* A list in parts is the page as a whole, for whatever is a page. */
+/* Checks that a body, decoded as a list in parts, has the same agents as the page. */
 static void check_list_parts(const char *body, size_t size, const struct page *whole)
 {
 	size_t part = 1 + size % 3, count = 0, malformed = 0;
@@ -127,7 +128,7 @@ static void check_list_parts(const char *body, size_t size, const struct page *w
 		expect(decode_list_page(&list, first, part, &page, &failure) == 0);
 		for (size_t i = 0; i < page->agent_count; i++)
 			expect(count < whole->agent_count &&
-			       same(page->agents[i], whole->agents[count++]));
+			       agents_are_equal(page->agents[i], whole->agents[count++]));
 		malformed += page->malformed;
 		page_free(page);
 	}
@@ -135,8 +136,8 @@ static void check_list_parts(const char *body, size_t size, const struct page *w
 	decode_list_done(&list);
 }
 
-/* What is no list is refused with a place, or a reason that needs none. */
-static void check_no_list(const char *body, size_t size)
+/* Checks that a body that is not a page is a list or is rejected with a message. */
+static void check_rejected_list(const char *body, size_t size)
 {
 	struct failure failure = {.cause = FAILURE_CAUSES};
 	struct decode_list list;
@@ -171,7 +172,7 @@ static void fuzz_page(const char *body, size_t size)
 		expect(!page && failure.cause < FAILURE_CAUSES && *failure.message);
 		expect(failure.cause != FAILURE_MEMORY && err == -failure_errno(failure.cause));
 		fuzz_expect_plain(failure.message, strlen(failure.message));
-		check_no_list(body, size);
+		check_rejected_list(body, size);
 		return;
 	}
 	check_list_parts(body, size, page);
@@ -182,7 +183,7 @@ static void fuzz_page(const char *body, size_t size)
 		check_fields(page->agents[i]);
 		check_json(page->agents[i]);
 		if (!page->agents[i]->lossy)
-			check_again(page->agents[i]);
+			check_redecoded(page->agents[i]);
 	}
 	page_free(page);
 }

@@ -7,7 +7,7 @@
 #define MOST_LINES 64
 #define NOW_MS     INT64_C(1700000000250)
 
-/* A header line as curl hands it over, in a block of its own. */
+/* A header line as curl passes it, in a heap block of its own. */
 struct line {
 	char *text;
 	size_t bytes;
@@ -33,7 +33,7 @@ static size_t split(const uint8_t *data, size_t size, struct line *lines)
 	return count;
 }
 
-static void feed(struct headers *headers, const char *text)
+static void read_line(struct headers *headers, const char *text)
 {
 	headers_line(headers, text, strlen(text));
 }
@@ -57,7 +57,7 @@ static void check_age(const struct headers *headers)
 	}
 }
 
-/* What is sent again cannot end a line, and was sent to us. */
+/* A validator has no line end, and is part of the response. */
 static void check_validator(const struct headers *headers, const uint8_t *data, size_t size)
 {
 	struct validator validator;
@@ -99,8 +99,8 @@ static void expect_same(const struct headers *a, const struct headers *b)
 	expect(strcmp(a_validator.last_modified, b_validator.last_modified) == 0);
 }
 
-/* As the answers come; with their ends or without them. */
-static void fuzz_answers(const struct line *lines, size_t count, const uint8_t *data, size_t size)
+/* The lines as responses, with their line ends and without. */
+static void fuzz_responses(const struct line *lines, size_t count, const uint8_t *data, size_t size)
 {
 	struct headers headers, bare;
 
@@ -119,7 +119,7 @@ static void fuzz_answers(const struct line *lines, size_t count, const uint8_t *
 	}
 }
 
-/* As the headers of one answer: in whatever order, as trailers, and of an interim answer. */
+/* The lines as headers of one response in any order, as trailers, and of an interim response. */
 static void fuzz_fields(const struct line *lines, size_t count)
 {
 	struct headers empty, forth, back, interim;
@@ -128,9 +128,9 @@ static void fuzz_fields(const struct line *lines, size_t count)
 	headers_begin(&forth);
 	headers_begin(&back);
 	headers_begin(&interim);
-	feed(&forth, "HTTP/1.1 200 OK\r\n");
-	feed(&back, "HTTP/1.1 200 OK\r\n");
-	feed(&interim, "HTTP/1.1 103 Early Hints\r\n");
+	read_line(&forth, "HTTP/1.1 200 OK\r\n");
+	read_line(&back, "HTTP/1.1 200 OK\r\n");
+	read_line(&interim, "HTTP/1.1 103 Early Hints\r\n");
 	for (size_t i = 0; i < count; i++) {
 		const struct line *last = &lines[count - 1 - i];
 
@@ -143,9 +143,9 @@ static void fuzz_fields(const struct line *lines, size_t count)
 	}
 	expect_same(&forth, &back);
 
-	feed(&forth, "\r\n");
-	feed(&interim, "\r\n");
-	feed(&interim, "HTTP/1.1 200 OK\r\n");
+	read_line(&forth, "\r\n");
+	read_line(&interim, "\r\n");
+	read_line(&interim, "HTTP/1.1 200 OK\r\n");
 	expect_same(&interim, &empty);
 	for (size_t i = 0; i < count; i++)
 		headers_line(&forth, lines[i].text, lines[i].bytes);
@@ -157,7 +157,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct line lines[MOST_LINES];
 	size_t count = split(data, size, lines);
 
-	fuzz_answers(lines, count, data, size);
+	fuzz_responses(lines, count, data, size);
 	fuzz_fields(lines, count);
 	for (size_t i = 0; i < count; i++)
 		free(lines[i].text);

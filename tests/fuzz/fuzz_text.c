@@ -25,7 +25,7 @@ static void fuzz_escaped(const char *string, size_t ceiling)
 	if (text_error(&part) == 0)
 		expect(part.length == whole.length);
 
-	/* Once more: what is safe stays as it is. */
+	/* Escaping again changes nothing. */
 	if (whole.length > 0) {
 		char *again = fuzz_string((const uint8_t *)whole.bytes, whole.length);
 
@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	fuzz_escaped(string, size ? data[0] : 0);
 	fuzz_time(string);
-	/* Every moment can be told. */
+	/* Every time can be written. */
 	memcpy(&ns, string, size < sizeof(ns) ? size : sizeof(ns));
 	text_init(&text, 64);
 	text_time(&text, ns);

@@ -68,7 +68,7 @@ def test_tls_is_told_with_its_version_and_the_certificates_end(scripted, check, 
 
 @pytest.mark.parametrize("name,problem,remedy", [
     ("self-signed", "self-signed certificate", "cacert"), ("expired", "has expired", "renew"),
-    ("not yet valid", "not yet valid", "clock"), ("elsewhere", "127.0.0.1", "another's")])
+    ("not yet valid", "not yet valid", "clock"), ("elsewhere", "127.0.0.1", "another host")])
 def test_which_problem_a_certificate_has(scripted, check, certificates, name, problem, remedy):
     server = scripted(context=context(certificates, name))
     steps, line = check("--cacert", certificates / "ca.pem", "--retries=0", server.url, fails=True)

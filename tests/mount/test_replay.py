@@ -216,7 +216,7 @@ def test_a_list_that_was_cut_is_refused_with_the_place_of_its_end(refused, save)
 def test_what_is_no_file_is_refused(refused, folder, path):
     os.mkfifo(folder / "pipe")
     assert "pipe" in refused(folder / "pipe")
-    assert "folder" in refused(folder)
+    assert "directory" in refused(folder)
     assert "device" in refused("/dev/zero")
     assert "No such file" in refused(folder / "none.json")
     assert "https://" in refused("core.example.com/api/v1")
@@ -351,7 +351,7 @@ def folder_instead(file):
 
 @pytest.mark.parametrize("spoil,code,reason", [
     (gone, "EHOSTUNREACH", "No such file"), (nonsense, "EREMOTEIO", "line 2, column 2"),
-    (folder_instead, "EREMOTEIO", "folder")])
+    (folder_instead, "EREMOTEIO", "directory")])
 def test_a_file_that_is_spoilt_is_as_an_api_that_fails(mount, save, spoil, code, reason):
     file = save(as_list(agents_of(250)))
     patient, strict = (mount(file, token=None, ttl=0.2, stale=stale) for stale in (600, 0))

@@ -2,7 +2,7 @@
 #ifndef FLEETFS_TESTS_UNIT_DECODING_H
 #define FLEETFS_TESTS_UNIT_DECODING_H
 
-/* Decoding a body with what must hold of the decoder, whatever the body is. */
+/* Decodes pages for tests, and checks what must hold for every body. */
 
 #include <stddef.h>
 
@@ -10,10 +10,14 @@
 #include "api/model/failure.h"
 #include "api/model/page.h"
 
-/* decode_page() of a copy of just that size, so that ASan sees a look beyond it. */
-int decoding(const char *body, size_t bytes, struct page **ret_page, struct failure *why);
+/* Calls decode_page() with a copy of exactly this size, so ASan detects a read beyond it. Checks
+ * that it sets either a page or a failure. */
+int decoding_any(const char *body, size_t bytes, struct page **ret_page, struct failure *failure);
 
-/* The page of a body that has to be good. */
+/* Returns the page of a body; fails the test if it is rejected. */
 struct page *decoding_good(const char *body);
+
+/* The example in the API's public reference. */
+extern const char decoding_example[];
 
 #endif

@@ -20,22 +20,22 @@
 /* The payload is {"sub":"u","exp":1770000000}. */
 #define JWT "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1IiwiZXhwIjoxNzcwMDAwMDAwfQ.c2ln"
 
-static char folder[] = "/tmp/fleetfs-credential-XXXXXX";
-static char file[128]; /* the token's, within folder */
+static char directory[] = "/tmp/fleetfs-credential-XXXXXX";
+static char file[128]; /* the token's, in directory */
 
-/* Every test begins in an empty folder, which is $HOME, and without a token in the environment. */
+/* Each test has an empty $HOME, and no token in the environment. */
 static int set_up(void **state)
 {
 	(void)state;
-	strcpy(folder + strlen(folder) - 6, "XXXXXX");
-	if (!mkdtemp(folder))
+	strcpy(directory + strlen(directory) - 6, "XXXXXX");
+	if (!mkdtemp(directory))
 		return -1;
-	snprintf(file, sizeof(file), "%s/token", folder);
+	snprintf(file, sizeof(file), "%s/token", directory);
 	unsetenv("CREDENTIALS_DIRECTORY");
 	unsetenv("FLEETFS_TOKEN");
 	unsetenv("CYBERUN_KEY");
 	unsetenv("XDG_CONFIG_HOME");
-	return setenv("HOME", folder, 1);
+	return setenv("HOME", directory, 1);
 }
 
 static int tear_down(void **state)
@@ -43,7 +43,7 @@ static int tear_down(void **state)
 	char command[160];
 
 	(void)state;
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
 	return system(command);
 }
 
@@ -64,7 +64,7 @@ static void write_file(const char *path, const char *text)
 	write_bytes(path, text, strlen(text), 0600);
 }
 
-/* By another name in its place, as tools that rotate secrets do it. */
+/* Replaces the file by rename(), as tools that rotate secrets do. */
 static void replace_file(const char *text)
 {
 	char other[160];
@@ -74,7 +74,7 @@ static void replace_file(const char *text)
 	assert_int_equal(rename(other, file), 0);
 }
 
-static struct credential *new_ok(const char *token_file, const char *team)
+static struct credential *new_credential(const char *token_file, const char *team)
 {
 	struct credential *credential = NULL;
 	struct failure why;
@@ -84,7 +84,7 @@ static struct credential *new_ok(const char *token_file, const char *team)
 	return credential;
 }
 
-static void assert_refused(const char *token_file, const char *team, int error, const char *reason)
+static void assert_rejected(const char *token_file, const char *team, int error, const char *reason)
 {
 	struct credential *credential = NULL;
 	struct failure why;
@@ -97,7 +97,7 @@ static void assert_refused(const char *token_file, const char *team, int error, 
 	assert_null(strstr(why.message, "secret"));
 }
 
-static void test_kinds(void **state)
+static void test_the_prefix_of_a_token_decides_its_kind(void **state)
 {
 	static const struct {
 		const char *token, *team, *kind, *sent;
@@ -120,7 +120,7 @@ static void test_kinds(void **state)
 		struct credential *credential;
 
 		write_file(file, rows[i].token);
-		credential = new_ok(file, rows[i].team);
+		credential = new_credential(file, rows[i].team);
 		assert_string_equal(credential_token(credential), rows[i].token);
 		assert_string_equal(credential_kind(credential), rows[i].kind);
 		assert_string_equal(credential_source(credential), file);
@@ -134,8 +134,8 @@ static void test_kinds(void **state)
 	credential_free(NULL);
 }
 
-/* A JWT whose payload is too long to look at is fine, but its expiry is not known. */
-static void test_long_jwt(void **state)
+/* A JWT with a payload of more than 8 KiB is accepted, but its expiry is not known. */
+static void test_the_expiry_of_a_long_jwt_is_not_known(void **state)
 {
 	static char token[60000] = "eyJ.";
 	struct credential *credential;
@@ -143,7 +143,7 @@ static void test_long_jwt(void **state)
 	(void)state;
 	memset(token + 4, 'A', sizeof(token) - 5);
 	write_file(file, token);
-	credential = new_ok(file, "t");
+	credential = new_credential(file, "t");
 	assert_int_equal(credential_expiry(credential), 0);
 	credential_free(credential);
 }
@@ -152,7 +152,7 @@ static void test_content(void **state)
 {
 	static const struct {
 		const char *text;
-		const char *reason; /* NULL: fine */
+		const char *reason; /* NULL: accepted */
 	} rows[] = {
 		{"sk-secret", NULL},
 		{"sk-secret\n", NULL},
@@ -188,25 +188,25 @@ static void test_content(void **state)
 	for (size_t i = 0; i < LENGTH(rows); i++) {
 		write_file(file, rows[i].text);
 		if (rows[i].reason)
-			assert_refused(file, NULL, -EINVAL, rows[i].reason);
+			assert_rejected(file, NULL, -EINVAL, rows[i].reason);
 		else
-			credential_free(new_ok(file, NULL));
+			credential_free(new_credential(file, NULL));
 	}
 	write_bytes(file, "sk-\0secret", 10, 0600);
-	assert_refused(file, NULL, -EINVAL, "byte 0x00 at offset 3");
+	assert_rejected(file, NULL, -EINVAL, "byte 0x00 at offset 3");
 }
 
-static void test_team(void **state)
+static void test_a_team_with_other_characters_is_rejected(void **state)
 {
 	static const char *const bad[] = {"a b", "a\r\nX-Evil: 1", "a/b", "\xc3\xa9", "a:b"};
 
 	(void)state;
 	write_file(file, "opaque");
 	for (size_t i = 0; i < LENGTH(bad); i++)
-		assert_refused(file, bad[i], -EINVAL, "team");
+		assert_rejected(file, bad[i], -EINVAL, "team");
 }
 
-static void test_modes(void **state)
+static void test_a_file_that_is_open_to_others_is_rejected(void **state)
 {
 	static const mode_t fine[] = {0600, 0400, 0700};
 	static const mode_t open_to_others[] = {0644, 0640, 0604, 0620, 0602, 0610, 0601};
@@ -214,8 +214,8 @@ static void test_modes(void **state)
 	(void)state;
 	for (size_t i = 0; i < LENGTH(fine); i++) {
 		write_bytes(file, "sk-x", 4, fine[i]);
-		credential_free(new_ok(file, NULL));
-		unlink(file); /* else none but root writes it again */
+		credential_free(new_credential(file, NULL));
+		unlink(file); /* only root could write it again */
 	}
 	for (size_t i = 0; i < LENGTH(open_to_others); i++) {
 		char reason[200];
@@ -223,11 +223,11 @@ static void test_modes(void **state)
 		write_bytes(file, "sk-secret", 9, open_to_others[i]);
 		snprintf(reason, sizeof(reason), "(mode %04o): chmod 600 %s",
 		         (unsigned int)open_to_others[i], file);
-		assert_refused(file, NULL, -EACCES, reason);
+		assert_rejected(file, NULL, -EACCES, reason);
 	}
 }
 
-static void test_owner(void **state)
+static void test_a_file_of_another_user_is_rejected(void **state)
 {
 	(void)state;
 	if (geteuid() != 0) {
@@ -236,24 +236,24 @@ static void test_owner(void **state)
 	}
 	write_file(file, "sk-secret");
 	assert_int_equal(chown(file, 12345, 0), 0);
-	assert_refused(file, NULL, -EACCES, "another user (uid 12345)");
+	assert_rejected(file, NULL, -EACCES, "another user (uid 12345)");
 }
 
-static void test_links(void **state)
+static void test_a_symlink_is_followed(void **state)
 {
 	char link[160];
 
 	(void)state;
-	snprintf(link, sizeof(link), "%s/link", folder);
+	snprintf(link, sizeof(link), "%s/link", directory);
 	assert_int_equal(symlink(file, link), 0);
-	assert_refused(link, NULL, -ENOENT, "No such file");
+	assert_rejected(link, NULL, -ENOENT, "No such file");
 	write_bytes(file, "sk-secret", 9, 0600);
-	credential_free(new_ok(link, NULL));
+	credential_free(new_credential(link, NULL));
 	write_bytes(file, "sk-secret", 9, 0644);
-	assert_refused(link, NULL, -EACCES, "chmod 600");
+	assert_rejected(link, NULL, -EACCES, "chmod 600");
 }
 
-static void test_odd_files(void **state)
+static void test_a_large_or_special_file_is_rejected(void **state)
 {
 	static char large[(1u << 20)];
 	char fifo[160];
@@ -261,83 +261,82 @@ static void test_odd_files(void **state)
 	(void)state;
 	memset(large, 's', sizeof(large));
 	write_bytes(file, large, sizeof(large), 0600);
-	assert_refused(file, NULL, -EFBIG, "is it the right file?");
+	assert_rejected(file, NULL, -EFBIG, "is it the right file?");
 	write_bytes(file, large, 65537, 0600);
-	assert_refused(file, NULL, -EFBIG, "larger than 65536");
+	assert_rejected(file, NULL, -EFBIG, "larger than 65536");
 	write_bytes(file, large, 65536, 0600);
-	credential_free(new_ok(file, NULL));
-	assert_refused(folder, NULL, -EISDIR, "is a directory");
-	assert_refused("/dev/null", NULL, -EINVAL, "no regular file");
-	/* Nobody writes to it: opening must not wait for that. */
-	snprintf(fifo, sizeof(fifo), "%s/fifo", folder);
+	credential_free(new_credential(file, NULL));
+	assert_rejected(directory, NULL, -EISDIR, "is a directory");
+	assert_rejected("/dev/null", NULL, -EINVAL, "no regular file");
+	/* Opening must not wait for a writer. */
+	snprintf(fifo, sizeof(fifo), "%s/fifo", directory);
 	assert_int_equal(mkfifo(fifo, 0600), 0);
-	assert_refused(fifo, NULL, -EINVAL, "no regular file");
-	assert_refused("/nonexistent/token", NULL, -ENOENT, "No such file");
+	assert_rejected(fifo, NULL, -EINVAL, "no regular file");
+	assert_rejected("/nonexistent/token", NULL, -ENOENT, "No such file");
 }
 
 static void assert_source(const char *token_file, const char *source)
 {
-	struct credential *credential = new_ok(token_file, NULL);
+	struct credential *credential = new_credential(token_file, NULL);
 
 	assert_string_equal(credential_source(credential), source);
 	credential_free(credential);
 }
 
-static void test_order(void **state)
+static void test_the_first_source_that_exists_is_used(void **state)
 {
 	char path[200], reason[300];
 
 	(void)state;
 	snprintf(reason, sizeof(reason), "no token: put one into %s/.config/fleetfs/token (mode",
-	         folder);
-	assert_refused(NULL, NULL, -ENOENT, reason);
+	         directory);
+	assert_rejected(NULL, NULL, -ENOENT, reason);
 
-	snprintf(path, sizeof(path), "%s/.config", folder);
+	snprintf(path, sizeof(path), "%s/.config", directory);
 	assert_int_equal(mkdir(path, 0700), 0);
-	snprintf(path, sizeof(path), "%s/.config/fleetfs", folder);
+	snprintf(path, sizeof(path), "%s/.config/fleetfs", directory);
 	assert_int_equal(mkdir(path, 0700), 0);
-	snprintf(path, sizeof(path), "%s/.config/fleetfs/token", folder);
+	snprintf(path, sizeof(path), "%s/.config/fleetfs/token", directory);
 	write_file(path, "sk-home");
 	assert_source(NULL, path);
 	setenv("CYBERUN_KEY", "sk-cyberun", 1);
 	assert_source(NULL, "$CYBERUN_KEY");
 	setenv("FLEETFS_TOKEN", "sk-fleetfs", 1);
 	assert_source(NULL, "$FLEETFS_TOKEN");
-	/* A folder of the service manager without our file is no place. */
-	setenv("CREDENTIALS_DIRECTORY", folder, 1);
+	/* $CREDENTIALS_DIRECTORY without a fleetfs.token is skipped. */
+	setenv("CREDENTIALS_DIRECTORY", directory, 1);
 	assert_source(NULL, "$FLEETFS_TOKEN");
-	/* That folder is guarded, whatever the modes in it. */
-	snprintf(path, sizeof(path), "%s/fleetfs.token", folder);
+	/* In $CREDENTIALS_DIRECTORY any mode is accepted. */
+	snprintf(path, sizeof(path), "%s/fleetfs.token", directory);
 	write_bytes(path, "sk-systemd", 10, 0444);
 	assert_source(NULL, path);
 	write_file(file, "sk-file");
 	assert_source(file, file);
 
-	/* The first that exists is the one, faults and all. */
+	/* The first source that exists is used, even if it is faulty. */
 	write_file(path, "");
-	assert_refused(NULL, NULL, -EINVAL, "is empty");
+	assert_rejected(NULL, NULL, -EINVAL, "is empty");
 	unlink(path);
 	setenv("FLEETFS_TOKEN", "sk secret", 1);
-	assert_refused(NULL, NULL, -EINVAL, "$FLEETFS_TOKEN has a space");
+	assert_rejected(NULL, NULL, -EINVAL, "$FLEETFS_TOKEN has a space");
 	setenv("FLEETFS_TOKEN", "\n", 1);
-	assert_refused(NULL, NULL, -EINVAL, "$FLEETFS_TOKEN is empty");
+	assert_rejected(NULL, NULL, -EINVAL, "$FLEETFS_TOKEN is empty");
 	setenv("FLEETFS_TOKEN", "", 1);
 	assert_source(NULL, "$CYBERUN_KEY");
 	unlink(file);
-	assert_refused(file, NULL, -ENOENT, file);
+	assert_rejected(file, NULL, -ENOENT, file);
 }
 
-/* A path from the working directory still leads there when that has changed. */
-static void test_relative_path(void **state)
+static void test_a_relative_path_survives_a_chdir(void **state)
 {
 	struct credential *credential;
 	struct failure why = {.message = ""};
 	char *before = get_current_dir_name();
 
 	(void)state;
-	assert_int_equal(chdir(folder), 0);
+	assert_int_equal(chdir(directory), 0);
 	write_file("token", "sk-one");
-	credential = new_ok("token", NULL);
+	credential = new_credential("token", NULL);
 	assert_int_equal(chdir("/"), 0);
 	replace_file("sk-two");
 	assert_true(credential_refresh(credential, false, &why));
@@ -347,14 +346,14 @@ static void test_relative_path(void **state)
 	free(before);
 }
 
-static void test_refresh(void **state)
+static void test_a_changed_file_is_read_again(void **state)
 {
 	struct credential *credential;
 	struct failure why = {.message = ""};
 
 	(void)state;
 	write_file(file, "sk-one");
-	credential = new_ok(file, NULL);
+	credential = new_credential(file, NULL);
 	assert_false(credential_refresh(credential, false, &why));
 	assert_false(credential_refresh(credential, true, &why));
 
@@ -362,16 +361,16 @@ static void test_refresh(void **state)
 	assert_true(credential_refresh(credential, false, &why));
 	assert_string_equal(credential_token(credential), "sk-two");
 	assert_false(credential_refresh(credential, false, &why));
-	/* Another file, the same token. */
+	/* Another file with the same token. */
 	replace_file("sk-two");
 	assert_false(credential_refresh(credential, false, &why));
-	/* In place, and of another kind. */
+	/* Written in place, with a token of another kind. */
 	write_file(file, "opaque-now");
 	assert_true(credential_refresh(credential, false, &why));
 	assert_string_equal(credential_kind(credential), "token");
 	assert_string_equal(why.message, "");
 
-	/* What is not acceptable is told once, and again when it matters. */
+	/* A file that is not acceptable is reported once, and again if forced. */
 	assert_int_equal(chmod(file, 0644), 0);
 	assert_false(credential_refresh(credential, false, &why));
 	assert_non_null(strstr(why.message, "chmod 600"));
@@ -402,14 +401,14 @@ static void test_refresh(void **state)
 	credential_free(credential);
 }
 
-static void test_environment_stays(void **state)
+static void test_a_token_from_the_environment_never_changes(void **state)
 {
 	struct credential *credential;
 	struct failure why = {.message = ""};
 
 	(void)state;
 	setenv("FLEETFS_TOKEN", "sk-one", 1);
-	credential = new_ok(NULL, NULL);
+	credential = new_credential(NULL, NULL);
 	setenv("FLEETFS_TOKEN", "sk-two", 1);
 	assert_false(credential_refresh(credential, true, &why));
 	assert_string_equal(credential_token(credential), "sk-one");
@@ -422,10 +421,18 @@ static void test_environment_stays(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_kinds),   TEST(test_long_jwt),      TEST(test_content),
-		TEST(test_team),    TEST(test_modes),         TEST(test_owner),
-		TEST(test_links),   TEST(test_odd_files),     TEST(test_order),
-		TEST(test_refresh), TEST(test_relative_path), TEST(test_environment_stays),
+		TEST(test_the_prefix_of_a_token_decides_its_kind),
+		TEST(test_the_expiry_of_a_long_jwt_is_not_known),
+		TEST(test_content),
+		TEST(test_a_team_with_other_characters_is_rejected),
+		TEST(test_a_file_that_is_open_to_others_is_rejected),
+		TEST(test_a_file_of_another_user_is_rejected),
+		TEST(test_a_symlink_is_followed),
+		TEST(test_a_large_or_special_file_is_rejected),
+		TEST(test_the_first_source_that_exists_is_used),
+		TEST(test_a_changed_file_is_read_again),
+		TEST(test_a_relative_path_survives_a_chdir),
+		TEST(test_a_token_from_the_environment_never_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

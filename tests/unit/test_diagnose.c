@@ -31,8 +31,8 @@ static void diagnose(struct request *request, CURLcode code, long status, uint8_
 	assert_true(strlen(ret_failure->message) > 3);
 }
 
-/* By curl's code: the errno before a response began and within one. The last row, code 0, is for
- * all codes that are not listed. */
+/* The errno before a response began and within one. The last row, code 0, is for all codes that are
+ * not listed. */
 static void test_each_code_of_curl_has_its_errno(void **state)
 {
 	static const struct {
@@ -66,7 +66,7 @@ static void test_each_code_of_curl_has_its_errno(void **state)
 	(void)state;
 	for (int code = 1; code <= 105; code++)
 		for (int within = 0; within <= 1; within++) {
-			struct request request = {.header_bytes = within ? 17 : 0};
+			struct request request = {.response.header_bytes = within ? 17 : 0};
 			struct failure failure;
 			size_t i = 0;
 			int expected;
@@ -88,7 +88,7 @@ static void test_each_status_has_its_errno(void **state)
 {
 	(void)state;
 	for (long status = 101; status <= 999; status++) {
-		struct request request = {.header_bytes = 17};
+		struct request request = {.response.header_bytes = 17};
 		struct failure failure;
 		int expected = EREMOTEIO;
 		char begin[8];
@@ -113,7 +113,7 @@ static void test_a_timeout_before_a_connection_is_unreachable(void **state)
 {
 	(void)state;
 	for (int reached = TRACE_RESOLVE; reached <= TRACE_STEPS; reached++) {
-		struct request request = {.dialed = true};
+		struct request request = {.connection.dialed = true};
 		struct failure failure;
 
 		diagnose(&request, CURLE_OPERATION_TIMEDOUT, 0, (uint8_t)reached, &failure);
@@ -124,7 +124,7 @@ static void test_a_timeout_before_a_connection_is_unreachable(void **state)
 
 static void test_a_request_that_waits_for_another_connection_times_out(void **state)
 {
-	struct request request = {.proxy = {.url = "http://p", .variable = 3}};
+	struct request request = {.connection.proxy = {.url = "http://p", .variable = 3}};
 	struct failure failure;
 
 	(void)state;
@@ -133,7 +133,7 @@ static void test_a_request_that_waits_for_another_connection_times_out(void **st
 	assert_null(strstr(failure.message, "proxy"));
 }
 
-static void test_a_credential_is_blamed_for_what_it_lacks(void **state)
+static void test_the_remedy_names_what_the_credential_lacks(void **state)
 {
 	static char body[] = "{\"message\": \"not a member of this team\"}";
 	static const struct {
@@ -146,7 +146,7 @@ static void test_a_credential_is_blamed_for_what_it_lacks(void **state)
 		{{.lacks_team = true}, 403, "name the team"},
 		{{.lacks_team = false}, 403, "use a token of the team"},
 		{{.lacks_team = true}, 400, "name the team"},
-		{{.proxy = {.url = "http://p", .variable = 3}}, 407, "all_proxy"},
+		{{.connection.proxy = {.url = "http://p", .variable = 3}}, 407, "all_proxy"},
 	};
 
 	(void)state;
@@ -154,8 +154,8 @@ static void test_a_credential_is_blamed_for_what_it_lacks(void **state)
 		struct request request = rows[i].request;
 		struct failure failure;
 
-		request.body = body;
-		request.body_bytes = strlen(body);
+		request.response.body = body;
+		request.response.body_bytes = strlen(body);
 		diagnose(&request, CURLE_OK, rows[i].status, TRACE_STEPS, &failure);
 		if (!strstr(failure_remedy(&failure), rows[i].remedy))
 			fail_msg("row %zu: %s", i, failure_remedy(&failure));
@@ -183,10 +183,11 @@ static void test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it(void **stat
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		struct request request = {.dialed = true, .proxy = {.variable = 1}};
+		struct request request = {.connection = {.dialed = true, .proxy = {.variable = 1}}};
 		struct failure failure;
 
-		snprintf(request.proxy.url, sizeof(request.proxy.url), "%s", rows[i].proxy);
+		snprintf(request.connection.proxy.url, sizeof(request.connection.proxy.url), "%s",
+		         rows[i].proxy);
 		diagnose(&request, rows[i].code, 0, rows[i].reached, &failure);
 		if (!strstr(failure_remedy(&failure), "https_proxy") == rows[i].blamed ||
 		    (*rows[i].proxy && !strstr(failure.message, rows[i].proxy) == rows[i].blamed))
@@ -194,10 +195,10 @@ static void test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it(void **stat
 	}
 }
 
-static void test_a_proxys_password_is_not_kept(void **state)
+static void test_the_url_of_a_proxy_is_kept_without_user_and_password(void **state)
 {
 	static const struct {
-		const char *words, *url;
+		const char *message, *url;
 		int variable;
 	} rows[] = {
 		{"Uses proxy env variable https_proxy == 'http://ann:pw@p.example:3128'\n",
@@ -213,7 +214,7 @@ static void test_a_proxys_password_is_not_kept(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct proxy proxy = {0};
 
-		proxy_read(rows[i].words, strlen(rows[i].words), &proxy);
+		proxy_read(rows[i].message, strlen(rows[i].message), &proxy);
 		assert_string_equal(proxy.url, rows[i].url);
 		assert_int_equal(proxy.variable, rows[i].variable);
 	}
@@ -226,9 +227,9 @@ int main(void)
 		cmocka_unit_test(test_each_status_has_its_errno),
 		cmocka_unit_test(test_a_timeout_before_a_connection_is_unreachable),
 		cmocka_unit_test(test_a_request_that_waits_for_another_connection_times_out),
-		cmocka_unit_test(test_a_credential_is_blamed_for_what_it_lacks),
+		cmocka_unit_test(test_the_remedy_names_what_the_credential_lacks),
 		cmocka_unit_test(test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it),
-		cmocka_unit_test(test_a_proxys_password_is_not_kept),
+		cmocka_unit_test(test_the_url_of_a_proxy_is_kept_without_user_and_password),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ static void assert_freed_equal(char *text, const char *expected)
 	free(text);
 }
 
-static void test_an_empty_variable_counts_as_unset(void **state)
+static void test_empty_variable_counts_as_unset(void **state)
 {
 	(void)state;
 	unsetenv("FLEETFS_TEST");
@@ -52,7 +52,7 @@ static void test_paths_become_absolute(void **state)
 	assert_int_equal(chdir("/"), 0);
 }
 
-static void test_a_tilde_in_place_of_a_home_directory(void **state)
+static void test_tilde_of_a_home_directory_is_recognised(void **state)
 {
 	static const char *const yes[] = {"~", "~/", "~/a", "~ann/a"};
 	static const char *const no[] = {"", "a~", "./~/a", "/~/a", "~backup"};
@@ -64,7 +64,7 @@ static void test_a_tilde_in_place_of_a_home_directory(void **state)
 		assert_false(environment_is_tilde(no[i]));
 }
 
-static void test_configuration_directory(void **state)
+static void test_configuration_directory_follows_xdg(void **state)
 {
 	const struct passwd *user = getpwuid(geteuid());
 	char expected[4096];
@@ -91,10 +91,10 @@ static void test_configuration_directory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_an_empty_variable_counts_as_unset),
+		cmocka_unit_test(test_empty_variable_counts_as_unset),
 		cmocka_unit_test(test_paths_become_absolute),
-		cmocka_unit_test(test_a_tilde_in_place_of_a_home_directory),
-		cmocka_unit_test(test_configuration_directory),
+		cmocka_unit_test(test_tilde_of_a_home_directory_is_recognised),
+		cmocka_unit_test(test_configuration_directory_follows_xdg),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

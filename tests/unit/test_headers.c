@@ -17,7 +17,7 @@
 #define NOW    "Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
 #define MOST   HEADERS_MAX_AGE_MS
 
-/* As curl hands them over: line by line, with their ends. */
+/* Reads headers as curl passes them: line by line, with their line ends. */
 static struct headers read_headers(const char *text)
 {
 	struct headers headers;
@@ -37,7 +37,7 @@ static void test_age(void **state)
 {
 	static const struct {
 		const char *text;
-		int64_t least_ms, most_ms; /* most: without the time that the request took */
+		int64_t least_ms, most_ms; /* most_ms: without the time that the request took */
 	} rows[] = {
 		/* A whole number lacks up to a second; a fraction is exact. */
 		{"Age: 0\r\n", 0, 1000},
@@ -48,7 +48,7 @@ static void test_age(void **state)
 		{"Age: 0.0\r\n", 0, 0},
 		{"Age: 0.9991\r\n", 1000, 1000},
 		{"Age: 0.99900000000000000000000000\r\n", 999, 999},
-		/* Of several the largest, whatever the others say. */
+		/* The largest of several counts, even if others are not valid. */
 		{"Age: 3\r\nAge: 8\r\nAge: 5\r\n", 8000, 9000},
 		{"Age: 8\r\nAge: x\r\n", 8000, 9000},
 		{"Age: x\r\nAge: 8\r\n", 8000, 9000},
@@ -56,7 +56,7 @@ static void test_age(void **state)
 		{"Age: 3.0\r\nAge: 3\r\n", 3000, 4000},
 		{"Age: 3\r\nAge: 3.5\r\n", 3500, 4000},
 		{"Age: 3.5\r\nAge: 3\r\n", 3500, 4000},
-		/* … as on one line. */
+		/* The same for several on one line. */
 		{"Age: 3, 8 ,5\r\n", 8000, 9000},
 		{"Age: 3.0,3\r\n", 3000, 4000},
 		{"Age: 8,x\r\n", 8000, 9000},
@@ -64,11 +64,11 @@ static void test_age(void **state)
 		{"Age: ,8,,\r\n", 8000, 9000},
 		{"Age: 1 2, 1.\r\n", 0, 0},
 		{"Age: , ,\r\n" NOW, 0, 0},
-		/* Beyond all bounds. */
+		/* Beyond the maximum. */
 		{"Age: 99999999999999999999\r\n", MOST, MOST},
 		{"Age: 2147483648\r\n", MOST, MOST},
 		{"Age: 18446744073709551617.5\r\n", MOST, MOST},
-		/* By the clock of the other end only if Age says nothing, but is there. */
+		/* Date counts only if there is an Age that is not valid. */
 		{"Age: 2\r\nDate: Tue, 14 Nov 2023 22:00:00 GMT\r\n", 2000, 3000},
 		{"Age: -5\r\nDate: Tue, 14 Nov 2023 22:12:20 GMT\r\n", 59250, 60250},
 		{"Age: \r\n" NOW, 0, 0},
@@ -83,11 +83,11 @@ static void test_age(void **state)
 	         1000 * (NOW_S - 1) + 250},
 		{"Age: x\r\nDate: yesterday\r\n", 0, 0},
 		{"Age: x\r\nDate: \r\n", 0, 0},
-		/* Of several the earliest. */
+		/* The earliest of several counts. */
 		{"Age: x\r\nDate: Tue, 14 Nov 2023 22:12:20 GMT\r\n" NOW, 59250, 60250},
 		{"Age: x\r\n" NOW "Date: Tue, 14 Nov 2023 22:12:20 GMT\r\n", 59250, 60250},
 		{"Age: x\r\nDate: Tue, 14 Nov 2023 22:12:20 GMT\r\nDate: x\r\n", 59250, 60250},
-		/* The last of them, after an interim answer; no trailer; no part of a name. */
+		/* Of the last response, after interim ones; not of trailers. */
 		{"HTTP/1.1 103 Early\r\nAge: 50\r\n\r\nHTTP/1.1 200 OK\r\nAge: 4\r\n\r\n", 4000,
 	         5000},
 		{"HTTP/2 200\r\nAge: 4\r\n\r\nAge: 50\r\n", 4000, 5000},
@@ -96,10 +96,10 @@ static void test_age(void **state)
 	         "Age: 4\r\n\r\n",
 	         4000, 5000},
 		{"http/1.1  103\r\nAge: 50\r\n\r\nhttp/1.1  200\r\nAge: 4\r\n\r\n", 4000, 5000},
-		/* A status line comes first, or it is none. */
+		/* Only the first line is a status line. */
 		{"HTTP/2 200\r\nAge: 4\r\n\r\nHTTP/1.1: 200\r\nAge: 50\r\n", 4000, 5000},
 		{"HTTP/1.1 200 OK\r\nAge: 4\r\nHTTP/1.1: 200 OK\r\n\r\n", 4000, 5000},
-		/* A line that begins with a space goes on with the one before, and ends nothing. */
+		/* A line that begins with a space continues the one before; it ends no headers. */
 		{"Age: 3\r\n \r\n\t\r\nAge: 4\r\n Age: 50\r\n 0\r\n", 4000, 5000},
 		{"Ages: 50\r\nAg: 50\r\n: 50\r\nAge\r\nX-Age: 50\r\nAge : 50\r\nAge: 4\r\n", 4000,
 	         5000},
@@ -121,8 +121,8 @@ static void test_age(void **state)
 	}
 }
 
-/* It ages from its arrival on, however long it took and whatever the clocks say. */
-static void test_no_cache(void **state)
+/* The age is 0, regardless of the request's time and the clocks. */
+static void test_a_response_without_age_has_age_0(void **state)
 {
 	static const char *const texts[] = {
 		"",
@@ -145,7 +145,7 @@ static void test_no_cache(void **state)
 
 #define LM_LINE "Last-Modified: Tue, 14 Nov 2023 22:13:10 GMT\r\n"
 
-static void test_validator(void **state)
+static void test_well_formed_validators_are_kept(void **state)
 {
 	static const char modified[] = "Tue, 14 Nov 2023 22:13:10 GMT";
 	static const struct {
@@ -157,7 +157,7 @@ static void test_validator(void **state)
 		{"ETag: \"\"\r\n", "\"\"", ""},
 		{"ETag: \"a\"\r\n" NOW LM_LINE, "\"a\"", modified},
 		{NOW LM_LINE, "", modified},
-		/* No etags. */
+		/* Not valid. */
 		{"ETag: a\r\n", "", ""},
 		{"ETag: \"a\r\n", "", ""},
 		{"ETag: a\"\r\n", "", ""},
@@ -172,16 +172,17 @@ static void test_validator(void **state)
 		{"ETag: w/\"a\"\r\n", "", ""},
 		{"ETag: *\r\n", "", ""},
 		{"ETag: \r\n", "", ""},
-		/* Of several none. */
+		/* None of several counts. */
 		{"ETag: \"a\"\r\nETag: \"b\"\r\n", "", ""},
 		{"ETag: \"a\"\r\nETag: \"a\"\r\nETag: \"a\"\r\n", "", ""},
 		{"ETag: x\r\nETag: \"a\"\r\n", "", ""},
 		{NOW LM_LINE LM_LINE, "", ""},
-		/* Of several dates the earliest. */
+		/* The earliest of several dates counts. */
 		{NOW "Date: Tue, 14 Nov 2023 22:13:10 GMT\r\n" LM_LINE, "", ""},
 		{"Date: Tue, 14 Nov 2023 22:13:10 GMT\r\n" LM_LINE NOW, "", ""},
 		{NOW NOW "Date: x\r\n" LM_LINE, "", modified},
-		/* Not at least a second before Date, by which it could change again; or no date. */
+		/* Not at least a second before Date, so the page may have changed since; or no
+	           date. */
 		{LM_LINE, "", ""},
 		{NOW "Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\n", "", ""},
 		{NOW "Last-Modified: Tue, 14 Nov 2023 22:13:19 GMT\r\n", "",
@@ -195,7 +196,7 @@ static void test_validator(void **state)
 		{"Last-Modified: Tue, 14 Nov 2023 22:13:10 GMT (as far as anybody knows)\r\n" NOW,
 	         "", ""},
 		{"Last-Modified: Tue,\t14 Nov 2023 22:13:10 GMT\r\n" NOW, "", ""},
-		/* The last answer's. */
+		/* Only the last response counts. */
 		{"HTTP/1.1 103 Early\r\nETag: \"a\"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "", ""},
 		{"HTTP/1.1 200 OK\r\n\r\nETag: \"a\"\r\n", "", ""},
 	};
@@ -215,8 +216,7 @@ static void test_validator(void **state)
 	}
 }
 
-/* Up to its bound, and not beyond. */
-static void test_long_etag(void **state)
+static void test_a_long_etag_is_ignored(void **state)
 {
 	(void)state;
 	for (size_t bytes = 200; bytes < 600; bytes++) {
@@ -235,8 +235,8 @@ static void test_long_etag(void **state)
 	}
 }
 
-/* Whatever the bytes, each stays within its line. */
-static void test_odd_lines(void **state)
+/* Nothing is read beyond the line. */
+static void test_a_line_is_not_read_beyond_its_end(void **state)
 {
 	char line[4096];
 	struct headers headers;
@@ -260,7 +260,7 @@ static void test_odd_lines(void **state)
 	assert_int_equal(headers.age.least_ms, MOST);
 }
 
-static void test_retry_after(void **state)
+static void test_the_longest_retry_after_counts(void **state)
 {
 	static const struct {
 		const char *text;
@@ -293,9 +293,12 @@ static void test_retry_after(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_age),       cmocka_unit_test(test_no_cache),
-		cmocka_unit_test(test_validator), cmocka_unit_test(test_long_etag),
-		cmocka_unit_test(test_odd_lines), cmocka_unit_test(test_retry_after),
+		cmocka_unit_test(test_age),
+		cmocka_unit_test(test_a_response_without_age_has_age_0),
+		cmocka_unit_test(test_well_formed_validators_are_kept),
+		cmocka_unit_test(test_a_long_etag_is_ignored),
+		cmocka_unit_test(test_a_line_is_not_read_beyond_its_end),
+		cmocka_unit_test(test_the_longest_retry_after_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,9 +67,8 @@ static void test_every_encoding_of_a_token_is_replaced(void **state)
 	redact_done(&redact);
 }
 
-/* Base64 encodes three bytes at a time, and the token may begin at any of the three, as in
- * "user:TOKEN". */
-static void test_base64_is_found_at_each_of_the_three_places(void **state)
+/* Base64 encodes three bytes at a time. The token may begin at any of them, as in "user:TOKEN". */
+static void test_base64_is_found_at_each_of_three_offsets(void **state)
 {
 	/* printf '…sk-1234567890abcdef…' | base64 */
 	static const char *const forms[] = {
@@ -94,7 +93,7 @@ static void test_base64_is_found_at_each_of_the_three_places(void **state)
 	redact_done(&redact);
 }
 
-/* A message is cut to fit, and the cut may fall anywhere into the token, in any encoding. */
+/* A message is cut to fit, so it may contain any part of a token, in any encoding. */
 static void test_no_cut_leaves_most_of_a_token(void **state)
 {
 	static const char plain[] = "key sk-abcdefghijklmnop rejected";
@@ -122,7 +121,7 @@ static void test_no_cut_leaves_most_of_a_token(void **state)
 	redact_done(&redact);
 }
 
-static void test_short_secrets_and_harmless_text(void **state)
+static void test_short_secrets_are_replaced_and_harmless_text_is_not(void **state)
 {
 	struct redact redact = {0};
 
@@ -141,8 +140,8 @@ static void test_short_secrets_and_harmless_text(void **state)
 	check(&redact, "sk-sim", "sk-sim");
 }
 
-/* The mark may be longer than what it replaces. */
-static void test_the_result_fits(void **state)
+/* The mark may be longer than the secret. */
+static void test_the_result_fits_into_the_buffer(void **state)
 {
 	struct redact redact = {0};
 	char text[12] = "ab ab ab ab";
@@ -154,7 +153,7 @@ static void test_the_result_fits(void **state)
 	redact_done(&redact);
 }
 
-static void test_passwords_of_proxies(void **state)
+static void test_passwords_of_proxies_are_replaced(void **state)
 {
 	struct redact redact = {0};
 
@@ -197,8 +196,7 @@ static void test_a_short_password_of_a_proxy_is_only_replaced_with_its_user(void
 	redact_done(&redact);
 }
 
-/* Of more tokens than are kept, the newest are replaced. */
-static void test_tokens_that_rotate(void **state)
+static void test_the_newest_tokens_are_replaced(void **state)
 {
 	struct redact redact = {0};
 	char token[64];
@@ -221,13 +219,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_encoding_of_a_token_is_replaced),
-		cmocka_unit_test(test_base64_is_found_at_each_of_the_three_places),
+		cmocka_unit_test(test_base64_is_found_at_each_of_three_offsets),
 		cmocka_unit_test(test_no_cut_leaves_most_of_a_token),
-		cmocka_unit_test(test_short_secrets_and_harmless_text),
-		cmocka_unit_test(test_the_result_fits),
-		cmocka_unit_test(test_passwords_of_proxies),
+		cmocka_unit_test(test_short_secrets_are_replaced_and_harmless_text_is_not),
+		cmocka_unit_test(test_the_result_fits_into_the_buffer),
+		cmocka_unit_test(test_passwords_of_proxies_are_replaced),
 		cmocka_unit_test(test_a_short_password_of_a_proxy_is_only_replaced_with_its_user),
-		cmocka_unit_test(test_tokens_that_rotate),
+		cmocka_unit_test(test_the_newest_tokens_are_replaced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

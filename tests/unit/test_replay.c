@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A file as a source of pages. A ttl of 0 has it looked at for every page, one of a day never.
+ * A file as the source of pages. With a ttl of 0 it is checked for each page, with a ttl of a day
+ * only for the first one.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,18 +29,18 @@
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 #define DAY_MS        86400000
 
-static char folder[] = "/tmp/fleetfs-replay-XXXXXX";
+static char directory[] = "/tmp/fleetfs-replay-XXXXXX";
 static char file[64], spare[64];
 
-/* Rewrites `to`, which is nobody's yet, and makes it the file, as mv does. */
-static void replace(const char *to, const char *text)
+/* Writes a new file, and renames it to the file of the test, as mv does. */
+static void replace(const char *other, const char *text)
 {
-	int fd = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	int fd = open(other, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
-	assert_int_equal(rename(to, file), 0);
+	assert_int_equal(rename(other, file), 0);
 }
 
 static void put(const char *text)
@@ -47,8 +48,8 @@ static void put(const char *text)
 	replace(spare, text);
 }
 
-/* A list of `count` agents a0, a1, … of this status, which says that there are `total`. For
- * free(). */
+/* Returns a list of `count` agents a0, a1, ... of a status, whose total_count is `total`; to be
+ * freed. */
 static char *list_of(size_t count, const char *status, int64_t total)
 {
 	char *text = malloc(200 + count * (60 + strlen(status))), *end = text;
@@ -80,8 +81,8 @@ static struct replay *new_replay(int64_t ttl_ms)
 	return replay;
 }
 
-/* What comes, for page_free(); the arrival's note in ret_note unless that is NULL. */
-static struct page *page_of(struct replay *replay, unsigned int number, bool again, char *ret_note)
+/* Returns a page, to be freed, and the note in ret_note unless that is NULL. */
+static struct page *get_page(struct replay *replay, unsigned int number, bool again, char *ret_note)
 {
 	struct fetch fetch = {.number = number};
 
@@ -98,14 +99,14 @@ static struct page *page_of(struct replay *replay, unsigned int number, bool aga
 
 static void assert_status(struct replay *replay, bool again, const char *status)
 {
-	struct page *page = page_of(replay, 1, again, NULL);
+	struct page *page = get_page(replay, 1, again, NULL);
 
 	assert_true(page->agent_count > 0);
 	assert_string_equal(page->agents[0]->status, status);
 	page_free(page);
 }
 
-/* Refused, with this behind the file's name. */
+/* The first page fails. reason: the message after the name of the file. */
 static void assert_failure(struct replay *replay, enum failure_cause cause, const char *reason)
 {
 	struct fetch fetch = {.number = 1};
@@ -122,7 +123,7 @@ static void assert_failure(struct replay *replay, enum failure_cause cause, cons
 	assert_true(fetch.failure.at_ns > 0);
 }
 
-static void test_pages(void **state)
+static void test_pages_are_slices_of_the_list(void **state)
 {
 	struct replay *replay;
 	struct page *page;
@@ -132,7 +133,7 @@ static void test_pages(void **state)
 	put_list(1042, "idle", 1042);
 	replay = new_replay(DAY_MS);
 	for (unsigned int number = 11; number >= 1; number--) {
-		page = page_of(replay, number, false, note);
+		page = get_page(replay, number, false, note);
 		assert_string_equal(note, "");
 		assert_int_equal(page->total_count, 1042);
 		assert_int_equal(page->agent_count, number < 11 ? 100 : 42);
@@ -142,18 +143,18 @@ static void test_pages(void **state)
 		}
 		page_free(page);
 	}
-	page = page_of(replay, 12, false, NULL);
+	page = get_page(replay, 12, false, NULL);
 	assert_int_equal(page->agent_count, 0);
 	page_free(page);
-	page = page_of(replay, UINT32_MAX, false, NULL);
+	page = get_page(replay, UINT32_MAX, false, NULL);
 	assert_int_equal(page->agent_count, 0);
 	page_free(page);
 	replay_free(replay);
 	replay_free(NULL);
 }
 
-/* One page of many, more than it says, and what says nothing: not to be agreed with. */
-static void test_a_part_of_a_list(void **state)
+/* The number of agents in the file is not its total_count, or there is no total_count. */
+static void test_a_part_of_a_list_is_noted_once(void **state)
 {
 	static const struct {
 		const char *text, *note;
@@ -176,23 +177,23 @@ static void test_a_part_of_a_list(void **state)
 
 		put(rows[i].text);
 		replay = new_replay(0);
-		page = page_of(replay, 1, false, note);
+		page = get_page(replay, 1, false, note);
 		assert_string_equal(note, rows[i].note);
 		assert_int_equal(page->agent_count, 1);
 		assert_int_equal(page->total_count, AGENT_ABSENT);
 		page_free(page);
-		/* Told once, and again when it is another. */
-		page_free(page_of(replay, 1, false, note));
+		/* There is one note per number of agents. */
+		page_free(get_page(replay, 1, false, note));
 		assert_string_equal(note, "");
 		put_list(2, "idle", 3);
-		page_free(page_of(replay, 1, false, note));
+		page_free(get_page(replay, 1, false, note));
 		assert_string_equal(note,
 		                    "the file holds 2 of the 3 agents that it says there are");
 		replay_free(replay);
 	}
 }
 
-static void test_when_it_is_looked_at(void **state)
+static void test_a_changed_file_is_read_again_after_the_ttl(void **state)
 {
 	struct replay *replay;
 
@@ -212,7 +213,7 @@ static void test_when_it_is_looked_at(void **state)
 	assert_status(replay, false, "one");
 	put_list(3, "two", 3);
 	assert_status(replay, false, "two");
-	/* In place, of the same size, at the same moment for all that the times may tell. */
+	/* Written in place with the same size, so quickly that the times may not change. */
 	for (int i = 0; i < 100; i++) {
 		int fd = open(file, O_WRONLY);
 		char *text = list_of(3, i % 2 ? "odd" : "eve", 3);
@@ -225,7 +226,7 @@ static void test_when_it_is_looked_at(void **state)
 	replay_free(replay);
 }
 
-static void test_what_is_no_list(void **state)
+static void test_a_file_that_is_no_list_fails_with_the_reason(void **state)
 {
 	struct replay *replay = new_replay(DAY_MS);
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -242,33 +243,33 @@ static void test_what_is_no_list(void **state)
 	assert_failure(replay, FAILURE_MALFORMED, "not JSON at line 2, column 19: no comma");
 	put("{\"agents\":[]}");
 	assert_failure(replay, FAILURE_MALFORMED,
-	               "no agent_list in it, as an answer of the API has");
+	               "no agent_list in it: it is not a response of GET /agents");
 	unlink(file);
 	assert_int_equal(mkdir(file, 0700), 0);
-	assert_failure(replay, FAILURE_MALFORMED, "is a folder, and no file");
+	assert_failure(replay, FAILURE_MALFORMED, "is a directory, not a file");
 	rmdir(file);
 	assert_int_equal(mkfifo(file, 0600), 0);
-	assert_failure(replay, FAILURE_MALFORMED, "is a pipe, and no file");
+	assert_failure(replay, FAILURE_MALFORMED, "is a pipe, not a file");
 	unlink(file);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	strcpy(address.sun_path, file);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_failure(replay, FAILURE_MALFORMED, "is a socket, and no file");
+	assert_failure(replay, FAILURE_MALFORMED, "is a socket, not a file");
 	close(fd);
 	unlink(file);
 	assert_int_equal(symlink("/dev/null", file), 0);
-	assert_failure(replay, FAILURE_MALFORMED, "is a device, and no file");
+	assert_failure(replay, FAILURE_MALFORMED, "is a device, not a file");
 	unlink(file);
 	assert_int_equal(symlink(file, file), 0);
 	assert_failure(replay, FAILURE_UNREACHABLE, "Too many levels of symbolic links");
 	unlink(file);
-	/* Nothing of it is read: it is a hole. */
+	/* A sparse file, of which nothing is read. */
 	fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_equal(ftruncate(fd, (INT64_C(512) << 20) + 1), 0);
 	close(fd);
 	assert_failure(replay, FAILURE_OVERSIZED, "larger than 512 MiB");
 	unlink(file);
-	/* What is a list again is served at once; a link is followed. */
+	/* A list that can be read again is served at once. A symlink is followed. */
 	put_list(3, "well", 3);
 	assert_int_equal(rename(file, spare), 0);
 	assert_int_equal(symlink(spare, file), 0);
@@ -278,11 +279,11 @@ static void test_what_is_no_list(void **state)
 	replay_free(replay);
 }
 
-/* Truncated anywhere, it is refused with the place of its end. */
-static void test_truncated_anywhere(void **state)
+/* The message states where the file ends. */
+static void test_a_truncated_list_fails_with_the_place_of_its_end(void **state)
 {
 	char *text = list_of(3, "idle", 3);
-	size_t bytes = strlen(text) - 1; /* but for the line end */
+	size_t bytes = strlen(text) - 1; /* without the line end */
 	struct replay *replay = new_replay(0);
 
 	(void)state;
@@ -306,14 +307,14 @@ static void test_truncated_anywhere(void **state)
 
 static atomic_bool stop;
 
-/* Replaces the file by rename all the time, by one of two that differ in every agent. */
+/* Replaces the file continually by rename(), by one of two lists that differ in every agent. */
 static void *replacer(void *data)
 {
 	char *texts[] = {list_of(450, "even", 450), list_of(450, "odd-and-longer", 450)};
 	char other[80];
 
 	(void)data;
-	snprintf(other, sizeof(other), "%s/other", folder);
+	snprintf(other, sizeof(other), "%s/other", directory);
 	for (unsigned int i = 0; !stop; i++)
 		replace(other, texts[i % 2]);
 	free(texts[0]);
@@ -321,8 +322,8 @@ static void *replacer(void *data)
 	return NULL;
 }
 
-/* Looked at for page 1, and not for the rest: those are of the same list, whatever happens. */
-static void test_replaced_while_it_is_read(void **state)
+/* The file is checked for page 1 only, so the other pages are from the same list. */
+static void test_all_pages_are_of_one_list_while_it_is_replaced(void **state)
 {
 	unsigned int seen[2] = {0};
 	struct replay *replay;
@@ -360,8 +361,8 @@ static void test_replaced_while_it_is_read(void **state)
 	replay_free(replay);
 }
 
-/* Through the client, as the daemon has it: no token, no request. */
-static void test_client(void **state)
+/* The client with a file as its source needs no token and makes no request. */
+static void test_a_client_with_a_file_needs_no_token(void **state)
 {
 	const struct client_config config = {
 		.file = file, .ttl_ms = DAY_MS, .per_page = 100, .max_connections = 6};
@@ -396,40 +397,40 @@ static void test_client(void **state)
 		poll(&(struct pollfd){.fd = client_fd(client), .events = POLLIN}, 1, 10000);
 	assert_string_equal(fetch->page->agents[0]->status, "busy");
 	fetch_free(fetch);
-	/* Ends with wants that nobody waits for. */
+	/* The client is freed while pages are wanted. */
 	for (unsigned int number = 1; number <= 11; number++)
 		assert_int_equal(client_want(client, number, NULL, false), 0);
 	client_free(client);
 }
 
-static int begin(void **state)
+static int set_up(void **state)
 {
 	(void)state;
-	if (!mkdtemp(folder))
+	if (!mkdtemp(directory))
 		return -1;
-	snprintf(file, sizeof(file), "%s/fleet.json", folder);
-	snprintf(spare, sizeof(spare), "%s/spare", folder);
+	snprintf(file, sizeof(file), "%s/fleet.json", directory);
+	snprintf(spare, sizeof(spare), "%s/spare", directory);
 	return 0;
 }
 
-static int end(void **state)
+static int tear_down(void **state)
 {
 	(void)state;
 	unlink(file);
-	return rmdir(folder);
+	return rmdir(directory);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pages),
-		cmocka_unit_test(test_a_part_of_a_list),
-		cmocka_unit_test(test_when_it_is_looked_at),
-		cmocka_unit_test(test_what_is_no_list),
-		cmocka_unit_test(test_truncated_anywhere),
-		cmocka_unit_test(test_replaced_while_it_is_read),
-		cmocka_unit_test(test_client),
+		cmocka_unit_test(test_pages_are_slices_of_the_list),
+		cmocka_unit_test(test_a_part_of_a_list_is_noted_once),
+		cmocka_unit_test(test_a_changed_file_is_read_again_after_the_ttl),
+		cmocka_unit_test(test_a_file_that_is_no_list_fails_with_the_reason),
+		cmocka_unit_test(test_a_truncated_list_fails_with_the_place_of_its_end),
+		cmocka_unit_test(test_all_pages_are_of_one_list_while_it_is_replaced),
+		cmocka_unit_test(test_a_client_with_a_file_needs_no_token),
 	};
 
-	return cmocka_run_group_tests(tests, begin, end);
+	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -12,7 +12,7 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 
-static void test_table(void **state)
+static void test_character_is_classified(void **state)
 {
 	static const struct {
 		const char *text;
@@ -67,7 +67,7 @@ static void test_table(void **state)
 		{"\xf4\x90\x80\x80", 4, 0xf4, 1, UTF8_INVALID},
 		{"\xf5\x80\x80\x80", 4, 0xf5, 1, UTF8_INVALID},
 		{"\xff", 1, 0xff, 1, UTF8_INVALID},
-		/* Cut short, by the end or by another character. */
+		/* Truncated, by the end or by another character. */
 		{"\xc3", 1, 0xc3, 1, UTF8_INVALID},
 		{"\xe2\x80", 2, 0xe2, 1, UTF8_INVALID},
 		{"\xf0\x9f\x98", 3, 0xf0, 1, UTF8_INVALID},
@@ -77,7 +77,7 @@ static void test_table(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(rows); i++) {
-		/* A copy of just that size, so that ASan sees a look beyond it. */
+		/* A copy of exactly this size, so ASan detects a read beyond it. */
 		char *text = malloc(rows[i].len);
 		struct utf8_char c;
 
@@ -90,8 +90,8 @@ static void test_table(void **state)
 	}
 }
 
-/* Every code point, written as it should be, is read back. */
-static void test_every_code_point(void **state)
+/* Surrogates are no characters. */
+static void test_every_code_point_is_read_back(void **state)
 {
 	(void)state;
 	for (uint32_t code = 0x80; code <= 0x10ffff; code++) {
@@ -114,8 +114,8 @@ static void test_every_code_point(void **state)
 	}
 }
 
-/* NUL and C0 have a stored form of their own; every other byte is stored as it is. */
-static void test_stored_form(void **state)
+/* NUL and the byte C0 are stored as two bytes; every other byte is stored unchanged. */
+static void test_stored_form_is_decoded(void **state)
 {
 	static const struct {
 		const char *stored, *original;
@@ -128,7 +128,7 @@ static void test_stored_form(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < LENGTH(rows); i++) {
 		struct utf8_char c = utf8_next_stored(rows[i].stored, strlen(rows[i].stored));
 		unsigned char original[4];
 		size_t bytes = utf8_original(&c, rows[i].stored, original);
@@ -142,9 +142,9 @@ static void test_stored_form(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),
-		cmocka_unit_test(test_every_code_point),
-		cmocka_unit_test(test_stored_form),
+		cmocka_unit_test(test_character_is_classified),
+		cmocka_unit_test(test_every_code_point_is_read_back),
+		cmocka_unit_test(test_stored_form_is_decoded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

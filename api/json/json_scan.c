@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-#include "api/json/json.h"
+#include "api/json/json_scan.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/json/json_text.h"
+#include "api/json/json_token.h"
 #include "api/model/utf8.h"
 
-enum member { MEMBER_OTHER, MEMBER_LIST, MEMBER_WHOLE };
+/* The member of the top-level object that the scan is in. */
+enum member {
+	MEMBER_OTHER,
+	MEMBER_LIST,  /* query.list */
+	MEMBER_WHOLE, /* query.member */
+};
 
 /*
- * Functions that take `at` return where they stopped, or NULL after fault(). The position is no
- * member of this struct, so the compiler can keep it in a register.
+ * The state of a scan, without its position: functions take it as `at` and return where they
+ * stopped, or NULL after scan_fault(). The compiler can then keep it in a register.
  */
 struct scanner {
 	const char *text;
@@ -20,22 +25,23 @@ struct scanner {
 	const struct json_query *query;
 	struct json_outline *outline;
 	struct json_fault *fault;
-	int error;
-	bool done;
-	size_t depth;
-	uint64_t *arrays;    /* bit n: an array is open at depth n + 1, not an object */
+	int error;           /* -errno after scan_fault() */
+	bool done;           /* the top-level value is complete */
+	size_t depth;        /* open arrays and objects */
+	uint64_t *arrays;    /* bit n: whether depth n + 1 is an array, not an object */
 	size_t arrays_words; /* allocated */
-	enum member member;  /* whose value the scan is in */
-	size_t capacity;     /* of outline->elements */
+	enum member member;
+	size_t capacity; /* of outline->elements */
 
-	/* Of the value that is being reported; outside of one they have no meaning. */
+	/* Of the value to return that the scan is in; outside of one they have no meaning. */
 	const char *begin;
 	size_t begin_depth;
 	size_t tokens;
 	uint32_t flags;
 };
 
-static const char *fault(struct scanner *s, const char *at, int error, const char *reason)
+/* Records why and where the text is rejected. Returns NULL. */
+static const char *scan_fault(struct scanner *s, const char *at, int error, const char *reason)
 {
 	s->error = error;
 	s->fault->offset = (size_t)(at - s->text);
@@ -47,38 +53,40 @@ static const char *scan_escape(struct scanner *s, const char *at)
 {
 	struct json_escape escape = json_escape_read(at, s->end);
 
-	if (escape.kind == JSON_ESCAPE_BAD)
-		return fault(s, at, -EBADMSG, "a bad escape");
+	if (escape.kind == JSON_ESCAPE_INVALID)
+		return scan_fault(s, at, -EBADMSG, "a bad escape");
 	if (escape.kind == JSON_ESCAPE_NUL)
-		s->flags |= JSON_ODD;
-	if (escape.kind == JSON_ESCAPE_HALF)
-		s->flags |= JSON_ODD | JSON_UNSAFE | JSON_LOSSY;
+		s->flags |= JSON_NEEDS_NORMALIZE;
+	if (escape.kind == JSON_ESCAPE_UNPAIRED)
+		s->flags |= JSON_NEEDS_NORMALIZE | JSON_NEEDS_SANITIZE | JSON_LOSSY;
 	if (escape.upper)
-		s->flags |= JSON_UNSAFE;
+		s->flags |= JSON_NEEDS_SANITIZE;
 	return at + escape.bytes;
 }
 
-/* From behind the opening quote to behind the closing one. */
+/* Scans a string. at: after the opening quote. Returns the position after the closing one. */
 static const char *scan_string(struct scanner *s, const char *at)
 {
 	while (at) {
 		at = json_skip_plain(at, s->end);
 		if (at == s->end)
-			return fault(s, at, -EBADMSG, "");
+			return scan_fault(s, at, -EBADMSG, "");
 		if (*at == '"')
 			return at + 1;
 		if (*at == '\\') {
 			at = scan_escape(s, at);
 		} else if ((unsigned char)*at < 0x20) {
-			return fault(s, at, -EBADMSG,
-			             *at ? "a control character in a string" : "a NUL in a string");
+			return scan_fault(s, at, -EBADMSG,
+			                  *at ? "a control character in a string"
+			                      : "a NUL in a string");
 		} else {
 			struct utf8_char c = utf8_next(at, (size_t)(s->end - at));
 
 			if (c.kind != UTF8_PLAIN)
-				s->flags |= JSON_UNSAFE;
+				s->flags |= JSON_NEEDS_SANITIZE;
 			if (c.kind == UTF8_INVALID)
-				s->flags |= JSON_LOSSY | (*at == UTF8_STORED_C0[0] ? JSON_ODD : 0);
+				s->flags |= JSON_LOSSY |
+				            (*at == UTF8_STORED_C0[0] ? JSON_NEEDS_NORMALIZE : 0);
 			at += c.bytes;
 		}
 	}
@@ -88,20 +96,20 @@ static const char *scan_string(struct scanner *s, const char *at)
 static const char *scan_number(struct scanner *s, const char *at)
 {
 	const char *digits = *at == '-' ? at + 1 : at;
-	bool odd;
+	bool unusual; /* not certainly an integer of at most 2^53 */
 
 	at = json_skip_digits(digits, s->end);
 	if (at == digits)
-		return fault(s, at, -EBADMSG, "a bad number");
+		return scan_fault(s, at, -EBADMSG, "a bad number");
 	if (*digits == '0' && at - digits > 1)
-		return fault(s, digits, -EBADMSG, "a bad number");
-	odd = !json_is_exact(digits, (size_t)(at - digits));
+		return scan_fault(s, digits, -EBADMSG, "a bad number");
+	unusual = !json_is_exact(digits, (size_t)(at - digits));
 	if (at < s->end && *at == '.') {
 		digits = at + 1;
 		at = json_skip_digits(digits, s->end);
 		if (at == digits)
-			return fault(s, at, -EBADMSG, "a bad number");
-		odd = true;
+			return scan_fault(s, at, -EBADMSG, "a bad number");
+		unusual = true;
 	}
 	if (at < s->end && (*at == 'e' || *at == 'E')) {
 		digits = at + 1;
@@ -109,37 +117,37 @@ static const char *scan_number(struct scanner *s, const char *at)
 			digits++;
 		at = json_skip_digits(digits, s->end);
 		if (at == digits)
-			return fault(s, at, -EBADMSG, "a bad number");
-		odd = true;
+			return scan_fault(s, at, -EBADMSG, "a bad number");
+		unusual = true;
 	}
-	if (odd)
-		s->flags |= JSON_ODD;
+	if (unusual)
+		s->flags |= JSON_NEEDS_NORMALIZE;
 	return at;
 }
 
-static const char *scan_word(struct scanner *s, const char *at, const char *word)
+static const char *scan_literal(struct scanner *s, const char *at, const char *word)
 {
 	size_t bytes = strlen(word);
 
 	if ((size_t)(s->end - at) < bytes)
-		return fault(s, s->end, -EBADMSG, "");
+		return scan_fault(s, s->end, -EBADMSG, "");
 	if (memcmp(at, word, bytes) != 0)
-		return fault(s, at, -EBADMSG, "no value");
+		return scan_fault(s, at, -EBADMSG, "no value");
 	return at + bytes;
 }
 
-static const char *skip_space(struct scanner *s, const char *at)
+static const char *scan_space(struct scanner *s, const char *at)
 {
 	while (at < s->end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) {
-		s->flags |= JSON_SPACE;
+		s->flags |= JSON_HAS_SPACE;
 		at++;
 	}
 	return at;
 }
 
-/* Members are at depth 1, elements of the list at depth 2. Most values are deeper, so callers check
- * the depth first. */
-static bool is_reported(const struct scanner *s)
+/* Returns whether the value at the current depth is one to return. Members are at depth 1, elements
+ * of the list at depth 2. Most values are deeper, so callers check the depth first. */
+static bool scan_is_returned(const struct scanner *s)
 {
 	if (s->depth == 0)
 		return !s->query->list && !s->query->member;
@@ -147,13 +155,14 @@ static bool is_reported(const struct scanner *s)
 	                     : s->member == MEMBER_LIST && s->outline->has_list;
 }
 
-static void begin_value(struct scanner *s, const char *at)
+/* Records the start of a value at a depth of at most 2. */
+static void scan_begin_value(struct scanner *s, const char *at)
 {
 	if (s->depth == 1 && s->member == MEMBER_LIST) {
 		s->outline->has_list = *at == '[';
 		s->outline->count = 0;
 	}
-	if (is_reported(s)) {
+	if (scan_is_returned(s)) {
 		s->begin = at;
 		s->begin_depth = s->depth;
 		s->tokens = 0;
@@ -161,18 +170,19 @@ static void begin_value(struct scanner *s, const char *at)
 	}
 }
 
-static void count_token(struct scanner *s)
+static void scan_count_token(struct scanner *s)
 {
 	if (++s->tokens > s->query->max_tokens)
-		s->flags |= JSON_MANY;
+		s->flags |= JSON_TOO_MANY_TOKENS;
 }
 
-static bool add_element(struct scanner *s, const struct json_span *span)
+/* Appends an element of the list. Returns false after scan_fault(). */
+static bool scan_add_element(struct scanner *s, const struct json_span *span)
 {
 	struct json_outline *outline = s->outline;
 
 	if (outline->count == s->query->max_elements) {
-		fault(s, s->begin, -E2BIG, "too many elements");
+		scan_fault(s, s->begin, -E2BIG, "too many elements");
 		return false;
 	}
 	if (outline->count == s->capacity) {
@@ -180,7 +190,7 @@ static bool add_element(struct scanner *s, const struct json_span *span)
 		struct json_span *grown = reallocarray(outline->elements, capacity, sizeof(*grown));
 
 		if (!grown) {
-			fault(s, s->begin, -ENOMEM, "out of memory");
+			scan_fault(s, s->begin, -ENOMEM, "out of memory");
 			return false;
 		}
 		outline->elements = grown;
@@ -190,11 +200,12 @@ static bool add_element(struct scanner *s, const struct json_span *span)
 	return true;
 }
 
-static bool end_value(struct scanner *s, const char *at)
+/* Records the end of a value at a depth of at most 2. Returns false after scan_fault(). */
+static bool scan_end_value(struct scanner *s, const char *at)
 {
-	bool fine = true;
+	bool ok = true;
 
-	if (is_reported(s)) {
+	if (scan_is_returned(s)) {
 		struct json_span span = {
 			.offset = (uint32_t)(s->begin - s->text),
 			.bytes = (uint32_t)(at - s->begin),
@@ -202,17 +213,18 @@ static bool end_value(struct scanner *s, const char *at)
 		};
 
 		if (s->depth == 2)
-			fine = add_element(s, &span);
+			ok = scan_add_element(s, &span);
 		else
 			s->outline->member = span; /* at depth 0 or 1 */
 	}
 	if (s->depth == 1)
 		s->member = MEMBER_OTHER;
-	return fine;
+	return ok;
 }
 
-/* Whether a key, between its quotes, is that name of letters and underscores. */
-static bool is_key(const char *name, const char *begin, const char *end)
+/* Returns whether a key, from begin to end without its quotes, is `name`, which consists of letters
+ * and underscores or is NULL. */
+static bool scan_is_key(const char *name, const char *begin, const char *end)
 {
 	if (!name)
 		return false;
@@ -228,38 +240,39 @@ static bool is_key(const char *name, const char *begin, const char *end)
 	return begin == end && !*name;
 }
 
-/* A key and its colon: to where a value must begin. */
+/* Scans a key and its colon. Returns the position where a value must begin. */
 static const char *scan_key(struct scanner *s, const char *at)
 {
 	const char *begin;
 
-	at = skip_space(s, at);
+	at = scan_space(s, at);
 	if (at == s->end || *at != '"')
-		return fault(s, at, -EBADMSG, "no key");
-	count_token(s);
+		return scan_fault(s, at, -EBADMSG, "no key");
+	scan_count_token(s);
 	begin = at + 1;
 	at = scan_string(s, begin);
 	if (!at)
 		return NULL;
 	if (s->depth == 1) {
-		if (is_key(s->query->list, begin, at - 1))
+		if (scan_is_key(s->query->list, begin, at - 1))
 			s->member = MEMBER_LIST;
-		else if (is_key(s->query->member, begin, at - 1))
+		else if (scan_is_key(s->query->member, begin, at - 1))
 			s->member = MEMBER_WHOLE;
 	}
-	at = skip_space(s, at);
+	at = scan_space(s, at);
 	if (at == s->end || *at != ':')
-		return fault(s, at, -EBADMSG, "no colon");
+		return scan_fault(s, at, -EBADMSG, "no colon");
 	return at + 1;
 }
 
-static bool in_array(const struct scanner *s)
+static bool scan_in_array(const struct scanner *s)
 {
 	return s->arrays[(s->depth - 1) / 64] >> ((s->depth - 1) % 64) & 1;
 }
 
-/* Remembers whether an array is open at the current depth. False: out of memory. */
-static bool open_at_depth(struct scanner *s, bool array)
+/* Records whether the container at the current depth is an array. Returns false if out of memory.
+ */
+static bool scan_set_container(struct scanner *s, bool array)
 {
 	size_t word = (s->depth - 1) / 64;
 	uint64_t bit = UINT64_C(1) << ((s->depth - 1) % 64);
@@ -277,38 +290,40 @@ static bool open_at_depth(struct scanner *s, bool array)
 	return true;
 }
 
-/* From the end of a value, past all that ends with it: to where the next value must begin. */
+/* Continues after a value: closes the containers that end with it. Returns the position where the
+ * next value must begin, or the end of the top-level value. */
 static const char *scan_after(struct scanner *s, const char *at)
 {
 	for (;;) {
-		if (s->depth <= 2 && !end_value(s, at))
+		if (s->depth <= 2 && !scan_end_value(s, at))
 			return NULL;
 		if (s->depth == 0) {
 			s->done = true;
 			return at;
 		}
-		at = skip_space(s, at);
+		at = scan_space(s, at);
 		if (at == s->end)
-			return fault(s, at, -EBADMSG, "");
+			return scan_fault(s, at, -EBADMSG, "");
 		if (*at == ',')
-			return in_array(s) ? at + 1 : scan_key(s, at + 1);
-		if (*at != (in_array(s) ? ']' : '}'))
-			return fault(s, at, -EBADMSG, "no comma");
+			return scan_in_array(s) ? at + 1 : scan_key(s, at + 1);
+		if (*at != (scan_in_array(s) ? ']' : '}'))
+			return scan_fault(s, at, -EBADMSG, "no comma");
 		at++;
 		s->depth--;
 	}
 }
 
+/* Scans the start of an array or object. Returns the position where the next value must begin. */
 static const char *scan_open(struct scanner *s, const char *at)
 {
 	bool array = *at == '[';
 
 	s->depth++;
-	if (!open_at_depth(s, array))
-		return fault(s, at, -ENOMEM, "out of memory");
+	if (!scan_set_container(s, array))
+		return scan_fault(s, at, -ENOMEM, "out of memory");
 	if (s->depth - s->begin_depth > s->query->max_depth)
-		s->flags |= JSON_DEEP;
-	at = skip_space(s, at + 1);
+		s->flags |= JSON_TOO_DEEP;
+	at = scan_space(s, at + 1);
 	if (at < s->end && *at == (array ? ']' : '}')) {
 		s->depth--;
 		return scan_after(s, at + 1);
@@ -316,15 +331,16 @@ static const char *scan_open(struct scanner *s, const char *at)
 	return array ? at : scan_key(s, at);
 }
 
-/* A value, or the beginning of one that holds others: to where the next value must begin. */
+/* Scans a scalar, or the start of an array or object. Returns the position where the next value
+ * must begin, or the end of the top-level value. */
 static const char *scan_value(struct scanner *s, const char *at)
 {
-	at = skip_space(s, at);
+	at = scan_space(s, at);
 	if (at == s->end)
-		return fault(s, at, -EBADMSG, "");
+		return scan_fault(s, at, -EBADMSG, "");
 	if (s->depth <= 2)
-		begin_value(s, at);
-	count_token(s);
+		scan_begin_value(s, at);
+	scan_count_token(s);
 	switch (*at) {
 	case '"':
 		at = scan_string(s, at + 1);
@@ -333,17 +349,17 @@ static const char *scan_value(struct scanner *s, const char *at)
 	case '[':
 		return scan_open(s, at);
 	case 't':
-		at = scan_word(s, at, "true");
+		at = scan_literal(s, at, "true");
 		break;
 	case 'f':
-		at = scan_word(s, at, "false");
+		at = scan_literal(s, at, "false");
 		break;
 	case 'n':
-		at = scan_word(s, at, "null");
+		at = scan_literal(s, at, "null");
 		break;
 	default:
 		if (*at != '-' && (*at < '0' || *at > '9'))
-			return fault(s, at, -EBADMSG, "no value");
+			return scan_fault(s, at, -EBADMSG, "no value");
 		at = scan_number(s, at);
 	}
 	return at ? scan_after(s, at) : NULL;
@@ -365,7 +381,7 @@ int json_scan(const char *text, size_t bytes, const struct json_query *query,
 	const char *at = begin;
 
 	if (bytes > UINT32_MAX) {
-		fault(&s, begin, -E2BIG, "too long");
+		scan_fault(&s, begin, -E2BIG, "too long");
 		return s.error;
 	}
 	if ((size_t)(s.end - at) >= sizeof(byte_order_mark) &&
@@ -374,9 +390,9 @@ int json_scan(const char *text, size_t bytes, const struct json_query *query,
 	while (at && !s.done)
 		at = scan_value(&s, at);
 	if (at) {
-		at = skip_space(&s, at);
+		at = scan_space(&s, at);
 		if (at < s.end)
-			fault(&s, at, -EBADMSG, "more than one value");
+			scan_fault(&s, at, -EBADMSG, "more than one value");
 	}
 	free(s.arrays);
 	if (s.error) {

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/json/json.h"
-#include "api/json/json_text.h"
+#include "api/json/json_rewrite.h"
+#include "api/json/json_scan.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 
@@ -23,7 +23,7 @@ static const struct json_query query = {
 	.max_elements = 9,
 };
 
-/* Scans a copy of just that size, so that ASan sees a look beyond it. */
+/* Scans a copy of exactly this size, so ASan detects a read beyond it. */
 static int scan(const char *text, size_t bytes, struct json_outline *ret, struct json_fault *fault)
 {
 	char *copy = malloc(bytes ? bytes : 1);
@@ -54,7 +54,7 @@ static void assert_span(const char *text, const struct json_span *span, const ch
 	assert_int_equal(span->flags, flags);
 }
 
-static void test_accepted(void **state)
+static void test_json_is_accepted(void **state)
 {
 	static const char *const texts[] = {
 		"0",
@@ -94,7 +94,7 @@ static void test_accepted(void **state)
 	}
 }
 
-static void test_refused(void **state)
+static void test_text_that_is_not_json_is_rejected(void **state)
 {
 	static const struct {
 		const char *text;
@@ -184,7 +184,7 @@ static void test_refused(void **state)
 	assert_string_equal(fault.reason, "more than one value");
 }
 
-static void test_ceilings(void **state)
+static void test_too_many_elements_are_rejected(void **state)
 {
 	static const char too_many[] = "{\"list\":[0,1,2,3,4,5,6,7,8,9]}";
 	struct json_outline outline;
@@ -198,8 +198,7 @@ static void test_ceilings(void **state)
 	json_outline_done(&outline);
 }
 
-/* A limit that one value exceeds is a flag of that value alone. */
-static void test_limits_of_one_value(void **state)
+static void test_exceeded_limit_is_a_flag_of_one_value(void **state)
 {
 	static const char many[] = "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,"
 				   "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]";
@@ -213,15 +212,15 @@ static void test_limits_of_one_value(void **state)
 	         many, deep);
 	outline = scan_ok(text);
 	assert_int_equal(outline.count, 4);
-	assert_span(text, &outline.elements[0], deep, JSON_DEEP);
+	assert_span(text, &outline.elements[0], deep, JSON_TOO_DEEP);
 	assert_span(text, &outline.elements[1], "[[[{}]]]", 0);
-	assert_span(text, &outline.elements[2], many, JSON_MANY);
+	assert_span(text, &outline.elements[2], many, JSON_TOO_MANY_TOKENS);
 	assert_span(text, &outline.elements[3], "0", 0);
-	assert_span(text, &outline.member, deep, JSON_DEEP);
+	assert_span(text, &outline.member, deep, JSON_TOO_DEEP);
 	json_outline_done(&outline);
 }
 
-static void test_a_million_deep(void **state)
+static void test_nesting_of_a_million_is_scanned(void **state)
 {
 	const size_t depth = 1000000;
 	char *text = malloc(2 * depth + 1);
@@ -239,7 +238,7 @@ static void test_a_million_deep(void **state)
 	free(text);
 }
 
-static void test_outline(void **state)
+static void test_outline_has_elements_and_member(void **state)
 {
 	static const char text[] = " {\"x\":{\"list\":[1],\"meta\":2}, \"list\" : [ {\"list\":[0]} "
 				   ", [ 7 ], \"a\" ,1.5,\n{}] ,"
@@ -250,11 +249,11 @@ static void test_outline(void **state)
 	assert_true(outline.has_list);
 	assert_int_equal(outline.count, 5);
 	assert_span(text, &outline.elements[0], "{\"list\":[0]}", 0);
-	assert_span(text, &outline.elements[1], "[ 7 ]", JSON_SPACE);
+	assert_span(text, &outline.elements[1], "[ 7 ]", JSON_HAS_SPACE);
 	assert_span(text, &outline.elements[2], "\"a\"", 0);
-	assert_span(text, &outline.elements[3], "1.5", JSON_ODD);
+	assert_span(text, &outline.elements[3], "1.5", JSON_NEEDS_NORMALIZE);
 	assert_span(text, &outline.elements[4], "{}", 0);
-	assert_span(text, &outline.member, "{\"n\": 1}", JSON_SPACE);
+	assert_span(text, &outline.member, "{\"n\": 1}", JSON_HAS_SPACE);
 	json_outline_done(&outline);
 
 	outline = scan_ok("{\"list\":[1,2,3],\"meta\":1,\"list\":[4],\"meta\":23}");
@@ -267,7 +266,7 @@ static void test_outline(void **state)
 	assert_false(outline.has_list);
 	assert_int_equal(outline.count, 0);
 	json_outline_done(&outline);
-	/* A key is the same key however it is written. */
+	/* Keys are compared after escapes are resolved. */
 	outline = scan_ok("{\"list\":[1],\"\\u006ci\\u0073t\":[2,3]}");
 	assert_int_equal(outline.count, 2);
 	json_outline_done(&outline);
@@ -278,16 +277,16 @@ static void test_outline(void **state)
 	json_outline_done(&outline);
 }
 
-/* A string's literal: its flags, and how json_clean() writes it. */
-static void test_strings(void **state)
+/* literal: between the quotes. sanitized: what json_sanitize() makes of it. */
+static void test_string_is_flagged_and_sanitized(void **state)
 {
 	enum {
-		U = JSON_UNSAFE,
-		L = JSON_UNSAFE | JSON_LOSSY,
-		O = JSON_UNSAFE | JSON_LOSSY | JSON_ODD,
+		U = JSON_NEEDS_SANITIZE,
+		L = JSON_NEEDS_SANITIZE | JSON_LOSSY,
+		O = JSON_NEEDS_SANITIZE | JSON_LOSSY | JSON_NEEDS_NORMALIZE,
 	};
 	static const struct {
-		const char *literal, *clean;
+		const char *literal, *sanitized;
 		uint32_t flags;
 	} rows[] = {
 		{"a b", "a b", 0},
@@ -302,7 +301,7 @@ static void test_strings(void **state)
 	         "a\\u202eb", U},
 		{"\xd8\x9c\xe2\x81\xa9", "\\u061c\\u2069", U},
 		{"\xe2\x80\xa8\xe2\x80\xa9", "\\u2028\\u2029", U},
-		{"a\\u0000", "a\\u0000", JSON_ODD},
+		{"a\\u0000", "a\\u0000", JSON_NEEDS_NORMALIZE},
 		{"\xff\xfe", "\\ufffd\\ufffd", L},
 		{"\xc0\x80", "\\ufffd\\ufffd", O},
 		{"\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd", L},
@@ -328,154 +327,41 @@ static void test_strings(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(rows); i++)
-		/* At every distance from the ends of eight bytes. */
+		/* At every offset in a word of eight bytes. */
 		for (int pad = 0; pad < 9; pad++) {
-			char text[128], value[96], clean[128], got[600];
+			char text[128], value[96], sanitized[128], got[600];
 			struct json_outline outline;
 			size_t bytes;
 
 			snprintf(value, sizeof(value), "\"%.*s%s\"", pad, "        ",
 			         rows[i].literal);
-			snprintf(clean, sizeof(clean), "\"%.*s%s\"", pad, "        ",
-			         rows[i].clean);
+			snprintf(sanitized, sizeof(sanitized), "\"%.*s%s\"", pad, "        ",
+			         rows[i].sanitized);
 			snprintf(text, sizeof(text), "{\"list\":[%s,0]}", value);
 			outline = scan_ok(text);
 			assert_span(text, &outline.elements[0], value, rows[i].flags);
 			assert_span(text, &outline.elements[1], "0", 0);
-			bytes = json_clean(got, value, strlen(value));
-			assert_int_equal(bytes, strlen(clean));
-			assert_memory_equal(got, clean, bytes);
-			if (rows[i].flags & JSON_UNSAFE)
-				assert_true(bytes <= json_clean_max(&outline.elements[0]));
+			bytes = json_sanitize(got, value, strlen(value));
+			assert_int_equal(bytes, strlen(sanitized));
+			assert_memory_equal(got, sanitized, bytes);
+			if (rows[i].flags & JSON_NEEDS_SANITIZE)
+				assert_true(bytes <= json_sanitize_max(&outline.elements[0]));
 			else
-				assert_int_equal(json_clean_max(&outline.elements[0]), 0);
+				assert_int_equal(json_sanitize_max(&outline.elements[0]), 0);
 			json_outline_done(&outline);
 		}
-}
-
-static void test_clean_space(void **state)
-{
-	static const char text[] =
-		"{ \"a b\" :\r\n\t[ 1 , -2.50E+3,true , null ] ,\"\\\" c\":{ } }";
-	static const char clean[] = "{\"a b\":[1,-2.50E+3,true,null],\"\\\" c\":{}}";
-	char got[sizeof(text)];
-
-	(void)state;
-	/* Not a byte more than json_clean_max() says, for ASan. */
-	assert_int_equal(json_clean(got, text, sizeof(text) - 1), sizeof(clean) - 1);
-	assert_memory_equal(got, clean, sizeof(clean) - 1);
-}
-
-static void test_plain(void **state)
-{
-	static const struct {
-		const char *text, *plain;
-	} rows[] = {
-		{"{\"1.5\":1.5}", "{\"1.5\":[]}"},
-		{"[1e400,-0.5,0,-7,12]", "[[],[],0,-7,12]"},
-		{"[9007199254740992,9007199254740993]", "[9007199254740992,[]]"},
-		{"[-9007199254740993]", "[[]]"},
-		{"[10000000000000000]", "[[]]"},
-		{"9e15", "9000000000000000"},
-		{"[1.0,-1E+2,0.0,-0.0e9]", "[1,-100,0,0]"},
-		{"\"\\ud800 \\\" 1.5\"", "\"\xed\xa0\x80 \\\" 1.5\""},
-		{"\"\\udfff\\ud800\\udc00\"", "\"\xed\xbf\xbf\\ud800\\udc00\""},
-		{"\"\\ud800\\u0000\"", "\"\xed\xa0\x80\xc0\x80\""},
-		{"\"\xc0\\\\u0000\"", "\"\xc0\x81\\\\u0000\""},
-		{"\"\xc0\xc0\xc0\xc0\"", "\"\xc0\x81\xc0\x81\xc0\x81\xc0\x81\""},
-		{"\"\\\\\",1.5", "\"\\\\\",[]"},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < LENGTH(rows); i++) {
-		size_t bytes = strlen(rows[i].text);
-		char *plain = malloc(JSON_PLAIN_GROWTH * bytes);
-
-		assert_non_null(plain);
-		bytes = json_plain(plain, rows[i].text, bytes);
-		assert_int_equal(bytes, strlen(rows[i].plain));
-		assert_memory_equal(plain, rows[i].plain, bytes);
-		free(plain);
-	}
-}
-
-static void test_integer(void **state)
-{
-	static const struct {
-		const char *text;
-		int64_t value; /* INT64_MIN: it is no integer of at most 2^53 */
-	} rows[] = {
-		{"0", 0},
-		{"-0", 0},
-		{"0.000", 0},
-		{"0e999999999999999999999", 0},
-		{"-0.0E-5", 0},
-		{"8", 8},
-		{"8.0", 8},
-		{"8e0", 8},
-		{"10e-1", 1},
-		{"-1200.00e-2", -12},
-		{"0.0015e4", 15},
-		{"100", 100},
-		{"1.5e1", 15},
-		{"1.05e+2", 105},
-		{"9007199254740992", 9007199254740992},
-		{"9007199254740992.0", 9007199254740992},
-		{"9.007199254740992e15", 9007199254740992},
-		{"90071992547409920e-1", 9007199254740992},
-		{"-9007199254740992.000", -9007199254740992},
-		{"9007199254740993", INT64_MIN},
-		{"9007199254740993.0", INT64_MIN},
-		{"9007199254740992.5", INT64_MIN},
-		{"9.0071992547409920000000000000001e15", INT64_MIN},
-		{"9007199254740991.9999999999999999999999", INT64_MIN},
-		{"0.1", INT64_MIN},
-		{"1e-1", INT64_MIN},
-		{"1.0000000000000000000000000000001", INT64_MIN},
-		{"1e16", INT64_MIN},
-		{"1e400", INT64_MIN},
-		{"-1e-400", INT64_MIN},
-		{"1e999999999", INT64_MIN},
-		{"1e99999999999999999999999999999999", INT64_MIN},
-		{"1e-99999999999999999999999999999999", INT64_MIN},
-		{"1e18446744073709551616", INT64_MIN},
-		{"18446744073709551617", INT64_MIN},
-	};
-	const size_t zeroes = 1000000;
-	char *text = malloc(zeroes + 32);
-	int64_t value;
-
-	(void)state;
-	for (size_t i = 0; i < LENGTH(rows); i++) {
-		value = INT64_MIN;
-		if (json_integer(rows[i].text, strlen(rows[i].text), &value) !=
-		            (rows[i].value != INT64_MIN) ||
-		    value != rows[i].value)
-			fail_msg("%s is %jd", rows[i].text, (intmax_t)value);
-	}
-	/* 0.000…0007e1000001 */
-	assert_non_null(text);
-	memset(text, '0', zeroes + 32);
-	text[1] = '.';
-	sprintf(text + 2 + zeroes, "7e%zu", zeroes + 1);
-	assert_true(json_integer(text, strlen(text), &value));
-	assert_int_equal(value, 7);
-	free(text);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_accepted),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_ceilings),
-		cmocka_unit_test(test_outline),
-		cmocka_unit_test(test_strings),
-		cmocka_unit_test(test_clean_space),
-		cmocka_unit_test(test_plain),
-		cmocka_unit_test(test_integer),
-		cmocka_unit_test(test_limits_of_one_value),
-		cmocka_unit_test(test_a_million_deep),
+		cmocka_unit_test(test_json_is_accepted),
+		cmocka_unit_test(test_text_that_is_not_json_is_rejected),
+		cmocka_unit_test(test_too_many_elements_are_rejected),
+		cmocka_unit_test(test_exceeded_limit_is_a_flag_of_one_value),
+		cmocka_unit_test(test_nesting_of_a_million_is_scanned),
+		cmocka_unit_test(test_outline_has_elements_and_member),
+		cmocka_unit_test(test_string_is_flagged_and_sanitized),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Answers that were made, or cut, to do harm. What a good one holds is test_decode.c's. */
+/* Bodies that are malformed, hostile or too large. test_decode.c has the good ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,10 +24,10 @@
 #endif
 
 /*
- * malloc() that fails at the Nth call, for the whole process, libraries included. Not under a
- * sanitizer, which has a malloc() of its own.
+ * A malloc() that fails at the Nth call, in the whole process including libraries. Not with a
+ * sanitizer, which has its own malloc().
  */
-static long fail_after = -1; /* how many calls still succeed; -1: all */
+static long fail_after = -1; /* number of calls that succeed before one fails; -1: all succeed */
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
 	!HAS_FEATURE(address_sanitizer) && !HAS_FEATURE(thread_sanitizer)
@@ -66,6 +66,8 @@ void *realloc(void *memory, size_t bytes)
 #define CAN_FAIL_MALLOC 0
 #endif
 
+/* Returns before, count copies of part with commas between them, and after. In a copy, # is
+ * replaced by its index. */
 static char *repeat(const char *before, const char *part, size_t count, const char *after)
 {
 	size_t room = strlen(before) + count * (strlen(part) + 12) + strlen(after) + 1;
@@ -87,7 +89,7 @@ static char *repeat(const char *before, const char *part, size_t count, const ch
 	return text;
 }
 
-static void test_list_ceilings(void **state)
+static void test_lists_of_an_agent_are_limited(void **state)
 {
 	static const struct {
 		const char *before, *part, *after;
@@ -116,8 +118,8 @@ static void test_list_ceilings(void **state)
 		}
 }
 
-/* Bodies that are refused as a whole. What is no JSON at all is test_json.c's. */
-static void test_refused(void **state)
+/* test_json_scan.c has the texts that are not JSON. */
+static void test_body_without_agent_list_is_rejected(void **state)
 {
 	static const struct {
 		const char *body;
@@ -140,24 +142,23 @@ static void test_refused(void **state)
 		{"{\"agent_listx\":[]}", "no agent_list"},
 	};
 	static const char nul[] = "{\"agent_list\":[{\"agent_id\":\"a\0b\"}]}";
-	struct failure why;
+	struct failure failure;
 	struct page *page;
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(rows); i++) {
-		if (decoding(rows[i].body, strlen(rows[i].body), &page, &why) != -EREMOTEIO)
+		if (decoding_any(rows[i].body, strlen(rows[i].body), &page, &failure) != -EREMOTEIO)
 			fail_msg("accepted: %s", rows[i].body);
-		assert_int_equal(why.cause, FAILURE_MALFORMED);
-		if (!strstr(why.message, rows[i].message))
-			fail_msg("%s: %s", rows[i].body, why.message);
+		assert_int_equal(failure.cause, FAILURE_MALFORMED);
+		if (!strstr(failure.message, rows[i].message))
+			fail_msg("%s: %s", rows[i].body, failure.message);
 	}
-	assert_int_equal(decoding(nul, sizeof(nul) - 1, &page, &why), -EREMOTEIO);
-	assert_non_null(strstr(why.message, "a NUL in a string"));
-	assert_int_equal(decoding("{\"agent_list\":[]}\0", 18, &page, &why), -EREMOTEIO);
+	assert_int_equal(decoding_any(nul, sizeof(nul) - 1, &page, &failure), -EREMOTEIO);
+	assert_non_null(strstr(failure.message, "a NUL in a string"));
+	assert_int_equal(decoding_any("{\"agent_list\":[]}\0", 18, &page, &failure), -EREMOTEIO);
 }
 
-/* Elements that are no agent never hide the others. */
-static void test_malformed_elements(void **state)
+static void test_malformed_elements_do_not_hide_others(void **state)
 {
 	struct page *page;
 	char *body;
@@ -183,8 +184,8 @@ static void test_malformed_elements(void **state)
 	free(body);
 }
 
-/* Two strings are one only if their JSON means the same; each is another agent. */
-static void test_ids_that_are_no_text_stay_apart(void **state)
+/* Two ids are equal only if their JSON means the same string. */
+static void test_ids_with_invalid_utf8_stay_distinct(void **state)
 {
 	static const char *const literals[] = {
 		"",
@@ -228,7 +229,7 @@ static void test_ids_that_are_no_text_stay_apart(void **state)
 	page_free(page);
 }
 
-static void test_faults_are_named(void **state)
+static void test_dropped_elements_have_position_id_and_reason(void **state)
 {
 	char long_id[2000], body[8000];
 	struct page *page;
@@ -251,7 +252,7 @@ static void test_faults_are_named(void **state)
 	assert_int_equal(page->faults[PAGE_MAX_FAULTS - 1].position, PAGE_MAX_FAULTS + 1);
 	page_free(page);
 
-	/* The id is cut between characters. */
+	/* The id is truncated between characters. */
 	snprintf(body, sizeof(body),
 	         "{\"agent_list\":[{\"agent_id\":\"%.61s\xf0\x9f\x98\x80\",\"x\":"
 	         "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}]}",
@@ -262,7 +263,7 @@ static void test_faults_are_named(void **state)
 	page_free(page);
 }
 
-static void test_ceilings(void **state)
+static void test_page_beyond_a_limit_is_rejected(void **state)
 {
 	static const struct {
 		const char *before, *part, *after;
@@ -271,7 +272,7 @@ static void test_ceilings(void **state)
 		{"{\"agent_list\":[", "{\"agent_id\":\"#\"}", "]}", DECODE_MAX_AGENTS,
 	         DECODE_MAX_AGENTS + 1},
 	};
-	struct failure why;
+	struct failure failure;
 	struct page *page;
 	char *body;
 
@@ -281,23 +282,22 @@ static void test_ceilings(void **state)
 		page_free(decoding_good(body));
 		free(body);
 		body = repeat(rows[i].before, rows[i].part, rows[i].beyond, rows[i].after);
-		assert_int_equal(decoding(body, strlen(body), &page, &why), -EREMOTEIO);
-		assert_int_equal(why.cause, FAILURE_OVERSIZED);
+		assert_int_equal(decoding_any(body, strlen(body), &page, &failure), -EREMOTEIO);
+		assert_int_equal(failure.cause, FAILURE_OVERSIZED);
 		free(body);
 	}
 	body = malloc(DECODE_MAX_BYTES + 1);
 	assert_non_null(body);
 	memset(body, ' ', DECODE_MAX_BYTES + 1);
 	memcpy(body, "{\"agent_list\":[]}", 17);
-	assert_int_equal(decoding(body, DECODE_MAX_BYTES, &page, &why), 0);
+	assert_int_equal(decoding_any(body, DECODE_MAX_BYTES, &page, &failure), 0);
 	page_free(page);
-	assert_int_equal(decoding(body, DECODE_MAX_BYTES + 1, &page, &why), -EREMOTEIO);
-	assert_int_equal(why.cause, FAILURE_OVERSIZED);
+	assert_int_equal(decoding_any(body, DECODE_MAX_BYTES + 1, &page, &failure), -EREMOTEIO);
+	assert_int_equal(failure.cause, FAILURE_OVERSIZED);
 	free(body);
 }
 
-/* An element beyond a limit of its own is dropped, and the elements around it are not. */
-static void test_element_limits(void **state)
+static void test_element_beyond_a_limit_is_dropped_alone(void **state)
 {
 	static const char before[] =
 		"{\"agent_list\":[{\"agent_id\":\"a\"},{\"agent_id\":\"odd\",\"x\":";
@@ -331,7 +331,7 @@ static void test_element_limits(void **state)
 	assert_int_equal(page->agent_count, 2);
 	page_free(page);
 	free(body);
-	/* Beside the list nothing is limited but by the size of the body. */
+	/* Outside of the list only the size of the body is limited. */
 	body = repeat("{\"agent_list\":[],\"x\":[", "0", DECODE_MAX_TOKENS, "]}");
 	page_free(decoding_good(body));
 	free(body);
@@ -345,8 +345,9 @@ static double seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* Bodies made to take long or much; generous, for sanitizers and busy machines. */
-static void test_hostile_sizes(void **state)
+/* Bodies that cost much time or memory. The limit of time is generous, for sanitizers and busy
+ * machines. */
+static void test_large_bodies_are_decoded_in_time(void **state)
 {
 	static const struct {
 		const char *before, *part, *after;
@@ -365,19 +366,19 @@ static void test_hostile_sizes(void **state)
 	(void)state;
 	for (size_t i = 0; i < LENGTH(rows); i++) {
 		char *body = repeat(rows[i].before, rows[i].part, rows[i].count, rows[i].after);
-		double begun = seconds();
+		double start = seconds();
 		struct page *page = decoding_good(body);
 
 		assert_true(page->agent_count + page->malformed > 0);
 		page_free(page);
 		free(body);
-		if (seconds() - begun > 2.0)
-			fail_msg("row %zu took %g s", i, seconds() - begun);
+		if (seconds() - start > 2.0)
+			fail_msg("row %zu took %g s", i, seconds() - start);
 	}
 }
 
-/* Every byte of a body replaced by each of a few: refused or decoded, and nothing else. */
-static void test_mutations(void **state)
+/* Replaces every byte of a body by each of these. */
+static void test_mutated_body_is_decoded_or_rejected(void **state)
 {
 	static const char bytes[] = {'"', '\\', '{',  ']',    ',',    '0',
 	                             '-', 'u',  '\0', '\xff', '\x7f', ' '};
@@ -394,21 +395,21 @@ static void test_mutations(void **state)
 	assert_non_null(body);
 	for (size_t i = 0; i < whole; i++) {
 		for (size_t j = 0; j < sizeof(bytes); j++) {
-			struct failure why;
+			struct failure failure;
 			struct page *page;
 
 			body[i] = bytes[j];
-			if (decoding(body, whole, &page, &why) == 0)
+			if (decoding_any(body, whole, &page, &failure) == 0)
 				page_free(page);
 			else
-				assert_int_not_equal(why.cause, FAILURE_MEMORY);
+				assert_int_not_equal(failure.cause, FAILURE_MEMORY);
 		}
 		body[i] = good[i];
 	}
 	free(body);
 }
 
-static void test_no_memory(void **state)
+static void test_failed_allocations_are_reported(void **state)
 {
 	static const char body[] =
 		"{\"agent_list\":[ {\"agent_id\":\"a\xff\",\"n\":1.5,\"agent_labels\":[\"l\"]},"
@@ -423,12 +424,12 @@ static void test_no_memory(void **state)
 		return;
 	}
 	for (calls = 0;; calls++) {
-		struct failure why = {0};
+		struct failure failure = {0};
 		struct page *page = NULL;
 		int result;
 
 		fail_after = calls;
-		result = decode_page(body, sizeof(body) - 1, &page, &why);
+		result = decode_page(body, sizeof(body) - 1, &page, &failure);
 		fail_after = -1;
 		if (result == 0) {
 			assert_int_equal(page->agent_count, 2);
@@ -436,7 +437,7 @@ static void test_no_memory(void **state)
 			break;
 		}
 		assert_int_equal(result, -ENOMEM);
-		assert_int_equal(why.cause, FAILURE_MEMORY);
+		assert_int_equal(failure.cause, FAILURE_MEMORY);
 		assert_null(page);
 	}
 	if (calls == 0)
@@ -455,16 +456,16 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_list_ceilings),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_malformed_elements),
-		cmocka_unit_test(test_ceilings),
-		cmocka_unit_test(test_element_limits),
-		cmocka_unit_test(test_hostile_sizes),
-		cmocka_unit_test(test_mutations),
-		cmocka_unit_test(test_no_memory),
-		cmocka_unit_test(test_ids_that_are_no_text_stay_apart),
-		cmocka_unit_test(test_faults_are_named),
+		cmocka_unit_test(test_lists_of_an_agent_are_limited),
+		cmocka_unit_test(test_body_without_agent_list_is_rejected),
+		cmocka_unit_test(test_malformed_elements_do_not_hide_others),
+		cmocka_unit_test(test_page_beyond_a_limit_is_rejected),
+		cmocka_unit_test(test_element_beyond_a_limit_is_dropped_alone),
+		cmocka_unit_test(test_large_bodies_are_decoded_in_time),
+		cmocka_unit_test(test_mutated_body_is_decoded_or_rejected),
+		cmocka_unit_test(test_failed_allocations_are_reported),
+		cmocka_unit_test(test_ids_with_invalid_utf8_stay_distinct),
+		cmocka_unit_test(test_dropped_elements_have_position_id_and_reason),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

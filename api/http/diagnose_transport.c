@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/http/diagnose_transport.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SPEAKS_HTTPS "check the port in the URL: it must speak https, with TLS 1.2 or later"
+#define SPEAKS_HTTP  "check the URL: the server there does not speak HTTP"
+#define FAULTY_HTTP  "ask the operator of the API, or of a proxy in front of it: its HTTP is faulty"
+#define BAD_BUNDLE   "name a file of certificates (PEM) with cacert"
+#define LOCAL_TLS    "check this machine's TLS library and its configuration (openssl.cnf)"
+
+/* Remedies by the step at which a connection failed or was lost before a response began. */
+static const char *const remedies[TRACE_STEPS + 1] = {
+	[TRACE_RESOLVE] = "check the host in the URL, and this machine's name servers",
+	[TRACE_CONNECT] = "check host and port in the URL, and the network: nothing answers there",
+	[TRACE_TLS] = "check the port in the URL: it must speak https",
+	[TRACE_ANSWER] = "try again; does the URL say http instead of https?",
+};
+
+/* Codes that curl 7.88 does not have yet. */
+#define CODE_UNRECOVERABLE_POLL ((CURLcode)99)
+#define CODE_TOO_LARGE          ((CURLcode)100)
+
+/*
+ * The cause of a failure by curl's code: before a response began and within one. `more` is appended
+ * to curl's message. Remedy NULL: the remedy of the cause applies.
+ *
+ * A code that is not listed means that a connection could not be made or was lost:
+ * FAILURE_UNREACHABLE, with the remedy of the step that was reached, or FAILURE_TRUNCATED.
+ */
+static const struct {
+	CURLcode code;
+	enum failure_cause before, within;
+	const char *more, *remedy;
+} meanings[] = {
+	{CURLE_UNSUPPORTED_PROTOCOL, FAILURE_SERVER, FAILURE_SERVER, "", SPEAKS_HTTP},
+	{CURLE_FAILED_INIT, FAILURE_MEMORY, FAILURE_MEMORY, "", NULL},
+	{CURLE_URL_MALFORMAT, FAILURE_REQUEST, FAILURE_REQUEST, "", "check the URL"},
+	{CURLE_WEIRD_SERVER_REPLY, FAILURE_SERVER, FAILURE_SERVER, "", SPEAKS_HTTP},
+	/* A protocol error or a reset of the stream: the server is reachable, but faulty. */
+	{CURLE_HTTP2, FAILURE_SERVER, FAILURE_TRUNCATED, "", FAULTY_HTTP},
+	{CURLE_HTTP2_STREAM, FAILURE_SERVER, FAILURE_TRUNCATED, "", FAULTY_HTTP},
+	/* curl could not decode the body. Responses that a callback stopped do not get
+         * here: diagnose_failure() handles them first. */
+	{CURLE_WRITE_ERROR, FAILURE_MALFORMED, FAILURE_MALFORMED, "", FAULTY_HTTP},
+	/* Within a response: curl 7.88 reports a header line of more than 100 kB in this way, and
+         * does not pass it to response_on_header(). */
+	{CURLE_OUT_OF_MEMORY, FAILURE_MEMORY, FAILURE_OVERSIZED, ", or a header line without end",
+         NULL},
+	{CODE_TOO_LARGE, FAILURE_OVERSIZED, FAILURE_OVERSIZED, "", NULL},
+	{CURLE_FILESIZE_EXCEEDED, FAILURE_OVERSIZED, FAILURE_OVERSIZED, "", NULL},
+	{CURLE_BAD_CONTENT_ENCODING, FAILURE_MALFORMED, FAILURE_MALFORMED, "",
+         "ask the operator of the API: its compression is faulty, or not the one asked for (gzip)"},
+	{CURLE_BAD_FUNCTION_ARGUMENT, FAILURE_MEMORY, FAILURE_MEMORY, "", NULL},
+	{CODE_UNRECOVERABLE_POLL, FAILURE_MEMORY, FAILURE_MEMORY, "", NULL},
+	{CURLE_COULDNT_RESOLVE_HOST, FAILURE_UNREACHABLE, FAILURE_TRUNCATED, "",
+         "check the host in the URL, and this machine's name servers"},
+	{CURLE_SSL_CONNECT_ERROR, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", SPEAKS_HTTPS},
+	{CURLE_SSL_CACERT_BADFILE, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", BAD_BUNDLE},
+	{CURLE_SSL_CLIENTCERT, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "",
+         "ask the operator of the API: it requires a client certificate, which fleetfs does not "
+         "support"},
+	{CURLE_SSL_ENGINE_NOTFOUND, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
+	{CURLE_SSL_ENGINE_SETFAILED, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
+	{CURLE_SSL_ENGINE_INITFAILED, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
+	{CURLE_SSL_CERTPROBLEM, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
+	{CURLE_SSL_CIPHER, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
+};
+
+/* Remedies for a certificate that fails verification, by a part of the message of OpenSSL or curl.
+ * The first match counts, since the name of a host in the message may contain any of these. */
+static const struct {
+	const char *part, *remedy;
+} certificates[] = {
+	{"subject name",
+         "check the host in the URL: the certificate of the server there is for another host"},
+	{"not match",
+         "check the host in the URL: the certificate of the server there is for another host"},
+	{"not yet valid", "check this machine's clock"},
+	{"expired",
+         "ask the operator of the API to renew the certificate, if this machine's clock is right"},
+	{"", "if the API has a CA of its own, name it with cacert; if not, somebody may intercept "
+             "the connection"},
+};
+
+static const char *transport_certificate_remedy(const char *reason)
+{
+	size_t i = 0;
+
+	while (!strstr(reason, certificates[i].part))
+		i++;
+	return certificates[i].remedy;
+}
+
+/* Whether a failure occurred at the proxy or on the way to it, not on the way from it to the API.
+ */
+static bool transport_is_proxy_failure(const struct request *request, CURLcode code,
+                                       const struct trace *trace)
+{
+	long status = 0;
+
+	if (code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_PROXY)
+		return true;
+	if (!*request->connection.proxy.url)
+		return false;
+	if (proxy_is_socks(&request->connection.proxy) || !trace->tls)
+		return trace->reached <= TRACE_CONNECT;
+	curl_easy_getinfo(request->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+	return status / 100 != 2 && trace->reached < TRACE_ANSWER;
+}
+
+/* Adds the proxy to the message: curl may name its host, but does not say that it is a proxy. */
+static void transport_add_proxy(const struct request *request, struct failure *failure)
+{
+	size_t length = strlen(failure->message);
+
+	failure->remedy = proxy_remedy(&request->connection.proxy);
+	if (*request->connection.proxy.url)
+		snprintf(failure->message + length, sizeof(failure->message) - length,
+		         ", by the proxy %s", request->connection.proxy.url);
+}
+
+static void transport_diagnose_timeout(const struct request *request,
+                                       const struct request_settings *settings,
+                                       const struct trace *trace, struct failure *failure)
+{
+	curl_off_t total_us = 0;
+
+	curl_easy_getinfo(request->easy, CURLINFO_TOTAL_TIME_T, &total_us);
+	if (trace->reached == TRACE_RESOLVE && !request->connection.dialed) {
+		/* Over HTTP/2 a request waits for a connection that others use. */
+		failure_set(failure, FAILURE_TIMEOUT, "no connection was free within %g s",
+		            (double)settings->timeout_ms / 1e3);
+	} else if (trace->reached < TRACE_ANSWER) {
+		/* In curl 8.20 a resolver that does not respond takes the whole timeout. */
+		bool whole = total_us / 1000 >= settings->timeout_ms;
+
+		failure->remedy = remedies[trace->reached];
+		failure_set(failure, FAILURE_UNREACHABLE, "cannot connect within %g s",
+		            (double)(whole ? settings->timeout_ms : settings->connect_timeout_ms) /
+		                    1e3);
+	} else {
+		failure_set(failure, FAILURE_TIMEOUT, "no complete response within %g s",
+		            (double)settings->timeout_ms / 1e3);
+	}
+}
+
+/* Corrects the code of two failures over HTTP/2. curl 7.88 reports a protocol error of the
+ * connection as an empty reply; curl 8 reports the end of the connection as a faulty stream. */
+static CURLcode transport_http2_code(const struct request *request, CURLcode code,
+                                     const char **reason)
+{
+	if (code == CURLE_GOT_NOTHING && request->connection.http2) {
+		*reason = curl_easy_strerror(CURLE_HTTP2);
+		return CURLE_HTTP2;
+	}
+	if (code == CURLE_HTTP2_STREAM && strstr(*reason, "before end of the underlying stream"))
+		return CURLE_PARTIAL_FILE;
+	return code;
+}
+
+static void transport_diagnose_code(const struct request *request, CURLcode code,
+                                    const struct trace *trace, struct failure *failure)
+{
+	const char *reason = *request->error ? request->error : curl_easy_strerror(code);
+	bool began = request->response.header_bytes > 0;
+	enum failure_cause cause = began ? FAILURE_TRUNCATED : FAILURE_UNREACHABLE;
+	const char *more = "";
+	long error = 0;
+
+	code = transport_http2_code(request, code, &reason);
+	failure->remedy = began ? NULL : remedies[trace->reached];
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		failure->remedy = transport_certificate_remedy(reason);
+	for (size_t i = 0; i < sizeof(meanings) / sizeof(*meanings); i++)
+		if (meanings[i].code == code) {
+			cause = began ? meanings[i].within : meanings[i].before;
+			more = meanings[i].more;
+			failure->remedy = meanings[i].remedy;
+		}
+	/* curl's message about a failed connect() lacks the reason. */
+	curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &error);
+	if (code == CURLE_COULDNT_CONNECT && error > 0 && strerrordesc_np((int)error))
+		failure_set(failure, cause, "%s: %s", reason, strerrordesc_np((int)error));
+	else
+		failure_set(failure, cause, "%s%s", reason, more);
+}
+
+void diagnose_transport(const struct request *request, const struct request_settings *settings,
+                        CURLcode code, const struct trace *trace, struct failure *failure)
+{
+	if (request->connection.bad_bundle) {
+		failure->remedy = BAD_BUNDLE;
+		failure_set(failure, FAILURE_UNREACHABLE, "the CA bundle %s is no regular file",
+		            settings->cacert);
+		return;
+	}
+	if (code == CURLE_OPERATION_TIMEDOUT)
+		transport_diagnose_timeout(request, settings, trace, failure);
+	else
+		transport_diagnose_code(request, code, trace, failure);
+	if (failure->cause != FAILURE_TIMEOUT && transport_is_proxy_failure(request, code, trace))
+		transport_add_proxy(request, failure);
+}

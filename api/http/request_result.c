@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/http/request_result.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <xxhash.h>
+
+#include "api/http/diagnose.h"
+#include "api/http/request_trace.h"
+#include "api/http/split.h"
+#include "api/json/decode.h"
+
+static void result_begin_failure(const struct request_settings *settings, struct fetch_job *job)
+{
+	const struct split_part part = split_part(job, settings->per_page);
+	struct failure *failure = &job->fetch->failure;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	*failure = (struct failure){
+		.retry_after_ms = -1,
+		.at_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
+	};
+	snprintf(failure->url, sizeof(failure->url), REQUEST_URL_FORMAT, settings->base,
+	         part.number, part.size);
+}
+
+void request_result_no_memory(const struct request_settings *settings, struct fetch_job *job)
+{
+	result_begin_failure(settings, job);
+	failure_set(&job->fetch->failure, FAILURE_MEMORY, "out of memory");
+}
+
+/* Returns the age of the response now, so it includes the time that decoding took. */
+static struct headers_age result_age(const struct request *request, const struct failure *failure)
+{
+	curl_off_t sent_us = 0; /* from the beginning until the request was sent */
+
+	curl_easy_getinfo(request->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
+	return headers_age(&request->response.headers, failure->at_ns / 1000000,
+	                   (connection_elapsed_us(&request->connection) - sent_us) / 1000 + 1);
+}
+
+/* Makes the page of a response with status 200 or 304. Returns 0, or -errno and a failure. */
+static int result_decode(const struct response *response, long status, struct page **ret_page,
+                         struct failure *failure)
+{
+	if (status != 304)
+		return decode_page(response->body, response->body_bytes, ret_page, failure);
+	*ret_page = calloc(1, sizeof(struct page));
+	if (!*ret_page)
+		return failure_set(failure, FAILURE_MEMORY, "out of memory");
+	(*ret_page)->unchanged = true;
+	(*ret_page)->total_count = AGENT_ABSENT;
+	(*ret_page)->per_page = AGENT_ABSENT;
+	return 0;
+}
+
+/* Sets the page; or the failure if the response is too old or no page; or both if the response is
+ * older than the ttl but not too old to use. */
+static void result_read_page(const struct request *request, const struct request_settings *settings,
+                             long status, struct fetch *fetch)
+{
+	struct failure *failure = &fetch->failure;
+	int64_t least_ms = result_age(request, failure).least_ms;
+	bool old = diagnose_age(settings, least_ms, failure);
+
+	if ((old && least_ms >= settings->ttl_ms + settings->stale_ms) ||
+	    result_decode(&request->response, status, &fetch->page, failure) < 0)
+		return;
+	headers_validator(&request->response.headers, &fetch->page->validator);
+	fetch->page->age_ms = result_age(request, failure).most_ms;
+	fetch->page->old = old;
+}
+
+/* Notes whether requests for smaller parts of the page may succeed: not if the API ignores the page
+ * size or sends no page at all. If a cache or gateway sends 413 instead of the page, neither is
+ * known. */
+static void result_note_size(const struct response *response, long status, struct split_part part,
+                             struct fetch_job *job)
+{
+	job->divisible = status == 413;
+	job->cut_hash = 0;
+	if (status != 200 || response->stop != RESPONSE_BODY_TOO_LARGE)
+		return;
+	job->divisible = decode_is_cut_page(response->body, response->body_bytes, part.size);
+	job->cut_hash = XXH3_64bits(response->body, response->body_bytes);
+}
+
+void request_result_read(const struct request *request, const struct request_settings *settings,
+                         CURLcode code, struct fetch_job *job)
+{
+	struct fetch *fetch = job->fetch;
+	struct failure *failure = &fetch->failure;
+	curl_off_t body_bytes = 0;
+	long header_bytes = 0;
+	long status = 0;
+
+	result_begin_failure(settings, job);
+	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(request->easy, CURLINFO_SIZE_DOWNLOAD_T, &body_bytes);
+	curl_easy_getinfo(request->easy, CURLINFO_HEADER_SIZE, &header_bytes);
+	fetch->bytes += (uint64_t)body_bytes + (uint64_t)header_bytes;
+	failure->http_status = (uint16_t)status;
+	request_trace_read(request, settings, &fetch->trace);
+
+	if (!diagnose_failure(request, settings, code, status, &fetch->trace, failure))
+		result_read_page(request, settings, status, fetch);
+	result_note_size(&request->response, status, split_part(job, settings->per_page), job);
+}
