@@ -1,17 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Tries the two commands of the README as a new user would: on a Debian 12 with nothing installed,
-# made for that by debootstrap, with /dev/fuse from this machine and a fresh clone of this commit.
+# Runs the commands of the README as a new user would, on a fresh Debian: a minimal system made by
+# debootstrap, with nothing else installed, /dev/fuse of this machine, and a clone of this commit.
 #
-#	tests/fresh.sh [COMMAND...]		default: ./run demo --once, then ./run test
+#	tests/fresh.sh SUITE [--user] [COMMAND...]
 #
-# As root. Takes the mirror and apt's settings from this machine; leaves nothing behind.
+# SUITE: bookworm, trixie or sid. --user: as an ordinary user who may use sudo, instead of root.
+# COMMAND: the default is `./run demo --once`, then `./run test`, each with all programs that tests
+# use. As root. The mirror is that of this machine's apt. Nothing is left behind.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 
+die() {
+	echo "fresh.sh: $*" >&2
+	exit 1
+}
+
 # In a mount namespace of its own, so that all that is mounted ends with it.
 if [ "${FRESH_INSIDE:-}" != 1 ]; then
-	[ "$(id -u)" -eq 0 ] || { echo "fresh.sh: as root, please" >&2; exit 1; }
+	[ $# -gt 0 ] || die "name a suite: bookworm, trixie or sid"
+	[ "$(id -u)" -eq 0 ] || die "needs root"
 	command -v debootstrap >/dev/null || {
 		apt-get -qq update
 		apt-get -qq install -y --no-install-recommends debootstrap >/dev/null
@@ -19,10 +27,18 @@ if [ "${FRESH_INSIDE:-}" != 1 ]; then
 	FRESH_INSIDE=1 exec unshare --mount --propagation private "$0" "$@"
 fi
 
+suite=$1
+shift
+user=root
+if [ "${1:-}" = --user ]; then
+	user=ann
+	shift
+fi
+
 # shellcheck disable=SC2016 # apt's own
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Codename: bookworm' 'Origin: Debian' |
-	sort -u | head -n 1)
-system=$(mktemp -d /var/tmp/fleetfs-fresh.XXXXXX)
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
+	grep -v security | sort -u | head -n 1)
+system=$(mktemp -d "/var/tmp/fleetfs-$suite.XXXXXX")
 # shellcheck disable=SC2317 # called by the trap
 leave() {
 	umount -R "$system" 2>/dev/null || true
@@ -32,9 +48,9 @@ trap leave EXIT
 chmod 755 "$system" # it is a root
 mount --bind "$system" "$system" # what is mounted below goes with it
 
-echo "Making a Debian 12 of ${mirror:-deb.debian.org}"
-debootstrap --variant=minbase bookworm "$system" "${mirror:-http://deb.debian.org/debian}" \
-	>"$system.log" 2>&1 || { tail "$system.log"; exit 1; }
+echo "Making a Debian $suite from ${mirror:=http://deb.debian.org/debian}"
+debootstrap --variant=minbase "$suite" "$system" "$mirror" >"$system.log" 2>&1 ||
+	{ tail "$system.log"; exit 1; }
 rm -f "$system.log"
 mount -t proc proc "$system/proc"
 mount -t sysfs sysfs "$system/sys"
@@ -46,12 +62,26 @@ done
 mkdir -p "$system/dev/pts" "$system/dev/shm"
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$system/dev/pts"
 ln -sf pts/ptmx "$system/dev/ptmx"
-mount -t tmpfs tmpfs "$system/dev/shm"
+mount -t tmpfs -o mode=1777 tmpfs "$system/dev/shm"
 cp /etc/resolv.conf "$system/etc/"
 echo "127.0.0.1 localhost" >"$system/etc/hosts"
 cp -r /etc/apt/apt.conf.d "$system/etc/apt/" 2>/dev/null || true
-git clone -q "$here" "$system/root/fleetfs"
+
+# inside COMMAND...: as root, in the new system.
+inside() {
+	chroot "$system" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM="${TERM:-dumb}" "$@"
+}
+
+home=/root
+if [ "$user" != root ]; then
+	home=/home/$user
+	inside sh -c 'apt-get -qq update && apt-get -qq install -y --no-install-recommends sudo >/dev/null'
+	inside useradd --create-home --shell /bin/bash "$user"
+	echo "$user ALL=(ALL) NOPASSWD: ALL" >"$system/etc/sudoers.d/$user"
+fi
+git clone -q "$here" "$system$home/fleetfs"
+inside chown -R "$user:" "$home/fleetfs"
 
 [ $# -gt 0 ] || set -- sh -c './run demo --once && ./run test'
-chroot "$system" env -i FLEETFS_NO_SKIP=1 HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM="${TERM:-dumb}" \
-	sh -c 'cd /root/fleetfs && exec "$@"' sh "$@"
+inside setpriv --reuid "$user" --regid "$user" --init-groups --reset-env \
+	env FLEETFS_NO_SKIP=1 TERM="${TERM:-dumb}" sh -c 'cd ~/fleetfs && exec "$@"' sh "$@"

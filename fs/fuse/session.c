@@ -21,6 +21,10 @@
 static void session_init(void *userdata, struct fuse_conn_info *conn)
 {
 	ops_filesystem(userdata)->init_reply_is_next = true;
+	/* Without FUSE_CAP_PARALLEL_DIROPS the kernel holds a directory's lock while a LOOKUP in it
+	 * is parked: all other readers of the directory wait for the lock, and not even SIGKILL
+	 * ends them. */
+	conn->want |= conn->capable & FUSE_CAP_PARALLEL_DIROPS;
 	/* READDIRPLUS for all listings: with READDIRPLUS_AUTO the kernel looks up every name by
 	 * itself. Links are cached for ever, as files are: another target is another node. */
 	conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_NO_OPEN_SUPPORT |
@@ -155,12 +159,8 @@ static ssize_t session_read_device(int fd, void *bytes, size_t length, void *use
 	return read(fd, bytes, length);
 }
 
-/*
- * Adds FUSE_PARALLEL_DIROPS to the reply to INIT. libfuse 3.14 accepts FUSE_CAP_PARALLEL_DIROPS but
- * does not tell the kernel. Without the flag the kernel holds a directory's lock while a LOOKUP in
- * it is parked: all other readers of the directory wait for the lock, and not even SIGKILL ends
- * them.
- */
+/* Adds FUSE_PARALLEL_DIROPS to the reply to INIT. libfuse before 3.17 accepts
+ * FUSE_CAP_PARALLEL_DIROPS but does not tell the kernel. */
 static ssize_t session_write_device(int fd, struct iovec *parts, int count, void *userdata)
 {
 	struct filesystem *fs = ops_filesystem(userdata);
@@ -188,5 +188,6 @@ int ops_attach(struct fuse_session *session)
 
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
 		return -errno;
-	return fuse_session_custom_io(session, &io, fd);
+	/* Later libfuse tells the kernel, and 3.18 does not support functions of our own. */
+	return fuse_version() < 317 ? fuse_session_custom_io(session, &io, fd) : 0;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -20,7 +21,7 @@
 #define MOUNTED_NS INT64_C(1700000000000000000)
 #define PAD_BYTES  1024
 
-/* For libfuse's callbacks, which get the operations as user data. */
+/* For writev(), which gets no user data. */
 static struct kernel *the_kernel;
 
 /* Ports of the fleet */
@@ -63,30 +64,18 @@ static int port_changed(void *user, const struct record *record, const struct ag
 	return kernel->ops ? ops_changed(kernel->ops, record, before, after, at_ns) : 0;
 }
 
-static ssize_t reject_read(int fd, void *buf, size_t buf_len, void *userdata)
-{
-	(void)fd;
-	(void)buf;
-	(void)buf_len;
-	(void)userdata;
-	errno = EAGAIN;
-	return -1;
-}
-
 static bool is_never_replied_to(uint32_t opcode)
 {
 	return opcode == FUSE_FORGET || opcode == FUSE_BATCH_FORGET || opcode == FUSE_INTERRUPT;
 }
 
-static ssize_t take_reply(int fd, struct iovec *iov, int count, void *userdata)
+static ssize_t take_reply(const struct iovec *iov, int count)
 {
 	struct kernel *kernel = the_kernel;
 	struct fuse_out_header header;
 	struct kernel_request request = {0};
 	size_t bytes = 0;
 
-	(void)fd;
-	(void)userdata;
 	expect(iov[0].iov_len == sizeof(header));
 	memcpy(&header, iov[0].iov_base, sizeof(header));
 	expect(header.error <= 0 && header.error > -1000);
@@ -120,6 +109,14 @@ static ssize_t take_reply(int fd, struct iovec *iov, int count, void *userdata)
 	kernel->bytes = bytes;
 	kernel_check_reply(kernel, &request);
 	return header.len;
+}
+
+/* Replaces the C library's, also for libfuse, which replies with it. */
+ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+	if (the_kernel && the_kernel->session && fd == fuse_session_fd(the_kernel->session))
+		return take_reply(iov, count);
+	return syscall(SYS_writev, fd, iov, count);
 }
 
 /* Sending */
@@ -359,7 +356,6 @@ int kernel_bring(struct kernel *kernel, unsigned int number, struct page *page,
 
 static int mount_session(struct kernel *kernel)
 {
-	static const struct fuse_custom_io io = {.writev = take_reply, .read = reject_read};
 	static const char *const names[] = {"fleetfs", NULL};
 	const struct fuse_init_in init = {
 		.major = FUSE_KERNEL_VERSION,
@@ -370,6 +366,7 @@ static int mount_session(struct kernel *kernel)
 	                 FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS,
 	};
 	struct fuse_args args = FUSE_ARGS_INIT(1, (char **)(uintptr_t)names);
+	char path[32]; /* libfuse uses a descriptor that is named in this way as the device */
 	int fd;
 
 	kernel->session = ops_session(kernel->ops, &args);
@@ -377,7 +374,8 @@ static int mount_session(struct kernel *kernel)
 	if (!kernel->session)
 		return -ENOMEM;
 	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	expect(fd >= 0 && fuse_session_custom_io(kernel->session, &io, fd) == 0);
+	snprintf(path, sizeof(path), "/dev/fd/%d", fd);
+	expect(fd >= 0 && fuse_session_mount(kernel->session, path) == 0);
 	kernel_send(kernel, FUSE_INIT, 0, &init, sizeof(init));
 	expect(kernel->replied == kernel->unique && kernel->error == 0);
 	return 0;
