@@ -21,6 +21,7 @@
 #include "fs/fuse/node.h"
 #include "fs/fuse/ops.h"
 #include "fs/reports/events.h"
+#include "fs/reports/jobs.h"
 #include "fs/reports/views.h"
 #include "fs/tree/status.h"
 #include "fs/tree/text.h"
@@ -41,6 +42,8 @@ struct call {
 	struct query query;
 	int64_t deadline_ms;
 	uint64_t scanned; /* a listing's: how far it has looked for more, as an offset */
+	struct job job;   /* runs the call again while it is unfinished; only of a parked call */
+	bool unfinished;  /* it returned -EAGAIN although it lacks no page: it has more to scan */
 	bool interrupted; /* the reader got a signal that neither ends it nor is handled */
 	bool reading;     /* GETATTR for a read(2), which asks where the file ends */
 	char *name;       /* LOOKUP's; owned once parked */
@@ -84,6 +87,7 @@ struct ops {
 	size_t buffer_bytes;
 	struct node **listed; /* of the folder being listed */
 	size_t listed_capacity;
+	struct jobs jobs; /* one slice in each turn of the loop */
 	struct views *views;
 	struct events *events;
 	int proc_fd;            /* from reader_open_proc() */

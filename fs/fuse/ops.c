@@ -85,6 +85,7 @@ static void unpark(struct call *call)
 
 static void call_free(struct call *call)
 {
+	job_remove(&call->job);
 	free(call->name);
 	free(call);
 }
@@ -155,6 +156,7 @@ static bool run(struct call *call)
 	int err;
 
 	call->query.wake_ms = INT64_MAX; /* unless it says so this time, too */
+	call->unfinished = false;
 	err = call->run(call, &with);
 	if (err == -EAGAIN) {
 		/* A listing may have got somewhere before it lacked a page. */
@@ -178,6 +180,23 @@ static void park(struct call *call)
 	ops->parked.previous = call;
 }
 
+/* Runs a parked call once more, and frees it if it was answered. */
+static void run_again(struct call *call)
+{
+	if (run(call)) {
+		unpark(call);
+		call_free(call);
+	} else if (call->unfinished) {
+		jobs_add(&call->ops->jobs, &call->job);
+	}
+}
+
+static bool call_slice(struct job *job)
+{
+	run_again(JOB_OWNER(job, struct call, job));
+	return false;
+}
+
 static void begin(struct call *on_stack)
 {
 	struct ops *ops = fuse_req_userdata(on_stack->req);
@@ -198,6 +217,7 @@ static void begin(struct call *on_stack)
 	if (call) {
 		*call = *on_stack;
 		call->name = on_stack->name ? strdup(on_stack->name) : NULL;
+		call->job.slice = call_slice;
 	}
 	if (!call || (on_stack->name && !call->name)) {
 		free(call);
@@ -205,6 +225,8 @@ static void begin(struct call *on_stack)
 		return;
 	}
 	park(call);
+	if (call->unfinished)
+		jobs_add(&ops->jobs, &call->job);
 	/* The kernel reports one interrupt for each request. If it came already, libfuse would call
 	 * the function from within fuse_req_interrupt_func(), which uses req after that; so the
 	 * function must not reply. */
@@ -214,25 +236,21 @@ static void begin(struct call *on_stack)
 		fuse_req_interrupt_func(call->req, on_interrupt, call);
 }
 
-/* Who did a slice of work and is not done comes last in the next turn: were it first again, a short
- * listing would wait for the end of each long document. */
+/* Runs the parked calls again: all, or those that are due. A call whose job is queued runs there,
+ * unless its time is over. */
 static void run_parked(struct ops *ops, bool all)
 {
 	struct call *end = ops->parked.previous;
 	int64_t now_ms = fleet_now_ms(ops->fleet);
 
 	for (struct call *at = ops->parked.next, *next; at != &ops->parked; at = next) {
-		bool is_end = at == end, had_worked = views_worked(ops->views);
+		bool is_end = at == end;
 
 		/* As in unpark(). NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		next = at->next;
-		if ((all || now_ms >= at->deadline_ms || now_ms >= at->query.wake_ms) && run(at)) {
-			unpark(at);
-			call_free(at);
-		} else if (!had_worked && views_worked(ops->views)) {
-			unpark(at);
-			park(at);
-		}
+		if (now_ms >= at->deadline_ms || now_ms >= at->query.wake_ms ||
+		    (all && !job_is_queued(&at->job)))
+			run_again(at);
 		if (is_end)
 			break;
 	}
@@ -276,9 +294,8 @@ int64_t ops_due_ms(struct ops *ops)
 {
 	int64_t due_ms, now_ms;
 
-	views_turn(ops->views);
 	ops_watch_readers(ops);
-	run_parked(ops, false);
+	run_parked(ops, jobs_run_slice(&ops->jobs));
 	if (views_tidy(ops->views) && ops->drop)
 		ops->drop(ops->user, false);
 	due_ms = views_due_ms(ops->views);
@@ -292,6 +309,8 @@ int64_t ops_due_ms(struct ops *ops)
 		if (due_ms > at->query.wake_ms)
 			due_ms = at->query.wake_ms;
 	}
+	if (jobs_are_queued(&ops->jobs))
+		return 0;
 	if (due_ms == INT64_MAX)
 		return -1;
 	now_ms = fleet_now_ms(ops->fleet);
@@ -510,7 +529,8 @@ struct ops *ops_new(struct fleet *fleet, struct status *status, uint64_t seed, o
 	text_init(&ops->text, TREE_MAX_TEXT);
 	nodes_init(&ops->nodes, seed);
 	ops->own = calloc(tree_row_count, sizeof(*ops->own));
-	ops->views = views_new(fleet, fleet_ttl_ms(fleet), seed);
+	jobs_init(&ops->jobs);
+	ops->views = views_new(fleet, &ops->jobs, fleet_ttl_ms(fleet), seed);
 	ops->events = events_new(fleet, fleet_timeout_ms(fleet), EVENTS_BYTES);
 	root = ops->own && ops->views && ops->events
 	               ? node_folder(&ops->nodes, &tree_rows[TREE_ROOT], NULL, 0)

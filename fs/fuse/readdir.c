@@ -118,8 +118,6 @@ static int list_members(struct call *call, struct answer *answer, const struct n
 		if (err < 0)
 			return err;
 	}
-	if (call->scanned > 0 && !views_may_work(call->ops->views, &call->query))
-		return -EAGAIN;
 	for (size_t i = 0; i < SCANNED; i++) {
 		struct record *record;
 		struct node *node;
@@ -141,7 +139,7 @@ static int list_members(struct call *call, struct answer *answer, const struct n
 		add_node(call, answer, record->name, cursor, node, record);
 	}
 	call->scanned = cursor;
-	call->query.wake_ms = fleet_now_ms(call->ops->fleet);
+	call->unfinished = true;
 	return -EAGAIN;
 }
 

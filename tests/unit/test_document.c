@@ -29,6 +29,7 @@
 
 static struct {
 	struct fleet *fleet;
+	struct jobs jobs;
 	struct views *views;
 	int64_t now_ms;
 	unsigned int wanted;
@@ -36,6 +37,7 @@ static struct {
 	const char *status; /* of the first of them; the others are idle */
 	bool own_statuses;  /* or each has one of its own, … */
 	int status_bytes;   /* … this long at the least */
+	bool too_long;      /* the JSON of the first agent is longer than a report may be */
 	bool mixed_rows;    /* some are stored and some are not; else all are stored */
 	unsigned int arrivals;
 } world;
@@ -84,7 +86,8 @@ static void begin_world(size_t count)
 	world.status = "idle";
 	world.fleet = fleet_new(&config, &ports);
 	assert_non_null(world.fleet);
-	world.views = views_new(world.fleet, TTL_MS, SEED);
+	jobs_init(&world.jobs);
+	world.views = views_new(world.fleet, &world.jobs, TTL_MS, SEED);
 	assert_non_null(world.views);
 }
 
@@ -109,6 +112,8 @@ static void bring(void)
 		                                                : "idle");
 		/* What it takes is what decides whether its rows are stored. */
 		agent->bytes = world.mixed_rows && page->agent_count % 3 != 0 ? 0 : AGENT_BYTES;
+		if (world.too_long)
+			agent->json_bytes = (UINT32_C(1) << 30) + 1;
 		page->agents[page->agent_count] = agent;
 		page->agent_count++;
 	}
@@ -385,25 +390,28 @@ static const struct row *row_of(enum tree_report report)
 	return NULL;
 }
 
-/* Asks until it is there; how many turns that took. */
+/* Runs the queries and jobs until the report is there. Returns how many slices that took. */
 static unsigned int ask(enum tree_report report, struct document **ret)
 {
 	struct query query = fleet_query(world.fleet);
-	unsigned int turns = 0;
+	unsigned int slices = 0;
 	int err;
 
 	for (;;) {
-		views_turn(world.views);
 		err = views_document(world.views, row_of(report), &query, ret);
 		if (err != -EAGAIN)
 			break;
-		if (world.wanted > 0)
+		if (world.wanted > 0) {
 			bring();
-		else
-			assert_true(++turns < 100 && query.wake_ms <= world.now_ms);
+			continue;
+		}
+		assert_true(jobs_are_queued(&world.jobs));
+		do
+			assert_true(++slices < 100);
+		while (!jobs_run_slice(&world.jobs));
 	}
 	assert_int_equal(err, 0);
-	return turns;
+	return slices;
 }
 
 static void test_the_same_twice_is_one(void **state)
@@ -434,25 +442,63 @@ static void test_the_same_twice_is_one(void **state)
 	(void)state;
 }
 
-static void test_is_written_in_slices_one_a_turn(void **state)
+static void test_reports_are_built_in_slices_by_turns(void **state)
 {
 	struct document *tsv, *json;
-	struct query query;
+	struct query first, second, third;
+	bool ended = false;
 
 	begin_world(MOST);
-	assert_true(ask(TREE_TSV, &tsv) >= 4);
+	assert_true(ask(TREE_TSV, &tsv) >= 5);
 	world.now_ms += TTL_MS + 1;
 	whole_list();
-	/* Who comes second in a turn does nothing in it, and asks again at once. */
-	views_turn(world.views);
-	query = fleet_query(world.fleet);
-	assert_int_equal(views_document(world.views, row_of(TREE_TSV), &query, &tsv), -EAGAIN);
-	assert_false(views_may_work(world.views, &query));
-	assert_int_equal(views_document(world.views, row_of(TREE_JSON), &query, &json), -EAGAIN);
-	assert_int_equal(query.wake_ms, world.now_ms);
-	assert_true(ask(TREE_JSON, &json) >= 4);
-	ask(TREE_TSV, &tsv);
+	first = fleet_query(world.fleet);
+	second = fleet_query(world.fleet);
+	third = fleet_query(world.fleet);
+	assert_int_equal(views_document(world.views, row_of(TREE_TSV), &first, &tsv), -EAGAIN);
+	assert_int_equal(views_document(world.views, row_of(TREE_JSON), &second, &json), -EAGAIN);
+	assert_int_equal(views_document(world.views, row_of(TREE_JSON), &third, &json), -EAGAIN);
+	/* Each query waits for the end of its job, and the jobs end in the same round. */
+	for (int i = 0; i < 8; i++) {
+		assert_false(jobs_run_slice(&world.jobs));
+		assert_int_equal(views_document(world.views, row_of(TREE_TSV), &first, &tsv),
+		                 -EAGAIN);
+	}
+	while (!ended)
+		ended = jobs_run_slice(&world.jobs);
+	ended = false;
+	for (int i = 0; i < 2 && !ended; i++)
+		ended = jobs_run_slice(&world.jobs);
+	assert_true(ended);
+	assert_false(jobs_are_queued(&world.jobs));
+	assert_int_equal(views_document(world.views, row_of(TREE_TSV), &first, &tsv), 0);
+	assert_int_equal(views_document(world.views, row_of(TREE_JSON), &second, &json), 0);
+	assert_int_equal(views_document(world.views, row_of(TREE_JSON), &third, &json), 0);
 	assert_int_equal(json->borrowed[0].count, MOST);
+	end_world();
+	(void)state;
+}
+
+static void test_a_failed_build_is_an_error_for_each_query_that_waited(void **state)
+{
+	struct query first, second, later;
+	struct document *json;
+
+	begin_world(10);
+	world.too_long = true;
+	whole_list();
+	first = fleet_query(world.fleet);
+	second = fleet_query(world.fleet);
+	later = fleet_query(world.fleet);
+	assert_int_equal(views_document(world.views, row_of(TREE_JSON), &first, &json), -EAGAIN);
+	assert_int_equal(views_document(world.views, row_of(TREE_JSON), &second, &json), -EAGAIN);
+	assert_true(jobs_run_slice(&world.jobs));
+	assert_int_equal(views_document(world.views, row_of(TREE_JSON), &first, &json), -EFBIG);
+	assert_int_equal(views_document(world.views, row_of(TREE_JSON), &second, &json), -EFBIG);
+	assert_false(jobs_are_queued(&world.jobs));
+	/* A query that did not wait for it queues another build. */
+	assert_int_equal(views_document(world.views, row_of(TREE_JSON), &later, &json), -EAGAIN);
+	assert_true(jobs_are_queued(&world.jobs));
 	end_world();
 	(void)state;
 }
@@ -527,7 +573,8 @@ static void test_statuses_are_told_in_slices_too(void **state)
 	(void)state;
 }
 
-static void test_who_waits_is_not_moved_on_to_another_list_for_ever(void **state)
+/* The list that the query began with is enough, or a later one. */
+static void test_a_query_ends_although_lists_expire_faster_than_reports_are_built(void **state)
 {
 	struct document *document;
 	struct query query;
@@ -535,14 +582,14 @@ static void test_who_waits_is_not_moved_on_to_another_list_for_ever(void **state
 
 	begin_world(MOST);
 	query = fleet_query(world.fleet);
-	for (int turns = 0;; turns++) {
-		views_turn(world.views);
+	for (int slices = 0;; slices++) {
 		err = views_document(world.views, row_of(TREE_TSV), &query, &document);
 		if (err != -EAGAIN)
 			break;
 		if (world.wanted > 0)
 			bring();
-		assert_true(turns < 20);
+		jobs_run_slice(&world.jobs);
+		assert_true(slices < 20);
 		world.now_ms += TTL_MS + 1;
 		whole_list();
 	}
@@ -568,10 +615,11 @@ static const struct groups *ask_groups(void)
 	int err;
 
 	do {
-		views_turn(world.views);
 		err = views_groups(world.views, row_of_groups(), &query, &groups);
 		if (err == -EAGAIN && world.wanted > 0)
 			bring();
+		else
+			jobs_run_slice(&world.jobs);
 	} while (err == -EAGAIN);
 	assert_int_equal(err, 0);
 	return groups;
@@ -647,10 +695,12 @@ int main(void)
 		cmocka_unit_test(test_a_list_that_is_forgotten_is_an_error),
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_the_same_twice_is_one),
-		cmocka_unit_test(test_is_written_in_slices_one_a_turn),
+		cmocka_unit_test(test_reports_are_built_in_slices_by_turns),
+		cmocka_unit_test(test_a_failed_build_is_an_error_for_each_query_that_waited),
 		cmocka_unit_test(test_a_slice_is_short_whatever_is_in_it),
 		cmocka_unit_test(test_statuses_are_told_in_slices_too),
-		cmocka_unit_test(test_who_waits_is_not_moved_on_to_another_list_for_ever),
+		cmocka_unit_test(
+			test_a_query_ends_although_lists_expire_faster_than_reports_are_built),
 		cmocka_unit_test(test_is_given_back_when_nobody_asks),
 		cmocka_unit_test(test_a_group_keeps_its_number_for_who_lists_them),
 		cmocka_unit_test(test_groups_that_take_much_are_given_back_after_a_minute),
