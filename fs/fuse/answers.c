@@ -32,6 +32,8 @@ static int64_t mtime_ns_of(struct ops *ops, const struct node *node)
 {
 	if (node->document)
 		return node->document->mtime_ns;
+	if (node->log)
+		return node->log->mtime_ns;
 	if (!node->row)
 		return node->mtime_ns;
 	if (node->record)
@@ -43,6 +45,8 @@ static uint64_t bytes_of(const struct node *node)
 {
 	if (node->document)
 		return node->document->bytes;
+	if (node->log)
+		return node->log->text.length;
 	return node->row ? 0 : node->bytes;
 }
 
@@ -51,7 +55,7 @@ static void fill_attr(struct ops *ops, const struct node *node, struct stat *ret
 	static const mode_t modes[] = {
 		[NODE_FOLDER] = S_IFDIR | 0555,   [NODE_GROUP] = S_IFDIR | 0555,
 		[NODE_VALUE] = S_IFREG | 0444,    [NODE_LINK] = S_IFLNK | 0777,
-		[NODE_DOCUMENT] = S_IFREG | 0444,
+		[NODE_DOCUMENT] = S_IFREG | 0444, [NODE_LOG] = S_IFREG | 0444,
 	};
 	uint64_t bytes = bytes_of(node);
 
@@ -85,7 +89,7 @@ static double list_timeout_s(const struct call *call)
  * it is to ask again: that costs less than to let somebody wait for what is there. */
 static double attr_timeout_s(const struct call *call, const struct node *node)
 {
-	if (node->document && node->document->grows)
+	if (node->log && events_is_current(call->ops->events, node->log))
 		return MOMENT_S;
 	if (!node->row)
 		return FOREVER_S;
@@ -102,7 +106,7 @@ static double entry_timeout_s(const struct call *call, const struct node *node,
 {
 	if (record)
 		return (double)fleet_record_ms(call->ops->fleet, record) / 1000;
-	if (node->document && node->document->log)
+	if (node->log)
 		return MOMENT_S;
 	if (node->kind == NODE_GROUP || node->kind == NODE_DOCUMENT)
 		return list_timeout_s(call);
@@ -175,15 +179,15 @@ static int document_of(struct call *call, const struct row *row, struct node **r
 static int log_of(struct call *call, const struct row *row, struct node **ret_node)
 {
 	struct ops *ops = call->ops;
-	struct document *document = events_before(ops->events);
+	struct event_log *log = events_before(ops->events);
 	int err = 0;
 
 	if (row->report == TREE_EVENTS)
-		err = events_look(ops->events, &call->query, false, &document);
+		err = events_look(ops->events, &call->query, false, &log);
 	if (err < 0)
 		return err;
-	*ret_node = document ? node_document(&ops->nodes, document)
-	                     : node_value(&ops->nodes, "", 0, ops->status->mounted_ns);
+	*ret_node = log ? node_log(&ops->nodes, log)
+	                : node_value(&ops->nodes, "", 0, ops->status->mounted_ns);
 	return *ret_node ? 0 : -ENOMEM;
 }
 
@@ -388,15 +392,15 @@ int answer_lookup(struct call *call, struct answer *answer)
 int answer_getattr(struct call *call, struct answer *answer)
 {
 	const struct node *node = nodes_find(&call->ops->nodes, call->ino);
-	struct document *document;
+	struct event_log *log;
 	int err = 0;
 
 	if (!node)
 		return -ESTALE;
 	if (node->row)
 		err = answer_folder(call, true, &node);
-	else if (node->document && node->document->grows)
-		err = events_look(call->ops->events, &call->query, call->reading, &document);
+	else if (node->log && events_is_current(call->ops->events, node->log))
+		err = events_look(call->ops->events, &call->query, call->reading, &log);
 	if (err < 0)
 		return err;
 	answer->kind = ANSWER_ATTR;
@@ -431,7 +435,7 @@ int answer_read(struct call *call, struct answer *answer)
 		return copied < 0 ? (int)copied : 0;
 	}
 	answer->bytes = node_text(node) + call->offset;
-	answer->length = node->bytes - (size_t)call->offset;
+	answer->length = (size_t)bytes_of(node) - (size_t)call->offset;
 	if (answer->length > call->size)
 		answer->length = call->size;
 	return 0;

@@ -23,7 +23,8 @@
  * A folder is a node too, but its content is not immutable: it stands for its agent, or for those
  * whom a value of a view groups together. A link is a
  * value whose text is its target. A document (fs/reports/document.h) is one text over the whole
- * fleet, too large to be copied or compared; but for the log, which grows, immutable as well.
+ * fleet, too large to be copied or compared. The event log (fs/reports/events.h) is the one file
+ * whose content grows.
  */
 
 #include <stdbool.h>
@@ -34,9 +35,10 @@
 #include "cache/table.h"
 
 struct document;
+struct event_log;
 struct row;
 
-enum node_kind { NODE_FOLDER, NODE_GROUP, NODE_VALUE, NODE_LINK, NODE_DOCUMENT };
+enum node_kind { NODE_FOLDER, NODE_GROUP, NODE_VALUE, NODE_LINK, NODE_DOCUMENT, NODE_LOG };
 
 struct node {
 	struct table_link by_id;   /* hash is the node id */
@@ -47,6 +49,7 @@ struct node {
 	const struct agent
 		*agent; /* a value whose text is this agent's json: a reference; else NULL */
 	struct document *document; /* a document's: a reference; else NULL */
+	struct event_log *log;     /* an event log's: a reference; else NULL */
 	int64_t mtime_ns;          /* a value's: when it was first seen; wall clock */
 	uint32_t bytes;            /* of text */
 	uint32_t generation;       /* a folder's: nodes->generation when it was made */
@@ -102,6 +105,9 @@ struct node *node_link(struct nodes *nodes, const char *target, size_t bytes, in
 
 /* Likewise that of a document. */
 struct node *node_document(struct nodes *nodes, struct document *document);
+
+/* The node of an event log, made if the kernel does not know it. NULL without memory. */
+struct node *node_log(struct nodes *nodes, struct event_log *log);
 
 /* The text of a value: node->bytes of it. */
 const char *node_text(const struct node *node);

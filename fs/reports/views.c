@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "fs/reports/sheets.h"
+#include "fs/reports/report_kinds.h"
 #include "fs/tree/tree.h"
 
 #define SLICE_AGENTS 512
@@ -16,24 +16,19 @@
 #define KEPT_GROUPS_BYTES (16u << 20)
 #define LISTING_MS        60000
 
-static const struct sheet *const sheets[TREE_REPORTS] = {
-	[TREE_SUMMARY] = &sheet_summary, [TREE_TSV] = &sheet_tsv,   [TREE_JSON] = &sheet_json,
-	[TREE_METRICS] = &sheet_metrics, [TREE_HTML] = &sheet_html,
-};
-
 /* What is built of one row of the tree: the groups of a view, or a report. */
 struct view {
 	struct views *views;
 	const struct row *row;
 	struct job job;
-	int error;                 /* of the last build; 0: it is not over, or did not fail */
-	uint64_t list;             /* that the groups or the report show; 0: none */
-	struct groups groups;      /* groups.list: the list of the last or current build */
-	uint64_t cursor;           /* of the current build of groups; 0: none */
-	uint64_t freed;            /* the last number of the groups that were freed */
-	int64_t listed_ms;         /* when the groups were last used */
-	struct document *document; /* NULL: none */
-	struct draft *draft;       /* of the current build; NULL: none */
+	int error;                      /* of the last build; 0: it is not over, or did not fail */
+	uint64_t list;                  /* that the groups or the report show; 0: none */
+	struct groups groups;           /* groups.list: the list of the last or current build */
+	uint64_t cursor;                /* of the current build of groups; 0: none */
+	uint64_t freed;                 /* the last number of the groups that were freed */
+	int64_t listed_ms;              /* when the groups were last used */
+	struct document *document;      /* NULL: none */
+	struct report_builder *builder; /* of the current build; NULL: none */
 };
 
 struct views {
@@ -84,9 +79,9 @@ static void views_free_reports(struct views *views)
 		if (!view->row->report)
 			continue;
 		document_unref(view->document);
-		draft_free(view->draft);
+		report_builder_free(view->builder);
 		view->document = NULL;
-		view->draft = NULL;
+		view->builder = NULL;
 		view->list = 0;
 	}
 	views->used_ms = INT64_MIN;
@@ -298,10 +293,10 @@ const struct groups *views_groups_after(struct views *views, const struct row *r
 /* Stores the finished report, unless it equals the previous one. */
 static void report_store(struct view *view)
 {
-	uint64_t list = view->draft->list;
-	struct document *document = draft_take(view->draft);
+	uint64_t list = view->builder->list;
+	struct document *document = report_builder_finish(view->builder);
 
-	view->draft = NULL;
+	view->builder = NULL;
 	view->list = list;
 	if (view->document && view->document->hash == document->hash &&
 	    view->document->bytes == document->bytes) {
@@ -322,8 +317,9 @@ static int report_begin(struct view *view)
 
 	if (err < 0)
 		return err;
-	view->draft = draft_new(sheets[view->row->report], views->fleet, list, views->seed);
-	return view->draft ? 0 : -ENOMEM;
+	view->builder = report_builder_new(report_kinds[view->row->report], views->fleet, list,
+	                                   views->seed);
+	return view->builder ? 0 : -ENOMEM;
 }
 
 static bool report_slice(struct job *job)
@@ -332,15 +328,15 @@ static bool report_slice(struct job *job)
 	int err = 0;
 
 	view_touch(view);
-	if (!view->draft)
+	if (!view->builder)
 		err = report_begin(view);
 	if (err == 0)
-		err = draft_go_on(view->draft, SLICE_AGENTS);
+		err = report_builder_continue(view->builder, SLICE_AGENTS);
 	if (err == 0) {
 		report_store(view);
 	} else if (err != -EAGAIN) {
-		draft_free(view->draft);
-		view->draft = NULL;
+		report_builder_free(view->builder);
+		view->builder = NULL;
 	}
 	return view_end_slice(view, err);
 }

@@ -24,9 +24,9 @@
 #include <stdint.h>
 
 #include "cache/fleet.h"
-#include "fs/reports/document.h"
 #include "fs/reports/groups.h"
 #include "fs/reports/jobs.h"
+#include "fs/reports/report.h"
 
 struct row;
 struct views;

@@ -131,10 +131,10 @@ static void fail_page(struct world *world)
 }
 
 /* A look that is answered at once. */
-static struct document *query(struct world *world)
+static struct event_log *query(struct world *world)
 {
 	struct query query = fleet_query(world->fleet);
-	struct document *log = NULL;
+	struct event_log *log = NULL;
 
 	assert_int_equal(events_look(world->events, &query, false, &log), 0);
 	assert_non_null(log);
@@ -145,21 +145,23 @@ static struct document *query(struct world *world)
 static void begin(struct world *world)
 {
 	struct query first = fleet_query(world->fleet);
-	struct document *log;
+	struct event_log *log;
 
 	assert_int_equal(events_look(world->events, &first, false, &log), -EAGAIN);
 	bring(world, "gpu-01", "idle", (const char *)NULL);
 	assert_int_equal(events_look(world->events, &first, false, &log), 0);
-	assert_int_equal(log->bytes, 0);
+	assert_int_equal(log->text.length, 0);
 }
 
 /* What the log says; without the times, which are all the same, and with | for a tab. */
-static const char *text_of(struct document *log)
+static const char *text_of(struct event_log *log)
 {
 	static char raw[1 << 18], text[sizeof(raw)];
-	size_t bytes = (size_t)document_read(log, 0, sizeof(raw) - 1, raw), length = 0;
+	size_t bytes = log->text.length, length = 0;
 
-	assert_int_equal(bytes, log->bytes);
+	assert_true(bytes < sizeof(raw));
+	if (bytes > 0)
+		memcpy(raw, log->text.bytes, bytes);
 	raw[bytes] = '\0';
 	for (char *line = raw, *end; *line; line = end + 1) {
 		end = strchr(line, '\n');
@@ -288,7 +290,7 @@ static void test_what_reads_the_same_is_no_event(void **state)
 	after.tool = "\\x01";
 	begin(*state);
 	change(*state, &before, &after);
-	assert_int_equal(query(*state)->bytes, 0);
+	assert_int_equal(query(*state)->text.length, 0);
 }
 
 /* But what is not the same is one, even if it looks so on a line. */
@@ -331,7 +333,7 @@ static void test_nothing_before_the_first_look(void **state)
 	change(world, &before, &after);
 	change(world, NULL, &after);
 	begin(world);
-	assert_int_equal(query(world)->bytes, 0);
+	assert_int_equal(query(world)->text.length, 0);
 	assert_null(events_before(world->events));
 }
 
@@ -356,7 +358,7 @@ static void test_who_leaves(void **state)
 {
 	struct world *world = *state;
 	struct query last;
-	struct document *log;
+	struct event_log *log;
 
 	begin(world);
 	world->now_ms += TTL_MS;
@@ -377,7 +379,7 @@ static void test_looks_cost_one_list_per_ttl(void **state)
 	begin(world);
 	for (int second = 1; second < 35; second++) {
 		struct query poll;
-		struct document *log;
+		struct event_log *log;
 
 		world->now_ms += 1000;
 		poll = fleet_query(world->fleet);
@@ -393,7 +395,7 @@ static void test_reading_on_is_no_look(void **state)
 {
 	struct world *world = *state;
 	struct query reading;
-	struct document *log;
+	struct event_log *log;
 
 	begin(world);
 	fleet_expire(world->fleet);
@@ -413,7 +415,7 @@ static void test_without_an_api_there_is_no_log_yet(void **state)
 {
 	struct world *world = *state;
 	struct query first = fleet_query(world->fleet);
-	struct document *log;
+	struct event_log *log;
 
 	assert_int_equal(events_look(world->events, &first, false, &log), -EAGAIN);
 	fail_page(world);
@@ -426,13 +428,13 @@ static void test_the_log_as_it_is_while_the_api_fails(void **state)
 {
 	struct world *world = *state;
 	const int64_t ages_ms[] = {TTL_MS, TTL_MS + STALE_MS};
-	struct document *now;
+	struct event_log *now;
 	struct query back;
 
 	begin(world);
 	for (int i = 0; i < 2; i++) {
 		struct query poll;
-		struct document *log;
+		struct event_log *log;
 
 		world->now_ms += ages_ms[i];
 		poll = fleet_query(world->fleet);
@@ -457,7 +459,7 @@ static void test_a_slow_api_is_waited_for_a_little(void **state)
 	begin(world);
 	for (int i = 0; i < 2; i++) {
 		struct query poll;
-		struct document *log;
+		struct event_log *log;
 
 		world->now_ms += ages_ms[i];
 		poll = fleet_query(world->fleet);
@@ -474,11 +476,11 @@ static void test_a_slow_api_is_waited_for_a_little(void **state)
 static void fill(struct world *world, uint64_t bytes)
 {
 	struct agent agents[2] = {agents_blank("a"), agents_blank("a")};
-	struct document *before = events_before(world->events);
+	struct event_log *before = events_before(world->events);
 
 	agents[0].status = "0";
 	agents[1].status = "1";
-	for (int i = 0; query(world)->bytes < bytes; i++)
+	for (int i = 0; query(world)->text.length < bytes; i++)
 		change(world, &agents[i & 1], &agents[!(i & 1)]);
 	assert_ptr_equal(events_before(world->events), before);
 }
@@ -496,7 +498,7 @@ static void add_one(struct world *world)
 static void pass(struct world *world, int64_t ms)
 {
 	struct query poll;
-	struct document *log;
+	struct event_log *log;
 
 	world->now_ms += ms;
 	poll = fleet_query(world->fleet);
@@ -508,38 +510,38 @@ static void test_a_full_log_gives_its_name_to_another(void **state)
 {
 	struct world *world = *state;
 	const struct agent same = agents_blank("a");
-	struct document *first, *second;
+	struct event_log *first, *second;
 	uint64_t bytes;
 
 	begin(world);
 	fill(world, FULL);
-	first = document_ref(query(world));
-	assert_true(first->log && first->grows);
+	first = event_log_ref(query(world));
+	assert_true(events_is_current(world->events, first));
 	pass(world, EVENTS_LEAST_MS);
 	change(world, &same, &same);
 	assert_ptr_equal(query(world), first); /* there is nothing that a new one would hold */
-	bytes = first->bytes;
+	bytes = first->text.length;
 	add_one(world);
 	second = query(world);
 	assert_ptr_not_equal(second, first);
 	assert_string_equal(text_of(second), "gpu-01|status|-|one more\n");
 	assert_ptr_equal(events_before(world->events), first);
-	assert_true(first->log && !first->grows);
-	assert_int_equal(first->bytes, bytes);
+	assert_false(events_is_current(world->events, first));
+	assert_int_equal(first->text.length, bytes);
 
 	fill(world, FULL);
 	pass(world, EVENTS_LEAST_MS);
 	add_one(world);
 	assert_ptr_equal(events_before(world->events), second);
 	assert_int_equal(first->refs, 1); /* who still has it, has it alone */
-	assert_int_equal(first->bytes, bytes);
-	document_unref(first);
+	assert_int_equal(first->text.length, bytes);
+	event_log_unref(first);
 }
 
 static void test_a_log_is_there_for_a_while(void **state)
 {
 	struct world *world = *state;
-	struct document *first;
+	struct event_log *first;
 
 	begin(world);
 	first = query(world);
@@ -555,14 +557,14 @@ static void test_a_log_is_there_for_a_while(void **state)
 static void test_a_log_has_an_end_all_the_same(void **state)
 {
 	struct world *world = *state;
-	struct document *first;
+	struct event_log *first;
 
 	begin(world);
 	first = query(world);
 	fill(world, EVENTS_MOST * FULL);
 	add_one(world);
 	assert_ptr_equal(events_before(world->events), first);
-	assert_true(first->bytes < EVENTS_MOST * FULL + 200);
+	assert_true(first->text.length < EVENTS_MOST * FULL + 200);
 }
 
 int main(void)

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "fs/reports/document.h"
-#include "fs/reports/sheets.h"
+#include "fs/reports/report_builder.h"
+#include "fs/reports/report_kinds.h"
 #include "fs/reports/views.h"
 #include "fs/tree/names.h"
 #include "fs/tree/tree.h"
@@ -142,31 +142,36 @@ static uint64_t whole_list(void)
 
 /* Reading */
 
-static void begin_three(struct draft *draft)
+enum { FIFTH_SECTION = 5, LAST_SECTION = 7 };
+
+static void begin_three(struct report_builder *builder)
 {
-	text_printf(draft_text(draft, 0), "head\n");
-	text_printf(draft_text(draft, 5), "fifth\n");
+	text_printf(report_builder_text(builder, 0), "head\n");
+	text_printf(report_builder_text(builder, FIFTH_SECTION), "fifth\n");
 }
 
-static void row_three(struct text *text, size_t number, const struct document_row *row)
+static void row_three(struct text *text, size_t section, const struct report_row *row)
 {
-	if (number == 0) {
+	if (section == 0) {
 		text_bytes(text, ",", !row->is_first);
 		text_bytes(text, row->agent->json, row->agent->json_bytes);
-	} else if (number == 2) {
+	} else if (section == 2) {
 		text_printf(text, "%s %s\n", row->agent->id, row->agent->status);
 	}
 }
 
-static void end_three(struct draft *draft)
+static void end_three(struct report_builder *builder)
 {
-	text_printf(draft_text(draft, 1), "%zu agents, %zu with a status\n", draft->sums.agents,
-	            draft->sums.with_status);
-	text_printf(draft_text(draft, DOCUMENT_TEXTS - 1), "tail\n");
+	text_printf(report_builder_text(builder, 1), "%zu agents, %zu with a status\n",
+	            builder->totals.agents, builder->totals.with_status);
+	text_printf(report_builder_text(builder, LAST_SECTION), "tail\n");
 }
 
-static const struct sheet three = {
-	.begin = begin_three, .row = row_three, .end = end_three, .row_texts = 3};
+static const struct report_kind three = {.begin = begin_three,
+                                         .write_row = row_three,
+                                         .end = end_three,
+                                         .sections = LAST_SECTION + 1,
+                                         .rows_end = 3};
 
 /* What that sheet says of this fleet. */
 static size_t say_three(char ret[static TEXT_BYTES])
@@ -191,14 +196,15 @@ static char said[TEXT_BYTES], got[TEXT_BYTES];
 
 static struct document *write_document(size_t at_a_time)
 {
-	struct draft *draft = draft_new(&three, world.fleet, whole_list(), SEED);
+	struct report_builder *builder =
+		report_builder_new(&three, world.fleet, whole_list(), SEED);
 	int err;
 
-	assert_non_null(draft);
-	while ((err = draft_go_on(draft, at_a_time)) == -EAGAIN)
+	assert_non_null(builder);
+	while ((err = report_builder_continue(builder, at_a_time)) == -EAGAIN)
 		;
 	assert_int_equal(err, 0);
-	return draft_take(draft);
+	return report_builder_finish(builder);
 }
 
 static void test_reads_at_every_offset_and_size(void **state)
@@ -279,77 +285,82 @@ static void test_outlives_the_list(void **state)
 	(void)state;
 }
 
-static void row_long(struct text *text, size_t number, const struct document_row *row)
+static void row_long(struct text *text, size_t section, const struct report_row *row)
 {
-	(void)number;
+	(void)section;
 	text_printf(text, "%100000s\n", row->agent->id);
 }
 
-static const struct sheet long_winded = {.row = row_long, .row_texts = 1};
+static const struct report_kind long_winded = {.write_row = row_long, .sections = 1, .rows_end = 1};
 
 /* A row is stored unless it takes more than its agent. */
 static void test_a_document_stores_no_more_than_its_agents_take(void **state)
 {
-	struct draft *draft;
+	struct report_builder *builder;
 	uint64_t stored = 0;
 
 	begin_world(300);
-	draft = draft_new(&long_winded, world.fleet, whole_list(), SEED);
-	assert_non_null(draft);
-	while (draft_go_on(draft, 100) == -EAGAIN)
-		assert_true(draft_text(draft, 0)->capacity < 300000);
-	assert_int_equal(draft_text(draft, 0)->length, 0);
-	assert_int_equal(draft->document->bytes, 300 * 100001);
-	assert_int_equal(document_read(draft->document, 299 * 100001 + 99990, 100, got), 11);
+	builder = report_builder_new(&long_winded, world.fleet, whole_list(), SEED);
+	assert_non_null(builder);
+	while (report_builder_continue(builder, 100) == -EAGAIN)
+		assert_true(report_builder_text(builder, 0)->capacity < 300000);
+	assert_int_equal(report_builder_text(builder, 0)->length, 0);
+	assert_int_equal(builder->document->bytes, 300 * 100001);
+	assert_int_equal(document_read(builder->document, 299 * 100001 + 99990, 100, got), 11);
 	assert_memory_equal(got, "      m299\n", 11);
-	draft_free(draft);
-	draft = draft_new(&three, world.fleet, whole_list(), SEED);
-	assert_non_null(draft);
-	while (draft_go_on(draft, 100) == -EAGAIN)
+	report_builder_free(builder);
+	builder = report_builder_new(&three, world.fleet, whole_list(), SEED);
+	assert_non_null(builder);
+	while (report_builder_continue(builder, 100) == -EAGAIN)
 		;
-	for (size_t i = 0; i < DOCUMENT_TEXTS; i++) {
-		stored += draft_text(draft, i)->length;
-		assert_int_equal(draft->document->borrowed[i].count, 0);
+	for (size_t i = 0; i <= LAST_SECTION; i++) {
+		const struct report_section *section = &builder->document->sections[i];
+
+		stored += section->text.length;
+		/* Nothing is borrowed: all bytes are one owned chunk. */
+		assert_int_equal(section->count, section->text.length > 0);
 	}
-	assert_int_equal(stored, draft->document->bytes);
-	draft_free(draft);
+	assert_int_equal(stored, builder->document->bytes);
+	report_builder_free(builder);
 	end_world();
 	(void)state;
 }
 
 /* Errors */
 
-static void begin_small(struct draft *draft)
+static void begin_small(struct report_builder *builder)
 {
-	draft_text(draft, 2)->ceiling = 40;
+	report_builder_text(builder, 2)->ceiling = 40;
 }
 
-static const struct sheet small = {.begin = begin_small, .row = row_three, .row_texts = 3};
+static const struct report_kind small = {
+	.begin = begin_small, .write_row = row_three, .sections = 3, .rows_end = 3};
 
 static void test_a_text_that_is_too_long_is_an_error(void **state)
 {
-	struct draft *draft;
+	struct report_builder *builder;
 
 	begin_world(20);
-	draft = draft_new(&small, world.fleet, whole_list(), SEED);
-	assert_non_null(draft);
-	assert_int_equal(draft_go_on(draft, 2), -EAGAIN);
-	assert_int_equal(draft_go_on(draft, 10), -EFBIG);
-	draft_free(draft);
-	draft_free(NULL);
+	builder = report_builder_new(&small, world.fleet, whole_list(), SEED);
+	assert_non_null(builder);
+	assert_int_equal(report_builder_continue(builder, 2), -EAGAIN);
+	assert_int_equal(report_builder_continue(builder, 10), -EFBIG);
+	report_builder_free(builder);
+	report_builder_free(NULL);
 	end_world();
 	(void)state;
 }
 
 static void test_a_list_that_is_forgotten_is_an_error(void **state)
 {
-	struct draft *draft;
+	struct report_builder *builder;
 
 	begin_world(5);
-	draft = draft_new(&three, world.fleet, whole_list() + (UINT64_C(1000) << 32), SEED);
-	assert_non_null(draft);
-	assert_int_equal(draft_go_on(draft, 10), -ESTALE);
-	draft_free(draft);
+	builder = report_builder_new(&three, world.fleet, whole_list() + (UINT64_C(1000) << 32),
+	                             SEED);
+	assert_non_null(builder);
+	assert_int_equal(report_builder_continue(builder, 10), -ESTALE);
+	report_builder_free(builder);
 	end_world();
 	(void)state;
 }
@@ -365,21 +376,31 @@ static void test_sums(void **state)
 	};
 	struct agent agent = agents_blank("a");
 
-	assert_int_equal(document_sum_of(&agent, AGENT_GPU_VRAM_TOTAL), AGENT_ABSENT);
-	assert_int_equal(document_sum_of(&agent, AGENT_GPU_CAPACITY), AGENT_ABSENT);
+	assert_int_equal(totals_of_agent(&agent, AGENT_GPU_VRAM_TOTAL), AGENT_ABSENT);
+	assert_int_equal(totals_of_agent(&agent, AGENT_GPU_CAPACITY), AGENT_ABSENT);
 	agent.gpu_capacity = 0;
 	agent.gpus = gpus;
 	agent.gpu_count = 2;
-	assert_int_equal(document_sum_of(&agent, AGENT_GPU_CAPACITY), 0);
-	assert_int_equal(document_sum_of(&agent, AGENT_GPU_VRAM_TOTAL), 100);
-	assert_int_equal(document_sum_of(&agent, AGENT_GPU_VRAM_FREE), 47);
+	assert_int_equal(totals_of_agent(&agent, AGENT_GPU_CAPACITY), 0);
+	assert_int_equal(totals_of_agent(&agent, AGENT_GPU_VRAM_TOTAL), 100);
+	assert_int_equal(totals_of_agent(&agent, AGENT_GPU_VRAM_FREE), 47);
 	agent.gpu_count = 3;
-	assert_int_equal(document_sum_of(&agent, AGENT_GPU_VRAM_TOTAL), INT64_MAX);
-	assert_int_equal(document_sum_of(&agent, AGENT_GPU_VRAM_USED), 60);
+	assert_int_equal(totals_of_agent(&agent, AGENT_GPU_VRAM_TOTAL), INT64_MAX);
+	assert_int_equal(totals_of_agent(&agent, AGENT_GPU_VRAM_USED), 60);
 	(void)state;
 }
 
 /* Of views: written when somebody asks, in slices, once for each list. */
+
+static size_t count_borrowed(const struct document *document)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < document->section_count; i++)
+		for (size_t at = 0; at < document->sections[i].count; at++)
+			count += document->sections[i].chunks[at].row.agent != NULL;
+	return count;
+}
 
 static const struct row *row_of(enum tree_report report)
 {
@@ -474,7 +495,7 @@ static void test_reports_are_built_in_slices_by_turns(void **state)
 	assert_int_equal(views_document(world.views, row_of(TREE_TSV), &first, &tsv), 0);
 	assert_int_equal(views_document(world.views, row_of(TREE_JSON), &second, &json), 0);
 	assert_int_equal(views_document(world.views, row_of(TREE_JSON), &third, &json), 0);
-	assert_int_equal(json->borrowed[0].count, MOST);
+	assert_int_equal(count_borrowed(json), MOST);
 	end_world();
 	(void)state;
 }
@@ -506,17 +527,17 @@ static void test_a_failed_build_is_an_error_for_each_query_that_waited(void **st
 /* However much an agent has to tell, others wait no longer for their turn. */
 static void test_a_slice_is_short_whatever_is_in_it(void **state)
 {
-	struct draft *draft;
+	struct report_builder *builder;
 	size_t slices = 1;
 
 	begin_world(50);
-	draft = draft_new(&long_winded, world.fleet, whole_list(), SEED);
-	assert_non_null(draft);
-	while (draft_go_on(draft, 100) == -EAGAIN)
+	builder = report_builder_new(&long_winded, world.fleet, whole_list(), SEED);
+	assert_non_null(builder);
+	while (report_builder_continue(builder, 100) == -EAGAIN)
 		slices++;
 	assert_true(slices >= 50 * 100001 / 300000);
-	assert_int_equal(draft->document->bytes, 50 * 100001);
-	draft_free(draft);
+	assert_int_equal(builder->document->bytes, 50 * 100001);
+	report_builder_free(builder);
 	end_world();
 	(void)state;
 }
@@ -547,27 +568,28 @@ static void test_is_given_back_when_nobody_asks(void **state)
 /* However fast other readers make other lists. */
 static void test_statuses_are_told_in_slices_too(void **state)
 {
-	const struct sheet *const sheets[] = {&sheet_summary, &sheet_metrics};
+	const struct report_kind *const kinds[] = {&report_summary, &report_metrics};
 
 	begin_world(MOST);
 	world.own_statuses = true;
-	for (size_t i = 0; i < sizeof(sheets) / sizeof(sheets[0]); i++) {
-		struct draft *draft = draft_new(sheets[i], world.fleet, whole_list(), SEED);
-		const struct document *document = draft->document;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct report_builder *builder =
+			report_builder_new(kinds[i], world.fleet, whole_list(), SEED);
+		const struct document *document = builder->document;
 		uint64_t before, after = 0;
 		int err;
 
-		assert_non_null(draft);
+		assert_non_null(builder);
 		do {
 			before = after;
-			err = draft_go_on(draft, 100);
+			err = report_builder_continue(builder, 100);
 			after = 0;
-			for (size_t text = 0; text < DOCUMENT_TEXTS; text++)
-				after += document->texts[text].length;
+			for (size_t at = 0; at < document->section_count; at++)
+				after += document->sections[at].text.length;
 		} while (err == -EAGAIN);
 		assert_int_equal(err, 0);
 		assert_true(after - before < 20000); /* by the last slice; all statuses: 100000 */
-		document_unref(draft_take(draft));
+		document_unref(report_builder_finish(builder));
 	}
 	end_world();
 	(void)state;
