@@ -149,6 +149,7 @@ static void event_join_lines(char *bytes, size_t length)
 			bytes[i] = ',';
 }
 
+/* Begins a line, with the time and the agent. */
 static void event_head(struct text *text, const struct record *record, int64_t at_ns)
 {
 	text_time(text, at_ns);
@@ -173,9 +174,9 @@ static void event_file(struct text *text, const struct record *record, int64_t a
 
 	event_head(text, record, at_ns);
 	if (pair->after)
-		tree_path(row, pair->after, pair->after_index, text);
+		tree_file_path(row, pair->after, pair->after_index, text);
 	else
-		tree_path(row, pair->before, pair->before_index, text);
+		tree_file_path(row, pair->before, pair->before_index, text);
 	text_bytes(text, "\t", 1);
 	old = text->length;
 	old_bytes = event_value(text, row, pair->before, pair->before_index);
@@ -198,23 +199,25 @@ static void event_row(struct text *text, const struct record *record, const stru
                       const struct agent *after, int64_t at_ns, const struct row *row)
 {
 	struct agent_finder in_before, in_after;
-	size_t befores = tree_occurrences(row, before), afters = tree_occurrences(row, after);
+	size_t before_count = tree_file_count(row, before),
+	       after_count = tree_file_count(row, after);
 
 	agent_finder_init(&in_before, before, AGENT_LABELS);
 	agent_finder_init(&in_after, after, AGENT_LABELS);
-	for (size_t i = 0; i < befores; i++) {
-		size_t is = tree_same(row, before, i, &in_after);
-		struct file_pair pair = {before, i, is < afters ? after : NULL, is};
+	for (size_t i = 0; i < before_count; i++) {
+		size_t other = tree_file_in_other(row, before, i, &in_after);
+		struct file_pair pair = {before, i, other < after_count ? after : NULL, other};
 
 		if (!pair.after || !agent_same(before, after, row->field, i))
 			event_file(text, record, at_ns, row, &pair);
 	}
-	for (size_t i = 0; i < afters; i++)
-		if (tree_same(row, after, i, &in_before) >= befores)
+	for (size_t i = 0; i < after_count; i++)
+		if (tree_file_in_other(row, after, i, &in_before) >= before_count)
 			event_file(text, record, at_ns, row,
 			           &(struct file_pair){NULL, 0, after, i});
 }
 
+/* Appends the lines of a change. before NULL: the agent joined; after NULL: it departed. */
 static void event_lines(struct text *text, const struct record *record, const struct agent *before,
                         const struct agent *after, int64_t at_ns)
 {

@@ -7,9 +7,11 @@
 #include "fs/reports/report_kinds.h"
 #include "fs/tree/tree.h"
 
+/* Of a slice; they take about a millisecond. */
 #define SLICE_AGENTS 512
 #define SLICE_VALUES 4096
-#define IDLE_MS      1000 /* plus two ttls: reports that were not used for so long are freed */
+
+#define IDLE_MS 1000 /* plus two ttls: reports that were not used for so long are freed */
 
 /* The kernel does not report the end of a listing. So groups stay until those of all views take
  * more memory than this; then those of a view that was not listed for a minute are freed. */
@@ -41,8 +43,8 @@ struct views {
 	struct view *rows; /* by row of the tree */
 };
 
-static bool groups_slice(struct job *job);
-static bool report_slice(struct job *job);
+static bool view_groups_slice(struct job *job);
+static bool view_report_slice(struct job *job);
 
 struct views *views_new(struct fleet *fleet, struct jobs *jobs, int64_t ttl_ms, uint64_t seed)
 {
@@ -65,7 +67,7 @@ struct views *views_new(struct fleet *fleet, struct jobs *jobs, int64_t ttl_ms, 
 
 		view->views = views;
 		view->row = &tree_rows[i];
-		view->job.slice = view->row->report ? report_slice : groups_slice;
+		view->job.slice = view->row->report ? view_report_slice : view_groups_slice;
 		groups_init(&view->groups, seed);
 	}
 	return views;
@@ -87,7 +89,7 @@ static void views_free_reports(struct views *views)
 	views->used_ms = INT64_MIN;
 }
 
-static void measure_groups(struct views *views)
+static void views_measure_groups(struct views *views)
 {
 	size_t bytes = 0;
 
@@ -102,11 +104,11 @@ static void view_free_groups(struct view *view)
 	view->list = 0;
 	view->cursor = 0;
 	view->freed = view->groups.number;
-	measure_groups(view->views);
+	views_measure_groups(view->views);
 }
 
 /* The view whose groups are to be freed first, and when; NULL if there is room for all groups. */
-static struct view *first_to_free(const struct views *views, int64_t *ret_due_ms)
+static struct view *views_first_to_free(const struct views *views, int64_t *ret_due_ms)
 {
 	struct view *first = NULL;
 
@@ -135,7 +137,7 @@ void views_free(struct views *views)
 	free(views);
 }
 
-static int64_t reports_due_ms(const struct views *views)
+static int64_t views_reports_due_ms(const struct views *views)
 {
 	return views->used_ms == INT64_MIN ? INT64_MAX : views->used_ms + views->idle_ms;
 }
@@ -143,23 +145,23 @@ static int64_t reports_due_ms(const struct views *views)
 bool views_tidy(struct views *views)
 {
 	int64_t now_ms = fleet_now_ms(views->fleet);
-	bool unused = now_ms >= reports_due_ms(views);
+	bool unused = now_ms >= views_reports_due_ms(views);
 	struct view *view;
 	int64_t due_ms;
 
 	if (unused)
 		views_free_reports(views);
-	while ((view = first_to_free(views, &due_ms)) && now_ms >= due_ms)
+	while ((view = views_first_to_free(views, &due_ms)) && now_ms >= due_ms)
 		view_free_groups(view);
 	return unused;
 }
 
 int64_t views_due_ms(const struct views *views)
 {
-	int64_t one_ms = reports_due_ms(views), other_ms = INT64_MAX;
+	int64_t reports_ms = views_reports_due_ms(views), groups_ms = INT64_MAX;
 
-	first_to_free(views, &other_ms);
-	return one_ms < other_ms ? one_ms : other_ms;
+	views_first_to_free(views, &groups_ms);
+	return reports_ms < groups_ms ? reports_ms : groups_ms;
 }
 
 /* Builds */
@@ -170,8 +172,8 @@ static void view_touch(struct view *view)
 	view->listed_ms = view->views->used_ms;
 }
 
-/* Ends a build, or its slice if err is -EAGAIN. If its list was forgotten (-ESTALE) the requests
- * that wait for the build queue the next one, of the newest list. Returns whether it has ended. */
+/* Ends a slice, and the build unless err is -EAGAIN. If the list was forgotten (-ESTALE), the
+ * requests that wait queue a build of the newest list. Returns whether the build has ended. */
 static bool view_end_slice(struct view *view, int err)
 {
 	if (err == -EAGAIN) {
@@ -182,8 +184,9 @@ static bool view_end_slice(struct view *view, int err)
 	return true;
 }
 
-/* Returns 0 if the view shows the query's list or a later one, -EAGAIN if its build is in the queue
- * or the list lacks a page, or -errno of the list or of a build that the query waited for. */
+/* Queues a build if the view is too old for the query. Returns 0 if the view shows the query's list
+ * or a later one, -EAGAIN if its build is in the queue or the list lacks a page, or -errno of the
+ * list or of a build that the query waited for. */
 static int view_wait(struct view *view, struct query *query)
 {
 	struct views *views = view->views;
@@ -207,7 +210,7 @@ static int view_wait(struct view *view, struct query *query)
 
 /* Groups */
 
-static int groups_begin(struct view *view)
+static int view_begin_groups(struct view *view)
 {
 	int err = 0;
 
@@ -218,8 +221,9 @@ static int groups_begin(struct view *view)
 	return err;
 }
 
-/* Adds the values of some agents. Returns 0 at the end of the list, -EAGAIN, or -errno. */
-static int groups_add_agents(struct view *view)
+/* Adds the values of the next agents to the groups. Returns 0 at the end of the list, -EAGAIN, or
+ * -errno. */
+static int view_add_agents(struct view *view)
 {
 	enum agent_field_id field = view->row->field;
 	struct record *record;
@@ -240,7 +244,7 @@ static int groups_add_agents(struct view *view)
 	return -EAGAIN;
 }
 
-static bool groups_slice(struct job *job)
+static bool view_groups_slice(struct job *job)
 {
 	struct view *view = JOB_OWNER(job, struct view, job);
 	struct fleet *fleet = view->views->fleet;
@@ -248,10 +252,10 @@ static bool groups_slice(struct job *job)
 
 	view_touch(view);
 	if (view->cursor == 0)
-		err = groups_begin(view);
+		err = view_begin_groups(view);
 	if (err == 0)
-		err = groups_add_agents(view);
-	measure_groups(view->views);
+		err = view_add_agents(view);
+	views_measure_groups(view->views);
 	if (err == -EAGAIN)
 		return view_end_slice(view, err);
 	view->cursor = 0;
@@ -291,7 +295,7 @@ const struct groups *views_groups_after(struct views *views, const struct row *r
 /* Reports */
 
 /* Stores the finished report, unless it equals the previous one. */
-static void report_store(struct view *view)
+static void view_store_report(struct view *view)
 {
 	uint64_t list = view->builder->list;
 	struct document *document = report_builder_finish(view->builder);
@@ -308,7 +312,7 @@ static void report_store(struct view *view)
 	view->document = document;
 }
 
-static int report_begin(struct view *view)
+static int view_begin_report(struct view *view)
 {
 	struct views *views = view->views;
 	uint64_t list = fleet_newest(views->fleet);
@@ -322,18 +326,18 @@ static int report_begin(struct view *view)
 	return view->builder ? 0 : -ENOMEM;
 }
 
-static bool report_slice(struct job *job)
+static bool view_report_slice(struct job *job)
 {
 	struct view *view = JOB_OWNER(job, struct view, job);
 	int err = 0;
 
 	view_touch(view);
 	if (!view->builder)
-		err = report_begin(view);
+		err = view_begin_report(view);
 	if (err == 0)
 		err = report_builder_continue(view->builder, SLICE_AGENTS);
 	if (err == 0) {
-		report_store(view);
+		view_store_report(view);
 	} else if (err != -EAGAIN) {
 		report_builder_free(view->builder);
 		view->builder = NULL;

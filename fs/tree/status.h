@@ -3,8 +3,8 @@
 #define FLEETFS_FS_TREE_STATUS_H
 
 /*
- * .fleetfs/: what the mount tells about itself. Written from memory whenever somebody looks, never
- * waiting for the network, never with a secret.
+ * The status directory, .fleetfs/: files about the mount itself. Their texts are written from
+ * memory on each access; they never wait for the network and never contain a secret.
  */
 
 #include <stdint.h>
@@ -12,22 +12,7 @@
 #include "cache/fleet.h"
 #include "fs/tree/text.h"
 
-struct status {
-	struct fleet *fleet;
-	const char *config;       /* settings in force, `name: value` lines; ends with NUL */
-	const char *version;      /* of fleetfs and its libraries, a line each */
-	const char *token_kind;   /* "integration key (sk-)"; NULL: none is needed */
-	const char *token_source; /* a path or the name of a variable */
-	int64_t token_expiry;     /* seconds since 1970; 0: not known */
-	int64_t mounted_ns;       /* wall clock */
-	uint64_t http_requests;   /* sent */
-	uint64_t http_bytes;      /* received, as on the wire */
-	uint64_t operations[9];   /* FUSE requests answered, by enum self_operation */
-	uint64_t timeouts;        /* operations that took longer than `timeout` */
-	uint64_t interrupts;      /* operations whose reader was interrupted while waiting */
-	uint64_t nodes;           /* values and folders that the kernel holds */
-};
-
+/* FUSE requests, as `stats` counts them. */
 enum status_operation {
 	STATUS_LOOKUP,
 	STATUS_GETATTR,
@@ -38,8 +23,27 @@ enum status_operation {
 	STATUS_ACCESS,
 	STATUS_FORGET,
 	STATUS_OTHER,
+	STATUS_OPERATIONS
 };
 
+/* What the files show. Pointers are borrowed. */
+struct status {
+	struct fleet *fleet;
+	const char *config;       /* settings in force, a `name: value` line each; ends with NUL */
+	const char *version;      /* of fleetfs and its libraries, a line each */
+	const char *token_kind;   /* "integration key (sk-)"; NULL: no token is needed */
+	const char *token_source; /* a path or the name of an environment variable */
+	int64_t token_expiry;     /* seconds since 1970; 0: not known */
+	int64_t mounted_ns;       /* wall clock */
+	uint64_t http_requests;   /* sent */
+	uint64_t http_bytes;      /* received, before decompression */
+	uint64_t operations[STATUS_OPERATIONS]; /* FUSE requests answered */
+	uint64_t timeouts;                      /* operations that took longer than `timeout` */
+	uint64_t interrupts; /* operations whose reader was interrupted while it waited */
+	uint64_t nodes;      /* values and directories that the kernel holds */
+};
+
+/* Each appends the text of the file of its name. */
 void status_readme(const struct status *status, struct text *text);
 void status_version(const struct status *status, struct text *text);
 void status_config(const struct status *status, struct text *text);
