@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#define FUSE_USE_VERSION 314
-
 #include "fs/fuse/invalidator.h"
 
 #include <errno.h>
@@ -22,7 +20,8 @@ int invalidator_init(struct invalidator *invalidator, struct fuse_session *sessi
 	return invalidator->path ? 0 : -ENOMEM;
 }
 
-static void drop_one(const struct invalidator *invalidator, const char *name)
+/* Makes the kernel forget a directory in the root, and looks it up again. */
+static void invalidator_forget(const struct invalidator *invalidator, const char *name)
 {
 	char path[PATH_MAX];
 	int fd = -1;
@@ -34,7 +33,7 @@ static void drop_one(const struct invalidator *invalidator, const char *name)
 		close(fd);
 }
 
-static void *drop(void *user)
+static void *invalidator_run(void *user)
 {
 	struct invalidator *invalidator = user;
 
@@ -48,7 +47,7 @@ static void *drop(void *user)
 		for (size_t i = 0; i < tree_row_count; i++)
 			if (tree_rows[i].parent == TREE_ROOT && i != TREE_STATUS &&
 			    (agents_too || i != TREE_AGENTS))
-				drop_one(invalidator, tree_rows[i].name);
+				invalidator_forget(invalidator, tree_rows[i].name);
 		pthread_mutex_lock(&invalidator->lock);
 	}
 	invalidator->running = false;
@@ -56,8 +55,8 @@ static void *drop(void *user)
 	return NULL;
 }
 
-/* The thread has nothing more to do, or is none. */
-static void join(struct invalidator *invalidator)
+/* Waits for the thread, if there is one. */
+static void invalidator_join(struct invalidator *invalidator)
 {
 	if (invalidator->started)
 		pthread_join(invalidator->thread, NULL);
@@ -76,8 +75,9 @@ void invalidator_begin(struct invalidator *invalidator, bool agents_too)
 	pthread_mutex_unlock(&invalidator->lock);
 	if (running)
 		return;
-	join(invalidator);
-	invalidator->started = pthread_create(&invalidator->thread, NULL, drop, invalidator) == 0;
+	invalidator_join(invalidator);
+	invalidator->started =
+		pthread_create(&invalidator->thread, NULL, invalidator_run, invalidator) == 0;
 	if (!invalidator->started)
 		invalidator->running = false;
 }
@@ -94,7 +94,7 @@ bool invalidator_busy(struct invalidator *invalidator)
 
 void invalidator_done(struct invalidator *invalidator)
 {
-	join(invalidator);
+	invalidator_join(invalidator);
 	pthread_mutex_destroy(&invalidator->lock);
 	free(invalidator->path);
 }

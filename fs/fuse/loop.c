@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#define FUSE_USE_VERSION 314
-
 #include "fs/fuse/loop.h"
 
 #include <errno.h>
@@ -14,12 +12,12 @@
 
 #include "fs/fuse/ops.h"
 
-#define BUSY_MS           10
-#define REQUESTS_IN_A_ROW 256 /* before arrivals and deadlines get their turn */
+#define BUSY_MS           10  /* how often busy() is checked after the end */
+#define REQUESTS_IN_A_ROW 256 /* served before fetch results and deadlines */
 
-/* Answers what the kernel has queued. Reading before polling saves a system call for each request
- * that followed on an answer. 1: go on, 0: unmounted, or -errno. */
-static int serve(struct fuse_session *session, struct fuse_buf *buffer)
+/* Serves the requests that the kernel has queued. Reading before polling saves a system call for
+ * each request that follows a reply at once. Returns 1, 0 if unmounted, or -errno. */
+static int loop_serve_requests(struct fuse_session *session, struct fuse_buf *buffer)
 {
 	for (int i = 0; i < REQUESTS_IN_A_ROW; i++) {
 		int got = fuse_session_receive_buf(session, buffer);
@@ -35,8 +33,8 @@ static int serve(struct fuse_session *session, struct fuse_buf *buffer)
 	return 1;
 }
 
-/* Returns whether to end. */
-static bool take_signals(const struct loop *loop)
+/* Returns whether the loop ends. */
+static bool loop_handle_signals(const struct loop *loop)
 {
 	struct signalfd_siginfo info;
 
@@ -47,14 +45,15 @@ static bool take_signals(const struct loop *loop)
 	return false;
 }
 
-static int turn(const struct loop *loop, struct fuse_buf *buffer, bool *more)
+/* One turn. more: what arrived() returned last. Returns 1, 0 if the loop ends, or -errno. */
+static int loop_turn(const struct loop *loop, struct fuse_buf *buffer, bool *more)
 {
 	struct pollfd polled[] = {
 		{.fd = fuse_session_fd(loop->session), .events = POLLIN},
 		{.fd = loop->arrivals_fd, .events = POLLIN},
 		{.fd = loop->signals_fd, .events = POLLIN},
 	};
-	int err = serve(loop->session, buffer);
+	int err = loop_serve_requests(loop->session, buffer);
 	int64_t due_ms;
 
 	if (err <= 0)
@@ -66,7 +65,7 @@ static int turn(const struct loop *loop, struct fuse_buf *buffer, bool *more)
 		*more = loop->arrived(loop->user);
 		ops_retry(loop->ops);
 	}
-	return polled[2].revents && take_signals(loop) ? 0 : 1;
+	return polled[2].revents && loop_handle_signals(loop) ? 0 : 1;
 }
 
 int loop_run(const struct loop *loop)
@@ -76,11 +75,11 @@ int loop_run(const struct loop *loop)
 	int err = 1;
 
 	while (err > 0 && !fuse_session_exited(loop->session))
-		err = turn(loop, &buffer, &more);
-	while (loop->busy(loop->user) && serve(loop->session, &buffer) > 0)
+		err = loop_turn(loop, &buffer, &more);
+	while (loop->busy(loop->user) && loop_serve_requests(loop->session, &buffer) > 0)
 		poll(&(struct pollfd){.fd = fuse_session_fd(loop->session), .events = POLLIN}, 1,
 		     BUSY_MS);
 	free(buffer.mem);
-	/* ENODEV is how the kernel says that the mount is gone. */
+	/* The kernel returns ENODEV when the mount is gone. */
 	return err == -ENODEV || err > 0 ? 0 : err;
 }

@@ -3,8 +3,8 @@
 #define FLEETFS_FS_FUSE_LOOP_H
 
 /*
- * The FUSE thread: requests of the kernel, arrivals, deadlines and signals in one poll(2), which
- * sleeps for ever when there is nothing to wait for.
+ * The loop of the FUSE thread: serves the kernel's requests, fetch results, deadlines and signals
+ * with one poll(2), which sleeps without a timeout if nothing is due.
  */
 
 #include <stdbool.h>
@@ -12,18 +12,21 @@
 struct fuse_session;
 struct ops;
 
+/* What the loop serves; all borrowed. */
 struct loop {
-	struct fuse_session *session; /* mounted, and ops_attach()ed */
+	struct fuse_session *session; /* mounted, and prepared by ops_attach() */
 	struct ops *ops;
-	int arrivals_fd; /* readable when something arrived */
-	int signals_fd;  /* a signalfd(2) for the signals below */
-	void *user;
-	/* Take one thing that arrived, or a part of it; true: call again though the descriptor may
-	 * not be readable. In between the kernel's requests are answered. */
+	int arrivals_fd; /* readable when a fetch result arrived */
+	int signals_fd;  /* a signalfd(2) for the signals to handle */
+	void *user;      /* of the functions below */
+	/* Takes one fetch result, or a part of one. Returns whether to call it again even if the
+	 * descriptor is not readable; the kernel's requests are served in between. */
 	bool (*arrived)(void *user);
-	/* Handles a signal; returns whether to end. code: si_code of siginfo_t. */
+	/* Handles a signal. Returns whether the loop ends. code: si_code of siginfo_t. */
 	bool (*signalled)(void *user, int number, int code);
-	bool (*busy)(void *user); /* not yet to end: somebody waits for the kernel, and it for us */
+	/* Whether a thread waits for the kernel, which waits for replies: the session must be
+	 * served after the loop's end until this returns false. */
+	bool (*busy)(void *user);
 };
 
 /* Runs until signalled() returns true or the mount ends. Returns 0; or -errno if reading /dev/fuse

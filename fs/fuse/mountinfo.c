@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/types.h>
 
-#define WORDS 5 /* the mount ID, its parent's, the device, the root, the mount point */
+#define FIELDS 5 /* mount ID, parent ID, device, root, mount point */
 
 int mountinfo_open(struct mountinfo *mountinfo)
 {
@@ -33,17 +33,17 @@ static void mountinfo_unescape(char *text)
 bool mountinfo_next(struct mountinfo *mountinfo, struct mountinfo_mount *ret_mount)
 {
 	while (getline(&mountinfo->line, &mountinfo->line_bytes, mountinfo->file) > 0) {
-		char *rest = mountinfo->line, *words[WORDS];
+		char *rest = mountinfo->line, *fields[FIELDS];
 
-		for (size_t i = 0; i < WORDS; i++)
-			words[i] = strsep(&rest, " ");
+		for (size_t i = 0; i < FIELDS; i++)
+			fields[i] = strsep(&rest, " ");
 		if (!rest)
 			continue;
-		ret_mount->id = (int)strtol(words[0], NULL, 10);
-		ret_mount->parent_id = (int)strtol(words[1], NULL, 10);
-		snprintf(ret_mount->device, sizeof(ret_mount->device), "%s", words[2]);
-		mountinfo_unescape(words[4]);
-		snprintf(ret_mount->path, sizeof(ret_mount->path), "%s", words[4]);
+		ret_mount->id = (int)strtol(fields[0], NULL, 10);
+		ret_mount->parent_id = (int)strtol(fields[1], NULL, 10);
+		snprintf(ret_mount->device, sizeof(ret_mount->device), "%s", fields[2]);
+		mountinfo_unescape(fields[4]);
+		snprintf(ret_mount->path, sizeof(ret_mount->path), "%s", fields[4]);
 		return true;
 	}
 	return false;

@@ -23,8 +23,8 @@
 
 #define FUSE_SUPER_MAGIC 0x65735546
 
-#define LOCK_TRIES   200 /* 10 ms apart */
-#define MOST_STACKED 16  /* dead mounts at one path */
+#define LOCK_TRIES   200 /* attempts to take the lock, 10 ms apart */
+#define MOST_STACKED 16  /* dead mounts that are detached from one path */
 
 int mountpoint_detach(const char *path)
 {
@@ -55,7 +55,7 @@ static int mountpoint_is_mounted(const char *path)
 	return fs.f_type == FUSE_SUPER_MAGIC && (status.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
-static int mountpoint_refuse_busy(const char *path, char *ret_why, size_t why_bytes)
+static int mountpoint_report_busy(const char *path, char *ret_why, size_t why_bytes)
 {
 	snprintf(
 		ret_why, why_bytes,
@@ -221,7 +221,7 @@ int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *re
 		mounted = err == 0 ? mountpoint_is_mounted(path) : err;
 	}
 	if (mounted > 0)
-		return mountpoint_refuse_busy(path, ret_why, why_bytes);
+		return mountpoint_report_busy(path, ret_why, why_bytes);
 	mountpoint->path = mounted == 0 ? realpath(path, NULL) : NULL;
 	if (mountpoint->path)
 		err = mountpoint_identify(mountpoint->path, &mountpoint->directory);

@@ -2,13 +2,13 @@
 #ifndef FLEETFS_FS_FUSE_MOUNTPOINT_H
 #define FLEETFS_FS_FUSE_MOUNTPOINT_H
 
-/* The directory that fleetfs mounts on. */
+/* The directory that fleetfs mounts on: checks before mounting. */
 
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Which directory a path leads to. */
+/* Identifies the directory that a path leads to. */
 struct mountpoint_directory {
 	dev_t device;
 	uint64_t inode;
@@ -16,9 +16,9 @@ struct mountpoint_directory {
 };
 
 struct mountpoint {
-	char *path;                            /* absolute, without symlinks */
-	int lock_fd;                           /* holds the lock against other starts; -1: none */
-	struct mountpoint_directory directory; /* as it was checked */
+	char *path;  /* absolute, without symlinks */
+	int lock_fd; /* holds the lock against other starts; -1: not locked */
+	struct mountpoint_directory directory; /* the one that was checked */
 };
 
 /*

@@ -31,7 +31,7 @@ void nodes_done(struct nodes *nodes)
 		}
 	}
 	table_done(&nodes->by_id);
-	table_done(&nodes->by_what);
+	table_done(&nodes->by_key);
 }
 
 struct node *nodes_find(const struct nodes *nodes, uint64_t id)
@@ -58,7 +58,7 @@ const char *node_text(const struct node *node)
 	return node->agent ? node->agent->json : node->text;
 }
 
-static struct node *node_new(struct nodes *nodes, enum node_kind kind, uint64_t what,
+static struct node *node_new(struct nodes *nodes, enum node_kind kind, uint64_t key,
                              size_t text_bytes)
 {
 	struct node *node = calloc(1, sizeof(*node) + text_bytes + 1);
@@ -67,12 +67,12 @@ static struct node *node_new(struct nodes *nodes, enum node_kind kind, uint64_t 
 		return NULL;
 	node->kind = (uint8_t)kind;
 	node->by_id.hash = nodes->next_id;
-	node->by_what.hash = what;
+	node->by_key.hash = key;
 	if (table_insert(&nodes->by_id, &node->by_id) < 0) {
 		free(node);
 		return NULL;
 	}
-	if (table_insert(&nodes->by_what, &node->by_what) < 0) {
+	if (table_insert(&nodes->by_key, &node->by_key) < 0) {
 		table_remove(&nodes->by_id, &node->by_id);
 		free(node);
 		return NULL;
@@ -81,37 +81,37 @@ static struct node *node_new(struct nodes *nodes, enum node_kind kind, uint64_t 
 	return node;
 }
 
-static uint64_t hash_folder(const struct nodes *nodes, const struct row *row,
-                            const struct record *record, uint16_t index)
+static uint64_t node_hash_directory(const struct nodes *nodes, const struct row *row,
+                                    const struct record *record, uint16_t index)
 {
 	const uintptr_t parts[] = {(uintptr_t)row, (uintptr_t)record, index, nodes->generation};
 
 	return XXH3_64bits_withSeed(parts, sizeof(parts), nodes->seed);
 }
 
-struct node *nodes_find_folder(const struct nodes *nodes, const struct row *row,
-                               const struct record *record, uint16_t index)
+struct node *nodes_find_directory(const struct nodes *nodes, const struct row *row,
+                                  const struct record *record, uint16_t index)
 {
-	uint64_t what = hash_folder(nodes, row, record, index);
+	uint64_t key = node_hash_directory(nodes, row, record, index);
 
-	for (struct table_link *at = table_first(&nodes->by_what, what); at; at = table_next(at)) {
-		struct node *node = TABLE_ENTRY(at, struct node, by_what);
+	for (struct table_link *at = table_first(&nodes->by_key, key); at; at = table_next(at)) {
+		struct node *node = TABLE_ENTRY(at, struct node, by_key);
 
-		if (node->kind == NODE_FOLDER && node->row == row && node->record == record &&
+		if (node->kind == NODE_DIRECTORY && node->row == row && node->record == record &&
 		    node->index == index && node->generation == nodes->generation)
 			return node;
 	}
 	return NULL;
 }
 
-struct node *node_folder(struct nodes *nodes, const struct row *row, struct record *record,
-                         uint16_t index)
+struct node *node_directory(struct nodes *nodes, const struct row *row, struct record *record,
+                            uint16_t index)
 {
-	struct node *node = nodes_find_folder(nodes, row, record, index);
+	struct node *node = nodes_find_directory(nodes, row, record, index);
 
 	if (node)
 		return node;
-	node = node_new(nodes, NODE_FOLDER, hash_folder(nodes, row, record, index), 0);
+	node = node_new(nodes, NODE_DIRECTORY, node_hash_directory(nodes, row, record, index), 0);
 	if (!node)
 		return NULL;
 	node->row = row;
@@ -124,17 +124,17 @@ struct node *node_folder(struct nodes *nodes, const struct row *row, struct reco
 struct node *node_group(struct nodes *nodes, const struct row *row, const char *value)
 {
 	size_t bytes = strlen(value);
-	uint64_t what =
-		hash_folder(nodes, row, NULL, 0) ^ XXH3_64bits_withSeed(value, bytes, nodes->seed);
+	uint64_t key = node_hash_directory(nodes, row, NULL, 0) ^
+	               XXH3_64bits_withSeed(value, bytes, nodes->seed);
 	struct node *node;
 
-	for (struct table_link *at = table_first(&nodes->by_what, what); at; at = table_next(at)) {
-		node = TABLE_ENTRY(at, struct node, by_what);
+	for (struct table_link *at = table_first(&nodes->by_key, key); at; at = table_next(at)) {
+		node = TABLE_ENTRY(at, struct node, by_key);
 		if (node->kind == NODE_GROUP && node->row == row && node->bytes == bytes &&
 		    node->generation == nodes->generation && memcmp(node->text, value, bytes) == 0)
 			return node;
 	}
-	node = node_new(nodes, NODE_GROUP, what, bytes);
+	node = node_new(nodes, NODE_GROUP, key, bytes);
 	if (!node)
 		return NULL;
 	node->row = row;
@@ -144,11 +144,11 @@ struct node *node_group(struct nodes *nodes, const struct row *row, const char *
 	return node;
 }
 
-static struct node *find_value(const struct nodes *nodes, enum node_kind kind, uint64_t what,
-                               const char *text, size_t bytes, int64_t mtime_ns)
+static struct node *node_find_value(const struct nodes *nodes, enum node_kind kind, uint64_t key,
+                                    const char *text, size_t bytes, int64_t mtime_ns)
 {
-	for (struct table_link *at = table_first(&nodes->by_what, what); at; at = table_next(at)) {
-		struct node *node = TABLE_ENTRY(at, struct node, by_what);
+	for (struct table_link *at = table_first(&nodes->by_key, key); at; at = table_next(at)) {
+		struct node *node = TABLE_ENTRY(at, struct node, by_key);
 
 		if (node->kind == kind && node->mtime_ns == mtime_ns && node->bytes == bytes &&
 		    (bytes == 0 || memcmp(node_text(node), text, bytes) == 0))
@@ -157,17 +157,19 @@ static struct node *find_value(const struct nodes *nodes, enum node_kind kind, u
 	return NULL;
 }
 
-/* agent: whose json the text is, or NULL to copy it. */
-static struct node *value(struct nodes *nodes, enum node_kind kind, const struct agent *agent,
-                          const char *text, size_t bytes, int64_t mtime_ns)
+/* Returns the VALUE or LINK with this text and time, a new one if there is none. agent: the text is
+ * its json; NULL: the text is copied. */
+static struct node *node_share_value(struct nodes *nodes, enum node_kind kind,
+                                     const struct agent *agent, const char *text, size_t bytes,
+                                     int64_t mtime_ns)
 {
-	uint64_t what =
+	uint64_t key =
 		XXH3_64bits_withSeed(bytes ? text : "", bytes, nodes->seed ^ (uint64_t)mtime_ns);
-	struct node *node = find_value(nodes, kind, what, text, bytes, mtime_ns);
+	struct node *node = node_find_value(nodes, kind, key, text, bytes, mtime_ns);
 
 	if (node)
 		return node;
-	node = node_new(nodes, kind, what, agent ? 0 : bytes);
+	node = node_new(nodes, kind, key, agent ? 0 : bytes);
 	if (!node)
 		return NULL;
 	if (agent)
@@ -181,28 +183,28 @@ static struct node *value(struct nodes *nodes, enum node_kind kind, const struct
 
 struct node *node_value(struct nodes *nodes, const char *text, size_t bytes, int64_t mtime_ns)
 {
-	return value(nodes, NODE_VALUE, NULL, text, bytes, mtime_ns);
+	return node_share_value(nodes, NODE_VALUE, NULL, text, bytes, mtime_ns);
 }
 
 struct node *node_json(struct nodes *nodes, const struct agent *agent, int64_t mtime_ns)
 {
-	return value(nodes, NODE_VALUE, agent, agent->json, agent->json_bytes, mtime_ns);
+	return node_share_value(nodes, NODE_VALUE, agent, agent->json, agent->json_bytes, mtime_ns);
 }
 
 struct node *node_link(struct nodes *nodes, const char *target, size_t bytes, int64_t mtime_ns)
 {
-	return value(nodes, NODE_LINK, NULL, target, bytes, mtime_ns);
+	return node_share_value(nodes, NODE_LINK, NULL, target, bytes, mtime_ns);
 }
 
-/* Returns the node of a document or a log, or a new one, whose reference the caller adds. NULL
+/* Returns the node of a report or a log, or a new one, whose reference the caller adds. NULL
  * without memory. */
 static struct node *node_of_content(struct nodes *nodes, enum node_kind kind, const void *content)
 {
 	const uintptr_t address = (uintptr_t)content;
 	uint64_t what = XXH3_64bits_withSeed(&address, sizeof(address), nodes->seed);
 
-	for (struct table_link *at = table_first(&nodes->by_what, what); at; at = table_next(at)) {
-		struct node *node = TABLE_ENTRY(at, struct node, by_what);
+	for (struct table_link *at = table_first(&nodes->by_key, what); at; at = table_next(at)) {
+		struct node *node = TABLE_ENTRY(at, struct node, by_key);
 
 		if (node->kind == kind && (node->document == content || node->log == content))
 			return node;
@@ -234,6 +236,6 @@ void node_forget(struct nodes *nodes, struct node *node, uint64_t count)
 	if (node->lookups > 0)
 		return;
 	table_remove(&nodes->by_id, &node->by_id);
-	table_remove(&nodes->by_what, &node->by_what);
+	table_remove(&nodes->by_key, &node->by_key);
 	node_free(node);
 }

@@ -3,28 +3,30 @@
 #define FLEETFS_FS_FUSE_NODE_H
 
 /*
- * What the kernel holds: folders, values, links and documents.
+ * Nodes: the directories, values, links, reports and logs that the kernel refers to.
  *
  * A file is a value. The obvious design, a node per path whose content changes in place, tears
- * reads: the kernel clips what it reads to the size it learned before, so a reader who meets a
- * change gets the head of the new value at the length of the old, or two halves of different ones.
- * Notifying the kernel narrows the window and never closes it (measured: docs/design.md). So here a
- * node id names one immutable text. A refresh that brings the same text keeps the node; one that
- * brings another makes a new node under the same name, as rename(2) over a file does. Who holds the
- * old one reads it to its end, sizes are never wrong, the page cache needs no invalidation, and the
- * modification time is simply when the value was first seen.
+ * reads: the kernel cuts a read at the size that it learned before. A read during a change returns
+ * the beginning of the new value at the length of the old one, or halves of two values.
+ * Notifications to the kernel make this rarer and do not prevent it (measured: docs/design.md). So
+ * a node ID names one immutable text. A refresh that brings the same text keeps the node. A refresh
+ * that brings another text makes a new node under the same name, as rename(2) over a file does.
+ * Therefore a reader that has the old value open reads it to its end, sizes are never wrong, the
+ * page cache needs no invalidation, and the modification time is when the value was first seen.
  *
- * So a value is its text and its time, and nothing else: files that have both in common (most of
- * what agents say is what others say too) share one node, which the kernel keeps, and reads, once.
+ * A value is its text and its time, and nothing else. Files that have both in common share a node,
+ * which the kernel stores and reads once: most of what an agent sends is what other agents send.
  *
- * A node lives as long as the kernel refers to it, which the kernel tells by lookups and forgets.
- * An id is never used twice in a mount: the kernel may remember longer than we do.
+ * A link is a value whose text is its target. A report (fs/reports/report.h) is an immutable text
+ * over the whole fleet, too large to be copied or compared. The event log (fs/reports/events.h) is
+ * the one file that grows. The content of a directory changes: its node stands for an agent, a part
+ * of an agent, or the group of agents that have a value in common.
  *
- * A folder is a node too, but its content is not immutable: it stands for its agent, or for those
- * whom a value of a view groups together. A link is a
- * value whose text is its target. A document (fs/reports/document.h) is one text over the whole
- * fleet, too large to be copied or compared. The event log (fs/reports/events.h) is the one file
- * whose content grows.
+ * A node lives as long as the kernel refers to it: the kernel counts a lookup for each entry that
+ * it receives, and sends the number of lookups that it forgets. Node IDs are never reused in a
+ * mount, since the kernel may keep them for longer.
+ *
+ * Only the FUSE thread uses nodes.
  */
 
 #include <stdbool.h>
@@ -38,81 +40,86 @@ struct document;
 struct event_log;
 struct row;
 
-enum node_kind { NODE_FOLDER, NODE_GROUP, NODE_VALUE, NODE_LINK, NODE_DOCUMENT, NODE_LOG };
+enum node_kind { NODE_DIRECTORY, NODE_GROUP, NODE_VALUE, NODE_LINK, NODE_DOCUMENT, NODE_LOG };
 
 struct node {
-	struct table_link by_id;   /* hash is the node id */
-	struct table_link by_what; /* by what it stands for */
-	uint64_t lookups;          /* the kernel's references */
-	const struct row *row;     /* a folder's, or a group's; else NULL */
-	struct record *record;     /* a folder's agent: a reference; NULL: it is the mount's */
-	const struct agent
-		*agent; /* a value whose text is this agent's json: a reference; else NULL */
-	struct document *document; /* a document's: a reference; else NULL */
-	struct event_log *log;     /* an event log's: a reference; else NULL */
-	int64_t mtime_ns;          /* a value's: when it was first seen; wall clock */
-	uint32_t bytes;            /* of text */
-	uint32_t generation;       /* a folder's: nodes->generation when it was made */
-	uint16_t index;            /* a folder's: the number of its GPU, else 0 */
+	struct table_link by_id;   /* its hash is the node ID */
+	struct table_link by_key;  /* by all that makes it the same node; the hash of that */
+	uint64_t lookups;          /* references of the kernel */
+	const struct row *row;     /* DIRECTORY, GROUP: the row of the tree; else NULL */
+	struct record *record;     /* DIRECTORY of an agent: a reference; else NULL */
+	const struct agent *agent; /* VALUE whose text is agent->json: a reference; else NULL */
+	struct document *document; /* DOCUMENT: a reference; else NULL */
+	struct event_log *log;     /* LOG: a reference; else NULL */
+	int64_t mtime_ns;          /* VALUE, LINK: when it was first seen; wall clock */
+	uint32_t bytes;            /* length of the text */
+	uint32_t generation;       /* DIRECTORY, GROUP: nodes->generation when it was made */
+	uint16_t index;            /* DIRECTORY of a GPU: its number; else 0 */
 	uint8_t kind;              /* enum node_kind */
-	char text[]; /* a value's, unless it is an agent's json; what those in a group have in
-	              * common; terminated by NUL, which does not count */
+	char text[];               /* VALUE, unless it is agent->json; LINK: the target; GROUP: the
+	                            * common value. A NUL follows, which bytes does not count. */
 };
 
 struct nodes {
 	struct table by_id;
-	struct table by_what;
+	struct table by_key;
 	uint64_t next_id;
-	uint32_t generation; /* folders of an earlier one are not found again, only by id */
-	uint64_t seed;       /* of the hashes: texts are strangers' */
+	uint32_t generation; /* directories of earlier generations are found by ID only */
+	uint64_t seed;       /* of the hashes, since the API controls the texts */
 };
 
-/* Ids begin at 1, which FUSE gives to the root: make that one first. */
+/* Initializes an empty table. seed: random bits. The first node gets ID 1, which FUSE reserves for
+ * the root: make the root first. */
 void nodes_init(struct nodes *nodes, uint64_t seed);
 
 /* Frees every node. */
 void nodes_done(struct nodes *nodes);
 
-/* The node of an id, or NULL. */
+/* Finds a node by its ID. Returns NULL if there is none. */
 struct node *nodes_find(const struct nodes *nodes, uint64_t id);
 
 size_t nodes_count(const struct nodes *nodes);
 
 uint64_t node_id(const struct node *node);
 
-/* The folder of this row, record (NULL: the mount's), index and generation; NULL if the kernel does
- * not know it. */
-struct node *nodes_find_folder(const struct nodes *nodes, const struct row *row,
-                               const struct record *record, uint16_t index);
+/* Finds the directory of a row, an agent (record NULL: of no agent) and an index in the present
+ * generation. Returns NULL if the kernel does not refer to it. */
+struct node *nodes_find_directory(const struct nodes *nodes, const struct row *row,
+                                  const struct record *record, uint16_t index);
 
-/* The same, made if the kernel does not know it. NULL without memory. One without lookups must be
- * given to node_forget() in the end.
+/*
+ * The functions below return the node with this content; a new node if the kernel refers to none.
+ * A new node has no lookups: the caller must count one or call node_forget(). They return NULL
+ * without memory.
  */
-struct node *node_folder(struct nodes *nodes, const struct row *row, struct record *record,
-                         uint16_t index);
 
-/* Likewise the folder of those who have a value, in the view that is this row. */
+/* The directory that nodes_find_directory() finds. */
+struct node *node_directory(struct nodes *nodes, const struct row *row, struct record *record,
+                            uint16_t index);
+
+/* The directory of the agents that have a value, in the view of this row. */
 struct node *node_group(struct nodes *nodes, const struct row *row, const char *value);
 
-/* Likewise the value of this text and time. */
+/* The value with this text, which is copied, and time. */
 struct node *node_value(struct nodes *nodes, const char *text, size_t bytes, int64_t mtime_ns);
 
-/* Likewise the value whose text is the agent's json, shared rather than copied. */
+/* The value whose text is agent->json, which is not copied: the node keeps the agent. */
 struct node *node_json(struct nodes *nodes, const struct agent *agent, int64_t mtime_ns);
 
-/* Likewise the link of this target and time. */
+/* The link with this target, which is copied, and time. */
 struct node *node_link(struct nodes *nodes, const char *target, size_t bytes, int64_t mtime_ns);
 
-/* Likewise that of a document. */
+/* The node of a report; the node keeps it. */
 struct node *node_document(struct nodes *nodes, struct document *document);
 
-/* The node of an event log, made if the kernel does not know it. NULL without memory. */
+/* The node of an event log; the node keeps it. */
 struct node *node_log(struct nodes *nodes, struct event_log *log);
 
-/* The text of a value: node->bytes of it. */
+/* The text of a VALUE: node->bytes bytes. */
 const char *node_text(const struct node *node);
 
-/* Takes count of the kernel's references back (0 is fine), and frees the node without any left. */
+/* Subtracts count from the lookups of a node, and frees it if none is left. count may be 0, for a
+ * new node, or too large. */
 void node_forget(struct nodes *nodes, struct node *node, uint64_t count);
 
 #endif

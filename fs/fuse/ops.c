@@ -1,256 +1,222 @@
 /* SPDX-License-Identifier: MIT */
-#define FUSE_USE_VERSION 314
-
 #include "fs/fuse/ops.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <fuse_lowlevel.h>
-#include <linux/fuse.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#include "fs/fuse/answers.h"
 #include "fs/fuse/reader.h"
+#include "fs/fuse/request.h"
 #include "fs/tree/tree.h"
 
 /* How often interrupted readers are checked. The kernel reports only the first signal. A kill that
  * comes later has to end the reader within 100 ms. */
 #define READERS_MS 50
 
-#define FEW_LEFTOVERS 1000 /* not worth to make the kernel forget what it holds of the others */
-#define MOST_LISTING  (1u << 20) /* bytes of a READDIRPLUS reply; no kernel asks for more */
+/* Fewer directories of departed agents are not worth making the kernel forget all of them. */
+#define FEW_STALE_DIRECTORIES 1000
 
-/* The one point where an operation replies. */
+struct ops {
+	struct filesystem fs;
+	ops_invalidate *invalidate; /* NULL: none */
+	void *user;                 /* of invalidate */
+	struct request parked;      /* the ends of a ring, oldest first */
+	int proc_fd;                /* from reader_open_proc() */
+	int64_t readers_due_ms;     /* when interrupted readers are checked next; INT64_MAX: none */
+	size_t stale_directories;   /* of departed agents, which the kernel may still hold */
+};
 
-static void take_back(struct ops *ops, const struct answer *answer)
+/* Parked requests */
+
+static struct ops *ops_of(const struct request *request)
 {
-	for (size_t i = 0; i < answer->entries; i++)
-		node_forget(&ops->nodes, ops->listed[i], 1);
+	return fuse_req_userdata(request->req);
 }
 
-static int reply(struct call *call, struct answer *answer)
+static void ops_park(struct ops *ops, struct request *request)
 {
-	const struct statvfs nothing = {.f_bsize = 4096, .f_frsize = 4096, .f_namemax = 255};
-
-	switch (answer->kind) {
-	case ANSWER_ENTRY:
-		if (answer->node)
-			answer->node->lookups++;
-		return fuse_reply_entry(call->req, &answer->entry);
-	case ANSWER_ATTR:
-		return fuse_reply_attr(call->req, &answer->entry.attr, answer->entry.attr_timeout);
-	case ANSWER_BYTES:
-		return fuse_reply_buf(call->req, answer->bytes, answer->length);
-	case ANSWER_TARGET:
-		return fuse_reply_readlink(call->req, answer->bytes);
-	case ANSWER_STATFS:
-		return fuse_reply_statfs(call->req, &nothing);
-	case ANSWER_NOTHING:
-		break;
-	}
-	return fuse_reply_err(call->req, 0);
+	request->next = &ops->parked;
+	request->previous = ops->parked.previous;
+	request->previous->next = request;
+	ops->parked.previous = request;
 }
 
-static void answer(struct call *call, int err, struct answer *answer)
+/* Removes a request from the ring. clang's analyzer does not follow the links, and reports that a
+ * request is used after it was freed. */
+static void ops_unpark(struct request *request)
 {
-	struct ops *ops = call->ops;
-
-	ops->status->operations[call->operation]++;
-	if (err < 0) {
-		fuse_reply_err(call->req, -err);
-		return;
-	}
-	/* An answer that could not be delivered (its reader was interrupted) counts no look-up. */
-	if (reply(call, answer) < 0) {
-		take_back(ops, answer);
-		if (answer->kind == ANSWER_ENTRY && answer->node)
-			node_forget(&ops->nodes, answer->node, 1);
-	}
-	ops->status->nodes = nodes_count(&ops->nodes);
-}
-
-/* Asking, parking, asking again */
-
-/* Removes a call from the list. clang's analyzer does not follow the links, and reports that a call
- * is used after it was freed. */
-static void unpark(struct call *call)
-{
-	call->previous->next = call->next;
+	request->previous->next = request->next;
 	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
-	call->next->previous = call->previous;
+	request->next->previous = request->previous;
 }
 
-static void call_free(struct call *call)
+static void ops_free_request(struct request *request)
 {
-	job_remove(&call->job);
-	free(call->name);
-	free(call);
+	job_remove(&request->job);
+	free(request->name);
+	free(request);
 }
 
-/* Replies to a parked call whose reader must return. The fetch of the page that it waited for goes
- * on. */
-static void call_interrupt(struct call *call)
+/* Replies to a parked request whose reader must return. The fetch of the page that it waited for
+ * goes on. */
+static void ops_interrupt(struct request *request)
 {
-	unpark(call);
-	call->ops->status->interrupts++;
-	answer(call, -EINTR, &(struct answer){0});
-	call_free(call);
+	ops_unpark(request);
+	request->fs->status->interrupts++;
+	request_reply_error(request, -EINTR);
+	ops_free_request(request);
 }
 
-static bool call_must_return(const struct call *call)
+static bool ops_reader_must_return(const struct request *request)
 {
-	return reader_must_return(call->ops->proc_fd, fuse_req_ctx(call->req)->pid);
+	return reader_must_return(ops_of(request)->proc_fd, fuse_req_ctx(request->req)->pid);
 }
 
-/* Keeps a call parked whose reader got a signal that does not end it, such as SIGSTOP. */
-static void call_watch_reader(struct call *call)
+/* Keeps a request parked whose reader got a signal that does not end it, such as SIGSTOP. */
+static void ops_watch_reader(struct request *request)
 {
-	struct ops *ops = call->ops;
+	struct ops *ops = ops_of(request);
 
-	call->interrupted = true;
+	request->interrupted = true;
 	if (ops->readers_due_ms == INT64_MAX)
-		ops->readers_due_ms = fleet_now_ms(ops->fleet) + READERS_MS;
+		ops->readers_due_ms = fleet_now_ms(ops->fs.fleet) + READERS_MS;
 }
 
 /* libfuse calls this when the kernel reports that a signal is pending for the reader. */
-static void on_interrupt(fuse_req_t req, void *data)
+static void ops_on_interrupt(fuse_req_t req, void *data)
 {
-	struct call *call = data;
+	struct request *request = data;
 
 	(void)req;
-	if (call_must_return(call))
-		call_interrupt(call);
+	if (ops_reader_must_return(request))
+		ops_interrupt(request);
 	else
-		call_watch_reader(call);
+		ops_watch_reader(request);
 }
 
-/* Checks the readers of all interrupted calls, if that is due. */
-static void ops_watch_readers(struct ops *ops)
+/* Checks the readers of all interrupted requests, if that is due. */
+static void ops_check_readers(struct ops *ops)
 {
 	int64_t now_ms;
 
 	if (ops->readers_due_ms == INT64_MAX)
 		return;
-	now_ms = fleet_now_ms(ops->fleet);
+	now_ms = fleet_now_ms(ops->fs.fleet);
 	if (now_ms < ops->readers_due_ms)
 		return;
 	ops->readers_due_ms = INT64_MAX;
-	for (struct call *at = ops->parked.next, *next; at != &ops->parked; at = next) {
+	for (struct request *at = ops->parked.next, *next; at != &ops->parked; at = next) {
 		next = at->next;
 		if (!at->interrupted)
 			continue;
-		if (call_must_return(at))
-			call_interrupt(at);
+		if (ops_reader_must_return(at))
+			ops_interrupt(at);
 		else
 			ops->readers_due_ms = now_ms + READERS_MS;
 	}
 }
 
-/* Runs a call once; true: it was answered. */
-static bool run(struct call *call)
+/* Runs a request once. Returns whether it was replied to. */
+static bool ops_run(struct request *request)
 {
-	struct answer with = {0};
+	struct reply reply = {0};
 	int err;
 
-	call->query.wake_ms = INT64_MAX; /* unless it says so this time, too */
-	call->unfinished = false;
-	err = call->run(call, &with);
+	request->query.wake_ms = INT64_MAX; /* the operation sets it when it needs to be woken */
+	request->unfinished = false;
+	err = request->run(request, &reply);
 	if (err == -EAGAIN) {
-		/* A listing may have got somewhere before it lacked a page. */
-		take_back(call->ops, &with);
-		if (fleet_now_ms(call->ops->fleet) < call->deadline_ms)
+		if (fleet_now_ms(request->fs->fleet) < request->deadline_ms)
 			return false;
-		call->ops->status->timeouts++;
+		request->fs->status->timeouts++;
 		err = -ETIMEDOUT;
 	}
-	answer(call, err, &with);
+	request_reply(request, err, &reply);
 	return true;
 }
 
-static void park(struct call *call)
+/* Runs a parked request again, and frees it if it was replied to. */
+static void ops_run_again(struct request *request)
 {
-	struct ops *ops = call->ops;
-
-	call->next = &ops->parked;
-	call->previous = ops->parked.previous;
-	call->previous->next = call;
-	ops->parked.previous = call;
-}
-
-/* Runs a parked call once more, and frees it if it was answered. */
-static void run_again(struct call *call)
-{
-	if (run(call)) {
-		unpark(call);
-		call_free(call);
-	} else if (call->unfinished) {
-		jobs_add(&call->ops->jobs, &call->job);
+	if (ops_run(request)) {
+		ops_unpark(request);
+		ops_free_request(request);
+	} else if (request->unfinished) {
+		jobs_add(&request->fs->jobs, &request->job);
 	}
 }
 
-static bool call_slice(struct job *job)
+static bool ops_request_slice(struct job *job)
 {
-	run_again(JOB_OWNER(job, struct call, job));
+	ops_run_again(JOB_OWNER(job, struct request, job));
 	return false;
 }
 
-static void begin(struct call *on_stack)
+/* Copies a request from the stack to the heap. NULL without memory. */
+static struct request *ops_copy_request(const struct request *on_stack)
 {
-	struct ops *ops = fuse_req_userdata(on_stack->req);
-	struct call *call;
+	struct request *request = malloc(sizeof(*request));
 
-	on_stack->ops = ops;
-	on_stack->query = fleet_query(ops->fleet);
-	on_stack->deadline_ms = on_stack->query.began_ms + fleet_timeout_ms(ops->fleet);
-	if (run(on_stack))
+	if (!request)
+		return NULL;
+	*request = *on_stack;
+	request->job.slice = ops_request_slice;
+	request->name = on_stack->name ? strdup(on_stack->name) : NULL;
+	if (!on_stack->name || request->name)
+		return request;
+	free(request);
+	return NULL;
+}
+
+void ops_start(struct request *request)
+{
+	struct ops *ops = ops_of(request);
+	struct request *copy;
+
+	request->fs = &ops->fs;
+	request->query = fleet_query(ops->fs.fleet);
+	request->deadline_ms = request->query.began_ms + fleet_timeout_ms(ops->fs.fleet);
+	if (ops_run(request))
 		return;
-	/* An interrupt that came before cannot be told to a function that is set now. */
-	if (fuse_req_interrupted(on_stack->req) && call_must_return(on_stack)) {
-		ops->status->interrupts++;
-		answer(on_stack, -EINTR, &(struct answer){0});
+	/* The reader may have been interrupted already, while the operation ran. */
+	if (fuse_req_interrupted(request->req) && ops_reader_must_return(request)) {
+		ops->fs.status->interrupts++;
+		request_reply_error(request, -EINTR);
 		return;
 	}
-	call = malloc(sizeof(*call));
-	if (call) {
-		*call = *on_stack;
-		call->name = on_stack->name ? strdup(on_stack->name) : NULL;
-		call->job.slice = call_slice;
-	}
-	if (!call || (on_stack->name && !call->name)) {
-		free(call);
-		answer(on_stack, -ENOMEM, &(struct answer){0});
+	copy = ops_copy_request(request);
+	if (!copy) {
+		request_reply_error(request, -ENOMEM);
 		return;
 	}
-	park(call);
-	if (call->unfinished)
-		jobs_add(&ops->jobs, &call->job);
+	ops_park(ops, copy);
+	if (copy->unfinished)
+		jobs_add(&ops->fs.jobs, &copy->job);
 	/* The kernel reports one interrupt for each request. If it came already, libfuse would call
 	 * the function from within fuse_req_interrupt_func(), which uses req after that; so the
 	 * function must not reply. */
-	if (fuse_req_interrupted(call->req))
-		call_watch_reader(call);
+	if (fuse_req_interrupted(copy->req))
+		ops_watch_reader(copy);
 	else
-		fuse_req_interrupt_func(call->req, on_interrupt, call);
+		fuse_req_interrupt_func(copy->req, ops_on_interrupt, copy);
 }
 
-/* Runs the parked calls again: all, or those that are due. A call whose job is queued runs there,
- * unless its time is over. */
-static void run_parked(struct ops *ops, bool all)
+/* Runs parked requests again: all, or those that are due. A request whose job is queued runs as
+ * that job, unless its time is over. */
+static void ops_run_parked(struct ops *ops, bool all)
 {
-	struct call *end = ops->parked.previous;
-	int64_t now_ms = fleet_now_ms(ops->fleet);
+	struct request *end = ops->parked.previous;
+	int64_t now_ms = fleet_now_ms(ops->fs.fleet);
 
-	for (struct call *at = ops->parked.next, *next; at != &ops->parked; at = next) {
+	for (struct request *at = ops->parked.next, *next; at != &ops->parked; at = next) {
 		bool is_end = at == end;
 
-		/* As in unpark(). NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+		/* As in ops_unpark(). NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		next = at->next;
 		if (now_ms >= at->deadline_ms || now_ms >= at->query.wake_ms ||
 		    (all && !job_is_queued(&at->job)))
-			run_again(at);
+			ops_run_again(at);
 		if (is_end)
 			break;
 	}
@@ -258,288 +224,84 @@ static void run_parked(struct ops *ops, bool all)
 
 void ops_renew_folders(struct ops *ops)
 {
-	ops->nodes.generation++;
+	ops->fs.nodes.generation++;
 }
 
-/* An agent leaves: the kernel may hold its folder for ever. */
-static void note_leftover(struct ops *ops, const struct record *record)
+/* Notes that the kernel may keep the directory of a departed agent for ever, and makes it forget
+ * all of them when they are too many. */
+static void ops_note_departure(struct ops *ops, const struct record *record)
 {
 	struct fleet_health health;
 
-	if (nodes_find_folder(&ops->nodes, &tree_rows[TREE_AGENT], record, 0))
-		ops->leftovers++;
-	fleet_health(ops->fleet, &health);
-	if (ops->leftovers < FEW_LEFTOVERS || ops->leftovers < health.agents || !ops->drop)
+	if (nodes_find_directory(&ops->fs.nodes, &tree_rows[TREE_AGENT], record, 0))
+		ops->stale_directories++;
+	fleet_health(ops->fs.fleet, &health);
+	if (ops->stale_directories < FEW_STALE_DIRECTORIES ||
+	    ops->stale_directories < health.agents || !ops->invalidate)
 		return;
-	ops->leftovers = 0;
-	ops->drop(ops->user, true);
+	ops->stale_directories = 0;
+	ops->invalidate(ops->user, true);
 }
 
 int ops_changed(struct ops *ops, const struct record *record, const struct agent *before,
                 const struct agent *after, int64_t at_ns)
 {
-	int err = events_changed(ops->events, record, before, after, at_ns);
+	int err = events_changed(ops->fs.events, record, before, after, at_ns);
 
 	if (err == 0 && !after)
-		note_leftover(ops, record);
+		ops_note_departure(ops, record);
 	return err;
 }
 
 void ops_retry(struct ops *ops)
 {
-	run_parked(ops, true);
+	ops_run_parked(ops, true);
 }
 
 int64_t ops_due_ms(struct ops *ops)
 {
 	int64_t due_ms, now_ms;
 
-	ops_watch_readers(ops);
-	run_parked(ops, jobs_run_slice(&ops->jobs));
-	if (views_tidy(ops->views) && ops->drop)
-		ops->drop(ops->user, false);
-	due_ms = views_due_ms(ops->views);
+	ops_check_readers(ops);
+	ops_run_parked(ops, jobs_run_slice(&ops->fs.jobs));
+	if (views_tidy(ops->fs.views) && ops->invalidate)
+		ops->invalidate(ops->user, false);
+	due_ms = views_due_ms(ops->fs.views);
 	if (due_ms > ops->readers_due_ms)
 		due_ms = ops->readers_due_ms;
-	for (const struct call *at = ops->parked.next; at != &ops->parked; at = at->next) {
-		/* Of a list the analyzer does not know that unpark() takes out what is then freed.
-		 * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+	for (const struct request *at = ops->parked.next; at != &ops->parked; at = at->next) {
+		/* As in ops_unpark(). NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		if (due_ms > at->deadline_ms)
 			due_ms = at->deadline_ms;
 		if (due_ms > at->query.wake_ms)
 			due_ms = at->query.wake_ms;
 	}
-	if (jobs_are_queued(&ops->jobs))
+	if (jobs_are_queued(&ops->fs.jobs))
 		return 0;
 	if (due_ms == INT64_MAX)
 		return -1;
-	now_ms = fleet_now_ms(ops->fleet);
+	now_ms = fleet_now_ms(ops->fs.fleet);
 	return due_ms > now_ms ? due_ms - now_ms : 0;
 }
 
-/* What libfuse calls */
-
-static void op_init(void *userdata, struct fuse_conn_info *conn)
+struct ops *ops_new(struct fleet *fleet, struct status *status, uint64_t seed,
+                    ops_invalidate *invalidate, void *user)
 {
-	struct ops *ops = userdata;
-
-	ops->init_due = true;
-	/* READDIRPLUS always: left to choose, the kernel looks every name up by itself. Links are
-	 * cached for ever, as files are: another target is another node. */
-	conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_NO_OPEN_SUPPORT |
-	                               FUSE_CAP_NO_OPENDIR_SUPPORT | FUSE_CAP_CACHE_SYMLINKS);
-	conn->want &= ~(unsigned int)FUSE_CAP_READDIRPLUS_AUTO;
-	conn->time_gran = 1;
-}
-
-static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-	begin(&(struct call){
-		.req = req,
-		.run = answer_lookup,
-		.operation = STATUS_LOOKUP,
-		.ino = parent,
-		.name = (char *)(uintptr_t)name,
-	});
-}
-
-static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	begin(&(struct call){
-		.req = req,
-		.run = answer_getattr,
-		.operation = STATUS_GETATTR,
-		.ino = ino,
-		.reading = fi != NULL, /* fstat(2) comes without one */
-	});
-}
-
-static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
-                           struct fuse_file_info *fi)
-{
-	(void)fi;
-	begin(&(struct call){
-		.req = req,
-		.run = answer_readdirplus,
-		.operation = STATUS_READDIR,
-		.ino = ino,
-		.size = size < MOST_LISTING ? size : MOST_LISTING,
-		.offset = offset,
-	});
-}
-
-static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
-                    struct fuse_file_info *fi)
-{
-	(void)fi;
-	begin(&(struct call){
-		.req = req,
-		.run = answer_read,
-		.operation = STATUS_READ,
-		.ino = ino,
-		.size = size,
-		.offset = offset,
-	});
-}
-
-static void op_readlink(fuse_req_t req, fuse_ino_t ino)
-{
-	begin(&(struct call){
-		.req = req, .run = answer_readlink, .operation = STATUS_READLINK, .ino = ino});
-}
-
-static void op_statfs(fuse_req_t req, fuse_ino_t ino)
-{
-	begin(&(struct call){
-		.req = req, .run = answer_statfs, .operation = STATUS_STATFS, .ino = ino});
-}
-
-static void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
-{
-	begin(&(struct call){
-		.req = req,
-		.run = answer_access,
-		.operation = STATUS_ACCESS,
-		.ino = ino,
-		.size = (size_t)mask,
-	});
-}
-
-static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct ops *ops = fuse_req_userdata(req);
-
-	(void)ino;
-	(void)fi;
-	ops->status->operations[STATUS_OTHER]++;
-	fuse_reply_err(req, ENOSYS);
-}
-
-static void forget(struct ops *ops, fuse_ino_t ino, uint64_t count)
-{
-	struct node *node = nodes_find(&ops->nodes, ino);
-
-	ops->status->operations[STATUS_FORGET]++;
-	if (node && ino != FUSE_ROOT_ID)
-		node_forget(&ops->nodes, node, count);
-}
-
-static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
-{
-	forget(fuse_req_userdata(req), ino, count);
-	fuse_reply_none(req);
-}
-
-static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
-{
-	for (size_t i = 0; i < count; i++)
-		forget(fuse_req_userdata(req), forgets[i].ino, forgets[i].nlookup);
-	fuse_reply_none(req);
-}
-
-/* What is not here libfuse answers with ENOSYS, which the kernel remembers: xattrs and flush among
- * them. */
-static const struct fuse_lowlevel_ops operations = {
-	.init = op_init,
-	.lookup = op_lookup,
-	.getattr = op_getattr,
-	.readdirplus = op_readdirplus,
-	.read = op_read,
-	.readlink = op_readlink,
-	.statfs = op_statfs,
-	.access = op_access,
-	.open = op_open,
-	.opendir = op_open,
-	.forget = op_forget,
-	.forget_multi = op_forget_multi,
-};
-
-static ssize_t device_read(int fd, void *bytes, size_t length, void *userdata)
-{
-	(void)userdata;
-	return read(fd, bytes, length);
-}
-
-/*
- * libfuse 3.14 takes FUSE_CAP_PARALLEL_DIROPS and never tells the kernel, which then holds a
- * folder's lock for as long as one look-up in it is parked: everybody else who wants a name there
- * waits behind it, deaf to SIGKILL. So the flag is put into the answer to INIT on its way.
- */
-static ssize_t device_writev(int fd, struct iovec *parts, int count, void *userdata)
-{
-	struct ops *ops = userdata;
-
-	if (ops->init_due) {
-		struct fuse_init_out *init = parts[count - 1].iov_base;
-
-		if (count == 2 && parts[1].iov_len >= offsetof(struct fuse_init_out, flags) + 4)
-			init->flags |= FUSE_PARALLEL_DIROPS;
-		ops->init_due = false;
-	}
-	return writev(fd, parts, count);
-}
-
-int ops_attach(struct fuse_session *session)
-{
-	const struct fuse_custom_io io = {.read = device_read, .writev = device_writev};
-	int fd = fuse_session_fd(session);
-
-	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
-		return -errno;
-	return fuse_session_custom_io(session, &io, fd);
-}
-
-struct fuse_session *ops_session(struct ops *ops, struct fuse_args *args)
-{
-	return fuse_session_new(args, &operations, sizeof(operations), ops);
-}
-
-int ops_reserve(struct ops *ops, size_t bytes)
-{
-	char *buffer;
-
-	if (bytes <= ops->buffer_bytes)
-		return 0;
-	buffer = realloc(ops->buffer, bytes);
-	if (!buffer)
-		return -ENOMEM;
-	ops->buffer = buffer;
-	ops->buffer_bytes = bytes;
-	return 0;
-}
-
-struct ops *ops_new(struct fleet *fleet, struct status *status, uint64_t seed, ops_drop *drop,
-                    void *user)
-{
-	struct ops *ops = calloc(1, sizeof(*ops));
-	struct node *root;
+	struct ops *ops = malloc(sizeof(*ops));
 
 	if (!ops)
 		return NULL;
-	ops->fleet = fleet;
-	ops->status = status;
-	ops->drop = drop;
-	ops->user = user;
-	ops->uid = getuid();
-	ops->gid = getgid();
-	ops->readers_due_ms = INT64_MAX;
-	ops->proc_fd = reader_open_proc();
-	ops->parked.next = &ops->parked;
-	ops->parked.previous = &ops->parked;
-	text_init(&ops->text, TREE_MAX_TEXT);
-	nodes_init(&ops->nodes, seed);
-	ops->own = calloc(tree_row_count, sizeof(*ops->own));
-	jobs_init(&ops->jobs);
-	ops->views = views_new(fleet, &ops->jobs, fleet_ttl_ms(fleet), seed);
-	ops->events = events_new(fleet, fleet_timeout_ms(fleet), EVENTS_BYTES);
-	root = ops->own && ops->views && ops->events
-	               ? node_folder(&ops->nodes, &tree_rows[TREE_ROOT], NULL, 0)
-	               : NULL;
-	if (!root) {
+	*ops = (struct ops){
+		.invalidate = invalidate,
+		.user = user,
+		.parked = {.next = &ops->parked, .previous = &ops->parked},
+		.proc_fd = reader_open_proc(),
+		.readers_due_ms = INT64_MAX,
+	};
+	if (filesystem_init(&ops->fs, fleet, status, seed) < 0) {
 		ops_free(ops);
 		return NULL;
 	}
-	root->lookups = 1; /* the kernel never forgets it */
 	return ops;
 }
 
@@ -547,20 +309,19 @@ void ops_free(struct ops *ops)
 {
 	if (!ops)
 		return;
-	for (struct call *at = ops->parked.next, *next; at != &ops->parked; at = next) {
+	for (struct request *at = ops->parked.next, *next; at != &ops->parked; at = next) {
 		next = at->next;
-		unpark(at);
-		answer(at, -ENOTCONN, &(struct answer){0});
-		call_free(at);
+		ops_unpark(at);
+		request_reply_error(at, -ENOTCONN);
+		ops_free_request(at);
 	}
-	nodes_done(&ops->nodes);
-	views_free(ops->views);
-	events_free(ops->events);
-	text_done(&ops->text);
+	filesystem_done(&ops->fs);
 	if (ops->proc_fd >= 0)
 		close(ops->proc_fd);
-	free(ops->own);
-	free(ops->buffer);
-	free(ops->listed);
 	free(ops);
+}
+
+struct filesystem *ops_filesystem(struct ops *ops)
+{
+	return &ops->fs;
 }

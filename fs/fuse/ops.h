@@ -3,15 +3,14 @@
 #define FLEETFS_FS_FUSE_OPS_H
 
 /*
- * The FUSE operations, by walking the table of rows.
+ * Runs the requests of a mount.
  *
- * An operation is a function that answers or says -EAGAIN: the cache lacks a page. Then its request
- * is parked, with a deadline and an interrupt function, and the same function runs again from the
- * start when something arrived. Every operation replies at exactly one point, in answer(). Nothing
- * waits, and what needs no page is never behind what does.
+ * An operation either replies or lacks data (fs/fuse/request.h). If it lacks data, its request is
+ * parked with a deadline and an interrupt function, and runs again from the start when data
+ * arrived. So nothing waits, and a request that needs no data is never delayed by one that does. A
+ * parked request ends with ETIMEDOUT at its deadline, and with EINTR when its reader must return.
  *
- * open and opendir answer ENOSYS, after which the kernel asks neither again and serves repeated
- * reads from its page cache without any request. So no state hangs on a file handle.
+ * Only the FUSE thread calls these functions.
  */
 
 #include <stdbool.h>
@@ -20,47 +19,51 @@
 #include "cache/fleet.h"
 #include "fs/tree/status.h"
 
+struct filesystem;
 struct ops;
-struct fuse_session;
-struct fuse_args;
+struct request;
 
 /*
- * Makes the kernel forget names (fs/fuse/invalidator.h): those of the views, or those of agents,
- * too. Called when it holds too much that is of no use any more.
+ * Makes the kernel forget names (fs/fuse/invalidator.h): those of the views; with agents_too also
+ * those of agents.
  *
- * It holds what it was told until it wants the room, long after an agent left, and until then the
- * daemon must know it as well. So once more agents left than are there, it is to let go of all:
- * that bounds both at twice what is needed, for one reading again of what is still there. And of
- * the views when nobody has looked at any for a while, since some are large.
+ * The kernel keeps the directory of a departed agent until it needs the memory, and until then the
+ * daemon must keep it, too. Therefore, once more agents departed than are present, the kernel has
+ * to forget all of them. That bounds the memory of both at twice what is needed, at the price of
+ * reading the present agents again. The names of the views are forgotten when no view was used for
+ * a while, since some reports are large.
  */
-typedef void ops_drop(void *user, bool agents_too);
+typedef void ops_invalidate(void *user, bool agents_too);
 
-/* NULL without memory. self and fleet are borrowed. seed: any random bits. drop may be NULL. */
-struct ops *ops_new(struct fleet *fleet, struct status *status, uint64_t seed, ops_drop *drop,
-                    void *user);
+/* fleet and status are borrowed. seed: random bits, for the hash tables. invalidate: NULL if the
+ * kernel need not forget. Returns NULL without memory. */
+struct ops *ops_new(struct fleet *fleet, struct status *status, uint64_t seed,
+                    ops_invalidate *invalidate, void *user);
 
-/* Answers what is parked with ENOTCONN, and frees all. After the session's loop has ended, before
- * the fleet is freed. NULL is fine. */
+/* Replies ENOTCONN to all parked requests and frees all. Call it after the loop has ended and
+ * before fleet_free(). NULL is fine. */
 void ops_free(struct ops *ops);
 
-/* A session for these operations, not yet mounted, or NULL (libfuse has told why). */
-struct fuse_session *ops_session(struct ops *ops, struct fuse_args *args);
+/* Borrowed. For libfuse's callbacks. */
+struct filesystem *ops_filesystem(struct ops *ops);
 
-/* Gets a session that has just been mounted ready for loop_run(). 0 or -errno. */
-int ops_attach(struct fuse_session *session);
+/* Runs a new request; parks a copy of it if data is missing. The caller sets what its operation
+ * needs: req, run, operation, ino and so on. */
+void ops_start(struct request *request);
 
-/* From now on a folder that is looked up is another one than before, as far as the kernel knows. */
-void ops_renew_folders(struct ops *ops);
-
-/* What is known of an agent is about to change: the fleet's port of this name. */
-int ops_changed(struct ops *ops, const struct record *record, const struct agent *before,
-                const struct agent *after, int64_t at_ns);
-
-/* Something arrived: runs everything parked again. */
+/* Runs all parked requests again. Call it when data arrived. */
 void ops_retry(struct ops *ops);
 
-/* Runs what is due: deadlines, and what wants to be asked again by now. Returns how long until the
- * next is due, ms; -1: nothing is. */
+/* Runs one slice of the first job (fs/reports/jobs.h), and what is due: deadlines, and requests
+ * that asked to be woken by now. Returns how long until the next is due, in ms; -1 if there is
+ * none. */
 int64_t ops_due_ms(struct ops *ops);
+
+/* Gives all directories new nodes, also those that the kernel keeps because they are in use. */
+void ops_renew_folders(struct ops *ops);
+
+/* The port `changed` of the fleet: an agent changes, joins or departs. Returns 0 or -errno. */
+int ops_changed(struct ops *ops, const struct record *record, const struct agent *before,
+                const struct agent *after, int64_t at_ns);
 
 #endif

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#define FUSE_USE_VERSION 314
-
 #include "fs/fuse/own_mount.h"
 
 #include <errno.h>
@@ -57,20 +55,20 @@ static void own_mount_identify(struct own_mount *mount, const char *path)
 		close(fd);
 }
 
-/* Describes why mounting failed. fd: what fusermount3 wrote; -1: nothing. Its last line is the
- * reason, after its name. */
+/* Describes why mounting failed. fd: a file with the messages of fusermount3, of which the last
+ * line has the reason, after "fusermount3: "; -1: there are none. */
 static void own_mount_explain(int fd, const char *path, char *ret_why, size_t why_bytes)
 {
 	char text[1024];
 	ssize_t length = fd < 0 ? 0 : pread(fd, text, sizeof(text) - 1, 0);
-	const char *line, *words;
+	const char *line, *reason;
 
 	while (length > 0 && text[length - 1] == '\n')
 		length--;
 	text[length > 0 ? length : 0] = '\0';
 	line = strrchr(text, '\n');
 	line = line ? line + 1 : text;
-	words = strstr(line, ": ");
+	reason = strstr(line, ": ");
 	if (access("/dev/fuse", R_OK | W_OK) < 0)
 		snprintf(ret_why, why_bytes,
 		         "cannot mount on %s: /dev/fuse: %s (an ordinary user needs it to be mode "
@@ -78,7 +76,7 @@ static void own_mount_explain(int fd, const char *path, char *ret_why, size_t wh
 		         path, strerror(errno));
 	else if (*line)
 		snprintf(ret_why, why_bytes, "cannot mount on %s: %s", path,
-		         words ? words + 2 : line);
+		         reason ? reason + 2 : line);
 	else
 		snprintf(ret_why, why_bytes,
 		         "cannot mount on %s: start with -d to see the reason of libfuse", path);
@@ -88,42 +86,42 @@ int own_mount_make(struct own_mount *mount, struct fuse_session *session, const 
                    bool debug, char *ret_why, size_t why_bytes)
 {
 	/* fusermount3 would write to stderr, where a failed start prints one line only. */
-	int words = debug ? -1 : memfd_create("words", MFD_CLOEXEC);
-	int ours = words < 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	int messages = debug ? -1 : memfd_create("messages", MFD_CLOEXEC);
+	int saved_stderr = messages < 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 	int err;
 
-	if (ours >= 0)
-		dup2(words, STDERR_FILENO);
+	if (saved_stderr >= 0)
+		dup2(messages, STDERR_FILENO);
 	err = fuse_session_mount(session, path) < 0 ? -EIO : 0;
 	mount->mounted = err == 0;
 	if (err == 0)
 		own_mount_identify(mount, path);
-	if (ours >= 0) {
-		dup2(ours, STDERR_FILENO);
-		close(ours);
+	if (saved_stderr >= 0) {
+		dup2(saved_stderr, STDERR_FILENO);
+		close(saved_stderr);
 	}
 	if (err < 0)
-		own_mount_explain(ours < 0 ? -1 : words, path, ret_why, why_bytes);
-	if (words >= 0)
-		close(words);
+		own_mount_explain(saved_stderr < 0 ? -1 : messages, path, ret_why, why_bytes);
+	if (messages >= 0)
+		close(messages);
 	return err;
 }
 
 /* Where the own mount is, according to mountinfo. */
-struct location {
+struct own_mount_location {
 	bool found;                /* it is mounted */
-	bool covered;              /* something else is mounted on top of it */
+	bool covered;              /* another file system is mounted on top of it */
 	char path[PATH_MAX];       /* where it is now */
 	char other_path[PATH_MAX]; /* another mount of the same file system, or "" */
 };
 
-static int own_mount_locate(const struct own_mount *mount, struct location *ret_location)
+static int own_mount_locate(const struct own_mount *mount, struct own_mount_location *ret_location)
 {
 	struct mountinfo mountinfo;
 	struct mountinfo_mount line;
 	int err = mountinfo_open(&mountinfo);
 
-	*ret_location = (struct location){0};
+	*ret_location = (struct own_mount_location){0};
 	if (err < 0)
 		return err;
 	while (mountinfo_next(&mountinfo, &line)) {
@@ -181,13 +179,16 @@ static void own_mount_disconnect(struct fuse_session *session)
 }
 
 /* Unmounts the own mount at its location. Returns 0, also if it is gone, or -errno. */
-static int own_mount_detach(const struct own_mount *mount, const struct location *location)
+static int own_mount_detach(const struct own_mount *mount,
+                            const struct own_mount_location *location)
 {
 	char name[64];
 	int fd, err;
 
 	if (!location->found)
 		return 0;
+	/* own_mount_open() would return -EBUSY, too, but first it would open the file system on
+	 * top. Opening a network file system may hang: it revalidates its root. */
 	fd = location->covered ? -EBUSY : own_mount_open(mount, location->path);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
@@ -200,7 +201,7 @@ static int own_mount_detach(const struct own_mount *mount, const struct location
 int own_mount_remove(const struct own_mount *mount, struct fuse_session *session, char *ret_why,
                      size_t why_bytes)
 {
-	struct location location, left;
+	struct own_mount_location location, left;
 	int err;
 
 	if (mount->id == 0) {

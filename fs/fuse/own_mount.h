@@ -17,8 +17,8 @@
 struct fuse_session;
 
 struct own_mount {
-	bool mounted;       /* the caller clears it when it calls own_mount_remove() */
-	int id;             /* as in mountinfo; 0: not known */
+	bool mounted; /* set by own_mount_make(); the caller of own_mount_remove() clears it */
+	int id;       /* as in mountinfo; 0: not known */
 	uint64_t unique_id; /* never reused; 0: not known, as before Linux 6.8 */
 	char device[32];    /* of the file system, as in mountinfo */
 };
@@ -33,8 +33,8 @@ int own_mount_make(struct own_mount *mount, struct fuse_session *session, const 
 
 /*
  * Closes the session's connection and unmounts the own mount, wherever it is now. It may be gone
- * already. Every request must have been answered. Returns 0; -EEXIST if it is unmounted and a bind
- * mount of it is left; or -errno if a dead mount is left. Unless it returns 0, ret_why has a
+ * already. Every request must have been replied to. Returns 0; -EEXIST if it is unmounted and a
+ * bind mount of it is left; or -errno if a dead mount is left. Unless it returns 0, ret_why has a
  * sentence.
  */
 int own_mount_remove(const struct own_mount *mount, struct fuse_session *session, char *ret_why,

@@ -1,120 +1,127 @@
 /* SPDX-License-Identifier: MIT */
-#define FUSE_USE_VERSION 314
+#include "fs/fuse/readdir.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/stat.h>
 
-#include "fs/fuse/answers.h"
+#include "fs/fuse/attributes.h"
+#include "fs/fuse/directory.h"
 #include "fs/tree/tree.h"
 
-#define DIR_OFFSETS    (UINT64_C(1) << 32) /* beyond this an offset is a place in a list of agents */
-#define SMALLEST_ENTRY 152 /* bytes of a READDIRPLUS entry with a one-byte name, at the least */
-#define SOME_INO       0xffffffff /* of what nobody has looked up: any number but 0 */
-#define SCANNED        1024       /* agents looked at in a row for those of a group */
+#define DIR_OFFSETS    (UINT64_C(1) << 32) /* offsets from here on are cursors of fleet_walk() */
+#define SMALLEST_ENTRY 152        /* lower bound of the bytes of an entry with a one-byte name */
+#define SOME_INO       0xffffffff /* inode number of an entry without a node; 0 would hide it */
+#define SCANNED        1024       /* agents of a list that are searched at a time for a group */
 
-/* Room for a reply of so many bytes. */
-static int reserve(struct ops *ops, size_t bytes)
+/* Makes room for a reply of this many bytes and for the nodes in it. Returns 0 or -ENOMEM. */
+static int readdir_reserve(struct filesystem *fs, size_t bytes)
 {
 	size_t most = bytes / SMALLEST_ENTRY + 1;
 	struct node **listed;
 
-	if (most > ops->listed_capacity) {
-		listed = realloc(ops->listed, most * sizeof(struct node *));
+	if (most > fs->listed_capacity) {
+		listed = realloc(fs->listed, most * sizeof(struct node *));
 		if (!listed)
 			return -ENOMEM;
-		ops->listed = listed;
-		ops->listed_capacity = most;
+		fs->listed = listed;
+		fs->listed_capacity = most;
 	}
-	return ops_reserve(ops, bytes);
+	return filesystem_reserve(fs, bytes);
 }
 
-/* Adds an entry whose successor has this offset. -ENOBUFS: it does not fit. */
-static int add(struct call *call, struct answer *answer, const char *name, uint64_t next,
-               const struct fuse_entry_param *entry)
+/* Appends an entry. next: the offset of the entry that follows. Returns 0, or -ENOBUFS if it does
+ * not fit. */
+static int readdir_add(struct request *request, struct reply *reply, const char *name,
+                       uint64_t next, const struct fuse_entry_param *entry)
 {
-	size_t left = call->size - answer->length;
-	size_t bytes = fuse_add_direntry_plus(call->req, call->ops->buffer + answer->length, left,
-	                                      name, entry, (off_t)next);
+	size_t left = request->size - reply->length;
+	size_t bytes = fuse_add_direntry_plus(request->req, request->fs->buffer + reply->length,
+	                                      left, name, entry, (off_t)next);
 
 	if (bytes > left)
 		return -ENOBUFS;
-	answer->length += bytes;
+	reply->length += bytes;
 	return 0;
 }
 
-/* An entry that says no more than that it is there: entry.ino stays 0, and who wants to know more
- * looks it up. Number 0 would make readdir(3) skip it. */
-static int add_bare(struct call *call, struct answer *answer, const char *name, uint64_t next,
-                    fuse_ino_t number, mode_t mode)
+/* Appends an entry without a node: entry.ino stays 0, and the kernel looks the name up when it
+ * needs more. */
+static int readdir_add_bare(struct request *request, struct reply *reply, const char *name,
+                            uint64_t next, fuse_ino_t number, mode_t mode)
 {
-	return add(call, answer, name, next,
-	           &(struct fuse_entry_param){.attr = {.st_ino = number, .st_mode = mode}});
+	return readdir_add(request, reply, name, next,
+	                   &(struct fuse_entry_param){.attr = {.st_ino = number, .st_mode = mode}});
 }
 
-/* First whether it fits, so that no node is made for nothing. */
-static bool fits(const struct call *call, const struct answer *answer, const char *name)
+/* Whether an entry of this name fits. Checked before its node is made, which would otherwise be
+ * made for nothing. */
+static bool readdir_fits(const struct request *request, const struct reply *reply, const char *name)
 {
-	return fuse_add_direntry_plus(call->req, NULL, 0, name, NULL, 0) <=
-	       call->size - answer->length;
+	return fuse_add_direntry_plus(request->req, NULL, 0, name, NULL, 0) <=
+	       request->size - reply->length;
 }
 
-/* One that fits, together with its node. */
-static int add_node(struct call *call, struct answer *answer, const char *name, uint64_t next,
-                    struct node *node, const struct record *record)
+/* Appends an entry that fits, and counts a lookup of its node. */
+static void readdir_add_node(struct request *request, struct reply *reply, const char *name,
+                             uint64_t next, struct node *node, const struct record *record)
 {
 	struct fuse_entry_param entry;
 
-	answer_fill_entry(call, node, record, &entry);
-	add(call, answer, name, next, &entry);
+	attributes_fill_entry(request, node, record, &entry);
+	readdir_add(request, reply, name, next, &entry);
 	node->lookups++;
-	call->ops->listed[answer->entries++] = node;
-	return 0;
+	request->fs->listed[reply->entries++] = node;
 }
 
-static int add_row(struct call *call, struct answer *answer, const char *name, uint64_t next,
-                   const struct row *row, struct record *record, uint16_t index)
+static int readdir_add_row(struct request *request, struct reply *reply, const char *name,
+                           uint64_t next, const struct row *row, struct record *record,
+                           uint16_t index)
 {
 	struct node *node;
 	int err;
 
-	if (row->report) /* not written, or begun, just because the folder is listed */
-		return add_bare(call, answer, name, next, SOME_INO, S_IFREG);
-	if (!fits(call, answer, name))
+	if (row->report) /* a listing alone must not build a report or start the log */
+		return readdir_add_bare(request, reply, name, next, SOME_INO, S_IFREG);
+	if (!readdir_fits(request, reply, name))
 		return -ENOBUFS;
-	err = answer_node(call, row, record, index, &node);
-	return err < 0 ? err : add_node(call, answer, name, next, node, record);
+	err = directory_child(request, row, record, index, &node);
+	if (err < 0)
+		return err;
+	readdir_add_node(request, reply, name, next, node, record);
+	return 0;
 }
 
-static int list_agents(struct call *call, struct answer *answer, const struct row *row)
+static int readdir_list_agents(struct request *request, struct reply *reply, const struct row *row)
 {
-	uint64_t cursor = (uint64_t)call->offset >= DIR_OFFSETS ? (uint64_t)call->offset : 0;
+	uint64_t cursor = (uint64_t)request->offset >= DIR_OFFSETS ? (uint64_t)request->offset : 0;
 
 	for (;;) {
 		struct record *record;
-		/* Who has got something does not wait for more, and has not asked for it yet. */
-		int err = fleet_walk(call->ops->fleet, &cursor,
-		                     answer->entries > 0 ? NULL : &call->query, &record);
+		/* A reply with entries is sent as it is: without a query nothing is fetched. */
+		int err = fleet_walk(request->fs->fleet, &cursor,
+		                     reply->entries > 0 ? NULL : &request->query, &record);
 
 		if (err < 0 || !record)
 			return err;
-		err = add_row(call, answer, record->name, cursor, row, record, 0);
+		err = readdir_add_row(request, reply, record->name, cursor, row, record, 0);
 		if (err < 0)
 			return err;
 	}
 }
 
-/* The links to those in a group. Most agents may well not be: so it is searched in slices, of which
- * the first, mostly enough to fill the reply, waits for nobody. */
-static int list_members(struct call *call, struct answer *answer, const struct node *group)
+/* Lists the links of a group. Most agents may not be in it, so the list is searched in slices. The
+ * first slice usually fills the reply, and does not wait for its turn. */
+static int readdir_list_members(struct request *request, struct reply *reply,
+                                const struct node *group)
 {
-	uint64_t cursor = (uint64_t)call->offset;
+	uint64_t cursor = (uint64_t)request->offset;
 	int err;
 
-	if (call->scanned > 0)
-		cursor = call->scanned;
+	if (request->scanned > 0)
+		cursor = request->scanned;
 	if (cursor < DIR_OFFSETS) {
-		err = fleet_whole(call->ops->fleet, &call->query, &cursor);
+		err = fleet_whole(request->fs->fleet, &request->query, &cursor);
 		if (err < 0)
 			return err;
 	}
@@ -122,81 +129,84 @@ static int list_members(struct call *call, struct answer *answer, const struct n
 		struct record *record;
 		struct node *node;
 
-		call->scanned = cursor;
-		err = fleet_walk(call->ops->fleet, &cursor,
-		                 answer->entries > 0 ? NULL : &call->query, &record);
-		if (err == -EAGAIN) /* no offset of ours: that list is not whole */
+		request->scanned = cursor;
+		err = fleet_walk(request->fs->fleet, &cursor,
+		                 reply->entries > 0 ? NULL : &request->query, &record);
+		if (err == -EAGAIN) /* the list is incomplete: the offset is not from a listing */
 			err = -ESTALE;
 		if (err < 0 || !record)
 			return err;
 		if (!tree_has(group->row, record->agent, group->text))
 			continue;
-		if (!fits(call, answer, record->name))
+		if (!readdir_fits(request, reply, record->name))
 			return -ENOBUFS;
-		err = answer_link(call->ops, group->row, record, group->text, &node);
+		err = directory_link(request->fs, group->row, record, group->text, &node);
 		if (err < 0)
 			return err;
-		add_node(call, answer, record->name, cursor, node, record);
+		readdir_add_node(request, reply, record->name, cursor, node, record);
 	}
-	call->scanned = cursor;
-	call->unfinished = true;
+	request->scanned = cursor;
+	request->unfinished = true;
 	return -EAGAIN;
 }
 
-/* One of a view's groups: its folder, or the link to the first of those in it. Who is first may
- * have left meanwhile. */
-static int add_group(struct call *call, struct answer *answer, const struct row *row,
-                     const struct group *group, uint64_t next)
+/* Appends a group of a view: its directory, or the link to its first agent. A group whose first
+ * agent departed meanwhile is skipped. */
+static int readdir_add_group(struct request *request, struct reply *reply, const struct row *row,
+                             const struct group *group, uint64_t next)
 {
-	struct ops *ops = call->ops;
 	struct record *record = NULL;
 	char name[NAME_BYTES];
 	struct node *node;
 	int err = 0;
 
 	name_encode(group->value, name);
-	if (!fits(call, answer, name))
+	if (!readdir_fits(request, reply, name))
 		return -ENOBUFS;
 	if (row->view == TREE_LINKS) {
-		record = answer_first(row, group);
+		record = directory_linked_agent(row, group);
 		if (!record)
 			return 0;
-		err = answer_link(ops, row, record, group->value, &node);
+		err = directory_link(request->fs, row, record, group->value, &node);
 	} else {
-		node = node_group(&ops->nodes, row, group->value);
+		node = node_group(&request->fs->nodes, row, group->value);
 		err = node ? 0 : -ENOMEM;
 	}
-	return err < 0 ? err : add_node(call, answer, name, next, node, record);
+	if (err < 0)
+		return err;
+	readdir_add_node(request, reply, name, next, node, record);
+	return 0;
 }
 
-/* An offset is 2 and the number of the group before: what was there all the while is listed once,
- * whatever came and went. */
-static int list_groups(struct call *call, struct answer *answer, const struct row *row)
+/* Lists the groups of a view. Since offsets contain the number of a group, a group that exists all
+ * the time is listed exactly once. */
+static int readdir_list_groups(struct request *request, struct reply *reply, const struct row *row)
 {
-	uint64_t number = call->offset > 2 ? (uint64_t)call->offset - 2 : 0;
+	uint64_t number = request->offset > 2 ? (uint64_t)request->offset - 2 : 0;
 	const struct groups *groups;
 	int err = 0;
 
 	if (number == 0)
-		err = views_groups(call->ops->views, row, &call->query, &groups);
+		err = views_groups(request->fs->views, row, &request->query, &groups);
 	else
-		groups = views_groups_after(call->ops->views, row, &call->query, number);
+		groups = views_groups_after(request->fs->views, row, &request->query, number);
 	if (err < 0 || !groups)
 		return err < 0 ? err : -ESTALE;
 	for (size_t at = groups_after(groups, number); at < groups->count; at++) {
 		const struct group *group = groups->order[at];
 
-		err = add_group(call, answer, row, group, group->number + 2);
+		err = readdir_add_group(request, reply, row, group, group->number + 2);
 		if (err < 0)
 			return err;
 	}
 	return groups->end;
 }
 
-/* The rows of a folder one after the other; an offset is 2 and the position among them. */
-static int list_rows(struct call *call, struct answer *answer, const struct node *folder)
+/* Lists the rows of a directory. */
+static int readdir_list_rows(struct request *request, struct reply *reply,
+                             const struct node *directory)
 {
-	const struct agent *agent = folder->record ? folder->record->agent : NULL;
+	const struct agent *agent = directory->record ? directory->record->agent : NULL;
 	uint64_t position = 2;
 	char name[NAME_BYTES];
 
@@ -204,19 +214,20 @@ static int list_rows(struct call *call, struct answer *answer, const struct node
 		const struct row *row = &tree_rows[i];
 		size_t count;
 
-		if (row->parent != tree_folder_of(folder->row))
+		if (row->parent != tree_folder_of(directory->row))
 			continue;
 		if (row->each == TREE_EACH_AGENT)
-			return list_agents(call, answer, row);
+			return readdir_list_agents(request, reply, row);
 		count = tree_count(row, agent);
 		for (size_t at = 0; at < count; at++, position++) {
 			int err;
 
-			if (position < (uint64_t)call->offset)
+			if (position < (uint64_t)request->offset)
 				continue;
 			tree_name(row, agent, at, name);
-			err = add_row(call, answer, name, position + 1, row, folder->record,
-			              answer_child_index(folder, row, at));
+			err = readdir_add_row(request, reply, name, position + 1, row,
+			                      directory->record,
+			                      directory_child_index(directory, row, at));
 			if (err < 0)
 				return err;
 		}
@@ -224,38 +235,45 @@ static int list_rows(struct call *call, struct answer *answer, const struct node
 	return 0;
 }
 
-static int list(struct call *call, struct answer *answer, const struct node *folder)
+static int readdir_list(struct request *request, struct reply *reply, const struct node *directory)
 {
-	if (folder->kind == NODE_GROUP)
-		return list_members(call, answer, folder);
-	return folder->row->view ? list_groups(call, answer, folder->row)
-	                         : list_rows(call, answer, folder);
+	if (directory->kind == NODE_GROUP)
+		return readdir_list_members(request, reply, directory);
+	return directory->row->view ? readdir_list_groups(request, reply, directory->row)
+	                            : readdir_list_rows(request, reply, directory);
 }
 
-int answer_readdirplus(struct call *call, struct answer *answer)
+int operation_readdirplus(struct request *request, struct reply *reply)
 {
-	struct ops *ops = call->ops;
-	const struct node *folder = NULL;
-	int err = answer_folder(call, call->offset == 0, &folder);
+	const struct node *directory = NULL;
+	int err = directory_find(request, request->offset == 0, &directory);
 
-	if (err == 0)
-		err = call->size < SMALLEST_ENTRY ? -EINVAL : reserve(ops, call->size);
 	if (err < 0)
 		return err;
-	answer->kind = ANSWER_BYTES;
-	answer->bytes = ops->buffer;
-	/* `.` and `..` count no look-up and need no node; the kernel knows them already. */
-	if (call->offset < 1)
-		err = add_bare(call, answer, ".", 1, call->ino, S_IFDIR);
-	if (err == 0 && call->offset < 2)
-		err = add_bare(call, answer, "..", 2, call->ino, S_IFDIR);
+	if (request->size < SMALLEST_ENTRY)
+		return -EINVAL;
+	if (readdir_reserve(request->fs, request->size) < 0)
+		return -ENOMEM;
+	reply->kind = REPLY_BYTES;
+	reply->bytes = request->fs->buffer;
+	/* The kernel knows the nodes of `.` and `..`; their entries count no lookup. */
+	if (request->offset < 1)
+		err = readdir_add_bare(request, reply, ".", 1, request->ino, S_IFDIR);
+	if (err == 0 && request->offset < 2)
+		err = readdir_add_bare(request, reply, "..", 2, request->ino, S_IFDIR);
 	if (err == 0)
-		err = list(call, answer, folder);
-	/* What is there already is an answer; who wants the rest asks for it. But the dots alone
-	 * are none: a reader of the first entries would have to wait for the second answer anyway.
+		err = readdir_list(request, reply, directory);
+	/*
+	 * Entries are returned although an error follows them, as getdents(2) itself does:
+	 * otherwise the reader would lose them. The error is not lost. The kernel continues at the
+	 * entry that failed, and the next reply has nothing before the error: the listing ends only
+	 * with an empty reply. `.` and `..` alone are not returned early, since a reader that wants
+	 * the first agent would have to wait for the next reply anyway.
 	 */
-	if ((err == -ENOBUFS && answer->length > 0) || (err < 0 && answer->entries > 0))
-		err = 0;
-	/* Not even one fits; an empty answer would be the end of the listing. */
-	return err == -ENOBUFS ? -EINVAL : err;
+	if (err < 0 && reply->entries > 0)
+		return 0;
+	/* If not even one entry fits, an empty reply would end the listing. */
+	if (err == -ENOBUFS)
+		return reply->length > 0 ? 0 : -EINVAL;
+	return err;
 }

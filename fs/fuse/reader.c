@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,46 +11,78 @@
 
 #define SIGNAL_BIT(number) (UINT64_C(1) << ((number)-1))
 
-/* Signals whose default action does not end a process. */
-#define HARMLESS                                                                                 \
+/* The signals whose default action does not end a process. */
+#define NOT_FATAL                                                                                \
 	(SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU) | \
 	 SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH))
+
+/* The lines of proc_pid_status(5) that hold a mask of signals each. */
+enum reader_mask {
+	READER_PENDING,        /* for the thread */
+	READER_SHARED_PENDING, /* for the process */
+	READER_BLOCKED,
+	READER_IGNORED,
+	READER_CAUGHT,
+	READER_MASKS
+};
 
 int reader_open_proc(void)
 {
 	return open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-bool reader_must_return(int proc_fd, pid_t tid)
+/* Opens the status of a thread. Returns NULL on an error. */
+static FILE *reader_open_status(int proc_fd, pid_t tid)
 {
-	/* The lines of proc_pid_status(5) that hold a mask of signals each. */
-	static const char *const names[] = {"SigPnd:", "ShdPnd:", "SigBlk:", "SigIgn:", "SigCgt:"};
-	uint64_t masks[5] = {0};
-	char path[64], line[256];
-	size_t found = 0;
+	char path[64];
 	FILE *status;
 	int fd;
 
-	if (tid <= 0)
-		return true;
 	snprintf(path, sizeof(path), "%d/status", (int)tid);
 	fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return true;
+		return NULL;
 	status = fdopen(fd, "r");
-	if (!status) {
+	if (!status)
 		close(fd);
-		return true;
-	}
+	return status;
+}
+
+/* Returns whether all masks were read. */
+static bool reader_read_masks(FILE *status, uint64_t ret_masks[static READER_MASKS])
+{
+	static const char *const names[] = {
+		[READER_PENDING] = "SigPnd:", [READER_SHARED_PENDING] = "ShdPnd:",
+		[READER_BLOCKED] = "SigBlk:", [READER_IGNORED] = "SigIgn:",
+		[READER_CAUGHT] = "SigCgt:",
+	};
+	char line[256];
+	size_t found = 0;
+
 	while (fgets(line, sizeof(line), status)) {
-		for (size_t i = 0; i < 5; i++) {
+		for (size_t i = 0; i < READER_MASKS; i++) {
 			if (strncmp(line, names[i], strlen(names[i])) != 0)
 				continue;
-			masks[i] = strtoull(line + strlen(names[i]), NULL, 16);
+			ret_masks[i] = strtoull(line + strlen(names[i]), NULL, 16);
 			found++;
 		}
 	}
+	return found == READER_MASKS;
+}
+
+bool reader_must_return(int proc_fd, pid_t tid)
+{
+	uint64_t masks[READER_MASKS] = {0}, pending, ending;
+	FILE *status = tid > 0 ? reader_open_status(proc_fd, tid) : NULL;
+	bool known;
+
+	if (!status)
+		return true;
+	known = reader_read_masks(status, masks);
 	fclose(status);
-	return found < 5 ||
-	       ((masks[0] | masks[1]) & ~masks[2] & ~masks[3] & (masks[4] | ~HARMLESS)) != 0;
+	if (!known)
+		return true;
+	pending = masks[READER_PENDING] | masks[READER_SHARED_PENDING];
+	ending = masks[READER_CAUGHT] | ~NOT_FATAL;
+	return (pending & ~masks[READER_BLOCKED] & ~masks[READER_IGNORED] & ending) != 0;
 }

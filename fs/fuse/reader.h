@@ -2,6 +2,8 @@
 #ifndef FLEETFS_FS_FUSE_READER_H
 #define FLEETFS_FS_FUSE_READER_H
 
+/* The threads that wait for FUSE replies, and their signals. */
+
 #include <stdbool.h>
 #include <sys/types.h>
 

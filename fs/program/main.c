@@ -35,6 +35,7 @@
 #include "fs/fuse/mountpoint.h"
 #include "fs/fuse/ops.h"
 #include "fs/fuse/own_mount.h"
+#include "fs/fuse/session.h"
 #include "fs/program/background.h"
 #include "fs/program/ca.h"
 #include "fs/program/check.h"

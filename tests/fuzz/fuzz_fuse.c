@@ -10,18 +10,18 @@
 #include "tests/unit/kernel.h"
 
 /*
- * The input is a programme: what the kernel asks, what the network brings, how time goes by. What
- * every reply must be is kernel.c's to check.
+ * The input is a program of steps: requests of the kernel, responses of the API, and time that
+ * passes. tests/unit/kernel_check.c checks the replies.
  *
- * The API has sixteen machines, three to a page; each is there or not, and has as many labels and
- * GPUs as its state says. It may also send any bytes at all. And any one allocation of the project
- * may fail (the linker leads them here, with --wrap).
+ * The API has sixteen machines, three on a page. Each is connected or not, and its state determines
+ * its values, labels and GPUs. The API may also send arbitrary bytes. And any single allocation of
+ * the project may fail: the linker option --wrap leads them to this file.
  */
 
 #define MACHINES 16
 #define PER_PAGE 3
 
-static long allocations_left = -1; /* so many succeed, then one fails; -1: all succeed */
+static long allocations_left = -1; /* number that succeed before one fails; -1: all succeed */
 
 void *__real_malloc(size_t bytes);
 void *__real_calloc(size_t count, size_t bytes);
@@ -75,10 +75,10 @@ struct input {
 
 struct world {
 	struct input input;
-	uint16_t present; /* a bit for each machine */
+	uint16_t present; /* bit mask of the connected machines */
 	uint8_t state[MACHINES];
 	uint8_t order; /* the machine that the list begins with */
-	int8_t lie;    /* by how much total_count is wrong */
+	int8_t lie;    /* error of total_count */
 };
 
 static const char *const ids[MACHINES] = {
@@ -92,7 +92,7 @@ static const char *const ids[MACHINES] = {
 	"\"'",      "x/y",
 };
 
-/* Names that exist, might exist, and never do. */
+/* Names that exist, may exist, or never exist. */
 static const char *const names[] = {
 	"agents",
 	".fleetfs",
@@ -137,7 +137,7 @@ static uint8_t take(struct input *input)
 	return input->at < input->end ? *input->at++ : 0;
 }
 
-/* So many bytes, or as many as are left. */
+/* Takes *bytes bytes, or as many as are left. */
 static const uint8_t *take_bytes(struct input *input, size_t *bytes)
 {
 	const uint8_t *from = input->at;
@@ -217,7 +217,7 @@ static struct page *honest_page(const struct world *world, unsigned int number)
 	return decoded(body, at);
 }
 
-/* One of the pages that are wanted. */
+/* One of the wanted pages. */
 static unsigned int a_wanted(struct world *world, const struct kernel *kernel)
 {
 	return kernel->wanted[take(&world->input) % kernel->wanted_count];
@@ -229,7 +229,7 @@ static void bring_honest(struct world *world, struct kernel *kernel)
 		unsigned int number = kernel->wanted[0];
 
 		kernel_bring(kernel, number, honest_page(world, number), FAILURE_MEMORY);
-		/* An API that lies is asked for page after page, though not without end. */
+		/* A wrong total_count makes the cache request more and more pages. */
 		if (number > 2 * MACHINES)
 			break;
 	}
@@ -293,14 +293,14 @@ static void change(struct world *world)
 
 /* The kernel */
 
-/* A node that the kernel knows, or, seldom, one that it does not. */
+/* A node that the kernel refers to; rarely another ID. */
 static uint64_t a_node(struct world *world, const struct kernel *kernel)
 {
 	uint8_t which = take(&world->input);
 
 	if (which == 0xff)
 		return take32(&world->input);
-	/* The latest are the ones that matter. */
+	/* The latest nodes are the interesting ones. */
 	return which & 1 && kernel->highest > 128 ? kernel->highest - (which >> 1)
 	                                          : 1 + (which >> 1) % kernel->highest;
 }
@@ -357,18 +357,18 @@ static void garbage(struct world *world, struct kernel *kernel)
 	if (opcode == 0xff)
 		opcode = take32(&world->input);
 	body = take_bytes(&world->input, &bytes);
-	/* A reply to a question never asked: libfuse keeps it for ever. */
+	/* A reply to a notification that was not sent: libfuse keeps it for ever. */
 	if (opcode != FUSE_NOTIFY_REPLY)
 		kernel_send(kernel, opcode, node, body, bytes);
 }
 
-/* Lists a folder from its beginning to its end, as ls would. */
+/* Lists a directory from its beginning to its end, as ls would. */
 static void list(struct world *world, struct kernel *kernel)
 {
-	uint64_t folder = a_node(world, kernel), offset = 0;
+	uint64_t directory = a_node(world, kernel), offset = 0;
 
 	for (int i = 0; i < 64 && !kernel->full; i++) {
-		uint64_t unique = kernel_readdirplus(kernel, folder, offset, 4096);
+		uint64_t unique = kernel_readdirplus(kernel, directory, offset, 4096);
 
 		if (kernel_is_waiting(kernel, unique))
 			bring_honest(world, kernel);
@@ -438,8 +438,8 @@ static void step(struct world *world, struct kernel *kernel)
 		fleet_expire(kernel->fleet);
 		break;
 	case 16:
-		/* Most are taken by who asks next: the reader was interrupted just then. */
-		kernel->refusals = 1;
+		/* Usually the next request gets it: its reader was interrupted. */
+		kernel->rejections = 1;
 		break;
 	case 17:
 		list(world, kernel);
@@ -449,11 +449,11 @@ static void step(struct world *world, struct kernel *kernel)
 	}
 }
 
-/* What the kernel has given back is gone, but for the root. */
+/* When the kernel has given all references back, only the root is left. */
 static void end(struct kernel *kernel)
 {
 	allocations_left = -1;
-	kernel->refusals = 0;
+	kernel->rejections = 0;
 	while (kernel->waiting_count > KERNEL_MOST_WAITING / 2)
 		kernel_interrupt(kernel, kernel->waiting[0].unique);
 	if (kernel->highest < KERNEL_MOST_NODES - 1) {

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#define FUSE_USE_VERSION 314
-
 #include "tests/unit/kernel.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
@@ -14,29 +11,22 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include <xxhash.h>
 
-#include "api/model/utf8.h"
 #include "fs/fuse/ops.h"
+#include "fs/fuse/session.h"
 #include "fs/tree/names.h"
+#include "tests/unit/kernel_check.h"
 
 #define MOUNTED_NS INT64_C(1700000000000000000)
 #define PAD_BYTES  1024
 
-#define expect(what) ((what) ? (void)0 : wrong(__LINE__, #what))
-
-/* Whose libfuse's callbacks are: of the session's user data they get only the operations. */
+/* For libfuse's callbacks, which get the operations as user data. */
 static struct kernel *the_kernel;
-
-__attribute__((noreturn)) static void wrong(int line, const char *what)
-{
-	fprintf(stderr, "kernel.c:%d: not so: %s\n", line, what);
-	abort();
-}
 
 /* Ports of the fleet */
 
-static int want(void *user, unsigned int page, const struct validator *condition, bool no_cache)
+static int port_want(void *user, unsigned int page, const struct validator *condition,
+                     bool no_cache)
 {
 	struct kernel *kernel = user;
 
@@ -50,192 +40,30 @@ static int want(void *user, unsigned int page, const struct validator *condition
 	return 0;
 }
 
-static int64_t now_ms(void *user)
+static int64_t port_now_ms(void *user)
 {
 	return ((struct kernel *)user)->now_ms;
 }
 
-static int64_t wall_ns(void *user)
+static int64_t port_wall_ns(void *user)
 {
 	return MOUNTED_NS + ((struct kernel *)user)->now_ms * 1000000;
 }
 
-static uint32_t draw(void *user)
+static uint32_t port_random(void *user)
 {
 	return (uint32_t)((struct kernel *)user)->now_ms * 2654435761u;
 }
 
-static int changed(void *user, const struct record *record, const struct agent *before,
-                   const struct agent *after, int64_t at_ns)
+static int port_changed(void *user, const struct record *record, const struct agent *before,
+                        const struct agent *after, int64_t at_ns)
 {
 	struct kernel *kernel = user;
 
 	return kernel->ops ? ops_changed(kernel->ops, record, before, after, at_ns) : 0;
 }
 
-/* What the kernel learns from replies */
-
-/* The one file that grows keeps what it had, and nothing else changes but its time. */
-static void check_same_file(const struct kernel_node *node, const struct fuse_attr *attr,
-                            uint64_t mtime_ns)
-{
-	if (node->grows)
-		expect(node->size <= attr->size);
-	else
-		expect(node->size == attr->size && node->mtime_ns == mtime_ns);
-}
-
-static void learn(struct kernel *kernel, uint64_t id, const struct fuse_attr *attr, bool counted)
-{
-	uint64_t mtime_ns = attr->mtime * 1000000000 + attr->mtimensec;
-	struct kernel_node *node;
-
-	expect(id != 0 && attr->ino == id && attr->nlink == 1);
-	expect(attr->mode == (S_IFDIR | 0555) || attr->mode == (S_IFREG | 0444) ||
-	       attr->mode == (S_IFLNK | 0777));
-	if (id >= KERNEL_MOST_NODES) {
-		kernel->full = true;
-		return;
-	}
-	for (; kernel->highest < id; kernel->highest++)
-		kernel->nodes[kernel->highest + 1] = (struct kernel_node){0};
-	node = &kernel->nodes[id];
-	/* An id that was given back has died with it. */
-	expect(node->mode == 0 || node->lookups > 0 || id == KERNEL_ROOT);
-	if (node->mode != 0) {
-		expect(node->mode == attr->mode);
-		if (!S_ISDIR(node->mode))
-			check_same_file(node, attr, mtime_ns);
-	}
-	node->mode = attr->mode;
-	node->size = attr->size;
-	node->mtime_ns = mtime_ns;
-	node->lookups += counted;
-}
-
-static void learn_entry(struct kernel *kernel, const struct fuse_entry_out *entry)
-{
-	if (entry->nodeid != 0)
-		learn(kernel, entry->nodeid, &entry->attr, true);
-}
-
-static void learn_listing(struct kernel *kernel, const struct kernel_request *request)
-{
-	uint64_t last = 0;
-
-	expect(kernel->bytes <= request->size);
-	kernel->entry_count = 0;
-	for (size_t at = 0; at < kernel->bytes;) {
-		const struct fuse_direntplus *plus = (const void *)(kernel->data + at);
-		const char *name = plus->dirent.name;
-		size_t length = plus->dirent.namelen;
-		bool dot = (length == 1 && *name == '.') || (length == 2 && *name == '.');
-		struct kernel_entry *entry;
-
-		expect(kernel->bytes - at >= FUSE_NAME_OFFSET_DIRENTPLUS);
-		expect(kernel->bytes - at >= FUSE_DIRENTPLUS_SIZE(plus));
-		at += FUSE_DIRENTPLUS_SIZE(plus);
-		expect(length >= 1 && length <= 255);
-		expect(!memchr(name, '/', length) && !memchr(name, '\0', length));
-		expect(plus->dirent.off > last && plus->dirent.off <= INT64_MAX);
-		expect(plus->dirent.ino != 0);
-		last = plus->dirent.off;
-		/* A document's name may come without more. */
-		expect(plus->entry_out.nodeid == 0 ? dot || plus->dirent.type == DT_REG : !dot);
-		learn_entry(kernel, &plus->entry_out);
-		if (kernel->entry_count == KERNEL_MOST_ENTRIES)
-			continue;
-		for (size_t i = 0; i < kernel->entry_count && i < 64; i++)
-			expect(strlen(kernel->entries[i].name) != length ||
-			       memcmp(kernel->entries[i].name, name, length) != 0);
-		entry = &kernel->entries[kernel->entry_count++];
-		entry->node = plus->entry_out.nodeid;
-		entry->next = plus->dirent.off;
-		entry->mode = plus->entry_out.attr.mode;
-		memcpy(entry->name, name, length);
-		entry->name[length] = '\0';
-	}
-}
-
-/* Lines that are safe to show, each with its end. */
-static void check_text(const char *text, size_t bytes)
-{
-	expect(bytes == 0 || text[bytes - 1] == '\n');
-	for (size_t at = 0; at < bytes;) {
-		struct utf8_char c = utf8_next(text + at, bytes - at);
-
-		expect(c.kind == UTF8_PLAIN || c.code == '\n' || c.code == '\t');
-		at += c.bytes;
-	}
-}
-
-static void check_read(struct kernel *kernel, const struct kernel_request *request)
-{
-	struct kernel_node *node =
-		request->node <= kernel->highest ? &kernel->nodes[request->node] : NULL;
-	uint64_t left;
-	bool whole;
-
-	expect(kernel->bytes <= request->size);
-	if (!node || node->mode == 0)
-		return;
-	expect(S_ISREG(node->mode));
-	left = request->offset < node->size ? node->size - request->offset : 0;
-	left = left < request->size ? left : request->size;
-	expect(kernel->bytes == left || (node->grows && kernel->bytes > left));
-	whole = node->grows ? kernel->bytes < request->size : kernel->bytes == node->size;
-	if (request->offset == 0 && whole) {
-		expect(!node->hashed ||
-		       (node->hashed_bytes <= kernel->bytes &&
-		        node->hash == XXH3_64bits(kernel->data, node->hashed_bytes)));
-		node->hash = XXH3_64bits(kernel->data, kernel->bytes);
-		node->hashed_bytes = kernel->bytes;
-		node->hashed = true;
-		check_text(kernel->data, kernel->bytes);
-	}
-}
-
-/* Of the answer to a LOOKUP; 0: there is none, or no room for it. */
-static uint64_t entry_id(const struct kernel *kernel)
-{
-	const struct fuse_entry_out *entry = (const void *)kernel->data;
-
-	return entry->nodeid < KERNEL_MOST_NODES ? entry->nodeid : 0;
-}
-
-static void learn_reply(struct kernel *kernel, const struct kernel_request *request)
-{
-	const struct fuse_attr_out *attr = (const void *)kernel->data;
-
-	if (kernel->error != 0) {
-		expect(kernel->bytes == 0);
-		return;
-	}
-	switch (request->opcode) {
-	case FUSE_LOOKUP:
-		expect(kernel->bytes == sizeof(struct fuse_entry_out));
-		learn_entry(kernel, (const void *)kernel->data);
-		kernel->nodes[entry_id(kernel)].grows |= request->log;
-		break;
-	case FUSE_GETATTR:
-		expect(kernel->bytes == sizeof(*attr));
-		learn(kernel, request->node, &attr->attr, false);
-		break;
-	case FUSE_READDIRPLUS:
-		learn_listing(kernel, request);
-		break;
-	case FUSE_READ:
-		check_read(kernel, request);
-		break;
-	case FUSE_STATFS:
-		expect(kernel->bytes == sizeof(struct fuse_statfs_out));
-		break;
-	default:
-		break;
-	}
-}
-
-static ssize_t refuse_read(int fd, void *buf, size_t buf_len, void *userdata)
+static ssize_t reject_read(int fd, void *buf, size_t buf_len, void *userdata)
 {
 	(void)fd;
 	(void)buf;
@@ -245,7 +73,7 @@ static ssize_t refuse_read(int fd, void *buf, size_t buf_len, void *userdata)
 	return -1;
 }
 
-static bool is_never_answered(uint32_t opcode)
+static bool is_never_replied_to(uint32_t opcode)
 {
 	return opcode == FUSE_FORGET || opcode == FUSE_BATCH_FORGET || opcode == FUSE_INTERRUPT;
 }
@@ -269,13 +97,14 @@ static ssize_t take_reply(int fd, struct iovec *iov, int count, void *userdata)
 		kernel->waiting[i] = kernel->waiting[--kernel->waiting_count];
 	}
 	if (request.unique == 0) {
-		/* Late, libfuse says that an interrupt met nobody. All else is a second reply. */
+		/* libfuse replies EAGAIN to an interrupt without a request, with delay. Any other
+		 * reply is a second one. */
 		expect(header.unique & 1 && header.error == -EAGAIN);
 		return header.len;
 	}
-	expect(!is_never_answered(request.opcode));
-	if (kernel->refusals > 0) {
-		kernel->refusals--;
+	expect(!is_never_replied_to(request.opcode));
+	if (kernel->rejections > 0) {
+		kernel->rejections--;
 		errno = ENOENT;
 		return -1;
 	}
@@ -289,13 +118,13 @@ static ssize_t take_reply(int fd, struct iovec *iov, int count, void *userdata)
 	kernel->replied = header.unique;
 	kernel->error = header.error;
 	kernel->bytes = bytes;
-	learn_reply(kernel, &request);
+	kernel_check_reply(kernel, &request);
 	return header.len;
 }
 
 /* Sending */
 
-/* The kernel's books when it gives references back; who gives back more than it has, has none. */
+/* Records that references are given back; more than there are leave none. */
 static void note_forget(struct kernel *kernel, uint64_t id, uint64_t count)
 {
 	if (id == KERNEL_ROOT || id > kernel->highest)
@@ -356,7 +185,7 @@ uint64_t kernel_send(struct kernel *kernel, uint32_t opcode, uint64_t node, cons
 	struct fuse_in_header header = {
 		.len = (uint32_t)(sizeof(header) + bytes),
 		.opcode = opcode,
-		/* As the kernel's, uniques are even, but for interrupts. */
+		/* The kernel's uniques are even, except those of interrupts. */
 		.unique = (kernel->unique += 2) | (opcode == FUSE_INTERRUPT),
 		.nodeid = node,
 	};
@@ -370,7 +199,7 @@ uint64_t kernel_send(struct kernel *kernel, uint32_t opcode, uint64_t node, cons
 	memset(copy + bytes, 0, PAD_BYTES);
 	note_forgets(kernel, opcode, node, copy, bytes);
 	kernel->interrupts += opcode == FUSE_INTERRUPT;
-	if (!is_never_answered(opcode)) {
+	if (!is_never_replied_to(opcode)) {
 		expect(kernel->waiting_count < KERNEL_MOST_WAITING);
 		note_request(kernel, header.unique, opcode, node, copy);
 		kernel->full |= kernel->waiting_count == KERNEL_MOST_WAITING - 1;
@@ -379,9 +208,9 @@ uint64_t kernel_send(struct kernel *kernel, uint32_t opcode, uint64_t node, cons
 	return header.unique;
 }
 
-uint64_t kernel_lookup(struct kernel *kernel, uint64_t folder, const char *name)
+uint64_t kernel_lookup(struct kernel *kernel, uint64_t directory, const char *name)
 {
-	return kernel_send(kernel, FUSE_LOOKUP, folder, name, strlen(name) + 1);
+	return kernel_send(kernel, FUSE_LOOKUP, directory, name, strlen(name) + 1);
 }
 
 uint64_t kernel_getattr(struct kernel *kernel, uint64_t node)
@@ -391,11 +220,12 @@ uint64_t kernel_getattr(struct kernel *kernel, uint64_t node)
 	return kernel_send(kernel, FUSE_GETATTR, node, &in, sizeof(in));
 }
 
-uint64_t kernel_readdirplus(struct kernel *kernel, uint64_t folder, uint64_t offset, uint32_t size)
+uint64_t kernel_readdirplus(struct kernel *kernel, uint64_t directory, uint64_t offset,
+                            uint32_t size)
 {
 	const struct fuse_read_in in = {.offset = offset, .size = size};
 
-	return kernel_send(kernel, FUSE_READDIRPLUS, folder, &in, sizeof(in));
+	return kernel_send(kernel, FUSE_READDIRPLUS, directory, &in, sizeof(in));
 }
 
 uint64_t kernel_read(struct kernel *kernel, uint64_t node, uint64_t offset, uint32_t size)
@@ -460,11 +290,11 @@ void kernel_interrupt(struct kernel *kernel, uint64_t unique)
 {
 	const struct fuse_interrupt_in in = {.unique = unique};
 	bool was_waiting = kernel_is_waiting(kernel, unique);
-	bool refused = kernel->refusals > 0;
+	bool rejected = kernel->rejections > 0;
 
 	kernel_send(kernel, FUSE_INTERRUPT, 0, &in, sizeof(in));
 	expect(!kernel_is_waiting(kernel, unique));
-	if (was_waiting && !refused)
+	if (was_waiting && !rejected)
 		expect(kernel->replied == unique && kernel->error == -EINTR);
 }
 
@@ -486,7 +316,7 @@ static int64_t run_due(struct kernel *kernel)
 void kernel_advance(struct kernel *kernel, int64_t ms)
 {
 	kernel->now_ms += ms;
-	/* What is done in slices is due again at once. */
+	/* Work that is done in slices is due again at once. */
 	while (run_due(kernel) == 0)
 		;
 }
@@ -513,7 +343,7 @@ int kernel_bring(struct kernel *kernel, unsigned int number, struct page *page,
 		struct failure failure = {
 			.cause = (uint8_t)cause,
 			.retry_after_ms = -1,
-			.at_ns = wall_ns(kernel),
+			.at_ns = port_wall_ns(kernel),
 			.url = "https://fleet.example/agents?page=\x1b",
 			.message = "no \n\xff",
 		};
@@ -529,7 +359,7 @@ int kernel_bring(struct kernel *kernel, unsigned int number, struct page *page,
 
 static int mount_session(struct kernel *kernel)
 {
-	static const struct fuse_custom_io io = {.writev = take_reply, .read = refuse_read};
+	static const struct fuse_custom_io io = {.writev = take_reply, .read = reject_read};
 	static const char *const names[] = {"fleetfs", NULL};
 	const struct fuse_init_in init = {
 		.major = FUSE_KERNEL_VERSION,
@@ -557,12 +387,12 @@ int kernel_init(struct kernel *kernel, unsigned int per_page)
 {
 	const struct fleet_ports ports = {
 		.user = kernel,
-		.want = want,
-		.now_ms = now_ms,
-		.wall_ns = wall_ns,
-		.random = draw,
+		.want = port_want,
+		.now_ms = port_now_ms,
+		.wall_ns = port_wall_ns,
+		.random = port_random,
 		.name = name_encode,
-		.changed = changed,
+		.changed = port_changed,
 	};
 	const struct fleet_config config = {
 		.ttl_ms = KERNEL_TTL_MS,
@@ -580,7 +410,7 @@ int kernel_init(struct kernel *kernel, unsigned int per_page)
 		.version = "fleetfs 0\n",
 		.token_kind = "token",
 		.token_source = "$FLEETFS_TOKEN",
-		.mounted_ns = wall_ns(kernel),
+		.mounted_ns = port_wall_ns(kernel),
 	};
 	kernel->session = NULL;
 	kernel->ops = NULL;
@@ -590,7 +420,7 @@ int kernel_init(struct kernel *kernel, unsigned int per_page)
 	kernel->full = false;
 	kernel->waiting_count = 0;
 	kernel->entry_count = 0;
-	kernel->refusals = 0;
+	kernel->rejections = 0;
 	kernel->unique = 0;
 	kernel->interrupts = 0;
 	kernel->fleet = fleet_new(&config, &ports);
@@ -606,8 +436,7 @@ int kernel_init(struct kernel *kernel, unsigned int per_page)
 
 void kernel_done(struct kernel *kernel)
 {
-	/* With each request libfuse lets go of one interrupt that met nobody; it frees none in the
-	 * end. */
+	/* With each request libfuse frees one interrupt without a request, and none at the end. */
 	for (; kernel->interrupts > 0 && kernel->session; kernel->interrupts--)
 		kernel_statfs(kernel);
 	ops_free(kernel->ops);

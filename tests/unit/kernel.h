@@ -3,17 +3,17 @@
 #define FLEETFS_TESTS_UNIT_KERNEL_H
 
 /*
- * A mount without a kernel, in virtual time: a fleet whose pages the test brings, the operations,
- * a libfuse session, and the kernel's side of the conversation.
+ * A fake kernel: a mount in virtual time, made of a fleet whose pages the test brings, the FUSE
+ * operations and a libfuse session. The test sends requests as the kernel would.
  *
- * It keeps the kernel's books (who was asked what, which node is referred to how often) and checks
- * every reply against them; what a kernel would choke on, or what breaks a promise of
- * fs/fuse/node.h, aborts the program: a second reply, a node that changes its type or a value its
- * size or text, an id with a second meaning, a name that no folder can hold, text that is not safe
- * to show.
+ * The fake kernel records its requests and its references to nodes, and checks every reply against
+ * them. It aborts the program on a reply that a kernel could not use, or that breaks a promise of
+ * fs/fuse/node.h: a second reply, a node that changes its type, a value that changes its size or
+ * text, a node ID that is reused, a name that no directory can contain, text that is not safe to
+ * show.
  *
- * It allocates nothing of its own, so that whatever is allocated meanwhile is the project's. One at
- * a time, since libfuse's callbacks do not tell whose they are.
+ * It allocates nothing, so all allocations during a test are the project's. There can be only one
+ * at a time, since libfuse does not pass the fake kernel to its callbacks.
  */
 
 #include <stdbool.h>
@@ -41,11 +41,11 @@ struct kernel_node {
 	uint64_t lookups;
 	uint64_t size;
 	uint64_t mtime_ns;
-	uint64_t hash;         /* of the text, … */
-	uint64_t hashed_bytes; /* … which is so long */
-	uint32_t mode;         /* 0: never heard of */
-	bool hashed;
-	bool grows; /* events.log */
+	uint64_t hash;         /* of the text as last read */
+	uint64_t hashed_bytes; /* length of that text */
+	uint32_t mode;         /* 0: the node was never replied with */
+	bool hashed;           /* the text was read to its end */
+	bool grows;            /* events.log */
 };
 
 struct kernel_request {
@@ -72,20 +72,20 @@ struct kernel {
 	struct ops *ops;
 	struct fuse_session *session;
 
-	unsigned int wanted[KERNEL_MOST_WANTED]; /* pages asked for and not yet brought */
+	unsigned int wanted[KERNEL_MOST_WANTED]; /* pages requested and not yet brought */
 	size_t wanted_count;
 
-	struct kernel_node nodes[KERNEL_MOST_NODES]; /* by id */
-	uint64_t highest;                            /* id heard of */
-	bool full; /* more ids, or more unanswered requests, than there is room for: end the test */
+	struct kernel_node nodes[KERNEL_MOST_NODES]; /* by node ID */
+	uint64_t highest;                            /* the highest node ID replied with */
+	bool full; /* no room for more node IDs or pending requests: end the test */
 	struct kernel_request waiting[KERNEL_MOST_WAITING];
 	size_t waiting_count;
 	uint64_t unique;
-	uint64_t interrupts;   /* sent */
-	unsigned int refusals; /* so many replies will not be taken, as of who was interrupted */
+	uint64_t interrupts;     /* sent */
+	unsigned int rejections; /* number of next replies to reject, as if interrupted */
 
 	/* The last reply. */
-	uint64_t replied; /* unique */
+	uint64_t replied; /* unique of its request */
 	int error;        /* 0 or -errno */
 	size_t bytes;
 	char data[KERNEL_REPLY_BYTES];
@@ -93,39 +93,44 @@ struct kernel {
 	size_t entry_count;
 };
 
-/* Mounts; per_page is what the fleet asks for. 0 or -ENOMEM. */
+/* Mounts. per_page: agents on a page that the fleet requests. Returns 0 or -ENOMEM. */
 int kernel_init(struct kernel *kernel, unsigned int per_page);
 
-/* Unmounts, which must answer all that waits. */
+/* Unmounts. All pending requests must be replied to. */
 void kernel_done(struct kernel *kernel);
 
-/* Sends a request and returns its unique. Zeroes follow the body, since libfuse trusts the kernel
- * that it is whole; for the same reason the count of a BATCH_FORGET is cut to what is there. */
+/* Sends a request. Returns its unique. libfuse trusts the kernel that a body is complete: so zeroes
+ * are appended to the body, and the count of a BATCH_FORGET is reduced to the entries in it. */
 uint64_t kernel_send(struct kernel *kernel, uint32_t opcode, uint64_t node, const void *body,
                      size_t bytes);
 
-uint64_t kernel_lookup(struct kernel *kernel, uint64_t folder, const char *name);
+/* Send one request each. Return its unique. */
+uint64_t kernel_lookup(struct kernel *kernel, uint64_t directory, const char *name);
 uint64_t kernel_getattr(struct kernel *kernel, uint64_t node);
-uint64_t kernel_readdirplus(struct kernel *kernel, uint64_t folder, uint64_t offset, uint32_t size);
+uint64_t kernel_readdirplus(struct kernel *kernel, uint64_t directory, uint64_t offset,
+                            uint32_t size);
 uint64_t kernel_read(struct kernel *kernel, uint64_t node, uint64_t offset, uint32_t size);
 uint64_t kernel_readlink(struct kernel *kernel, uint64_t node);
 uint64_t kernel_statfs(struct kernel *kernel);
 uint64_t kernel_access(struct kernel *kernel, uint64_t node, uint32_t mask);
+
+/* Gives references to a node back. */
 void kernel_forget(struct kernel *kernel, uint64_t node, uint64_t count);
 
-/* Gives every reference back, in one request per so many nodes, but those of the root. */
+/* Gives all references back, except those to the root, with BATCH_FORGET. */
 void kernel_forget_all(struct kernel *kernel);
 
-/* One that waits must be answered at once. */
+/* Interrupts a request. If it is pending it must be replied to at once. */
 void kernel_interrupt(struct kernel *kernel, uint64_t unique);
 
+/* Whether a request was not replied to yet. */
 bool kernel_is_waiting(const struct kernel *kernel, uint64_t unique);
 
-/* Time goes by; what is due then is run. */
+/* Lets time pass, and runs what is due then. */
 void kernel_advance(struct kernel *kernel, int64_t ms);
 
-/* Brings a page that is wanted, as main.c would; it is taken over. NULL: a failure of that cause.
- * 0, or what fleet_arrived() said. */
+/* Brings a wanted page, as fs/program/fetch_results.c would. page: owned by the fleet afterwards;
+ * NULL: the fetch failed with this cause. Returns 0 or the error of fleet_arrived(). */
 int kernel_bring(struct kernel *kernel, unsigned int number, struct page *page,
                  enum failure_cause cause);
 

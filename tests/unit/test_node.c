@@ -43,46 +43,46 @@ static void assert_value(const struct node *node, const char *text, int64_t mtim
 	assert_int_equal(node->mtime_ns, mtime_ns);
 }
 
-static void test_the_root_is_1(void **state)
+static void test_first_node_gets_the_id_of_the_root(void **state)
 {
 	struct nodes nodes;
 	struct node *root;
 
 	nodes_init(&nodes, SEED);
 	assert_null(nodes_find(&nodes, 1));
-	root = node_folder(&nodes, &rows[0], NULL, 0);
+	root = node_directory(&nodes, &rows[0], NULL, 0);
 	assert_int_equal(node_id(root), 1);
 	assert_ptr_equal(nodes_find(&nodes, 1), root);
-	assert_ptr_equal(node_folder(&nodes, &rows[0], NULL, 0), root);
+	assert_ptr_equal(node_directory(&nodes, &rows[0], NULL, 0), root);
 	assert_int_equal(nodes_count(&nodes), 1);
 	nodes_done(&nodes);
 	(void)state;
 }
 
-static void test_a_folder_is_one_row_agent_and_number(void **state)
+static void test_directory_is_identified_by_row_agent_and_index(void **state)
 {
 	struct record *one = new_record("a", "online"), *other = new_record("b", "online");
 	struct nodes nodes;
-	struct node *folders[6];
+	struct node *directories[6];
 
 	nodes_init(&nodes, SEED);
-	folders[0] = node_folder(&nodes, &rows[0], NULL, 0);
-	folders[1] = node_folder(&nodes, &rows[1], NULL, 0);
-	folders[2] = node_folder(&nodes, &rows[0], one, 0);
-	folders[3] = node_folder(&nodes, &rows[0], other, 0);
-	folders[4] = node_folder(&nodes, &rows[0], one, 1);
-	folders[5] = node_folder(&nodes, &rows[1], one, 0);
+	directories[0] = node_directory(&nodes, &rows[0], NULL, 0);
+	directories[1] = node_directory(&nodes, &rows[1], NULL, 0);
+	directories[2] = node_directory(&nodes, &rows[0], one, 0);
+	directories[3] = node_directory(&nodes, &rows[0], other, 0);
+	directories[4] = node_directory(&nodes, &rows[0], one, 1);
+	directories[5] = node_directory(&nodes, &rows[1], one, 0);
 	for (size_t i = 0; i < 6; i++) {
-		assert_int_equal(node_id(folders[i]), i + 1);
+		assert_int_equal(node_id(directories[i]), i + 1);
 		for (size_t j = 0; j < i; j++)
-			assert_ptr_not_equal(folders[i], folders[j]);
+			assert_ptr_not_equal(directories[i], directories[j]);
 	}
-	assert_ptr_equal(node_folder(&nodes, &rows[0], one, 1), folders[4]);
-	assert_ptr_equal(folders[4]->row, &rows[0]);
-	assert_ptr_equal(folders[4]->record, one);
-	assert_int_equal(folders[4]->index, 1);
+	assert_ptr_equal(node_directory(&nodes, &rows[0], one, 1), directories[4]);
+	assert_ptr_equal(directories[4]->row, &rows[0]);
+	assert_ptr_equal(directories[4]->record, one);
+	assert_int_equal(directories[4]->index, 1);
 	assert_int_equal(one->refs, 4);
-	node_forget(&nodes, folders[4], 0);
+	node_forget(&nodes, directories[4], 0);
 	assert_int_equal(one->refs, 3);
 	nodes_done(&nodes);
 	assert_int_equal(one->refs, 1);
@@ -92,30 +92,31 @@ static void test_a_folder_is_one_row_agent_and_number(void **state)
 	(void)state;
 }
 
-/* The kernel may know an agent's folder long after the agent left and another came by its name. */
-static void test_a_folder_keeps_its_agent_that_left(void **state)
+/* The kernel may refer to an agent's directory long after the agent departed and another agent
+ * joined under its name. */
+static void test_directory_keeps_its_departed_agent(void **state)
 {
 	struct record *record = new_record("a", "online"), *next = new_record("a", "online");
 	struct nodes nodes;
-	struct node *folder, *next_folder;
+	struct node *directory, *next_directory;
 
 	nodes_init(&nodes, SEED);
-	folder = node_folder(&nodes, &rows[0], record, 0);
-	folder->lookups = 1;
+	directory = node_directory(&nodes, &rows[0], record, 0);
+	directory->lookups = 1;
 	record->present = false;
 	record_unref(record);
-	next_folder = node_folder(&nodes, &rows[0], next, 0);
-	assert_ptr_not_equal(next_folder, folder);
-	assert_false(folder->record->present);
-	assert_string_equal(folder->record->name, "a");
-	node_forget(&nodes, folder, 1);
-	assert_ptr_equal(node_folder(&nodes, &rows[0], next, 0), next_folder);
+	next_directory = node_directory(&nodes, &rows[0], next, 0);
+	assert_ptr_not_equal(next_directory, directory);
+	assert_false(directory->record->present);
+	assert_string_equal(directory->record->name, "a");
+	node_forget(&nodes, directory, 1);
+	assert_ptr_equal(node_directory(&nodes, &rows[0], next, 0), next_directory);
 	nodes_done(&nodes);
 	record_unref(next);
 	(void)state;
 }
 
-static void test_the_same_text_and_time_are_the_same_value(void **state)
+static void test_values_of_equal_text_and_time_share_a_node(void **state)
 {
 	struct nodes nodes;
 	struct node *value;
@@ -133,7 +134,7 @@ static void test_the_same_text_and_time_are_the_same_value(void **state)
 	(void)state;
 }
 
-static void test_an_old_value_is_readable_until_it_is_forgotten(void **state)
+static void test_old_value_is_readable_until_it_is_forgotten(void **state)
 {
 	struct nodes nodes;
 	struct node *old, *value;
@@ -152,13 +153,13 @@ static void test_an_old_value_is_readable_until_it_is_forgotten(void **state)
 	node_forget(&nodes, old, 1);
 	assert_null(nodes_find(&nodes, id));
 	assert_int_equal(nodes_count(&nodes), 1);
-	/* the same value again is the same text, but an id is never used twice */
+	/* the same text again is a new node: IDs are not reused */
 	assert_true(node_id(value_of(&nodes, "idle\n", 7)) > node_id(value));
 	nodes_done(&nodes);
 	(void)state;
 }
 
-static void test_odd_texts(void **state)
+static void test_text_may_be_empty_or_large_or_contain_nul(void **state)
 {
 	struct nodes nodes;
 	struct node *empty, *nul, *other;
@@ -185,7 +186,7 @@ static void test_odd_texts(void **state)
 	(void)state;
 }
 
-static void test_json_is_shared_with_its_agent(void **state)
+static void test_json_is_shared_with_its_agent_not_copied(void **state)
 {
 	struct agent *agent = agents_new("a", "online"), *same = agents_new("a", "online"),
 		     *other = agents_new("a", "offline");
@@ -199,11 +200,11 @@ static void test_json_is_shared_with_its_agent(void **state)
 	assert_ptr_equal(node_text(value), agent->json);
 	assert_int_equal(value->bytes, agent->json_bytes);
 	assert_ptr_equal(node_json(&nodes, agent, 7), value);
-	/* read again without a change: it is the first one's still */
+	/* equal JSON of another agent: still the node of the first one */
 	assert_ptr_equal(node_json(&nodes, same, 7), value);
 	assert_int_equal(same->refs, 1);
 	assert_ptr_not_equal(node_json(&nodes, other, 8), value);
-	/* it outlives the cache's interest in its agent */
+	/* the node keeps the agent after the cache released it */
 	value->lookups = 1;
 	agent_unref(agent);
 	assert_value(value, "{\"agent_id\":\"a\",\"agent_status\":\"online\"}\n", 7);
@@ -215,7 +216,7 @@ static void test_json_is_shared_with_its_agent(void **state)
 	(void)state;
 }
 
-static void test_the_kernel_cannot_forget_too_much(void **state)
+static void test_forgetting_too_many_lookups_frees_the_node_once(void **state)
 {
 	struct nodes nodes;
 	struct node *value;
@@ -228,14 +229,14 @@ static void test_the_kernel_cannot_forget_too_much(void **state)
 	node_forget(&nodes, value, UINT64_MAX);
 	assert_int_equal(nodes_count(&nodes), 0);
 	value = value_of(&nodes, "a", 7);
-	node_forget(&nodes, value, 0); /* made, but never told */
+	node_forget(&nodes, value, 0); /* new, and not used in a reply */
 	assert_int_equal(nodes_count(&nodes), 0);
 	nodes_done(&nodes);
 	(void)state;
 }
 
-/* Values looked up and forgotten at random, beside an array that remembers. */
-static void test_against_an_array(void **state)
+/* The array knows the node ID and the lookups of each value. */
+static void test_random_lookups_and_forgets_match_an_array(void **state)
 {
 	struct {
 		uint64_t id;
@@ -284,15 +285,15 @@ static void test_against_an_array(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_the_root_is_1),
-		cmocka_unit_test(test_a_folder_is_one_row_agent_and_number),
-		cmocka_unit_test(test_a_folder_keeps_its_agent_that_left),
-		cmocka_unit_test(test_the_same_text_and_time_are_the_same_value),
-		cmocka_unit_test(test_an_old_value_is_readable_until_it_is_forgotten),
-		cmocka_unit_test(test_odd_texts),
-		cmocka_unit_test(test_json_is_shared_with_its_agent),
-		cmocka_unit_test(test_the_kernel_cannot_forget_too_much),
-		cmocka_unit_test(test_against_an_array),
+		cmocka_unit_test(test_first_node_gets_the_id_of_the_root),
+		cmocka_unit_test(test_directory_is_identified_by_row_agent_and_index),
+		cmocka_unit_test(test_directory_keeps_its_departed_agent),
+		cmocka_unit_test(test_values_of_equal_text_and_time_share_a_node),
+		cmocka_unit_test(test_old_value_is_readable_until_it_is_forgotten),
+		cmocka_unit_test(test_text_may_be_empty_or_large_or_contain_nul),
+		cmocka_unit_test(test_json_is_shared_with_its_agent_not_copied),
+		cmocka_unit_test(test_forgetting_too_many_lookups_frees_the_node_once),
+		cmocka_unit_test(test_random_lookups_and_forgets_match_an_array),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

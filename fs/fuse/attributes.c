@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/fuse/attributes.h"
+
+#include "fs/tree/tree.h"
+
+#define MOMENT_S 0.1
+
+static void attributes_set_time(struct timespec *time, int64_t ns)
+{
+	time->tv_sec = ns / 1000000000;
+	time->tv_nsec = ns % 1000000000;
+}
+
+/* Whether a directory shows the list of agents: it changes and expires with the list. */
+static bool attributes_follow_list(const struct node *node)
+{
+	return node->row && (tree_folder_of(node->row) == TREE_AGENTS || node->row->view);
+}
+
+static int64_t attributes_mtime_ns(struct filesystem *fs, const struct node *node)
+{
+	if (node->document)
+		return node->document->mtime_ns;
+	if (node->log)
+		return node->log->mtime_ns;
+	if (!node->row)
+		return node->mtime_ns;
+	if (node->record)
+		return tree_mtime_ns(node->row, node->record, node->index);
+	return attributes_follow_list(node) ? fleet_list_mtime_ns(fs->fleet)
+	                                    : fs->status->mounted_ns;
+}
+
+uint64_t attributes_bytes(const struct node *node)
+{
+	if (node->document)
+		return node->document->bytes;
+	if (node->log)
+		return node->log->text.length;
+	return node->row ? 0 : node->bytes;
+}
+
+void attributes_fill(struct filesystem *fs, const struct node *node, struct stat *ret_attr)
+{
+	static const mode_t modes[] = {
+		[NODE_DIRECTORY] = S_IFDIR | 0555, [NODE_GROUP] = S_IFDIR | 0555,
+		[NODE_VALUE] = S_IFREG | 0444,     [NODE_LINK] = S_IFLNK | 0777,
+		[NODE_DOCUMENT] = S_IFREG | 0444,  [NODE_LOG] = S_IFREG | 0444,
+	};
+	uint64_t bytes = attributes_bytes(node);
+
+	*ret_attr = (struct stat){
+		.st_ino = node_id(node),
+		.st_mode = modes[node->kind],
+		.st_nlink = 1,
+		.st_uid = fs->uid,
+		.st_gid = fs->gid,
+		.st_size = (off_t)bytes,
+		.st_blksize = 4096,
+		.st_blocks = (blkcnt_t)((bytes + 511) / 512),
+	};
+	attributes_set_time(&ret_attr->st_mtim, attributes_mtime_ns(fs, node));
+	ret_attr->st_atim = ret_attr->st_mtim;
+	ret_attr->st_ctim = ret_attr->st_mtim;
+}
+
+/* How long data from the list of agents may be kept: until that list expires. 0 if the request used
+ * a list that is no longer the newest. */
+static double attributes_list_timeout_s(const struct request *request)
+{
+	const struct fleet *fleet = request->fs->fleet;
+
+	if (request->query.list > 0 && request->query.list != fleet_newest(fleet))
+		return 0;
+	return (double)fleet_list_ms(fleet) / 1000;
+}
+
+double attributes_timeout_s(const struct request *request, const struct node *node)
+{
+	/* The size of a growing file is requested again and again: that costs less than to delay
+	 * readers that wait for more lines. */
+	if (node->log && events_is_current(request->fs->events, node->log))
+		return MOMENT_S;
+	if (!node->row)
+		return ATTRIBUTES_FOREVER_S;
+	if (node->record)
+		return (double)fleet_record_ms(request->fs->fleet, node->record) / 1000;
+	return attributes_follow_list(node) ? attributes_list_timeout_s(request)
+	                                    : ATTRIBUTES_FOREVER_S;
+}
+
+/* How long a name may be taken to mean this node. A file of the status directory, or the log, may
+ * be another node at any time. Its name is kept for a moment, so that a program that calls stat(2)
+ * and then open(2), as cp does, finds the same node. */
+static double attributes_entry_timeout_s(const struct request *request, const struct node *node,
+                                         const struct record *record)
+{
+	if (record)
+		return (double)fleet_record_ms(request->fs->fleet, record) / 1000;
+	if (node->log)
+		return MOMENT_S;
+	if (node->kind == NODE_GROUP || node->kind == NODE_DOCUMENT)
+		return attributes_list_timeout_s(request);
+	return node->row ? ATTRIBUTES_FOREVER_S : MOMENT_S;
+}
+
+void attributes_fill_entry(const struct request *request, const struct node *node,
+                           const struct record *record, struct fuse_entry_param *ret_entry)
+{
+	*ret_entry = (struct fuse_entry_param){
+		.ino = node_id(node),
+		.attr_timeout = attributes_timeout_s(request, node),
+		.entry_timeout = attributes_entry_timeout_s(request, node, record),
+	};
+	attributes_fill(request->fs, node, &ret_entry->attr);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/fuse/directory.h"
+
+#include <errno.h>
+#include <string.h>
+#include <xxhash.h>
+
+/* When a file of the status directory, which was just rendered into fs->text, last changed. A file
+ * that never changes has the time of the first values, so that `find -newer` selects what changed
+ * since the mount. */
+static int64_t directory_status_mtime_ns(struct filesystem *fs, const struct row *row)
+{
+	struct filesystem_status_file *file = &fs->status_files[row - tree_rows];
+	uint64_t hash = XXH3_64bits(fs->text.length ? fs->text.bytes : "", fs->text.length);
+
+	if (tree_is_constant(row))
+		return fleet_mounted_ns(fs->fleet);
+	if (file->since_ns == 0 || file->hash != hash)
+		*file = (struct filesystem_status_file){hash, fleet_wall_ns(fs->fleet)};
+	return file->since_ns;
+}
+
+/* A file of an agent or of the status directory. */
+static int directory_value(struct filesystem *fs, const struct row *row, struct record *record,
+                           uint16_t index, struct node **ret_node)
+{
+	struct node *node;
+	int err;
+
+	if (row->field == AGENT_JSON) {
+		node = node_json(&fs->nodes, record->agent, tree_mtime_ns(row, record, index));
+		*ret_node = node;
+		return node ? 0 : -ENOMEM;
+	}
+	text_clear(&fs->text);
+	if (record)
+		tree_field_text(row, record->agent, index, &fs->text);
+	else
+		row->text(fs->status, &fs->text);
+	err = text_error(&fs->text);
+	if (err < 0)
+		return err;
+	node = node_value(&fs->nodes, fs->text.bytes, fs->text.length,
+	                  record ? tree_mtime_ns(row, record, index)
+	                         : directory_status_mtime_ns(fs, row));
+	*ret_node = node;
+	return node ? 0 : -ENOMEM;
+}
+
+static int directory_report(struct request *request, const struct row *row, struct node **ret_node)
+{
+	struct filesystem *fs = request->fs;
+	struct document *document;
+	int err = views_document(fs->views, row, &request->query, &document);
+
+	if (err < 0)
+		return err;
+	*ret_node = node_document(&fs->nodes, document);
+	return *ret_node ? 0 : -ENOMEM;
+}
+
+static int directory_log(struct request *request, const struct row *row, struct node **ret_node)
+{
+	struct filesystem *fs = request->fs;
+	struct event_log *log = events_before(fs->events);
+	int err = 0;
+
+	if (row->report == TREE_EVENTS)
+		err = events_look(fs->events, &request->query, false, &log);
+	if (err < 0)
+		return err;
+	*ret_node = log ? node_log(&fs->nodes, log)
+	                : node_value(&fs->nodes, "", 0, fs->status->mounted_ns);
+	return *ret_node ? 0 : -ENOMEM;
+}
+
+int directory_link(struct filesystem *fs, const struct row *row, const struct record *record,
+                   const char *value, struct node **ret_node)
+{
+	text_clear(&fs->text);
+	tree_target(row, record->name, &fs->text);
+	if (text_error(&fs->text) < 0)
+		return text_error(&fs->text);
+	*ret_node = node_link(&fs->nodes, fs->text.bytes, fs->text.length,
+	                      tree_link_mtime_ns(row, record, value));
+	return *ret_node ? 0 : -ENOMEM;
+}
+
+int directory_child(struct request *request, const struct row *row, struct record *record,
+                    uint16_t index, struct node **ret_node)
+{
+	if (row->report == TREE_EVENTS || row->report == TREE_EVENTS_BEFORE)
+		return directory_log(request, row, ret_node);
+	if (row->report)
+		return directory_report(request, row, ret_node);
+	if (tree_folder_of(row) == TREE_FOLDERS && !row->view)
+		return directory_value(request->fs, row, record, index, ret_node);
+	*ret_node = node_directory(&request->fs->nodes, row, record, index);
+	return *ret_node ? 0 : -ENOMEM;
+}
+
+uint16_t directory_child_index(const struct node *directory, const struct row *row, size_t n)
+{
+	return row->each == TREE_ONCE ? directory->index : (uint16_t)n;
+}
+
+struct record *directory_linked_agent(const struct row *row, const struct group *group)
+{
+	struct record *record = group->first;
+
+	return record && record->present && tree_has(row, record->agent, group->value) ? record
+	                                                                               : NULL;
+}
+
+/* Checks that an agent still has the value of a group. */
+static int directory_renew_group(struct request *request, const struct node *directory)
+{
+	const struct groups *groups;
+	char name[NAME_BYTES];
+	int err;
+
+	if (tree_lasting_group(directory->row, directory->text))
+		return 0;
+	err = views_groups(request->fs->views, directory->row, &request->query, &groups);
+	if (err < 0)
+		return err;
+	name_encode(directory->text, name);
+	return groups_find(groups, name) ? 0 : groups->absent;
+}
+
+int directory_find(struct request *request, bool fresh, const struct node **ret_directory)
+{
+	struct filesystem *fs = request->fs;
+	const struct node *directory = nodes_find(&fs->nodes, request->ino);
+	int err = 0;
+
+	if (!directory || !directory->row)
+		return -ESTALE;
+	if (directory->record && fresh)
+		err = fleet_renew(fs->fleet, directory->record, &request->query);
+	else if (directory->kind == NODE_GROUP && fresh)
+		err = directory_renew_group(request, directory);
+	if (err < 0)
+		return err;
+	/* The agent may have fewer GPUs than when the kernel learned of this one. */
+	if (directory->record && tree_folder_of(directory->row) == TREE_GPU &&
+	    directory->index >= directory->record->agent->gpu_count)
+		return -ENOENT;
+	*ret_directory = directory;
+	return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_FUSE_DIRECTORY_H
+#define FLEETFS_FS_FUSE_DIRECTORY_H
+
+/*
+ * From the rows of the tree (fs/tree/tree.h) to nodes: the directory that a request names, and the
+ * nodes of its entries. LOOKUP and READDIRPLUS use it.
+ *
+ * A node that is returned here may be new and without lookups. The caller must count a lookup and
+ * reply with it, or pass it to node_forget(): see fs/fuse/node.h.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fs/fuse/node.h"
+#include "fs/fuse/request.h"
+#include "fs/reports/groups.h"
+#include "fs/tree/tree.h"
+
+/* Finds the directory request->ino. fresh: requires that the data of its agent, or its group, has
+ * not expired; a listing that continues does not require that. Returns 0, -EAGAIN, -ESTALE if the
+ * node is unknown or no directory, or -errno. */
+int directory_find(struct request *request, bool fresh, const struct node **ret_directory);
+
+/* Finds or makes the node of a row. record: the agent that it belongs to; NULL: none. index: from
+ * directory_child_index(); for the directory of an agent 0. Returns 0, -EAGAIN or -errno. */
+int directory_child(struct request *request, const struct row *row, struct record *record,
+                    uint16_t index, struct node **ret_node);
+
+/* The index of the node of the nth occurrence of a row in a directory: n, or, if the row occurs
+ * only once, the GPU number of the directory. */
+uint16_t directory_child_index(const struct node *directory, const struct row *row, size_t n);
+
+/* Finds or makes the link to an agent that has this value, in the view of this row. Returns 0 or
+ * -errno. */
+int directory_link(struct filesystem *fs, const struct row *row, const struct record *record,
+                   const char *value, struct node **ret_node);
+
+/* The agent that the link of a group points to, in a view with one link for each value. Borrowed.
+ * NULL if the agent departed or no longer has the value. */
+struct record *directory_linked_agent(const struct row *row, const struct group *group);
+
+#endif

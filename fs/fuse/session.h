@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_FUSE_SESSION_H
+#define FLEETFS_FS_FUSE_SESSION_H
+
+/*
+ * The libfuse session: turns the kernel's requests into requests of fs/fuse/ops.h.
+ *
+ * OPEN and OPENDIR are replied to with ENOSYS. The kernel then sends neither again, and serves
+ * repeated reads from its page cache without any request. So no state can be kept for an open file.
+ */
+
+struct fuse_args;
+struct fuse_session;
+struct ops;
+
+/* Makes a session that is not yet mounted. ops is borrowed. Returns NULL on an error, which libfuse
+ * has logged. */
+struct fuse_session *ops_session(struct ops *ops, struct fuse_args *args);
+
+/* Prepares a session that was just mounted for loop_run(). Returns 0 or -errno. */
+int ops_attach(struct fuse_session *session);
+
+#endif
