@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Draws the README's picture, docs/session.svg, from what `./run demo --once` really prints."""
+"""Draws docs/session.svg, the picture in the README, from the output of `./run demo --once`."""
 
 import html
 import re
@@ -20,7 +20,7 @@ STYLE = """
 
 
 def session():
-    """(is it a command, text) for each line; without what is only about starting."""
+    """Yields (is_command, text) for each line after the start messages."""
     done = subprocess.run([HERE.parent / "run", "demo", "--once"], check=True, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     lines = done.stdout.split("\n$ cd ", 1)[1].split("\n\n", 1)[1].rstrip().splitlines()

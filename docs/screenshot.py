@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Takes the README's picture of fleet/fleet.html, docs/fleet.png: a simulated fleet, mounted by the
-build in build/, in a Chromium without a window, after it has changed for a while."""
+"""Takes docs/fleet.png, the screenshot of fleet/fleet.html in the README: a simulated fleet after some
+changes, mounted by the build in build/, in a headless Chromium."""
 
 import sys
 import tempfile
@@ -17,11 +17,11 @@ CHANGES = 6
 
 
 def main(build):
-    with tempfile.TemporaryDirectory(prefix="fleetfs-picture-") as folder:
-        folder = Path(folder)
-        api = harness.Sim(build / "tests/fleetfs-sim", folder, "--agents", 42, "--seed", 7)
-        fleet = harness.Mount(build / "fleetfs", folder, api.url, ttl=1)
-        browser = test_html.Browser(folder / "chromium")
+    with tempfile.TemporaryDirectory(prefix="fleetfs-picture-") as directory:
+        directory = Path(directory)
+        api = harness.Sim(build / "tests/fleetfs-sim", directory, "--agents", 42, "--seed", 7)
+        fleet = harness.Mount(build / "fleetfs", directory, api.url, ttl=1)
+        browser = test_html.Browser(directory / "chromium")
         try:
             browser.open(fleet, "#group=GPU+model")
             for _ in range(CHANGES):

@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Fetches a page for Varnish and checks that it is a list of agents: a JSON object whose "agent_list" is an
--- array. Varnish cannot look into bodies. A response that fails the check becomes a 502, which Varnish
+-- array. Varnish cannot examine bodies. A response that fails the check becomes a 502, which Varnish
 -- handles like any other failure of the API.
 
--- Of a page. Beyond these limits the response is 413, and fleetfs requests the page in smaller parts. An agent that
+-- Limits of a page. Beyond them the response is 413, and fleetfs requests the page in smaller parts. An agent that
 -- fleetfs accepts is far within them.
 local MAX_BODY_BYTES = 8 << 20
 local MAX_VALUES = 600000 -- with them a check takes well below haproxy's limit of 4 s for a script
@@ -37,7 +37,7 @@ end
 local function json_skip_string(text, at)
 	at = at + 1
 	while true do
-		-- Up to the next quote, escape or control character, none of which a string holds as it is.
+		-- Find the next quote, escape or control character. None of them may occur unescaped in a string.
 		local stop = text:find('["\\%c]', at)
 		local char = stop and text:sub(stop, stop)
 		if char == '"' then
@@ -77,7 +77,7 @@ local function open_pop(open)
 	open[#open] = rest ~= 0 and rest or nil
 end
 
--- Skips what closes behind a value, and a comma.
+-- Skips the closing brackets behind a value, and a comma.
 local function json_skip_ends(text, at, open)
 	while at and #open > 0 do
 		local mark, close = text:sub(at, at), open[#open] < 0 and "}" or "]"
@@ -91,7 +91,8 @@ local function json_skip_ends(text, at, open)
 	return at
 end
 
--- A scalar, or the beginning of an array or object up to its first value or key, and what ends with it.
+-- Skips a scalar, or the beginning of an array or object up to its first value or key, and the brackets that close
+-- with it.
 local function json_skip_value(text, at, open)
 	local first = text:byte(at)
 	if first == 0x22 then
@@ -104,8 +105,8 @@ local function json_skip_value(text, at, open)
 	return text:find("^[%]}]", at) and json_skip_ends(text, at, open) or at
 end
 
--- Whether text is a JSON object whose member "agent_list" is an array; nil if it has too many values to tell. The
--- elements may be nested to any depth: a mount drops an element that it finds too deep, and keeps the others.
+-- Returns whether text is a JSON object whose member "agent_list" is an array; nil if it has too many values to check.
+-- The elements may be nested to any depth: a mount drops an element that is too deep for it, and keeps the others.
 local function is_agent_list(text)
 	local at, open, found = text:match("^[ \t\r\n]*(){"), {}, false
 	for _ = 1, MAX_VALUES do
@@ -140,7 +141,7 @@ local function check_request(applet)
 	}
 end
 
--- Status, reason and body of the response for Varnish.
+-- Returns status, reason and body of the response for Varnish.
 local function check_response(request, response)
 	local status, headers, body = response.status or 0, response.headers or {}, response.body or ""
 	if status < 200 or status > 599 or (status > 200 and status < 300) then

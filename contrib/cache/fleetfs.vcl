@@ -2,14 +2,14 @@
 # The configuration of Varnish in fleetfs-cache, which replaces @folder@.
 #
 # Varnish listens on three sockets. "shared" serves the mounts. A miss is fetched through check.lua, which
-# requests the page from "fetch"; that socket keeps nothing, it decompresses what the API sends. When that
-# fails, the page is requested from "kept", which only looks up what "shared" stored, however old.
+# requests the page from "fetch". That socket stores nothing and decompresses the API's response. When the fetch
+# fails, the page is requested from "kept", which only looks up the response that "shared" stored, of any age.
 vcl 4.1;
 
 import std;
 
-# check.lua. It sends a response once it has read and checked all of it, so that the first byte marks the
-# end of the request to the API.
+# check.lua. It sends a response after it has read and checked all of it. So the first byte marks the end of the
+# request to the API.
 backend checked {
 	.path = "@folder@/checked.sock";
 	.connect_timeout = 1s;
@@ -43,12 +43,12 @@ sub vcl_recv {
 	}
 	call recv_check;
 	call recv_compose;
-	# An older answer is served by way of "kept", only when the API has failed.
+	# An older response is served through "kept", only when the API has failed.
 	set req.grace = 0s;
 	return (hash);
 }
 
-# Rejects what may not reach the API. haproxy.cfg has rejected duplicate headers and bodies.
+# Rejects requests that must not reach the API. haproxy.cfg has rejected duplicate headers and bodies.
 sub recv_check {
 	if (req.method != "GET") {
 		return (synth(405, "the method must be GET"));
@@ -68,7 +68,7 @@ sub recv_check {
 	}
 }
 
-# The request for the API, and the key: the same request in another spelling becomes the same text.
+# Composes the request for the API, which is also the key: equal requests in different spellings get equal text.
 sub recv_compose {
 	set req.url = regsub(req.url, "^([^?]*)\?(per_page=[0-9]+)&(current_page=[0-9]+)$", "\1?\3&\2");
 	set req.url = regsuball(req.url, "=0+([0-9])", "=\1");
@@ -76,7 +76,7 @@ sub recv_compose {
 	if (!req.http.Cache-Control) {
 		set req.http.Cache-Control = "max-age=10";
 	}
-	# Without a usable limit the response serves only the requests that already wait for it.
+	# Without a valid limit the response serves only the requests that already wait for it.
 	set req.http.X-Max-Age = "0";
 	set req.http.X-Stale = "0";
 	if (req.http.Cache-Control ~ "^max-age=[0-9]{1,7}(, stale-if-error=[0-9]{1,7})?$") {
@@ -103,7 +103,7 @@ sub vcl_miss {
 }
 
 sub vcl_backend_fetch {
-	# Varnish refreshes in the background what it serves in grace. Here that is a lookup in "kept".
+	# Varnish refreshes in the background a response that it serves in grace. Here that is a lookup in "kept".
 	if (bereq.is_bgfetch) {
 		return (abandon);
 	}
@@ -141,7 +141,7 @@ sub vcl_backend_response {
 	} else if (beresp.status == 200) {
 		call response_stale;
 	}
-	# Anything else serves all callers for a second, so that an API that fails is requested once a second.
+	# Any other response serves all callers for a second, so an API that fails gets one request a second.
 	if (beresp.status != 200) {
 		unset beresp.http.X-Born;
 		set beresp.ttl = 1s;
@@ -152,7 +152,7 @@ sub vcl_backend_response {
 	return (deliver);
 }
 
-# A response of the API on its way to check.lua.
+# A response of the API for check.lua.
 sub response_fetched {
 	unset beresp.http.X-Api-Age;
 	if (beresp.http.Age) {
@@ -164,7 +164,7 @@ sub response_fetched {
 	} else if (beresp.http.Content-Encoding && beresp.http.Content-Encoding !~ "^(?i)identity$") {
 		return (error(502, "unknown Content-Encoding"));
 	}
-	# Of a refusal only a short body of known length is passed on.
+	# The body of a refusal is passed on only if it is short and its length is known.
 	if (beresp.status != 200 && beresp.status != 304 &&
 	    (beresp.http.Content-Encoding || beresp.http.Content-Length !~ "^[0-9]{1,5}$")) {
 		return (error(beresp.status, "no message"));
@@ -182,7 +182,7 @@ sub response_fresh {
 		set beresp.http.X-Born = std.time2real(now - beresp.age - 1s, 0.0);
 		set beresp.ttl = beresp.ttl - 1s;
 	}
-	# The requests that already wait share the response even when it is too old for anybody else.
+	# The requests that already wait share the response even if it is too old for all others.
 	if (beresp.ttl < 1ms) {
 		set beresp.ttl = 1ms;
 	}
@@ -212,7 +212,7 @@ sub look_for_stale {
 	unset bereq.http.If-Modified-Since;
 }
 
-# No response, or one that broke off.
+# No response, or one that was cut.
 sub vcl_backend_error {
 	if (bereq.backend == checked) {
 		set bereq.http.X-Failed = "503";
@@ -232,8 +232,8 @@ sub vcl_backend_error {
 	return (deliver);
 }
 
-# Age has milliseconds, which fleetfs understands: a whole number would cost up to a second of its ttl. It
-# counts from when the request arrived, as fleetfs counts from when it sent the request.
+# Age has milliseconds, which fleetfs understands: a whole number would cost up to a second of its ttl. It counts
+# from the arrival of the request, as fleetfs counts from sending it.
 sub vcl_deliver {
 	unset resp.http.X-Varnish;
 	unset resp.http.Via;

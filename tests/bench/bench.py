@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""How fast fleetfs is, against the same files on tmpfs and what people would use instead.
+"""How fast fleetfs is, compared with the same files on tmpfs and with the usual alternatives.
 
     bench.py [--full | --smoke] [--write] [--build FOLDER]
 
@@ -149,9 +149,9 @@ class Bench(rig.Rig):
             rows += self.cold_and_warm(name, command, ["tmpfs", "fleetfs", *peers])
         return table(
             f"A tree of {self.size.agents:,} agents",
-            "Seconds on tmpfs and fleetfs; the rest is how many times that of tmpfs. Cold: just "
-            "mounted; for fleetfs with the fetching of all but page 1. Warm: the same command "
-            "again. tmpfs is always warm.", ["", "tmpfs s", "fleetfs s", "fleetfs", *PEERS], rows)
+            "Seconds on tmpfs and fleetfs; the other columns are multiples of tmpfs. Cold: just "
+            "mounted; for fleetfs this includes fetching all pages but the first. Warm: the same "
+            "command again. tmpfs is always warm.", ["", "tmpfs s", "fleetfs s", "fleetfs", *PEERS], rows)
 
     def fresh(self, name):
         """The tree, mounted again so that the kernel knows nothing of it."""
@@ -234,10 +234,10 @@ class Bench(rig.Rig):
         kinds = ["requests", *("fuse_" + kind for kind in ("readdirplus", "lookup", "read",
                                                            "getattr", "statfs", "access", "other"))]
         return table(
-            "Data that has expired", f"The same tree, mounted with a ttl of {self.size.ttl} s; the "
+            "Data that has expired", f"The same tree, mounted with a ttl of {self.size.ttl} s; "
             "fetching is included.", ["", "tmpfs s", "fleetfs s", "fleetfs"], rows) + "\n" + table(
-            "Requests", "How often a command makes fleetfs ask the API (page 1 is fetched by the "
-            "mount), and the kernel ask fleetfs.", ["", "HTTP", *(kind[5:] for kind in kinds[1:])],
+            "Requests", "The requests of each command: of fleetfs to the API (the mount fetches "
+            "page 1), and of the kernel to fleetfs.", ["", "HTTP", *(kind[5:] for kind in kinds[1:])],
             [[f"{name}, {state}", *(tally[name, state][kind] for kind in kinds)]
              for name in COMMANDS for state in ("cold", "warm", EXPIRED, CHANGED)])
 
@@ -264,8 +264,8 @@ class Bench(rig.Rig):
             rows.append([question, len(answers["jq"]), took["jq"] * 1000, took["files"] * 1000,
                          ratio])
         fleet.stop()
-        return table("Questions", f"To {self.size.agents:,} agents: files of a warm mount against "
-                     "one curl for all pages and jq.",
+        return table("Questions", f"About {self.size.agents:,} agents: files of a warm mount, compared "
+                     "with one curl for all pages and jq.",
                      ["", "answers", "curl, jq ms", "fleetfs ms", "times as fast"], rows)
 
     # Single operations
@@ -300,9 +300,9 @@ class Bench(rig.Rig):
         self.got["open+read+close, cached, p99 during a sweep"] = rows[3][4]
         return table("Single operations",
                      "On one cached file, in µs. Idle: one after the other. During a sweep: every "
-                     f"0.1 ms, while ls -f lists {self.size.large:,} agents for the first time; "
-                     "what tmpfs shows then is the price of sharing the processors with ls, fleetfs and "
-                     "the simulator.",
+                     f"0.1 ms, while ls -f lists {self.size.large:,} agents for the first time. The "
+                     "times of tmpfs then show the cost of sharing the processors with ls, fleetfs "
+                     "and the simulator.",
                      ["", "tmpfs p50", "tmpfs p99", "fleetfs p50", "fleetfs p99"], rows)
 
     # Processors that sleep
@@ -328,9 +328,9 @@ class Bench(rig.Rig):
         took = alternate(self.size.rounds, [(name, lambda way=way: run(way))
                                             for name, way in ways.items()])
         return table("Processors that sleep", "grep -r again, and the CPU time of fleetfs "
-                     "in it: with the machine as it is; with grep and fleetfs kept on one processor; "
-                     "and, on a virtual machine that has the setting, with processors that look for "
-                     "work so many ns before they halt.",
+                     "in it: with the machine as it is; with grep and fleetfs on one processor; and, "
+                     "on a virtual machine that has the setting, with processors that poll for work "
+                     "for this many ns before they halt.",
                      ["", "cold, s", "CPU s", f"{EXPIRED}, s", "CPU s"],
                      [[name, *figures] for name, figures in took.items()])
 
@@ -353,9 +353,9 @@ class Bench(rig.Rig):
         api.stop()
         self.got["the slowest view"] = max(took)
         self.got["statfs, p99 while views are made"] = p99_ms
-        return table("Views", f"Of {self.size.large:,} agents, for the first time, in seconds; the list "
-                     "has been fetched. Meanwhile statfs, which fleetfs answers itself, asked every "
-                     f"0.1 ms, takes {rig.figure(p99_ms)} ms at the 99th percentile.",
+        return table("Views", f"The first read, with {self.size.large:,} agents, in seconds; the list "
+                     "has been fetched. Meanwhile statfs, which the kernel does not cache, is called "
+                     f"every 0.1 ms; it takes {rig.figure(p99_ms)} ms at the 99th percentile.",
                      ["", "s"], [list(row) for row in zip(VIEWS, took)])
 
     # A large page
@@ -387,9 +387,9 @@ class Bench(rig.Rig):
         size_mb = api.stats()["bytes"] / next(turns) / 1e6
         api.stop()
         self.got["statfs, slowest while a large page arrives"] = took["the page"][2]
-        return table("A large page", f"Of {PER_PAGE} agents with {LARGE} labels and GPUs each, "
-                     f"{rig.figure(size_mb)} MB, every one of which changed. What somebody else waits "
-                     "for statfs, which fleetfs answers itself, asked every 0.1 ms, in ms.",
+        return table("A large page", f"{PER_PAGE} agents with {LARGE} labels and GPUs each, "
+                     f"{rig.figure(size_mb)} MB, all changed. The times of statfs, which the kernel "
+                     "does not cache, called every 0.1 ms by another process, in ms.",
                      ["what arrives", "p50", "p99", "slowest"],
                      [[name, *waits] for name, waits in took.items()])
 
@@ -427,14 +427,14 @@ class Bench(rig.Rig):
             column = [cost[i] for cost in costs.values() if cost[i]]
             self.got[name] = column[-1] / column[0]
         return "\n".join([
-            table("Fetching", "The whole list for the first time, by ls -f of a fresh mount, against a "
-                  "bare loop of libcurl and cJSON over the same pages, which keeps nothing.",
+            table("Fetching", "The first read of the whole list, by ls -f of a fresh mount, compared "
+                  "with a bare loop of libcurl and cJSON over the same pages, which keeps nothing.",
                   ["", "bare loop s", "fleetfs s", "ratio", "agents/s", "requests", "MB"], fetched),
-            table("Memory", "Bytes per agent by which fleetfs' resident set grew since the mount; and "
-                  "the whole machine's slabs and page cache, which the kernel can take back.",
+            table("Memory", "Growth since the mount in bytes per agent: of fleetfs' resident set, and of "
+                  "the whole machine's slabs and page cache, which the kernel can reclaim.",
                   ["", "after the listing", "after grep -r", "kernel slabs", "page cache"], memory),
-            table("Growth", "In µs. The first grep -r follows on the listing; the name looked up is one "
-                  "of a known list, but new to the kernel.", ["", *GROWING, ON_TMPFS, "warm ls, s"],
+            table("Growth", "In µs. The first grep -r follows the listing. The name that is looked up "
+                  "is in the list, but new to the kernel.", ["", *GROWING, ON_TMPFS, "warm ls, s"],
                   [[f"{agents:,} agents", *cost] for agents, cost in costs.items()]),
             self.on_paper(fetched[-1], memory[-1], costs)])
 
@@ -442,8 +442,8 @@ class Bench(rig.Rig):
         """From what each agent costs in the largest fleet that it was measured of."""
         large, read = max(costs), max(agents for agents, cost in costs.items() if cost[1])
         return table(
-            "A million agents, on paper", f"From what one of {large:,} agents costs; of {read:,}, "
-            "where all is read.", ["", ""], [
+            "A million agents, on paper", f"Extrapolated from the cost of one of {large:,} agents; "
+            f"where all files are read, of one of {read:,}.", ["", ""], [
                 ["HTTP requests", 10**6 // PER_PAGE],
                 ["MB fetched", fetched[-1] * 10**6 / large],
                 ["listing, s", costs[large][0]],
@@ -526,7 +526,7 @@ class Bench(rig.Rig):
         wakeups, cpu_ms = (b - a for a, b in zip(before, rig.activity(fleet.pid)))
         fleet.stop()
         self.got["wake-ups of an idle mount"] = wakeups
-        return table("Life", "Wake-ups: how often any of its threads got a processor.", ["", ""], [
+        return table("Life", "Wake-ups: how often one of its threads ran.", ["", ""], [
             ["start to mounted, with page 1 fetched, ms", started * 1000],
             [f"wake-ups of an idle mount, in {self.size.idle_s} s", wakeups],
             ["its CPU time meanwhile, ms", cpu_ms]])
@@ -540,8 +540,8 @@ class Bench(rig.Rig):
                          "met" if met else "MISSED"])
         missed = sum(row[-1] == "MISSED" for row in rows)
         return table("Bars", f"{len(rows) - missed} met, {missed} missed. The smallest fleet has "
-                     f"{self.size.fleets[0]:,} agents, the largest {self.size.large:,}; everything "
-                     f"was read of {self.size.fleets[-1]:,}.",
+                     f"{self.size.fleets[0]:,} agents, the largest {self.size.large:,}; all files "
+                     f"were read with {self.size.fleets[-1]:,}.",
                      ["", "measured", "promised", ""], rows)
 
 

@@ -247,8 +247,8 @@ class Report:
 
     def __init__(self, heading, program):
         self.began, self.parts = time.monotonic(), []
-        self.show(f"{heading}\n\nWritten by `" + " ".join([program, *sys.argv[1:]]) + "`; how each "
-                  f"figure is made stands in `tests/bench/{Path(sys.argv[0]).name}`.\n")
+        self.show(f"{heading}\n\nWritten by `" + " ".join([program, *sys.argv[1:]]) + "`; "
+                  f"`tests/bench/{Path(sys.argv[0]).name}` has the method of each figure.\n")
 
     def show(self, text):
         self.parts.append(text)

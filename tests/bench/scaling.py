@@ -266,11 +266,11 @@ def bytes_of(number):
 def measured(size, points):
     rows = [[count, *points[count, False], *points[count, True]] for count in size.mounts]
     pages = size.agents // PER_PAGE
-    return text(f"""A fleet of {size.agents} agents, which are {pages} pages, and a ttl of {size.ttl} s. Each
-        mount is looked at on both pages eight times a ttl, for {size.ttls} ttls. One agent of each page has
-        a number that goes up every {STAMP_S} s; its age is for how long it had been untrue when
-        somebody asked for it.""") + "\n" + rig.table(
-        "Measured", "Requests are those that reached the API, per ttl; ages are in seconds.",
+    return text(f"""A fleet of {size.agents} agents, which are {pages} pages, and a ttl of {size.ttl} s. Both
+        pages are read in each mount eight times per ttl, for {size.ttls} ttls. One agent of each page has a
+        number that increases every {STAMP_S} s. The age of a number is how long it had been outdated when it
+        was read.""") + "\n" + rig.table(
+        "Measured", "Requests that reached the API, per ttl; ages in seconds.",
         ["mounts", "without: requests", "age, median", "age, max", "with the cache: requests",
          "age, median", "age, max"], rows)
 
@@ -289,41 +289,40 @@ def on_paper(size, real):
                          f"{asked * cpu / 1000:,.1f}"])
     table = rig.table(
         "On paper: 10,000 mounts and a million agents",
-        "What each mount reads; requests per second, which without a cache are the API's, and of them "
-        "those that get to it with one; bytes per second that the cache sends and takes; how many "
-        "processors it keeps busy.",
+        "What each mount reads; requests per second, all of which reach the API without a cache; those "
+        "that reach it with a cache; bytes per second that the cache sends and receives; the "
+        "processors that the cache uses.",
         ["", "requests/s", "to the API", "cache sends", "cache takes", "processors"], rows)
     sweep_s, limit = AGENTS * seconds, 1 << 30
     asked = MOUNTS / TTLS[0]
     return table + "\n" + text(
-        f"""From these figures, measured in the same run on {size.real:,} generated agents: a page of
-        {PER_PAGE} agents is {bytes_of(plain)}, compressed {bytes_of(packed)}, and takes
-        {bytes_of(memory)} of the cache's memory; a request that the cache has the answer to costs it
-        {cpu:.2f} ms of processor time, TLS included; a mount reads a list in
-        {seconds * 1e6:.0f} µs per agent, and keeps {bytes_of(resident)} of each. Of the {pages:,} pages
-        that {MOUNTS:,} mounts pick to look at one agent, {differing:,.0f} differ.""",
-        f"""**What breaks first** is the mount. A sweep of a million agents takes it
+        f"""Based on these figures, measured in the same run with {size.real:,} generated agents: a page of
+        {PER_PAGE} agents has {bytes_of(plain)}, compressed {bytes_of(packed)}, and takes
+        {bytes_of(memory)} of the cache's memory. A request that the cache answers from memory costs it
+        {cpu:.2f} ms of processor time, including TLS. A mount reads a list in
+        {seconds * 1e6:.0f} µs per agent, and stores {bytes_of(resident)} per agent. {MOUNTS:,} mounts that each
+        pick one agent at random read {differing:,.0f} different pages of {pages:,}.""",
+        f"""**The mount fails first.** A sweep of a million agents takes it
         {sweep_s:.0f} s, {f"longer than a ttl of {TTLS[0]} s" if sweep_s > TTLS[0] else "all of that busy"},
-        and the list {bytes_of(AGENTS * resident)},
-        {"more than" if AGENTS * resident > limit else "close to"} the 1 GiB at which fleetfs takes in no
-        more. So at this size one looks at single agents, a page each, on most machines; the sweeps, with a
-        ttl of minutes, are for a few.""",
-        f"""**Then the cache.** Single agents at a ttl of {TTLS[0]} s are {asked:,.0f} requests, {asked * cpu / 1000:.1f}
-        processors and {bytes_of(asked * packed)} a second: one machine does it. If all read everything it would be
-        {asked * pages:,.0f} requests and {bytes_of(asked * pages * packed)} a second, which none does and no ten do.
-        Several caches behind one name divide the work, and each costs the API a sweep of its own; where that is
-        too much, a haproxy in front of them sends each page to one of them, by consistent hashing
-        (`contrib/cache/several.cfg`), and together they cost one sweep again. A longer ttl divides everything.""",
-        f"""**Cache memory** is no matter: the list is {bytes_of(pages * memory)}, once for each token and team and
-        for each `ttl` that their mounts chose. Beyond `MEMORY` the cache forgets what was not used for longest;
-        that costs requests, and nothing else.""",
-        f"""**The API last.** However many mounts there are, it is asked for a page once per ttl,
-        {pages / TTLS[0]:,.0f} requests a second for all pages at {TTLS[0]} s: what a single mount costs that reads
+        and the list takes {bytes_of(AGENTS * resident)},
+        {"more than" if AGENTS * resident > limit else "close to"} the 1 GiB at which fleetfs rejects more
+        agents. At this size, most machines should read single agents, a page each, and only a few should sweep,
+        with a ttl of minutes.""",
+        f"""**The cache fails next.** Single agents at a ttl of {TTLS[0]} s are {asked:,.0f} requests, {asked * cpu / 1000:.1f}
+        processors and {bytes_of(asked * packed)} a second: one machine is enough. If all mounts read everything,
+        there are {asked * pages:,.0f} requests and {bytes_of(asked * pages * packed)} a second, too many even for ten
+        machines. Several caches behind one name divide the work, and each costs the API a sweep of its own. Where
+        that is too much, a haproxy in front of them sends each page to one of them, by consistent hashing
+        (`contrib/cache/several.cfg`), and together they cost one sweep again. A longer ttl divides all figures.""",
+        f"""**Cache memory** is no limit: the list takes {bytes_of(pages * memory)}, once for each token, team and
+        `ttl` that its mounts use. Beyond `MEMORY` the cache drops what was not used for longest. That costs
+        requests, and nothing else.""",
+        f"""**The API fails last.** However many mounts there are, it is asked for each page once per ttl,
+        {pages / TTLS[0]:,.0f} requests a second for all pages at {TTLS[0]} s: the cost of a single mount that reads
         everything.""",
-        """**What the API could add**, in the order of what it would save: a list of what changed since a
-        moment, with which a sweep is as large as what happened; one agent by its id, with which a look at one is
-        no page of a hundred; `ETag`, with which an unchanged page has no body; more than a hundred agents on a
-        page.""")
+        """**What the API could add**, ordered by what it would save: a list of the changes since a given time, so
+        that a sweep is as large as the changes; one agent by its id, so that reading one agent is not a page of a
+        hundred; `ETag`, so that an unchanged page has no body; more than a hundred agents on a page.""")
 
 
 def main():

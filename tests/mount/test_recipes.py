@@ -75,14 +75,14 @@ def test_most_free_vram(fleet, command):
     assert bash(fleet, command) == [best["agent_id"]]
 
 
-@recipe("Who has a label and is idle")
+@recipe("Agents that have a label and are idle")
 def test_label_and_idle(fleet, command):
     wanted = [agent["agent_id"] for agent in fleet.api.agents()
               if "a100" in agent["agent_labels"] and agent["agent_status"] == "idle"]
     assert bash(fleet, command) == sorted(wanted) != []
 
 
-@recipe("GPUs free by model")
+@recipe("Free GPUs of each model")
 def test_free_by_model(fleet, command):
     free = {}
     for agent in fleet.api.agents():
@@ -93,7 +93,7 @@ def test_free_by_model(fleet, command):
     assert bash(fleet, command) == [f"{model}\t{count}" for model, count in sorted(free.items())]
 
 
-@recipe("Where a task runs")
+@recipe("The agent that runs a task")
 def test_where_a_task_runs(fleet, command):
     busy = [agent for agent in fleet.api.agents() if agent["agent_status"] == "busy"]
     for agent in busy[:3]:
@@ -113,7 +113,7 @@ def test_until_idle(fleet, command, blocked):
     assert waiting.result() == (0, b"", b"")
 
 
-@recipe("Who does not run the newest version")
+@recipe("Agents that do not run the newest version")
 def test_old_versions(fleet, command):
     agents = fleet.api.agents()
     agents[5]["agent_version"] = "0.1.10"
@@ -125,7 +125,7 @@ def test_old_versions(fleet, command):
                                     for name in sorted(versions[version])]
 
 
-@recipe("The progress of a sync, as it goes on")
+@recipe("The progress of a sync, while it runs")
 def test_progress_of_a_sync(fleet, command, folder):
     agents = fleet.api.agents()
     at = position(agents, agent_status="syncing")
@@ -155,7 +155,7 @@ def test_progress_of_all(fleet, command):
         for agent in sorted(syncing, key=lambda agent: agent["agent_id"])]
 
 
-@recipe("A table of everybody")
+@recipe("A table of all agents")
 def test_table(fleet, command):
     header, *lines = bash(fleet, command)
     assert header.split()[:3] == ["id", "status", "running_count"]
@@ -166,7 +166,7 @@ def test_table(fleet, command):
     assert starts == {header.index("status")}
 
 
-@recipe("What a program written for the API says")
+@recipe("The input of a program that was written for the API")
 def test_program_for_the_api(fleet, command):
     wanted = [agent["agent_id"] for agent in fleet.api.agents() if agent["gpu_capacity"] >= 4]
     assert bash(fleet, command) == wanted != []
@@ -187,7 +187,7 @@ def make_trouble(api):
     return agents[7]["agent_id"], [agents[at]["agent_id"] for at in (11, 13)]
 
 
-@recipe("Who is unhealthy, or has not been heard of for five minutes")
+@recipe("Agents that are unhealthy, or have sent no heartbeat")
 def test_who_is_in_trouble(fleet, command):
     unhealthy, quiet = make_trouble(fleet.api)
     until(lambda: os.listdir(fleet / "by-status/unhealthy") == [unhealthy])
@@ -215,7 +215,7 @@ def alerts(rule, minute, agents):
     return f"  - alertname: {rule}\n    eval_time: {minute}m\n    exp_alerts:\n{shown}"
 
 
-@recipe("The same as rules for Prometheus")
+@recipe("The same as alerting rules for Prometheus")
 def test_rules_for_prometheus(fleet, folder, command):
     """The rules are run on what the file says: of now, and of a quarter of an hour later, when the
     file could not be read any more."""
@@ -239,7 +239,7 @@ def test_rules_for_prometheus(fleet, folder, command):
     run(unpacked("promtool"), "test", "rules", folder / "test.yml")
 
 
-@recipe("What changes, as it changes, to a script")
+@recipe("Each change, as input of a script")
 def test_what_changes(fleet, folder, command):
     told = folder / "told"
     with open(told, "wb") as output:
@@ -258,7 +258,7 @@ def test_what_changes(fleet, folder, command):
         reader.wait()
 
 
-@recipe("A fleet can be saved, and mounted later")
+@recipe("Save a fleet, mount it later")
 def test_saved(fleet, programs, folder, command):
     (folder / "then").mkdir()
     (folder / "bin").mkdir()
