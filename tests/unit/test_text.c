@@ -12,7 +12,7 @@
 
 #define CEILING 4096
 
-/* The sanitizers end the process on an allocation that is too large, unless told otherwise. */
+/* The sanitizers end the process on an allocation that is too large by default. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {

@@ -317,7 +317,7 @@ static void test_a_file_is_as_old_as_its_value(void **state)
 		const struct row *row;
 		size_t index;
 		int64_t mtime_ns;
-		bool folder;
+		bool is_directory;
 	} rows[] = {
 		{row_of(TREE_AGENT, "status"), 0, 5, false},
 		{row_of(TREE_AGENT, "id"), 0, FIRST_NS, false},
@@ -346,7 +346,7 @@ static void test_a_file_is_as_old_as_its_value(void **state)
 		/* only the time of a directory changes when the agent is read again */
 		record.renewals = 17;
 		assert_int_equal(tree_mtime_ns(rows[i].row, &record, rows[i].index),
-		                 rows[i].mtime_ns + (rows[i].folder ? 17 : 0));
+		                 rows[i].mtime_ns + (rows[i].is_directory ? 17 : 0));
 		record.renewals = UINT32_MAX;
 		assert_in_range(tree_mtime_ns(rows[i].row, &record, rows[i].index) -
 		                        rows[i].mtime_ns,

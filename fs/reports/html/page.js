@@ -409,11 +409,11 @@ function renderAge() {
 /* The state is in the address, so a reload and a bookmark keep it. */
 
 function load() {
-	const told = new URLSearchParams(location.hash.slice(1));
-	state.q = told.get("q") ?? "";
-	state.group = Object.hasOwn(groups, told.get("group") ?? "") ? told.get("group") : "status";
-	state.sort = Object.hasOwn(sorts, told.get("sort") ?? "") ? told.get("sort") : "name";
-	state.agent = told.get("agent") ?? "";
+	const fields = new URLSearchParams(location.hash.slice(1));
+	state.q = fields.get("q") ?? "";
+	state.group = Object.hasOwn(groups, fields.get("group") ?? "") ? fields.get("group") : "status";
+	state.sort = Object.hasOwn(sorts, fields.get("sort") ?? "") ? fields.get("sort") : "name";
+	state.agent = fields.get("agent") ?? "";
 	$("filter").value = state.q;
 	for (const name of ["group", "sort"])
 		for (const input of document.getElementsByName(name))
