@@ -177,9 +177,7 @@ int report_hash(struct document *document)
 static int report_add_chunk(struct report_section *section, const struct report_chunk *chunk)
 {
 	if (section->count == section->capacity) {
-		/* Not fewer at first: small arrays that grow left holes in the heap (20 MB with
-		 * 4,000 agents of 5 KB each). */
-		size_t capacity = section->capacity ? section->capacity * 2 : 128;
+		size_t capacity = section->capacity ? section->capacity * 2 : 4;
 		struct report_chunk *chunks =
 			realloc(section->chunks, capacity * sizeof(*section->chunks));
 
