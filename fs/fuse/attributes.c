@@ -21,6 +21,8 @@ static int64_t attributes_mtime_ns(struct filesystem *fs, const struct node *nod
 {
 	if (node->document)
 		return node->document->mtime_ns;
+	if (node->log)
+		return node->log->mtime_ns;
 	if (!node->row)
 		return node->mtime_ns;
 	if (node->record)
@@ -33,6 +35,8 @@ uint64_t attributes_bytes(const struct node *node)
 {
 	if (node->document)
 		return node->document->bytes;
+	if (node->log)
+		return node->log->text.length;
 	return node->row ? 0 : node->bytes;
 }
 
@@ -41,7 +45,7 @@ void attributes_fill(struct filesystem *fs, const struct node *node, struct stat
 	static const mode_t modes[] = {
 		[NODE_DIRECTORY] = S_IFDIR | 0555, [NODE_GROUP] = S_IFDIR | 0555,
 		[NODE_VALUE] = S_IFREG | 0444,     [NODE_LINK] = S_IFLNK | 0777,
-		[NODE_DOCUMENT] = S_IFREG | 0444,
+		[NODE_DOCUMENT] = S_IFREG | 0444,  [NODE_LOG] = S_IFREG | 0444,
 	};
 	uint64_t bytes = attributes_bytes(node);
 
@@ -75,7 +79,7 @@ double attributes_timeout_s(const struct request *request, const struct node *no
 {
 	/* The size of a growing file is requested again and again: that costs less than to delay
 	 * readers that wait for more lines. */
-	if (node->document && node->document->grows)
+	if (node->log && events_is_current(request->fs->events, node->log))
 		return MOMENT_S;
 	if (!node->row)
 		return ATTRIBUTES_FOREVER_S;
@@ -93,7 +97,7 @@ static double attributes_entry_timeout_s(const struct request *request, const st
 {
 	if (record)
 		return (double)fleet_record_ms(request->fs->fleet, record) / 1000;
-	if (node->document && node->document->log)
+	if (node->log)
 		return MOMENT_S;
 	if (node->kind == NODE_GROUP || node->kind == NODE_DOCUMENT)
 		return attributes_list_timeout_s(request);

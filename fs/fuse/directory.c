@@ -62,15 +62,15 @@ static int directory_report(struct request *request, const struct row *row, stru
 static int directory_log(struct request *request, const struct row *row, struct node **ret_node)
 {
 	struct filesystem *fs = request->fs;
-	struct document *document = events_before(fs->events);
+	struct event_log *log = events_before(fs->events);
 	int err = 0;
 
 	if (row->report == TREE_EVENTS)
-		err = events_look(fs->events, &request->query, false, &document);
+		err = events_look(fs->events, &request->query, false, &log);
 	if (err < 0)
 		return err;
-	*ret_node = document ? node_document(&fs->nodes, document)
-	                     : node_value(&fs->nodes, "", 0, fs->status->mounted_ns);
+	*ret_node = log ? node_log(&fs->nodes, log)
+	                : node_value(&fs->nodes, "", 0, fs->status->mounted_ns);
 	return *ret_node ? 0 : -ENOMEM;
 }
 

@@ -18,9 +18,10 @@ int filesystem_init(struct filesystem *fs, struct fleet *fleet, struct status *s
 		.uid = getuid(),
 		.gid = getgid(),
 		.status_files = calloc(tree_row_count, sizeof(*fs->status_files)),
-		.views = views_new(fleet, fleet_ttl_ms(fleet), seed),
+		.views = views_new(fleet, &fs->jobs, fleet_ttl_ms(fleet), seed),
 		.events = events_new(fleet, fleet_timeout_ms(fleet), EVENTS_BYTES),
 	};
+	jobs_init(&fs->jobs);
 	text_init(&fs->text, TREE_MAX_TEXT);
 	nodes_init(&fs->nodes, seed);
 	if (!fs->status_files || !fs->views || !fs->events)

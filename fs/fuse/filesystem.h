@@ -16,6 +16,7 @@
 #include "cache/fleet.h"
 #include "fs/fuse/node.h"
 #include "fs/reports/events.h"
+#include "fs/reports/jobs.h"
 #include "fs/reports/views.h"
 #include "fs/tree/status.h"
 #include "fs/tree/text.h"
@@ -29,6 +30,7 @@ struct filesystem_status_file {
 struct filesystem {
 	struct fleet *fleet;   /* borrowed */
 	struct status *status; /* borrowed */
+	struct jobs jobs;      /* one slice in each turn of the loop */
 	struct views *views;
 	struct events *events;
 	struct nodes nodes;

@@ -11,15 +11,15 @@ int operation_getattr(struct request *request, struct reply *reply)
 {
 	struct filesystem *fs = request->fs;
 	const struct node *node = nodes_find(&fs->nodes, request->ino);
-	struct document *document;
+	struct event_log *log;
 	int err = 0;
 
 	if (!node)
 		return -ESTALE;
 	if (node->row)
 		err = directory_find(request, true, &node);
-	else if (node->document && node->document->grows)
-		err = events_look(fs->events, &request->query, request->reading, &document);
+	else if (node->log && events_is_current(fs->events, node->log))
+		err = events_look(fs->events, &request->query, request->reading, &log);
 	if (err < 0)
 		return err;
 	reply->kind = REPLY_ATTR;

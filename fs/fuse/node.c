@@ -5,7 +5,8 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "fs/reports/document.h"
+#include "fs/reports/events.h"
+#include "fs/reports/report.h"
 
 void nodes_init(struct nodes *nodes, uint64_t seed)
 {
@@ -17,6 +18,7 @@ static void node_free(struct node *node)
 	record_unref(node->record);
 	agent_unref(node->agent);
 	document_unref(node->document);
+	event_log_unref(node->log);
 	free(node);
 }
 
@@ -51,6 +53,8 @@ uint64_t node_id(const struct node *node)
 
 const char *node_text(const struct node *node)
 {
+	if (node->log)
+		return node->log->text.bytes;
 	return node->agent ? node->agent->json : node->text;
 }
 
@@ -192,20 +196,37 @@ struct node *node_link(struct nodes *nodes, const char *target, size_t bytes, in
 	return node_share_value(nodes, NODE_LINK, NULL, target, bytes, mtime_ns);
 }
 
-struct node *node_document(struct nodes *nodes, struct document *document)
+/* Returns the node of a report or a log, or a new one, whose reference the caller adds. NULL
+ * without memory. */
+static struct node *node_of_content(struct nodes *nodes, enum node_kind kind, const void *content)
 {
-	const uintptr_t address = (uintptr_t)document;
-	uint64_t key = XXH3_64bits_withSeed(&address, sizeof(address), nodes->seed);
-	struct node *node;
+	const uintptr_t address = (uintptr_t)content;
+	uint64_t what = XXH3_64bits_withSeed(&address, sizeof(address), nodes->seed);
 
-	for (struct table_link *at = table_first(&nodes->by_key, key); at; at = table_next(at)) {
-		node = TABLE_ENTRY(at, struct node, by_key);
-		if (node->document == document)
+	for (struct table_link *at = table_first(&nodes->by_key, what); at; at = table_next(at)) {
+		struct node *node = TABLE_ENTRY(at, struct node, by_key);
+
+		if (node->kind == kind && (node->document == content || node->log == content))
 			return node;
 	}
-	node = node_new(nodes, NODE_DOCUMENT, key, 0);
-	if (node)
+	return node_new(nodes, kind, what, 0);
+}
+
+struct node *node_document(struct nodes *nodes, struct document *document)
+{
+	struct node *node = node_of_content(nodes, NODE_DOCUMENT, document);
+
+	if (node && !node->document)
 		node->document = document_ref(document);
+	return node;
+}
+
+struct node *node_log(struct nodes *nodes, struct event_log *log)
+{
+	struct node *node = node_of_content(nodes, NODE_LOG, log);
+
+	if (node && !node->log)
+		node->log = event_log_ref(log);
 	return node;
 }
 

@@ -3,7 +3,7 @@
 #define FLEETFS_FS_FUSE_NODE_H
 
 /*
- * Nodes: the directories, values, links and documents that the kernel refers to.
+ * Nodes: the directories, values, links, reports and logs that the kernel refers to.
  *
  * A file is a value. The obvious design, a node per path whose content changes in place, tears
  * reads: the kernel cuts a read at the size that it learned before. A read during a change returns
@@ -17,10 +17,10 @@
  * A value is its text and its time, and nothing else. Files that have both in common share a node,
  * which the kernel stores and reads once: most of what an agent sends is what other agents send.
  *
- * A link is a value whose text is its target. A document (fs/reports/document.h) is a text over the
- * whole fleet, too large to be copied or compared; it is immutable, too, except the log of events,
- * which grows. The content of a directory changes: its node stands for an agent, a part of an
- * agent, or the group of agents that have a value in common.
+ * A link is a value whose text is its target. A report (fs/reports/report.h) is an immutable text
+ * over the whole fleet, too large to be copied or compared. The event log (fs/reports/events.h) is
+ * the one file that grows. The content of a directory changes: its node stands for an agent, a part
+ * of an agent, or the group of agents that have a value in common.
  *
  * A node lives as long as the kernel refers to it: the kernel counts a lookup for each entry that
  * it receives, and sends the number of lookups that it forgets. Node IDs are never reused in a
@@ -37,9 +37,10 @@
 #include "cache/table.h"
 
 struct document;
+struct event_log;
 struct row;
 
-enum node_kind { NODE_DIRECTORY, NODE_GROUP, NODE_VALUE, NODE_LINK, NODE_DOCUMENT };
+enum node_kind { NODE_DIRECTORY, NODE_GROUP, NODE_VALUE, NODE_LINK, NODE_DOCUMENT, NODE_LOG };
 
 struct node {
 	struct table_link by_id;   /* its hash is the node ID */
@@ -49,6 +50,7 @@ struct node {
 	struct record *record;     /* DIRECTORY of an agent: a reference; else NULL */
 	const struct agent *agent; /* VALUE whose text is agent->json: a reference; else NULL */
 	struct document *document; /* DOCUMENT: a reference; else NULL */
+	struct event_log *log;     /* LOG: a reference; else NULL */
 	int64_t mtime_ns;          /* VALUE, LINK: when it was first seen; wall clock */
 	uint32_t bytes;            /* length of the text */
 	uint32_t generation;       /* DIRECTORY, GROUP: nodes->generation when it was made */
@@ -107,8 +109,11 @@ struct node *node_json(struct nodes *nodes, const struct agent *agent, int64_t m
 /* The link with this target, which is copied, and time. */
 struct node *node_link(struct nodes *nodes, const char *target, size_t bytes, int64_t mtime_ns);
 
-/* The node of a document; the node keeps it. */
+/* The node of a report; the node keeps it. */
 struct node *node_document(struct nodes *nodes, struct document *document);
+
+/* The node of an event log; the node keeps it. */
+struct node *node_log(struct nodes *nodes, struct event_log *log);
 
 /* The text of a VALUE: node->bytes bytes. */
 const char *node_text(const struct node *node);

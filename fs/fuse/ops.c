@@ -53,6 +53,7 @@ static void ops_unpark(struct request *request)
 
 static void ops_free_request(struct request *request)
 {
+	job_remove(&request->job);
 	free(request->name);
 	free(request);
 }
@@ -123,6 +124,7 @@ static bool ops_run(struct request *request)
 	int err;
 
 	request->query.wake_ms = INT64_MAX; /* the operation sets it when it needs to be woken */
+	request->unfinished = false;
 	err = request->run(request, &reply);
 	if (err == -EAGAIN) {
 		if (fleet_now_ms(request->fs->fleet) < request->deadline_ms)
@@ -134,6 +136,23 @@ static bool ops_run(struct request *request)
 	return true;
 }
 
+/* Runs a parked request again, and frees it if it was replied to. */
+static void ops_run_again(struct request *request)
+{
+	if (ops_run(request)) {
+		ops_unpark(request);
+		ops_free_request(request);
+	} else if (request->unfinished) {
+		jobs_add(&request->fs->jobs, &request->job);
+	}
+}
+
+static bool ops_request_slice(struct job *job)
+{
+	ops_run_again(JOB_OWNER(job, struct request, job));
+	return false;
+}
+
 /* Copies a request from the stack to the heap. NULL without memory. */
 static struct request *ops_copy_request(const struct request *on_stack)
 {
@@ -142,6 +161,7 @@ static struct request *ops_copy_request(const struct request *on_stack)
 	if (!request)
 		return NULL;
 	*request = *on_stack;
+	request->job.slice = ops_request_slice;
 	request->name = on_stack->name ? strdup(on_stack->name) : NULL;
 	if (!on_stack->name || request->name)
 		return request;
@@ -171,6 +191,8 @@ void ops_start(struct request *request)
 		return;
 	}
 	ops_park(ops, copy);
+	if (copy->unfinished)
+		jobs_add(&ops->fs.jobs, &copy->job);
 	/* The kernel reports one interrupt for each request. If it came already, libfuse would call
 	 * the function from within fuse_req_interrupt_func(), which uses req after that; so the
 	 * function must not reply. */
@@ -180,29 +202,21 @@ void ops_start(struct request *request)
 		fuse_req_interrupt_func(copy->req, ops_on_interrupt, copy);
 }
 
-/*
- * Runs parked requests again: all, or those that are due. A request that did a slice of work and is
- * not done moves to the end of the ring. If it stayed first, a short listing would wait for the end
- * of each long document.
- */
+/* Runs parked requests again: all, or those that are due. A request whose job is queued runs as
+ * that job, unless its time is over. */
 static void ops_run_parked(struct ops *ops, bool all)
 {
 	struct request *end = ops->parked.previous;
 	int64_t now_ms = fleet_now_ms(ops->fs.fleet);
 
 	for (struct request *at = ops->parked.next, *next; at != &ops->parked; at = next) {
-		bool is_end = at == end, had_worked = views_worked(ops->fs.views);
+		bool is_end = at == end;
 
 		/* As in ops_unpark(). NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		next = at->next;
-		if ((all || now_ms >= at->deadline_ms || now_ms >= at->query.wake_ms) &&
-		    ops_run(at)) {
-			ops_unpark(at);
-			ops_free_request(at);
-		} else if (!had_worked && views_worked(ops->fs.views)) {
-			ops_unpark(at);
-			ops_park(ops, at);
-		}
+		if (now_ms >= at->deadline_ms || now_ms >= at->query.wake_ms ||
+		    (all && !job_is_queued(&at->job)))
+			ops_run_again(at);
 		if (is_end)
 			break;
 	}
@@ -248,9 +262,8 @@ int64_t ops_due_ms(struct ops *ops)
 {
 	int64_t due_ms, now_ms;
 
-	views_turn(ops->fs.views);
 	ops_check_readers(ops);
-	ops_run_parked(ops, false);
+	ops_run_parked(ops, jobs_run_slice(&ops->fs.jobs));
 	if (views_tidy(ops->fs.views) && ops->invalidate)
 		ops->invalidate(ops->user, false);
 	due_ms = views_due_ms(ops->fs.views);
@@ -263,6 +276,8 @@ int64_t ops_due_ms(struct ops *ops)
 		if (due_ms > at->query.wake_ms)
 			due_ms = at->query.wake_ms;
 	}
+	if (jobs_are_queued(&ops->fs.jobs))
+		return 0;
 	if (due_ms == INT64_MAX)
 		return -1;
 	now_ms = fleet_now_ms(ops->fs.fleet);

@@ -54,8 +54,9 @@ void ops_start(struct request *request);
 /* Runs all parked requests again. Call it when data arrived. */
 void ops_retry(struct ops *ops);
 
-/* Runs what is due: deadlines, and requests that asked to be woken by now. Returns how long until
- * the next is due, in ms; -1 if there is none. */
+/* Runs one slice of the first job (fs/reports/jobs.h), and what is due: deadlines, and requests
+ * that asked to be woken by now. Returns how long until the next is due, in ms; -1 if there is
+ * none. */
 int64_t ops_due_ms(struct ops *ops);
 
 /* Gives all directories new nodes, also those that the kernel keeps because they are in use. */

@@ -125,8 +125,6 @@ static int readdir_list_members(struct request *request, struct reply *reply,
 		if (err < 0)
 			return err;
 	}
-	if (request->scanned > 0 && !views_may_work(request->fs->views, &request->query))
-		return -EAGAIN;
 	for (size_t i = 0; i < SCANNED; i++) {
 		struct record *record;
 		struct node *node;
@@ -148,7 +146,7 @@ static int readdir_list_members(struct request *request, struct reply *reply,
 		readdir_add_node(request, reply, record->name, cursor, node, record);
 	}
 	request->scanned = cursor;
-	request->query.wake_ms = fleet_now_ms(request->fs->fleet);
+	request->unfinished = true;
 	return -EAGAIN;
 }
 

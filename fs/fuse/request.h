@@ -12,8 +12,8 @@
  *  - returns -EAGAIN: data is missing. The request is parked, and the operation runs again from the
  *    start when data arrived, or at request->query.wake_ms (fs/fuse/ops.h).
  * Because it may run many times, an operation must not change anything that a second run depends
- * on, except request->query and request->scanned. It counts a lookup of a node only for an entry of
- * a listing that it returns 0 for.
+ * on, except request->query, request->scanned and request->unfinished. It counts a lookup of a node
+ * only for an entry of a listing that it returns 0 for.
  */
 
 #include <fuse_lowlevel.h>
@@ -42,11 +42,13 @@ struct request {
 	int mask;                        /* ACCESS: R_OK, W_OK, X_OK */
 	bool reading;                    /* GETATTR: sent by read(2), to find the end of the file */
 	uint64_t scanned; /* READDIRPLUS of a group: where to search on; 0: from offset */
+	bool unfinished;  /* -EAGAIN, but no data is missing: there is more to scan */
 	struct query query;
 
 	/* For fs/fuse/ops.c */
 	struct request *next;
 	struct request *previous;
+	struct job job;      /* queued while a parked request is unfinished */
 	int64_t deadline_ms; /* on the fleet's clock */
 	bool interrupted;    /* a signal arrived that does not end the reader */
 };

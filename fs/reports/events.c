@@ -7,19 +7,34 @@
 
 #include "fs/tree/tree.h"
 
-#define PATIENCE_MS 2000 /* as long as the fleet has with stale data at hand */
-#define JUST_NOW_MS 1000 /* who polls, polls no faster */
+#define PATIENCE_MS 2000 /* as long as the fleet waits before it serves stale data */
+#define JUST_NOW_MS 1000 /* programs that poll a file poll once a second or less often */
+#define MAX_TEXT    (UINT64_C(1) << 30)
 
 struct events {
-	struct fleet *fleet;
-	int64_t patience_ms;
+	struct fleet *fleet; /* borrowed */
+	int64_t patience_ms; /* how long a query waits for the list if there is a log */
 	uint64_t full_bytes;
-	struct document *now;    /* NULL: nobody has looked yet */
-	struct document *before; /* NULL: there was none */
-	int64_t began_ms;        /* when the log began */
-	int64_t looked_ms;       /* when a look was last answered */
-	struct text lines;       /* of the agent at hand */
+	struct event_log *current;  /* NULL: not queried yet */
+	struct event_log *previous; /* NULL: there was none */
+	int64_t began_ms;           /* when the current log began */
+	int64_t queried_ms;         /* when a query was last answered */
+	struct text lines;          /* of the change that is being appended */
 };
+
+struct event_log *event_log_ref(struct event_log *log)
+{
+	log->refs++;
+	return log;
+}
+
+void event_log_unref(struct event_log *log)
+{
+	if (!log || --log->refs > 0)
+		return;
+	text_done(&log->text);
+	free(log);
+}
 
 struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full_bytes)
 {
@@ -30,7 +45,7 @@ struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full
 	events->fleet = fleet;
 	events->patience_ms = timeout_ms * 3 / 4 < PATIENCE_MS ? timeout_ms * 3 / 4 : PATIENCE_MS;
 	events->full_bytes = full_bytes;
-	text_init(&events->lines, DOCUMENT_MAX_TEXT);
+	text_init(&events->lines, MAX_TEXT);
 	return events;
 }
 
@@ -38,44 +53,48 @@ void events_free(struct events *events)
 {
 	if (!events)
 		return;
-	document_unref(events->now);
-	document_unref(events->before);
+	event_log_unref(events->current);
+	event_log_unref(events->previous);
 	text_done(&events->lines);
 	free(events);
 }
 
-struct document *events_before(const struct events *events)
+struct event_log *events_before(const struct events *events)
 {
-	return events->before;
+	return events->previous;
 }
 
-/* A new log; the old one, if any, is the one before. 0 or -ENOMEM. */
-static int begin(struct events *events)
+bool events_is_current(const struct events *events, const struct event_log *log)
 {
-	struct document *document = document_new();
+	return log == events->current;
+}
 
-	if (!document)
+/* Begins a new log; the current one, if any, becomes the previous one. Returns 0 or -ENOMEM. */
+static int events_rotate(struct events *events)
+{
+	struct event_log *log = calloc(1, sizeof(*log));
+
+	if (!log)
 		return -ENOMEM;
-	document->log = true;
-	document->grows = true;
-	document->mtime_ns = fleet_wall_ns(events->fleet);
-	document_unref(events->before);
-	events->before = events->now;
-	if (events->before)
-		events->before->grows = false;
-	events->now = document;
+	log->refs = 1;
+	text_init(&log->text, MAX_TEXT);
+	log->mtime_ns = fleet_wall_ns(events->fleet);
+	event_log_unref(events->previous);
+	events->previous = events->current;
+	events->current = log;
 	events->began_ms = fleet_now_ms(events->fleet);
 	return 0;
 }
 
-/* Looking */
+/* Queries */
 
-/* What a look is worth whose list could not be had (now): the log as it is, or more patience. */
-static int settle(const struct events *events, struct query *query, int err)
+/* The result of a query whose list is missing or failed: 0 to return the log as it is, -EAGAIN to
+ * wait longer for the list, or -errno if there is no log. */
+static int events_without_list(const struct events *events, struct query *query, int err)
 {
 	int64_t until_ms = query->began_ms + events->patience_ms;
 
-	if (!events->now)
+	if (!events->current)
 		return err;
 	if (err != -EAGAIN || fleet_now_ms(events->fleet) >= until_ms)
 		return 0;
@@ -84,32 +103,33 @@ static int settle(const struct events *events, struct query *query, int err)
 	return err;
 }
 
-int events_look(struct events *events, struct query *query, bool reading, struct document **ret)
+int events_look(struct events *events, struct query *query, bool reading,
+                struct event_log **ret_log)
 {
 	int64_t now_ms = fleet_now_ms(events->fleet);
 	uint64_t list;
 	int err = 0;
 
-	if (!events->now || !reading || now_ms >= events->looked_ms + JUST_NOW_MS) {
+	if (!events->current || !reading || now_ms >= events->queried_ms + JUST_NOW_MS) {
 		err = fleet_whole(events->fleet, query, &list);
 		if (err < 0)
-			err = settle(events, query, err);
-		if (err == 0 && !events->now)
-			err = begin(events);
+			err = events_without_list(events, query, err);
+		if (err == 0 && !events->current)
+			err = events_rotate(events);
 		if (err < 0)
 			return err;
-		events->looked_ms = now_ms;
+		events->queried_ms = now_ms;
 	}
-	*ret = events->now;
+	*ret_log = events->current;
 	return 0;
 }
 
-/* Writing */
+/* Appending */
 
-/* What is in a file of an agent. agent: NULL if it has no such file. Returns of how many bytes; in
- * place of none there is a `-` with its end of line. */
-static size_t add_value(struct text *text, const struct row *row, const struct agent *agent,
-                        size_t index)
+/* Appends the text of an agent's file, or `-` and a line end if it is empty. agent: NULL if it has
+ * no such file. Returns the bytes of the file's text. */
+static size_t event_value(struct text *text, const struct row *row, const struct agent *agent,
+                          size_t index)
 {
 	size_t begin = text->length, bytes;
 
@@ -121,15 +141,16 @@ static size_t add_value(struct text *text, const struct row *row, const struct a
 	return bytes;
 }
 
-/* Makes one line of several, but for the end of the last. */
-static void join(char *bytes, size_t length)
+/* Replaces each line end except the last by a comma. */
+static void event_join_lines(char *bytes, size_t length)
 {
 	for (size_t i = 0; i + 1 < length; i++)
 		if (bytes[i] == '\n')
 			bytes[i] = ',';
 }
 
-static void add_head(struct text *text, const struct record *record, int64_t at_ns)
+/* Begins a line, with the time and the agent. */
+static void event_head(struct text *text, const struct record *record, int64_t at_ns)
 {
 	text_time(text, at_ns);
 	text_bytes(text, "\t", 1);
@@ -137,30 +158,30 @@ static void add_head(struct text *text, const struct record *record, int64_t at_
 	text_bytes(text, "\t", 1);
 }
 
-/* What is to be compared: one file of an agent, in either of its states or in both. */
-struct pair {
-	const struct agent *before; /* NULL: the file was not there */
+/* A file of an agent before and after the change. */
+struct file_pair {
+	const struct agent *before; /* NULL: the file did not exist */
 	size_t before_index;
-	const struct agent *after; /* NULL: it is not there any more */
+	const struct agent *after; /* NULL: the file does not exist any more */
 	size_t after_index;
 };
 
-/* The line of a file, unless its text is the same. */
-static void add_file(struct text *text, const struct record *record, int64_t at_ns,
-                     const struct row *row, const struct pair *pair)
+/* Appends the line of a file, unless its text is the same. */
+static void event_file(struct text *text, const struct record *record, int64_t at_ns,
+                       const struct row *row, const struct file_pair *pair)
 {
 	size_t begin = text->length, old, new, old_bytes, new_bytes;
 
-	add_head(text, record, at_ns);
+	event_head(text, record, at_ns);
 	if (pair->after)
-		tree_path(row, pair->after, pair->after_index, text);
+		tree_file_path(row, pair->after, pair->after_index, text);
 	else
-		tree_path(row, pair->before, pair->before_index, text);
+		tree_file_path(row, pair->before, pair->before_index, text);
 	text_bytes(text, "\t", 1);
 	old = text->length;
-	old_bytes = add_value(text, row, pair->before, pair->before_index);
+	old_bytes = event_value(text, row, pair->before, pair->before_index);
 	new = text->length;
-	new_bytes = add_value(text, row, pair->after, pair->after_index);
+	new_bytes = event_value(text, row, pair->after, pair->after_index);
 	if (text_error(text) < 0)
 		return;
 	if (old_bytes == new_bytes &&
@@ -168,68 +189,74 @@ static void add_file(struct text *text, const struct record *record, int64_t at_
 		text->length = begin;
 		return;
 	}
-	join(text->bytes + old, new - old);
+	event_join_lines(text->bytes + old, new - old);
 	text->bytes[new - 1] = '\t';
-	join(text->bytes + new, text->length - new);
+	event_join_lines(text->bytes + new, text->length - new);
 }
 
-static void add_row(struct text *text, const struct record *record, const struct agent *before,
-                    const struct agent *after, int64_t at_ns, const struct row *row)
+/* Appends the lines of a row of the tree: of each of its files in the old and in the new agent. */
+static void event_row(struct text *text, const struct record *record, const struct agent *before,
+                      const struct agent *after, int64_t at_ns, const struct row *row)
 {
 	struct agent_finder in_before, in_after;
-	size_t befores = tree_occurrences(row, before), afters = tree_occurrences(row, after);
+	size_t before_count = tree_file_count(row, before),
+	       after_count = tree_file_count(row, after);
 
 	agent_finder_init(&in_before, before, AGENT_LABELS);
 	agent_finder_init(&in_after, after, AGENT_LABELS);
-	for (size_t i = 0; i < befores; i++) {
-		size_t is = tree_same(row, before, i, &in_after);
-		struct pair pair = {before, i, is < afters ? after : NULL, is};
+	for (size_t i = 0; i < before_count; i++) {
+		size_t other = tree_file_in_other(row, before, i, &in_after);
+		struct file_pair pair = {before, i, other < after_count ? after : NULL, other};
 
 		if (!pair.after || !agent_same(before, after, row->field, i))
-			add_file(text, record, at_ns, row, &pair);
+			event_file(text, record, at_ns, row, &pair);
 	}
-	for (size_t i = 0; i < afters; i++)
-		if (tree_same(row, after, i, &in_before) >= befores)
-			add_file(text, record, at_ns, row, &(struct pair){NULL, 0, after, i});
+	for (size_t i = 0; i < after_count; i++)
+		if (tree_file_in_other(row, after, i, &in_before) >= before_count)
+			event_file(text, record, at_ns, row,
+			           &(struct file_pair){NULL, 0, after, i});
 }
 
-static void add_all(struct text *text, const struct record *record, const struct agent *before,
-                    const struct agent *after, int64_t at_ns)
+/* Appends the lines of a change. before NULL: the agent joined; after NULL: it departed. */
+static void event_lines(struct text *text, const struct record *record, const struct agent *before,
+                        const struct agent *after, int64_t at_ns)
 {
 	if (!before || !after) {
-		add_head(text, record, at_ns);
+		event_head(text, record, at_ns);
 		text_printf(text, before ? "agent\tleft\t-\n" : "agent\t-\tjoined\n");
 		return;
 	}
 	for (size_t i = 0; i < tree_row_count; i++)
 		if (tree_is_value(&tree_rows[i]))
-			add_row(text, record, before, after, at_ns, &tree_rows[i]);
+			event_row(text, record, before, after, at_ns, &tree_rows[i]);
 }
 
-/* All of it or nothing. */
-static int append(struct document *log, const struct text *lines, int64_t at_ns)
+/* Appends all lines or none. Returns 0 or the error of the text. */
+static int event_log_append(struct event_log *log, const struct text *lines, int64_t at_ns)
 {
-	struct text *text = &log->texts[0];
+	struct text *text = &log->text;
+	size_t length = text->length;
 	int err;
 
 	text_bytes(text, lines->bytes, lines->length);
 	err = text_error(text);
 	if (err < 0) {
 		text_clear(text);
-		text->length = log->bytes;
+		text->length = length;
 		return err;
 	}
-	log->bytes = text->length;
 	log->mtime_ns = at_ns;
 	return 0;
 }
 
-static bool is_full(const struct events *events)
+static bool events_is_full(const struct events *events)
 {
-	if (events->now->bytes < events->full_bytes)
+	size_t bytes = events->current->text.length;
+
+	if (bytes < events->full_bytes)
 		return false;
 	return fleet_now_ms(events->fleet) >= events->began_ms + EVENTS_LEAST_MS ||
-	       events->now->bytes >= EVENTS_MOST * events->full_bytes;
+	       bytes >= EVENTS_MOST * events->full_bytes;
 }
 
 int events_changed(struct events *events, const struct record *record, const struct agent *before,
@@ -238,14 +265,14 @@ int events_changed(struct events *events, const struct record *record, const str
 	struct text *lines = &events->lines;
 	int err;
 
-	if (!events->now)
+	if (!events->current)
 		return 0;
 	text_clear(lines);
-	add_all(lines, record, before, after, at_ns);
+	event_lines(lines, record, before, after, at_ns);
 	err = text_error(lines);
 	if (err < 0 || lines->length == 0)
 		return err;
-	if (is_full(events))
-		err = begin(events);
-	return err < 0 ? err : append(events->now, lines, at_ns);
+	if (events_is_full(events))
+		err = events_rotate(events);
+	return err < 0 ? err : event_log_append(events->current, lines, at_ns);
 }

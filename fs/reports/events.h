@@ -3,25 +3,26 @@
 #define FLEETFS_FS_REPORTS_EVENTS_H
 
 /*
- * fleet/events.log: what changed, a line for each, in the order in which it arrived: time, agent,
- * field, old, new, separated by tabs.
+ * fleet/events.log: a line for each change, in the order of arrival: time, agent, field, old value,
+ * new value, separated by tabs.
  *
- * The agent by its name in the tree. A field is named as its file is (status, gpus/0/vram_free),
- * old and new are what is in the file, its lines joined with commas, and a dash for nothing. So
- * there is one rule: each file of an agent whose text is another than before is a line; but for
- * agent.json, which is all of them. Who comes and goes is the field agent, from a dash to "joined"
- * and from "left" to a dash.
+ * The agent is named as in agents/, and a field as its file (status, gpus/0/vram_free). The values
+ * are the texts of the file before and after, their lines joined with commas, and a dash for an
+ * empty or missing file. So there is one rule: each file of an agent whose text changed is a line,
+ * except agent.json, which contains all the others. An agent that joins is the field `agent` from a
+ * dash to "joined"; an agent that departs, from "left" to a dash.
  *
- * It costs nothing until somebody looks at it. That look reads the whole list, which is no event;
- * from then on all that arrives is compared, whoever asked for it. Nothing is fetched for the log
- * but by a look at it, which reads the list again once its ttl is over. Without an API to be had
- * the log as it is is the answer.
+ * The log costs nothing until it is first queried. That query reads the whole list, whose agents
+ * are not events; from then on every agent that arrives is compared, whatever it was fetched for.
+ * Only queries of the log fetch pages for it: they read the list again once its ttl has expired. If
+ * the API cannot be read, the answer is the log as it is.
  *
- * It is the one file that grows: a document (fs/reports/document.h) that lines are added to, so
- * what was read of it once stays as it was. When it is full another begins, empty, under its name,
- * and the full one is the one before: as logrotate does it, which is what `tail -F` and its like
- * know how to follow. They look for another file by that name only after a while, so one is the log
- * for a while at the least, whatever its size.
+ * The log is the one file that grows: bytes that were read once stay as they are. When it is full,
+ * a new, empty log takes its name and the full one becomes the previous log, events.log.1. That is
+ * what logrotate does and `tail -F` follows. Since `tail -F` looks for another file of that name
+ * only after a while, a log is kept for a while at least, whatever its size.
+ *
+ * One thread.
  */
 
 #include <stdbool.h>
@@ -29,30 +30,48 @@
 #include <stdint.h>
 
 #include "cache/fleet.h"
-#include "fs/reports/document.h"
+#include "fs/tree/text.h"
 
 #define EVENTS_BYTES    (UINT64_C(4) << 20) /* when it is full; may be some agents' lines more */
-#define EVENTS_LEAST_MS 10000               /* tail -F of coreutils looks again after 7 s */
-#define EVENTS_MOST     16                  /* times EVENTS_BYTES, and it is full all the same */
+#define EVENTS_LEAST_MS 10000 /* a log is kept at least so long; tail -F looks again after 7 s */
+#define EVENTS_MOST     16    /* times EVENTS_BYTES: then it is full however young it is */
+
+/* The content of a log. Only the current one grows. */
+struct event_log {
+	unsigned int refs;
+	struct text text;
+	int64_t mtime_ns; /* of the last event, or when the log began; wall clock */
+};
+
+struct event_log *event_log_ref(struct event_log *log);
+
+/* NULL is allowed. */
+void event_log_unref(struct event_log *log);
 
 struct events;
 
-/* NULL without memory. fleet is borrowed. timeout_ms: of an operation. full_bytes: EVENTS_BYTES. */
+/* fleet is borrowed. timeout_ms: of an operation. full_bytes: EVENTS_BYTES, or fewer in tests.
+ * Returns NULL without memory. */
 struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full_bytes);
 
-/* NULL is fine. */
+/* NULL is allowed. */
 void events_free(struct events *events);
 
-/* The log, with all that there is to know by now; begins it. reading: this is not a look but the
- * end of a read(2): news of just now will do, or who reads a log that grows as fast would never
- * come to its end. 0 and the log, borrowed; -EAGAIN; or -errno of the failure, if it has not begun.
- */
-int events_look(struct events *events, struct query *query, bool reading, struct document **ret);
+/* The current log with all events known by now; the first query begins it. reading: the query only
+ * asks for the size at the end of a read(2). Then events up to a second old are enough, since a
+ * reader of a log that grows as fast as it reads would never reach the end. Returns 0 and the log,
+ * borrowed; -EAGAIN; or -errno of the failure if no log has begun. */
+int events_look(struct events *events, struct query *query, bool reading,
+                struct event_log **ret_log);
 
-/* The log before this one; NULL: there was none. Borrowed. */
-struct document *events_before(const struct events *events);
+/* Whether this log is the current one, which grows. */
+bool events_is_current(const struct events *events, const struct event_log *log);
 
-/* Takes note of a change: the fleet's port of this name. 0, or -errno and no note was taken. */
+/* The previous log, borrowed; NULL if there was none. */
+struct event_log *events_before(const struct events *events);
+
+/* Appends the lines of a change: the fleet's port of this name. Returns 0, or -errno with nothing
+ * appended. */
 int events_changed(struct events *events, const struct record *record, const struct agent *before,
                    const struct agent *after, int64_t at_ns);
 

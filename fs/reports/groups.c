@@ -66,43 +66,44 @@ size_t groups_after(const struct groups *groups, uint64_t number)
 	return low;
 }
 
-static uint64_t hash_name(const struct groups *groups, const char *name)
+static uint64_t groups_hash(const struct groups *groups, const char *name)
 {
 	return XXH3_64bits_withSeed(name, strlen(name), groups->seed);
 }
 
 struct group *groups_find(const struct groups *groups, const char *name)
 {
-	struct table_link *at = table_first(&groups->by_name, hash_name(groups, name));
+	struct table_link *at = table_first(&groups->by_name, groups_hash(groups, name));
 
 	for (; at; at = table_next(at)) {
 		struct group *group = TABLE_ENTRY(at, struct group, by_name);
-		char its_name[NAME_BYTES];
+		char group_name[NAME_BYTES];
 
-		name_encode(group->value, its_name);
-		if (strcmp(its_name, name) == 0)
+		name_encode(group->value, group_name);
+		if (strcmp(group_name, name) == 0)
 			return group;
 	}
 	return NULL;
 }
 
-static int reserve(struct groups *groups)
+/* Makes room for one more group. Returns 0 or -ENOMEM. */
+static int groups_reserve(struct groups *groups)
 {
-	size_t more = groups->capacity ? groups->capacity * 2 : 16;
+	size_t capacity = groups->capacity ? groups->capacity * 2 : 16;
 	struct group **order;
 
 	if (groups->count < groups->capacity)
 		return 0;
-	order = realloc(groups->order, more * sizeof(*order));
+	order = realloc(groups->order, capacity * sizeof(*order));
 	if (!order)
 		return -ENOMEM;
 	groups->order = order;
-	groups->capacity = more;
+	groups->capacity = capacity;
 	return 0;
 }
 
-/* Moves a group of an earlier list to this list. */
-static void group_renew(struct group *group, uint64_t list)
+/* Makes a group of an earlier list a group of this list, without agents yet. */
+static void group_move_to_list(struct group *group, uint64_t list)
 {
 	if (group->list == list)
 		return;
@@ -116,11 +117,12 @@ static int group_new(struct groups *groups, const char *name, const char *value,
                      struct group **ret_group)
 {
 	size_t bytes = strlen(value) + 1;
-	struct group *group = reserve(groups) == 0 ? calloc(1, sizeof(*group) + bytes) : NULL;
+	struct group *group =
+		groups_reserve(groups) == 0 ? calloc(1, sizeof(*group) + bytes) : NULL;
 
 	if (!group)
 		return -ENOMEM;
-	group->by_name.hash = hash_name(groups, name);
+	group->by_name.hash = groups_hash(groups, name);
 	group->list = groups->list;
 	memcpy(group->value, value, bytes);
 	if (table_insert(&groups->by_name, &group->by_name) < 0) {
@@ -134,16 +136,16 @@ static int group_new(struct groups *groups, const char *name, const char *value,
 	return 0;
 }
 
-/* Finds or makes the group of a value. *ret_group is NULL if there are too many groups. Returns 0
+/* Finds or creates the group of a value. *ret_group is NULL if there are too many groups. Returns 0
  * or -ENOMEM. */
-static int group_of(struct groups *groups, const char *value, struct group **ret_group)
+static int groups_group_of(struct groups *groups, const char *value, struct group **ret_group)
 {
 	char name[NAME_BYTES];
 
 	name_encode(value, name);
 	*ret_group = groups_find(groups, name);
 	if (*ret_group) {
-		group_renew(*ret_group, groups->list);
+		group_move_to_list(*ret_group, groups->list);
 		return 0;
 	}
 	return groups->count < GROUPS_MOST ? group_new(groups, name, value, ret_group) : 0;
@@ -152,7 +154,7 @@ static int group_of(struct groups *groups, const char *value, struct group **ret
 int groups_add(struct groups *groups, const char *value, struct record *record)
 {
 	struct group *group;
-	int err = group_of(groups, value, &group);
+	int err = groups_group_of(groups, value, &group);
 
 	if (err < 0 || !group)
 		return err;
@@ -165,5 +167,5 @@ int groups_expect(struct groups *groups, const char *value)
 {
 	struct group *group;
 
-	return group_of(groups, value, &group);
+	return groups_group_of(groups, value, &group);
 }

@@ -3,27 +3,27 @@
 #include <string.h>
 
 #include "api/model/time_stamp.h"
-#include "fs/reports/sheets.h"
+#include "fs/reports/report_kinds.h"
 #include "fs/tree/names.h"
 #include "fs/tree/tree.h"
 
 /*
- * metrics.prom. Two samples with the same name and labels make the whole file worthless, and an
- * agent chooses its own strings: so what has to tell samples apart (agent, and the status of a sum)
- * is written as it is named in the tree, where different strings have different names.
+ * metrics.prom. Prometheus rejects the whole file if two samples have the same name and labels, and
+ * an agent chooses its own strings. So the labels that must differ between samples (agent, and the
+ * status of a sum) are written as file names, which differ for different strings.
  */
 
-static void head(struct text *text, const char *name, const char *type, const char *help)
+static void metric_head(struct text *text, const char *name, const char *type, const char *help)
 {
 	text_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void moment(struct text *text, int64_t ns)
+static void metric_time(struct text *text, int64_t ns)
 {
 	text_printf(text, " %" PRId64 ".%03d\n", ns / 1000000000, (int)(ns / 1000000 % 1000));
 }
 
-/* Of each agent: a text for each metric, since all its samples have to stand together. */
+/* Metrics of agents: a section for each, since all samples of a metric have to be adjacent. */
 
 struct metric {
 	const char *name;
@@ -31,74 +31,78 @@ struct metric {
 	const char *help;
 	enum agent_field_id field;
 	void (*samples)(struct text *text, const struct metric *metric,
-	                const struct document_row *row);
+	                const struct report_row *row);
 };
 
-static void label(struct text *text, const char *name, const char *value)
+static void metric_label(struct text *text, const char *name, const char *value)
 {
 	text_printf(text, "%s=", name);
 	text_quoted(text, value);
 }
 
-/* The name, and the labels but for what closes them. */
-static void sample(struct text *text, const struct metric *metric, const struct agent *agent)
+/* Begins a sample: its name and its first label. The caller adds `}`. */
+static void metric_sample(struct text *text, const struct metric *metric, const struct agent *agent)
 {
 	char name[NAME_BYTES];
 
 	name_encode(agent->id, name);
 	text_printf(text, "%s{", metric->name);
-	label(text, "agent", name);
+	metric_label(text, "agent", name);
 }
 
-static void info(struct text *text, const struct metric *metric, const struct document_row *row)
+static void samples_info(struct text *text, const struct metric *metric,
+                         const struct report_row *row)
 {
 	const struct agent *agent = row->agent;
 
-	sample(text, metric, row->agent);
-	label(text, ",status", agent->status);
-	label(text, ",tool", agent->tool);
-	label(text, ",tool_version", agent->tool_version);
-	label(text, ",version", agent->version);
-	label(text, ",platform_arch", agent->platform_arch);
+	metric_sample(text, metric, row->agent);
+	metric_label(text, ",status", agent->status);
+	metric_label(text, ",tool", agent->tool);
+	metric_label(text, ",tool_version", agent->tool_version);
+	metric_label(text, ",version", agent->version);
+	metric_label(text, ",platform_arch", agent->platform_arch);
 	text_printf(text, "} 1\n");
 }
 
-static void number(struct text *text, const struct metric *metric, const struct document_row *row)
+static void samples_number(struct text *text, const struct metric *metric,
+                           const struct report_row *row)
 {
 	int64_t value = *(const int64_t *)agent_value(row->agent, metric->field, 0);
 
 	if (value == AGENT_ABSENT)
 		return;
-	sample(text, metric, row->agent);
+	metric_sample(text, metric, row->agent);
 	text_printf(text, "} %" PRId64 "\n", value);
 }
 
-static void ratio(struct text *text, const struct metric *metric, const struct document_row *row)
+static void samples_ratio(struct text *text, const struct metric *metric,
+                          const struct report_row *row)
 {
 	int64_t percent = *(const int64_t *)agent_value(row->agent, metric->field, 0);
 	uint64_t size = percent < 0 ? -(uint64_t)percent : (uint64_t)percent;
 
 	if (percent == AGENT_ABSENT)
 		return;
-	sample(text, metric, row->agent);
+	metric_sample(text, metric, row->agent);
 	text_printf(text, "} %s%" PRIu64 ".%02d\n", percent < 0 ? "-" : "", size / 100,
 	            (int)(size % 100));
 }
 
-static void timestamp(struct text *text, const struct metric *metric,
-                      const struct document_row *row)
+static void samples_time(struct text *text, const struct metric *metric,
+                         const struct report_row *row)
 {
 	const char *string = *(const char *const *)agent_value(row->agent, metric->field, 0);
 	int64_t ns = string ? time_stamp_parse(string) : -1;
 
 	if (ns < 0)
 		return;
-	sample(text, metric, row->agent);
+	metric_sample(text, metric, row->agent);
 	text_printf(text, "}");
-	moment(text, ns);
+	metric_time(text, ns);
 }
 
-static void gpus(struct text *text, const struct metric *metric, const struct document_row *row)
+static void samples_gpus(struct text *text, const struct metric *metric,
+                         const struct report_row *row)
 {
 	const struct agent *agent = row->agent;
 
@@ -107,124 +111,126 @@ static void gpus(struct text *text, const struct metric *metric, const struct do
 
 		if (value == AGENT_ABSENT)
 			continue;
-		sample(text, metric, row->agent);
+		metric_sample(text, metric, row->agent);
 		text_printf(text, ",gpu=\"%zu\"", i);
-		label(text, ",model", agent->gpus[i].device_name);
+		metric_label(text, ",model", agent->gpus[i].device_name);
 		text_printf(text, "} %" PRId64 "\n", value);
 	}
 }
 
 static const struct metric metrics[] = {
-	{"fleet_agent_info", "gauge", "What the agent is; always 1.", AGENT_ID, info},
+	{"fleet_agent_info", "gauge", "What the agent is; always 1.", AGENT_ID, samples_info},
 	{"fleet_agent_gpu_capacity", "gauge", "GPUs that the agent offers to tasks.",
-         AGENT_GPU_CAPACITY, number},
+         AGENT_GPU_CAPACITY, samples_number},
 	{"fleet_agent_gpu_free", "gauge", "GPUs of the agent that run no task.", AGENT_GPU_FREE,
-         number},
+         samples_number},
 	{"fleet_agent_tasks_running", "gauge", "Tasks that run on the agent.", AGENT_RUNNING_COUNT,
-         number},
+         samples_number},
 	{"fleet_agent_tasks_completed_total", "counter", "Tasks that the agent has completed.",
-         AGENT_TASKS_COMPLETED, number},
+         AGENT_TASKS_COMPLETED, samples_number},
 	{"fleet_agent_sync_ratio", "gauge", "How much of its models a syncing agent has pulled.",
-         AGENT_SYNC_PERCENT, ratio},
+         AGENT_SYNC_PERCENT, samples_ratio},
 	{"fleet_agent_last_heartbeat_timestamp_seconds", "gauge",
-         "When the agent was last heard of, since 1970.", AGENT_LAST_HEARTBEAT, timestamp},
+         "When the agent was last heard of, since 1970.", AGENT_LAST_HEARTBEAT, samples_time},
 	{"fleet_agent_connected_timestamp_seconds", "gauge",
-         "When the agent connected, since 1970.", AGENT_CONNECTED_AT, timestamp},
-	{"fleet_gpu_vram_total_bytes", "gauge", "Memory of the GPU.", AGENT_GPU_VRAM_TOTAL, gpus},
+         "When the agent connected, since 1970.", AGENT_CONNECTED_AT, samples_time},
+	{"fleet_gpu_vram_total_bytes", "gauge", "Memory of the GPU.", AGENT_GPU_VRAM_TOTAL,
+         samples_gpus},
 	{"fleet_gpu_vram_free_bytes", "gauge", "Free memory of the GPU.", AGENT_GPU_VRAM_FREE,
-         gpus},
+         samples_gpus},
 };
 
 #define METRICS (sizeof(metrics) / sizeof(metrics[0]))
 
-/* The texts: about the list, the agents of each status, sums, and one for each metric. */
-enum { TEXT_LIST, TEXT_STATUSES, TEXT_SUMS, TEXT_METRICS };
+/* The sections: about the list, the number of agents of each status, sums, and each metric of the
+ * agents. */
+enum { SECTION_LIST, SECTION_STATUSES, SECTION_SUMS, SECTION_METRICS };
 
-_Static_assert(TEXT_METRICS + METRICS <= DOCUMENT_TEXTS, "a text for each");
+/* Metrics of the fleet */
 
-/* Of the fleet */
-
-/* About the list that is being written; that it was just told is what makes the health its own. */
-static void begin(struct draft *draft)
+/* The builder begins with the newest list, so the health describes the same list. */
+static void metrics_begin(struct report_builder *builder)
 {
-	struct text *text = draft_text(draft, TEXT_LIST);
+	struct text *text = report_builder_text(builder, SECTION_LIST);
 	struct fleet_health health;
 
-	fleet_health(draft->fleet, &health);
-	head(text, "fleet_list_timestamp_seconds", "gauge",
-	     "When the oldest part of what stands here was read, since 1970.");
+	fleet_health(builder->fleet, &health);
+	metric_head(text, "fleet_list_timestamp_seconds", "gauge",
+	            "When the oldest part of what stands here was read, since 1970.");
 	text_printf(text, "fleet_list_timestamp_seconds");
-	moment(text, fleet_wall_ns(draft->fleet) - health.list_age_ms * 1000000);
-	head(text, "fleet_list_verified", "gauge",
-	     "Whether the agents that were read are as many as the API counts.");
+	metric_time(text, fleet_wall_ns(builder->fleet) - health.list_age_ms * 1000000);
+	metric_head(text, "fleet_list_verified", "gauge",
+	            "Whether the agents that were read are as many as the API counts.");
 	text_printf(text, "fleet_list_verified %d\n", health.verified);
-	head(text, "fleet_agents", "gauge", "Agents of this status.");
+	metric_head(text, "fleet_agents", "gauge", "Agents of this status.");
 	for (size_t i = 0; i < METRICS; i++)
-		head(draft_text(draft, TEXT_METRICS + i), metrics[i].name, metrics[i].type,
-		     metrics[i].help);
+		metric_head(report_builder_text(builder, SECTION_METRICS + i), metrics[i].name,
+		            metrics[i].type, metrics[i].help);
 }
 
-static void row(struct text *text, size_t number, const struct document_row *row)
+static void metrics_row(struct text *text, size_t section, const struct report_row *row)
 {
-	const struct metric *metric = &metrics[number - TEXT_METRICS];
+	const struct metric *metric = &metrics[section - SECTION_METRICS];
 
 	metric->samples(text, metric, row);
 }
 
-static void count(struct text *text, const char *status, size_t agents)
+static void metrics_count_status(struct text *text, const char *status, size_t agents)
 {
 	text_printf(text, "fleet_agents{");
-	label(text, "status", status);
+	metric_label(text, "status", status);
 	text_printf(text, "} %zu\n", agents);
 }
 
-static void of_status(struct draft *draft, const struct group *status)
+static void metrics_status(struct report_builder *builder, const struct group *status)
 {
 	char name[NAME_BYTES];
 
 	name_encode(status->value, name);
-	count(draft_text(draft, TEXT_STATUSES), name, status->count);
+	metrics_count_status(report_builder_text(builder, SECTION_STATUSES), name, status->count);
 }
 
-/* Counts the agents without a status too, so that the sum over all statuses is the number of
- * agents. */
-static void without_status(struct draft *draft)
+/* Counts the agents without a status, so that the sum over all statuses is the number of agents. */
+static void metrics_without_status(struct report_builder *builder)
 {
-	const struct sums *sums = &draft->sums;
+	const struct totals *totals = &builder->totals;
 
-	if (sums->with_status < sums->agents)
-		count(draft_text(draft, TEXT_STATUSES), "", sums->agents - sums->with_status);
+	if (totals->with_status < totals->agents)
+		metrics_count_status(report_builder_text(builder, SECTION_STATUSES), "",
+		                     totals->agents - totals->with_status);
 }
 
-/* Tasks completed are not among these: the sum falls when an agent leaves, which would count as a
- * restart and raise every rate. Sum the rates of the agents instead. */
-static void end(struct draft *draft)
+/* There is no sum of completed tasks: it would fall when an agent departs, which Prometheus takes
+ * for a restart of the counter and adds to every rate. Sum the rates of the agents instead. */
+static void metrics_end(struct report_builder *builder)
 {
-	const struct sums *sums = &draft->sums;
-	struct text *text = draft_text(draft, TEXT_SUMS);
+	const struct totals *totals = &builder->totals;
+	struct text *text = report_builder_text(builder, SECTION_SUMS);
 	const struct {
 		const char *name;
 		const char *help;
 		int64_t value;
 	} rows[] = {
-		{"fleet_gpu_capacity", "GPUs that all agents offer to tasks.", sums->gpu_capacity},
-		{"fleet_gpu_free", "GPUs of all agents that run no task.", sums->gpu_free},
-		{"fleet_tasks_running", "Tasks that run on all agents.", sums->running_count},
-		{"fleet_vram_total_bytes", "Memory of all GPUs.", sums->vram_total},
-		{"fleet_vram_free_bytes", "Free memory of all GPUs.", sums->vram_free},
-		{"fleet_vram_used_bytes", "Used memory of all GPUs.", sums->vram_used},
+		{"fleet_gpu_capacity", "GPUs that all agents offer to tasks.",
+	         totals->gpu_capacity},
+		{"fleet_gpu_free", "GPUs of all agents that run no task.", totals->gpu_free},
+		{"fleet_tasks_running", "Tasks that run on all agents.", totals->running_count},
+		{"fleet_vram_total_bytes", "Memory of all GPUs.", totals->vram_total},
+		{"fleet_vram_free_bytes", "Free memory of all GPUs.", totals->vram_free},
+		{"fleet_vram_used_bytes", "Used memory of all GPUs.", totals->vram_used},
 	};
 
-	without_status(draft);
+	metrics_without_status(builder);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		head(text, rows[i].name, "gauge", rows[i].help);
+		metric_head(text, rows[i].name, "gauge", rows[i].help);
 		text_printf(text, "%s %" PRId64 "\n", rows[i].name, rows[i].value);
 	}
 }
 
-const struct sheet sheet_metrics = {.begin = begin,
-                                    .row = row,
-                                    .status = of_status,
-                                    .end = end,
-                                    .first_text = TEXT_METRICS,
-                                    .row_texts = METRICS};
+const struct report_kind report_metrics = {.begin = metrics_begin,
+                                           .write_row = metrics_row,
+                                           .status = metrics_status,
+                                           .end = metrics_end,
+                                           .sections = SECTION_METRICS + METRICS,
+                                           .rows_begin = SECTION_METRICS,
+                                           .rows_end = SECTION_METRICS + METRICS};

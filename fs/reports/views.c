@@ -4,103 +4,116 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "fs/reports/sheets.h"
+#include "fs/reports/report_kinds.h"
 #include "fs/tree/tree.h"
 
-#define SLICE_AGENTS 512
-#define SLICE_VALUES 4096
-#define IDLE_MS      1000 /* and two ttls, in which who asks for it ever again would have asked */
+/* Of a slice, which takes a quarter of a millisecond. */
+#define SLICE_AGENTS 64
+#define SLICE_VALUES 512
 
-/* The end of a listing of groups is not reported. So groups stay until those of all views take more
- * memory than this; then those of a view that was not listed for a minute are freed. */
+#define IDLE_MS 1000 /* plus two ttls: reports that were not used for so long are freed */
+
+/* The kernel does not report the end of a listing. So groups stay until those of all views take
+ * more memory than this; then those of a view that was not listed for a minute are freed. */
 #define KEPT_GROUPS_BYTES (16u << 20)
 #define LISTING_MS        60000
 
-static const struct sheet *const sheets[TREE_REPORTS] = {
-	[TREE_SUMMARY] = &sheet_summary, [TREE_TSV] = &sheet_tsv,   [TREE_JSON] = &sheet_json,
-	[TREE_METRICS] = &sheet_metrics, [TREE_HTML] = &sheet_html,
-};
-
-/* Of one row. */
+/* What is built of one row of the tree: the groups of a view, or a report. */
 struct view {
-	struct groups groups; /* groups.list: that they are being made of, or were */
-	uint64_t groups_list; /* that they are all of; 0: none */
-	uint64_t cursor;      /* of the making; 0: none is under way */
-	uint64_t forgotten;   /* the last number of the groups that were given back */
-	int64_t listed_ms;    /* when the groups were last used */
-	struct document *document;
-	uint64_t document_list;
-	struct draft *draft;
+	struct views *views;
+	const struct row *row;
+	struct job job;
+	int error;                      /* of the last build; 0: it is not over, or did not fail */
+	uint64_t list;                  /* that the groups or the report show; 0: none */
+	struct groups groups;           /* groups.list: the list of the last or current build */
+	uint64_t cursor;                /* of the current build of groups; 0: none */
+	uint64_t freed;                 /* the last number of the groups that were freed */
+	int64_t listed_ms;              /* when the groups were last used */
+	struct document *document;      /* NULL: none */
+	struct report_builder *builder; /* of the current build; NULL: none */
 };
 
 struct views {
-	struct fleet *fleet;
+	struct fleet *fleet; /* borrowed */
+	struct jobs *jobs;   /* borrowed */
 	uint64_t seed;
 	int64_t idle_ms;
-	int64_t used_ms; /* when somebody last asked; INT64_MIN: there is nothing to give back */
-	bool worked;     /* somebody did a slice in this turn */
-	bool crowded;    /* all groups together take more than KEPT_GROUPS_BYTES */
-	struct view *of; /* by row */
+	int64_t used_ms;   /* when a view was last used; INT64_MIN: no report is stored */
+	bool crowded;      /* all groups together take more than KEPT_GROUPS_BYTES */
+	struct view *rows; /* by row of the tree */
 };
 
-struct views *views_new(struct fleet *fleet, int64_t ttl_ms, uint64_t seed)
+static bool view_groups_slice(struct job *job);
+static bool view_report_slice(struct job *job);
+
+struct views *views_new(struct fleet *fleet, struct jobs *jobs, int64_t ttl_ms, uint64_t seed)
 {
 	struct views *views = calloc(1, sizeof(*views));
 
 	if (!views)
 		return NULL;
 	views->fleet = fleet;
+	views->jobs = jobs;
 	views->seed = seed;
 	views->idle_ms = 2 * ttl_ms + IDLE_MS;
 	views->used_ms = INT64_MIN;
-	views->of = calloc(tree_row_count, sizeof(*views->of));
-	if (!views->of) {
+	views->rows = calloc(tree_row_count, sizeof(*views->rows));
+	if (!views->rows) {
 		free(views);
 		return NULL;
 	}
-	for (size_t i = 0; i < tree_row_count; i++)
-		groups_init(&views->of[i].groups, seed);
+	for (size_t i = 0; i < tree_row_count; i++) {
+		struct view *view = &views->rows[i];
+
+		view->views = views;
+		view->row = &tree_rows[i];
+		view->job.slice = view->row->report ? view_report_slice : view_groups_slice;
+		groups_init(&view->groups, seed);
+	}
 	return views;
 }
 
-static void give_back(struct views *views)
+static void views_free_reports(struct views *views)
 {
 	for (size_t i = 0; i < tree_row_count; i++) {
-		struct view *view = &views->of[i];
+		struct view *view = &views->rows[i];
 
+		if (!view->row->report)
+			continue;
 		document_unref(view->document);
-		draft_free(view->draft);
+		report_builder_free(view->builder);
 		view->document = NULL;
-		view->draft = NULL;
+		view->builder = NULL;
+		view->list = 0;
 	}
 	views->used_ms = INT64_MIN;
 }
 
-static void measure_groups(struct views *views)
+static void views_measure_groups(struct views *views)
 {
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < tree_row_count; i++)
-		bytes += views->of[i].groups.bytes;
+		bytes += views->rows[i].groups.bytes;
 	views->crowded = bytes > KEPT_GROUPS_BYTES;
 }
 
-static void give_back_groups(struct views *views, struct view *view)
+static void view_free_groups(struct view *view)
 {
 	groups_done(&view->groups);
-	view->groups_list = 0;
+	view->list = 0;
 	view->cursor = 0;
-	view->forgotten = view->groups.number;
-	measure_groups(views);
+	view->freed = view->groups.number;
+	views_measure_groups(view->views);
 }
 
-/* The view whose groups are to be freed first, and when; NULL if there is room for all. */
-static struct view *first_to_give_back(const struct views *views, int64_t *ret_due_ms)
+/* The view whose groups are to be freed first, and when; NULL if there is room for all groups. */
+static struct view *views_first_to_free(const struct views *views, int64_t *ret_due_ms)
 {
 	struct view *first = NULL;
 
 	for (size_t i = 0; views->crowded && i < tree_row_count; i++) {
-		struct view *view = &views->of[i];
+		struct view *view = &views->rows[i];
 
 		if (view->groups.count > 0 && (!first || view->listed_ms < first->listed_ms))
 			first = view;
@@ -115,34 +128,16 @@ void views_free(struct views *views)
 {
 	if (!views)
 		return;
-	give_back(views);
-	for (size_t i = 0; i < tree_row_count; i++)
-		groups_done(&views->of[i].groups);
-	free(views->of);
+	views_free_reports(views);
+	for (size_t i = 0; i < tree_row_count; i++) {
+		job_remove(&views->rows[i].job);
+		groups_done(&views->rows[i].groups);
+	}
+	free(views->rows);
 	free(views);
 }
 
-void views_turn(struct views *views)
-{
-	views->worked = false;
-}
-
-bool views_may_work(struct views *views, struct query *query)
-{
-	if (views->worked) {
-		query->wake_ms = fleet_now_ms(views->fleet);
-		return false;
-	}
-	views->worked = true;
-	return true;
-}
-
-bool views_worked(const struct views *views)
-{
-	return views->worked;
-}
-
-static int64_t documents_due_ms(const struct views *views)
+static int64_t views_reports_due_ms(const struct views *views)
 {
 	return views->used_ms == INT64_MIN ? INT64_MAX : views->used_ms + views->idle_ms;
 }
@@ -150,51 +145,97 @@ static int64_t documents_due_ms(const struct views *views)
 bool views_tidy(struct views *views)
 {
 	int64_t now_ms = fleet_now_ms(views->fleet);
-	bool unused = now_ms >= documents_due_ms(views);
+	bool unused = now_ms >= views_reports_due_ms(views);
 	struct view *view;
 	int64_t due_ms;
 
 	if (unused)
-		give_back(views);
-	while ((view = first_to_give_back(views, &due_ms)) && now_ms >= due_ms)
-		give_back_groups(views, view);
+		views_free_reports(views);
+	while ((view = views_first_to_free(views, &due_ms)) && now_ms >= due_ms)
+		view_free_groups(view);
 	return unused;
 }
 
 int64_t views_due_ms(const struct views *views)
 {
-	int64_t one_ms = documents_due_ms(views), other_ms = INT64_MAX;
+	int64_t reports_ms = views_reports_due_ms(views), groups_ms = INT64_MAX;
 
-	first_to_give_back(views, &other_ms);
-	return one_ms < other_ms ? one_ms : other_ms;
+	views_first_to_free(views, &groups_ms);
+	return reports_ms < groups_ms ? reports_ms : groups_ms;
 }
 
-/* A list that was forgotten under the work is a reason to begin anew. */
-static int again(struct query *query, const struct views *views, int err)
+/* Builds */
+
+static void view_touch(struct view *view)
 {
-	if (err != -ESTALE)
+	view->views->used_ms = fleet_now_ms(view->views->fleet);
+	view->listed_ms = view->views->used_ms;
+}
+
+/* Ends a slice, and the build unless err is -EAGAIN. If the list was forgotten (-ESTALE), the
+ * requests that wait queue a build of the newest list. Returns whether the build has ended. */
+static bool view_end_slice(struct view *view, int err)
+{
+	if (err == -EAGAIN) {
+		jobs_add(view->views->jobs, &view->job);
+		return false;
+	}
+	view->error = err;
+	return true;
+}
+
+/* Queues a build if the view is too old for the query. Returns 0 if the view shows the query's list
+ * or a later one, -EAGAIN if its build is in the queue or the list lacks a page, or -errno of the
+ * list or of a build that the query waited for. */
+static int view_wait(struct view *view, struct query *query)
+{
+	struct views *views = view->views;
+	bool is_new = query->list == 0;
+	uint64_t list;
+	int err = fleet_whole(views->fleet, query, &list);
+
+	view_touch(view);
+	if (err == 0 && view->list >= list)
+		query->list = view->list;
+	if (err < 0 || view->list >= list)
 		return err;
-	query->list = 0;
-	query->wake_ms = views->used_ms;
+	if (!job_is_queued(&view->job)) {
+		if (!is_new && view->error < 0 && view->error != -ESTALE)
+			return view->error;
+		view->error = 0;
+		jobs_add(views->jobs, &view->job);
+	}
 	return -EAGAIN;
 }
 
 /* Groups */
 
-/* 0 at the end, -EAGAIN, or -errno. */
-static int group_some(struct fleet *fleet, const struct row *row, struct view *view)
+static int view_begin_groups(struct view *view)
 {
+	int err = 0;
+
+	view->groups.list = fleet_newest(view->views->fleet);
+	view->cursor = view->groups.list;
+	for (const char *const *at = view->row->always; err == 0 && at && *at; at++)
+		err = groups_expect(&view->groups, *at);
+	return err;
+}
+
+/* Adds the values of the next agents to the groups. Returns 0 at the end of the list, -EAGAIN, or
+ * -errno. */
+static int view_add_agents(struct view *view)
+{
+	enum agent_field_id field = view->row->field;
 	struct record *record;
 	size_t values = 0;
 
 	for (size_t i = 0; i < SLICE_AGENTS && values < SLICE_VALUES; i++) {
-		int err = fleet_walk(fleet, &view->cursor, NULL, &record);
+		int err = fleet_walk(view->views->fleet, &view->cursor, NULL, &record);
 
 		if (err < 0 || !record)
 			return err;
-		for (size_t at = 0; at < agent_string_count(record->agent, row->field);
-		     at++, values++) {
-			const char *value = agent_string(record->agent, row->field, at);
+		for (size_t at = 0; at < agent_string_count(record->agent, field); at++, values++) {
+			const char *value = agent_string(record->agent, field, at);
 
 			if (value && groups_add(&view->groups, value, record) < 0)
 				return -ENOMEM;
@@ -203,122 +244,114 @@ static int group_some(struct fleet *fleet, const struct row *row, struct view *v
 	return -EAGAIN;
 }
 
-static int begin_groups(struct fleet *fleet, const struct row *row, struct view *view)
+static bool view_groups_slice(struct job *job)
 {
+	struct view *view = JOB_OWNER(job, struct view, job);
+	struct fleet *fleet = view->views->fleet;
 	int err = 0;
 
-	view->groups.list = fleet_newest(fleet);
-	view->cursor = view->groups.list;
-	for (const char *const *at = row->always; err == 0 && at && *at; at++)
-		err = groups_expect(&view->groups, *at);
-	return err;
+	view_touch(view);
+	if (view->cursor == 0)
+		err = view_begin_groups(view);
+	if (err == 0)
+		err = view_add_agents(view);
+	views_measure_groups(view->views);
+	if (err == -EAGAIN)
+		return view_end_slice(view, err);
+	view->cursor = 0;
+	/* Groups can be listed although a page is missing. */
+	if (err < 0 && err == fleet_list_end(fleet, view->groups.list))
+		err = 0;
+	if (err == 0) {
+		view->groups.absent = fleet_list_absent(fleet, view->groups.list);
+		view->groups.end = fleet_list_end(fleet, view->groups.list);
+		groups_end(&view->groups);
+		view->list = view->groups.list;
+	}
+	return view_end_slice(view, err);
 }
 
 int views_groups(struct views *views, const struct row *row, struct query *query,
-                 const struct groups **ret)
+                 const struct groups **ret_groups)
 {
-	struct view *view = &views->of[row - tree_rows];
-	uint64_t list;
-	int err = fleet_whole(views->fleet, query, &list);
+	struct view *view = &views->rows[row - tree_rows];
+	int err = view_wait(view, query);
 
-	views->used_ms = fleet_now_ms(views->fleet);
-	view->listed_ms = views->used_ms;
-	while (err == 0 && view->groups_list < list) {
-		if (!views_may_work(views, query))
-			return -EAGAIN;
-		if (view->cursor == 0)
-			err = begin_groups(views->fleet, row, view);
-		if (err == 0)
-			err = group_some(views->fleet, row, view);
-		measure_groups(views);
-		if (err == -EAGAIN) {
-			query->wake_ms = views->used_ms;
-			return err;
-		}
-		view->cursor = 0;
-		/* Groups can be listed although a page is missing. */
-		if (err < 0 && err == fleet_list_end(views->fleet, view->groups.list))
-			err = 0;
-		if (err < 0)
-			return again(query, views, err);
-		view->groups.absent = fleet_list_absent(views->fleet, view->groups.list);
-		view->groups.end = fleet_list_end(views->fleet, view->groups.list);
-		groups_end(&view->groups);
-		view->groups_list = view->groups.list;
-	}
-	if (err < 0)
-		return err;
-	query->list = view->groups_list;
-	*ret = &view->groups;
-	return 0;
+	if (err == 0)
+		*ret_groups = &view->groups;
+	return err;
 }
 
 const struct groups *views_groups_after(struct views *views, const struct row *row,
                                         struct query *query, uint64_t number)
 {
-	struct view *view = &views->of[row - tree_rows];
+	struct view *view = &views->rows[row - tree_rows];
 
-	views->used_ms = fleet_now_ms(views->fleet);
-	view->listed_ms = views->used_ms;
-	query->list = view->groups_list;
-	return number > view->forgotten ? &view->groups : NULL;
+	view_touch(view);
+	query->list = view->list;
+	return number > view->freed ? &view->groups : NULL;
 }
 
-/* Documents */
+/* Reports */
 
-/* A document that came out as the one before is that one. */
-static void take(struct views *views, struct view *view)
+/* Stores the finished report, unless it equals the previous one. */
+static void view_store_report(struct view *view)
 {
-	uint64_t list = view->draft->list;
-	struct document *document = draft_take(view->draft);
+	uint64_t list = view->builder->list;
+	struct document *document = report_builder_finish(view->builder);
 
-	view->draft = NULL;
-	view->document_list = list;
+	view->builder = NULL;
+	view->list = list;
 	if (view->document && view->document->hash == document->hash &&
 	    view->document->bytes == document->bytes) {
 		document_unref(document);
 		return;
 	}
-	document->mtime_ns = fleet_wall_ns(views->fleet);
+	document->mtime_ns = fleet_wall_ns(view->views->fleet);
 	document_unref(view->document);
 	view->document = document;
 }
 
-int views_document(struct views *views, const struct row *row, struct query *query,
-                   struct document **ret)
+static int view_begin_report(struct view *view)
 {
-	struct view *view = &views->of[row - tree_rows];
-	uint64_t list;
-	int err = fleet_whole(views->fleet, query, &list);
+	struct views *views = view->views;
+	uint64_t list = fleet_newest(views->fleet);
+	/* A report without the agents of a page that is missing would be wrong. */
+	int err = fleet_list_end(views->fleet, list);
 
-	views->used_ms = fleet_now_ms(views->fleet);
-	while (err == 0 && (!view->document || view->document_list < list)) {
-		if (!views_may_work(views, query))
-			return -EAGAIN;
-		/* A report without these agents would be wrong. */
-		if (!view->draft)
-			err = fleet_list_end(views->fleet, fleet_newest(views->fleet));
-		if (err < 0)
-			return err;
-		if (!view->draft)
-			view->draft = draft_new(sheets[row->report], views->fleet,
-			                        fleet_newest(views->fleet), views->seed);
-		err = view->draft ? draft_go_on(view->draft, SLICE_AGENTS) : -ENOMEM;
-		if (err == -EAGAIN) {
-			query->wake_ms = views->used_ms;
-			return err;
-		}
-		if (err == 0) {
-			take(views, view);
-			continue;
-		}
-		draft_free(view->draft);
-		view->draft = NULL;
-		return again(query, views, err);
-	}
 	if (err < 0)
 		return err;
-	query->list = view->document_list;
-	*ret = view->document;
-	return 0;
+	view->builder = report_builder_new(report_kinds[view->row->report], views->fleet, list,
+	                                   views->seed);
+	return view->builder ? 0 : -ENOMEM;
+}
+
+static bool view_report_slice(struct job *job)
+{
+	struct view *view = JOB_OWNER(job, struct view, job);
+	int err = 0;
+
+	view_touch(view);
+	if (!view->builder)
+		err = view_begin_report(view);
+	if (err == 0)
+		err = report_builder_continue(view->builder, SLICE_AGENTS);
+	if (err == 0) {
+		view_store_report(view);
+	} else if (err != -EAGAIN) {
+		report_builder_free(view->builder);
+		view->builder = NULL;
+	}
+	return view_end_slice(view, err);
+}
+
+int views_document(struct views *views, const struct row *row, struct query *query,
+                   struct document **ret_report)
+{
+	struct view *view = &views->rows[row - tree_rows];
+	int err = view_wait(view, query);
+
+	if (err == 0)
+		*ret_report = view->document;
+	return err;
 }

@@ -3,17 +3,20 @@
 #define FLEETFS_FS_REPORTS_VIEWS_H
 
 /*
- * The views over the whole fleet: the groups of each view, and the documents. Each is built when a
- * request needs it, once for each whole list.
+ * What is built of the whole list of agents: the groups of each view, and the reports. Each is
+ * built when a request needs it, once for each list, by a job in slices (fs/reports/jobs.h):
+ * building one takes 0.8 s for 100,000 agents.
  *
- * All documents are freed when none was used for two ttls. Groups stay, since a listing of them may
- * continue at any time (fs/reports/groups.h). If all groups take more than 16 MiB, those of the
+ * A request that needs list N gets -EAGAIN until list N or a later one has been built, and is to be
+ * run again when a job has ended. A later list is accepted so that a request cannot starve if
+ * building takes longer than the ttl. If the build fails, the requests that waited for it get its
+ * error; the next request queues a new build.
+ *
+ * All reports are freed when no view was used for two ttls. Groups stay, since a listing of them
+ * may continue at any time (fs/reports/groups.h). If all groups take more than 16 MiB, those of the
  * view that was listed the longest ago are freed, a minute after that listing at the earliest.
  *
- * Building takes 0.8 s for 100,000 agents, and other readers must not wait for it. So it is done in
- * slices of about a millisecond, one for each turn of the loop, and the kernel's other requests are
- * answered in between. The request that needs the view does the slice: while there is more to do
- * the result is -EAGAIN, and look->wake_ms is now.
+ * One thread.
  */
 
 #include <stdbool.h>
@@ -21,47 +24,38 @@
 #include <stdint.h>
 
 #include "cache/fleet.h"
-#include "fs/reports/document.h"
 #include "fs/reports/groups.h"
+#include "fs/reports/jobs.h"
+#include "fs/reports/report.h"
 
 struct row;
 struct views;
 
-/* NULL without memory. fleet is borrowed. seed: any random bits. */
-struct views *views_new(struct fleet *fleet, int64_t ttl_ms, uint64_t seed);
+/* fleet and jobs are borrowed. seed: random bits for hashes. Returns NULL without memory. */
+struct views *views_new(struct fleet *fleet, struct jobs *jobs, int64_t ttl_ms, uint64_t seed);
 
-/* NULL is fine. */
+/* Removes the jobs from the queue. NULL is allowed. */
 void views_free(struct views *views);
 
-/* The groups of a row (TREE_GROUPS or TREE_LINKS), of the list that fleet_whole() tells the look or
- * of a later one, so that whoever came meanwhile is served by the same making; look->list then is
- * that one: 0 and the groups, borrowed until the next call; -EAGAIN; or -errno. */
+/* The groups of a row (TREE_GROUPS or TREE_LINKS), of the list that fleet_whole() returns for the
+ * query or of a later one; query->list is then that list. Returns 0 and the groups, borrowed until
+ * the next call; -EAGAIN; or -errno. */
 int views_groups(struct views *views, const struct row *row, struct query *query,
-                 const struct groups **ret);
+                 const struct groups **ret_groups);
 
-/* The groups for a listing that continues after the group of this number; NULL if they were freed
- * since. */
+/* The groups for a listing that continues after the group of this number, of whatever list they
+ * are; query->list is then that list. Returns NULL if that group was freed to save memory. */
 const struct groups *views_groups_after(struct views *views, const struct row *row,
                                         struct query *query, uint64_t number);
 
-/* Likewise the document of a row. */
+/* The report of a row, with the results of views_groups(). */
 int views_document(struct views *views, const struct row *row, struct query *query,
-                   struct document **ret);
+                   struct document **ret_report);
 
-/* Whether the caller may do a slice's worth of work in this turn; then nobody else may. Else it is
- * to answer -EAGAIN, look->wake_ms being set to now. */
-bool views_may_work(struct views *views, struct query *query);
-
-/* Whether somebody did in this turn. */
-bool views_worked(const struct views *views);
-
-/* A turn of the loop begins. */
-void views_turn(struct views *views);
-
-/* Frees what was not used for a while. Returns whether the documents were freed. */
+/* Frees what was not used for a while. Returns whether the reports were freed. */
 bool views_tidy(struct views *views);
 
-/* When views_tidy() is due, on the fleet's clock, ms; INT64_MAX: there is nothing to free. */
+/* When views_tidy() is due, on the fleet's clock, in ms; INT64_MAX: there is nothing to free. */
 int64_t views_due_ms(const struct views *views);
 
 #endif

@@ -11,36 +11,37 @@
 
 #include "api/model/utf8.h"
 
-#define CUT_BYTES   200 /* of a name that is too long, at most so much is kept */
+#define CUT_BYTES   200 /* a name that is too long is cut to at most so many bytes */
 #define CHAR_BYTES  9   /* the longest encoded character: three escapes */
 #define HASH_DIGITS 32
 
 static const char hex_upper[] = "0123456789ABCDEF";
 static const char hex_lower[] = "0123456789abcdef";
 
-/* ASCII that stands for itself inside a name, which is nearly all there ever is: no need to ask
- * what kind of character it is. */
+/* ASCII characters that are not escaped inside a name. Nearly all characters are: they need no call
+ * of utf8_next(). */
 static const bool is_plain[256] = {
 	[' ' ... '$'] = true,
 	['&' ... '.'] = true,
 	['0' ... '~'] = true,
 };
 
-/* Only at the ends are a dot, a dash and a space unsafe (hidden, taken for an option, invisible).
- */
-static bool unsafe_at_end(char c, bool first)
+/* Whether a character must be escaped at an end of a name: a dot would hide the file, a dash would
+ * look like an option, and a space would not be seen. */
+static bool name_is_unsafe_at_end(char c, bool first)
 {
 	return c == ' ' || (first && (c == '.' || c == '-'));
 }
 
 /* The character at text[at], and whether it has to be escaped. */
-static struct utf8_char next_character(const char *text, size_t length, size_t at,
-                                       bool *ret_escaped)
+static struct utf8_char name_next_character(const char *text, size_t length, size_t at,
+                                            bool *ret_escaped)
 {
 	struct utf8_char c = {.bytes = 1};
 
 	if (is_plain[(unsigned char)text[at]]) {
-		*ret_escaped = (at == 0 || at + 1 == length) && unsafe_at_end(text[at], at == 0);
+		*ret_escaped =
+			(at == 0 || at + 1 == length) && name_is_unsafe_at_end(text[at], at == 0);
 		return c;
 	}
 	c = utf8_next_stored(text + at, length - at);
@@ -48,8 +49,9 @@ static struct utf8_char next_character(const char *text, size_t length, size_t a
 	return c;
 }
 
-/* The hash of the original string, which differs from the stored one only where that has a pair. */
-static XXH128_hash_t hash_original(const char *text, size_t length)
+/* The hash of the original string. It differs from the stored string only in NUL bytes, which are
+ * stored as a pair of bytes (UTF8_STORED_NUL). */
+static XXH128_hash_t name_hash(const char *text, size_t length)
 {
 	const char *end = text + length;
 	XXH3_state_t state;
@@ -67,14 +69,14 @@ static XXH128_hash_t hash_original(const char *text, size_t length)
 	return XXH3_128bits_digest(&state);
 }
 
-/* Replaces the end of a name, from byte `kept` on. The canonical form is big-endian, so a name is
- * the same on every machine. */
-static void end_with_hash(const char *text, size_t length, char *name, size_t kept)
+/* Replaces the end of a name, from byte `kept` on, by the hash of the string. The canonical form is
+ * big-endian, so that a name is the same on every machine. */
+static void name_end_with_hash(const char *text, size_t length, char *name, size_t kept)
 {
 	XXH128_canonical_t hash;
 	char *out = name + kept;
 
-	XXH128_canonicalFromHash(&hash, hash_original(text, length));
+	XXH128_canonicalFromHash(&hash, name_hash(text, length));
 	*out++ = '%';
 	*out++ = '~';
 	for (size_t i = 0; i < sizeof(hash.digest); i++) {
@@ -93,20 +95,20 @@ void name_encode(const char *text, char ret_name[static NAME_BYTES])
 	if (length == 0)
 		ret_name[out++] = '%';
 	for (size_t at = 0; at < length;) {
-		/* Most of nearly every name: neither at an end nor near a limit. */
+		/* The short way for most characters: not at an end and not near a limit. */
 		while (at > 0 && at + 1 < length && out < CUT_BYTES &&
 		       is_plain[(unsigned char)text[at]])
 			ret_name[out++] = text[at++];
 
 		bool escaped;
-		struct utf8_char c = next_character(text, length, at, &escaped);
+		struct utf8_char c = name_next_character(text, length, at, &escaped);
 		unsigned char bytes[4];
 		size_t count = utf8_original(&c, text + at, bytes);
 
 		if (out <= CUT_BYTES)
 			cut = out;
 		if (out + (escaped ? 3 * count : count) > NAME_BYTES - 1) {
-			end_with_hash(text, length, ret_name, cut);
+			name_end_with_hash(text, length, ret_name, cut);
 			return;
 		}
 		for (size_t i = 0; i < count; i++) {
@@ -125,22 +127,22 @@ void name_encode(const char *text, char ret_name[static NAME_BYTES])
 
 /* Checking */
 
-/* A name taken apart: its bytes, and which of them were written as an escape. */
+/* A decoded name: its bytes, and which of them were escaped. */
 struct decoded {
 	char bytes[NAME_BYTES];
 	bool escaped[NAME_BYTES];
 	size_t length;
 };
 
-static int digit_value(char c)
+static int name_digit(char c)
 {
 	const char *found = c ? strchr(hex_upper, c) : NULL;
 
 	return found ? (int)(found - hex_upper) : -1;
 }
 
-/* False: a `%` without two upper-case hex digits after it. */
-static bool decode_name(const char *name, size_t length, struct decoded *ret)
+/* Returns false if a `%` has no two upper-case hex digits after it. */
+static bool name_decode(const char *name, size_t length, struct decoded *ret)
 {
 	ret->length = 0;
 	for (size_t at = 0; at < length; at++, ret->length++) {
@@ -151,8 +153,8 @@ static bool decode_name(const char *name, size_t length, struct decoded *ret)
 		ret->bytes[ret->length] = name[at];
 		if (!escaped)
 			continue;
-		high = at + 2 < length ? digit_value(name[at + 1]) : -1;
-		low = high >= 0 ? digit_value(name[at + 2]) : -1;
+		high = at + 2 < length ? name_digit(name[at + 1]) : -1;
+		low = high >= 0 ? name_digit(name[at + 2]) : -1;
 		if (low < 0)
 			return false;
 		ret->bytes[ret->length] = (char)(high << 4 | low);
@@ -161,9 +163,9 @@ static bool decode_name(const char *name, size_t length, struct decoded *ret)
 	return true;
 }
 
-/* Whether exactly those bytes are escaped that name_encode() escapes. A name holds the original
- * bytes, so NUL is one of them. */
-static bool escapes_are_canonical(const struct decoded *decoded)
+/* Whether exactly those bytes are escaped that name_encode() escapes. Decoded bytes are the
+ * original ones, so NUL may be among them. */
+static bool name_escapes_are_canonical(const struct decoded *decoded)
 {
 	for (size_t at = 0; at < decoded->length;) {
 		size_t left = decoded->length - at;
@@ -171,7 +173,7 @@ static bool escapes_are_canonical(const struct decoded *decoded)
 		bool wanted = c.kind != UTF8_PLAIN || c.code == '%' || c.code == '/';
 
 		if (at == 0 || left == 1)
-			wanted |= unsafe_at_end(decoded->bytes[at], at == 0);
+			wanted |= name_is_unsafe_at_end(decoded->bytes[at], at == 0);
 		for (size_t end = at + c.bytes; at < end; at++)
 			if (decoded->escaped[at] != wanted)
 				return false;
@@ -179,8 +181,8 @@ static bool escapes_are_canonical(const struct decoded *decoded)
 	return true;
 }
 
-/* How many bytes stand before the hash of a name that was cut; 0: it is no such name. */
-static size_t length_before_hash(const char *name, size_t length)
+/* The number of bytes before the hash of a name that was cut; 0 if the name was not cut. */
+static size_t name_length_before_hash(const char *name, size_t length)
 {
 	size_t kept = length > HASH_DIGITS + 2 ? length - HASH_DIGITS - 2 : 0;
 
@@ -200,12 +202,12 @@ bool name_is_canonical(const char *name)
 		return false;
 	if (strcmp(name, "%") == 0)
 		return true;
-	kept = length_before_hash(name, length);
-	if (!decode_name(name, kept > 0 ? kept : length, &decoded))
+	kept = name_length_before_hash(name, length);
+	if (!name_decode(name, kept > 0 ? kept : length, &decoded))
 		return false;
-	if (kept > 0) { /* the original goes on after the cut */
+	if (kept > 0) { /* after the cut, the original string continues with any character */
 		decoded.bytes[decoded.length] = 'a';
 		decoded.escaped[decoded.length++] = false;
 	}
-	return escapes_are_canonical(&decoded);
+	return name_escapes_are_canonical(&decoded);
 }

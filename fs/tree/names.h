@@ -3,17 +3,20 @@
 #define FLEETFS_FS_TREE_NAMES_H
 
 /*
- * Encodes a string as a file name that is safe to type, print and glob. Different strings get
+ * Encodes a string as a file name that is safe to type, print and glob. Different strings have
  * different names.
  *
- * `%`, `/`, UTF8_CONTROL and UTF8_INVALID characters (api/model/utf8.h) become %XX, upper-case hex,
- * byte by byte; so do a leading `.` or `-` and a leading or trailing space. NUL is %00. The empty
- * string is `%`. A name that would be longer than 255 bytes is cut to at most 200, where neither a
- * character nor the escapes of one character are split, and gets `%~` and 32 hex digits: the
- * 128-bit hash (XXH128) of the whole original string. No other name has a `%` without two hex
- * digits after it, so cut names never equal others.
+ * `%`, `/`, and UTF8_CONTROL and UTF8_INVALID characters (api/model/utf8.h) become %XX, in
+ * upper-case hex, byte by byte. So do a leading `.` or `-`, and a leading or trailing space. NUL is
+ * %00. The empty string is `%`.
  *
- * Never fails, allocates nothing. There is no way back: who looks a name up compares names.
+ * A name that would be longer than 255 bytes is cut to at most 200 bytes, without splitting a
+ * character or its escapes. Then `%~` and 32 hex digits follow: the 128-bit hash (XXH128) of the
+ * whole original string. No other name has a `%` without two hex digits after it, so a cut name
+ * never equals another name.
+ *
+ * Encoding never fails and allocates nothing. A name cannot be decoded; to find the string of a
+ * name, encode the candidates and compare.
  */
 
 #include <stdbool.h>
@@ -23,9 +26,9 @@
 /* The name of a stored string (api/model/utf8.h). */
 void name_encode(const char *text, char ret_name[static NAME_BYTES]);
 
-/* Whether name_encode() gives this name to any string. The digits of a hash cannot be verified; any
- * 32 are accepted. No other name exists in a directory of agents, labels or values, so a look-up of
- * it needs no data. */
+/* Whether name_encode() returns this name for any string. The digits of a hash cannot be verified;
+ * any 32 are accepted. No other name exists in a directory of agents, labels or groups, so a lookup
+ * of another name needs no data. */
 bool name_is_canonical(const char *name);
 
 #endif

@@ -16,7 +16,7 @@
 
 void text_init(struct text *text, size_t ceiling)
 {
-	/* The buffer may hold one byte more: see reserve(). */
+	/* text_reserve() allocates one byte more. */
 	if (ceiling == SIZE_MAX)
 		ceiling--;
 	*text = (struct text){.ceiling = ceiling};
@@ -39,9 +39,9 @@ int text_error(const struct text *text)
 	return text->error;
 }
 
-/* Makes room for so many bytes more and the NUL that vsnprintf() insists on, which is not part of
- * the text. False, and the error is set, if that cannot be. */
-static bool reserve(struct text *text, size_t more)
+/* Makes room for so many more bytes, and for the NUL that vsnprintf() writes, which is not part of
+ * the text. Returns false and sets the error if that fails. */
+static bool text_reserve(struct text *text, size_t more)
 {
 	if (text->error)
 		return false;
@@ -73,7 +73,7 @@ static bool reserve(struct text *text, size_t more)
 
 void text_bytes(struct text *text, const char *bytes, size_t length)
 {
-	if (length == 0 || !reserve(text, length))
+	if (length == 0 || !text_reserve(text, length))
 		return;
 	memcpy(text->bytes + text->length, bytes, length);
 	text->length += length;
@@ -95,7 +95,7 @@ void text_printf(struct text *text, const char *format, ...)
 		return;
 	}
 	/* Asked also when it did fit: the spare byte for the NUL may lie beyond the ceiling. */
-	if (!reserve(text, (size_t)length))
+	if (!text_reserve(text, (size_t)length))
 		return;
 	if ((size_t)length >= room) {
 		va_start(arguments, format);
@@ -105,9 +105,9 @@ void text_printf(struct text *text, const char *format, ...)
 	text->length += (size_t)length;
 }
 
-/* Where the run of characters that are safe as they are ends. Plain ASCII, nearly all there is,
- * takes one comparison a byte. */
-static size_t plain_end(const char *string, size_t length, size_t at)
+/* The end of the characters, from an offset on, that need no escape. Plain ASCII, which is nearly
+ * all text, takes one comparison for each byte. */
+static size_t text_plain_end(const char *string, size_t length, size_t at)
 {
 	while (at < length) {
 		unsigned char byte = (unsigned char)string[at];
@@ -125,15 +125,15 @@ static size_t plain_end(const char *string, size_t length, size_t at)
 	return at;
 }
 
-/* Calls put for each part of the escaped string. */
-static void escape(struct text *text, const char *string,
-                   void (*put)(struct text *text, const char *bytes, size_t length))
+/* Escapes a string and calls put for each part of the result. */
+static void text_escape(struct text *text, const char *string,
+                        void (*put)(struct text *text, const char *bytes, size_t length))
 {
 	static const char hex[] = "0123456789abcdef";
 	size_t length = string ? strlen(string) : 0;
 
 	for (size_t at = 0; at < length;) {
-		size_t end = plain_end(string, length, at);
+		size_t end = text_plain_end(string, length, at);
 
 		put(text, string + at, end - at);
 		at = end;
@@ -152,10 +152,10 @@ static void escape(struct text *text, const char *string,
 
 void text_escaped(struct text *text, const char *string)
 {
-	escape(text, string, text_bytes);
+	text_escape(text, string, text_bytes);
 }
 
-static bool is_quotable(char byte)
+static bool text_is_quotable(char byte)
 {
 	return byte == '\\' || byte == '"';
 }
@@ -168,15 +168,15 @@ void text_quoted(struct text *text, const char *string)
 	begin = text->length;
 	text_escaped(text, string);
 	for (size_t i = begin; i < text->length; i++)
-		more += is_quotable(text->bytes[i]);
-	if (more > 0 && reserve(text, more)) {
-		/* From the end, so that nothing is overwritten before it has moved. */
+		more += text_is_quotable(text->bytes[i]);
+	if (more > 0 && text_reserve(text, more)) {
+		/* From the end, so that no byte is overwritten before it has moved. */
 		size_t from = text->length, to = from + more;
 
 		text->length = to;
 		while (to > from) {
 			text->bytes[--to] = text->bytes[--from];
-			if (is_quotable(text->bytes[from]))
+			if (text_is_quotable(text->bytes[from]))
 				text->bytes[--to] = '\\';
 		}
 	}
@@ -184,17 +184,17 @@ void text_quoted(struct text *text, const char *string)
 }
 
 /* Whether a byte must be escaped in a JSON string inside HTML. */
-static bool is_markup(char byte)
+static bool text_is_markup(char byte)
 {
 	return byte == '"' || byte == '\\' || byte == '<' || byte == '>' || byte == '&';
 }
 
-static void put_json(struct text *text, const char *bytes, size_t length)
+static void text_put_json(struct text *text, const char *bytes, size_t length)
 {
 	size_t from = 0;
 
 	for (size_t at = 0; at < length; at++) {
-		if (!is_markup(bytes[at]))
+		if (!text_is_markup(bytes[at]))
 			continue;
 		text_bytes(text, bytes + from, at - from);
 		text_printf(text, "\\u%04x", (unsigned int)bytes[at]);
@@ -206,7 +206,7 @@ static void put_json(struct text *text, const char *bytes, size_t length)
 void text_json(struct text *text, const char *string)
 {
 	text_bytes(text, "\"", 1);
-	escape(text, string, put_json);
+	text_escape(text, string, text_put_json);
 	text_bytes(text, "\"", 1);
 }
 

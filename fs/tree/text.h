@@ -3,10 +3,10 @@
 #define FLEETFS_FS_TREE_TEXT_H
 
 /*
- * The text of a file while it is being written: a growable buffer with a ceiling.
+ * The text of a file that is being written: a growable buffer with a ceiling.
  *
- * A failed append (out of memory, beyond the ceiling) marks the text as failed, and later appends
- * do nothing: write everything, then ask text_error() once.
+ * If an append fails (out of memory, or beyond the ceiling), the text keeps the error and later
+ * appends do nothing. So append everything, and then check text_error() once.
  */
 
 #include <stddef.h>
@@ -23,40 +23,40 @@ struct text {
 /* An empty text that may grow to ceiling bytes. Allocates nothing. */
 void text_init(struct text *text, size_t ceiling);
 
-/* Frees the buffer; the text is empty again and may be used again. */
+/* Frees the buffer. The text is then empty and can be used again. */
 void text_done(struct text *text);
 
-/* Empties it, keeps its memory, forgets an error. */
+/* Removes all bytes and the error, and keeps the buffer. */
 void text_clear(struct text *text);
 
-/* 0, -ENOMEM or -EFBIG. */
+/* Returns 0, -ENOMEM or -EFBIG. */
 int text_error(const struct text *text);
 
-/* Bytes as they are. */
+/* Appends bytes unchanged. */
 void text_bytes(struct text *text, const char *bytes, size_t length);
 
-/* printf; for text of our own, never with a string from the network. */
+/* Appends as printf(3). Never for a string from the network, which has to be escaped. */
 __attribute__((format(printf, 2, 3))) void text_printf(struct text *text, const char *format, ...);
 
-/* A stored string (api/model/utf8.h), made safe to show on one line: UTF8_CONTROL and UTF8_INVALID
- * characters as \xNN, lower-case hex, byte by byte. NULL adds nothing. A string that is not in the
- * stored form, such as a path, may be given too; only a byte C0 in front of 80 or 81, which is
- * invalid UTF-8 anyway, is then shown as another byte. */
+/* Appends a stored string (api/model/utf8.h) so that it is safe to show on one line: UTF8_CONTROL
+ * and UTF8_INVALID characters become \xNN, in lower-case hex, byte by byte. NULL appends nothing. A
+ * string that is not in the stored form, such as a path, is allowed: only a byte C0 before 80 or
+ * 81, which is invalid UTF-8 anyway, is then shown as another byte. */
 void text_escaped(struct text *text, const char *string);
 
-/* The same between quotes, with a backslash before each backslash and quote: a label's value as
- * Prometheus' text format wants it. */
+/* Appends text_escaped() in quotes, with a backslash before each backslash and quote: the value of
+ * a label in Prometheus' text format. */
 void text_quoted(struct text *text, const char *string);
 
-/* The text of text_escaped() as a JSON string that is valid anywhere in HTML: quotes, backslashes,
- * `<`, `>` and `&` as \uNNNN. NULL is the empty string. */
+/* Appends text_escaped() as a JSON string that is safe anywhere in HTML: quotes, backslashes, `<`,
+ * `>` and `&` become \uNNNN. NULL is the empty string. */
 void text_json(struct text *text, const char *string);
 
-/* `name` or `name=value` (value NULL: none) at the end of a list of mount options, which are
- * separated by commas: a comma or backslash within the value is escaped, as libfuse wants it. */
+/* Appends `name` or, if value is not NULL, `name=value` to a comma-separated list of mount options.
+ * Commas and backslashes in the value are escaped for libfuse. */
 void text_mount_option(struct text *text, const char *name, const char *value);
 
-/* A moment as RFC 3339 in UTC with milliseconds: 2026-01-31T12:00:00.250Z. */
+/* Appends a time in RFC 3339, in UTC, with milliseconds: 2026-01-31T12:00:00.250Z. */
 void text_time(struct text *text, int64_t wall_ns);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "api/model/time_stamp.h"
 
-#define FOLDER(in, its_name)                                              \
+#define DIRECTORY(in, its_name)                                           \
 	{                                                                 \
 		.parent = (in), .field = AGENT_FIELDS, .name = (its_name) \
 	}
@@ -36,18 +36,18 @@
 	}
 
 const struct row tree_rows[] = {
-	/* folders, in the order of enum tree_folder */
-	[TREE_ROOT] = FOLDER(TREE_FOLDERS, ""),
-	[TREE_STATUS] = FOLDER(TREE_ROOT, ".fleetfs"),
-	[TREE_AGENTS] = FOLDER(TREE_ROOT, "agents"),
+	/* directories, in the order of enum tree_folder */
+	[TREE_ROOT] = DIRECTORY(TREE_FOLDERS, ""),
+	[TREE_STATUS] = DIRECTORY(TREE_ROOT, ".fleetfs"),
+	[TREE_AGENTS] = DIRECTORY(TREE_ROOT, "agents"),
 	[TREE_AGENT] = EACH(TREE_AGENTS, TREE_EACH_AGENT, AGENT_LAST_HEARTBEAT),
 	[TREE_LABELS] = FILE_OF(TREE_AGENT, "labels", AGENT_LABELS),
-	[TREE_SYSTEM_STATS] = FOLDER(TREE_AGENT, "system_stats"),
+	[TREE_SYSTEM_STATS] = DIRECTORY(TREE_AGENT, "system_stats"),
 	[TREE_GPUS] = FILE_OF(TREE_AGENT, "gpus", AGENT_GPU_NAME),
 	[TREE_GPU] = EACH(TREE_GPUS, TREE_EACH_GPU, AGENT_FIELDS),
-	[TREE_FLEET] = FOLDER(TREE_ROOT, "fleet"),
+	[TREE_FLEET] = DIRECTORY(TREE_ROOT, "fleet"),
 
-	/* over the whole fleet */
+	/* views */
 	{.parent = TREE_ROOT,
          .view = TREE_GROUPS,
          .field = AGENT_STATUS,
@@ -127,14 +127,15 @@ bool tree_is_constant(const struct row *row)
 	return row->text == status_readme || row->text == status_version;
 }
 
-static size_t tree_find(const struct row *row, const struct agent *agent, const char *value)
+/* The index of a value in a view's field (agent_string()), or SIZE_MAX. */
+static size_t tree_find_value(const struct row *row, const struct agent *agent, const char *value)
 {
 	size_t count = agent_string_count(agent, row->field);
 
 	for (size_t i = 0; i < count; i++) {
-		const char *its = agent_string(agent, row->field, i);
+		const char *string = agent_string(agent, row->field, i);
 
-		if (its && strcmp(its, value) == 0)
+		if (string && strcmp(string, value) == 0)
 			return i;
 	}
 	return SIZE_MAX;
@@ -142,13 +143,13 @@ static size_t tree_find(const struct row *row, const struct agent *agent, const 
 
 bool tree_has(const struct row *row, const struct agent *agent, const char *value)
 {
-	return tree_find(row, agent, value) != SIZE_MAX;
+	return tree_find_value(row, agent, value) != SIZE_MAX;
 }
 
 int64_t tree_link_mtime_ns(const struct row *row, const struct record *record, const char *value)
 {
 	enum agent_field_id field = row->field;
-	size_t index = tree_find(row, record->agent, value);
+	size_t index = tree_find_value(row, record->agent, value);
 
 	if (field == AGENT_GPU_NAME)
 		field = CHANGES_GPU_MODEL;
@@ -198,8 +199,8 @@ void tree_name(const struct row *row, const struct agent *agent, size_t index,
 		snprintf(ret_name, NAME_BYTES, "%s", row->name);
 }
 
-/* Whether name is the decimal number of a GPU as tree_name() writes it. */
-static bool is_gpu_number(const char *name)
+/* Whether tree_name() may give this name to a GPU. */
+static bool tree_is_gpu_name(const char *name)
 {
 	size_t digits = strspn(name, "0123456789");
 
@@ -208,13 +209,13 @@ static bool is_gpu_number(const char *name)
 	return strtoul(name, NULL, 10) < AGENT_MAX_GPUS;
 }
 
-static bool row_may_be_named(const struct row *row, const char *name)
+static bool tree_row_may_have_name(const struct row *row, const char *name)
 {
 	switch ((enum tree_each)row->each) {
 	case TREE_ONCE:
 		return strcmp(row->name, name) == 0;
 	case TREE_EACH_GPU:
-		return is_gpu_number(name);
+		return tree_is_gpu_name(name);
 	case TREE_EACH_AGENT:
 	case TREE_EACH_LABEL:
 		break;
@@ -228,21 +229,21 @@ bool tree_may_have(const struct row *directory, bool group, const char *name)
 		return name_is_canonical(name);
 	for (size_t i = 0; i < tree_row_count; i++)
 		if (tree_rows[i].parent == tree_folder_of(directory) &&
-		    row_may_be_named(&tree_rows[i], name))
+		    tree_row_may_have_name(&tree_rows[i], name))
 			return true;
 	return false;
 }
 
-static void line(struct text *text, const char *string)
+static void tree_line(struct text *text, const char *string)
 {
 	text_escaped(text, string);
 	text_bytes(text, "\n", 1);
 }
 
-static void string_text(struct text *text, const char *string)
+static void tree_string_text(struct text *text, const char *string)
 {
 	if (string && *string)
-		line(text, string);
+		tree_line(text, string);
 }
 
 void tree_field_text(const struct row *row, const struct agent *agent, size_t index,
@@ -252,7 +253,7 @@ void tree_field_text(const struct row *row, const struct agent *agent, size_t in
 
 	switch ((enum agent_type)agent_fields[row->field].type) {
 	case AGENT_TYPE_STRING:
-		string_text(text, *(const char *const *)value);
+		tree_string_text(text, *(const char *const *)value);
 		break;
 	case AGENT_TYPE_NUMBER:
 		if (*(const int64_t *)value != AGENT_ABSENT)
@@ -262,10 +263,10 @@ void tree_field_text(const struct row *row, const struct agent *agent, size_t in
 		const struct agent_list *list = value;
 
 		if (row->each == TREE_EACH_LABEL)
-			string_text(text, list->items[index]);
+			tree_string_text(text, list->items[index]);
 		else
 			for (size_t i = 0; i < list->count; i++)
-				line(text, list->items[i]);
+				tree_line(text, list->items[i]);
 		break;
 	}
 	case AGENT_TYPE_JSON:
@@ -273,47 +274,49 @@ void tree_field_text(const struct row *row, const struct agent *agent, size_t in
 	}
 }
 
-/* The files of an agent, wherever below it */
+/* Files of an agent, in any of its directories */
 
 bool tree_is_value(const struct row *row)
 {
 	return tree_folder_of(row) == TREE_FOLDERS && !row->view && row->field < AGENT_JSON;
 }
 
-size_t tree_occurrences(const struct row *row, const struct agent *agent)
+size_t tree_file_count(const struct row *row, const struct agent *agent)
 {
 	const struct row *of = row->parent == TREE_GPU ? &tree_rows[TREE_GPU] : row;
 
 	return tree_count(of, agent);
 }
 
-void tree_path(const struct row *row, const struct agent *agent, size_t index, struct text *text)
+void tree_file_path(const struct row *row, const struct agent *agent, size_t index,
+                    struct text *text)
 {
-	const struct row *way[TREE_FOLDERS + 1]; /* upwards */
+	const struct row *path[TREE_FOLDERS + 1]; /* from the file upwards */
 	char name[NAME_BYTES];
 	size_t length = 1;
 
-	way[0] = row;
-	for (; way[length - 1]->parent != TREE_AGENT; length++)
-		way[length] = &tree_rows[way[length - 1]->parent];
+	path[0] = row;
+	for (; path[length - 1]->parent != TREE_AGENT; length++)
+		path[length] = &tree_rows[path[length - 1]->parent];
 	while (length-- > 0) {
-		tree_name(way[length], agent, index, name);
+		tree_name(path[length], agent, index, name);
 		text_bytes(text, name, strlen(name));
 		text_bytes(text, "/", length > 0);
 	}
 }
 
-size_t tree_same(const struct row *row, const struct agent *agent, size_t index,
-                 struct agent_finder *other)
+size_t tree_file_in_other(const struct row *row, const struct agent *agent, size_t index,
+                          struct agent_finder *other)
 {
 	if (row->each == TREE_EACH_LABEL)
 		return agent_find(other, agent->labels.items[index], index);
-	return index < tree_occurrences(row, other->agent) ? index : SIZE_MAX;
+	return index < tree_file_count(row, other->agent) ? index : SIZE_MAX;
 }
 
 /*
- * The folders of an agent get a nanosecond more with each renewal, a thousand at most: that is how
- * the kernel learns to list them again, in one request, instead of asking for each name in them.
+ * Each time an agent is read again, the time of its directories grows by a nanosecond, up to a
+ * thousand. A new time makes the kernel list the directory again, with one request, instead of
+ * looking up each name in it.
  */
 int64_t tree_mtime_ns(const struct row *row, const struct record *record, size_t index)
 {

@@ -3,13 +3,13 @@
 #define FLEETFS_FS_TREE_TREE_H
 
 /*
- * THE table: every file and folder of the mount is one row of it, and nothing else in fs/ knows a
- * name. To add a file, add a row; to add a folder, a row and the rows whose parent it is.
+ * The table of the tree: every file and directory of the mount is one row of it, and no other code
+ * in fs/ contains a name. To add a file, add a row; to add a directory, add a row and the rows
+ * whose parent it is. A view over the fleet (by-status/) is one row, with all that it contains.
  *
- * A view over the fleet is one row, too, whatever is in it.
- *
- * A row stands once in its parent, or once for each agent, label or GPU (`each`). A file's text
- * comes from a field of the agent (`field`) or, for what is no agent's, from a function (`text`).
+ * A row is one entry of its parent, or one for each agent, label or GPU (`each`). The text of a
+ * file is a field of the agent (`field`), comes from a function (`text`), or is a report
+ * (`report`).
  */
 
 #include <stdbool.h>
@@ -21,26 +21,28 @@
 #include "fs/tree/status.h"
 #include "fs/tree/text.h"
 
-enum tree_folder { /* the rows that are folders, by position in the table */
-	           TREE_ROOT,
-	           TREE_STATUS,
-	           TREE_AGENTS,
-	           TREE_AGENT,
-	           TREE_LABELS,
-	           TREE_SYSTEM_STATS,
-	           TREE_GPUS,
-	           TREE_GPU,
-	           TREE_FLEET,
-	           TREE_FOLDERS
+/* The rows that are directories, by position in the table. */
+enum tree_folder {
+	TREE_ROOT,
+	TREE_STATUS,
+	TREE_AGENTS,
+	TREE_AGENT,
+	TREE_LABELS,
+	TREE_SYSTEM_STATS,
+	TREE_GPUS,
+	TREE_GPU,
+	TREE_FLEET,
+	TREE_FOLDERS
 };
 
 enum tree_each { TREE_ONCE, TREE_EACH_AGENT, TREE_EACH_LABEL, TREE_EACH_GPU };
 
-/* A folder over the whole fleet, by the values that agents have in the row's field: of a folder for
- * each value with a link to each agent that has it, or of a link for each to the first of them. */
+/* A directory over the whole fleet, by the values that agents have in the row's field. TREE_GROUPS:
+ * a directory for each value, with a link to each agent that has it. TREE_LINKS: a link for each
+ * value, to the first agent that has it. */
 enum tree_view { TREE_NO_VIEW, TREE_GROUPS, TREE_LINKS };
 
-/* Which file of fleet/ a row is, as made by the room fs/reports/. */
+/* The files of fleet/, which fs/reports/ builds. */
 enum tree_report {
 	TREE_NO_REPORT,
 	TREE_SUMMARY,
@@ -54,14 +56,14 @@ enum tree_report {
 };
 
 struct row {
-	uint8_t parent; /* enum tree_folder */
-	uint8_t each;   /* enum tree_each */
-	uint8_t view;   /* enum tree_view */
-	uint8_t report; /* enum tree_report */
-	uint8_t field;  /* enum agent_field_id of a file's text or of a folder's mtime; AGENT_FIELDS
-	                 */
-	const char *name;                                         /* NULL: by each */
-	void (*text)(const struct status *status, struct text *); /* NULL: by field */
+	uint8_t parent;   /* enum tree_folder */
+	uint8_t each;     /* enum tree_each */
+	uint8_t view;     /* enum tree_view */
+	uint8_t report;   /* enum tree_report */
+	uint8_t field;    /* enum agent_field_id of a file's text or a directory's mtime;
+	                     AGENT_FIELDS: none */
+	const char *name; /* NULL: by each */
+	void (*text)(const struct status *status, struct text *text); /* NULL: by field */
 	const char *const *always; /* values whose groups exist even if no agent has them; ends
 	                              with NULL; NULL: none */
 };
@@ -69,54 +71,71 @@ struct row {
 extern const struct row tree_rows[];
 extern const size_t tree_row_count;
 
-/* The longest text of a file; a value that would be longer is refused (-EFBIG). */
+/* The longest text of a file, in bytes; a longer one is rejected with -EFBIG. */
 #define TREE_MAX_TEXT (16u << 20)
 
-enum tree_folder tree_folder_of(const struct row *row); /* TREE_FOLDERS: a file, or a view */
+/* The directory that a row is; TREE_FOLDERS if it is a file or a view. */
+enum tree_folder tree_folder_of(const struct row *row);
 
-/* How often a row stands in its folder; not for TREE_EACH_AGENT. agent: NULL if it is no agent's.
- */
+/* Entries of directories */
+
+/* How many entries of its parent a row is. agent: NULL outside of agents/<agent>/. Not for
+ * TREE_EACH_AGENT. */
 size_t tree_count(const struct row *row, const struct agent *agent);
 
-/* The name of its index-th occurrence; not for TREE_EACH_AGENT. */
+/* The name of the entry with this index. Not for TREE_EACH_AGENT. */
 void tree_name(const struct row *row, const struct agent *agent, size_t index,
                char ret_name[static NAME_BYTES]);
 
-/* Whether a directory of this row may ever have an entry of this name, whatever the API's data is.
- * False: a look-up there needs no data to be answered. group: it is a group of that view. */
+/* Whether the directory of this row can ever have an entry of this name, whatever data the API
+ * returns. If not, a lookup of the name needs no data. group: the directory is a group of this
+ * view.
+ */
 bool tree_may_have(const struct row *directory, bool group, const char *name);
 
-/* The text of a file that shows a field, appended. Not for AGENT_JSON, which agent.json holds. */
+/* Texts and times */
+
+/* Appends the text of a file that shows a field. Not for AGENT_JSON, whose text the agent stores.
+ */
 void tree_field_text(const struct row *row, const struct agent *agent, size_t index,
                      struct text *text);
 
-/* Whether it is a file of an agent that shows one of its values. Of such: how many of it an agent
- * has in all its folders; the path of one, from the agent's folder on; and which one of the
- * finder's agent has the same path, SIZE_MAX: none. */
-bool tree_is_value(const struct row *row);
-size_t tree_occurrences(const struct row *row, const struct agent *agent);
-void tree_path(const struct row *row, const struct agent *agent, size_t index, struct text *text);
-size_t tree_same(const struct row *row, const struct agent *agent, size_t index,
-                 struct agent_finder *other);
-
-/* Whether it is a file of the mount's own whose text never changes. */
+/* Whether the row is a file of .fleetfs/ whose text never changes. */
 bool tree_is_constant(const struct row *row);
+
+/* When an agent's file or directory last changed; wall clock. */
+int64_t tree_mtime_ns(const struct row *row, const struct record *record, size_t index);
+
+/* Files of an agent, in any of its directories */
+
+/* Whether the row is a file that shows one value of an agent. */
+bool tree_is_value(const struct row *row);
+
+/* How many files an agent has of a row with tree_is_value(), in all directories together. */
+size_t tree_file_count(const struct row *row, const struct agent *agent);
+
+/* Appends the path of the file with this index, relative to the agent's directory. */
+void tree_file_path(const struct row *row, const struct agent *agent, size_t index,
+                    struct text *text);
+
+/* The index of the file with the same path in another agent, or SIZE_MAX. */
+size_t tree_file_in_other(const struct row *row, const struct agent *agent, size_t index,
+                          struct agent_finder *other);
+
+/* Views */
 
 /* Whether the agent has this value in a view's field (agent_string()). */
 bool tree_has(const struct row *row, const struct agent *agent, const char *value);
 
-/* The time of the link to an agent in the group of a value that it has: when the agent came to have
- * it; wall clock. */
+/* When the agent got this value, which it has: the time of the link to it in the value's group;
+ * wall clock. */
 int64_t tree_link_mtime_ns(const struct row *row, const struct record *record, const char *value);
 
-/* Of the groups that always exist in a view, the value of the one with this name, or NULL. Such a
- * value is its own name. */
+/* The value of the group with this name among the groups that always exist in a view, or NULL. Such
+ * a value equals its name. */
 const char *tree_lasting_group(const struct row *row, const char *name);
 
-/* Where the link to an agent in a view points, relative to the link; not terminated. */
+/* Appends the target of a view's link to an agent, relative to the link. */
 void tree_target(const struct row *row, const char *agent_name, struct text *text);
-
-/* When a folder or file of an agent was last changed, wall clock. */
-int64_t tree_mtime_ns(const struct row *row, const struct record *record, size_t index);
 
 #endif

@@ -10,7 +10,7 @@ static int hex(char c)
 	return found ? (int)(found - digits) : -1;
 }
 
-/* The stored form (api/model/utf8.h) of any bytes; for free(). */
+/* The stored form (api/model/utf8.h) of any bytes. The caller frees it. */
 static char *stored(const uint8_t *data, size_t size)
 {
 	char *text = malloc(2 * size + 1), *at = text;
@@ -26,8 +26,8 @@ static char *stored(const uint8_t *data, size_t size)
 	return text;
 }
 
-/* A name without a hash contains all of its string, whose stored form is written; true if this is
- * one. */
+/* Writes the string of a name in the stored form. Returns false if the name has a hash: then it
+ * contains only a part of its string. */
 static bool decode(const char *name, char *ret_text)
 {
 	uint8_t byte;
@@ -82,8 +82,8 @@ static void encode(const char *text, char ret_name[static NAME_BYTES])
 		expect(strlen(text) > 80);
 }
 
-/* A name is canonical only if encoding the string that it stands for gives the same name. A hash
- * cannot be decoded. */
+/* A name is canonical only if it is the name of the string that it decodes to. A hash cannot be
+ * decoded. */
 static void expect_canonical_is_exact(const char *name)
 {
 	char decoded[NAME_BYTES], again[NAME_BYTES];
@@ -94,7 +94,7 @@ static void expect_canonical_is_exact(const char *name)
 	expect(strcmp(name, again) == 0);
 }
 
-/* Two strings, side by side. */
+/* The input is two strings, one after the other. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *one = stored(data, size / 2);
@@ -106,7 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	encode(one, one_name);
 	encode(other, other_name);
 	expect((strcmp(one, other) == 0) == (strcmp(one_name, other_name) == 0));
-	/* A name is a string, too: the one that it would get is another. */
+	/* A name with escapes, taken as a string, has another name. */
 	encode(one_name, other_name);
 	if (strchr(one_name, '%'))
 		expect(strcmp(one_name, other_name) != 0);

@@ -17,17 +17,17 @@
 
 #define TTL_MS   10000
 #define STALE_MS 60000
-#define FULL     1000 /* bytes of a log */
+#define FULL     1000 /* bytes of a full log */
 #define WALL_NS  INT64_C(1700000000250000000)
 #define TIME     "2023-11-14T22:13:20.250Z\t"
 
-/* A fleet on one page, whose agents have a status each, and its log. */
+/* A fleet whose list is one page of agents with a status, and its log. */
 struct world {
 	struct fleet *fleet;
 	struct events *events;
 	int64_t now_ms;
-	unsigned int wanted; /* pages asked for and not yet brought */
-	unsigned int wants;  /* so far */
+	unsigned int wanted; /* pages that were wanted and have not arrived */
+	unsigned int wants;  /* pages that were wanted */
 	struct record *record;
 };
 
@@ -107,7 +107,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* The page comes: of these agents, id and status by turns, to a NULL. */
+/* The page arrives, with agents of these pairs of ID and status. NULL ends the pairs. */
 static void bring(struct world *world, const char *id, ...)
 {
 	struct page *page = agents_page(8);
@@ -130,36 +130,38 @@ static void fail_page(struct world *world)
 	fleet_failed(world->fleet, 1, &failure);
 }
 
-/* A look that is answered at once. */
-static struct document *query(struct world *world)
+/* Runs a query that returns at once. */
+static struct event_log *query(struct world *world)
 {
 	struct query query = fleet_query(world->fleet);
-	struct document *log = NULL;
+	struct event_log *log = NULL;
 
 	assert_int_equal(events_look(world->events, &query, false, &log), 0);
 	assert_non_null(log);
 	return log;
 }
 
-/* The first look, at a fleet of one agent. */
+/* Runs the first query, of a fleet of one agent. */
 static void begin(struct world *world)
 {
 	struct query first = fleet_query(world->fleet);
-	struct document *log;
+	struct event_log *log;
 
 	assert_int_equal(events_look(world->events, &first, false, &log), -EAGAIN);
 	bring(world, "gpu-01", "idle", (const char *)NULL);
 	assert_int_equal(events_look(world->events, &first, false, &log), 0);
-	assert_int_equal(log->bytes, 0);
+	assert_int_equal(log->text.length, 0);
 }
 
-/* What the log says; without the times, which are all the same, and with | for a tab. */
-static const char *text_of(struct document *log)
+/* The text of the log without the times, which are all the same, and with | for tabs. */
+static const char *log_text(struct event_log *log)
 {
 	static char raw[1 << 18], text[sizeof(raw)];
-	size_t bytes = (size_t)document_read(log, 0, sizeof(raw) - 1, raw), length = 0;
+	size_t bytes = log->text.length, length = 0;
 
-	assert_int_equal(bytes, log->bytes);
+	assert_true(bytes < sizeof(raw));
+	if (bytes > 0)
+		memcpy(raw, log->text.bytes, bytes);
 	raw[bytes] = '\0';
 	for (char *line = raw, *end; *line; line = end + 1) {
 		end = strchr(line, '\n');
@@ -177,9 +179,9 @@ static void change(struct world *world, const struct agent *before, const struct
 	assert_int_equal(events_changed(world->events, world->record, before, after, WALL_NS), 0);
 }
 
-/* What is written */
+/* Lines */
 
-static void test_every_file_that_changes_is_a_line(void **state)
+static void test_each_changed_file_is_a_line(void **state)
 {
 	static const char *const tasks[] = {"t1", "t2", "t\n3"};
 	static const struct agent_gpu gpus[] = {{"H100", "cuda", 100, 60, 40},
@@ -210,37 +212,38 @@ static void test_every_file_that_changes_is_a_line(void **state)
 	after.gpu_count = 2;
 	begin(*state);
 	change(*state, &before, &after);
-	assert_string_equal(text_of(query(*state)), "gpu-01|id|gpu-01|gpu-02\n"
-	                                            "gpu-01|status|-|busy\n"
-	                                            "gpu-01|version|-|2\n"
-	                                            "gpu-01|last_heartbeat|-|2026-01-31T12:00:00Z\n"
-	                                            "gpu-01|connected_at|-|2026-01-30T12:00:00Z\n"
-	                                            "gpu-01|platform_arch|-|linux/amd64\n"
-	                                            "gpu-01|tool|-|comfyui\n"
-	                                            "gpu-01|tool_version|-|0.3\n"
-	                                            "gpu-01|comfyui_version|-|0.4\n"
-	                                            "gpu-01|gpu_capacity|-|2\n"
-	                                            "gpu-01|gpu_free|-|0\n"
-	                                            "gpu-01|running_count|-|3\n"
-	                                            "gpu-01|running_tasks|-|t1,t2,t\\x0a3\n"
-	                                            "gpu-01|current_task_id|-|t1\n"
-	                                            "gpu-01|tasks_completed|-|17\n"
-	                                            "gpu-01|sync_phase|-|models\n"
-	                                            "gpu-01|sync_detail|-|a b\n"
-	                                            "gpu-01|sync_percent|-|5\n"
-	                                            "gpu-01|system_stats/comfyui_version|-|0.5\n"
-	                                            "gpu-01|system_stats/pytorch_version|-|2.5\n"
-	                                            "gpu-01|system_stats/os_type|-|posix\n"
-	                                            "gpu-01|gpus/0/name|-|H100\n"
-	                                            "gpu-01|gpus/1/name|-|A100\n"
-	                                            "gpu-01|gpus/0/type|-|cuda\n"
-	                                            "gpu-01|gpus/0/vram_total|-|100\n"
-	                                            "gpu-01|gpus/1/vram_total|-|10\n"
-	                                            "gpu-01|gpus/0/vram_free|-|60\n"
-	                                            "gpu-01|gpus/0/vram_used|-|40\n");
+	assert_string_equal(log_text(query(*state)),
+	                    "gpu-01|id|gpu-01|gpu-02\n"
+	                    "gpu-01|status|-|busy\n"
+	                    "gpu-01|version|-|2\n"
+	                    "gpu-01|last_heartbeat|-|2026-01-31T12:00:00Z\n"
+	                    "gpu-01|connected_at|-|2026-01-30T12:00:00Z\n"
+	                    "gpu-01|platform_arch|-|linux/amd64\n"
+	                    "gpu-01|tool|-|comfyui\n"
+	                    "gpu-01|tool_version|-|0.3\n"
+	                    "gpu-01|comfyui_version|-|0.4\n"
+	                    "gpu-01|gpu_capacity|-|2\n"
+	                    "gpu-01|gpu_free|-|0\n"
+	                    "gpu-01|running_count|-|3\n"
+	                    "gpu-01|running_tasks|-|t1,t2,t\\x0a3\n"
+	                    "gpu-01|current_task_id|-|t1\n"
+	                    "gpu-01|tasks_completed|-|17\n"
+	                    "gpu-01|sync_phase|-|models\n"
+	                    "gpu-01|sync_detail|-|a b\n"
+	                    "gpu-01|sync_percent|-|5\n"
+	                    "gpu-01|system_stats/comfyui_version|-|0.5\n"
+	                    "gpu-01|system_stats/pytorch_version|-|2.5\n"
+	                    "gpu-01|system_stats/os_type|-|posix\n"
+	                    "gpu-01|gpus/0/name|-|H100\n"
+	                    "gpu-01|gpus/1/name|-|A100\n"
+	                    "gpu-01|gpus/0/type|-|cuda\n"
+	                    "gpu-01|gpus/0/vram_total|-|100\n"
+	                    "gpu-01|gpus/1/vram_total|-|10\n"
+	                    "gpu-01|gpus/0/vram_free|-|60\n"
+	                    "gpu-01|gpus/0/vram_used|-|40\n");
 }
 
-static void test_values_that_vanish(void **state)
+static void test_removed_value_is_followed_by_a_dash(void **state)
 {
 	static const struct agent_gpu gpus[] = {{"H100", "cuda", 100, 60, 40},
 	                                        {"A100", NULL, 10, AGENT_ABSENT, AGENT_ABSENT}};
@@ -256,13 +259,13 @@ static void test_values_that_vanish(void **state)
 	after.running_tasks = (struct agent_list){tasks + 1, 1};
 	begin(*state);
 	change(*state, &before, &after);
-	assert_string_equal(text_of(query(*state)), "gpu-01|status|busy|-\n"
-	                                            "gpu-01|running_tasks|t1,t2|t2\n"
-	                                            "gpu-01|gpus/1/name|A100|-\n"
-	                                            "gpu-01|gpus/1/vram_total|10|-\n");
+	assert_string_equal(log_text(query(*state)), "gpu-01|status|busy|-\n"
+	                                             "gpu-01|running_tasks|t1,t2|t2\n"
+	                                             "gpu-01|gpus/1/name|A100|-\n"
+	                                             "gpu-01|gpus/1/vram_total|10|-\n");
 }
 
-static void test_labels_go_by_their_names(void **state)
+static void test_labels_are_compared_by_name(void **state)
 {
 	static const char *const olds[] = {"a", "b/c", "d"}, *const news[] = {"d", "a", "e\tf"};
 	struct agent before = agents_blank("a"), after = agents_blank("a");
@@ -271,11 +274,11 @@ static void test_labels_go_by_their_names(void **state)
 	after.labels = (struct agent_list){news, 3};
 	begin(*state);
 	change(*state, &before, &after);
-	assert_string_equal(text_of(query(*state)), "gpu-01|labels/b%2Fc|b/c|-\n"
-	                                            "gpu-01|labels/e%09f|-|e\\x09f\n");
+	assert_string_equal(log_text(query(*state)), "gpu-01|labels/b%2Fc|b/c|-\n"
+	                                             "gpu-01|labels/e%09f|-|e\\x09f\n");
 }
 
-static void test_what_reads_the_same_is_no_event(void **state)
+static void test_same_text_is_no_event(void **state)
 {
 	static const char *const empty[] = {""};
 	struct agent before = agents_blank("a"), after = agents_blank("a");
@@ -283,16 +286,15 @@ static void test_what_reads_the_same_is_no_event(void **state)
 	before.status = "";
 	after.json = "{\"unknown\":1}\n";
 	after.json_bytes = 14;
-	after.labels = (struct agent_list){empty, 1}; /* a file without a text, as if it were not */
+	after.labels = (struct agent_list){empty, 1}; /* an empty file, which counts as missing */
 	before.tool = "\x01";
 	after.tool = "\\x01";
 	begin(*state);
 	change(*state, &before, &after);
-	assert_int_equal(query(*state)->bytes, 0);
+	assert_int_equal(query(*state)->text.length, 0);
 }
 
-/* But what is not the same is one, even if it looks so on a line. */
-static void test_what_looks_the_same(void **state)
+static void test_different_text_is_an_event_although_its_line_looks_the_same(void **state)
 {
 	static const char *const two[] = {"a", "b"}, *const one[] = {"a,b"};
 	struct agent before = agents_blank("a"), after = agents_blank("a");
@@ -302,11 +304,11 @@ static void test_what_looks_the_same(void **state)
 	after.running_tasks = (struct agent_list){one, 1};
 	begin(*state);
 	change(*state, &before, &after);
-	assert_string_equal(text_of(query(*state)), "gpu-01|status|-|-\n"
-	                                            "gpu-01|running_tasks|a,b|a,b\n");
+	assert_string_equal(log_text(query(*state)), "gpu-01|status|-|-\n"
+	                                             "gpu-01|running_tasks|a,b|a,b\n");
 }
 
-static void test_no_value_forges_a_line(void **state)
+static void test_value_cannot_forge_a_line(void **state)
 {
 	struct agent before = agents_blank("a"), after = agents_blank("a");
 
@@ -315,14 +317,14 @@ static void test_no_value_forges_a_line(void **state)
 	begin(*state);
 	change(*state, &before, &after);
 	assert_string_equal(
-		text_of(query(*state)),
+		log_text(query(*state)),
 		"gpu-01|status|-|idle\\x0a2023-11-14T22:13:20.250Z\\x09gpu-01\\x09status"
 		"\\x09idle\\x09unhealthy\\x0a\\x0d\\x1b[2J\\xff\\xe2\\x80\\xae\n");
 }
 
-/* When it is written */
+/* Queries */
 
-static void test_nothing_before_the_first_look(void **state)
+static void test_nothing_is_logged_before_the_first_query(void **state)
 {
 	struct world *world = *state;
 	struct agent before = agents_blank("a"), after = agents_blank("a");
@@ -331,11 +333,11 @@ static void test_nothing_before_the_first_look(void **state)
 	change(world, &before, &after);
 	change(world, NULL, &after);
 	begin(world);
-	assert_int_equal(query(world)->bytes, 0);
+	assert_int_equal(query(world)->text.length, 0);
 	assert_null(events_before(world->events));
 }
 
-static void test_whose_reading_brings_it_is_the_same(void **state)
+static void test_change_is_logged_whatever_it_was_fetched_for(void **state)
 {
 	struct world *world = *state;
 	struct query other;
@@ -347,16 +349,16 @@ static void test_whose_reading_brings_it_is_the_same(void **state)
 	assert_int_equal(fleet_find(world->fleet, "gpu-01", &other, &record), -EAGAIN);
 	bring(world, "gpu-01", "busy", "b", "idle", (const char *)NULL);
 	assert_int_equal(fleet_find(world->fleet, "gpu-01", &other, &record), 0);
-	assert_string_equal(text_of(query(world)), "gpu-01|status|idle|busy\n"
-	                                           "b|agent|-|joined\n");
+	assert_string_equal(log_text(query(world)), "gpu-01|status|idle|busy\n"
+	                                            "b|agent|-|joined\n");
 	assert_int_equal(world->wants, 2);
 }
 
-static void test_who_leaves(void **state)
+static void test_departed_agent_is_an_event(void **state)
 {
 	struct world *world = *state;
 	struct query last;
-	struct document *log;
+	struct event_log *log;
 
 	begin(world);
 	world->now_ms += TTL_MS;
@@ -366,18 +368,18 @@ static void test_who_leaves(void **state)
 	assert_int_equal(events_look(world->events, &last, false, &log), -EAGAIN); /* again */
 	bring(world, "b", "idle", (const char *)NULL);
 	assert_int_equal(events_look(world->events, &last, false, &log), 0);
-	assert_string_equal(text_of(log), "b|agent|-|joined\n"
-	                                  "gpu-01|agent|left|-\n");
+	assert_string_equal(log_text(log), "b|agent|-|joined\n"
+	                                   "gpu-01|agent|left|-\n");
 }
 
-static void test_looks_cost_one_list_per_ttl(void **state)
+static void test_queries_cost_one_list_per_ttl(void **state)
 {
 	struct world *world = *state;
 
 	begin(world);
 	for (int second = 1; second < 35; second++) {
 		struct query poll;
-		struct document *log;
+		struct event_log *log;
 
 		world->now_ms += 1000;
 		poll = fleet_query(world->fleet);
@@ -388,12 +390,12 @@ static void test_looks_cost_one_list_per_ttl(void **state)
 	assert_int_equal(world->wants, 4);
 }
 
-/* cat must get to the end, though each look may bring more. */
-static void test_reading_on_is_no_look(void **state)
+/* So cat reaches the end of a log that grows with each query. */
+static void test_end_of_read_fetches_no_list(void **state)
 {
 	struct world *world = *state;
 	struct query reading;
-	struct document *log;
+	struct event_log *log;
 
 	begin(world);
 	fleet_expire(world->fleet);
@@ -407,13 +409,13 @@ static void test_reading_on_is_no_look(void **state)
 	assert_int_equal(world->wants, 2);
 }
 
-/* When the API fails */
+/* Failures of the API */
 
-static void test_without_an_api_there_is_no_log_yet(void **state)
+static void test_first_query_fails_without_an_api(void **state)
 {
 	struct world *world = *state;
 	struct query first = fleet_query(world->fleet);
-	struct document *log;
+	struct event_log *log;
 
 	assert_int_equal(events_look(world->events, &first, false, &log), -EAGAIN);
 	fail_page(world);
@@ -422,17 +424,17 @@ static void test_without_an_api_there_is_no_log_yet(void **state)
 	begin(world);
 }
 
-static void test_the_log_as_it_is_while_the_api_fails(void **state)
+static void test_log_is_served_while_the_api_fails(void **state)
 {
 	struct world *world = *state;
 	const int64_t ages_ms[] = {TTL_MS, TTL_MS + STALE_MS};
-	struct document *now;
+	struct event_log *now;
 	struct query back;
 
 	begin(world);
 	for (int i = 0; i < 2; i++) {
 		struct query poll;
-		struct document *log;
+		struct event_log *log;
 
 		world->now_ms += ages_ms[i];
 		poll = fleet_query(world->fleet);
@@ -446,10 +448,10 @@ static void test_the_log_as_it_is_while_the_api_fails(void **state)
 	back = fleet_query(world->fleet);
 	assert_int_equal(events_look(world->events, &back, false, &now), -EAGAIN);
 	bring(world, "gpu-01", "busy", (const char *)NULL);
-	assert_string_equal(text_of(query(world)), "gpu-01|status|idle|busy\n");
+	assert_string_equal(log_text(query(world)), "gpu-01|status|idle|busy\n");
 }
 
-static void test_a_slow_api_is_waited_for_a_little(void **state)
+static void test_query_waits_a_little_for_a_slow_api(void **state)
 {
 	struct world *world = *state;
 	const int64_t ages_ms[] = {TTL_MS, TTL_MS + STALE_MS};
@@ -457,7 +459,7 @@ static void test_a_slow_api_is_waited_for_a_little(void **state)
 	begin(world);
 	for (int i = 0; i < 2; i++) {
 		struct query poll;
-		struct document *log;
+		struct event_log *log;
 
 		world->now_ms += ages_ms[i];
 		poll = fleet_query(world->fleet);
@@ -469,21 +471,21 @@ static void test_a_slow_api_is_waited_for_a_little(void **state)
 	}
 }
 
-/* When it is full */
+/* Rotation */
 
 static void fill(struct world *world, uint64_t bytes)
 {
 	struct agent agents[2] = {agents_blank("a"), agents_blank("a")};
-	struct document *before = events_before(world->events);
+	struct event_log *before = events_before(world->events);
 
 	agents[0].status = "0";
 	agents[1].status = "1";
-	for (int i = 0; query(world)->bytes < bytes; i++)
+	for (int i = 0; query(world)->text.length < bytes; i++)
 		change(world, &agents[i & 1], &agents[!(i & 1)]);
 	assert_ptr_equal(events_before(world->events), before);
 }
 
-static void add_one(struct world *world)
+static void append_one(struct world *world)
 {
 	const struct agent before = agents_blank("a");
 	struct agent after = agents_blank("a");
@@ -492,11 +494,11 @@ static void add_one(struct world *world)
 	change(world, &before, &after);
 }
 
-/* The API answers whenever it is asked; then as long as the list has not expired there is time. */
-static void pass(struct world *world, int64_t ms)
+/* Lets time pass, with an API that answers each time the list has expired. */
+static void pass_time(struct world *world, int64_t ms)
 {
 	struct query poll;
-	struct document *log;
+	struct event_log *log;
 
 	world->now_ms += ms;
 	poll = fleet_query(world->fleet);
@@ -504,88 +506,88 @@ static void pass(struct world *world, int64_t ms)
 		bring(world, "gpu-01", "idle", (const char *)NULL);
 }
 
-static void test_a_full_log_gives_its_name_to_another(void **state)
+static void test_full_log_becomes_the_previous_log(void **state)
 {
 	struct world *world = *state;
 	const struct agent same = agents_blank("a");
-	struct document *first, *second;
+	struct event_log *first, *second;
 	uint64_t bytes;
 
 	begin(world);
 	fill(world, FULL);
-	first = document_ref(query(world));
-	assert_true(first->log && first->grows);
-	pass(world, EVENTS_LEAST_MS);
+	first = event_log_ref(query(world));
+	assert_true(events_is_current(world->events, first));
+	pass_time(world, EVENTS_LEAST_MS);
 	change(world, &same, &same);
-	assert_ptr_equal(query(world), first); /* there is nothing that a new one would hold */
-	bytes = first->bytes;
-	add_one(world);
+	assert_ptr_equal(query(world), first); /* a new log begins with its first event */
+	bytes = first->text.length;
+	append_one(world);
 	second = query(world);
 	assert_ptr_not_equal(second, first);
-	assert_string_equal(text_of(second), "gpu-01|status|-|one more\n");
+	assert_string_equal(log_text(second), "gpu-01|status|-|one more\n");
 	assert_ptr_equal(events_before(world->events), first);
-	assert_true(first->log && !first->grows);
-	assert_int_equal(first->bytes, bytes);
+	assert_false(events_is_current(world->events, first));
+	assert_int_equal(first->text.length, bytes);
 
 	fill(world, FULL);
-	pass(world, EVENTS_LEAST_MS);
-	add_one(world);
+	pass_time(world, EVENTS_LEAST_MS);
+	append_one(world);
 	assert_ptr_equal(events_before(world->events), second);
-	assert_int_equal(first->refs, 1); /* who still has it, has it alone */
-	assert_int_equal(first->bytes, bytes);
-	document_unref(first);
+	assert_int_equal(first->refs, 1); /* only this test refers to it */
+	assert_int_equal(first->text.length, bytes);
+	event_log_unref(first);
 }
 
-static void test_a_log_is_there_for_a_while(void **state)
+static void test_log_is_kept_for_some_seconds_although_full(void **state)
 {
 	struct world *world = *state;
-	struct document *first;
+	struct event_log *first;
 
 	begin(world);
 	first = query(world);
 	fill(world, 2 * FULL);
-	pass(world, EVENTS_LEAST_MS - 1);
-	add_one(world);
+	pass_time(world, EVENTS_LEAST_MS - 1);
+	append_one(world);
 	assert_ptr_equal(query(world), first);
-	pass(world, 1);
-	add_one(world);
+	pass_time(world, 1);
+	append_one(world);
 	assert_ptr_equal(events_before(world->events), first);
 }
 
-static void test_a_log_has_an_end_all_the_same(void **state)
+static void test_log_is_replaced_at_the_latest_at_its_maximum(void **state)
 {
 	struct world *world = *state;
-	struct document *first;
+	struct event_log *first;
 
 	begin(world);
 	first = query(world);
 	fill(world, EVENTS_MOST * FULL);
-	add_one(world);
+	append_one(world);
 	assert_ptr_equal(events_before(world->events), first);
-	assert_true(first->bytes < EVENTS_MOST * FULL + 200);
+	assert_true(first->text.length < EVENTS_MOST * FULL + 200);
 }
 
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_every_file_that_changes_is_a_line),
-		TEST(test_values_that_vanish),
-		TEST(test_labels_go_by_their_names),
-		TEST(test_what_reads_the_same_is_no_event),
-		TEST(test_what_looks_the_same),
-		TEST(test_no_value_forges_a_line),
-		TEST(test_nothing_before_the_first_look),
-		TEST(test_whose_reading_brings_it_is_the_same),
-		TEST(test_who_leaves),
-		TEST(test_looks_cost_one_list_per_ttl),
-		TEST(test_reading_on_is_no_look),
-		TEST(test_without_an_api_there_is_no_log_yet),
-		TEST(test_the_log_as_it_is_while_the_api_fails),
-		TEST(test_a_slow_api_is_waited_for_a_little),
-		TEST(test_a_full_log_gives_its_name_to_another),
-		TEST(test_a_log_is_there_for_a_while),
-		TEST(test_a_log_has_an_end_all_the_same),
+		TEST(test_each_changed_file_is_a_line),
+		TEST(test_removed_value_is_followed_by_a_dash),
+		TEST(test_labels_are_compared_by_name),
+		TEST(test_same_text_is_no_event),
+		TEST(test_different_text_is_an_event_although_its_line_looks_the_same),
+		TEST(test_value_cannot_forge_a_line),
+		TEST(test_nothing_is_logged_before_the_first_query),
+		TEST(test_change_is_logged_whatever_it_was_fetched_for),
+		TEST(test_departed_agent_is_an_event),
+		TEST(test_queries_cost_one_list_per_ttl),
+		TEST(test_end_of_read_fetches_no_list),
+		TEST(test_first_query_fails_without_an_api),
+		TEST(test_log_is_served_while_the_api_fails),
+		TEST(test_query_waits_a_little_for_a_slow_api),
+		TEST(test_full_log_becomes_the_previous_log),
+		TEST(test_log_is_kept_for_some_seconds_although_full),
+		TEST(test_log_is_replaced_at_the_latest_at_its_maximum),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

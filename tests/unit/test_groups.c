@@ -27,7 +27,7 @@ static struct group *find(const struct groups *groups, const char *value)
 	return groups_find(groups, name);
 }
 
-static void test_none(void **state)
+static void test_new_groups_are_empty(void **state)
 {
 	struct groups groups;
 
@@ -39,7 +39,7 @@ static void test_none(void **state)
 	(void)state;
 }
 
-static void test_counts_in_the_order_of_coming(void **state)
+static void test_values_are_counted_in_the_order_in_which_they_are_found(void **state)
 {
 	static const char *const values[] = {"idle", "busy", "idle", "lost", "idle", "busy"};
 	static const struct {
@@ -62,15 +62,15 @@ static void test_counts_in_the_order_of_coming(void **state)
 	groups_done(&groups);
 	assert_int_equal(groups.count, 0);
 	assert_null(groups_find(&groups, "idle"));
-	/* And again. */
+	/* The groups can be used again. */
 	add(&groups, "idle");
 	assert_int_equal(groups.order[0]->count, 1);
 	groups_done(&groups);
 	(void)state;
 }
 
-/* What is shown alike, or would be cut to the same, is not the same. */
-static void test_hostile_values_keep_apart(void **state)
+/* Values that look the same when they are shown, or when they are cut, are different. */
+static void test_hostile_values_have_groups_of_their_own(void **state)
 {
 	static char longs[3][600];
 	const char *values[] = {
@@ -97,14 +97,14 @@ static void test_hostile_values_keep_apart(void **state)
 		assert_string_equal(group->value, values[i]);
 		assert_int_equal(group->count, 2);
 	}
-	/* By the name alone, not by the value. */
+	/* Groups are found by name, not by value. */
 	assert_null(groups_find(&groups, "\x1b"));
 	assert_string_equal(groups_find(&groups, "%1B")->value, "\x1b");
 	groups_done(&groups);
 	(void)state;
 }
 
-static void test_an_expected_group_exists_without_agents(void **state)
+static void test_expected_group_exists_without_agents(void **state)
 {
 	struct groups groups;
 
@@ -126,8 +126,7 @@ static void test_an_expected_group_exists_without_agents(void **state)
 	(void)state;
 }
 
-/* Of the agents that have a value, the group holds the first of each list. */
-static void test_a_group_holds_the_first_agent_of_its_list(void **state)
+static void test_group_refers_to_the_first_agent_of_its_list(void **state)
 {
 	struct agent agent = {.refs = 3, .id = "a"};
 	struct record *one = record_ref(record_new("one", &agent));
@@ -153,7 +152,7 @@ static void test_a_group_holds_the_first_agent_of_its_list(void **state)
 	(void)state;
 }
 
-static void test_many(void **state)
+static void test_many_values(void **state)
 {
 	struct groups groups;
 	char value[24];
@@ -176,12 +175,12 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_none),
-		cmocka_unit_test(test_counts_in_the_order_of_coming),
-		cmocka_unit_test(test_hostile_values_keep_apart),
-		cmocka_unit_test(test_an_expected_group_exists_without_agents),
-		cmocka_unit_test(test_a_group_holds_the_first_agent_of_its_list),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_new_groups_are_empty),
+		cmocka_unit_test(test_values_are_counted_in_the_order_in_which_they_are_found),
+		cmocka_unit_test(test_hostile_values_have_groups_of_their_own),
+		cmocka_unit_test(test_expected_group_exists_without_agents),
+		cmocka_unit_test(test_group_refers_to_the_first_agent_of_its_list),
+		cmocka_unit_test(test_many_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The manual, whose path is the argument, has every setting, file and errno of the program. */
+/* The manual describes every setting, file and errno of the program. Argument: its path. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ static bool is_word_character(char c)
 	return c && strchr(WORD_CHARACTERS, c);
 }
 
-/* Whether the text up to end has the word on a line that begins with a prefix. */
+/* Whether a line of the text up to end begins with the prefix and contains the word. */
 static bool has_word(const char *text, const char *end, const char *prefix, const char *word)
 {
 	size_t length = strlen(word);
@@ -41,7 +41,8 @@ static bool has_word(const char *text, const char *end, const char *prefix, cons
 	return false;
 }
 
-/* As an option of its own, or in a list of mount options. The manual lists `auto` for `noauto`. */
+/* Whether the manual has a setting, as an option or in a list of mount options. For `noauto` it has
+ * `auto`. */
 static bool has_setting(const char *name)
 {
 	const char *end = manual + strlen(manual);

@@ -13,7 +13,7 @@
 #include "api/model/utf8.h"
 #include "fs/tree/names.h"
 
-static void test_encodes(void **state)
+static void test_unsafe_characters_are_escaped(void **state)
 {
 	static const struct {
 		const char *text;
@@ -91,14 +91,14 @@ static void assert_cut(const char *piece, size_t count, const char *tail, size_t
 	assert_false(name_is_canonical(name));
 	name[kept + 33] = '\0';
 	assert_false(name_is_canonical(name));
-	/* What is kept is a run of whole encoded characters. */
+	/* Only whole encoded characters are kept. */
 	name_encode(piece, inside);
 	for (size_t at = 0; at < kept; at += strlen(inside))
 		assert_memory_equal(name + at, inside, strlen(inside));
 	free(text);
 }
 
-static void test_length(void **state)
+static void test_long_name_is_cut(void **state)
 {
 	char name[NAME_BYTES];
 	char *text = repeat("a", 255, "");
@@ -120,8 +120,8 @@ static void test_length(void **state)
 	(void)state;
 }
 
-/* The hash is of the whole text, and stays what it is: names survive an update. */
-static void test_hash(void **state)
+/* The hashes are constants, since names must not change with an update of fleetfs. */
+static void test_hash_is_of_the_whole_string(void **state)
 {
 	char one[NAME_BYTES], other[NAME_BYTES];
 	char *text = repeat("a", 300, "");
@@ -170,9 +170,9 @@ static uint32_t next_random(uint32_t *seed)
 	return *seed;
 }
 
-/* Different texts, different names: every text of up to four pieces that are apt to be confused,
- * and random long ones around the limit. */
-static void test_distinct(void **state)
+/* All strings of up to four pieces that are easily confused, and random strings around the limit of
+ * length. */
+static void test_different_strings_have_different_names(void **state)
 {
 	static const char *const pieces[] = {
 		"%",    "~",    "2",    "5",    "E",    ".",    "-", " ",      "/",   "\x1b",
@@ -209,7 +209,7 @@ static void test_distinct(void **state)
 	(void)state;
 }
 
-static void test_names_that_no_string_has_are_not_canonical(void **state)
+static void test_name_of_no_string_is_not_canonical(void **state)
 {
 	static const char *const others[] = {
 		"",
@@ -255,8 +255,9 @@ static void test_names_that_no_string_has_are_not_canonical(void **state)
 	(void)state;
 }
 
-/* Every name of up to four pieces is canonical exactly if encoding its original gives it back. */
-static void test_a_canonical_name_is_the_name_of_its_original(void **state)
+/* Every name of up to four pieces is canonical exactly if it is the name of the string that it
+ * decodes to. */
+static void test_canonical_name_is_the_name_of_its_string(void **state)
 {
 	static const char *const pieces[] = {"%",   "~",      "2",    "0",   "E",   "F",
 	                                     "a",   ".",      "-",    " ",   "/",   "\n",
@@ -295,12 +296,12 @@ static void test_a_canonical_name_is_the_name_of_its_original(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_encodes),
-		cmocka_unit_test(test_length),
-		cmocka_unit_test(test_hash),
-		cmocka_unit_test(test_distinct),
-		cmocka_unit_test(test_names_that_no_string_has_are_not_canonical),
-		cmocka_unit_test(test_a_canonical_name_is_the_name_of_its_original),
+		cmocka_unit_test(test_unsafe_characters_are_escaped),
+		cmocka_unit_test(test_long_name_is_cut),
+		cmocka_unit_test(test_hash_is_of_the_whole_string),
+		cmocka_unit_test(test_different_strings_have_different_names),
+		cmocka_unit_test(test_name_of_no_string_is_not_canonical),
+		cmocka_unit_test(test_canonical_name_is_the_name_of_its_string),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

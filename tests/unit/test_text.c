@@ -12,7 +12,7 @@
 
 #define CEILING 4096
 
-/* The sanitizers end the process when asked for too much, unless told otherwise. */
+/* The sanitizers end the process on an allocation that is too large by default. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
@@ -33,7 +33,7 @@ static void assert_text(const struct text *text, const char *expected)
 		assert_memory_equal(text->bytes, expected, text->length);
 }
 
-static void test_appends(void **state)
+static void test_bytes_are_appended(void **state)
 {
 	struct text text;
 
@@ -79,7 +79,7 @@ static void test_printf_longer_than_the_buffer(void **state)
 	(void)state;
 }
 
-static void test_escapes(void **state)
+static void test_unsafe_characters_are_escaped(void **state)
 {
 	static const struct {
 		const char *string;
@@ -116,7 +116,7 @@ static void test_escapes(void **state)
 	(void)state;
 }
 
-static void test_quotes(void **state)
+static void test_quotes_and_backslashes_are_escaped_in_quotes(void **state)
 {
 	static const struct {
 		const char *string;
@@ -141,7 +141,7 @@ static void test_quotes(void **state)
 		assert_text(&text, rows[i].expected);
 	}
 	text_done(&text);
-	/* What does not fit is told, and nothing is written beyond the ceiling. */
+	/* A quoted string that does not fit sets the error, and no byte is beyond the ceiling. */
 	for (size_t ceiling = 0; ceiling < 12; ceiling++) {
 		text_init(&text, ceiling);
 		text_quoted(&text, "a\"b\\c\n");
@@ -152,7 +152,7 @@ static void test_quotes(void **state)
 	(void)state;
 }
 
-static void test_json(void **state)
+static void test_json_string_is_safe_in_html(void **state)
 {
 	static const struct {
 		const char *string;
@@ -186,7 +186,7 @@ static void test_json(void **state)
 	(void)state;
 }
 
-static void test_ceiling(void **state)
+static void test_append_beyond_the_ceiling_fails(void **state)
 {
 	static const size_t ceilings[] = {0, 1, 7, 63, 64, 65, 1000};
 
@@ -216,8 +216,8 @@ static void test_ceiling(void **state)
 	(void)state;
 }
 
-/* An error stays until the text is cleared, whatever would still fit. */
-static void test_error_stays(void **state)
+/* Although a shorter append would fit. */
+static void test_error_stays_until_cleared(void **state)
 {
 	struct text text;
 
@@ -238,7 +238,7 @@ static void test_error_stays(void **state)
 	(void)state;
 }
 
-static void test_out_of_memory(void **state)
+static void test_append_without_memory_fails(void **state)
 {
 	struct text text;
 
@@ -258,7 +258,7 @@ static void test_out_of_memory(void **state)
 	(void)state;
 }
 
-static void test_time(void **state)
+static void test_time_is_rfc_3339_with_milliseconds(void **state)
 {
 	static const struct {
 		int64_t wall_ns;
@@ -288,15 +288,15 @@ static void test_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_appends),
+		cmocka_unit_test(test_bytes_are_appended),
 		cmocka_unit_test(test_printf_longer_than_the_buffer),
-		cmocka_unit_test(test_escapes),
-		cmocka_unit_test(test_quotes),
-		cmocka_unit_test(test_json),
-		cmocka_unit_test(test_ceiling),
-		cmocka_unit_test(test_error_stays),
-		cmocka_unit_test(test_out_of_memory),
-		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_unsafe_characters_are_escaped),
+		cmocka_unit_test(test_quotes_and_backslashes_are_escaped_in_quotes),
+		cmocka_unit_test(test_json_string_is_safe_in_html),
+		cmocka_unit_test(test_append_beyond_the_ceiling_fails),
+		cmocka_unit_test(test_error_stays_until_cleared),
+		cmocka_unit_test(test_append_without_memory_fails),
+		cmocka_unit_test(test_time_is_rfc_3339_with_milliseconds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

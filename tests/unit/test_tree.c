@@ -55,7 +55,7 @@ static struct agent full_agent(void)
 	return agent;
 }
 
-/* The row of this name in a folder. */
+/* The row of this name in a directory. */
 static const struct row *row_of(enum tree_folder parent, const char *name)
 {
 	for (size_t i = 0; i < tree_row_count; i++)
@@ -91,7 +91,7 @@ static void assert_text(const struct row *row, const struct agent *agent, size_t
 
 /* The table */
 
-static void test_each_folder_is_where_its_number_says(void **state)
+static void test_directories_are_at_their_enum_position(void **state)
 {
 	for (size_t i = 0; i < tree_row_count; i++)
 		assert_int_equal(tree_folder_of(&tree_rows[i]),
@@ -103,7 +103,7 @@ static void test_each_folder_is_where_its_number_says(void **state)
 	(void)state;
 }
 
-static void test_each_row_is_in_a_folder_and_no_folder_is_empty(void **state)
+static void test_each_row_has_a_parent_and_each_directory_has_entries(void **state)
 {
 	unsigned int children[TREE_FOLDERS] = {0};
 
@@ -113,20 +113,20 @@ static void test_each_row_is_in_a_folder_and_no_folder_is_empty(void **state)
 		assert_true(tree_rows[i].parent < TREE_FOLDERS);
 		children[tree_rows[i].parent]++;
 		for (size_t at = i; at != TREE_ROOT; at = tree_rows[at].parent)
-			assert_true(++up < 10); /* it leads to the root */
+			assert_true(++up < 10); /* the parents lead to the root */
 	}
 	for (size_t i = 0; i < TREE_FOLDERS; i++)
 		assert_true(children[i] > 0);
 	(void)state;
 }
 
-static void test_names_in_a_folder_differ(void **state)
+static void test_names_in_a_directory_differ(void **state)
 {
 	for (size_t i = 0; i < tree_row_count; i++) {
 		const struct row *row = &tree_rows[i];
 
 		if (!row->name) {
-			/* what stands more than once is alone there, so no name can meet another */
+			/* a row with several entries is the only row of its directory */
 			for (size_t j = 0; j < tree_row_count; j++)
 				assert_true(j == i || tree_rows[j].parent != row->parent);
 			continue;
@@ -140,7 +140,7 @@ static void test_names_in_a_folder_differ(void **state)
 	(void)state;
 }
 
-static void test_each_file_has_a_text(void **state)
+static void test_each_file_has_one_source_of_text(void **state)
 {
 	for (size_t i = TREE_FOLDERS; i < tree_row_count; i++)
 		assert_true(tree_rows[i].text || tree_rows[i].report ||
@@ -150,7 +150,7 @@ static void test_each_file_has_a_text(void **state)
 	(void)state;
 }
 
-static void test_each_field_is_shown(void **state)
+static void test_each_field_has_a_file(void **state)
 {
 	for (unsigned int field = 0; field < AGENT_FIELDS; field++) {
 		unsigned int files = 0;
@@ -159,7 +159,7 @@ static void test_each_field_is_shown(void **state)
 			if (tree_rows[i].view || tree_rows[i].field != field)
 				continue;
 			files++;
-			/* a GPU's field is in a GPU's folder, and nothing else is */
+			/* the fields of GPUs are in a GPU's directory, and no others */
 			assert_int_equal(tree_rows[i].parent == TREE_GPU,
 			                 agent_fields[field].place == AGENT_PLACE_GPU);
 		}
@@ -170,7 +170,7 @@ static void test_each_field_is_shown(void **state)
 
 /* Texts */
 
-static void test_the_text_of_each_file(void **state)
+static void test_text_of_each_file(void **state)
 {
 	const struct {
 		enum tree_folder parent;
@@ -211,7 +211,7 @@ static void test_the_text_of_each_file(void **state)
 	(void)state;
 }
 
-static void test_the_texts_of_gpus_and_labels(void **state)
+static void test_texts_of_gpus_and_labels(void **state)
 {
 	const struct {
 		const char *name;
@@ -235,7 +235,7 @@ static void test_the_texts_of_gpus_and_labels(void **state)
 	(void)state;
 }
 
-static void test_an_absent_value_is_an_empty_file(void **state)
+static void test_absent_value_is_an_empty_file(void **state)
 {
 	const struct agent_gpu nothing = {NULL, NULL, AGENT_ABSENT, AGENT_ABSENT, AGENT_ABSENT};
 	struct agent agent = agents_blank("gpu-01");
@@ -254,7 +254,7 @@ static void test_an_absent_value_is_an_empty_file(void **state)
 
 /* Names */
 
-static void test_how_often_a_row_stands(void **state)
+static void test_number_of_entries_of_a_row(void **state)
 {
 	const struct agent agent = full_agent(), blank = agents_blank("a");
 
@@ -268,7 +268,7 @@ static void test_how_often_a_row_stands(void **state)
 	(void)state;
 }
 
-static void test_what_a_row_is_called(void **state)
+static void test_names_of_entries(void **state)
 {
 	const char *const label_names[] = {"prod", "a%2Fb", "%1B[31m", "%"};
 	const struct agent agent = full_agent();
@@ -316,7 +316,7 @@ static void test_a_file_is_as_old_as_its_value(void **state)
 		const struct row *row;
 		size_t index;
 		int64_t mtime_ns;
-		bool folder;
+		bool is_directory;
 	} rows[] = {
 		{row_of(TREE_AGENT, "status"), 0, 5, false},
 		{row_of(TREE_AGENT, "id"), 0, FIRST_NS, false},
@@ -342,10 +342,10 @@ static void test_a_file_is_as_old_as_its_value(void **state)
 		record.renewals = 0;
 		assert_int_equal(tree_mtime_ns(rows[i].row, &record, rows[i].index),
 		                 rows[i].mtime_ns);
-		/* only a folder is to be listed again after the agent was read again */
+		/* only the time of a directory changes when the agent is read again */
 		record.renewals = 17;
 		assert_int_equal(tree_mtime_ns(rows[i].row, &record, rows[i].index),
-		                 rows[i].mtime_ns + (rows[i].folder ? 17 : 0));
+		                 rows[i].mtime_ns + (rows[i].is_directory ? 17 : 0));
 		record.renewals = UINT32_MAX;
 		assert_in_range(tree_mtime_ns(rows[i].row, &record, rows[i].index) -
 		                        rows[i].mtime_ns,
@@ -371,16 +371,16 @@ static void test_an_agent_without_a_heartbeat_is_as_old_as_we_know_it(void **sta
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_folder_is_where_its_number_says),
-		cmocka_unit_test(test_each_row_is_in_a_folder_and_no_folder_is_empty),
-		cmocka_unit_test(test_names_in_a_folder_differ),
-		cmocka_unit_test(test_each_file_has_a_text),
-		cmocka_unit_test(test_each_field_is_shown),
-		cmocka_unit_test(test_the_text_of_each_file),
-		cmocka_unit_test(test_the_texts_of_gpus_and_labels),
-		cmocka_unit_test(test_an_absent_value_is_an_empty_file),
-		cmocka_unit_test(test_how_often_a_row_stands),
-		cmocka_unit_test(test_what_a_row_is_called),
+		cmocka_unit_test(test_directories_are_at_their_enum_position),
+		cmocka_unit_test(test_each_row_has_a_parent_and_each_directory_has_entries),
+		cmocka_unit_test(test_names_in_a_directory_differ),
+		cmocka_unit_test(test_each_file_has_one_source_of_text),
+		cmocka_unit_test(test_each_field_has_a_file),
+		cmocka_unit_test(test_text_of_each_file),
+		cmocka_unit_test(test_texts_of_gpus_and_labels),
+		cmocka_unit_test(test_absent_value_is_an_empty_file),
+		cmocka_unit_test(test_number_of_entries_of_a_row),
+		cmocka_unit_test(test_names_of_entries),
 		cmocka_unit_test(test_a_file_is_as_old_as_its_value),
 		cmocka_unit_test(test_an_agent_without_a_heartbeat_is_as_old_as_we_know_it),
 	};

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""fleet.html but for its data, as a C header: embed.py PAGE.HTML PAGE.CSS PAGE.JS > PAGE.H
+"""Writes fleet.html without its data as a C header: embed.py PAGE.HTML PAGE.CSS PAGE.JS > PAGE.H
 
-Style and script are put where the page says @STYLE@ and @SCRIPT@; the policy in its head names
-their hashes, so nothing else that ever stands in the page is executed. PAGE_BEGIN ends where the
-page says @DATA@, PAGE_END begins there."""
+Style and script replace @STYLE@ and @SCRIPT@ in the page. The policy in its head contains their
+hashes, so a browser executes nothing else in the page. PAGE_BEGIN ends before @DATA@, and PAGE_END
+begins after it."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ def source(text):
 
 
 def literal(text):
-    """ASCII as a C string, a line each."""
+    """ASCII text as a C string literal for each line."""
     lines = (line.replace("\\", "\\\\").replace('"', '\\"').replace("?", "\\?").replace("\t", "\\t")
              for line in text.split("\n"))
     return '"' + '\\n"\n\t"'.join(lines) + '"'
@@ -32,7 +32,7 @@ def main(page, style, script):
         assert page.count(word) == 1, word
         page = page.replace(word, text)
     begin, end = page.split("@DATA@")
-    print(f"/* Made of html/ by fs/reports/html/embed.py. */\n"
+    print(f"/* Generated from fs/reports/html/ by embed.py. */\n"
           f"static const char PAGE_BEGIN[] =\n\t{literal(begin)};\n"
           f"static const char PAGE_END[] =\n\t{literal(end)};")
 

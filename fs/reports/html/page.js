@@ -1,20 +1,20 @@
 
 "use strict";
 /*
- * Shows the fleet that stands in #data, and every ttl the one that stands in the file by then. To
- * read the file again it is loaded into a hidden frame, where this script just hands the data to
- * the page that asked: so filter, order, place and focus stay, and a file that cannot be read leaves
- * the page as it is, ever older, instead of a browser's complaint.
+ * Shows the fleet in #data, and reads the file again every ttl. To read it again the page loads it
+ * into a hidden frame, where this script only posts the data to the page. So the filter, the order,
+ * the scroll position and the focus stay. If the file cannot be read, the page stays as it is and
+ * shows its age, instead of the browser's error page.
  *
- * Whatever comes from an agent becomes text of a text node or the value of an attribute that only
- * names things. No markup is ever parsed.
+ * Security: a string of an agent becomes the text of a text node, or the value of an attribute that
+ * is only a name. No markup is ever parsed.
  */
 (() => {
 const page = JSON.parse(document.getElementById("data").textContent);
 const [FRAME_MARK, FULL, COMPACT, SHOWN_CHANGES] = ["?frame", 300, 1500, 30];
 
 if (window.parent !== window && location.search === FRAME_MARK) {
-	/* Whoever knows the key has read this mount already; others learn nothing. */
+	/* A page that knows the key has read this mount already. Other pages get no data. */
 	const known = location.hash === "#" + page.key;
 	window.parent.postMessage(known ? page : null, "*");
 	return;
@@ -25,7 +25,7 @@ const order = new Intl.Collator("en", {numeric: true}).compare;
 const LETTERS = {idle: "I", busy: "B", syncing: "S", tunnel: "T", unhealthy: "!"};
 const STATUSES = ["unhealthy", "busy", "syncing", "tunnel", "idle"];
 
-/* What is shown, and how */
+/* The data, and how it is shown */
 
 let data, agents = [], byName = new Map(), changes = [], tiles = new Map();
 const state = {q: "", group: "status", sort: "name", agent: ""};
@@ -44,7 +44,7 @@ const groups = {
 	version: agent => [agent.version || "no version"],
 	none: () => [""],
 };
-/* Numbers that are unknown come last. */
+/* In descending order; unknown numbers come last. */
 const by = value => (a, b) => order(value(a), value(b));
 const most = value => (a, b) => (value(b) ?? -Infinity) - (value(a) ?? -Infinity) || 0;
 const sorts = {
@@ -81,12 +81,12 @@ function take(page) {
 	});
 	agents.sort((a, b) => order(a.name, b.name));
 	byName = new Map(agents.map(agent => [agent.name, agent]));
-	changes = (before.size ? changesSince(before).concat(changes) : changesTold())
+	changes = (before.size ? changesSince(before).concat(changes) : changesBefore())
 		.slice(0, SHOWN_CHANGES);
 }
 
-/* What is told of before this page was opened: since when each status is as it is. */
-function changesTold() {
+/* Changes from before the page was opened: since when each agent has its status. */
+function changesBefore() {
 	const start = agents.reduce((least, agent) => Math.min(least, agent.first), Infinity);
 	return agents.filter(agent => agent.since > start)
 		.map(agent => ({time: agent.since, agent: agent.name,
@@ -201,7 +201,7 @@ function fill(tile, agent, size) {
 	tile.title = size === "full" ? "" : name;
 }
 
-/* Makes what a list holds what is wanted, and moves only what has to move. */
+/* Makes the children of an element the wanted ones, and moves only those that have to move. */
 function arrange(parent, wanted) {
 	let at = parent.firstChild;
 	for (const child of wanted) {
@@ -269,7 +269,7 @@ function renderTiles(shown, focused) {
 		arrange(its.list, items.values());
 	}
 	arrange($("tiles"), tiles.values());
-	/* A tile that moved has lost the focus, and one in another group is another element. */
+	/* A tile that moved lost the focus; a tile that moved to another group is another element. */
 	if (focused && document.activeElement !== focused)
 		(focused.isConnected ? focused : [...document.querySelectorAll(".tile")]
 			.find(tile => tile.agent === focused.agent))?.focus({preventScroll: true});
@@ -344,7 +344,7 @@ function renderChanges() {
 
 /* Details */
 
-/* As a shell takes it, since that is where it goes, and an agent chose the name. */
+/* Quoted for a shell, where users paste it: an agent chose the name. */
 function path(name) {
 	const here = decodeURIComponent(location.pathname).replace(/\/fleet\/[^/]*$/, "");
 	const whole = `${here}/agents/${name}`;
@@ -380,12 +380,12 @@ function renderDetails() {
 		$("agent").showModal();
 }
 
-/* All of it */
+/* The whole page */
 
 function render() {
 	const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
 	const shown = agents.filter(agent => words.every(word => agent.words.includes(word)));
-	shown.sort(sorts[state.sort]); /* stable: by name else */
+	shown.sort(sorts[state.sort]); /* stable: equal agents stay in the order of names */
 	renderTotals(shown);
 	renderChanges();
 	renderTiles(shown, document.activeElement?.closest(".tile"));
@@ -393,7 +393,8 @@ function render() {
 	renderAge();
 }
 
-/* Three times the ttl: one for the data to expire, one to be read, and one to be late. */
+/* Data is stale after three ttls: one until it expires, one until it is read again, and one for
+ * delays. */
 function renderAge() {
 	const age = Date.now() - data.time;
 	const stale = age > 3 * data.ttl + 1000;
@@ -405,14 +406,14 @@ function renderAge() {
 			"The fleet cannot be read any more, or the API fails: see .fleetfs/health." : "";
 }
 
-/* The state stands in the address, so a reload keeps it, and a bookmark. */
+/* The state is in the address, so a reload and a bookmark keep it. */
 
 function load() {
-	const told = new URLSearchParams(location.hash.slice(1));
-	state.q = told.get("q") ?? "";
-	state.group = Object.hasOwn(groups, told.get("group") ?? "") ? told.get("group") : "status";
-	state.sort = Object.hasOwn(sorts, told.get("sort") ?? "") ? told.get("sort") : "name";
-	state.agent = told.get("agent") ?? "";
+	const fields = new URLSearchParams(location.hash.slice(1));
+	state.q = fields.get("q") ?? "";
+	state.group = Object.hasOwn(groups, fields.get("group") ?? "") ? fields.get("group") : "status";
+	state.sort = Object.hasOwn(sorts, fields.get("sort") ?? "") ? fields.get("sort") : "name";
+	state.agent = fields.get("agent") ?? "";
 	$("filter").value = state.q;
 	for (const name of ["group", "sort"])
 		for (const input of document.getElementsByName(name))
@@ -425,7 +426,7 @@ function change(changed) {
 	render();
 }
 
-/* The keyboard: one tile is where Tab stops, arrows go on from there. */
+/* Keyboard: Tab stops at one tile, and the arrow keys move from there. */
 
 function setStop(tile) {
 	$("tiles").querySelector('[tabindex="0"]')?.setAttribute("tabindex", "-1");
@@ -473,7 +474,7 @@ $("agent").addEventListener("close", () => {
 $("close").addEventListener("click", () => $("agent").close());
 $("copy").addEventListener("click", () => {
 	$("path").select();
-	document.execCommand("copy"); /* the newer way asks for permission */
+	document.execCommand("copy"); /* navigator.clipboard would ask for permission */
 	$("copy").textContent = "Copied";
 	setTimeout(() => { $("copy").textContent = "Copy"; }, 2000);
 });
@@ -495,22 +496,22 @@ function choices(name, values) {
 	}
 }
 
-/* Reading it again; not while nobody looks, since nothing is fetched unless it is read. */
+/* Reading the file again. A hidden page does not, since each read may fetch from the API. */
 
 let frame = null, framed = 0, due = 0;
 
-function drop(which) {
+function dropFrame(which) {
 	if (frame === which) {
 		frame?.remove();
 		frame = null;
 	}
 }
 
-function again() {
+function readAgain() {
 	const now = Date.now();
 	if (document.hidden || now < due || (frame && now < framed + 30000))
 		return;
-	drop(frame);
+	dropFrame(frame);
 	frame = element("iframe");
 	framed = now;
 	due = now + data.ttl;
@@ -518,23 +519,24 @@ function again() {
 	frame.title = "the fleet, read again";
 	frame.src = `${location.href.split(/[?#]/)[0]}${FRAME_MARK}#${data.key}`;
 	const its = frame;
-	frame.addEventListener("load", () => setTimeout(drop, 1000, its));
+	frame.addEventListener("load", () => setTimeout(dropFrame, 1000, its));
 	document.body.append(frame);
 }
 
-/* When what was read expires; if it has already, the API fails, and the next ttl is soon enough. */
+/* Schedules the next read: when the data expires. If it has expired already, the API fails, and the
+ * page waits for another ttl. */
 function schedule() {
 	const left = data.time + data.ttl - Date.now();
 	const wait = left > 0 && left < data.ttl ? Math.max(left, 100) : data.ttl;
 	due = Date.now() + wait;
-	setTimeout(again, wait);
+	setTimeout(readAgain, wait);
 }
 
 window.addEventListener("message", event => {
 	if (!frame || event.source !== frame.contentWindow)
 		return;
-	drop(frame);
-	if (event.data === null) { /* another mount's, and so perhaps another page */
+	dropFrame(frame);
+	if (event.data === null) { /* another mount: perhaps another version of the page */
 		location.reload();
 		return;
 	}
@@ -542,8 +544,8 @@ window.addEventListener("message", event => {
 	render();
 	schedule();
 });
-document.addEventListener("visibilitychange", again);
-setInterval(() => { renderAge(); again(); }, 1000);
+document.addEventListener("visibilitychange", readAgain);
+setInterval(() => { renderAge(); readAgain(); }, 1000);
 
 choices("group", Object.keys(groups));
 choices("sort", Object.keys(sorts));

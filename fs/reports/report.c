@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/reports/report.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define WINDOW_BYTES (1u << 20) /* a larger window is freed at the end of the report */
+
+struct document *report_new(report_write_row *write_row, size_t section_count, uint64_t seed)
+{
+	struct document *document =
+		calloc(1, sizeof(*document) + section_count * sizeof(document->sections[0]));
+
+	if (!document)
+		return NULL;
+	document->refs = 1;
+	document->write_row = write_row;
+	document->hash = seed;
+	document->section_count = section_count;
+	for (size_t i = 0; i < section_count; i++)
+		text_init(&document->sections[i].text, REPORT_MAX_TEXT);
+	text_init(&document->window.text, REPORT_MAX_TEXT);
+	return document;
+}
+
+struct document *document_ref(struct document *document)
+{
+	document->refs++;
+	return document;
+}
+
+static void report_section_done(struct report_section *section)
+{
+	for (size_t i = 0; i < section->count; i++)
+		agent_unref(section->chunks[i].row.agent);
+	free(section->chunks);
+	text_done(&section->text);
+}
+
+void document_unref(struct document *document)
+{
+	if (!document || --document->refs > 0)
+		return;
+	for (size_t i = 0; i < document->section_count; i++)
+		report_section_done(&document->sections[i]);
+	text_done(&document->window.text);
+	free(document);
+}
+
+/* Reading */
+
+/* The chunk that contains an offset in its section, which must be below the section's end. */
+static const struct report_chunk *report_chunk_at(const struct report_section *section,
+                                                  uint64_t offset)
+{
+	size_t low = 0, high = section->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (section->chunks[middle].end <= offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return &section->chunks[low];
+}
+
+/* The bytes of a chunk, valid until the next call. Returns NULL without memory. */
+static const char *report_chunk_bytes(struct document *document, size_t section,
+                                      const struct report_chunk *chunk, uint64_t length)
+{
+	struct report_window *window = &document->window;
+
+	if (!chunk->row.agent)
+		return document->sections[section].text.bytes + chunk->stored;
+	if (window->chunk == chunk)
+		return window->text.bytes;
+	window->chunk = NULL;
+	text_clear(&window->text);
+	document->write_row(&window->text, section, &chunk->row);
+	if (text_error(&window->text) < 0 || window->text.length != length)
+		return NULL;
+	window->chunk = chunk;
+	return window->text.bytes;
+}
+
+static uint64_t report_section_bytes(const struct report_section *section)
+{
+	uint64_t end = section->count > 0 ? section->chunks[section->count - 1].end : 0;
+
+	return end + (section->text.length - section->chunked);
+}
+
+/* document_read() of one section. */
+static ssize_t report_read_section(struct document *document, size_t number, uint64_t offset,
+                                   size_t size, char *ret)
+{
+	const struct report_section *section = &document->sections[number];
+	uint64_t section_bytes = report_section_bytes(section);
+	size_t done = 0;
+
+	while (done < size && offset < section_bytes) {
+		const struct report_chunk *chunk = report_chunk_at(section, offset);
+		uint64_t begin = chunk > section->chunks ? chunk[-1].end : 0;
+		const char *bytes = report_chunk_bytes(document, number, chunk, chunk->end - begin);
+		size_t count = size - done;
+
+		if (!bytes)
+			return -ENOMEM;
+		if (count > chunk->end - offset)
+			count = (size_t)(chunk->end - offset);
+		memcpy(ret + done, bytes + (offset - begin), count);
+		done += count;
+		offset += count;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t document_read(struct document *document, uint64_t offset, size_t size, char *ret)
+{
+	bool at_end = offset < document->bytes && size >= document->bytes - offset;
+	size_t done = 0;
+
+	for (size_t i = 0; i < document->section_count && done < size; i++) {
+		uint64_t section_bytes = report_section_bytes(&document->sections[i]);
+		ssize_t copied = report_read_section(document, i, offset, size - done, ret + done);
+
+		if (copied < 0)
+			return copied;
+		done += (size_t)copied;
+		offset = offset > section_bytes ? offset - section_bytes : 0;
+	}
+	/* A long row is kept only while the report is being read. */
+	if (document->window.text.capacity > WINDOW_BYTES && at_end) {
+		text_done(&document->window.text);
+		document->window.chunk = NULL;
+	}
+	return (ssize_t)done;
+}
+
+/* Building */
+
+uint64_t report_bytes(const struct document *document)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < document->section_count; i++)
+		bytes += report_section_bytes(&document->sections[i]);
+	return bytes;
+}
+
+static void report_hash_bytes(struct document *document, const char *bytes, size_t length)
+{
+	if (length > 0)
+		document->hash = XXH3_64bits_withSeed(bytes, length, document->hash);
+}
+
+int report_hash(struct document *document)
+{
+	for (size_t i = 0; i < document->section_count; i++) {
+		struct report_section *section = &document->sections[i];
+		const struct text *text = &section->text;
+
+		if (text_error(text) < 0)
+			return text_error(text);
+		if (section->hashed < text->length)
+			report_hash_bytes(document, text->bytes + section->hashed,
+			                  text->length - section->hashed);
+		section->hashed = text->length;
+	}
+	return 0;
+}
+
+static int report_add_chunk(struct report_section *section, const struct report_chunk *chunk)
+{
+	if (section->count == section->capacity) {
+		size_t capacity = section->capacity ? section->capacity * 2 : 4;
+		struct report_chunk *chunks =
+			realloc(section->chunks, capacity * sizeof(*section->chunks));
+
+		if (!chunks)
+			return -ENOMEM;
+		section->chunks = chunks;
+		section->capacity = capacity;
+	}
+	section->chunks[section->count++] = *chunk;
+	return 0;
+}
+
+/* Makes the last bytes of a section's text a chunk, if there are any. end: where they end. */
+static int report_own_bytes(struct report_section *section, size_t end)
+{
+	size_t begin = section->chunked;
+	int err = 0;
+
+	if (end > begin)
+		err = report_add_chunk(section, &(struct report_chunk){
+							.stored = begin,
+							.end = report_section_bytes(section) -
+		                                               (section->text.length - end),
+						});
+	if (err == 0)
+		section->chunked = end;
+	return err;
+}
+
+int report_borrow_row(struct document *document, size_t number, size_t begin,
+                      const struct report_row *row)
+{
+	struct report_section *section = &document->sections[number];
+	struct text *text = &section->text;
+	struct report_chunk chunk = {.row = *row, .end = report_section_bytes(section)};
+	int err = 0;
+
+	if (text->length == begin)
+		return 0;
+	err = report_own_bytes(section, begin);
+	if (err == 0)
+		err = report_add_chunk(section, &chunk);
+	if (err < 0)
+		return err;
+	agent_ref(row->agent);
+	report_hash_bytes(document, text->bytes + begin, text->length - begin);
+	text->length = begin;
+	return 0;
+}
+
+int report_finish(struct document *document)
+{
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && i < document->section_count; i++)
+		err = report_own_bytes(&document->sections[i], document->sections[i].text.length);
+	document->bytes = report_bytes(document);
+	return err;
+}

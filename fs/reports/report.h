@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_REPORTS_REPORT_H
+#define FLEETFS_FS_REPORTS_REPORT_H
+
+/*
+ * A report: the content of a file over the whole fleet (a table, a sum, all agents as JSON).
+ *
+ * A report is built in slices (fs/reports/report_builder.h), once for each list of agents, and is
+ * immutable afterwards: a reader that has it open reads it to its end although newer ones exist.
+ *
+ * The content is one or more sections in sequence, since a builder may append to several places at
+ * once: all samples of a metric have to be adjacent. A section is a list of chunks. A chunk is
+ * owned, bytes that the report stores; or borrowed, the row of an agent that the report refers to
+ * and writes again when the row is read.
+ *
+ * Memory. Text may take nine times as many bytes as the API sent, since a byte that is not safe to
+ * show is escaped twice for the HTML page. So the rows of an agent are stored only if they take no
+ * more bytes than the agent, and at most 16 KiB; longer rows, and the agents' JSON, are borrowed.
+ * Thus a report takes no more memory than the agents that it shows, which the cache bounds
+ * (FLEET_MAX_BYTES).
+ *
+ * One thread.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "api/model/agent.h"
+#include "fs/tree/text.h"
+
+#define REPORT_MAX_TEXT (UINT64_C(1) << 30) /* stored bytes of one section; beyond: -EFBIG */
+
+/* What the rows of an agent are written from. */
+struct report_row {
+	const struct agent *agent;
+	int64_t first_ns;  /* when the agent was first seen; wall clock */
+	int64_t status_ns; /* since when it has its status; wall clock */
+	bool is_first;     /* the row of the first agent */
+};
+
+/* Appends an agent's row in a section. It must append the same bytes each time. */
+typedef void report_write_row(struct text *text, size_t section, const struct report_row *row);
+
+struct report_chunk {
+	struct report_row row; /* borrowed: with a reference to the agent; owned: all zero */
+	size_t stored;         /* owned: offset of its bytes in the section's text */
+	uint64_t end;          /* offset of its end in the section */
+};
+
+struct report_section {
+	struct text text; /* the bytes of the owned chunks, in their order */
+	struct report_chunk *chunks;
+	size_t count;
+	size_t capacity;
+	size_t chunked; /* bytes of text that are in chunks; all of them in a finished report */
+	size_t hashed;  /* bytes of text that are in the report's hash */
+};
+
+/* The borrowed row that was read last: the next read(2) may continue in it. */
+struct report_window {
+	struct text text;
+	const struct report_chunk *chunk; /* NULL: none */
+};
+
+struct document {
+	unsigned int refs;
+	report_write_row *write_row;
+	struct report_window window;
+	uint64_t bytes;   /* all of it */
+	uint64_t hash;    /* of all of it */
+	int64_t mtime_ns; /* when it was first seen; wall clock */
+	size_t section_count;
+	struct report_section sections[];
+};
+
+/* Reading */
+
+/* Adds a reference. */
+struct document *document_ref(struct document *document);
+
+/* Removes a reference, and frees the report with the last one. NULL is allowed. */
+void document_unref(struct document *document);
+
+/* Copies up to size bytes from an offset on. Returns the number of bytes, fewer than size only at
+ * the end, or -ENOMEM. */
+ssize_t document_read(struct document *document, uint64_t offset, size_t size, char *ret);
+
+/* Building */
+
+/* An empty report with one reference. seed: random bits for the hash. Returns NULL without memory.
+ */
+struct document *report_new(report_write_row *write_row, size_t section_count, uint64_t seed);
+
+/* The bytes of a report that is being built. */
+uint64_t report_bytes(const struct document *document);
+
+/* Turns the row that was appended to a section's text into a borrowed chunk. begin: the length of
+ * the text without the row. Returns 0 or -ENOMEM. */
+int report_borrow_row(struct document *document, size_t section, size_t begin,
+                      const struct report_row *row);
+
+/* Adds the bytes that were stored since the last call to the hash. Returns 0, or the error of a
+ * text. */
+int report_hash(struct document *document);
+
+/* Ends building. Returns 0 or -ENOMEM. */
+int report_finish(struct document *document);
+
+#endif

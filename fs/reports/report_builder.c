@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/reports/report_builder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLICE_BYTES      (16u << 10) /* written in a quarter of a millisecond */
+#define STORED_ROW_BYTES (16u << 10)
+
+struct report_builder *report_builder_new(const struct report_kind *kind, struct fleet *fleet,
+                                          uint64_t list, uint64_t seed)
+{
+	struct report_builder *builder = calloc(1, sizeof(*builder));
+
+	if (!builder)
+		return NULL;
+	builder->kind = kind;
+	builder->fleet = fleet;
+	builder->seed = seed;
+	builder->list = list;
+	builder->cursor = list;
+	builder->document = report_new(kind->write_row, kind->sections, seed);
+	if (totals_init(&builder->totals, seed) < 0 || !builder->document) {
+		report_builder_free(builder);
+		return NULL;
+	}
+	if (kind->begin)
+		kind->begin(builder);
+	return builder;
+}
+
+void report_builder_free(struct report_builder *builder)
+{
+	if (!builder)
+		return;
+	document_unref(builder->document);
+	totals_done(&builder->totals);
+	free(builder);
+}
+
+struct text *report_builder_text(struct report_builder *builder, size_t section)
+{
+	return &builder->document->sections[section].text;
+}
+
+/* Writes the rows of an agent. Borrows them if storing them would take too much memory. */
+static int report_write_rows(struct report_builder *builder, const struct report_row *row)
+{
+	const struct report_kind *kind = builder->kind;
+	size_t begins[UINT8_MAX], bytes = 0;
+	int err = 0;
+
+	for (size_t i = kind->rows_begin; i < kind->rows_end; i++) {
+		struct text *text = report_builder_text(builder, i);
+
+		begins[i] = text->length;
+		kind->write_row(text, i, row);
+		if (text_error(text) < 0)
+			return text_error(text);
+		bytes += text->length - begins[i];
+	}
+	if (!kind->rows_are_borrowed && bytes <= STORED_ROW_BYTES && bytes <= row->agent->bytes)
+		return 0;
+	for (size_t i = kind->rows_begin; err == 0 && i < kind->rows_end; i++)
+		err = report_borrow_row(builder->document, i, begins[i], row);
+	return err;
+}
+
+/* Writes the next agent, if there is one. */
+static int report_write_agent(struct report_builder *builder)
+{
+	struct record *record = NULL;
+	int err = fleet_walk(builder->fleet, &builder->cursor, NULL, &record);
+
+	if (err < 0)
+		return err;
+	builder->has_all_agents = !record;
+	if (!record)
+		return 0;
+	err = totals_add(&builder->totals, record->agent);
+	if (err < 0)
+		return err;
+	return report_write_rows(
+		builder, &(struct report_row){
+				 .agent = record->agent,
+				 .first_ns = record->first_ns,
+				 .status_ns = record_since(record, AGENT_STATUS, CHANGES_WHOLE),
+				 .is_first = builder->totals.agents == 1,
+			 });
+}
+
+static int compare_groups(const void *a, const void *b)
+{
+	return strcmp((*(struct group *const *)a)->value, (*(struct group *const *)b)->value);
+}
+
+/* Writes the line of the next status; or the end of the report: then it returns true. The statuses
+ * are sorted because the order in which they are found changes from list to list. */
+static bool report_write_status(struct report_builder *builder)
+{
+	const struct groups *statuses = &builder->totals.statuses;
+	const struct report_kind *kind = builder->kind;
+
+	if (builder->statuses_written == 0 && statuses->count > AGENT_STATUSES)
+		qsort(statuses->order + AGENT_STATUSES, statuses->count - AGENT_STATUSES,
+		      sizeof(struct group *), compare_groups);
+	if (kind->status && builder->statuses_written < statuses->count) {
+		kind->status(builder, statuses->order[builder->statuses_written++]);
+		return false;
+	}
+	if (kind->end)
+		kind->end(builder);
+	return true;
+}
+
+int report_builder_continue(struct report_builder *builder, size_t agents)
+{
+	struct document *document = builder->document;
+	uint64_t enough = report_bytes(document) + SLICE_BYTES;
+	bool ended = false;
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && !ended && i < agents && report_bytes(document) < enough;
+	     i++) {
+		if (!builder->has_all_agents)
+			err = report_write_agent(builder);
+		else
+			ended = report_write_status(builder);
+	}
+	if (err == 0)
+		err = report_hash(document);
+	if (err == 0 && ended)
+		return report_finish(document);
+	return err < 0 ? err : -EAGAIN;
+}
+
+struct document *report_builder_finish(struct report_builder *builder)
+{
+	struct document *document = builder->document;
+
+	builder->document = NULL;
+	report_builder_free(builder);
+	return document;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/reports/report_kinds.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "fs/tree/names.h"
+
+/* summary */
+
+enum { SUMMARY_AGENTS, SUMMARY_STATUSES, SUMMARY_SUMS, SUMMARY_SECTIONS };
+
+/* A status that is too long for a file name is written as its name in by-status/, which is cut:
+ * escaped, all statuses together could take more memory than there is. */
+static void summary_status(struct report_builder *builder, const struct group *status)
+{
+	struct text *text = report_builder_text(builder, SUMMARY_STATUSES);
+	char name[NAME_BYTES];
+
+	name_encode(status->value, name);
+	text_printf(text, "agents_");
+	text_escaped(text, strlen(status->value) < NAME_BYTES ? status->value : name);
+	text_printf(text, ": %zu\n", status->count);
+}
+
+static void summary_end(struct report_builder *builder)
+{
+	const struct totals *totals = &builder->totals;
+	const struct {
+		const char *key;
+		int64_t value;
+	} lines[] = {
+		{"gpu_capacity", totals->gpu_capacity},
+		{"gpu_running", totals->running_count},
+		{"gpu_free", totals->gpu_free},
+		{"vram_total", totals->vram_total},
+		{"vram_free", totals->vram_free},
+		{"vram_used", totals->vram_used},
+		{"tasks_running", totals->running_count},
+		{"tasks_completed", totals->tasks_completed},
+	};
+
+	text_printf(report_builder_text(builder, SUMMARY_AGENTS), "agents: %zu\n", totals->agents);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		text_printf(report_builder_text(builder, SUMMARY_SUMS), "%s: %" PRId64 "\n",
+		            lines[i].key, lines[i].value);
+}
+
+const struct report_kind report_summary = {
+	.status = summary_status, .end = summary_end, .sections = SUMMARY_SECTIONS};
+
+/* agents.tsv */
+
+static const struct {
+	const char *name;
+	enum agent_field_id field;
+} tsv_columns[] = {
+	{"id", AGENT_ID},
+	{"status", AGENT_STATUS},
+	{"running_count", AGENT_RUNNING_COUNT},
+	{"gpu_capacity", AGENT_GPU_CAPACITY},
+	{"gpu_free", AGENT_GPU_FREE},
+	{"vram_free", AGENT_GPU_VRAM_FREE},
+	{"vram_total", AGENT_GPU_VRAM_TOTAL},
+	{"tool", AGENT_TOOL},
+	{"tool_version", AGENT_TOOL_VERSION},
+	{"version", AGENT_VERSION},
+	{"platform_arch", AGENT_PLATFORM_ARCH},
+	{"last_heartbeat", AGENT_LAST_HEARTBEAT},
+	{"current_task_id", AGENT_CURRENT_TASK_ID},
+	{"labels", AGENT_LABELS},
+};
+
+static const size_t tsv_column_count = sizeof(tsv_columns) / sizeof(tsv_columns[0]);
+
+static const char *tsv_separator(size_t column)
+{
+	return column + 1 < tsv_column_count ? "\t" : "\n";
+}
+
+static void tsv_begin(struct report_builder *builder)
+{
+	for (size_t i = 0; i < tsv_column_count; i++)
+		text_printf(report_builder_text(builder, 0), "%s%s", tsv_columns[i].name,
+		            tsv_separator(i));
+}
+
+static void tsv_cell(struct text *text, const struct agent *agent, enum agent_field_id field)
+{
+	int64_t number;
+
+	switch ((enum agent_type)agent_fields[field].type) {
+	case AGENT_TYPE_STRING:
+		text_escaped(text, *(const char *const *)agent_value(agent, field, 0));
+		break;
+	case AGENT_TYPE_NUMBER:
+		number = totals_of_agent(agent, field);
+		if (number != AGENT_ABSENT)
+			text_printf(text, "%" PRId64, number);
+		break;
+	case AGENT_TYPE_LIST: {
+		const struct agent_list *list = agent_value(agent, field, 0);
+
+		for (size_t i = 0; i < list->count; i++) {
+			text_bytes(text, ",", i > 0);
+			text_escaped(text, list->items[i]);
+		}
+		break;
+	}
+	case AGENT_TYPE_JSON:
+		break;
+	}
+}
+
+static void tsv_row(struct text *text, size_t section, const struct report_row *row)
+{
+	(void)section;
+	for (size_t i = 0; i < tsv_column_count; i++) {
+		tsv_cell(text, row->agent, tsv_columns[i].field);
+		text_bytes(text, tsv_separator(i), 1);
+	}
+}
+
+const struct report_kind report_tsv = {
+	.begin = tsv_begin, .write_row = tsv_row, .sections = 1, .rows_end = 1};
+
+/* agents.json */
+
+static void json_begin(struct report_builder *builder)
+{
+	text_printf(report_builder_text(builder, 0), "{\"agent_list\":[\n");
+}
+
+static void json_row(struct text *text, size_t section, const struct report_row *row)
+{
+	(void)section;
+	text_bytes(text, ",", !row->is_first);
+	text_bytes(text, row->agent->json, row->agent->json_bytes);
+}
+
+static void json_end(struct report_builder *builder)
+{
+	text_printf(report_builder_text(builder, 0),
+	            "],\"page_meta\":{\"current_page\":1,\"per_page\":%zu,\"total_count\":%zu}}\n",
+	            builder->totals.agents, builder->totals.agents);
+}
+
+const struct report_kind report_json = {.begin = json_begin,
+                                        .write_row = json_row,
+                                        .end = json_end,
+                                        .sections = 1,
+                                        .rows_end = 1,
+                                        .rows_are_borrowed = true};

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/reports/totals.h"
+
+#include <stdbool.h>
+
+int totals_init(struct totals *totals, uint64_t seed)
+{
+	int err = 0;
+
+	*totals = (struct totals){0};
+	groups_init(&totals->statuses, seed);
+	for (size_t i = 0; err == 0 && i < AGENT_STATUSES; i++)
+		err = groups_expect(&totals->statuses, agent_statuses[i]);
+	return err;
+}
+
+void totals_done(struct totals *totals)
+{
+	groups_done(&totals->statuses);
+}
+
+static void totals_add_value(int64_t *sum, int64_t value)
+{
+	if (value == AGENT_ABSENT)
+		return;
+	if (__builtin_add_overflow(*sum, value, sum))
+		*sum = INT64_MAX;
+}
+
+int64_t totals_of_agent(const struct agent *agent, enum agent_field_id field)
+{
+	size_t count = agent_fields[field].place == AGENT_PLACE_GPU ? agent->gpu_count : 1;
+	bool is_present = false;
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		int64_t value = *(const int64_t *)agent_value(agent, field, i);
+
+		is_present |= value != AGENT_ABSENT;
+		totals_add_value(&sum, value);
+	}
+	return is_present ? sum : AGENT_ABSENT;
+}
+
+int totals_add(struct totals *totals, const struct agent *agent)
+{
+	const struct {
+		int64_t *sum;
+		enum agent_field_id field;
+	} rows[] = {
+		{&totals->gpu_capacity, AGENT_GPU_CAPACITY},
+		{&totals->gpu_free, AGENT_GPU_FREE},
+		{&totals->running_count, AGENT_RUNNING_COUNT},
+		{&totals->tasks_completed, AGENT_TASKS_COMPLETED},
+		{&totals->vram_total, AGENT_GPU_VRAM_TOTAL},
+		{&totals->vram_free, AGENT_GPU_VRAM_FREE},
+		{&totals->vram_used, AGENT_GPU_VRAM_USED},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		totals_add_value(rows[i].sum, totals_of_agent(agent, rows[i].field));
+	totals->agents++;
+	if (!agent->status || !*agent->status)
+		return 0;
+	totals->with_status++;
+	return groups_add(&totals->statuses, agent->status, NULL);
+}

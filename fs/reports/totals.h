@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_REPORTS_TOTALS_H
+#define FLEETFS_FS_REPORTS_TOTALS_H
+
+/* Sums over all agents of a list. A sum that would exceed INT64_MAX stays INT64_MAX. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/model/agent.h"
+#include "fs/reports/groups.h"
+
+struct totals {
+	size_t agents;
+	int64_t gpu_capacity;
+	int64_t gpu_free;
+	int64_t running_count;
+	int64_t tasks_completed;
+	int64_t vram_total;     /* bytes */
+	int64_t vram_free;      /* bytes */
+	int64_t vram_used;      /* bytes */
+	struct groups statuses; /* the documented statuses first, even if no agent has them */
+	size_t with_status;     /* agents that have a status */
+};
+
+/* seed: random bits for hashes. Returns 0, or -ENOMEM: then totals_done() must be called, too. */
+int totals_init(struct totals *totals, uint64_t seed);
+
+void totals_done(struct totals *totals);
+
+/* Adds an agent. Returns 0 or -ENOMEM. */
+int totals_add(struct totals *totals, const struct agent *agent);
+
+/* The value of a numeric field, summed over the agent's GPUs if it is a field of GPUs. Returns
+ * AGENT_ABSENT if no value is present. */
+int64_t totals_of_agent(const struct agent *agent, enum agent_field_id field);
+
+#endif
