@@ -3,88 +3,39 @@
 #define FLEETFS_CACHE_FLEET_H
 
 /*
- * The agent list under a ttl: what is known, how fresh it is, and which page is missing.
+ * The agent list under a ttl: the queries that the rest of the program asks.
  *
- * Ask, and ask again. Every question either is answered from memory at once, or fails, or returns
- * -EAGAIN: then the pages that it lacks have been wanted through the port, and the caller asks the
- * very same question, with the same `look`, when one has arrived (or failed), or at look.wake_ms.
- * Nothing here waits, nothing here is fetched unless somebody asked, and because whoever asks for a
- * page that is on its way just waits for it too, no page is ever fetched twice at once.
+ * A query is answered from memory at once, fails, or returns -EAGAIN after it requested the pages
+ * that it lacks (cache/query.h). Nothing here waits, and nothing is requested that no query needs.
+ * A query that needs a page in flight waits for it, so no page is requested twice at once.
  *
- * Freshness. A page, and each agent on it, is served for `ttl` from the moment it arrived, less the
- * age that it came with; and to a look that began before it arrived, however long that look takes.
- * So a look never starves on a ttl that is shorter than its own fetching.
+ * Freshness. A page, and each agent on it, is served for `ttl` from its arrival, less the age that
+ * it had then; and to a query that began before it arrived. A page whose response had a validator
+ * is requested with it as long as its records are still as that response had them.
  *
- * A page that came with a validator is asked for with it as long as what it brought is still just
- * what is known: nobody on it was met elsewhere since, or has left. If it is unchanged, it is as if
- * it had come again.
+ * Completeness. A listing contains every agent that stayed connected exactly once, although agents
+ * move between pages while the pages are read (cache/sweep.h).
  *
- * Completeness. The API pages by offset, so while agents come and go between two requests the pages
- * shift, and a pass over all of them can meet an agent twice or not at all. A sweep is a listing in
- * the making, an order that only grows; readers walk it by position while it is made. It takes the
- * pages in order (those still fresh without asking again), drops what it has already, and at the
- * end of a pass compares with `total_count`: if they disagree it makes another pass, three at most,
- * and merges. An agreeing count proves little, since one agent may have come for each that was
- * overlooked: so an agent that was known, and that the pass missed, gets a second look at once, at
- * the pages around where it was last seen, and only one missed twice has left. If those pages moved
- * meanwhile, the look proves nothing, and all pages are looked at, and if need be once more. What
- * no look can promise is an agent never seen before that moved against the reading in its very
- * first sweep; the next one finds it.
+ * Failure. cache/backoff.h defines when a failed request is repeated, cache/pages_backoff.c whether
+ * the API or one page is to blame. Meanwhile data is served up to `stale` beyond its ttl: at once
+ * while a backoff holds, after 2 s if the API is slow. A page that stays bad costs its own agents
+ * only (cache/sweep_gaps.h).
  *
- * Failure. See trouble.h for when the API is asked again, and backoff.c for whether the API or one
- * page is to blame. Meanwhile data is served up to `stale` beyond its ttl: at once if the failure
- * is fresh; after 2 s if the API is merely slow. A page that stays bad costs its own agents only
- * (gaps.c): a sweep goes on without it, and what it does not list may yet exist.
+ * Layers, each of which calls only those below it: the pages (cache/pages.h), the records of agents
+ * (cache/records.h, cache/ingest.h), the sweeps (cache/sweep.h, cache/sweeps.h), these queries.
  *
- * One thread. Clock, randomness and the source of pages are ports, so tests run in virtual time.
+ * Thread: one. The clocks, random numbers and the source of pages are ports (cache/ports.h).
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "api/model/agent.h"
 #include "api/model/failure.h"
 #include "api/model/page.h"
+#include "cache/ports.h"
+#include "cache/query.h"
 #include "cache/record.h"
-
-#define FLEET_NAME_BYTES 256
-#define FLEET_MAX_PAGES  20000   /* that a sweep asks for, whatever the API says it has */
-#define FLEET_MAX_AGENTS 1000000 /* known at once; the page that would exceed it is refused */
-#define FLEET_MAX_BYTES  (UINT64_C(1) << 30) /* that they take; likewise */
-
-struct fleet_config {
-	int64_t ttl_ms;
-	int64_t stale_ms;
-	int64_t timeout_ms; /* of an operation, which serves stale data before that; 0: none */
-	unsigned int retries;
-	unsigned int per_page;        /* what a page is asked to hold */
-	unsigned int max_connections; /* how many pages are worth asking for at once */
-};
-
-struct fleet_ports {
-	void *user;
-	/* Fetch a page (from 1); exactly one fleet_arrived() or fleet_failed() follows, later. With
-	 * a condition (else NULL) it may be a page that says only that it is unchanged, if it still
-	 * has that validator. past_caches: no cache on the way is to answer, since it has not
-	 * come since fleet_expire(), or is looked at once more. 0 or -errno, then nothing follows.
-	 */
-	int (*want)(void *user, unsigned int page, const struct validator *condition,
-	            bool no_cache);
-	int64_t (*now_ms)(void *user);  /* never goes back; counts while suspended too */
-	int64_t (*wall_ns)(void *user); /* since 1970 */
-	uint32_t (*random)(void *user);
-	/* The name of an agent in the tree; different ids, different names. */
-	void (*name)(const char *id, char ret_name[static FLEET_NAME_BYTES]);
-	/* What is known of an agent is about to be another thing, since something arrived then
-	 * (wall clock). before NULL: it joined; after NULL: it left, and its record lives on only
-	 * by references. Told in the order of each page, each change once. 0, or -ENOMEM: then it
-	 * is as it was, and this is told again. May be NULL. */
-	int (*changed)(void *user, const struct record *record, const struct agent *before,
-	               const struct agent *after, int64_t at_ns);
-	/* An id that stands twice in one answer, told once per record. May be NULL. */
-	void (*duplicate)(void *user, const struct record *record);
-};
 
 struct fleet;
 
@@ -94,15 +45,6 @@ struct fleet *fleet_new(const struct fleet_config *config, const struct fleet_po
 
 /* Calls no port. NULL is fine. */
 void fleet_free(struct fleet *fleet);
-
-/* A question's memory from one asking to the next. */
-struct query {
-	uint64_t began;   /* the fleet's count of events when it was first asked */
-	int64_t began_ms; /* its clock, likewise */
-	int64_t wake_ms; /* set with -EAGAIN: when to ask again at the latest; INT64_MAX: no need */
-	bool waited;     /* it could not be answered at once */
-	uint64_t list;   /* what fleet_whole() told it, or a later one; 0: nothing yet */
-};
 
 /* Begins a question. */
 struct query fleet_query(struct fleet *fleet);
