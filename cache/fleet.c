@@ -95,6 +95,7 @@ void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure
 void fleet_expire(struct fleet *fleet)
 {
 	pages_expire_all(&fleet->pages);
+	sweeps_expire_all(&fleet->sweeps);
 }
 
 /* Time */
@@ -146,6 +147,8 @@ void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health)
 	const struct pages *pages = &fleet->pages;
 	const struct records *records = &fleet->records;
 	const struct sweeps *sweeps = &fleet->sweeps;
+	const struct sweep *list = sweep_first_whole(sweeps->newest);
+	bool known = list && list->oldest_ms != INT64_MAX;
 	int64_t now_ms = pages_now_ms(pages);
 	bool failing = pages->backoff.active || pages->bad > 0;
 	bool stale = pages->stale > 0 || (failing && pages->success_ns > 0 &&
@@ -154,12 +157,12 @@ void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health)
 
 	*ret_health = (struct fleet_health){
 		.agents = records->present,
-		.pages = sweeps->list_pages,
+		.pages = list ? list->list_pages : 0,
 		.swept = records->list_known,
-		.verified = sweeps->verified,
+		.verified = list && list->verified,
 		.failing = failing,
 		.stale = stale,
-		.list_age_ms = records->list_known ? now_ms - sweeps->list_ms : -1,
+		.list_age_ms = known ? now_ms - list->oldest_ms : -1,
 		.success_ns = pages->success_ns,
 		.sweep_ns = sweeps->completed_ns,
 		.retry_ms = next_ms > now_ms ? next_ms - now_ms : 0,

@@ -82,15 +82,15 @@ static int fleet_settle(struct fleet *fleet, const struct record *record, struct
 static int fleet_lost_in_gap(const struct fleet *fleet, const struct record *record,
                              const struct query *query)
 {
-	const struct sweep *sweep = sweeps_newest_whole(&fleet->sweeps);
+	const struct sweep *sweep = sweep_first_whole(fleet->sweeps.newest);
 
-	if (!sweep || sweep->missing == 0 || sweep->from_memory ||
+	if (!sweep || sweep->missing_err == 0 || sweep->from_memory ||
 	    !sweeps_serves(&fleet->sweeps, sweep, query))
 		return 0;
 	if (!sweep_is_gap(sweep, record->page) &&
 	    fleet->pages.pages[record->page - 1].arrived_seq == record->read_seq)
 		return 0;
-	return sweep->missing;
+	return sweep->missing_err;
 }
 
 int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
@@ -119,7 +119,7 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
 		else if (err == -EAGAIN && sweep)
 			err = sweep_ask(&fleet->sweeps, sweep, query);
 		else if (err == 0)
-			err = sweep->missing;
+			err = sweep->missing_err;
 		record_unref(record);
 	}
 	if (err == 0 || err == -ENOENT)
@@ -133,15 +133,14 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
  * or -errno. */
 static int fleet_deny_after_patience(struct fleet *fleet, struct sweep *sweep, struct query *query)
 {
-	const struct sweep *last = sweeps_newest_whole(&fleet->sweeps);
+	const struct sweep *last = sweep_first_whole(fleet->sweeps.newest);
 	struct pages *pages = &fleet->pages;
 	unsigned int number = sweep_lacks(sweep);
 	int64_t until_ms = pages_patience_ms(pages, number, query);
 	int err = sweep_ask(&fleet->sweeps, sweep, query);
 
-	if (err != -EAGAIN || sweep->missing != 0 || !last || last->missing != 0 ||
-	    pages->backoff.active || pages->bad > 0 ||
-	    !pages_may_serve_stale(pages, fleet->sweeps.list_ms))
+	if (err != -EAGAIN || sweep->missing_err != 0 || !last || last->missing_err != 0 ||
+	    pages->backoff.active || pages->bad > 0 || !sweep_may_serve_stale(&fleet->sweeps, last))
 		return err;
 	if (fleet_now_ms(fleet) >= until_ms) {
 		pages_note_stale(pages, number);
@@ -167,7 +166,7 @@ int fleet_find(struct fleet *fleet, const char *name, struct query *query, struc
 				return fleet_deny_after_patience(fleet, sweep, query);
 			if (err < 0)
 				return err;
-			return sweep->missing != 0 ? sweep->missing : -ENOENT;
+			return sweep->missing_err != 0 ? sweep->missing_err : -ENOENT;
 		}
 	}
 	err = fleet_renew(fleet, record, query);

@@ -25,7 +25,7 @@ static void fleet_read_ahead(struct fleet *fleet, struct sweep *sweep, size_t po
 	struct query none = {.waited = true};
 	size_t ahead = (size_t)fleet->config.per_page * fleet->config.max_connections;
 
-	if (!sweep->complete && sweep->next_page > 2 && position % fleet->config.per_page == 0 &&
+	if (!sweep->complete && sweep->pass.at > 1 && position % fleet->config.per_page == 0 &&
 	    sweep->roster.count - position < ahead)
 		sweep_ask(&fleet->sweeps, sweep, &none);
 }
@@ -74,19 +74,19 @@ int fleet_list_absent(struct fleet *fleet, uint64_t list)
 {
 	const struct sweep *sweep = fleet_sweep_of(fleet, list);
 
-	return sweep && sweep->missing != 0 ? sweep->missing : -ENOENT;
+	return sweep && sweep->missing_err != 0 ? sweep->missing_err : -ENOENT;
 }
 
 int fleet_list_end(struct fleet *fleet, uint64_t list)
 {
 	const struct sweep *sweep = fleet_sweep_of(fleet, list);
 
-	return sweep && sweep->open ? sweep->missing : 0;
+	return sweep && sweep->lacks_agents ? sweep->missing_err : 0;
 }
 
 uint64_t fleet_newest(const struct fleet *fleet)
 {
-	const struct sweep *sweep = sweeps_newest_whole(&fleet->sweeps);
+	const struct sweep *sweep = sweep_first_whole(fleet->sweeps.newest);
 
 	return sweep ? sweep_cursor(sweep, 0) : 0;
 }
@@ -133,8 +133,8 @@ int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct query *query, struc
 		if (record || sweep->complete) {
 			if (query)
 				sweep_count_reader(sweep, from == 0, !record);
-			if (!record && sweep->open)
-				return sweep->missing;
+			if (!record && sweep->lacks_agents)
+				return sweep->missing_err;
 			*ret = record;
 			return 0;
 		}

@@ -16,10 +16,11 @@
 struct record;
 
 #define FLEET_NAME_BYTES 256
-#define FLEET_MAX_PAGES  20000               /* that are requested, whatever the API says it has */
-#define FLEET_MAX_AGENTS 1000000             /* known at once; a page that exceeds it is rejected */
-#define FLEET_MAX_BYTES  (UINT64_C(1) << 30) /* of all agents; a page that exceeds it is rejected \
-	                                      */
+#define FLEET_MAX_PAGES  20000   /* that are requested, whatever the API says it has */
+#define FLEET_MAX_AGENTS 1000000 /* known at once; a page that exceeds it is rejected */
+#define FLEET_MAX_BYTES                                                          \
+	(UINT64_C(1) << 30) /* of all agents; a page that exceeds it is rejected \
+	                     */
 
 struct fleet_config {
 	int64_t ttl_ms;       /* how long data is served without asking the API */

@@ -31,9 +31,9 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 	if (err < 0)
 		return err;
 	sweep->gap_count++;
-	sweep->open |= !stale;
-	if (sweep->missing == 0)
-		sweep->missing = -failure_errno(page->backoff.cause);
+	sweep->lacks_agents |= !stale;
+	if (sweep->missing_err == 0)
+		sweep->missing_err = -failure_errno(page->backoff.cause);
 	/* The listing expires when the page may be requested again; but with many gaps it is not
 	 * made anew for each of them. */
 	if (until_ms < page->backoff.until_ms)
@@ -46,11 +46,9 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 	return 0;
 }
 
-uint64_t sweep_covered_items(const struct sweeps *sweeps, const struct sweep *sweep)
+uint64_t sweep_covered_items(const struct sweep *sweep)
 {
-	int64_t size = sweep->page_size > 0 ? sweep->page_size : sweeps->pages->config->per_page;
-
-	return sweep->items + sweep->skipped * (uint64_t)size;
+	return sweep->items + sweep->gap_count * (uint64_t)sweep->page_size;
 }
 
 /* Whether total_count agrees with the pages so far. */
@@ -59,13 +57,22 @@ static bool sweep_count_is_plausible(const struct sweep *sweep)
 	return sweep->total_count >= 0 && sweep->items <= (uint64_t)sweep->total_count;
 }
 
+/* Whether the last pages up to this one are gaps, so many in a row. */
+static bool sweep_has_run_of_gaps(const struct sweep *sweep, unsigned int last, unsigned int most)
+{
+	for (unsigned int i = 0; i < most; i++)
+		if (last == i || !set_has(&sweep->gaps, last - i))
+			return false;
+	return true;
+}
+
 bool sweep_ends_in_gap(const struct sweeps *sweeps, struct sweep *sweep)
 {
-	unsigned int number = sweep->next_page - 1;
+	unsigned int number = (unsigned int)sweep->pass.at;
 	bool counted = sweep_count_is_plausible(sweep);
 	unsigned int most = MOST_BLIND;
 
-	if (counted && sweep_covered_items(sweeps, sweep) >= (uint64_t)sweep->total_count)
+	if (counted && sweep_covered_items(sweep) >= (uint64_t)sweep->total_count)
 		return true;
 	if (number < sweeps->pages->last)
 		return false;
@@ -74,21 +81,21 @@ bool sweep_ends_in_gap(const struct sweeps *sweeps, struct sweep *sweep)
 		return true;
 	if (counted)
 		most = sweep->total_count <= FLEET_MAX_AGENTS ? FLEET_MAX_PAGES : MOST_RUN;
-	sweep->endless = sweep->run >= most || number >= FLEET_MAX_PAGES;
+	sweep->endless = number >= FLEET_MAX_PAGES || sweep_has_run_of_gaps(sweep, number, most);
 	return sweep->endless;
 }
 
 bool sweep_is_gap(const struct sweep *sweep, unsigned int number)
 {
-	return set_has(&sweep->gaps, number) || (sweep->endless && number >= sweep->next_page);
+	return set_has(&sweep->gaps, number) || (sweep->endless && number > sweep->list_pages);
 }
 
 bool sweep_may_be_in_gap(const struct sweep *sweep, const struct record *record)
 {
-	if (sweep->gap_count == 0)
+	if (sweep->missing_err == 0)
 		return false;
 	/* The agents moved while the pages were read again: it may be on any page. */
-	if (sweep->rechecks > 0 && sweep->moved)
+	if (sweep->rechecks > 0 && sweep->pass.moved)
 		return true;
 	if (sweep_is_gap(sweep, record->page - 1) || sweep_is_gap(sweep, record->page) ||
 	    sweep_is_gap(sweep, record->page + 1))
@@ -96,7 +103,7 @@ bool sweep_may_be_in_gap(const struct sweep *sweep, const struct record *record)
 	/* It may have moved to a gap from any page, unless all agents that the API counts are
 	 * known without it. */
 	return !sweep_count_is_plausible(sweep) ||
-	       sweep->roster.count + sweep->dropped < (uint64_t)sweep->total_count;
+	       sweep_expected_count(sweep) < (uint64_t)sweep->total_count;
 }
 
 int sweep_keep_missed(struct sweeps *sweeps, struct sweep *sweep, struct record *record)
@@ -129,7 +136,7 @@ static unsigned int pages_first_healthy(const struct pages *pages, unsigned int 
 unsigned int sweep_probe(const struct sweeps *sweeps, const struct sweep *sweep, unsigned int last)
 {
 	const struct pages *pages = sweeps->pages;
-	unsigned int next = sweep->next_page;
+	unsigned int next = sweep_lacks(sweep);
 	unsigned int read, unread;
 
 	if (!pages->backoff.active)

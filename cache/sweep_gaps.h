@@ -23,8 +23,8 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 /* Returns whether the list ends, as far as is known, with the gap that was added last. */
 bool sweep_ends_in_gap(const struct sweeps *sweeps, struct sweep *sweep);
 
-/* Returns the elements of the pages before next_page; a gap counts as a full page. */
-uint64_t sweep_covered_items(const struct sweeps *sweeps, const struct sweep *sweep);
+/* Returns the elements of the pages of the first pass so far; a gap counts as a full page. */
+uint64_t sweep_covered_items(const struct sweep *sweep);
 
 /* Returns whether the page is a gap. Any number is allowed. */
 bool sweep_is_gap(const struct sweep *sweep, unsigned int number);
@@ -37,7 +37,7 @@ bool sweep_may_be_in_gap(const struct sweep *sweep, const struct record *record)
  * One that was last read on another page departs in the end. 0 or -ENOMEM. */
 int sweep_keep_missed(struct sweeps *sweeps, struct sweep *sweep, struct record *record);
 
-/* Returns the page to request when the sweep needs next_page. That is next_page, except while the
+/* Returns the page to request when the first pass needs a page. That is this page, except while the
  * API is failing: then it is a page that has not failed itself, if there is one, so that a bad page
  * is not mistaken for an API that is down. The first probe is a page that was not read yet; after
  * that has failed too, the next probe is one that was read. last: the likely last page. */

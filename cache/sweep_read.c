@@ -11,70 +11,69 @@
 /* Appends the agents of a page to the roster. 0 or -ENOMEM. */
 static int sweep_append_page(struct sweep *sweep, const struct cached_page *page)
 {
-	size_t unique_before = sweep->unique;
-
 	for (size_t i = 0; i < page->count; i++) {
-		struct record *record = page->records[i];
-		int err;
+		int err = 0;
 
-		if (!record->present)
-			continue;
-		err = roster_append(&sweep->roster, record);
-		if (err == 0 && !set_has(&sweep->seen, record->index)) {
-			err = set_add(&sweep->seen, record->index);
-			sweep->unique += err == 0;
-		}
+		if (page->records[i]->present)
+			err = roster_append(&sweep->roster, page->records[i]);
 		if (err < 0)
 			return err;
 	}
-	sweep->moved |= page->moved;
-	if (sweep->unique > unique_before)
-		sweep->barren = 0;
-	else if (page->malformed == 0 || page->malformed < page->items)
-		sweep->barren++;
 	return 0;
 }
 
-/* Whether the page that was just read is the last. A consistent API is asked for exactly
+/* Whether the page that the first pass just read is the last. A consistent API is asked for exactly
  * ⌈total_count / per_page⌉ pages; one whose numbers contradict each other until a page is not full
- * or has no new agent. */
-static bool sweep_ends_in_page(const struct sweeps *sweeps, const struct sweep *sweep,
-                               const struct cached_page *page)
+ * or several have no new agent. */
+static bool sweep_ends_in_page(const struct sweep *sweep, const struct cached_page *page)
 {
-	int64_t size =
-		page->per_page != AGENT_ABSENT ? page->per_page : sweeps->pages->config->per_page;
-
 	if (page->items == 0 || sweep->barren >= MOST_BARREN)
 		return true;
-	if (sweep->next_page > FLEET_MAX_PAGES)
+	if (sweep->pass.at >= FLEET_MAX_PAGES)
 		return true;
 	if (page->total_count >= 0 && sweep->items <= (uint64_t)page->total_count)
-		return sweep_covered_items(sweeps, sweep) >= (uint64_t)page->total_count;
-	return page->items < (uint64_t)size;
+		return sweep_covered_items(sweep) >= (uint64_t)page->total_count;
+	return page->items < (uint64_t)sweep->page_size;
+}
+
+/* Counts a page that the first pass read: how much of the list is read, and how old it is. */
+static void sweep_count_page(const struct sweeps *sweeps, struct sweep *sweep,
+                             const struct cached_page *page, bool brought_new)
+{
+	int64_t expires_ms = page_expires_ms(sweeps->pages, page);
+
+	sweep->items += page->items;
+	sweep->dropped += page->dropped;
+	sweep->page_size = page->per_page > 0 ? page->per_page : sweeps->pages->config->per_page;
+	if (brought_new)
+		sweep->barren = 0;
+	else if (page->items == 0 || page->dropped < page->items)
+		sweep->barren++;
+	if (sweep->oldest_ms > page->arrived_ms)
+		sweep->oldest_ms = page->arrived_ms;
+	if (sweep->oldest_seq > page->arrived_seq)
+		sweep->oldest_seq = page->arrived_seq;
+	if (sweep->expires_ms > expires_ms)
+		sweep->expires_ms = expires_ms;
 }
 
 /* Reads a page in the pass under way. 0 or -ENOMEM. */
 static int sweep_read_page(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number)
 {
-	const struct pages *pages = sweeps->pages;
-	const struct cached_page *page = pages_find(pages, number);
+	const struct cached_page *page = pages_find(sweeps->pages, number);
+	size_t count_before = sweep->roster.count;
 	int err = sweep_append_page(sweep, page);
 
-	if (err < 0 || sweep->again)
+	if (err < 0)
 		return err;
-	sweep->next_page++;
-	sweep->run = 0;
-	sweep->items += page->items;
-	sweep->dropped += page->dropped;
+	sweep->pass.at++;
+	sweep->pass.moved |= page->moved;
 	sweep->total_count = page->total_count;
-	sweep->page_size = page->per_page > 0 ? page->per_page : pages->config->per_page;
-	if (sweep->oldest_ms > page->arrived_ms)
-		sweep->oldest_ms = page->arrived_ms;
-	if (sweep->oldest_seq > page->arrived_seq)
-		sweep->oldest_seq = page->arrived_seq;
-	if (sweep->expires_ms > page_expires_ms(pages, page))
-		sweep->expires_ms = page_expires_ms(pages, page);
-	sweep->pass_read = sweep_ends_in_page(sweeps, sweep, page);
+	if (sweep->rechecks > 0)
+		return 0;
+	sweep_count_page(sweeps, sweep, page, sweep->roster.count > count_before);
+	if (sweep_ends_in_page(sweep, page))
+		sweep->pass.count = sweep->pass.at;
 	return 0;
 }
 
@@ -83,12 +82,11 @@ static int sweep_skip_page(const struct sweeps *sweeps, struct sweep *sweep, uns
 {
 	int err = sweep_add_gap(sweeps, sweep, number);
 
-	if (err < 0 || sweep->again)
+	if (err < 0)
 		return err;
-	sweep->next_page++;
-	sweep->skipped++;
-	sweep->run++;
-	sweep->pass_read = sweep_ends_in_gap(sweeps, sweep);
+	sweep->pass.at++;
+	if (sweep->rechecks == 0 && sweep_ends_in_gap(sweeps, sweep))
+		sweep->pass.count = sweep->pass.at;
 	return 0;
 }
 
@@ -99,8 +97,7 @@ int sweep_advance(struct sweeps *sweeps, struct sweep *sweep)
 		unsigned int number;
 		int err;
 
-		/* Apart from reading the last page, so that it can be tried again. */
-		if (sweep->pass_read) {
+		if (sweep->pass.at == sweep->pass.count) {
 			err = sweep_end_pass(sweeps, sweep);
 			if (err < 0)
 				return err;
@@ -115,59 +112,52 @@ int sweep_advance(struct sweeps *sweeps, struct sweep *sweep)
 			return 0;
 		if (err < 0)
 			return err;
-		if (sweep->again)
-			sweep->pass_read = ++sweep->again_at == sweep->again_count;
 	}
 	return 0;
 }
 
 /* Requests */
 
-/* Returns the likely last page, so that reading ahead does not run past the end. */
-static unsigned int sweep_likely_last(const struct sweeps *sweeps, const struct sweep *sweep)
+/* Returns how many pages the pass likely has, so that reading ahead does not run past the end. */
+static size_t sweep_likely_count(const struct sweeps *sweeps, const struct sweep *sweep)
 {
+	size_t read = sweep->pass.at - sweep->gap_count;
 	uint64_t size, pages;
 
-	if (sweep->next_page == 1)
-		return sweep->passes > 1 ? sweeps->pages->last : 1;
-	if (sweep->total_count <= 0)
-		return sweep->next_page;
-	size = sweep->next_page - 1 - sweep->skipped;
-	size = size > 0 ? sweep->items / size : 0;
+	if (sweep->rechecks > 0)
+		return sweep->pass.count;
+	if (sweep->pass.at == 0 || sweep->total_count <= 0)
+		return sweep->pass.at + 1;
+	size = read > 0 ? sweep->items / read : 0;
 	if (size == 0)
 		size = sweeps->pages->config->per_page;
 	pages = ((uint64_t)sweep->total_count + size - 1) / size;
 	if (pages > FLEET_MAX_PAGES)
 		pages = FLEET_MAX_PAGES;
-	return pages < sweep->next_page ? sweep->next_page : (unsigned int)pages;
+	return pages > sweep->pass.at ? pages : sweep->pass.at + 1;
 }
 
 int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query)
 {
 	struct pages *pages = sweeps->pages;
-	unsigned int window = pages->config->max_connections;
+	size_t window = pages->config->max_connections;
+	size_t count = sweep_likely_count(sweeps, sweep);
+	unsigned int number = sweep_lacks(sweep);
 	/* An HTTP cache may have kept what the first pass saw. */
-	bool no_cache = !sweep_is_in_first_pass(sweep);
-	unsigned int last;
+	bool no_cache = sweep->rechecks > 0;
 	int err;
 
-	if (sweep->again) {
-		err = pages_ask(pages, sweep->again[sweep->again_at], no_cache, query);
-		for (size_t i = sweep->again_at + 1;
-		     i < sweep->again_count && i < sweep->again_at + window; i++)
-			if (!sweep_may_take(sweeps, sweep, sweep->again[i]))
-				pages_ask(pages, sweep->again[i], no_cache, query);
-		return err;
+	if (sweep->rechecks == 0) {
+		number = sweep_probe(sweeps, sweep, (unsigned int)count);
+		/* One page for a reader that needs only the first entries; twice as many as were
+		 * read for one that goes on. */
+		if (window > 2 * sweep->pass.at)
+			window = 2 * sweep->pass.at;
 	}
-	/* One page for a reader that needs only the first entries; twice as many as were read for
-	 * one that goes on. */
-	if (sweep->passes == 1 && window > 2 * (sweep->next_page - 1))
-		window = 2 * (sweep->next_page - 1);
-	last = sweep_likely_last(sweeps, sweep);
-	err = pages_ask(pages, sweep_probe(sweeps, sweep, last), no_cache, query);
-	for (unsigned int i = 1; i < window && sweep->next_page + i <= last; i++)
-		if (!sweep_may_take(sweeps, sweep, sweep->next_page + i))
-			pages_ask(pages, sweep->next_page + i, no_cache, query);
+	err = pages_ask(pages, number, no_cache, query);
+	for (size_t i = sweep->pass.at + 1; i < sweep->pass.at + window && i < count; i++)
+		if (!sweep_may_take(sweeps, sweep, sweep_pass_page(sweep, i)))
+			pages_ask(pages, sweep_pass_page(sweep, i), no_cache, query);
 	return err;
 }
 
@@ -209,27 +199,25 @@ int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep)
 	struct pages *pages = sweeps->pages;
 	unsigned int number = sweep_lacks(sweep);
 	const struct cached_page *lacked = pages_find(pages, number);
-	const struct sweep *before = sweep->older;
+	const struct sweep *before = sweep_first_whole(sweep->older);
 
-	while (before && !before->complete)
-		before = before->older;
-	if (!before || !pages_may_serve_stale(pages, sweeps->list_ms))
+	if (!sweep_may_serve_stale(sweeps, before))
 		return -ENOENT;
 	if (sweep_append_known(sweeps->records, sweep, before) < 0)
 		return -ENOMEM;
-	sweep->complete = true;
-	sweep->verified = false;
-	sweep->from_memory = true;
-	sweep->open = before->open;
-	sweep->missing = before->missing;
-	if (pages->backoff.active)
-		sweep->missing = -failure_errno(pages->backoff.cause);
-	else if (lacked && lacked->backoff.active)
-		sweep->missing = -failure_errno(lacked->backoff.cause);
 	sweep_end_passes(sweep);
-	pages_note_stale(pages, number);
-	sweep->expires_ms = sweep_memory_expires_ms(pages, lacked);
+	sweep->from_memory = true;
+	sweep->verified = before->verified;
+	sweep->list_pages = before->list_pages;
+	sweep->oldest_ms = before->oldest_ms;
 	sweep->oldest_seq = 0;
-	sweep->oldest_ms = sweep->expires_ms - pages->config->ttl_ms;
+	sweep->expires_ms = sweep_memory_expires_ms(pages, lacked);
+	sweep->lacks_agents = before->lacks_agents;
+	sweep->missing_err = before->missing_err;
+	if (pages->backoff.active)
+		sweep->missing_err = -failure_errno(pages->backoff.cause);
+	else if (lacked && lacked->backoff.active)
+		sweep->missing_err = -failure_errno(lacked->backoff.cause);
+	pages_note_stale(pages, number);
 	return 0;
 }

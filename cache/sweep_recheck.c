@@ -6,8 +6,9 @@
 
 #include "cache/sweep_gaps.h"
 
-#define MOST_PASSES   3 /* over all pages */
-#define MOST_RECHECKS 3
+#define MOST_RECHECKS       3 /* of agents that were missed */
+#define MOST_SHORT_RECHECKS 5 /* likewise, while total_count shows that agents are missing */
+#define MOST_FIRST_RECHECKS 2 /* of the first sweep, because total_count does not agree */
 
 /* Marks the pages to read again for a record that was missed: those around its last position and
  * the other page that had it too; all pages if that has been tried. */
@@ -23,8 +24,26 @@ static void recheck_mark_pages(const struct sweeps *sweeps, const struct sweep *
 		if (page >= 1 && page <= last_page && !sweep_is_gap(sweep, page))
 			marks[page] = true;
 	if (other >= 1 && other <= last_page && !sweep_is_gap(sweep, other) &&
-	    sweeps->pages->pages[other - 1].arrived_seq == record->other_seq)
+	    pages_find(sweeps->pages, other)->arrived_seq == record->other_seq)
 		marks[other] = true;
+}
+
+/* Whether total_count counts more agents than the roster has, apart from a difference that the last
+ * sweep did not explain either: an id is on two pages for good, or total_count is wrong. */
+static bool sweep_is_short(const struct sweeps *sweeps, const struct sweep *sweep)
+{
+	return sweep->total_count >= 0 &&
+	       sweep_expected_count(sweep) + sweeps->unexplained < (uint64_t)sweep->total_count;
+}
+
+/* Whether the passes so far prove that an agent which they all missed departed. */
+static bool recheck_proves_departure(const struct sweeps *sweeps, const struct sweep *sweep)
+{
+	bool is_short = sweep_is_short(sweeps, sweep);
+
+	if (sweep->rechecks >= (is_short ? MOST_SHORT_RECHECKS : MOST_RECHECKS))
+		return true;
+	return sweep->rechecks > 0 && !sweep->pass.moved && !is_short;
 }
 
 /* Handles each record that the roster lacks: appends it, retains it, removes it, or marks the pages
@@ -32,9 +51,7 @@ static void recheck_mark_pages(const struct sweeps *sweeps, const struct sweep *
 static int recheck_handle_missed(struct sweeps *sweeps, struct sweep *sweep, unsigned int last_page,
                                  bool *marks)
 {
-	/* A recheck proves something only if no agent moved meanwhile: one that moves against the
-	 * reading can be missed any number of times. After the last recheck it departs anyway. */
-	bool proved = sweep->rechecks > 0 && (!sweep->moved || sweep->rechecks == MOST_RECHECKS);
+	bool departed = recheck_proves_departure(sweeps, sweep);
 
 	for (size_t i = 0; i < sweeps->records->count; i++) {
 		struct record *record = sweeps->records->by_index[i];
@@ -42,12 +59,12 @@ static int recheck_handle_missed(struct sweeps *sweeps, struct sweep *sweep, uns
 
 		if (!record || roster_has(&sweep->roster, record))
 			continue;
-		if (record->read_seq > sweep->pass_seq)
+		if (record->read_seq > sweep->pass.began_seq)
 			/* Read meanwhile on a page that another query requested. */
 			err = roster_append(&sweep->roster, record);
 		else if (sweep_may_be_in_gap(sweep, record))
 			err = sweep_keep_missed(sweeps, sweep, record);
-		else if (proved)
+		else if (departed)
 			err = sweeps_depart(sweeps, record);
 		else
 			recheck_mark_pages(sweeps, sweep, record, last_page, marks);
@@ -57,90 +74,85 @@ static int recheck_handle_missed(struct sweeps *sweeps, struct sweep *sweep, uns
 	return 0;
 }
 
-/* Sets sweep->again to the pages to recheck, or to NULL if there are none. 0 or -ENOMEM. */
-static int recheck_plan(struct sweeps *sweeps, struct sweep *sweep, unsigned int last_page)
+/* Marks all pages that may be requested, if the first sweep disagrees with total_count. */
+static void recheck_mark_first(const struct sweeps *sweeps, const struct sweep *sweep,
+                               unsigned int last_page, bool *marks)
+{
+	if (sweeps->records->list_known || sweep->missing_err != 0 || sweep->total_count < 0 ||
+	    sweep->rechecks >= MOST_FIRST_RECHECKS ||
+	    sweep_expected_count(sweep) == (uint64_t)sweep->total_count)
+		return;
+	for (unsigned int page = 1; page <= last_page; page++)
+		marks[page] |= !pages_may_skip(sweeps->pages, page);
+}
+
+/* Returns the pages to recheck, ascending, and their number; none are NULL and 0. 0 or -ENOMEM. */
+static int recheck_plan(struct sweeps *sweeps, struct sweep *sweep, unsigned int last_page,
+                        unsigned int **ret_numbers, size_t *ret_count)
 {
 	bool *marks = calloc(last_page + 1, sizeof(*marks));
-	unsigned int *again = calloc(last_page, sizeof(*again));
+	unsigned int *numbers = calloc(last_page + 1, sizeof(*numbers));
 	size_t count = 0;
-	int err = marks && again ? recheck_handle_missed(sweeps, sweep, last_page, marks) : -ENOMEM;
+	int err =
+		marks && numbers ? recheck_handle_missed(sweeps, sweep, last_page, marks) : -ENOMEM;
 
 	if (err == 0) {
+		recheck_mark_first(sweeps, sweep, last_page, marks);
 		for (unsigned int page = 1; page <= last_page; page++)
 			if (marks[page])
-				again[count++] = page;
-		free(sweep->again);
-		sweep->again = count > 0 ? again : NULL;
-		sweep->again_count = count;
-		sweep->again_at = 0;
-		sweep->rechecks += count > 0;
+				numbers[count++] = page;
 	}
-	if (err < 0 || count == 0)
-		free(again);
 	free(marks);
+	if (err < 0 || count == 0) {
+		free(numbers);
+		numbers = NULL;
+	}
+	*ret_numbers = numbers;
+	*ret_count = count;
 	return err;
 }
 
 static void sweep_complete(struct sweeps *sweeps, struct sweep *sweep)
 {
-	sweep->complete = true;
+	uint64_t expected = sweep_expected_count(sweep);
+	uint64_t total = sweep->total_count >= 0 ? (uint64_t)sweep->total_count : 0;
+	const struct sweep *before = sweep_first_whole(sweep->older);
+
 	sweep_end_passes(sweep);
+	sweep->verified = sweep->total_count >= 0 && expected == total && sweep->missing_err == 0;
+	sweeps->unexplained = expected < total ? total - expected : 0;
 	sweeps->completed++;
-	/* A sweep that began earlier may end later. */
-	if (sweep->number < sweeps->list_number)
+	/* If no page was read since all are bad, the list is as old as before. */
+	if (sweep->oldest_ms == INT64_MAX) {
+		sweep->oldest_ms = before ? before->oldest_ms : INT64_MAX;
 		return;
-	sweeps->verified = sweep->verified;
-	/* No page was read: all are bad. */
-	if (sweep->oldest_ms == INT64_MAX)
-		return;
-	sweeps->list_number = sweep->number;
-	sweeps->list_ms = sweep->oldest_ms;
+	}
 	sweeps->records->list_known = true;
 	sweeps->completed_ns = pages_wall_ns(sweeps->pages);
-}
-
-/* Compares a pass over all pages with total_count. Returns whether another pass is worth its
- * requests. It is not if three did not explain the same difference before: an id is on two pages
- * for good, or total_count is wrong. Nor is it without a count, or with a gap. */
-static bool sweep_count_disagrees(struct sweeps *sweeps, struct sweep *sweep)
-{
-	size_t expected = sweep->unique + sweep->dropped;
-	size_t total = sweep->total_count >= 0 ? (size_t)sweep->total_count : SIZE_MAX;
-	size_t apart = expected > total ? expected - total : total - expected;
-
-	sweep->verified = apart == 0 && sweep->gap_count == 0;
-	if (sweep->gap_count > 0)
-		return false;
-	if (apart != 0 && sweep->total_count >= 0 && apart != sweeps->unexplained &&
-	    sweep->passes < MOST_PASSES)
-		return true;
-	sweeps->unexplained = apart;
-	return false;
 }
 
 int sweep_end_pass(struct sweeps *sweeps, struct sweep *sweep)
 {
 	struct pages *pages = sweeps->pages;
-	unsigned int last_page = sweep->again ? pages->last : sweep->next_page - 1;
+	unsigned int last_page, *numbers;
+	size_t count;
 	int err;
 
-	if (!sweep->again) {
+	if (sweep->rechecks == 0) {
+		sweep->list_pages = (unsigned int)sweep->pass.at;
 		if (!sweep->endless)
-			pages_truncate(pages, last_page);
-		else if (last_page < pages->last)
-			last_page = pages->last;
-		sweeps->list_pages = last_page;
-		if (sweep_count_disagrees(sweeps, sweep)) {
-			sweep_begin_full_pass(sweeps, sweep);
-			return 0;
-		}
+			pages_truncate(pages, sweep->list_pages);
 	}
-	err = recheck_plan(sweeps, sweep, last_page);
+	last_page = sweep->endless ? sweep->list_pages : pages->last;
+	err = recheck_plan(sweeps, sweep, last_page, &numbers, &count);
 	if (err < 0)
 		return err;
-	if (sweep->again)
-		sweep_begin_pass(sweeps, sweep);
-	else
+	if (count == 0) {
 		sweep_complete(sweeps, sweep);
+		return 0;
+	}
+	sweep_begin_pass(sweeps, sweep, numbers, count);
+	sweep->rechecks++;
+	sweeps->passes += count == last_page;
 	return 0;
 }

@@ -26,9 +26,9 @@ void sweeps_done(struct sweeps *sweeps)
 
 static size_t sweep_bytes(const struct sweep *sweep)
 {
-	return sizeof(*sweep) + roster_bytes(&sweep->roster) +
-	       sweep->seen.word_count * sizeof(uint64_t) +
-	       sweep->again_count * sizeof(*sweep->again);
+	size_t numbers = sweep->pass.numbers ? sweep->pass.count : 0;
+
+	return sizeof(*sweep) + roster_bytes(&sweep->roster) + numbers * sizeof(unsigned int);
 }
 
 /* Whether one sweep is to be forgotten rather than another. */
@@ -93,10 +93,8 @@ static void sweeps_forget(struct sweeps *sweeps)
 static bool sweep_fell_behind(const struct sweeps *sweeps, const struct sweep *sweep,
                               const struct query *query)
 {
-	size_t at = sweep->again ? sweep->again_at : sweep->next_page;
-
-	for (; !sweep->again || at < sweep->again_count; at++) {
-		unsigned int number = sweep->again ? sweep->again[at] : (unsigned int)at;
+	for (size_t i = sweep->pass.at; i < sweep->pass.count; i++) {
+		unsigned int number = sweep_pass_page(sweep, i);
 		const struct cached_page *page = pages_find(sweeps->pages, number);
 
 		if (!sweep_may_take(sweeps, sweep, number))
@@ -116,8 +114,6 @@ bool sweeps_serves(const struct sweeps *sweeps, const struct sweep *sweep,
 		return false;
 	if (sweep->oldest_seq > query->began)
 		return true;
-	if (sweep->began_seq <= sweeps->pages->expired_seq)
-		return false;
 	return pages_now_ms(sweeps->pages) < sweep->expires_ms;
 }
 
@@ -187,41 +183,53 @@ uint64_t sweeps_pass_seq(const struct sweeps *sweeps)
 {
 	const struct sweep *sweep = sweeps->newest;
 
-	return sweep && !sweep->complete ? sweep->pass_seq : UINT64_MAX;
+	return sweep && !sweep->complete ? sweep->pass.began_seq : UINT64_MAX;
 }
 
 /* Expiry */
 
+void sweeps_expire_all(struct sweeps *sweeps)
+{
+	int64_t now_ms = pages_now_ms(sweeps->pages);
+
+	for (struct sweep *at = sweeps->newest; at; at = at->older)
+		if (at->expires_ms > now_ms)
+			at->expires_ms = now_ms;
+}
+
 int64_t sweeps_list_left_ms(const struct sweeps *sweeps)
 {
-	const struct sweep *sweep = sweeps_newest_whole(sweeps);
+	const struct sweep *sweep = sweep_first_whole(sweeps->newest);
+	int64_t end_ms;
 
-	if (!sweep || sweep->from_memory || sweep->missing != 0)
+	if (!sweep || sweep->from_memory || sweep->missing_err != 0)
 		return 0;
-	return pages_left_ms(sweeps->pages, sweep->oldest_ms, sweep->began_seq);
+	/* A listing with an outdated page expires later than the ttl of that page. */
+	end_ms = sweep->oldest_ms + sweeps->pages->config->ttl_ms;
+	if (end_ms > sweep->expires_ms)
+		end_ms = sweep->expires_ms;
+	end_ms -= pages_now_ms(sweeps->pages);
+	return end_ms > 0 ? end_ms : 0;
 }
 
 int64_t sweeps_list_mtime_ns(struct sweeps *sweeps)
 {
-	const struct pages *pages = sweeps->pages;
 	const struct sweep *sweep = sweeps->newest;
-	int64_t read_ms = sweep ? sweep->oldest_ms : 0;
-	int64_t now_ms = pages_now_ms(pages);
+	int64_t *mtime_ns = &sweeps->records->names_mtime_ns;
+	int64_t now_ms = pages_now_ms(sweeps->pages);
+	bool expired, partial;
 
-	/* A gap is listed from data that has expired; the listing has not. */
-	if (sweep && sweep->missing != 0)
-		read_ms = sweep->expires_ms - pages->config->ttl_ms;
+	if (!sweep)
+		return *mtime_ns;
+	expired = now_ms >= sweep->expires_ms && sweep->number != sweeps->announced;
+	partial = sweep->from_memory || sweep->missing_err != 0;
 	/* Moved once per expiry, before the new sweep begins: the time that the kernel sees now is
 	 * the one it will find again after it has listed, so that it can keep that listing. */
-	if (sweep && sweep->oldest_ms != INT64_MAX && sweep->number != sweeps->announced &&
-	    pages_left_ms(pages, read_ms, sweep->began_seq) == 0) {
-		sweeps->records->names_mtime_ns++;
-		sweeps->announced = sweep->number;
-		sweeps->announced_ms = now_ms;
-	} else if (sweep && (sweep->from_memory || sweep->missing != 0) &&
-	           now_ms >= sweeps->announced_ms + MEMORY_MS) {
-		sweeps->records->names_mtime_ns++;
+	if (expired || (partial && now_ms >= sweeps->announced_ms + MEMORY_MS)) {
+		++*mtime_ns;
 		sweeps->announced_ms = now_ms;
 	}
-	return sweeps->records->names_mtime_ns;
+	if (expired)
+		sweeps->announced = sweep->number;
+	return *mtime_ns;
 }

@@ -48,6 +48,9 @@ int sweeps_add_newcomer(struct sweeps *sweeps, const struct record *record);
  * is none. */
 uint64_t sweeps_pass_seq(const struct sweeps *sweeps);
 
+/* Expires all sweeps. */
+void sweeps_expire_all(struct sweeps *sweeps);
+
 /* Returns how long the newest whole list may still be served, ms. 0 if it has expired, came from
  * memory or lacks a page: the kernel then has to ask each time. */
 int64_t sweeps_list_left_ms(const struct sweeps *sweeps);
