@@ -201,7 +201,6 @@ static void ingest_content(struct ingest *ingest, struct records *records, struc
 	ingest->records = NULL;
 	ingest->count = 0;
 	page->items = response->agent_count + response->malformed;
-	page->malformed = response->malformed;
 	page->dropped = ingest->dropped;
 	page->total_count = response->total_count;
 	page->per_page = response->per_page;

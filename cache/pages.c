@@ -83,7 +83,6 @@ static int pages_request(struct pages *pages, struct cached_page *page, unsigned
 	page->asked_no_cache = no_cache;
 	page->asked_ms = pages_now_ms(pages);
 	page->asked_seq = pages->seq;
-	page->asked_failures = pages->failures;
 	pages->in_flight++;
 	pages->asked++;
 	return -EAGAIN;

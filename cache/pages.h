@@ -29,8 +29,7 @@
 struct cached_page {
 	struct record **records;    /* in the API's order, each once; references */
 	size_t count;               /* of records */
-	size_t items;               /* elements of the response */
-	size_t malformed;           /* of items: those that are no agents */
+	size_t items;               /* elements of the response, whether agents or not */
 	size_t dropped;             /* of items: malformed, or a second time in the same response */
 	int64_t total_count;        /* of the response; AGENT_ABSENT if it has none */
 	int64_t per_page;           /* of the response; AGENT_ABSENT if it has none */
@@ -41,11 +40,10 @@ struct cached_page {
 	bool moved; /* the last response had other agents, or another order, than the one before */
 
 	bool in_flight;
-	bool asked_no_cache;     /* no HTTP cache may answer the last request */
-	int64_t asked_ms;        /* time of the last request */
-	uint64_t asked_seq;      /* event number of the last request */
-	uint64_t asked_failures; /* pages->failures at the last request */
-	bool served_stale;       /* while it is in flight, expired data was served */
+	bool asked_no_cache; /* no HTTP cache may answer the last request */
+	int64_t asked_ms;    /* time of the last request */
+	uint64_t asked_seq;  /* event number of the last request */
+	bool served_stale;   /* while it is in flight, expired data was served */
 
 	struct backoff backoff;
 	uint64_t failed_seq; /* event number of its last failure */
@@ -64,7 +62,7 @@ struct pages {
 	unsigned int in_flight;
 
 	struct backoff backoff;      /* of the API as a whole */
-	uint64_t failures;           /* of the API as a whole, so far */
+	uint64_t failed_seq;         /* event number of its last failure */
 	unsigned int suspect;        /* page that failed since the last success; 0: none */
 	int64_t success_ms;          /* when a page last arrived, less its age */
 	uint64_t success_seq;        /* event number of the last arrival; 0: none yet */

@@ -89,7 +89,7 @@ static void api_note_failure(struct pages *pages, const struct cached_page *page
 	unsigned int retries = pages->config->retries;
 
 	/* Pages that were requested together fail together: that is one failure. */
-	if (page->asked_failures != pages->failures)
+	if (page->asked_seq < pages->failed_seq)
 		return;
 	if (pages->suspect > 0) {
 		struct cached_page *suspect = &pages->pages[pages->suspect - 1];
@@ -100,7 +100,7 @@ static void api_note_failure(struct pages *pages, const struct cached_page *page
 		page_set_bad(pages, suspect, false);
 	}
 	pages->suspect = 0;
-	pages->failures++;
+	pages->failed_seq = pages->seq;
 	backoff_failed(&pages->backoff, failure, retries, pages_now_ms(pages), random);
 }
 

@@ -47,7 +47,7 @@ static void sweep_count_page(const struct sweeps *sweeps, struct sweep *sweep,
 	sweep->page_size = page->per_page > 0 ? page->per_page : sweeps->pages->config->per_page;
 	if (brought_new)
 		sweep->barren = 0;
-	else if (page->items == 0 || page->dropped < page->items)
+	else if (page->dropped < page->items)
 		sweep->barren++;
 	if (sweep->oldest_ms > page->arrived_ms)
 		sweep->oldest_ms = page->arrived_ms;
