@@ -151,7 +151,8 @@ static int fleet_deny_after_patience(struct fleet *fleet, struct sweep *sweep, s
 	return err;
 }
 
-int fleet_find(struct fleet *fleet, const char *name, struct query *query, struct record **ret)
+int fleet_find(struct fleet *fleet, const char *name, struct query *query,
+               struct record **ret_record)
 {
 	struct record *record = records_find(&fleet->records, name);
 	struct sweep *sweep = NULL;
@@ -171,6 +172,6 @@ int fleet_find(struct fleet *fleet, const char *name, struct query *query, struc
 	}
 	err = fleet_renew(fleet, record, query);
 	if (err == 0)
-		*ret = record;
+		*ret_record = record;
 	return err;
 }

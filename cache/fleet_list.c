@@ -45,14 +45,14 @@ static int fleet_go_on_without(struct fleet *fleet, struct sweep *sweep, struct 
 	return sweep_complete_from_memory(&fleet->sweeps, sweep) == 0 ? 0 : err;
 }
 
-int fleet_whole(struct fleet *fleet, struct query *query, uint64_t *ret_cursor)
+int fleet_whole(struct fleet *fleet, struct query *query, uint64_t *ret_list)
 {
 	struct sweep *sweep;
 	int err;
 
 	query->wake_ms = INT64_MAX;
 	if (query->list > 0) {
-		*ret_cursor = query->list;
+		*ret_list = query->list;
 		return 0;
 	}
 	sweep = sweeps_for(&fleet->sweeps, query, true);
@@ -66,7 +66,7 @@ int fleet_whole(struct fleet *fleet, struct query *query, uint64_t *ret_cursor)
 		return err;
 	fleet->hits += !query->waited;
 	query->list = sweep_cursor(sweep, 0);
-	*ret_cursor = query->list;
+	*ret_list = query->list;
 	return 0;
 }
 
@@ -108,7 +108,8 @@ static int fleet_walk_sweep(struct fleet *fleet, uint64_t cursor, const struct q
 	return 0;
 }
 
-int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct query *query, struct record **ret)
+int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct query *query,
+               struct record **ret_record)
 {
 	const size_t from = *cursor & UINT32_MAX;
 	size_t position = from;
@@ -135,7 +136,7 @@ int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct query *query, struc
 				sweep_count_reader(sweep, from == 0, !record);
 			if (!record && sweep->lacks_agents)
 				return sweep->missing_err;
-			*ret = record;
+			*ret_record = record;
 			return 0;
 		}
 		err = query ? fleet_go_on_without(fleet, sweep, query) : -EAGAIN;

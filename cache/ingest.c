@@ -47,9 +47,9 @@ static bool ingest_is_on_earlier_page(const struct ingest *ingest, const struct 
 
 static void ingest_report_duplicate(const struct pages *pages, struct record *record)
 {
-	if (pages->ports->duplicate && !record->told_duplicate)
+	if (pages->ports->duplicate && !record->duplicate_reported)
 		pages->ports->duplicate(pages->ports->user, record);
-	record->told_duplicate = true;
+	record->duplicate_reported = true;
 }
 
 /* Drops an agent that an earlier page has too. */
