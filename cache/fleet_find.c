@@ -64,17 +64,12 @@ static int fleet_sweep_on(struct fleet *fleet, struct query *query, struct sweep
 static int fleet_settle(struct fleet *fleet, const struct record *record, struct query *query,
                         int err)
 {
-	int64_t until_ms = pages_patience_ms(&fleet->pages, record->page, query);
-
 	if (!pages_may_serve_stale(&fleet->pages, record->read_ms))
 		return err;
-	if (err != -EAGAIN || fleet_now_ms(fleet) >= until_ms) {
-		pages_note_stale(&fleet->pages, record->page);
-		return 0;
-	}
-	if (query->wake_ms > until_ms)
-		query->wake_ms = until_ms;
-	return err;
+	if (err == -EAGAIN && !pages_patience_is_over(&fleet->pages, record->page, query))
+		return err;
+	pages_note_stale(&fleet->pages, record->page);
+	return 0;
 }
 
 /* Returns -errno if the newest list lacks a page that this agent may be on and is still fresh, so
@@ -136,19 +131,15 @@ static int fleet_deny_after_patience(struct fleet *fleet, struct sweep *sweep, s
 	const struct sweep *last = sweep_first_whole(fleet->sweeps.newest);
 	struct pages *pages = &fleet->pages;
 	unsigned int number = sweep_lacks(sweep);
-	int64_t until_ms = pages_patience_ms(pages, number, query);
 	int err = sweep_ask(&fleet->sweeps, sweep, query);
 
 	if (err != -EAGAIN || sweep->missing_err != 0 || !last || last->missing_err != 0 ||
 	    pages->backoff.active || pages->bad > 0 || !sweep_may_serve_stale(&fleet->sweeps, last))
 		return err;
-	if (fleet_now_ms(fleet) >= until_ms) {
-		pages_note_stale(pages, number);
-		return -ENOENT;
-	}
-	if (query->wake_ms > until_ms)
-		query->wake_ms = until_ms;
-	return err;
+	if (!pages_patience_is_over(pages, number, query))
+		return err;
+	pages_note_stale(pages, number);
+	return -ENOENT;
 }
 
 int fleet_find(struct fleet *fleet, const char *name, struct query *query,

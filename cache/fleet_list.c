@@ -35,13 +35,11 @@ static void fleet_read_ahead(struct fleet *fleet, struct sweep *sweep, size_t po
 static int fleet_go_on_without(struct fleet *fleet, struct sweep *sweep, struct query *query)
 {
 	int err = sweep_ask(&fleet->sweeps, sweep, query);
-	int64_t until_ms = pages_patience_ms(&fleet->pages, sweep_lacks(sweep), query);
+	bool list_known = fleet->records.list_known;
 
-	if (err == -EAGAIN && fleet_now_ms(fleet) < until_ms) {
-		if (fleet->records.list_known && query->wake_ms > until_ms)
-			query->wake_ms = until_ms;
+	if (err == -EAGAIN &&
+	    (!list_known || !pages_patience_is_over(&fleet->pages, sweep_lacks(sweep), query)))
 		return err;
-	}
 	return sweep_complete_from_memory(&fleet->sweeps, sweep) == 0 ? 0 : err;
 }
 

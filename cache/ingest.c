@@ -217,7 +217,7 @@ static bool ingest_is_ignored(const struct ingest *ingest, const struct pages *p
 {
 	const struct cached_page *page = &pages->pages[ingest->number - 1];
 
-	return page->asked_seq < pages->expired_seq ||
+	return page_ignores_response(pages, page) ||
 	       (ingest->response->old && page->arrived_seq > 0 && ingest->at_ms < page->arrived_ms);
 }
 

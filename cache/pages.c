@@ -113,17 +113,23 @@ int pages_ask(struct pages *pages, unsigned int number, bool no_cache, struct qu
 	return pages_request(pages, page, number, no_cache);
 }
 
-int64_t pages_patience_ms(const struct pages *pages, unsigned int number, const struct query *query)
+bool pages_patience_is_over(const struct pages *pages, unsigned int number, struct query *query)
 {
 	const struct cached_page *page = pages_find(pages, number);
 	int64_t timeout_ms = pages->config->timeout_ms;
-	int64_t from_ms = query->began_ms;
+	int64_t until_ms = query->began_ms;
 
-	if (page && page->in_flight && page->asked_ms < from_ms)
-		from_ms = page->asked_ms;
+	if (page && page->in_flight && page->asked_ms < until_ms)
+		until_ms = page->asked_ms;
 	if (timeout_ms > 0 && timeout_ms * 3 / 4 < PATIENCE_MS)
-		return from_ms + timeout_ms * 3 / 4;
-	return from_ms + PATIENCE_MS;
+		until_ms += timeout_ms * 3 / 4;
+	else
+		until_ms += PATIENCE_MS;
+	if (pages_now_ms(pages) >= until_ms)
+		return true;
+	if (query->wake_ms > until_ms)
+		query->wake_ms = until_ms;
+	return false;
 }
 
 void pages_note_stale(struct pages *pages, unsigned int number)
@@ -141,13 +147,17 @@ void pages_note_stale(struct pages *pages, unsigned int number)
 	pages->stale++;
 }
 
-bool pages_land(struct pages *pages, struct cached_page *page)
+void pages_land(struct pages *pages, struct cached_page *page)
 {
 	pages->in_flight -= page->in_flight;
 	page->in_flight = false;
 	pages->stale -= page->served_stale;
 	page->served_stale = false;
-	return page->asked_seq >= pages->expired_seq;
+}
+
+bool page_ignores_response(const struct pages *pages, const struct cached_page *page)
+{
+	return page->asked_seq < pages->expired_seq;
 }
 
 /* Expiry */

@@ -103,17 +103,20 @@ struct cached_page *pages_find(const struct pages *pages, unsigned int number);
  * -ENOMEM. */
 int pages_ask(struct pages *pages, unsigned int number, bool no_cache, struct query *query);
 
-/* Returns until when a query waits for a slow page before it accepts stale data. The wait counts
- * from the request, so several queries in turn do not each wait for the same one. */
-int64_t pages_patience_ms(const struct pages *pages, unsigned int number,
-                          const struct query *query);
+/* Returns whether a query waited long enough for a slow page to accept stale data. If not, sets
+ * query->wake_ms. The wait counts from the request, so several queries in turn do not each wait for
+ * the same one. */
+bool pages_patience_is_over(const struct pages *pages, unsigned int number, struct query *query);
 
 /* Notes that expired data was served because this page, or another one in flight, is slow. */
 void pages_note_stale(struct pages *pages, unsigned int number);
 
-/* Ends the flight of a page. Returns false if the response is to be ignored, since it answers a
- * request from before pages_expire_all(). */
-bool pages_land(struct pages *pages, struct cached_page *page);
+/* Ends the flight of a page. */
+void pages_land(struct pages *pages, struct cached_page *page);
+
+/* Returns whether the response to the last request is to be ignored, since pages_expire_all() was
+ * called meanwhile. */
+bool page_ignores_response(const struct pages *pages, const struct cached_page *page);
 
 /* Expiry */
 

@@ -113,7 +113,10 @@ void pages_fail(struct pages *pages, unsigned int number, const struct failure *
 	++pages->seq;
 	pages->last_failure = *failure;
 	pages->failures_of[failure->cause]++;
-	if (!page || !pages_land(pages, page))
+	if (!page)
+		return;
+	pages_land(pages, page);
+	if (page_ignores_response(pages, page))
 		return;
 	own = page_is_to_blame(pages, number, failure);
 	if (own && failure_is_general(failure->cause) && !page->backoff.active)

@@ -78,7 +78,8 @@ struct sweeps {
 	struct records *records; /* borrowed */
 	struct sweep *newest;
 	uint64_t last_number; /* of the newest sweep */
-	uint64_t unexplained; /* agents that total_count counts beyond those of the last sweep */
+	uint64_t unexplained; /* agents that total_count counted beyond those that the last sweep
+	                         found */
 
 	uint64_t announced;   /* number of the sweep whose expiry was announced last */
 	int64_t announced_ms; /* when an expiry was announced last */

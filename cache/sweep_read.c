@@ -6,7 +6,7 @@
 #include "cache/sweep_gaps.h"
 #include "cache/sweep_recheck.h"
 
-#define MOST_BARREN 2
+#define MOST_BARREN 2 /* pages in a row without a new agent; then the list ends */
 
 /* Appends the agents of a page to the roster. 0 or -ENOMEM. */
 static int sweep_append_page(struct sweep *sweep, const struct cached_page *page)

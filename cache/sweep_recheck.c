@@ -86,7 +86,8 @@ static void recheck_mark_first(const struct sweeps *sweeps, const struct sweep *
 		marks[page] |= !pages_may_skip(sweeps->pages, page);
 }
 
-/* Returns the pages to recheck, ascending, and their number; none are NULL and 0. 0 or -ENOMEM. */
+/* Handles the records that were missed, and plans a recheck. *ret_numbers: pages to recheck, which
+ * the caller frees; NULL if there are none. 0 or -ENOMEM. */
 static int recheck_plan(struct sweeps *sweeps, struct sweep *sweep, unsigned int last_page,
                         unsigned int **ret_numbers, size_t *ret_count)
 {
@@ -120,11 +121,13 @@ static void sweep_complete(struct sweeps *sweeps, struct sweep *sweep)
 
 	sweep_end_passes(sweep);
 	sweep->verified = sweep->total_count >= 0 && expected == total && sweep->missing_err == 0;
-	sweeps->unexplained = expected < total ? total - expected : 0;
+	if (sweep->missing_err == 0)
+		sweeps->unexplained = expected < total ? total - expected : 0;
 	sweeps->completed++;
-	/* If no page was read since all are bad, the list is as old as before. */
+	/* If all pages are bad, so none was read, the list is as old as the one before. */
 	if (sweep->oldest_ms == INT64_MAX) {
-		sweep->oldest_ms = before ? before->oldest_ms : INT64_MAX;
+		if (before)
+			sweep->oldest_ms = before->oldest_ms;
 		return;
 	}
 	sweeps->records->list_known = true;

@@ -7,7 +7,7 @@
 #define KEPT_SWEEPS    1024        /* however small */
 #define FINISHED_BYTES (1u << 20)  /* of those without a reader that has yet to reach the end */
 #define FEW_SWEEPS     16          /* are kept whatever they take */
-#define MEMORY_MS      1000        /* a listing from memory is kept so long by the kernel */
+#define PARTIAL_MS     1000        /* a listing from memory is kept so long by the kernel */
 
 void sweeps_init(struct sweeps *sweeps, struct pages *pages, struct records *records)
 {
@@ -31,7 +31,7 @@ static size_t sweep_bytes(const struct sweep *sweep)
 	return sizeof(*sweep) + roster_bytes(&sweep->roster) + numbers * sizeof(unsigned int);
 }
 
-/* Whether one sweep is to be forgotten rather than another. */
+/* Whether to forget a sweep before another. */
 static bool sweep_is_needed_less(const struct sweep *sweep, const struct sweep *other)
 {
 	if ((sweep->readers > 0) != (other->readers > 0))
@@ -88,8 +88,9 @@ static void sweeps_forget(struct sweeps *sweeps)
 
 /* Choosing */
 
-/* Whether a page that the pass would accept next arrived before the query began and has expired. So
- * it is with a sweep that began to find an agent, and stopped when the first page had it. */
+/* Whether a page that the pass would accept next arrived before the query began and has expired.
+ * That happens to a sweep that began in order to find an agent, and stopped when the first page had
+ * it. */
 static bool sweep_fell_behind(const struct sweeps *sweeps, const struct sweep *sweep,
                               const struct query *query)
 {
@@ -117,10 +118,10 @@ bool sweeps_serves(const struct sweeps *sweeps, const struct sweep *sweep,
 	return pages_now_ms(sweeps->pages) < sweep->expires_ms;
 }
 
-/* Returns the newest whole sweep that serves the query; else, of the sweeps begun since, the one
- * that began first, for it ends first: a query that always moved on to the newest might never end.
- * One from before that lies unfinished is no use: completed now, it would be the older list with
- * newer agents. */
+/* Returns the newest whole sweep if it serves the query; else the first of the sweeps begun since
+ * that does, for it ends first: a query that always moved on to the newest might never end. An
+ * unfinished sweep from before the newest whole one is never used: completed now, it would be the
+ * older list with newer agents. NULL if none serves. */
 static struct sweep *sweeps_usable(const struct sweeps *sweeps, const struct query *query,
                                    bool from_memory)
 {
@@ -143,7 +144,7 @@ struct sweep *sweeps_for(struct sweeps *sweeps, const struct query *query, bool 
 
 	if (sweep)
 		return sweep;
-	/* The kernel must not take the old listing for the new one. */
+	/* Moves the mtime, so that the kernel does not keep the old listing for the new one. */
 	sweeps_list_mtime_ns(sweeps);
 	sweep = sweep_new(sweeps);
 	if (!sweep)
@@ -223,9 +224,10 @@ int64_t sweeps_list_mtime_ns(struct sweeps *sweeps)
 		return *mtime_ns;
 	expired = now_ms >= sweep->expires_ms && sweep->number != sweeps->announced;
 	partial = sweep->from_memory || sweep->missing_err != 0;
-	/* Moved once per expiry, before the new sweep begins: the time that the kernel sees now is
-	 * the one it will find again after it has listed, so that it can keep that listing. */
-	if (expired || (partial && now_ms >= sweeps->announced_ms + MEMORY_MS)) {
+	/* Moves once per expiry, before the new sweep begins: the kernel then sees the same time
+	 * before and after it lists, and keeps that listing. A partial list moves it each second,
+	 * so that the kernel asks again. */
+	if (expired || (partial && now_ms >= sweeps->announced_ms + PARTIAL_MS)) {
 		++*mtime_ns;
 		sweeps->announced_ms = now_ms;
 	}
