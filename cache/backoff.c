@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/backoff.h"
 
-#define RETRY_FIRST_MS      250
-#define HOLD_MOST_MS        30000
-#define RETRY_AFTER_MOST_MS 300000
+#define FIRST_RETRY_MS      250
+#define MOST_HOLD_MS        30000
+#define MOST_RETRY_AFTER_MS 300000
 
-/* What a second try can mend within one operation. A refused credential or request will be refused
- * again, and what was too large will be no smaller. */
-static bool worth_a_retry(const struct failure *failure)
+/* Returns whether a retry may succeed within one operation. A rejected credential or request is
+ * rejected again, and a page that was too large does not shrink. */
+static bool backoff_worth_retrying(const struct failure *failure)
 {
 	switch ((enum failure_cause)failure->cause) {
 	case FAILURE_SERVER:
@@ -28,21 +28,21 @@ void backoff_failed(struct backoff *backoff, const struct failure *failure, unsi
 	backoff->cause = failure->cause;
 	backoff->failed_ms = now_ms;
 	backoff->active = true;
-	if (backoff->holds == 0 && backoff->tries < retries && worth_a_retry(failure)) {
+	if (backoff->holds == 0 && backoff->tries < retries && backoff_worth_retrying(failure)) {
 		backoff->tries++;
-		wait_ms = random % (RETRY_FIRST_MS << backoff->tries);
+		wait_ms = random % (FIRST_RETRY_MS << backoff->tries);
 	} else {
-		int64_t told_ms = failure->retry_after_ms;
+		int64_t retry_after_ms = failure->retry_after_ms;
 
 		wait_ms = BACKOFF_HOLD_MS << backoff->holds;
-		if (wait_ms >= HOLD_MOST_MS)
-			wait_ms = HOLD_MOST_MS;
+		if (wait_ms >= MOST_HOLD_MS)
+			wait_ms = MOST_HOLD_MS;
 		else
 			backoff->holds++;
-		if (told_ms > RETRY_AFTER_MOST_MS)
-			told_ms = RETRY_AFTER_MOST_MS;
-		if (wait_ms < told_ms)
-			wait_ms = told_ms;
+		if (retry_after_ms > MOST_RETRY_AFTER_MS)
+			retry_after_ms = MOST_RETRY_AFTER_MS;
+		if (wait_ms < retry_after_ms)
+			wait_ms = retry_after_ms;
 	}
 	backoff->until_ms = now_ms + wait_ms;
 }

@@ -3,14 +3,15 @@
 #define FLEETFS_CACHE_BACKOFF_H
 
 /*
- * When something that failed may be asked again: one for the API as a whole, one for each page.
- * backoff.c decides which of them a failure counts for.
+ * When something that failed may be requested again: the API as a whole, or one page.
+ * cache/pages_backoff.c decides which of them a failure counts for.
  *
- * A first failure is retried while its reader waits: `retries` times, each after a random part of a
- * doubling delay (full jitter, so that a thousand mounts do not come back in step). When that did
- * not help, the failure is held against everybody: for a second, then two, four, up to 30, and at
- * least as long as Retry-After says (300 s at most) nobody asks; then one request probes, and its
- * failure holds longer. The first success clears it all.
+ * Retries. A first failure is retried while its reader waits: `retries` times, each after a random
+ * part of a doubling delay. With this full jitter, a thousand mounts do not retry in step.
+ *
+ * Holds. If the retries fail too, nothing is requested for a hold, and readers get the failure. The
+ * hold lasts for 1 s, then 2, 4 and so on up to 30 s, and at least as long as Retry-After demands
+ * (300 s at most). After each hold one request probes. The first success ends the backoff.
  */
 
 #include <stdbool.h>
@@ -20,29 +21,32 @@
 
 #define BACKOFF_HOLD_MS 1000 /* the first hold */
 
+/* A zeroed one is inactive. */
 struct backoff {
-	int64_t until_ms;  /* nobody asks before; monotonic */
-	int64_t failed_ms; /* when it failed last */
+	int64_t until_ms;  /* no request before then; monotonic */
+	int64_t failed_ms; /* when it failed last; monotonic */
 	uint8_t cause;     /* enum failure_cause of the last failure */
 	uint8_t tries;     /* retries of the first failure so far */
-	uint8_t holds;     /* how often it was held, so how long the next hold is */
-	bool active;       /* failed, and not cleared since */
+	uint8_t holds;     /* so far, up to the longest; the length of the next one depends on it */
+	bool active;       /* it failed, and was not cleared since */
 };
 
-/* Notes a failure. random: any 32 random bits. */
+/* Notes a failure, and begins a retry or a hold. retries: how many are allowed. random: 32 random
+ * bits. */
 void backoff_failed(struct backoff *backoff, const struct failure *failure, unsigned int retries,
                     int64_t now_ms, uint32_t random);
 
+/* Ends the backoff. */
 void backoff_clear(struct backoff *backoff);
 
-/* Another page arrived: asks again at most hold_ms after the failure. The next failure is held for
- * as long as if this had not been called. */
+/* Shortens the present hold to hold_ms at most, since another page arrived. The next hold is as
+ * long as without this call. */
 void backoff_shorten(struct backoff *backoff, int64_t hold_ms);
 
-/* Whether it is being retried while readers wait, rather than held against them. */
+/* Returns whether the failure is being retried while readers wait. */
 bool backoff_is_retrying(const struct backoff *backoff);
 
-/* Whether the failure is to be told now: active, held, and not yet time to ask again. */
+/* Returns whether readers get the failure now: a hold is under way. */
 bool backoff_is_held(const struct backoff *backoff, int64_t now_ms);
 
 #endif

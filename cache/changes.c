@@ -10,9 +10,8 @@ void changes_done(struct changes *changes)
 	*changes = (struct changes){0};
 }
 
-/* One look's worth of changes is built beside the list it replaces, so that a lack of memory in the
- * middle leaves the old one whole. */
-struct builder {
+/* Builds the next list of changes beside the present one, which stays whole if memory runs out. */
+struct changes_builder {
 	const struct changes *old;
 	const struct agent *before;
 	const struct agent *after;
@@ -22,8 +21,8 @@ struct builder {
 	int error;
 };
 
-static void add(struct builder *builder, enum agent_field_id field, uint16_t index,
-                int64_t since_ns)
+static void changes_add(struct changes_builder *builder, enum agent_field_id field, uint16_t index,
+                        int64_t since_ns)
 {
 	struct changes *next = &builder->next;
 
@@ -43,18 +42,19 @@ static void add(struct builder *builder, enum agent_field_id field, uint16_t ind
 	next->items[next->count++] = (struct change){since_ns, (uint16_t)field, index};
 }
 
-/* A value that has been as it is since now, if it changed, or else since whenever it was. */
-static void carry(struct builder *builder, enum agent_field_id field, uint16_t index, bool changed)
+/* Adds a value: it has been as it is since now if it changed, else since its old time. */
+static void changes_carry(struct changes_builder *builder, enum agent_field_id field,
+                          uint16_t index, bool changed)
 {
-	add(builder, field, index,
-	    changed ? builder->now_ns
-	            : changes_since(builder->old, field, index, builder->first_ns));
+	changes_add(builder, field, index,
+	            changed ? builder->now_ns
+	                    : changes_since(builder->old, field, index, builder->first_ns));
 }
 
-/* The strings of a field, each of which keeps its time wherever it moves to. as: what the field is
- * noted as. Returns how many were there before. */
-static size_t carry_strings(struct builder *builder, enum agent_field_id field,
-                            enum agent_field_id as)
+/* Adds the strings of a field. Each keeps its time at its new position. as: field to note them for.
+ * Returns how many of them the agent had before. */
+static size_t changes_carry_strings(struct changes_builder *builder, enum agent_field_id field,
+                                    enum agent_field_id as)
 {
 	const struct agent *after = builder->after;
 	struct agent_finder finder;
@@ -68,44 +68,45 @@ static size_t carry_strings(struct builder *builder, enum agent_field_id field,
 		if (!string)
 			continue;
 		kept += was != SIZE_MAX;
-		add(builder, as, (uint16_t)i,
-		    was == SIZE_MAX
-		            ? builder->now_ns
-		            : changes_since(builder->old, as, (uint16_t)was, builder->first_ns));
+		changes_add(builder, as, (uint16_t)i,
+		            was == SIZE_MAX ? builder->now_ns
+		                            : changes_since(builder->old, as, (uint16_t)was,
+		                                            builder->first_ns));
 	}
 	return kept;
 }
 
-static void carry_labels(struct builder *builder)
+static void changes_carry_labels(struct changes_builder *builder)
 {
-	size_t kept = carry_strings(builder, AGENT_LABELS, AGENT_LABELS);
+	size_t kept = changes_carry_strings(builder, AGENT_LABELS, AGENT_LABELS);
 
-	carry(builder, AGENT_LABELS, CHANGES_WHOLE,
-	      kept != builder->after->labels.count || kept != builder->before->labels.count);
+	changes_carry(builder, AGENT_LABELS, CHANGES_WHOLE,
+	              kept != builder->after->labels.count ||
+	                      kept != builder->before->labels.count);
 }
 
-static void carry_tasks(struct builder *builder)
+static void changes_carry_tasks(struct changes_builder *builder)
 {
-	carry_strings(builder, AGENT_RUNNING_TASKS, AGENT_RUNNING_TASKS);
-	carry(builder, AGENT_RUNNING_TASKS, CHANGES_WHOLE,
-	      !agent_same(builder->before, builder->after, AGENT_RUNNING_TASKS, 0));
+	changes_carry_strings(builder, AGENT_RUNNING_TASKS, AGENT_RUNNING_TASKS);
+	changes_carry(builder, AGENT_RUNNING_TASKS, CHANGES_WHOLE,
+	              !agent_same(builder->before, builder->after, AGENT_RUNNING_TASKS, 0));
 }
 
-static void carry_gpus(struct builder *builder, enum agent_field_id field)
+static void changes_carry_gpus(struct changes_builder *builder, enum agent_field_id field)
 {
 	const struct agent *before = builder->before, *after = builder->after;
 
 	for (size_t gpu = 0; gpu < after->gpu_count; gpu++)
-		carry(builder, field, (uint16_t)gpu,
-		      gpu >= before->gpu_count || !agent_same(before, after, field, gpu));
+		changes_carry(builder, field, (uint16_t)gpu,
+		              gpu >= before->gpu_count || !agent_same(before, after, field, gpu));
 	if (field == AGENT_GPU_NAME)
-		carry(builder, field, CHANGES_WHOLE, before->gpu_count != after->gpu_count);
+		changes_carry(builder, field, CHANGES_WHOLE, before->gpu_count != after->gpu_count);
 }
 
 int changes_note(struct changes *changes, const struct agent *before, const struct agent *after,
                  int64_t first_ns, int64_t now_ns)
 {
-	struct builder builder = {
+	struct changes_builder builder = {
 		.old = changes,
 		.before = before,
 		.after = after,
@@ -115,15 +116,17 @@ int changes_note(struct changes *changes, const struct agent *before, const stru
 
 	for (enum agent_field_id field = 0; field < AGENT_FIELDS; field++) {
 		if (field == AGENT_LABELS)
-			carry_labels(&builder);
+			changes_carry_labels(&builder);
 		else if (agent_fields[field].place == AGENT_PLACE_GPU)
-			carry_gpus(&builder, field);
+			changes_carry_gpus(&builder, field);
 		else if (field == AGENT_RUNNING_TASKS)
-			carry_tasks(&builder);
+			changes_carry_tasks(&builder);
 		else
-			carry(&builder, field, CHANGES_WHOLE, !agent_same(before, after, field, 0));
+			changes_carry(&builder, field, CHANGES_WHOLE,
+			              !agent_same(before, after, field, 0));
 	}
-	carry_strings(&builder, AGENT_GPU_NAME, CHANGES_GPU_MODEL); /* the last in the order */
+	changes_carry_strings(&builder, AGENT_GPU_NAME,
+	                      CHANGES_GPU_MODEL); /* the last in the order */
 	if (builder.error) {
 		changes_done(&builder.next);
 		return builder.error;
@@ -133,7 +136,7 @@ int changes_note(struct changes *changes, const struct agent *before, const stru
 	return 0;
 }
 
-static int compare(const void *a, const void *b)
+static int changes_compare(const void *a, const void *b)
 {
 	const struct change *one = a, *other = b;
 	int by_field = one->field - other->field;
@@ -148,6 +151,7 @@ int64_t changes_since(const struct changes *changes, enum agent_field_id field, 
 	const struct change *found = NULL;
 
 	if (changes->count > 0)
-		found = bsearch(&wanted, changes->items, changes->count, sizeof(wanted), compare);
+		found = bsearch(&wanted, changes->items, changes->count, sizeof(wanted),
+		                changes_compare);
 	return found ? found->since_ns : first_ns;
 }

@@ -3,9 +3,11 @@
 #define FLEETFS_CACHE_RECORD_H
 
 /*
- * What is known of one agent, and when it was read. A record lives as long as its agent is in the
- * list; whoever keeps one longer (a page, a folder that the kernel knows) holds a reference. After
- * the agent has left, its record only says so: one that comes back is a new record.
+ * What is known of one agent, and when it was read.
+ *
+ * A record is present as long as its agent is in the list. Anything that keeps it longer (a page, a
+ * directory that the kernel knows) holds a reference. After the agent left, the record says only
+ * that; an agent that comes back gets a new record.
  */
 
 #include <stdbool.h>
@@ -16,37 +18,38 @@
 #include "cache/table.h"
 
 struct record {
-	struct table_link by_name; /* in the fleet's table */
+	struct table_link by_name; /* in struct records */
 	unsigned int refs;
-	uint32_t index;  /* dense: below the fleet's count of records, no other record has it */
-	uint32_t serial; /* of all that had this index, none other had this */
-	const struct agent *agent; /* as last read; an empty one when it left; never NULL */
-	int64_t read_ms;           /* when the page it was read on arrived; monotonic */
-	uint64_t read_seq;         /* the same, in the fleet's count of arrivals */
-	int64_t first_ns;          /* the age of what it had when first seen; wall clock */
-	struct changes changes;
-	unsigned int page;  /* on which it was last seen, from 1 */
-	uint32_t position;  /* among the elements of that page, from 0 */
-	uint64_t other_seq; /* when another page had it too, in the fleet's count of arrivals */
-	unsigned int other_page; /* that page; 0: none */
-	uint32_t other_position; /* on that page */
-	bool doubled;            /* it stayed on both pages: it does not just move */
+	uint32_t index;  /* in struct records; dense, and used again after the agent left */
+	uint32_t serial; /* no two records have the same */
+	const struct agent *agent; /* as last read; an empty one after it left; never NULL */
+	int64_t read_ms;           /* when its page arrived, less the page's age; monotonic */
+	uint64_t read_seq;         /* event number of that arrival */
+	int64_t first_ns;          /* since when the data has been as first read; wall clock */
+	struct changes changes;    /* since when data that changed has been as it is */
+	unsigned int page;         /* where it was last read, from 1 */
+	uint32_t position;         /* among the agents of that page, from 0 */
+	unsigned int other_page;   /* another page that had it too; 0: none */
+	uint32_t other_position;   /* among the agents of the other page */
+	uint64_t other_seq;        /* event number of the arrival when the other page had it */
+	bool doubled; /* it stayed on both pages, so it is a duplicate and did not move */
+	bool duplicate_reported; /* to the port `duplicate` */
+	bool present;            /* false: the agent left */
 	unsigned int renewals;   /* how often it was read again */
-	bool present;            /* false: it left the list */
-	bool told_duplicate;     /* the port `duplicate` was called for it */
-	char name[];             /* as the tree shows it, NUL-terminated */
+	char name[];             /* in the tree, NUL-terminated */
 };
 
-/* A record without references, present, agent's reference taken over. NULL without memory (agent
- * is then still the caller's). */
+/* Creates a record that is present, without references. Takes the caller's reference to the agent
+ * over. NULL without memory; the caller then keeps that reference. */
 struct record *record_new(const char *name, const struct agent *agent);
 
+/* Takes one more reference. */
 struct record *record_ref(struct record *record);
 
-/* NULL is fine. */
+/* Returns a reference, and frees the record with the last one. NULL is allowed. */
 void record_unref(struct record *record);
 
-/* Since when a value is as it is (cache/changes.h); wall clock. */
+/* Returns since when a value has been as it is, wall clock. index: as in cache/changes.h. */
 int64_t record_since(const struct record *record, enum agent_field_id field, uint16_t index);
 
 #endif

@@ -4,23 +4,23 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define BUCKETS_AT_FIRST 64
+#define FIRST_BUCKETS 64
 
-static size_t bucket_of(const struct table *table, uint64_t hash)
+static size_t table_bucket(const struct table *table, uint64_t hash)
 {
-	/* Multiply and take the upper half: node ids are consecutive numbers, not hashes. */
+	/* Multiply and use the upper half: node IDs are consecutive numbers, not hashes. */
 	return (size_t)((hash * 0x9e3779b97f4a7c15u) >> 32) & (table->bucket_count - 1);
 }
 
-static void put(struct table *table, struct table_link *link)
+static void table_put(struct table *table, struct table_link *link)
 {
-	struct table_link **bucket = &table->buckets[bucket_of(table, link->hash)];
+	struct table_link **bucket = &table->buckets[table_bucket(table, link->hash)];
 
 	link->next = *bucket;
 	*bucket = link;
 }
 
-static int resize(struct table *table, size_t bucket_count)
+static int table_resize(struct table *table, size_t bucket_count)
 {
 	struct table old = *table;
 
@@ -33,7 +33,7 @@ static int resize(struct table *table, size_t bucket_count)
 	for (size_t i = 0; i < old.bucket_count; i++) {
 		for (struct table_link *at = old.buckets[i], *next; at; at = next) {
 			next = at->next;
-			put(table, at);
+			table_put(table, at);
 		}
 	}
 	free(old.buckets);
@@ -49,34 +49,33 @@ void table_done(struct table *table)
 int table_insert(struct table *table, struct table_link *link)
 {
 	if (table->entry_count >= table->bucket_count) {
-		size_t more = table->bucket_count ? table->bucket_count * 2 : BUCKETS_AT_FIRST;
+		size_t more = table->bucket_count ? table->bucket_count * 2 : FIRST_BUCKETS;
 
-		/* Without memory for more buckets the chains grow longer; only the first is a must.
-		 */
-		if (resize(table, more) < 0 && table->bucket_count == 0)
+		/* Only the first buckets are indispensable: without more the chains get longer. */
+		if (table_resize(table, more) < 0 && table->bucket_count == 0)
 			return -ENOMEM;
 	}
-	put(table, link);
+	table_put(table, link);
 	table->entry_count++;
 	return 0;
 }
 
 void table_remove(struct table *table, struct table_link *link)
 {
-	struct table_link **at = &table->buckets[bucket_of(table, link->hash)];
+	struct table_link **at = &table->buckets[table_bucket(table, link->hash)];
 
 	while (*at != link)
 		at = &(*at)->next;
 	*at = link->next;
 	link->next = NULL;
 	table->entry_count--;
-	/* Give memory back after a crowd has left; a quarter full, so that growth does not follow.
-	 */
-	if (table->bucket_count > BUCKETS_AT_FIRST && table->entry_count < table->bucket_count / 8)
-		resize(table, table->bucket_count / 2);
+	/* Free memory after many entries left. The table is then a quarter full, so that the next
+	 * entries do not make it grow at once. */
+	if (table->bucket_count > FIRST_BUCKETS && table->entry_count < table->bucket_count / 8)
+		table_resize(table, table->bucket_count / 2);
 }
 
-static struct table_link *skip_others(struct table_link *at, uint64_t hash)
+static struct table_link *table_skip_others(struct table_link *at, uint64_t hash)
 {
 	while (at && at->hash != hash)
 		at = at->next;
@@ -87,10 +86,10 @@ struct table_link *table_first(const struct table *table, uint64_t hash)
 {
 	if (table->bucket_count == 0)
 		return NULL;
-	return skip_others(table->buckets[bucket_of(table, hash)], hash);
+	return table_skip_others(table->buckets[table_bucket(table, hash)], hash);
 }
 
 struct table_link *table_next(const struct table_link *link)
 {
-	return skip_others(link->next, link->hash);
+	return table_skip_others(link->next, link->hash);
 }

@@ -24,22 +24,22 @@
  *	8 seeds, 100 listings each of 450 agents on 23 pages
  *	drift                       cold missed doubled departed   late   gone requests  most
  *	none                           0      0       0        0      0      0     23.0    23
- *	joins, 2 % of requests         0      0       0        0      0      0     32.6   125
- *	leaves, 2 %                    1      0       0        0      0      0     28.7    81
- *	joins, 30 %                    0      0       0        0      0      0    132.2   148
+ *	joins, 2 % of requests         0      0       0        0      0      0     29.3   118
+ *	leaves, 2 %                    1      0       0        0      0      0     28.6    81
+ *	joins, 30 %                    0      0       0        0      0      0    109.5   144
  *	leaves, 30 %                  13      0       0        0     13      0     90.1    92
- *	joins and leaves, 30 %         0      0       0        0      2      0    116.1   141
- *	one for one, 5 %               0      0       0        0      0      0     51.7   134
- *	one for one, 30 %              0      0       0        0      2      0    115.7   140
- *	one for one, 100 %             0      0       0        0      0      0    128.8   140
+ *	joins and leaves, 30 %         0      0       0        0      2      0     88.9    93
+ *	one for one, 5 %               0      0       0        0      0      0     49.7    89
+ *	one for one, 30 %              0      0       0        0      2      0     91.1    94
+ *	one for one, 100 %             0      0       0        0      0      0     91.8    95
  *	first out, last in, 30 %      34      0       0        0     24      0     69.5    90
- *	last out, first in, 30 %       0      0       0        0      0      0    109.6   123
- *	move to front, 30 %            0      7       0       11      4      0     65.5    71
- *	move to front, 100 %           0      0       0        0      0      0     66.4    84
+ *	last out, first in, 30 %       0      0       0        0      0      0     72.8    84
+ *	move to front, 30 %            0      0       0        0      0      0     53.4    65
+ *	move to front, 100 %           0      0       0        0      0      0     59.0    90
  *	shuffle in pages, 100 %        0      0       0        0      0      0     23.0    23
  *	new order each listing         0      0       0        0      0      0     23.0    23
- *	new order, one for one         0      0       0        0      2      0    115.6   140
- *	new order, 5 %                 1     19       0       28     11      0     55.5   129
+ *	new order, one for one         0      0       0        0      2      0     91.0    94
+ *	new order, 5 %                 1      1       0        1      2      0     54.7   136
  */
 
 #include <errno.h>

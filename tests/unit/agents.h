@@ -2,20 +2,22 @@
 #ifndef FLEETFS_TESTS_UNIT_AGENTS_H
 #define FLEETFS_TESTS_UNIT_AGENTS_H
 
-/* Agents and pages made by hand, for tests of what lies behind the decoder. */
+/* Agents and pages for tests of modules that get them from the decoder. */
 
 #include <stddef.h>
 
 #include "api/model/agent.h"
 #include "api/model/page.h"
 
-/* An agent that has an id and nothing else. Not on the heap: never to be unreferenced to 0. */
+/* Returns an agent that has only an id. It is not on the heap, so its last reference must not be
+ * returned. id is borrowed. */
 struct agent agents_blank(const char *id);
 
-/* One on the heap with one reference, as the decoder makes them; its json tells id and status. */
+/* Creates an agent on the heap with one reference, as the decoder does. Its JSON has the id and the
+ * status. */
 struct agent *agents_new(const char *id, const char *status);
 
-/* A page with room for so many agents, holding none yet, honest about nothing. */
+/* Creates a page with room for so many agents and none yet, without counts and validator. */
 struct page *agents_page(size_t capacity);
 
 #endif

@@ -22,7 +22,7 @@
  * To change the configuration of the cache call world_init(), change world.config, then call
  * world_mount(). All functions fail the running test if the cache breaks its contract, for example
  * if it requests a page that is already in flight, or waits without a time to wake up. The
- *exception are the functions that return an error: they return what the cache returned.
+ * exception are the functions that return an error: they return what the cache returned.
  *
  * Two ways to read:
  * - world_find(), world_renew(), world_list() and friends are one reader that waits: they deliver
@@ -178,7 +178,7 @@ void world_deliver(struct world *world, unsigned int which);
 /* Delivers the response whose turn it is by world->order. At least one is in flight. */
 void world_deliver_next(struct world *world);
 
-/* Does what a reader does after -EAGAIN: waits for a response, or until look->wake_ms. */
+/* Does what a reader does after -EAGAIN: waits for a response, or until query->wake_ms. */
 void world_wait(struct world *world, const struct query *query);
 
 /* One reader that waits */
@@ -221,7 +221,7 @@ struct fleet_health world_health(const struct world *world);
 /* Many readers */
 
 struct reader {
-	const char *id; /* looks this agent up; NULL: lists */
+	const char *id; /* of the agent that it finds; NULL: it lists all */
 	struct query query;
 	uint64_t cursor; /* of its listing; 0 to begin */
 	size_t listed;   /* entries that it got so far; for a lookup: agents found */

@@ -12,7 +12,7 @@
 
 static const struct failure server = {.cause = FAILURE_SERVER, .retry_after_ms = -1};
 
-static void test_without_a_failure_nothing_is_forbidden(void **state)
+static void test_no_failure_forbids_nothing(void **state)
 {
 	const struct backoff backoff = {0};
 
@@ -22,7 +22,7 @@ static void test_without_a_failure_nothing_is_forbidden(void **state)
 	(void)state;
 }
 
-static void test_retries_then_holds_that_double(void **state)
+static void test_holds_double_after_the_retries(void **state)
 {
 	const int64_t holds_ms[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000};
 	struct backoff backoff = {0};
@@ -52,7 +52,7 @@ static void test_retries_then_holds_that_double(void **state)
 	(void)state;
 }
 
-/* Full jitter: any part of a delay that doubles, none of it and nearly all of it included. */
+/* Full jitter: any part of a delay that doubles, from none of it to nearly all of it. */
 static void test_a_retry_waits_a_random_part_of_a_doubling_delay(void **state)
 {
 	int64_t most_ms[3] = {0}, least_ms[3] = {INT64_MAX, INT64_MAX, INT64_MAX};
@@ -76,7 +76,7 @@ static void test_a_retry_waits_a_random_part_of_a_doubling_delay(void **state)
 	(void)state;
 }
 
-static void test_no_retries_at_all(void **state)
+static void test_without_retries_the_first_failure_is_held(void **state)
 {
 	struct backoff backoff = {0};
 
@@ -86,27 +86,27 @@ static void test_no_retries_at_all(void **state)
 	(void)state;
 }
 
-static void test_only_what_a_retry_can_mend_is_retried(void **state)
+static void test_only_failures_that_may_pass_are_retried(void **state)
 {
 	for (int cause = 0; cause < FAILURE_CAUSES; cause++) {
 		const struct failure failure = {.cause = (uint8_t)cause, .retry_after_ms = -1};
-		bool mendable = cause == FAILURE_SERVER || cause == FAILURE_MALFORMED ||
+		bool may_pass = cause == FAILURE_SERVER || cause == FAILURE_MALFORMED ||
 		                cause == FAILURE_TRUNCATED || cause == FAILURE_UNREACHABLE;
 		struct backoff backoff = {0};
 
 		backoff_failed(&backoff, &failure, 2, NOW_MS, 7);
 		assert_int_equal(backoff.cause, cause);
-		assert_int_equal(backoff_is_retrying(&backoff), mendable);
-		assert_int_equal(backoff_is_held(&backoff, NOW_MS), !mendable);
+		assert_int_equal(backoff_is_retrying(&backoff), may_pass);
+		assert_int_equal(backoff_is_held(&backoff, NOW_MS), !may_pass);
 	}
 	(void)state;
 }
 
-static void test_retry_after_is_a_minimum_and_has_a_ceiling(void **state)
+static void test_retry_after_lengthens_a_hold_up_to_a_ceiling(void **state)
 {
 	const struct {
-		int64_t told_ms;
-		int64_t waits_ms;
+		int64_t retry_after_ms;
+		int64_t hold_ms;
 	} rows[] = {
 		{-1, 1000},         {0, 1000},           {1, 1000},         {999, 1000},
 		{1001, 1001},       {60000, 60000},      {300000, 300000},  {300001, 300000},
@@ -115,28 +115,28 @@ static void test_retry_after_is_a_minimum_and_has_a_ceiling(void **state)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct failure busy = {.cause = FAILURE_BUSY,
-		                             .retry_after_ms = rows[i].told_ms};
+		                             .retry_after_ms = rows[i].retry_after_ms};
 		struct backoff backoff = {0};
 
 		backoff_failed(&backoff, &busy, 2, NOW_MS, 7);
-		assert_int_equal(backoff.until_ms, NOW_MS + rows[i].waits_ms);
+		assert_int_equal(backoff.until_ms, NOW_MS + rows[i].hold_ms);
 		assert_true(backoff_is_held(&backoff, NOW_MS));
 	}
 	(void)state;
 }
 
-static void test_retry_after_forbids_a_retry_of_whatever_failed(void **state)
+static void test_failure_with_retry_after_is_held_at_once(void **state)
 {
-	const struct failure told = {.cause = FAILURE_SERVER, .retry_after_ms = 5000};
+	const struct failure failure = {.cause = FAILURE_SERVER, .retry_after_ms = 5000};
 	struct backoff backoff = {0};
 
-	backoff_failed(&backoff, &told, 2, NOW_MS, 7);
+	backoff_failed(&backoff, &failure, 2, NOW_MS, 7);
 	assert_true(backoff_is_held(&backoff, NOW_MS + 4999));
 	assert_false(backoff_is_held(&backoff, NOW_MS + 5000));
 	(void)state;
 }
 
-static void test_a_year_of_failures(void **state)
+static void test_a_year_of_failures_never_waits_longer_than_the_ceiling(void **state)
 {
 	struct backoff backoff = {0};
 	int64_t now_ms = NOW_MS;
@@ -153,14 +153,14 @@ static void test_a_year_of_failures(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_without_a_failure_nothing_is_forbidden),
-		cmocka_unit_test(test_retries_then_holds_that_double),
+		cmocka_unit_test(test_no_failure_forbids_nothing),
+		cmocka_unit_test(test_holds_double_after_the_retries),
 		cmocka_unit_test(test_a_retry_waits_a_random_part_of_a_doubling_delay),
-		cmocka_unit_test(test_no_retries_at_all),
-		cmocka_unit_test(test_only_what_a_retry_can_mend_is_retried),
-		cmocka_unit_test(test_retry_after_is_a_minimum_and_has_a_ceiling),
-		cmocka_unit_test(test_retry_after_forbids_a_retry_of_whatever_failed),
-		cmocka_unit_test(test_a_year_of_failures),
+		cmocka_unit_test(test_without_retries_the_first_failure_is_held),
+		cmocka_unit_test(test_only_failures_that_may_pass_are_retried),
+		cmocka_unit_test(test_retry_after_lengthens_a_hold_up_to_a_ceiling),
+		cmocka_unit_test(test_failure_with_retry_after_is_held_at_once),
+		cmocka_unit_test(test_a_year_of_failures_never_waits_longer_than_the_ceiling),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
 #define FIRST_NS  1000
 #define MOST_GPUS 4
 
-/* Two looks at one agent, and what was noted. */
+/* One agent at two times, and the changes noted. */
 struct pair {
 	struct agent before;
 	struct agent after;
@@ -39,7 +39,7 @@ static void pair_init(struct pair *pair, size_t gpus)
 	pair->before.gpu_count = pair->after.gpu_count = gpus;
 }
 
-/* Notes the step, and makes what came after what is before the next one. */
+/* Notes the changes from before to after, and then makes the agents equal. */
 static void step(struct pair *pair, int64_t now_ns)
 {
 	assert_int_equal(
@@ -59,7 +59,7 @@ static struct agent_list list_of(const char *const *items, size_t count)
 	return (struct agent_list){.items = items, .count = count};
 }
 
-/* Gives a field of the agent that came after another value than it has. */
+/* Changes a field of pair->after. */
 static void alter(struct pair *pair, enum agent_field_id field, size_t gpu)
 {
 	static const char *const tasks[] = {"task-1"};
@@ -84,11 +84,11 @@ static void alter(struct pair *pair, enum agent_field_id field, size_t gpu)
 	}
 }
 
-static void test_each_field_by_itself(void **state)
+static void test_change_of_a_field_changes_only_its_time(void **state)
 {
 	for (enum agent_field_id field = 0; field < AGENT_FIELDS; field++) {
 		bool of_gpu = agent_fields[field].place == AGENT_PLACE_GPU;
-		/* A task and a model of GPU are noted for their links, too. */
+		/* A task and a model of GPU are noted for their links as well. */
 		bool linked = field == AGENT_RUNNING_TASKS || field == AGENT_CURRENT_TASK_ID ||
 		              field == AGENT_GPU_NAME;
 		int noted = linked ? 2 : 1;
@@ -112,7 +112,7 @@ static void test_each_field_by_itself(void **state)
 		}
 		assert_int_equal(since(&pair, AGENT_GPU_NAME, CHANGES_WHOLE), FIRST_NS);
 		assert_int_equal(pair.changes.count, noted);
-		/* a look that shows nothing new leaves it as it is; another change moves it */
+		/* without a further change the time stays */
 		step(&pair, 3000);
 		assert_int_equal(since(&pair, field, of_gpu ? 1 : CHANGES_WHOLE), 2000);
 		assert_int_equal(pair.changes.count, noted);
@@ -122,7 +122,7 @@ static void test_each_field_by_itself(void **state)
 	(void)state;
 }
 
-static void test_nothing_changed_takes_no_memory(void **state)
+static void test_agent_without_changes_takes_no_memory(void **state)
 {
 	struct pair pair;
 
@@ -134,7 +134,7 @@ static void test_nothing_changed_takes_no_memory(void **state)
 	(void)state;
 }
 
-static void test_a_value_that_goes_and_comes_back(void **state)
+static void test_value_that_is_restored_has_a_new_time(void **state)
 {
 	struct pair pair;
 
@@ -157,7 +157,7 @@ static void test_a_value_that_goes_and_comes_back(void **state)
 	(void)state;
 }
 
-static void test_a_label_keeps_its_time_where_it_goes(void **state)
+static void test_label_keeps_its_time_when_it_moves(void **state)
 {
 	static const char *const abc[] = {"a", "b", "c"};
 	static const char *const xab[] = {"x", "a", "b"};
@@ -172,27 +172,27 @@ static void test_a_label_keeps_its_time_where_it_goes(void **state)
 		assert_int_equal(since(&pair, AGENT_LABELS, i), FIRST_NS);
 	assert_int_equal(since(&pair, AGENT_LABELS, CHANGES_WHOLE), FIRST_NS);
 
-	pair.after.labels = list_of(xab, 3); /* c goes, x comes, all move */
+	pair.after.labels = list_of(xab, 3); /* c is removed, x is added, all move */
 	step(&pair, 3000);
 	assert_int_equal(since(&pair, AGENT_LABELS, 0), 3000);
 	assert_int_equal(since(&pair, AGENT_LABELS, 1), FIRST_NS);
 	assert_int_equal(since(&pair, AGENT_LABELS, 2), FIRST_NS);
 	assert_int_equal(since(&pair, AGENT_LABELS, CHANGES_WHOLE), 3000);
 
-	pair.after.labels = list_of(bax, 3); /* another order is not another set */
+	pair.after.labels = list_of(bax, 3); /* another order, the same set */
 	step(&pair, 4000);
 	assert_int_equal(since(&pair, AGENT_LABELS, 0), FIRST_NS);
 	assert_int_equal(since(&pair, AGENT_LABELS, 1), FIRST_NS);
 	assert_int_equal(since(&pair, AGENT_LABELS, 2), 3000);
 	assert_int_equal(since(&pair, AGENT_LABELS, CHANGES_WHOLE), 3000);
 
-	pair.after.labels = list_of(baxc, 4); /* c is back, and as good as new */
+	pair.after.labels = list_of(baxc, 4); /* c is added again, with a new time */
 	step(&pair, 5000);
 	assert_int_equal(since(&pair, AGENT_LABELS, 2), 3000);
 	assert_int_equal(since(&pair, AGENT_LABELS, 3), 5000);
 	assert_int_equal(since(&pair, AGENT_LABELS, CHANGES_WHOLE), 5000);
 
-	pair.after.labels = list_of(baxc, 2); /* and gone, with x */
+	pair.after.labels = list_of(baxc, 2); /* c and x are removed */
 	step(&pair, 6000);
 	assert_int_equal(since(&pair, AGENT_LABELS, CHANGES_WHOLE), 6000);
 	assert_int_equal(pair.changes.count, 1);
@@ -204,7 +204,7 @@ static void test_a_label_keeps_its_time_where_it_goes(void **state)
 	(void)state;
 }
 
-static void test_gpus_come_and_go(void **state)
+static void test_added_and_removed_gpus_change_the_set(void **state)
 {
 	struct pair pair;
 
@@ -227,7 +227,7 @@ static void test_gpus_come_and_go(void **state)
 	pair.after.gpu_count = 0;
 	step(&pair, 4000);
 	assert_int_equal(since(&pair, AGENT_GPU_NAME, CHANGES_WHOLE), 4000);
-	assert_int_equal(pair.changes.count, 1); /* nothing is remembered of what is gone */
+	assert_int_equal(pair.changes.count, 1); /* removed GPUs have no changes */
 
 	pair.after.gpu_count = 1;
 	step(&pair, 5000);
@@ -237,8 +237,8 @@ static void test_gpus_come_and_go(void **state)
 	(void)state;
 }
 
-/* The most that an agent can have, all of it changed. */
-static void test_everything_changes(void **state)
+/* An agent with the most labels and GPUs, all of which change. */
+static void test_change_of_all_labels_and_gpus_is_noted(void **state)
 {
 	static const char *one[AGENT_MAX_LABELS], *other[AGENT_MAX_LABELS];
 	static char text[2 * AGENT_MAX_LABELS][8];
@@ -273,8 +273,8 @@ static void test_everything_changes(void **state)
 	(void)state;
 }
 
-/* Many labels, of which each moves, some come and some go. */
-static void test_labels_are_found_wherever_they_move(void **state)
+/* Many labels, all of which move; some are added and some removed. */
+static void test_each_of_many_labels_keeps_its_time_when_it_moves(void **state)
 {
 	static char text[2 * AGENT_MAX_LABELS][8];
 	const char *before[AGENT_MAX_LABELS], *after[AGENT_MAX_LABELS];
@@ -298,18 +298,18 @@ static void test_labels_are_found_wherever_they_move(void **state)
 	(void)state;
 }
 
-static void test_a_model_of_gpu_keeps_its_time_on_whichever_gpu_it_is(void **state)
+static void test_gpu_model_keeps_its_time_when_it_moves_to_another_gpu(void **state)
 {
 	struct pair pair;
 
 	pair_init(&pair, 2);
 	pair.gpus_before[0].device_name = pair.gpus_after[0].device_name = "G";
 	pair.gpus_before[1].device_name = pair.gpus_after[1].device_name = "G";
-	pair.gpus_after[0].device_name = "H"; /* replaced; G is still there */
+	pair.gpus_after[0].device_name = "H"; /* one GPU is replaced; G remains on the other */
 	step(&pair, 2000);
 	assert_int_equal(since(&pair, CHANGES_GPU_MODEL, 0), 2000);
 	assert_int_equal(since(&pair, CHANGES_GPU_MODEL, 1), FIRST_NS);
-	pair.gpus_after[0].device_name = "G"; /* they change places */
+	pair.gpus_after[0].device_name = "G"; /* the GPUs change places */
 	pair.gpus_after[1].device_name = "H";
 	step(&pair, 3000);
 	assert_int_equal(since(&pair, AGENT_GPU_NAME, 0), 3000);
@@ -320,7 +320,7 @@ static void test_a_model_of_gpu_keeps_its_time_on_whichever_gpu_it_is(void **sta
 	pair.gpus_after[2].device_name = "H"; /* one more GPU */
 	step(&pair, 4000);
 	assert_int_equal(since(&pair, CHANGES_GPU_MODEL, 2), 2000);
-	pair.gpus_after[1].device_name = "H"; /* several of it have one time */
+	pair.gpus_after[1].device_name = "H"; /* all GPUs of a model have one time */
 	step(&pair, 5000);
 	assert_int_equal(since(&pair, CHANGES_GPU_MODEL, 1), 2000);
 	assert_int_equal(since(&pair, CHANGES_GPU_MODEL, 2), 2000);
@@ -328,7 +328,7 @@ static void test_a_model_of_gpu_keeps_its_time_on_whichever_gpu_it_is(void **sta
 	(void)state;
 }
 
-static void test_a_task_keeps_its_time_where_it_goes(void **state)
+static void test_task_keeps_its_time_when_it_moves(void **state)
 {
 	static const char *const ab[] = {"a", "b"};
 	static const char *const bca[] = {"b", "c", "a", "b"};
@@ -344,7 +344,7 @@ static void test_a_task_keeps_its_time_where_it_goes(void **state)
 	assert_int_equal(since(&pair, AGENT_RUNNING_TASKS, 2), FIRST_NS);
 	assert_int_equal(since(&pair, AGENT_RUNNING_TASKS, 3), FIRST_NS);
 	pair.after.running_tasks = list_of(NULL, 0);
-	pair.after.current_task_id = "c"; /* named elsewhere, and still running */
+	pair.after.current_task_id = "c"; /* listed in another field, still running */
 	step(&pair, 3000);
 	assert_int_equal(since(&pair, AGENT_RUNNING_TASKS, 0), 2000);
 	assert_int_equal(since(&pair, AGENT_CURRENT_TASK_ID, CHANGES_WHOLE), 3000);
@@ -356,8 +356,8 @@ static void test_a_task_keeps_its_time_where_it_goes(void **state)
 	(void)state;
 }
 
-/* An agent with as many of everything as there may be, all of it new and then in another order. */
-static void test_what_changes_take_is_bounded(void **state)
+/* An agent with the most of everything, all of it new, then in another order. */
+static void test_memory_of_changes_is_bounded(void **state)
 {
 	static char texts[AGENT_MAX_TASKS][8];
 	static const char *tasks[2][AGENT_MAX_TASKS];
@@ -391,16 +391,16 @@ static void test_what_changes_take_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_field_by_itself),
-		cmocka_unit_test(test_nothing_changed_takes_no_memory),
-		cmocka_unit_test(test_a_value_that_goes_and_comes_back),
-		cmocka_unit_test(test_a_label_keeps_its_time_where_it_goes),
-		cmocka_unit_test(test_labels_are_found_wherever_they_move),
-		cmocka_unit_test(test_a_model_of_gpu_keeps_its_time_on_whichever_gpu_it_is),
-		cmocka_unit_test(test_a_task_keeps_its_time_where_it_goes),
-		cmocka_unit_test(test_what_changes_take_is_bounded),
-		cmocka_unit_test(test_gpus_come_and_go),
-		cmocka_unit_test(test_everything_changes),
+		cmocka_unit_test(test_change_of_a_field_changes_only_its_time),
+		cmocka_unit_test(test_agent_without_changes_takes_no_memory),
+		cmocka_unit_test(test_value_that_is_restored_has_a_new_time),
+		cmocka_unit_test(test_label_keeps_its_time_when_it_moves),
+		cmocka_unit_test(test_each_of_many_labels_keeps_its_time_when_it_moves),
+		cmocka_unit_test(test_gpu_model_keeps_its_time_when_it_moves_to_another_gpu),
+		cmocka_unit_test(test_task_keeps_its_time_when_it_moves),
+		cmocka_unit_test(test_memory_of_changes_is_bounded),
+		cmocka_unit_test(test_added_and_removed_gpus_change_the_set),
+		cmocka_unit_test(test_change_of_all_labels_and_gpus_is_noted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,7 @@ static struct thing *find(const struct table *table, uint64_t hash, unsigned int
 	return NULL;
 }
 
-static void test_empty(void **state)
+static void test_empty_table_finds_nothing(void **state)
 {
 	struct table table = {0};
 
@@ -50,7 +50,7 @@ static void test_empty(void **state)
 	(void)state;
 }
 
-static void test_one(void **state)
+static void test_removed_entry_is_not_found(void **state)
 {
 	struct table table = {0};
 	struct thing thing = {.link.hash = 7, .number = 1};
@@ -66,7 +66,7 @@ static void test_one(void **state)
 	(void)state;
 }
 
-static void test_equal_hashes_are_all_found(void **state)
+static void test_all_entries_with_one_hash_are_found(void **state)
 {
 	struct table table = {0};
 	struct thing things[200] = {0};
@@ -85,8 +85,9 @@ static void test_equal_hashes_are_all_found(void **state)
 	(void)state;
 }
 
-/* Grows to thousands and shrinks to none, again and again, beside an array that remembers. */
-static void against_an_array(uint64_t seed, int consecutive_hashes)
+/* Grows a table to thousands of entries and shrinks it to none, several times, and compares it with
+ * an array of what it must have. */
+static void check_against_array(uint64_t seed, int consecutive_hashes)
 {
 	struct table table = {0};
 	struct thing *things = calloc(THINGS, sizeof(*things));
@@ -100,7 +101,7 @@ static void against_an_array(uint64_t seed, int consecutive_hashes)
 	}
 	for (int step = 0; step < 200000; step++) {
 		struct thing *thing = &things[next_random(&random) % THINGS];
-		/* mostly growing, then mostly shrinking */
+		/* mostly grow, then mostly shrink */
 		int grow = (next_random(&random) % 100 < 80) == (step / 20000 % 2 == 0);
 
 		assert_ptr_equal(find(&table, thing->link.hash, thing->number),
@@ -123,24 +124,24 @@ static void against_an_array(uint64_t seed, int consecutive_hashes)
 		if (things[i].in)
 			table_remove(&table, &things[i].link);
 	assert_int_equal(table.entry_count, 0);
-	assert_in_range(table.bucket_count, 1, 128); /* the memory was given back */
+	assert_in_range(table.bucket_count, 1, 128); /* the memory was freed */
 	table_done(&table);
 	free(things);
 }
 
-static void test_random_hashes(void **state)
+static void test_random_hashes_agree_with_an_array(void **state)
 {
-	against_an_array(1, 0);
+	check_against_array(1, 0);
 	(void)state;
 }
 
-static void test_consecutive_hashes(void **state)
+static void test_consecutive_hashes_agree_with_an_array(void **state)
 {
-	against_an_array(2, 1);
+	check_against_array(2, 1);
 	(void)state;
 }
 
-static void test_chains_stay_short(void **state)
+static void test_consecutive_hashes_make_short_chains(void **state)
 {
 	struct table table = {0};
 	struct thing *things = calloc(THINGS, sizeof(*things));
@@ -148,7 +149,7 @@ static void test_chains_stay_short(void **state)
 
 	assert_non_null(things);
 	for (unsigned int i = 0; i < THINGS; i++) {
-		things[i].link.hash = i + 1; /* as node ids are */
+		things[i].link.hash = i + 1; /* like node IDs */
 		assert_int_equal(table_insert(&table, &things[i].link), 0);
 	}
 	assert_in_range(table.bucket_count, THINGS / 2, THINGS * 4);
@@ -168,12 +169,12 @@ static void test_chains_stay_short(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_one),
-		cmocka_unit_test(test_equal_hashes_are_all_found),
-		cmocka_unit_test(test_random_hashes),
-		cmocka_unit_test(test_consecutive_hashes),
-		cmocka_unit_test(test_chains_stay_short),
+		cmocka_unit_test(test_empty_table_finds_nothing),
+		cmocka_unit_test(test_removed_entry_is_not_found),
+		cmocka_unit_test(test_all_entries_with_one_hash_are_found),
+		cmocka_unit_test(test_random_hashes_agree_with_an_array),
+		cmocka_unit_test(test_consecutive_hashes_agree_with_an_array),
+		cmocka_unit_test(test_consecutive_hashes_make_short_chains),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

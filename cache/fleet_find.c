@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* Queries for one agent. */
+#include <errno.h>
+
+#include "cache/fleet.h"
+#include "cache/fleet_layers.h"
+#include "cache/sweep_gaps.h"
+#include "cache/sweep_read.h"
+
+/* Whether the record's data answers the query: it is within its ttl, or arrived since. */
+static bool fleet_may_serve(const struct fleet *fleet, const struct record *record,
+                            const struct query *query)
+{
+	return record->read_seq > query->began ||
+	       pages_fresh(&fleet->pages, record->read_ms, record->read_seq);
+}
+
+/* Requests a page unless it arrived since the query began: 0, -EAGAIN or -errno. The agent is not
+ * where it was last read, or its data would be fresh, so a page that is merely fresh proves
+ * nothing. */
+static int fleet_read_since(struct fleet *fleet, unsigned int number, struct query *query)
+{
+	const struct cached_page *page = pages_find(&fleet->pages, number);
+
+	if (number < 1 || (number > fleet->pages.last && number > 1))
+		return 0;
+	if (page && page->arrived_seq > query->began)
+		return 0;
+	return pages_ask(&fleet->pages, number, false, query);
+}
+
+/* Reads the page of the record; and if the agent is not there, the pages next to it: 0 when they
+ * were read, -EAGAIN or -errno. */
+static int fleet_read_around(struct fleet *fleet, const struct record *record, struct query *query)
+{
+	unsigned int page = record->page;
+	int err = fleet_read_since(fleet, page, query);
+	int before, after;
+
+	if (err < 0)
+		return err;
+	before = fleet_read_since(fleet, page - 1, query);
+	after = fleet_read_since(fleet, page + 1, query);
+	if (before == -EAGAIN || after == -EAGAIN)
+		return -EAGAIN;
+	return before < 0 ? before : after;
+}
+
+/* Continues the sweep for a query: 0 at its end, -EAGAIN, or -ENOMEM. */
+static int fleet_sweep_on(struct fleet *fleet, struct query *query, struct sweep **ret_sweep)
+{
+	struct sweep *sweep = sweeps_for(&fleet->sweeps, query, false);
+	int err;
+
+	if (!sweep)
+		return -ENOMEM;
+	*ret_sweep = sweep;
+	err = sweep_advance(&fleet->sweeps, sweep);
+	return err < 0 || sweep->complete ? err : -EAGAIN;
+}
+
+/* Decides what to do with an agent whose data could not be renewed because of err. Returns 0: serve
+ * stale data; -EAGAIN: wait; or the failure. */
+static int fleet_settle(struct fleet *fleet, const struct record *record, struct query *query,
+                        int err)
+{
+	if (!pages_may_serve_stale(&fleet->pages, record->read_ms))
+		return err;
+	if (err == -EAGAIN && !pages_patience_is_over(&fleet->pages, record->page, query))
+		return err;
+	pages_note_stale(&fleet->pages, record->page);
+	return 0;
+}
+
+/* Returns -errno if the newest list lacks a page that this agent may be on and is still fresh, so
+ * there is nothing to request; else 0. */
+static int fleet_lost_in_gap(const struct fleet *fleet, const struct record *record,
+                             const struct query *query)
+{
+	const struct sweep *sweep = sweep_first_whole(fleet->sweeps.newest);
+
+	if (!sweep || sweep->missing_err == 0 || sweep->from_memory ||
+	    !sweeps_serves(&fleet->sweeps, sweep, query))
+		return 0;
+	if (!sweep_is_gap(sweep, record->page) &&
+	    fleet->pages.pages[record->page - 1].arrived_seq == record->read_seq)
+		return 0;
+	return sweep->missing_err;
+}
+
+int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
+{
+	struct sweep *sweep = NULL;
+	int err;
+
+	query->wake_ms = INT64_MAX;
+	if (!record->present)
+		return -ENOENT;
+	if (fleet_may_serve(fleet, record, query)) {
+		fleet->hits += !query->waited;
+		return 0;
+	}
+	err = fleet_lost_in_gap(fleet, record, query);
+	if (err == 0)
+		err = fleet_read_around(fleet, record, query);
+	if (err == 0) {
+		/* Not where it was: only a whole sweep proves that it left. */
+		record_ref(record);
+		err = fleet_sweep_on(fleet, query, &sweep);
+		if (!record->present)
+			err = -ENOENT;
+		else if (fleet_may_serve(fleet, record, query))
+			err = 0;
+		else if (err == -EAGAIN && sweep)
+			err = sweep_ask(&fleet->sweeps, sweep, query);
+		else if (err == 0)
+			err = sweep->missing_err;
+		record_unref(record);
+	}
+	if (err == 0 || err == -ENOENT)
+		return err;
+	return fleet_settle(fleet, record, query, err);
+}
+
+/* Decides about a name that is not known while the sweep that looks for it lacks a page. The last
+ * whole list did not have the name: that is served as long as other data of that age, after the
+ * same wait. But if a page fails, or failed then, the name may be on it. Returns -ENOENT, -EAGAIN
+ * or -errno. */
+static int fleet_deny_after_patience(struct fleet *fleet, struct sweep *sweep, struct query *query)
+{
+	const struct sweep *last = sweep_first_whole(fleet->sweeps.newest);
+	struct pages *pages = &fleet->pages;
+	unsigned int number = sweep_lacks(sweep);
+	int err = sweep_ask(&fleet->sweeps, sweep, query);
+
+	if (err != -EAGAIN || sweep->missing_err != 0 || !last || last->missing_err != 0 ||
+	    pages->backoff.active || pages->bad > 0 || !sweep_may_serve_stale(&fleet->sweeps, last))
+		return err;
+	if (!pages_patience_is_over(pages, number, query))
+		return err;
+	pages_note_stale(pages, number);
+	return -ENOENT;
+}
+
+int fleet_find(struct fleet *fleet, const char *name, struct query *query,
+               struct record **ret_record)
+{
+	struct record *record = records_find(&fleet->records, name);
+	struct sweep *sweep = NULL;
+	int err;
+
+	query->wake_ms = INT64_MAX;
+	if (!record) {
+		err = fleet_sweep_on(fleet, query, &sweep);
+		record = records_find(&fleet->records, name);
+		if (!record) {
+			if (err == -EAGAIN && sweep)
+				return fleet_deny_after_patience(fleet, sweep, query);
+			if (err < 0)
+				return err;
+			return sweep->missing_err != 0 ? sweep->missing_err : -ENOENT;
+		}
+	}
+	err = fleet_renew(fleet, record, query);
+	if (err == 0)
+		*ret_record = record;
+	return err;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_CACHE_PAGES_H
+#define FLEETFS_CACHE_PAGES_H
+
+/*
+ * The pages of the list: which of them arrived and when, when each expires, which are in flight,
+ * and when one that failed may be requested again.
+ *
+ * Lowest layer of the cache. It knows nothing of sweeps, and of records only that pages hold
+ * references to them.
+ *
+ * Time is counted twice: in milliseconds for expiry, and in events (arrivals, failures, queries and
+ * passes) for before and after, since much happens within one millisecond.
+ *
+ * A page is never requested twice at once: a query that needs a page in flight waits for it.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/model/failure.h"
+#include "api/model/page.h"
+#include "cache/backoff.h"
+#include "cache/ports.h"
+#include "cache/query.h"
+#include "cache/record.h"
+
+struct cached_page {
+	struct record **records;    /* in the API's order, each once; references */
+	size_t count;               /* of records */
+	size_t items;               /* elements of the response, whether agents or not */
+	size_t dropped;             /* of items: malformed, or a second time in the same response */
+	int64_t total_count;        /* of the response; AGENT_ABSENT if it has none */
+	int64_t per_page;           /* of the response; AGENT_ABSENT if it has none */
+	struct validator validator; /* of the response; empty if it has none */
+	int64_t arrived_ms;         /* when it arrived, less the age that it had then */
+	uint64_t arrived_seq;       /* event number of its arrival; 0: it never arrived */
+	bool no_cache;              /* the data did not come from an HTTP cache */
+	bool moved; /* the last response had other agents, or another order, than the one before */
+
+	bool in_flight;
+	bool asked_no_cache; /* no HTTP cache may answer the last request */
+	int64_t asked_ms;    /* time of the last request */
+	uint64_t asked_seq;  /* event number of the last request */
+	bool served_stale;   /* while it is in flight, expired data was served */
+
+	struct backoff backoff;
+	uint64_t failed_seq; /* event number of its last failure */
+	bool bad;            /* it fails although the API answers for other pages */
+};
+
+struct pages {
+	const struct fleet_config *config;
+	const struct fleet_ports *ports;
+	uint64_t seq;         /* number of the last event */
+	uint64_t expired_seq; /* event number of the last pages_expire_all() */
+
+	struct cached_page *pages; /* page n is pages[n - 1] */
+	unsigned int count;        /* of pages */
+	unsigned int last;         /* highest page that the list is known to have */
+	unsigned int in_flight;
+
+	struct backoff backoff;      /* of the API as a whole */
+	uint64_t failed_seq;         /* event number of its last failure */
+	unsigned int suspect;        /* page that failed since the last success; 0: none */
+	int64_t success_ms;          /* when a page last arrived, less its age */
+	uint64_t success_seq;        /* event number of the last arrival; 0: none yet */
+	int64_t success_ns;          /* wall clock of the last arrival; 0: none yet */
+	unsigned int backed_off;     /* pages whose backoff is active */
+	unsigned int bad;            /* pages that are bad */
+	unsigned int stale;          /* pages with served_stale */
+	struct failure last_failure; /* at_ns is 0 if there was none */
+
+	/* Counters for struct fleet_health. */
+	uint64_t asked, arrived, coalesced;
+	uint64_t failures_of[FAILURE_CAUSES];
+};
+
+/* config and ports are borrowed. Calls no port. */
+void pages_init(struct pages *pages, const struct fleet_config *config,
+                const struct fleet_ports *ports);
+
+/* Frees all pages. */
+void pages_done(struct pages *pages);
+
+int64_t pages_now_ms(const struct pages *pages);
+
+int64_t pages_wall_ns(const struct pages *pages);
+
+/* Returns the page, which it creates if need be. NULL without memory or beyond FLEET_MAX_PAGES. May
+ * move all pages in memory. number: from 1. */
+struct cached_page *pages_create(struct pages *pages, unsigned int number);
+
+/* Returns the page, or NULL if it was never created. Any number is allowed. */
+struct cached_page *pages_find(const struct pages *pages, unsigned int number);
+
+/* Requests */
+
+/* Requests a page for a query, unless it is in flight or a backoff forbids it. no_cache: no HTTP
+ * cache may answer; none may in any case if pages_expire_all() expired the page. Returns -EAGAIN if
+ * the query should wait, -errno of the failure during backoff, -EFBIG beyond FLEET_MAX_PAGES, or
+ * -ENOMEM. */
+int pages_ask(struct pages *pages, unsigned int number, bool no_cache, struct query *query);
+
+/* Returns whether a query waited long enough for a slow page to accept stale data. If not, sets
+ * query->wake_ms. The wait counts from the request, so several queries in turn do not each wait for
+ * the same one. */
+bool pages_patience_is_over(const struct pages *pages, unsigned int number, struct query *query);
+
+/* Notes that expired data was served because this page, or another one in flight, is slow. */
+void pages_note_stale(struct pages *pages, unsigned int number);
+
+/* Ends the flight of a page. */
+void pages_land(struct pages *pages, struct cached_page *page);
+
+/* Returns whether the response to the last request is to be ignored, since pages_expire_all() was
+ * called meanwhile. */
+bool page_ignores_response(const struct pages *pages, const struct cached_page *page);
+
+/* Expiry */
+
+/* Returns whether data that was read then is within its ttl. */
+bool pages_fresh(const struct pages *pages, int64_t read_ms, uint64_t read_seq);
+
+/* Returns how long such data may still be served, 0: no longer. */
+int64_t pages_left_ms(const struct pages *pages, int64_t read_ms, uint64_t read_seq);
+
+/* Returns whether such data may be served although a refresh fails or is slow. */
+bool pages_may_serve_stale(const struct pages *pages, int64_t read_ms);
+
+/* Returns when a page expires: after its ttl; but if its last response was outdated, when it may be
+ * requested again. */
+int64_t page_expires_ms(const struct pages *pages, const struct cached_page *page);
+
+/* Returns whether a page has not expired. */
+bool page_is_fresh(const struct pages *pages, const struct cached_page *page);
+
+/* Returns whether the last response was outdated, and the page may not be requested yet. */
+bool page_is_outdated(const struct cached_page *page);
+
+/* Expires all pages, ends all backoffs, and ignores the responses to requests in flight. */
+void pages_expire_all(struct pages *pages);
+
+/* Content */
+
+/* Notes that the page arrived, with or without new content. */
+void pages_note_arrival(struct pages *pages, struct cached_page *page, const struct page *response,
+                        int64_t at_ms, uint64_t seq);
+
+/* Removes the content of a page. */
+void page_reset(struct cached_page *page);
+
+/* Removes the content of all pages after the last one. */
+void pages_truncate(struct pages *pages, unsigned int last);
+
+/* Returns whether the records of the page are still as its last response had them: each is present,
+ * was last read there, and no element was dropped. Only then a response that says "unchanged" is
+ * worth as much as the page. An element that was dropped since an earlier page has the agent too
+ * may be the one that counts next time. */
+bool page_is_intact(const struct cached_page *page, unsigned int number);
+
+/* Failures (pages_backoff.c) */
+
+/* Notes a failure of a page in flight, and decides whether the page or the API is to blame. */
+void pages_fail(struct pages *pages, unsigned int number, const struct failure *failure);
+
+/* Ends the backoff of a page. */
+void pages_end_backoff(struct pages *pages, struct cached_page *page);
+
+/* Notes a success: ends the backoffs of the API and of this page, and shortens those of others. */
+void pages_succeed(struct pages *pages, struct cached_page *page);
+
+/* Returns whether readers should go on without this page: it stays bad, is not to be requested
+ * yet, and the API answers. */
+bool pages_may_skip(const struct pages *pages, unsigned int number);
+
+/* Returns when something that failed may be requested again; INT64_MAX if nothing failed. */
+int64_t pages_next_try_ms(const struct pages *pages);
+
+#endif

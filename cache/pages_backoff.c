@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Decides whether the API or one page is to blame for a failure, and when either is asked again.
+ *
+ * A malformed body is its page's own failure. Any other failure (an error status, a timeout, a lost
+ * connection) of one page alone proves nothing: one agent may make the API fail for its page. So
+ * the first page that fails backs off alone. When a second page fails before any page arrived, the
+ * API is to blame, and all pages wait for its backoff. A page that failed before another one
+ * arrived is bad itself, and no longer a reason to blame the API.
+ */
+
+#include "cache/pages.h"
+
+#define MANY_BAD 16 /* bad pages; further ones are not retried at once */
+
+/* Returns whether a failure may be the page's own. The others concern the credential or the load,
+ * or the API itself says when to ask again. */
+static bool failure_may_be_of_a_page(const struct failure *failure)
+{
+	switch ((enum failure_cause)failure->cause) {
+	case FAILURE_SERVER:
+	case FAILURE_REQUEST:
+	case FAILURE_UNREACHABLE:
+	case FAILURE_TIMEOUT:
+		return failure->retry_after_ms <= 0;
+	default:
+		return !failure_is_general(failure->cause);
+	}
+}
+
+static bool page_is_to_blame(const struct pages *pages, unsigned int number,
+                             const struct failure *failure)
+{
+	const struct cached_page *page = &pages->pages[number - 1];
+
+	if (!failure_is_general(failure->cause))
+		return true;
+	if (!failure_may_be_of_a_page(failure) || pages->backoff.active || pages->success_seq == 0)
+		return false;
+	if (page->backoff.active && page->failed_seq < pages->success_seq)
+		return true;
+	return pages->suspect == 0 || pages->suspect == number;
+}
+
+static void page_set_bad(struct pages *pages, struct cached_page *page, bool bad)
+{
+	pages->bad += bad;
+	pages->bad -= page->bad;
+	page->bad = bad;
+}
+
+void pages_end_backoff(struct pages *pages, struct cached_page *page)
+{
+	pages->backed_off -= page->backoff.active;
+	backoff_clear(&page->backoff);
+	page_set_bad(pages, page, false);
+}
+
+void pages_succeed(struct pages *pages, struct cached_page *page)
+{
+	pages_end_backoff(pages, page);
+	backoff_clear(&pages->backoff);
+	pages->suspect = 0;
+	pages->success_seq = pages->seq;
+	/* Pages that failed with the API are worth a request at once. All bad pages together get
+	 * one request per second at most. */
+	for (unsigned int i = 0; pages->backed_off > 0 && i < pages->count; i++) {
+		int64_t hold_ms = pages->pages[i].bad ? (int64_t)pages->bad * BACKOFF_HOLD_MS : 0;
+
+		backoff_shorten(&pages->pages[i].backoff, hold_ms);
+	}
+}
+
+static void page_note_failure(struct pages *pages, struct cached_page *page,
+                              const struct failure *failure, uint32_t random)
+{
+	/* With many bad pages, retries would multiply the requests of a listing. */
+	unsigned int retries = pages->bad > MANY_BAD ? 0 : pages->config->retries;
+
+	pages->backed_off += !page->backoff.active;
+	page->failed_seq = pages->seq;
+	backoff_failed(&page->backoff, failure, retries, pages_now_ms(pages), random);
+}
+
+static void api_note_failure(struct pages *pages, const struct cached_page *page,
+                             const struct failure *failure, uint32_t random)
+{
+	unsigned int retries = pages->config->retries;
+
+	/* Pages that were requested together fail together: that is one failure. */
+	if (page->asked_seq < pages->failed_seq)
+		return;
+	if (pages->suspect > 0) {
+		struct cached_page *suspect = &pages->pages[pages->suspect - 1];
+
+		/* The retries were made for that page. */
+		if (!backoff_is_retrying(&suspect->backoff))
+			retries = 0;
+		page_set_bad(pages, suspect, false);
+	}
+	pages->suspect = 0;
+	pages->failed_seq = pages->seq;
+	backoff_failed(&pages->backoff, failure, retries, pages_now_ms(pages), random);
+}
+
+void pages_fail(struct pages *pages, unsigned int number, const struct failure *failure)
+{
+	struct cached_page *page = pages_create(pages, number);
+	uint32_t random = pages->ports->random(pages->ports->user);
+	bool own;
+
+	++pages->seq;
+	pages->last_failure = *failure;
+	pages->failures_of[failure->cause]++;
+	if (!page)
+		return;
+	pages_land(pages, page);
+	if (page_ignores_response(pages, page))
+		return;
+	own = page_is_to_blame(pages, number, failure);
+	if (own && failure_is_general(failure->cause) && !page->backoff.active)
+		pages->suspect = number;
+	if (own)
+		page_set_bad(pages, page, true);
+	else
+		api_note_failure(pages, page, failure, random);
+	if (own || failure_may_be_of_a_page(failure))
+		page_note_failure(pages, page, failure, random);
+}
+
+bool pages_may_skip(const struct pages *pages, unsigned int number)
+{
+	const struct cached_page *page = pages_find(pages, number);
+
+	return page && !page->in_flight && !pages->backoff.active &&
+	       backoff_is_held(&page->backoff, pages_now_ms(pages));
+}
+
+int64_t pages_next_try_ms(const struct pages *pages)
+{
+	int64_t next_ms = INT64_MAX;
+
+	if (pages->backoff.active)
+		return pages->backoff.until_ms;
+	for (unsigned int i = 0; i < pages->count; i++) {
+		const struct cached_page *page = &pages->pages[i];
+
+		if (page->bad && next_ms > page->backoff.until_ms)
+			next_ms = page->backoff.until_ms;
+	}
+	return next_ms;
+}

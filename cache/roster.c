@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/roster.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void roster_done(struct roster *roster)
+{
+	free(roster->entries);
+	set_done(&roster->indices);
+	*roster = (struct roster){0};
+}
+
+int roster_append(struct roster *roster, const struct record *record)
+{
+	int err;
+
+	if (roster_has(roster, record))
+		return 0;
+	if (roster->count == roster->capacity) {
+		size_t more = roster->capacity ? roster->capacity * 2 : 128;
+		struct roster_entry *entries = realloc(roster->entries, more * sizeof(*entries));
+
+		if (!entries)
+			return -ENOMEM;
+		roster->entries = entries;
+		roster->capacity = more;
+	}
+	err = set_add(&roster->indices, record->index);
+	if (err < 0)
+		return err;
+	roster->entries[roster->count++] =
+		(struct roster_entry){.index = record->index, .serial = record->serial};
+	return 0;
+}
+
+bool roster_has(const struct roster *roster, const struct record *record)
+{
+	return set_has(&roster->indices, record->index);
+}
+
+struct record *roster_next(const struct roster *roster, const struct records *records,
+                           size_t *position)
+{
+	for (; *position < roster->count; ++*position) {
+		const struct roster_entry *entry = &roster->entries[*position];
+		struct record *record = records_at(records, entry->index, entry->serial);
+
+		if (record)
+			return record;
+	}
+	return NULL;
+}
+
+void roster_free_index(struct roster *roster, size_t index)
+{
+	set_remove(&roster->indices, index);
+}
+
+void roster_shrink(struct roster *roster)
+{
+	struct roster_entry *entries;
+
+	set_done(&roster->indices);
+	if (roster->count == 0 || roster->count == roster->capacity)
+		return;
+	entries = realloc(roster->entries, roster->count * sizeof(*entries));
+	if (entries) {
+		roster->entries = entries;
+		roster->capacity = roster->count;
+	}
+}
+
+size_t roster_bytes(const struct roster *roster)
+{
+	return roster->capacity * sizeof(*roster->entries) +
+	       roster->indices.word_count * sizeof(uint64_t);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_CACHE_ROSTER_H
+#define FLEETFS_CACHE_ROSTER_H
+
+/*
+ * The agents of a listing, in an order that only grows, so a position in it keeps its meaning.
+ *
+ * A roster holds no references: listings are kept for long, and an agent that left must not take
+ * memory meanwhile. Its entry remains and leads to no record.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/record.h"
+#include "cache/records.h"
+#include "cache/set.h"
+
+struct roster_entry {
+	uint32_t index;  /* of the record */
+	uint32_t serial; /* of the record */
+};
+
+/* A zeroed roster is empty. */
+struct roster {
+	struct roster_entry *entries;
+	size_t count;
+	size_t capacity;
+	struct set indices; /* of the records in entries */
+};
+
+/* Frees the memory; the roster is empty afterwards. */
+void roster_done(struct roster *roster);
+
+/* Appends a record unless the roster has it. 0 or -ENOMEM. */
+int roster_append(struct roster *roster, const struct record *record);
+
+/* Returns whether the roster has the record. */
+bool roster_has(const struct roster *roster, const struct record *record);
+
+/* Returns the first record at *position or later whose agent is present, and moves *position to it.
+ * NULL at the end. */
+struct record *roster_next(const struct roster *roster, const struct records *records,
+                           size_t *position);
+
+/* Makes an index free for another record, after the agent of the one that had it left. */
+void roster_free_index(struct roster *roster, size_t index);
+
+/* Frees memory that is needed only to append. */
+void roster_shrink(struct roster *roster);
+
+/* Returns the memory that the roster takes. */
+size_t roster_bytes(const struct roster *roster);
+
+#endif

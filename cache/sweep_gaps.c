@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/sweep_gaps.h"
+
+#define MOST_RUN   16    /* gaps in a row, if total_count is more than a list may have */
+#define MOST_BLIND 2     /* gaps in a row, if there is no total_count */
+#define KEEP_MS    60000 /* a record that is not listed any more is retained at least so long */
+
+static int sweep_list_stale_page(struct sweep *sweep, const struct cached_page *page)
+{
+	for (size_t i = 0; i < page->count; i++) {
+		int err = 0;
+
+		if (page->records[i]->present)
+			err = roster_append(&sweep->roster, page->records[i]);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number)
+{
+	const struct cached_page *page = pages_find(sweeps->pages, number);
+	bool stale =
+		page->arrived_seq > 0 && pages_may_serve_stale(sweeps->pages, page->arrived_ms);
+	int64_t until_ms = pages_now_ms(sweeps->pages) + BACKOFF_HOLD_MS;
+	int err = set_add(&sweep->gaps, number);
+
+	if (err == 0 && stale)
+		err = sweep_list_stale_page(sweep, page);
+	if (err < 0)
+		return err;
+	sweep->gap_count++;
+	sweep->lacks_agents |= !stale;
+	if (sweep->missing_err == 0)
+		sweep->missing_err = -failure_errno(page->backoff.cause);
+	/* The listing expires when the page may be requested again; but with many gaps it is not
+	 * made anew for each of them. */
+	if (until_ms < page->backoff.until_ms)
+		until_ms = page->backoff.until_ms;
+	if (sweep->expires_ms > until_ms)
+		sweep->expires_ms = until_ms;
+	sweep->oldest_seq = 0;
+	if (stale && sweep->oldest_ms > page->arrived_ms)
+		sweep->oldest_ms = page->arrived_ms;
+	return 0;
+}
+
+uint64_t sweep_covered_items(const struct sweep *sweep)
+{
+	return sweep->items + sweep->gap_count * (uint64_t)sweep->page_size;
+}
+
+/* Whether total_count agrees with the pages so far. */
+static bool sweep_count_is_plausible(const struct sweep *sweep)
+{
+	return sweep->total_count >= 0 && sweep->items <= (uint64_t)sweep->total_count;
+}
+
+/* Whether the last pages up to this one are gaps, so many in a row. */
+static bool sweep_has_run_of_gaps(const struct sweep *sweep, unsigned int last, unsigned int most)
+{
+	for (unsigned int i = 0; i < most; i++)
+		if (last == i || !set_has(&sweep->gaps, last - i))
+			return false;
+	return true;
+}
+
+bool sweep_ends_in_gap(const struct sweeps *sweeps, struct sweep *sweep)
+{
+	unsigned int number = (unsigned int)sweep->pass.at;
+	bool counted = sweep_count_is_plausible(sweep);
+	unsigned int most = MOST_BLIND;
+
+	if (counted && sweep_covered_items(sweep) >= (uint64_t)sweep->total_count)
+		return true;
+	if (number < sweeps->pages->last)
+		return false;
+	/* Without a count the list has as many pages as before. */
+	if (!counted && sweeps->pages->last > 0)
+		return true;
+	if (counted)
+		most = sweep->total_count <= FLEET_MAX_AGENTS ? FLEET_MAX_PAGES : MOST_RUN;
+	sweep->endless = number >= FLEET_MAX_PAGES || sweep_has_run_of_gaps(sweep, number, most);
+	return sweep->endless;
+}
+
+bool sweep_is_gap(const struct sweep *sweep, unsigned int number)
+{
+	return set_has(&sweep->gaps, number) || (sweep->endless && number > sweep->list_pages);
+}
+
+bool sweep_may_be_in_gap(const struct sweep *sweep, const struct record *record)
+{
+	if (sweep->missing_err == 0)
+		return false;
+	/* The agents moved while the pages were read again: it may be on any page. */
+	if (sweep->rechecks > 0 && sweep->pass.moved)
+		return true;
+	if (sweep_is_gap(sweep, record->page - 1) || sweep_is_gap(sweep, record->page) ||
+	    sweep_is_gap(sweep, record->page + 1))
+		return true;
+	/* It may have moved to a gap from any page, unless all agents that the API counts are
+	 * known without it. */
+	return !sweep_count_is_plausible(sweep) ||
+	       sweep_expected_count(sweep) < (uint64_t)sweep->total_count;
+}
+
+int sweep_keep_missed(struct sweeps *sweeps, struct sweep *sweep, struct record *record)
+{
+	const struct pages *pages = sweeps->pages;
+	int64_t expired_ms = record->read_ms + pages->config->ttl_ms;
+
+	if (pages_may_serve_stale(pages, record->read_ms))
+		return roster_append(&sweep->roster, record);
+	/* The number of agents of the bad page itself is limited. That of agents that were missed
+	 * elsewhere grows as agents come and go, so they are not retained for ever. */
+	if (sweep_is_gap(sweep, record->page) || pages_now_ms(pages) < expired_ms + KEEP_MS)
+		return 0;
+	return sweeps_depart(sweeps, record);
+}
+
+/* Returns the first of these pages that has not failed, 0 if all have. */
+static unsigned int pages_first_healthy(const struct pages *pages, unsigned int first,
+                                        unsigned int last)
+{
+	for (unsigned int number = first; number <= last; number++) {
+		const struct cached_page *page = pages_find(pages, number);
+
+		if (!page || !page->backoff.active)
+			return number;
+	}
+	return 0;
+}
+
+unsigned int sweep_probe(const struct sweeps *sweeps, const struct sweep *sweep, unsigned int last)
+{
+	const struct pages *pages = sweeps->pages;
+	unsigned int next = sweep_lacks(sweep);
+	unsigned int read, unread;
+
+	if (!pages->backoff.active)
+		return next;
+	if (last < pages->last)
+		last = pages->last;
+	/* No page ever arrived: perhaps only the first one is bad. */
+	if (pages->success_seq == 0 && pages->backoff.holds >= 2 && last < MOST_BLIND)
+		last = MOST_BLIND;
+	unread = pages_first_healthy(pages, next, last);
+	read = pages_first_healthy(pages, 1, next - 1);
+	/* An unread page brings the sweep further. But it may be bad as well, so the second probe
+	 * is for a page that was read. */
+	if (unread > 0 && (read == 0 || pages->backoff.holds < 2))
+		return unread;
+	return read > 0 ? read : next;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/sweep_read.h"
+
+#include <errno.h>
+
+#include "cache/sweep_gaps.h"
+#include "cache/sweep_recheck.h"
+
+#define MOST_BARREN 2 /* pages in a row without a new agent; then the list ends */
+
+/* Appends the agents of a page to the roster. 0 or -ENOMEM. */
+static int sweep_append_page(struct sweep *sweep, const struct cached_page *page)
+{
+	for (size_t i = 0; i < page->count; i++) {
+		int err = 0;
+
+		if (page->records[i]->present)
+			err = roster_append(&sweep->roster, page->records[i]);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+/* Whether the page that the first pass just read is the last. A consistent API is asked for exactly
+ * ⌈total_count / per_page⌉ pages; one whose numbers contradict each other until a page is not full
+ * or several have no new agent. */
+static bool sweep_ends_in_page(const struct sweep *sweep, const struct cached_page *page)
+{
+	if (page->items == 0 || sweep->barren >= MOST_BARREN)
+		return true;
+	if (sweep->pass.at >= FLEET_MAX_PAGES)
+		return true;
+	if (page->total_count >= 0 && sweep->items <= (uint64_t)page->total_count)
+		return sweep_covered_items(sweep) >= (uint64_t)page->total_count;
+	return page->items < (uint64_t)sweep->page_size;
+}
+
+/* Counts a page that the first pass read: how much of the list is read, and how old it is. */
+static void sweep_count_page(const struct sweeps *sweeps, struct sweep *sweep,
+                             const struct cached_page *page, bool brought_new)
+{
+	int64_t expires_ms = page_expires_ms(sweeps->pages, page);
+
+	sweep->items += page->items;
+	sweep->dropped += page->dropped;
+	sweep->page_size = page->per_page > 0 ? page->per_page : sweeps->pages->config->per_page;
+	if (brought_new)
+		sweep->barren = 0;
+	else if (page->dropped < page->items)
+		sweep->barren++;
+	if (sweep->oldest_ms > page->arrived_ms)
+		sweep->oldest_ms = page->arrived_ms;
+	if (sweep->oldest_seq > page->arrived_seq)
+		sweep->oldest_seq = page->arrived_seq;
+	if (sweep->expires_ms > expires_ms)
+		sweep->expires_ms = expires_ms;
+}
+
+/* Reads a page in the pass under way. 0 or -ENOMEM. */
+static int sweep_read_page(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number)
+{
+	const struct cached_page *page = pages_find(sweeps->pages, number);
+	size_t count_before = sweep->roster.count;
+	int err = sweep_append_page(sweep, page);
+
+	if (err < 0)
+		return err;
+	sweep->pass.at++;
+	sweep->pass.moved |= page->moved;
+	sweep->total_count = page->total_count;
+	if (sweep->rechecks > 0)
+		return 0;
+	sweep_count_page(sweeps, sweep, page, sweep->roster.count > count_before);
+	if (sweep_ends_in_page(sweep, page))
+		sweep->pass.count = sweep->pass.at;
+	return 0;
+}
+
+/* Skips a page that stays bad. 0 or -ENOMEM. */
+static int sweep_skip_page(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number)
+{
+	int err = sweep_add_gap(sweeps, sweep, number);
+
+	if (err < 0)
+		return err;
+	sweep->pass.at++;
+	if (sweep->rechecks == 0 && sweep_ends_in_gap(sweeps, sweep))
+		sweep->pass.count = sweep->pass.at;
+	return 0;
+}
+
+int sweep_advance(struct sweeps *sweeps, struct sweep *sweep)
+{
+	sweep->used_ms = pages_now_ms(sweeps->pages);
+	while (!sweep->complete) {
+		unsigned int number;
+		int err;
+
+		if (sweep->pass.at == sweep->pass.count) {
+			err = sweep_end_pass(sweeps, sweep);
+			if (err < 0)
+				return err;
+			continue;
+		}
+		number = sweep_lacks(sweep);
+		if (sweep_may_take(sweeps, sweep, number))
+			err = sweep_read_page(sweeps, sweep, number);
+		else if (pages_may_skip(sweeps->pages, number))
+			err = sweep_skip_page(sweeps, sweep, number);
+		else
+			return 0;
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+/* Requests */
+
+/* Returns how many pages the pass likely has, so that reading ahead does not run past the end. */
+static size_t sweep_likely_count(const struct sweeps *sweeps, const struct sweep *sweep)
+{
+	size_t read = sweep->pass.at - sweep->gap_count;
+	uint64_t size, pages;
+
+	if (sweep->rechecks > 0)
+		return sweep->pass.count;
+	if (sweep->pass.at == 0 || sweep->total_count <= 0)
+		return sweep->pass.at + 1;
+	size = read > 0 ? sweep->items / read : 0;
+	if (size == 0)
+		size = sweeps->pages->config->per_page;
+	pages = ((uint64_t)sweep->total_count + size - 1) / size;
+	if (pages > FLEET_MAX_PAGES)
+		pages = FLEET_MAX_PAGES;
+	return pages > sweep->pass.at ? pages : sweep->pass.at + 1;
+}
+
+int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query)
+{
+	struct pages *pages = sweeps->pages;
+	size_t window = pages->config->max_connections;
+	size_t count = sweep_likely_count(sweeps, sweep);
+	unsigned int number = sweep_lacks(sweep);
+	/* An HTTP cache may have kept what the first pass saw. */
+	bool no_cache = sweep->rechecks > 0;
+	int err;
+
+	if (sweep->rechecks == 0) {
+		number = sweep_probe(sweeps, sweep, (unsigned int)count);
+		/* One page for a reader that needs only the first entries; twice as many as were
+		 * read for one that goes on. */
+		if (window > 2 * sweep->pass.at)
+			window = 2 * sweep->pass.at;
+	}
+	err = pages_ask(pages, number, no_cache, query);
+	for (size_t i = sweep->pass.at + 1; i < sweep->pass.at + window && i < count; i++)
+		if (!sweep_may_take(sweeps, sweep, sweep_pass_page(sweep, i)))
+			pages_ask(pages, sweep_pass_page(sweep, i), no_cache, query);
+	return err;
+}
+
+/* When the API fails */
+
+/* Returns until when a listing from memory serves: until the API, or the page that the sweep lacks,
+ * may be requested again. If only that page fails, it is the ttl at most, since the other pages may
+ * have changed. */
+static int64_t sweep_memory_expires_ms(const struct pages *pages, const struct cached_page *lacked)
+{
+	int64_t now_ms = pages_now_ms(pages);
+	int64_t ttl_end_ms = now_ms + pages->config->ttl_ms;
+
+	if (backoff_is_held(&pages->backoff, now_ms))
+		return pages->backoff.until_ms;
+	if (!lacked || !backoff_is_held(&lacked->backoff, now_ms))
+		return now_ms;
+	return lacked->backoff.until_ms < ttl_end_ms ? lacked->backoff.until_ms : ttl_end_ms;
+}
+
+/* Appends the agents of an earlier sweep in its order, then all others that are known: they were
+ * found since, on pages that this sweep did not get to. */
+static int sweep_append_known(const struct records *records, struct sweep *sweep,
+                              const struct sweep *before)
+{
+	struct record *record;
+
+	for (size_t i = 0; (record = roster_next(&before->roster, records, &i)); i++)
+		if (roster_append(&sweep->roster, record) < 0)
+			return -ENOMEM;
+	for (size_t i = 0; i < records->count; i++)
+		if (records->by_index[i] && roster_append(&sweep->roster, records->by_index[i]) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep)
+{
+	struct pages *pages = sweeps->pages;
+	unsigned int number = sweep_lacks(sweep);
+	const struct cached_page *lacked = pages_find(pages, number);
+	const struct sweep *before = sweep_first_whole(sweep->older);
+
+	if (!sweep_may_serve_stale(sweeps, before))
+		return -ENOENT;
+	if (sweep_append_known(sweeps->records, sweep, before) < 0)
+		return -ENOMEM;
+	sweep_end_passes(sweep);
+	sweep->from_memory = true;
+	sweep->verified = before->verified;
+	sweep->list_pages = before->list_pages;
+	sweep->oldest_ms = before->oldest_ms;
+	sweep->oldest_seq = 0;
+	sweep->expires_ms = sweep_memory_expires_ms(pages, lacked);
+	sweep->lacks_agents = before->lacks_agents;
+	sweep->missing_err = before->missing_err;
+	if (pages->backoff.active)
+		sweep->missing_err = -failure_errno(pages->backoff.cause);
+	else if (lacked && lacked->backoff.active)
+		sweep->missing_err = -failure_errno(lacked->backoff.cause);
+	pages_note_stale(pages, number);
+	return 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_CACHE_SWEEP_READ_H
+#define FLEETFS_CACHE_SWEEP_READ_H
+
+/*
+ * Moves a sweep forward: reads pages that are there, requests those that are not, and completes it
+ * from memory if the API fails.
+ */
+
+#include "cache/query.h"
+#include "cache/sweep.h"
+
+/* Reads each page that the sweep needs and that is there. Returns 0 when the sweep is complete or
+ * lacks a page, or -ENOMEM: call it again. */
+int sweep_advance(struct sweeps *sweeps, struct sweep *sweep);
+
+/* Requests the pages that an incomplete sweep needs next: more at once the further its reader got.
+ * Returns -EAGAIN, or -errno of a failure. */
+int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query);
+
+/* Completes the sweep with all agents that are known, in the order of the sweep before it. Returns
+ * 0, -ENOENT if there is no list that may still be served, or -ENOMEM. */
+int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep);
+
+#endif

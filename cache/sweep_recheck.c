@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/sweep_recheck.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cache/sweep_gaps.h"
+
+#define MOST_RECHECKS       3 /* of agents that were missed */
+#define MOST_SHORT_RECHECKS 5 /* likewise, while total_count shows that agents are missing */
+#define MOST_FIRST_RECHECKS 2 /* of the first sweep, because total_count does not agree */
+
+/* Marks the pages to read again for a record that was missed: those around its last position and
+ * the other page that had it too; all pages if that has been tried. */
+static void recheck_mark_pages(const struct sweeps *sweeps, const struct sweep *sweep,
+                               const struct record *record, unsigned int last_page, bool *marks)
+{
+	unsigned int center = record->page < last_page ? record->page : last_page;
+	unsigned int first = sweep->rechecks > 0 ? 1 : center - 1;
+	unsigned int last = sweep->rechecks > 0 ? last_page : center + 1;
+	unsigned int other = record->other_page;
+
+	for (unsigned int page = first; page <= last; page++)
+		if (page >= 1 && page <= last_page && !sweep_is_gap(sweep, page))
+			marks[page] = true;
+	if (other >= 1 && other <= last_page && !sweep_is_gap(sweep, other) &&
+	    pages_find(sweeps->pages, other)->arrived_seq == record->other_seq)
+		marks[other] = true;
+}
+
+/* Whether total_count counts more agents than the roster has, apart from a difference that the last
+ * sweep did not explain either: an id is on two pages for good, or total_count is wrong. */
+static bool sweep_is_short(const struct sweeps *sweeps, const struct sweep *sweep)
+{
+	return sweep->total_count >= 0 &&
+	       sweep_expected_count(sweep) + sweeps->unexplained < (uint64_t)sweep->total_count;
+}
+
+/* Whether the passes so far prove that an agent which they all missed departed. */
+static bool recheck_proves_departure(const struct sweeps *sweeps, const struct sweep *sweep)
+{
+	bool is_short = sweep_is_short(sweeps, sweep);
+
+	if (sweep->rechecks >= (is_short ? MOST_SHORT_RECHECKS : MOST_RECHECKS))
+		return true;
+	return sweep->rechecks > 0 && !sweep->pass.moved && !is_short;
+}
+
+/* Handles each record that the roster lacks: appends it, retains it, removes it, or marks the pages
+ * to recheck for it. 0 or -ENOMEM. */
+static int recheck_handle_missed(struct sweeps *sweeps, struct sweep *sweep, unsigned int last_page,
+                                 bool *marks)
+{
+	bool departed = recheck_proves_departure(sweeps, sweep);
+
+	for (size_t i = 0; i < sweeps->records->count; i++) {
+		struct record *record = sweeps->records->by_index[i];
+		int err = 0;
+
+		if (!record || roster_has(&sweep->roster, record))
+			continue;
+		if (record->read_seq > sweep->pass.began_seq)
+			/* Read meanwhile on a page that another query requested. */
+			err = roster_append(&sweep->roster, record);
+		else if (sweep_may_be_in_gap(sweep, record))
+			err = sweep_keep_missed(sweeps, sweep, record);
+		else if (departed)
+			err = sweeps_depart(sweeps, record);
+		else
+			recheck_mark_pages(sweeps, sweep, record, last_page, marks);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+/* Marks all pages that may be requested, if the first sweep disagrees with total_count. */
+static void recheck_mark_first(const struct sweeps *sweeps, const struct sweep *sweep,
+                               unsigned int last_page, bool *marks)
+{
+	if (sweeps->records->list_known || sweep->missing_err != 0 || sweep->total_count < 0 ||
+	    sweep->rechecks >= MOST_FIRST_RECHECKS ||
+	    sweep_expected_count(sweep) == (uint64_t)sweep->total_count)
+		return;
+	for (unsigned int page = 1; page <= last_page; page++)
+		marks[page] |= !pages_may_skip(sweeps->pages, page);
+}
+
+/* Handles the records that were missed, and plans a recheck. *ret_numbers: pages to recheck, which
+ * the caller frees; NULL if there are none. 0 or -ENOMEM. */
+static int recheck_plan(struct sweeps *sweeps, struct sweep *sweep, unsigned int last_page,
+                        unsigned int **ret_numbers, size_t *ret_count)
+{
+	bool *marks = calloc(last_page + 1, sizeof(*marks));
+	unsigned int *numbers = calloc(last_page + 1, sizeof(*numbers));
+	size_t count = 0;
+	int err =
+		marks && numbers ? recheck_handle_missed(sweeps, sweep, last_page, marks) : -ENOMEM;
+
+	if (err == 0) {
+		recheck_mark_first(sweeps, sweep, last_page, marks);
+		for (unsigned int page = 1; page <= last_page; page++)
+			if (marks[page])
+				numbers[count++] = page;
+	}
+	free(marks);
+	if (err < 0 || count == 0) {
+		free(numbers);
+		numbers = NULL;
+	}
+	*ret_numbers = numbers;
+	*ret_count = count;
+	return err;
+}
+
+static void sweep_complete(struct sweeps *sweeps, struct sweep *sweep)
+{
+	uint64_t expected = sweep_expected_count(sweep);
+	uint64_t total = sweep->total_count >= 0 ? (uint64_t)sweep->total_count : 0;
+	const struct sweep *before = sweep_first_whole(sweep->older);
+
+	sweep_end_passes(sweep);
+	sweep->verified = sweep->total_count >= 0 && expected == total && sweep->missing_err == 0;
+	if (sweep->missing_err == 0)
+		sweeps->unexplained = expected < total ? total - expected : 0;
+	sweeps->completed++;
+	/* If all pages are bad, so none was read, the list is as old as the one before. */
+	if (sweep->oldest_ms == INT64_MAX) {
+		if (before)
+			sweep->oldest_ms = before->oldest_ms;
+		return;
+	}
+	sweeps->records->list_known = true;
+	sweeps->completed_ns = pages_wall_ns(sweeps->pages);
+}
+
+int sweep_end_pass(struct sweeps *sweeps, struct sweep *sweep)
+{
+	struct pages *pages = sweeps->pages;
+	unsigned int last_page, *numbers;
+	size_t count;
+	int err;
+
+	if (sweep->rechecks == 0) {
+		sweep->list_pages = (unsigned int)sweep->pass.at;
+		if (!sweep->endless)
+			pages_truncate(pages, sweep->list_pages);
+	}
+	last_page = sweep->endless ? sweep->list_pages : pages->last;
+	err = recheck_plan(sweeps, sweep, last_page, &numbers, &count);
+	if (err < 0)
+		return err;
+	if (count == 0) {
+		sweep_complete(sweeps, sweep);
+		return 0;
+	}
+	sweep_begin_pass(sweeps, sweep, numbers, count);
+	sweep->rechecks++;
+	sweeps->passes += count == last_page;
+	return 0;
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/sweeps.h"
+
+#include <stdlib.h>
+
+#define KEPT_BYTES     (16u << 20) /* of all sweeps */
+#define KEPT_SWEEPS    1024        /* however small */
+#define FINISHED_BYTES (1u << 20)  /* of those without a reader that has yet to reach the end */
+#define FEW_SWEEPS     16          /* are kept whatever they take */
+#define PARTIAL_MS     1000        /* a listing from memory is kept so long by the kernel */
+
+void sweeps_init(struct sweeps *sweeps, struct pages *pages, struct records *records)
+{
+	*sweeps = (struct sweeps){.pages = pages, .records = records};
+}
+
+void sweeps_done(struct sweeps *sweeps)
+{
+	for (struct sweep *at = sweeps->newest, *older; at; at = older) {
+		older = at->older;
+		sweep_free(at);
+	}
+}
+
+/* Forgetting */
+
+static size_t sweep_bytes(const struct sweep *sweep)
+{
+	size_t numbers = sweep->pass.numbers ? sweep->pass.count : 0;
+
+	return sizeof(*sweep) + roster_bytes(&sweep->roster) + numbers * sizeof(unsigned int);
+}
+
+/* Whether to forget a sweep before another. */
+static bool sweep_is_needed_less(const struct sweep *sweep, const struct sweep *other)
+{
+	if ((sweep->readers > 0) != (other->readers > 0))
+		return sweep->readers == 0;
+	return sweep->used_ms <= other->used_ms;
+}
+
+/* Returns the link to the sweep to forget first, or NULL if none may be. The newest is being read,
+ * and the last whole one is needed while the API fails. */
+static struct sweep **sweeps_least_needed(struct sweeps *sweeps)
+{
+	struct sweep **found = NULL;
+	bool whole = false;
+
+	for (struct sweep **at = &sweeps->newest; *at; at = &(*at)->older) {
+		bool needed = *at == sweeps->newest || ((*at)->complete && !whole);
+
+		whole |= (*at)->complete;
+		if (!needed && (!found || sweep_is_needed_less(*at, *found)))
+			found = at;
+	}
+	return found;
+}
+
+/* Forgets the sweeps that are needed least, as far as all of them take too much memory. A cursor of
+ * a forgotten sweep gets -ESTALE. */
+static void sweeps_forget(struct sweeps *sweeps)
+{
+	size_t bytes = 0, finished_bytes = 0, count = 0;
+	struct sweep **at;
+
+	for (struct sweep *sweep = sweeps->newest; sweep; sweep = sweep->older) {
+		if (sweep->complete && sweep != sweeps->newest)
+			roster_shrink(&sweep->roster);
+		bytes += sweep_bytes(sweep);
+		if (sweep->readers == 0)
+			finished_bytes += sweep_bytes(sweep);
+		count++;
+	}
+	while (count > FEW_SWEEPS && (at = sweeps_least_needed(sweeps))) {
+		struct sweep *sweep = *at;
+
+		if (bytes <= KEPT_BYTES && count <= KEPT_SWEEPS &&
+		    (sweep->readers > 0 || finished_bytes <= FINISHED_BYTES))
+			break;
+		bytes -= sweep_bytes(sweep);
+		if (sweep->readers == 0)
+			finished_bytes -= sweep_bytes(sweep);
+		count--;
+		*at = sweep->older;
+		sweep_free(sweep);
+	}
+}
+
+/* Choosing */
+
+/* Whether a page that the pass would accept next arrived before the query began and has expired.
+ * That happens to a sweep that began in order to find an agent, and stopped when the first page had
+ * it. */
+static bool sweep_fell_behind(const struct sweeps *sweeps, const struct sweep *sweep,
+                              const struct query *query)
+{
+	for (size_t i = sweep->pass.at; i < sweep->pass.count; i++) {
+		unsigned int number = sweep_pass_page(sweep, i);
+		const struct cached_page *page = pages_find(sweeps->pages, number);
+
+		if (!sweep_may_take(sweeps, sweep, number))
+			return false;
+		if (page->arrived_seq <= query->began && !page_is_fresh(sweeps->pages, page))
+			return true;
+	}
+	return false;
+}
+
+bool sweeps_serves(const struct sweeps *sweeps, const struct sweep *sweep,
+                   const struct query *query)
+{
+	if (sweep->began_seq > query->began)
+		return true;
+	if (!sweep->complete && sweep_fell_behind(sweeps, sweep, query))
+		return false;
+	if (sweep->oldest_seq > query->began)
+		return true;
+	return pages_now_ms(sweeps->pages) < sweep->expires_ms;
+}
+
+/* Returns the newest whole sweep if it serves the query; else the first of the sweeps begun since
+ * that does, for it ends first: a query that always moved on to the newest might never end. An
+ * unfinished sweep from before the newest whole one is never used: completed now, it would be the
+ * older list with newer agents. NULL if none serves. */
+static struct sweep *sweeps_usable(const struct sweeps *sweeps, const struct query *query,
+                                   bool from_memory)
+{
+	struct sweep *found = NULL;
+
+	for (struct sweep *at = sweeps->newest; at; at = at->older) {
+		if (at->from_memory && !from_memory)
+			continue;
+		if (sweeps_serves(sweeps, at, query))
+			found = at;
+		if (at->complete)
+			break;
+	}
+	return found;
+}
+
+struct sweep *sweeps_for(struct sweeps *sweeps, const struct query *query, bool from_memory)
+{
+	struct sweep *sweep = sweeps_usable(sweeps, query, from_memory);
+
+	if (sweep)
+		return sweep;
+	/* Moves the mtime, so that the kernel does not keep the old listing for the new one. */
+	sweeps_list_mtime_ns(sweeps);
+	sweep = sweep_new(sweeps);
+	if (!sweep)
+		return NULL;
+	sweep->older = sweeps->newest;
+	sweeps->newest = sweep;
+	sweeps_forget(sweeps);
+	return sweep;
+}
+
+struct sweep *sweeps_find(const struct sweeps *sweeps, uint64_t number)
+{
+	for (struct sweep *at = sweeps->newest; at; at = at->older)
+		if (at->number == number)
+			return at;
+	return NULL;
+}
+
+/* Readers and newcomers */
+
+void sweep_count_reader(struct sweep *sweep, bool begins, bool ends)
+{
+	if (begins && !ends)
+		sweep->readers++;
+	else if (ends && !begins && sweep->readers > 0)
+		sweep->readers--;
+}
+
+int sweeps_add_newcomer(struct sweeps *sweeps, const struct record *record)
+{
+	if (!sweeps->newest || !sweeps->newest->complete)
+		return 0;
+	return roster_append(&sweeps->newest->roster, record);
+}
+
+uint64_t sweeps_pass_seq(const struct sweeps *sweeps)
+{
+	const struct sweep *sweep = sweeps->newest;
+
+	return sweep && !sweep->complete ? sweep->pass.began_seq : UINT64_MAX;
+}
+
+/* Expiry */
+
+void sweeps_expire_all(struct sweeps *sweeps)
+{
+	int64_t now_ms = pages_now_ms(sweeps->pages);
+
+	for (struct sweep *at = sweeps->newest; at; at = at->older)
+		if (at->expires_ms > now_ms)
+			at->expires_ms = now_ms;
+}
+
+int64_t sweeps_list_left_ms(const struct sweeps *sweeps)
+{
+	const struct sweep *sweep = sweep_first_whole(sweeps->newest);
+	int64_t end_ms;
+
+	if (!sweep || sweep->from_memory || sweep->missing_err != 0)
+		return 0;
+	/* A listing with an outdated page expires later than the ttl of that page. */
+	end_ms = sweep->oldest_ms + sweeps->pages->config->ttl_ms;
+	if (end_ms > sweep->expires_ms)
+		end_ms = sweep->expires_ms;
+	end_ms -= pages_now_ms(sweeps->pages);
+	return end_ms > 0 ? end_ms : 0;
+}
+
+int64_t sweeps_list_mtime_ns(struct sweeps *sweeps)
+{
+	const struct sweep *sweep = sweeps->newest;
+	int64_t *mtime_ns = &sweeps->records->names_mtime_ns;
+	int64_t now_ms = pages_now_ms(sweeps->pages);
+	bool expired, partial;
+
+	if (!sweep)
+		return *mtime_ns;
+	expired = now_ms >= sweep->expires_ms && sweep->number != sweeps->announced;
+	partial = sweep->from_memory || sweep->missing_err != 0;
+	/* Moves once per expiry, before the new sweep begins: the kernel then sees the same time
+	 * before and after it lists, and keeps that listing. A partial list moves it each second,
+	 * so that the kernel asks again. */
+	if (expired || (partial && now_ms >= sweeps->announced_ms + PARTIAL_MS)) {
+		++*mtime_ns;
+		sweeps->announced_ms = now_ms;
+	}
+	if (expired)
+		sweeps->announced = sweep->number;
+	return *mtime_ns;
+}
