@@ -89,7 +89,7 @@ static void changes_carry_tasks(struct changes_builder *builder)
 {
 	changes_carry_strings(builder, AGENT_RUNNING_TASKS, AGENT_RUNNING_TASKS);
 	changes_carry(builder, AGENT_RUNNING_TASKS, CHANGES_WHOLE,
-	              !agent_same(builder->before, builder->after, AGENT_RUNNING_TASKS, 0));
+	              !agent_field_equal(builder->before, builder->after, AGENT_RUNNING_TASKS, 0));
 }
 
 static void changes_carry_gpus(struct changes_builder *builder, enum agent_field_id field)
@@ -98,7 +98,8 @@ static void changes_carry_gpus(struct changes_builder *builder, enum agent_field
 
 	for (size_t gpu = 0; gpu < after->gpu_count; gpu++)
 		changes_carry(builder, field, (uint16_t)gpu,
-		              gpu >= before->gpu_count || !agent_same(before, after, field, gpu));
+		              gpu >= before->gpu_count ||
+		                      !agent_field_equal(before, after, field, gpu));
 	if (field == AGENT_GPU_NAME)
 		changes_carry(builder, field, CHANGES_WHOLE, before->gpu_count != after->gpu_count);
 }
@@ -123,7 +124,7 @@ int changes_note(struct changes *changes, const struct agent *before, const stru
 			changes_carry_tasks(&builder);
 		else
 			changes_carry(&builder, field, CHANGES_WHOLE,
-			              !agent_same(before, after, field, 0));
+			              !agent_field_equal(before, after, field, 0));
 	}
 	changes_carry_strings(&builder, AGENT_GPU_NAME,
 	                      CHANGES_GPU_MODEL); /* the last in the order */

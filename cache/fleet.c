@@ -63,7 +63,7 @@ static int fleet_list_newcomers(struct fleet *fleet, size_t first)
 	return 0;
 }
 
-int fleet_arrive_on(struct fleet *fleet)
+int fleet_ingest_more(struct fleet *fleet)
 {
 	struct ingest *ingest = &fleet->ingest;
 	size_t first = ingest->count;
@@ -80,11 +80,11 @@ int fleet_arrive_on(struct fleet *fleet)
 	return err;
 }
 
-int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page)
+int fleet_ingest(struct fleet *fleet, unsigned int number, struct page *page)
 {
 	int err = ingest_begin(&fleet->ingest, &fleet->records, number, page);
 
-	return err < 0 ? err : fleet_arrive_on(fleet);
+	return err < 0 ? err : fleet_ingest_more(fleet);
 }
 
 void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure *failure)
@@ -100,12 +100,12 @@ void fleet_expire(struct fleet *fleet)
 
 /* Time */
 
-int64_t fleet_record_ms(const struct fleet *fleet, const struct record *record)
+int64_t fleet_record_left_ms(const struct fleet *fleet, const struct record *record)
 {
 	return pages_left_ms(&fleet->pages, record->read_ms, record->read_seq);
 }
 
-int64_t fleet_list_ms(const struct fleet *fleet)
+int64_t fleet_list_left_ms(const struct fleet *fleet)
 {
 	return sweeps_list_left_ms(&fleet->sweeps);
 }

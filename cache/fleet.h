@@ -62,7 +62,7 @@ int fleet_find(struct fleet *fleet, const char *name, struct query *query,
 int fleet_renew(struct fleet *fleet, struct record *record, struct query *query);
 
 /* Returns how long a record's data is within its ttl, ms; 0: it has expired. */
-int64_t fleet_record_ms(const struct fleet *fleet, const struct record *record);
+int64_t fleet_record_left_ms(const struct fleet *fleet, const struct record *record);
 
 /* The list. Outside the cache a list is a number: the cursor of its first agent. */
 
@@ -86,10 +86,10 @@ int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct query *query,
  * agents of the list that are still present. The list is stored in query->list, and the same query
  * gets the same list again until its caller sets query->list to 0: a caller that needs longer than
  * the ttl for a list would otherwise never end. */
-int fleet_whole(struct fleet *fleet, struct query *query, uint64_t *ret_list);
+int fleet_whole_list(struct fleet *fleet, struct query *query, uint64_t *ret_list);
 
 /* Returns the newest whole list, expired or not; 0: there is none. */
-uint64_t fleet_newest(const struct fleet *fleet);
+uint64_t fleet_newest_list(const struct fleet *fleet);
 
 /* Returns the result for a name that is not in this list: -ENOENT, or -errno of a page that the
  * list does without, since the name may be on it. */
@@ -101,7 +101,7 @@ int fleet_list_end(struct fleet *fleet, uint64_t list);
 
 /* Returns how long the newest whole list, and the absence of a name from it, may be served, ms; 0:
  * no longer. */
-int64_t fleet_list_ms(const struct fleet *fleet);
+int64_t fleet_list_left_ms(const struct fleet *fleet);
 
 /* Returns the modification time of the list of names, wall clock: when the set of names last
  * changed, and 1 ns more for each expiry since, so that the kernel lists again. */
@@ -115,10 +115,10 @@ int64_t fleet_list_mtime_ns(struct fleet *fleet);
  * fleet_ingest_more() until it returns another result, and nothing else about pages meanwhile. Else
  * 0; or -ENOMEM or -EFBIG: the page counts as not arrived, though some of its agents may be known,
  * and fleet_failed() must follow. number: of the page, from 1. */
-int fleet_arrived(struct fleet *fleet, unsigned int number, struct page *page);
+int fleet_ingest(struct fleet *fleet, unsigned int number, struct page *page);
 
 /* Ingests more of the same response. Returns as above. */
-int fleet_arrive_on(struct fleet *fleet);
+int fleet_ingest_more(struct fleet *fleet);
 
 /* Notes that a request failed. Also follows a response that was ingested but outdated, so that its
  * page is not requested again at once. */

@@ -43,7 +43,7 @@ static int fleet_go_on_without(struct fleet *fleet, struct sweep *sweep, struct 
 	return sweep_complete_from_memory(&fleet->sweeps, sweep) == 0 ? 0 : err;
 }
 
-int fleet_whole(struct fleet *fleet, struct query *query, uint64_t *ret_list)
+int fleet_whole_list(struct fleet *fleet, struct query *query, uint64_t *ret_list)
 {
 	struct sweep *sweep;
 	int err;
@@ -82,7 +82,7 @@ int fleet_list_end(struct fleet *fleet, uint64_t list)
 	return sweep && sweep->lacks_agents ? sweep->missing_err : 0;
 }
 
-uint64_t fleet_newest(const struct fleet *fleet)
+uint64_t fleet_newest_list(const struct fleet *fleet)
 {
 	const struct sweep *sweep = sweep_first_whole(fleet->sweeps.newest);
 

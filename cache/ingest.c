@@ -173,7 +173,7 @@ static void ingest_unchanged(const struct ingest *ingest, struct records *record
 		page->validator = (struct validator){0};
 		return;
 	}
-	if (validator_is_there(&response->validator))
+	if (validator_is_present(&response->validator))
 		page->validator = response->validator;
 	for (size_t i = 0; i < page->count; i++) {
 		struct record *record = page->records[i];

@@ -70,7 +70,7 @@ static int pages_check_backoff(const struct backoff *backoff, int64_t now_ms, st
 static int pages_request(struct pages *pages, struct cached_page *page, unsigned int number,
                          bool no_cache)
 {
-	bool conditional = validator_is_there(&page->validator) && page_is_intact(page, number);
+	bool conditional = validator_is_present(&page->validator) && page_is_intact(page, number);
 	int err;
 
 	if (page->arrived_seq <= pages->expired_seq && pages->expired_seq > 0)

@@ -34,7 +34,7 @@ struct fleet_config {
 struct fleet_ports {
 	void *user; /* passed to the functions below */
 
-	/* Requests a page; numbers begin at 1. Exactly one fleet_arrived() or fleet_failed()
+	/* Requests a page; numbers begin at 1. Exactly one fleet_ingest() or fleet_failed()
 	 * follows later. condition: validator for a conditional request, or NULL; the page may
 	 * then be one that says only that it is unchanged. no_cache: no HTTP cache may answer.
 	 * Returns 0, or -errno if nothing will follow. */

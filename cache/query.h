@@ -20,7 +20,7 @@ struct query {
 	int64_t wake_ms;  /* set with -EAGAIN: repeat the call at the latest then; INT64_MAX: no
 	                     need */
 	bool waited;      /* it was not answered at once */
-	uint64_t list;    /* what fleet_whole() returned for it, or a later list; 0: none yet */
+	uint64_t list; /* what fleet_whole_list() returned for it, or a later list; 0: none yet */
 };
 
 #endif

@@ -15,7 +15,7 @@ static const char *const remedies[TRACE_STEPS + 1] = {
 	[TRACE_RESOLVE] = "check the host in the URL, and this machine's name servers",
 	[TRACE_CONNECT] = "check host and port in the URL, and the network: nothing answers there",
 	[TRACE_TLS] = "check the port in the URL: it must speak https",
-	[TRACE_ANSWER] = "try again; does the URL say http instead of https?",
+	[TRACE_RESPONSE] = "try again; does the URL say http instead of https?",
 };
 
 /* Codes that curl 7.88 does not have yet. */
@@ -107,7 +107,7 @@ static bool transport_is_proxy_failure(const struct request *request, CURLcode c
 	if (proxy_is_socks(&request->connection.proxy) || !trace->tls)
 		return trace->reached <= TRACE_CONNECT;
 	curl_easy_getinfo(request->easy, CURLINFO_HTTP_CONNECTCODE, &status);
-	return status / 100 != 2 && trace->reached < TRACE_ANSWER;
+	return status / 100 != 2 && trace->reached < TRACE_RESPONSE;
 }
 
 /* Adds the proxy to the message: curl may name its host, but does not say that it is a proxy. */
@@ -132,7 +132,7 @@ static void transport_diagnose_timeout(const struct request *request,
 		/* Over HTTP/2 a request waits for a connection that others use. */
 		failure_set(failure, FAILURE_TIMEOUT, "no connection was free within %g s",
 		            (double)settings->timeout_ms / 1e3);
-	} else if (trace->reached < TRACE_ANSWER) {
+	} else if (trace->reached < TRACE_RESPONSE) {
 		/* In curl 8.20 a resolver that does not respond takes the whole timeout. */
 		bool whole = total_us / 1000 >= settings->timeout_ms;
 

@@ -121,7 +121,7 @@ static void fetcher_replay_wanted(struct fetcher *fetcher)
 	bool reread;
 
 	while ((job = mailbox_next(fetcher->mailbox, &reread))) {
-		replay_answer(fetcher->replay, reread, job->fetch);
+		replay_fetch(fetcher->replay, reread, job->fetch);
 		fetcher_deliver(fetcher, job);
 	}
 }

@@ -146,7 +146,7 @@ static int request_set_headers(struct request *request, const struct request_set
 	     request_add_header(request, "If-Modified-Since: %s", condition->last_modified) < 0))
 		return -ENOMEM;
 	curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers);
-	request->conditional = validator_is_there(condition);
+	request->conditional = validator_is_present(condition);
 	request->lacks_team = credential_lacks_team(credential);
 	request->sends_team = team;
 	return 0;

@@ -84,7 +84,7 @@ static void result_note_size(const struct response *response, long status, struc
 	job->cut_hash = 0;
 	if (status != 200 || response->stop != RESPONSE_BODY_TOO_LARGE)
 		return;
-	job->divisible = decode_is_cut_page(response->body, response->body_bytes, part.size);
+	job->divisible = decode_is_truncated_page(response->body, response->body_bytes, part.size);
 	job->cut_hash = XXH3_64bits(response->body, response->body_bytes);
 }
 

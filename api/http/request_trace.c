@@ -51,7 +51,7 @@ static curl_off_t trace_step_end_us(const struct request *request, enum trace_st
 		[TRACE_RESOLVE] = CURLINFO_NAMELOOKUP_TIME_T,
 		[TRACE_CONNECT] = CURLINFO_CONNECT_TIME_T,
 		[TRACE_TLS] = CURLINFO_APPCONNECT_TIME_T,
-		[TRACE_ANSWER] = CURLINFO_STARTTRANSFER_TIME_T,
+		[TRACE_RESPONSE] = CURLINFO_STARTTRANSFER_TIME_T,
 	};
 	const struct connection *connection = &request->connection;
 	curl_off_t at_us = 0;
@@ -59,7 +59,7 @@ static curl_off_t trace_step_end_us(const struct request *request, enum trace_st
 
 	curl_easy_getinfo(request->easy, marks[step], &at_us);
 	/* curl sets this mark also if the connection ends without a response. */
-	if (step == TRACE_ANSWER)
+	if (step == TRACE_RESPONSE)
 		return request->response.header_bytes > 0 ? at_us : 0;
 	/* curl sets this mark only after the TLS handshake. Until then, TCP is known to be
 	 * connected by the first data of TLS (with OpenSSL only) or by a local port (not in curl
@@ -120,7 +120,7 @@ void request_trace_read(const struct request *request, const struct request_sett
 	trace_read_steps(request, &trace);
 	trace_read_address(request, &trace);
 	curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects);
-	trace.made = connects > 0 || trace.reached < TRACE_ANSWER;
+	trace.made = connects > 0 || trace.reached < TRACE_RESPONSE;
 	trace.http = trace_http_name(request->easy);
 	trace.certificate_end = settings->diagnostics ? trace_certificate_end(request->easy) : 0;
 	memcpy(trace.proxy, connection->proxy.url, sizeof(trace.proxy));

@@ -50,7 +50,7 @@ int decode_page(const char *body, size_t bytes, struct page **ret_page, struct f
 	return result < 0 ? decode_fail_memory(failure) : 0;
 }
 
-bool decode_is_cut_page(const char *body, size_t bytes, size_t count)
+bool decode_is_truncated_page(const char *body, size_t bytes, size_t count)
 {
 	struct json_query query = page_query;
 	struct json_outline outline;
@@ -151,7 +151,7 @@ void decode_list_done(struct decode_list *list)
 	*list = (struct decode_list){0};
 }
 
-const char *decode_version(void)
+const char *decode_cjson_version(void)
 {
 	return cJSON_Version();
 }

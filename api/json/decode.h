@@ -44,7 +44,7 @@
 int decode_page(const char *body, size_t bytes, struct page **ret_page, struct failure *failure);
 
 /* Returns whether an incomplete body may be the beginning of a page of at most count agents. */
-bool decode_is_cut_page(const char *body, size_t bytes, size_t count);
+bool decode_is_truncated_page(const char *body, size_t bytes, size_t count);
 
 /* A saved response: a list of agents of any length, which is checked as a whole and decoded in
  * parts. The members are read-only for callers. */
@@ -85,6 +85,6 @@ void decode_message(const char *body, size_t bytes, char *ret_text, size_t text_
 int64_t decode_expiry(const char *json, size_t bytes);
 
 /* Returns the version of the cJSON library: "1.7.15". */
-const char *decode_version(void);
+const char *decode_cjson_version(void);
 
 #endif

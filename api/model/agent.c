@@ -93,7 +93,8 @@ static bool agent_list_equal(const struct agent_list *a, const struct agent_list
 	return true;
 }
 
-bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_id field, size_t gpu)
+bool agent_field_equal(const struct agent *a, const struct agent *b, enum agent_field_id field,
+                       size_t gpu)
 {
 	const void *value_a = agent_value(a, field, gpu);
 	const void *value_b = agent_value(b, field, gpu);
@@ -117,20 +118,21 @@ static bool agent_gpus_equal(const struct agent *a, const struct agent *b,
                              enum agent_field_id field)
 {
 	for (size_t i = 0; i < a->gpu_count; i++)
-		if (!agent_same(a, b, field, i))
+		if (!agent_field_equal(a, b, field, i))
 			return false;
 	return true;
 }
 
 bool agent_equal(const struct agent *a, const struct agent *b)
 {
-	if (!agent_same(a, b, AGENT_JSON, 0) || a->gpu_count != b->gpu_count)
+	if (!agent_field_equal(a, b, AGENT_JSON, 0) || a->gpu_count != b->gpu_count)
 		return false;
 	if (!a->lossy && !b->lossy)
 		return true;
 	for (enum agent_field_id field = 0; field < AGENT_JSON; field++)
-		if (agent_fields[field].place == AGENT_PLACE_GPU ? !agent_gpus_equal(a, b, field)
-		                                                 : !agent_same(a, b, field, 0))
+		if (agent_fields[field].place == AGENT_PLACE_GPU
+		            ? !agent_gpus_equal(a, b, field)
+		            : !agent_field_equal(a, b, field, 0))
 			return false;
 	return true;
 }

@@ -153,8 +153,8 @@ extern const struct agent_field agent_fields[AGENT_FIELDS];
 const void *agent_value(const struct agent *agent, enum agent_field_id field, size_t gpu);
 
 /* Returns whether two agents have the same value in a field. gpu: as for agent_value(), in both. */
-bool agent_same(const struct agent *a, const struct agent *b, enum agent_field_id field,
-                size_t gpu);
+bool agent_field_equal(const struct agent *a, const struct agent *b, enum agent_field_id field,
+                       size_t gpu);
 
 /* Returns whether two agents have the same JSON and the same value in every field. The fields
  * matter because a lossy JSON can be the same for different values. */

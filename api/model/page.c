@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-bool validator_is_there(const struct validator *validator)
+bool validator_is_present(const struct validator *validator)
 {
 	return validator->etag[0] || validator->last_modified[0];
 }

@@ -24,7 +24,7 @@ struct validator {
 };
 
 /* Returns whether there is an ETag or a Last-Modified. */
-bool validator_is_there(const struct validator *validator);
+bool validator_is_present(const struct validator *validator);
 
 /* An element of agent_list that was dropped because it is malformed. */
 struct page_fault {

@@ -14,8 +14,8 @@
 enum trace_step {
 	TRACE_RESOLVE,
 	TRACE_CONNECT,
-	TRACE_TLS,    /* https only */
-	TRACE_ANSWER, /* from the request to the first byte of the response */
+	TRACE_TLS,      /* https only */
+	TRACE_RESPONSE, /* from the request to the first byte of the response */
 	TRACE_STEPS
 };
 

@@ -289,7 +289,7 @@ static int replay_make_page(struct replay *replay, bool check_now, struct fetch 
 	return 0;
 }
 
-void replay_answer(struct replay *replay, bool check_now, struct fetch *fetch)
+void replay_fetch(struct replay *replay, bool check_now, struct fetch *fetch)
 {
 	struct failure *failure = &fetch->failure;
 	struct timespec now = now_of(CLOCK_REALTIME);

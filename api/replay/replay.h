@@ -39,6 +39,6 @@ void replay_free(struct replay *replay);
  * Sets fetch->note if the number of agents in the file differs from its total_count, as in a file
  * with one page of many; once for each pair of these numbers.
  */
-void replay_answer(struct replay *replay, bool check_now, struct fetch *fetch);
+void replay_fetch(struct replay *replay, bool check_now, struct fetch *fetch);
 
 #endif

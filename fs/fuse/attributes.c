@@ -14,7 +14,7 @@ static void attributes_set_time(struct timespec *time, int64_t ns)
 /* Whether a directory shows the list of agents: it changes and expires with the list. */
 static bool attributes_follow_list(const struct node *node)
 {
-	return node->row && (tree_folder_of(node->row) == TREE_AGENTS || node->row->view);
+	return node->row && (tree_directory_of(node->row) == TREE_AGENTS || node->row->view);
 }
 
 static int64_t attributes_mtime_ns(struct filesystem *fs, const struct node *node)
@@ -70,9 +70,9 @@ static double attributes_list_timeout_s(const struct request *request)
 {
 	const struct fleet *fleet = request->fs->fleet;
 
-	if (request->query.list > 0 && request->query.list != fleet_newest(fleet))
+	if (request->query.list > 0 && request->query.list != fleet_newest_list(fleet))
 		return 0;
-	return (double)fleet_list_ms(fleet) / 1000;
+	return (double)fleet_list_left_ms(fleet) / 1000;
 }
 
 double attributes_timeout_s(const struct request *request, const struct node *node)
@@ -84,7 +84,7 @@ double attributes_timeout_s(const struct request *request, const struct node *no
 	if (!node->row)
 		return ATTRIBUTES_FOREVER_S;
 	if (node->record)
-		return (double)fleet_record_ms(request->fs->fleet, node->record) / 1000;
+		return (double)fleet_record_left_ms(request->fs->fleet, node->record) / 1000;
 	return attributes_follow_list(node) ? attributes_list_timeout_s(request)
 	                                    : ATTRIBUTES_FOREVER_S;
 }
@@ -96,7 +96,7 @@ static double attributes_entry_timeout_s(const struct request *request, const st
                                          const struct record *record)
 {
 	if (record)
-		return (double)fleet_record_ms(request->fs->fleet, record) / 1000;
+		return (double)fleet_record_left_ms(request->fs->fleet, record) / 1000;
 	if (node->log)
 		return MOMENT_S;
 	if (node->kind == NODE_GROUP || node->kind == NODE_DOCUMENT)

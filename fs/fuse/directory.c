@@ -8,7 +8,7 @@
 /* When a file of the status directory, which was just rendered into fs->text, last changed. A file
  * that never changes has the time of the first values, so that `find -newer` selects what changed
  * since the mount. */
-static int64_t directory_status_mtime_ns(struct filesystem *fs, const struct row *row)
+static int64_t directory_status_mtime_ns(struct filesystem *fs, const struct tree_row *row)
 {
 	struct filesystem_status_file *file = &fs->status_files[row - tree_rows];
 	uint64_t hash = XXH3_64bits(fs->text.length ? fs->text.bytes : "", fs->text.length);
@@ -21,7 +21,7 @@ static int64_t directory_status_mtime_ns(struct filesystem *fs, const struct row
 }
 
 /* A file of an agent or of the status directory. */
-static int directory_value(struct filesystem *fs, const struct row *row, struct record *record,
+static int directory_value(struct filesystem *fs, const struct tree_row *row, struct record *record,
                            uint16_t index, struct node **ret_node)
 {
 	struct node *node;
@@ -47,7 +47,8 @@ static int directory_value(struct filesystem *fs, const struct row *row, struct 
 	return node ? 0 : -ENOMEM;
 }
 
-static int directory_report(struct request *request, const struct row *row, struct node **ret_node)
+static int directory_report(struct request *request, const struct tree_row *row,
+                            struct node **ret_node)
 {
 	struct filesystem *fs = request->fs;
 	struct document *document;
@@ -59,14 +60,15 @@ static int directory_report(struct request *request, const struct row *row, stru
 	return *ret_node ? 0 : -ENOMEM;
 }
 
-static int directory_log(struct request *request, const struct row *row, struct node **ret_node)
+static int directory_log(struct request *request, const struct tree_row *row,
+                         struct node **ret_node)
 {
 	struct filesystem *fs = request->fs;
-	struct event_log *log = events_before(fs->events);
+	struct event_log *log = events_previous(fs->events);
 	int err = 0;
 
 	if (row->report == TREE_EVENTS)
-		err = events_look(fs->events, &request->query, false, &log);
+		err = events_query(fs->events, &request->query, false, &log);
 	if (err < 0)
 		return err;
 	*ret_node = log ? node_log(&fs->nodes, log)
@@ -74,11 +76,11 @@ static int directory_log(struct request *request, const struct row *row, struct 
 	return *ret_node ? 0 : -ENOMEM;
 }
 
-int directory_link(struct filesystem *fs, const struct row *row, const struct record *record,
+int directory_link(struct filesystem *fs, const struct tree_row *row, const struct record *record,
                    const char *value, struct node **ret_node)
 {
 	text_clear(&fs->text);
-	tree_target(row, record->name, &fs->text);
+	tree_link_target(row, record->name, &fs->text);
 	if (text_error(&fs->text) < 0)
 		return text_error(&fs->text);
 	*ret_node = node_link(&fs->nodes, fs->text.bytes, fs->text.length,
@@ -86,30 +88,31 @@ int directory_link(struct filesystem *fs, const struct row *row, const struct re
 	return *ret_node ? 0 : -ENOMEM;
 }
 
-int directory_child(struct request *request, const struct row *row, struct record *record,
+int directory_child(struct request *request, const struct tree_row *row, struct record *record,
                     uint16_t index, struct node **ret_node)
 {
-	if (row->report == TREE_EVENTS || row->report == TREE_EVENTS_BEFORE)
+	if (row->report == TREE_EVENTS || row->report == TREE_EVENTS_PREVIOUS)
 		return directory_log(request, row, ret_node);
 	if (row->report)
 		return directory_report(request, row, ret_node);
-	if (tree_folder_of(row) == TREE_FOLDERS && !row->view)
+	if (tree_directory_of(row) == TREE_DIRECTORIES && !row->view)
 		return directory_value(request->fs, row, record, index, ret_node);
 	*ret_node = node_directory(&request->fs->nodes, row, record, index);
 	return *ret_node ? 0 : -ENOMEM;
 }
 
-uint16_t directory_child_index(const struct node *directory, const struct row *row, size_t n)
+uint16_t directory_child_index(const struct node *directory, const struct tree_row *row, size_t n)
 {
 	return row->each == TREE_ONCE ? directory->index : (uint16_t)n;
 }
 
-struct record *directory_linked_agent(const struct row *row, const struct group *group)
+struct record *directory_linked_agent(const struct tree_row *row, const struct group *group)
 {
 	struct record *record = group->first;
 
-	return record && record->present && tree_has(row, record->agent, group->value) ? record
-	                                                                               : NULL;
+	return record && record->present && tree_agent_has(row, record->agent, group->value)
+	               ? record
+	               : NULL;
 }
 
 /* Checks that an agent still has the value of a group. */
@@ -119,7 +122,7 @@ static int directory_renew_group(struct request *request, const struct node *dir
 	char name[NAME_BYTES];
 	int err;
 
-	if (tree_lasting_group(directory->row, directory->text))
+	if (tree_permanent_group(directory->row, directory->text))
 		return 0;
 	err = views_groups(request->fs->views, directory->row, &request->query, &groups);
 	if (err < 0)
@@ -143,7 +146,7 @@ int directory_find(struct request *request, bool fresh, const struct node **ret_
 	if (err < 0)
 		return err;
 	/* The agent may have fewer GPUs than when the kernel learned of this one. */
-	if (directory->record && tree_folder_of(directory->row) == TREE_GPU &&
+	if (directory->record && tree_directory_of(directory->row) == TREE_GPU &&
 	    directory->index >= directory->record->agent->gpu_count)
 		return -ENOENT;
 	*ret_directory = directory;

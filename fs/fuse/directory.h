@@ -26,20 +26,20 @@ int directory_find(struct request *request, bool fresh, const struct node **ret_
 
 /* Finds or makes the node of a row. record: the agent that it belongs to; NULL: none. index: from
  * directory_child_index(); for the directory of an agent 0. Returns 0, -EAGAIN or -errno. */
-int directory_child(struct request *request, const struct row *row, struct record *record,
+int directory_child(struct request *request, const struct tree_row *row, struct record *record,
                     uint16_t index, struct node **ret_node);
 
 /* The index of the node of the nth occurrence of a row in a directory: n, or, if the row occurs
  * only once, the GPU number of the directory. */
-uint16_t directory_child_index(const struct node *directory, const struct row *row, size_t n);
+uint16_t directory_child_index(const struct node *directory, const struct tree_row *row, size_t n);
 
 /* Finds or makes the link to an agent that has this value, in the view of this row. Returns 0 or
  * -errno. */
-int directory_link(struct filesystem *fs, const struct row *row, const struct record *record,
+int directory_link(struct filesystem *fs, const struct tree_row *row, const struct record *record,
                    const char *value, struct node **ret_node);
 
 /* The agent that the link of a group points to, in a view with one link for each value. Borrowed.
  * NULL if the agent departed or no longer has the value. */
-struct record *directory_linked_agent(const struct row *row, const struct group *group);
+struct record *directory_linked_agent(const struct tree_row *row, const struct group *group);
 
 #endif

@@ -19,7 +19,7 @@ int operation_getattr(struct request *request, struct reply *reply)
 	if (node->row)
 		err = directory_find(request, true, &node);
 	else if (node->log && events_is_current(fs->events, node->log))
-		err = events_look(fs->events, &request->query, request->reading, &log);
+		err = events_query(fs->events, &request->query, request->reading, &log);
 	if (err < 0)
 		return err;
 	reply->kind = REPLY_ATTR;

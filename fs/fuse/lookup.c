@@ -16,19 +16,19 @@ static int lookup_member(struct request *request, const struct node *group, stru
 
 	if (err < 0)
 		return err;
-	if (!tree_has(group->row, (*ret_record)->agent, group->text))
+	if (!tree_agent_has(group->row, (*ret_record)->agent, group->text))
 		return -ENOENT;
 	return directory_link(request->fs, group->row, *ret_record, group->text, ret_node);
 }
 
 /* Finds an entry of a view: the directory of a group, or the link to the first agent in it. */
-static int lookup_group(struct request *request, const struct row *row, struct node **ret_node,
+static int lookup_group(struct request *request, const struct tree_row *row, struct node **ret_node,
                         struct record **ret_record)
 {
 	struct filesystem *fs = request->fs;
 	const struct groups *groups;
 	const struct group *group;
-	const char *lasting = tree_lasting_group(row, request->name);
+	const char *lasting = tree_permanent_group(row, request->name);
 	int err;
 
 	if (lasting) { /* it exists whatever the list of agents is */
@@ -58,10 +58,10 @@ static int lookup_row(struct request *request, const struct node *directory, str
 
 	*ret_record = directory->record;
 	for (size_t i = 0; i < tree_row_count; i++) {
-		const struct row *row = &tree_rows[i];
+		const struct tree_row *row = &tree_rows[i];
 		size_t count;
 
-		if (row->parent != tree_folder_of(directory->row))
+		if (row->parent != tree_directory_of(directory->row))
 			continue;
 		if (row->each == TREE_EACH_AGENT) {
 			int err = fleet_find(request->fs->fleet, request->name, &request->query,
@@ -73,9 +73,9 @@ static int lookup_row(struct request *request, const struct node *directory, str
 		}
 		if (row->each == TREE_ONCE && strcmp(row->name, request->name) != 0)
 			continue;
-		count = tree_count(row, agent);
+		count = tree_entry_count(row, agent);
 		for (size_t n = 0; n < count; n++) {
-			tree_name(row, agent, n, name);
+			tree_entry_name(row, agent, n, name);
 			if (strcmp(name, request->name) == 0)
 				return directory_child(request, row, directory->record,
 				                       directory_child_index(directory, row, n),
@@ -103,7 +103,7 @@ static bool lookup_is_impossible(const struct request *request)
 	const struct node *directory = nodes_find(&request->fs->nodes, request->ino);
 
 	return directory && directory->row &&
-	       !tree_may_have(directory->row, directory->kind == NODE_GROUP, request->name);
+	       !tree_may_contain(directory->row, directory->kind == NODE_GROUP, request->name);
 }
 
 int operation_lookup(struct request *request, struct reply *reply)

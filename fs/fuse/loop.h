@@ -14,7 +14,7 @@ struct ops;
 
 /* What the loop serves; all borrowed. */
 struct loop {
-	struct fuse_session *session; /* mounted, and prepared by ops_attach() */
+	struct fuse_session *session; /* mounted, and prepared by session_attach() */
 	struct ops *ops;
 	int arrivals_fd; /* readable when a fetch result arrived */
 	int signals_fd;  /* a signalfd(2) for the signals to handle */

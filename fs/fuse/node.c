@@ -81,7 +81,7 @@ static struct node *node_new(struct nodes *nodes, enum node_kind kind, uint64_t 
 	return node;
 }
 
-static uint64_t node_hash_directory(const struct nodes *nodes, const struct row *row,
+static uint64_t node_hash_directory(const struct nodes *nodes, const struct tree_row *row,
                                     const struct record *record, uint16_t index)
 {
 	const uintptr_t parts[] = {(uintptr_t)row, (uintptr_t)record, index, nodes->generation};
@@ -89,7 +89,7 @@ static uint64_t node_hash_directory(const struct nodes *nodes, const struct row 
 	return XXH3_64bits_withSeed(parts, sizeof(parts), nodes->seed);
 }
 
-struct node *nodes_find_directory(const struct nodes *nodes, const struct row *row,
+struct node *nodes_find_directory(const struct nodes *nodes, const struct tree_row *row,
                                   const struct record *record, uint16_t index)
 {
 	uint64_t key = node_hash_directory(nodes, row, record, index);
@@ -104,7 +104,7 @@ struct node *nodes_find_directory(const struct nodes *nodes, const struct row *r
 	return NULL;
 }
 
-struct node *node_directory(struct nodes *nodes, const struct row *row, struct record *record,
+struct node *node_directory(struct nodes *nodes, const struct tree_row *row, struct record *record,
                             uint16_t index)
 {
 	struct node *node = nodes_find_directory(nodes, row, record, index);
@@ -121,7 +121,7 @@ struct node *node_directory(struct nodes *nodes, const struct row *row, struct r
 	return node;
 }
 
-struct node *node_group(struct nodes *nodes, const struct row *row, const char *value)
+struct node *node_group(struct nodes *nodes, const struct tree_row *row, const char *value)
 {
 	size_t bytes = strlen(value);
 	uint64_t key = node_hash_directory(nodes, row, NULL, 0) ^

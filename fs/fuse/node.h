@@ -38,26 +38,26 @@
 
 struct document;
 struct event_log;
-struct row;
+struct tree_row;
 
 enum node_kind { NODE_DIRECTORY, NODE_GROUP, NODE_VALUE, NODE_LINK, NODE_DOCUMENT, NODE_LOG };
 
 struct node {
-	struct table_link by_id;   /* its hash is the node ID */
-	struct table_link by_key;  /* by all that makes it the same node; the hash of that */
-	uint64_t lookups;          /* references of the kernel */
-	const struct row *row;     /* DIRECTORY, GROUP: the row of the tree; else NULL */
-	struct record *record;     /* DIRECTORY of an agent: a reference; else NULL */
-	const struct agent *agent; /* VALUE whose text is agent->json: a reference; else NULL */
-	struct document *document; /* DOCUMENT: a reference; else NULL */
-	struct event_log *log;     /* LOG: a reference; else NULL */
-	int64_t mtime_ns;          /* VALUE, LINK: when it was first seen; wall clock */
-	uint32_t bytes;            /* length of the text */
-	uint32_t generation;       /* DIRECTORY, GROUP: nodes->generation when it was made */
-	uint16_t index;            /* DIRECTORY of a GPU: its number; else 0 */
-	uint8_t kind;              /* enum node_kind */
-	char text[];               /* VALUE, unless it is agent->json; LINK: the target; GROUP: the
-	                            * common value. A NUL follows, which bytes does not count. */
+	struct table_link by_id;    /* its hash is the node ID */
+	struct table_link by_key;   /* by all that makes it the same node; the hash of that */
+	uint64_t lookups;           /* references of the kernel */
+	const struct tree_row *row; /* DIRECTORY, GROUP: the row of the tree; else NULL */
+	struct record *record;      /* DIRECTORY of an agent: a reference; else NULL */
+	const struct agent *agent;  /* VALUE whose text is agent->json: a reference; else NULL */
+	struct document *document;  /* DOCUMENT: a reference; else NULL */
+	struct event_log *log;      /* LOG: a reference; else NULL */
+	int64_t mtime_ns;           /* VALUE, LINK: when it was first seen; wall clock */
+	uint32_t bytes;             /* length of the text */
+	uint32_t generation;        /* DIRECTORY, GROUP: nodes->generation when it was made */
+	uint16_t index;             /* DIRECTORY of a GPU: its number; else 0 */
+	uint8_t kind;               /* enum node_kind */
+	char text[];                /* VALUE, unless it is agent->json; LINK: the target; GROUP: the
+	                             * common value. A NUL follows, which bytes does not count. */
 };
 
 struct nodes {
@@ -84,7 +84,7 @@ uint64_t node_id(const struct node *node);
 
 /* Finds the directory of a row, an agent (record NULL: of no agent) and an index in the present
  * generation. Returns NULL if the kernel does not refer to it. */
-struct node *nodes_find_directory(const struct nodes *nodes, const struct row *row,
+struct node *nodes_find_directory(const struct nodes *nodes, const struct tree_row *row,
                                   const struct record *record, uint16_t index);
 
 /*
@@ -94,11 +94,11 @@ struct node *nodes_find_directory(const struct nodes *nodes, const struct row *r
  */
 
 /* The directory that nodes_find_directory() finds. */
-struct node *node_directory(struct nodes *nodes, const struct row *row, struct record *record,
+struct node *node_directory(struct nodes *nodes, const struct tree_row *row, struct record *record,
                             uint16_t index);
 
 /* The directory of the agents that have a value, in the view of this row. */
-struct node *node_group(struct nodes *nodes, const struct row *row, const char *value);
+struct node *node_group(struct nodes *nodes, const struct tree_row *row, const char *value);
 
 /* The value with this text, which is copied, and time. */
 struct node *node_value(struct nodes *nodes, const char *text, size_t bytes, int64_t mtime_ns);

@@ -222,7 +222,7 @@ static void ops_run_parked(struct ops *ops, bool all)
 	}
 }
 
-void ops_renew_folders(struct ops *ops)
+void ops_renew_directories(struct ops *ops)
 {
 	ops->fs.nodes.generation++;
 }

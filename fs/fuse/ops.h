@@ -60,7 +60,7 @@ void ops_retry(struct ops *ops);
 int64_t ops_due_ms(struct ops *ops);
 
 /* Gives all directories new nodes, also those that the kernel keeps because they are in use. */
-void ops_renew_folders(struct ops *ops);
+void ops_renew_directories(struct ops *ops);
 
 /* The port `changed` of the fleet: an agent changes, joins or departs. Returns 0 or -errno. */
 int ops_changed(struct ops *ops, const struct record *record, const struct agent *before,

@@ -75,7 +75,7 @@ static void readdir_add_node(struct request *request, struct reply *reply, const
 }
 
 static int readdir_add_row(struct request *request, struct reply *reply, const char *name,
-                           uint64_t next, const struct row *row, struct record *record,
+                           uint64_t next, const struct tree_row *row, struct record *record,
                            uint16_t index)
 {
 	struct node *node;
@@ -92,7 +92,8 @@ static int readdir_add_row(struct request *request, struct reply *reply, const c
 	return 0;
 }
 
-static int readdir_list_agents(struct request *request, struct reply *reply, const struct row *row)
+static int readdir_list_agents(struct request *request, struct reply *reply,
+                               const struct tree_row *row)
 {
 	uint64_t cursor = (uint64_t)request->offset >= DIR_OFFSETS ? (uint64_t)request->offset : 0;
 
@@ -121,7 +122,7 @@ static int readdir_list_members(struct request *request, struct reply *reply,
 	if (request->scanned > 0)
 		cursor = request->scanned;
 	if (cursor < DIR_OFFSETS) {
-		err = fleet_whole(request->fs->fleet, &request->query, &cursor);
+		err = fleet_whole_list(request->fs->fleet, &request->query, &cursor);
 		if (err < 0)
 			return err;
 	}
@@ -136,7 +137,7 @@ static int readdir_list_members(struct request *request, struct reply *reply,
 			err = -ESTALE;
 		if (err < 0 || !record)
 			return err;
-		if (!tree_has(group->row, record->agent, group->text))
+		if (!tree_agent_has(group->row, record->agent, group->text))
 			continue;
 		if (!readdir_fits(request, reply, record->name))
 			return -ENOBUFS;
@@ -152,8 +153,8 @@ static int readdir_list_members(struct request *request, struct reply *reply,
 
 /* Appends a group of a view: its directory, or the link to its first agent. A group whose first
  * agent departed meanwhile is skipped. */
-static int readdir_add_group(struct request *request, struct reply *reply, const struct row *row,
-                             const struct group *group, uint64_t next)
+static int readdir_add_group(struct request *request, struct reply *reply,
+                             const struct tree_row *row, const struct group *group, uint64_t next)
 {
 	struct record *record = NULL;
 	char name[NAME_BYTES];
@@ -180,7 +181,8 @@ static int readdir_add_group(struct request *request, struct reply *reply, const
 
 /* Lists the groups of a view. Since offsets contain the number of a group, a group that exists all
  * the time is listed exactly once. */
-static int readdir_list_groups(struct request *request, struct reply *reply, const struct row *row)
+static int readdir_list_groups(struct request *request, struct reply *reply,
+                               const struct tree_row *row)
 {
 	uint64_t number = request->offset > 2 ? (uint64_t)request->offset - 2 : 0;
 	const struct groups *groups;
@@ -211,20 +213,20 @@ static int readdir_list_rows(struct request *request, struct reply *reply,
 	char name[NAME_BYTES];
 
 	for (size_t i = 0; i < tree_row_count; i++) {
-		const struct row *row = &tree_rows[i];
+		const struct tree_row *row = &tree_rows[i];
 		size_t count;
 
-		if (row->parent != tree_folder_of(directory->row))
+		if (row->parent != tree_directory_of(directory->row))
 			continue;
 		if (row->each == TREE_EACH_AGENT)
 			return readdir_list_agents(request, reply, row);
-		count = tree_count(row, agent);
+		count = tree_entry_count(row, agent);
 		for (size_t at = 0; at < count; at++, position++) {
 			int err;
 
 			if (position < (uint64_t)request->offset)
 				continue;
-			tree_name(row, agent, at, name);
+			tree_entry_name(row, agent, at, name);
 			err = readdir_add_row(request, reply, name, position + 1, row,
 			                      directory->record,
 			                      directory_child_index(directory, row, at));

@@ -175,12 +175,12 @@ static ssize_t session_write_device(int fd, struct iovec *parts, int count, void
 	return writev(fd, parts, count);
 }
 
-struct fuse_session *ops_session(struct ops *ops, struct fuse_args *args)
+struct fuse_session *session_new(struct ops *ops, struct fuse_args *args)
 {
 	return fuse_session_new(args, &session_operations, sizeof(session_operations), ops);
 }
 
-int ops_attach(struct fuse_session *session)
+int session_attach(struct fuse_session *session)
 {
 	const struct fuse_custom_io io = {.read = session_read_device,
 	                                  .writev = session_write_device};

@@ -15,9 +15,9 @@ struct ops;
 
 /* Makes a session that is not yet mounted. ops is borrowed. Returns NULL on an error, which libfuse
  * has logged. */
-struct fuse_session *ops_session(struct ops *ops, struct fuse_args *args);
+struct fuse_session *session_new(struct ops *ops, struct fuse_args *args);
 
 /* Prepares a session that was just mounted for loop_run(). Returns 0 or -errno. */
-int ops_attach(struct fuse_session *session);
+int session_attach(struct fuse_session *session);
 
 #endif

@@ -96,7 +96,7 @@ static void check_add_step(const struct check *check, enum trace_step step, stru
 		check_add_expiry(text, trace->certificate_end,
 		                 fleet_wall_ns(check->status->fleet) / SECOND_NS);
 	}
-	if (step == TRACE_ANSWER && trace->http)
+	if (step == TRACE_RESPONSE && trace->http)
 		text_printf(text, ", %s", trace->http);
 }
 
@@ -117,7 +117,7 @@ static void check_print_connection(struct check *check, const struct failure *fa
 		[TRACE_RESOLVE] = "resolve",
 		[TRACE_CONNECT] = "connect",
 		[TRACE_TLS] = "tls",
-		[TRACE_ANSWER] = "authenticate",
+		[TRACE_RESPONSE] = "authenticate",
 	};
 	const struct trace *trace = &check->trace;
 	struct text text;
@@ -133,11 +133,11 @@ static void check_print_connection(struct check *check, const struct failure *fa
 	}
 	for (enum trace_step step = 0; step < TRACE_STEPS && step <= trace->reached; step++) {
 		bool failed = step == trace->reached ||
-		              (step == TRACE_ANSWER && check_is_rejection(failure));
+		              (step == TRACE_RESPONSE && check_is_rejection(failure));
 
 		if (step == TRACE_TLS && !trace->tls)
 			continue;
-		if (step == TRACE_ANSWER && failure && !failed)
+		if (step == TRACE_RESPONSE && failure && !failed)
 			continue;
 		text_printf(&text, "%s: %s%.3f s", names[step], failed ? "failed after " : "",
 		            (double)trace->step_us[step] / 1e6);

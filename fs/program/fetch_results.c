@@ -68,7 +68,7 @@ static void fetch_results_note_malformed(struct fetch_results *results, unsigned
 	}
 }
 
-/* Takes over a result. Returns as fleet_arrived() does; 0 for a failure. */
+/* Takes over a result. Returns as fleet_ingest() does; 0 for a failure. */
 static int fetch_results_start(struct fetch_results *results, struct fetch *fetch)
 {
 	struct page *page = fetch->page;
@@ -84,7 +84,7 @@ static int fetch_results_start(struct fetch_results *results, struct fetch *fetc
 	fetch->page = NULL;
 	if (page)
 		fetch_results_note_malformed(results, fetch->number, page);
-	return page ? fleet_arrived(results->fleet, fetch->number, page) : 0;
+	return page ? fleet_ingest(results->fleet, fetch->number, page) : 0;
 }
 
 /* Makes the failure of a valid page that the cache rejected. Its url, status and time are set. */
@@ -131,7 +131,7 @@ bool fetch_results_take(struct fetch_results *results)
 	int err;
 
 	if (results->fetch) {
-		err = fleet_arrive_on(results->fleet);
+		err = fleet_ingest_more(results->fleet);
 	} else {
 		fetch = client_take(results->client);
 		if (!fetch)

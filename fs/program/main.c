@@ -161,7 +161,7 @@ int main(int argc, char *argv[])
 		return status;
 	}
 	snprintf(program.version, sizeof(program.version), "fleetfs %s\nlibfuse %s\n%s\ncJSON %s\n",
-	         FLEETFS_VERSION, fuse_pkgversion(), client_version(), decode_version());
+	         FLEETFS_VERSION, fuse_pkgversion(), client_version(), decode_cjson_version());
 	status = main_run(&program);
 	if (!main_finish(&program))
 		_exit(status);

@@ -66,7 +66,7 @@ static int serve_mount_session(struct program *program)
 
 	if (joined && fuse_opt_add_arg(&arguments, "fleetfs") == 0 &&
 	    fuse_opt_add_arg(&arguments, "-o") == 0 && fuse_opt_add_arg(&arguments, joined) == 0)
-		program->session = ops_session(program->ops, &arguments);
+		program->session = session_new(program->ops, &arguments);
 	process_close_on_exec(); /* for fusermount3 */
 	if (program->session)
 		err = own_mount_make(&program->mount, program->session, program->mountpoint.path,
@@ -92,7 +92,7 @@ int serve_mount(struct program *program)
 		return log_failed_start("%s", program->why);
 	if (serve_mount_session(program) != 0)
 		return EXIT_FAILURE;
-	err = ops_attach(program->session);
+	err = session_attach(program->session);
 	if (err < 0)
 		return log_failed_start("cannot use /dev/fuse: %s", strerror(-err));
 	if (invalidator_init(&program->invalidator, program->session, program->mountpoint.path) < 0)
@@ -160,7 +160,7 @@ static void serve_reload(struct program *program)
 	/* Otherwise the kernel would trust every agent's entry for the rest of its ttl. A directory
 	 * in use survives the invalidation and would be used again if its look-up returned the same
 	 * node, so directories get new nodes. */
-	ops_renew_folders(program->ops);
+	ops_renew_directories(program->ops);
 	invalidator_begin(&program->invalidator, true);
 }
 

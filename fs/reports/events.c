@@ -59,7 +59,7 @@ void events_free(struct events *events)
 	free(events);
 }
 
-struct event_log *events_before(const struct events *events)
+struct event_log *events_previous(const struct events *events)
 {
 	return events->previous;
 }
@@ -103,15 +103,15 @@ static int events_without_list(const struct events *events, struct query *query,
 	return err;
 }
 
-int events_look(struct events *events, struct query *query, bool reading,
-                struct event_log **ret_log)
+int events_query(struct events *events, struct query *query, bool reading,
+                 struct event_log **ret_log)
 {
 	int64_t now_ms = fleet_now_ms(events->fleet);
 	uint64_t list;
 	int err = 0;
 
 	if (!events->current || !reading || now_ms >= events->queried_ms + JUST_NOW_MS) {
-		err = fleet_whole(events->fleet, query, &list);
+		err = fleet_whole_list(events->fleet, query, &list);
 		if (err < 0)
 			err = events_without_list(events, query, err);
 		if (err == 0 && !events->current)
@@ -128,7 +128,7 @@ int events_look(struct events *events, struct query *query, bool reading,
 
 /* Appends the text of an agent's file, or `-` and a line end if it is empty. agent: NULL if it has
  * no such file. Returns the bytes of the file's text. */
-static size_t event_value(struct text *text, const struct row *row, const struct agent *agent,
+static size_t event_value(struct text *text, const struct tree_row *row, const struct agent *agent,
                           size_t index)
 {
 	size_t begin = text->length, bytes;
@@ -168,7 +168,7 @@ struct file_pair {
 
 /* Appends the line of a file, unless its text is the same. */
 static void event_file(struct text *text, const struct record *record, int64_t at_ns,
-                       const struct row *row, const struct file_pair *pair)
+                       const struct tree_row *row, const struct file_pair *pair)
 {
 	size_t begin = text->length, old, new, old_bytes, new_bytes;
 
@@ -196,7 +196,7 @@ static void event_file(struct text *text, const struct record *record, int64_t a
 
 /* Appends the lines of a row of the tree: of each of its files in the old and in the new agent. */
 static void event_row(struct text *text, const struct record *record, const struct agent *before,
-                      const struct agent *after, int64_t at_ns, const struct row *row)
+                      const struct agent *after, int64_t at_ns, const struct tree_row *row)
 {
 	struct agent_finder in_before, in_after;
 	size_t before_count = tree_file_count(row, before),
@@ -208,7 +208,7 @@ static void event_row(struct text *text, const struct record *record, const stru
 		size_t other = tree_file_in_other(row, before, i, &in_after);
 		struct file_pair pair = {before, i, other < after_count ? after : NULL, other};
 
-		if (!pair.after || !agent_same(before, after, row->field, i))
+		if (!pair.after || !agent_field_equal(before, after, row->field, i))
 			event_file(text, record, at_ns, row, &pair);
 	}
 	for (size_t i = 0; i < after_count; i++)

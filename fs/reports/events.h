@@ -61,14 +61,14 @@ void events_free(struct events *events);
  * asks for the size at the end of a read(2). Then events up to a second old are enough, since a
  * reader of a log that grows as fast as it reads would never reach the end. Returns 0 and the log,
  * borrowed; -EAGAIN; or -errno of the failure if no log has begun. */
-int events_look(struct events *events, struct query *query, bool reading,
-                struct event_log **ret_log);
+int events_query(struct events *events, struct query *query, bool reading,
+                 struct event_log **ret_log);
 
 /* Whether this log is the current one, which grows. */
 bool events_is_current(const struct events *events, const struct event_log *log);
 
 /* The previous log, borrowed; NULL if there was none. */
-struct event_log *events_before(const struct events *events);
+struct event_log *events_previous(const struct events *events);
 
 /* Appends the lines of a change: the fleet's port of this name. Returns 0, or -errno with nothing
  * appended. */

@@ -5,9 +5,9 @@
 /*
  * The queue of jobs: work on the whole fleet that takes longer than other requests may wait.
  *
- * A job works in slices of less than a millisecond. The loop runs one slice in each of its turns and
- * answers the kernel's requests in between. After a slice a job moves to the end of the queue, so a
- * short job does not wait for the end of a long one.
+ * A job works in slices of less than a millisecond. The loop runs one slice in each of its turns
+ * and answers the kernel's requests in between. After a slice a job moves to the end of the queue,
+ * so a short job does not wait for the end of a long one.
  *
  * A job is embedded in the struct that it works on; the queue owns nothing. One thread.
  */

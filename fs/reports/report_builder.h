@@ -41,14 +41,15 @@ struct report_builder {
 	struct fleet *fleet; /* borrowed */
 	uint64_t seed;       /* random bits, the same in every builder of a mount */
 	struct document *document;
-	uint64_t list;        /* of which the report is: a cursor of fleet_whole() */
+	uint64_t list;        /* of which the report is: a cursor of fleet_whole_list() */
 	uint64_t cursor;      /* of the next agent */
 	struct totals totals; /* of the agents so far */
 	bool has_all_agents;
 	size_t statuses_written;
 };
 
-/* A builder for a list, a cursor of fleet_whole(). fleet is borrowed. Returns NULL without memory.
+/* A builder for a list, a cursor of fleet_whole_list(). fleet is borrowed. Returns NULL without
+ * memory.
  */
 struct report_builder *report_builder_new(const struct report_kind *kind, struct fleet *fleet,
                                           uint64_t list, uint64_t seed);

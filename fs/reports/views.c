@@ -21,7 +21,7 @@
 /* What is built of one row of the tree: the groups of a view, or a report. */
 struct view {
 	struct views *views;
-	const struct row *row;
+	const struct tree_row *row;
 	struct job job;
 	int error;                      /* of the last build; 0: it is not over, or did not fail */
 	uint64_t list;                  /* that the groups or the report show; 0: none */
@@ -192,7 +192,7 @@ static int view_wait(struct view *view, struct query *query)
 	struct views *views = view->views;
 	bool is_new = query->list == 0;
 	uint64_t list;
-	int err = fleet_whole(views->fleet, query, &list);
+	int err = fleet_whole_list(views->fleet, query, &list);
 
 	view_touch(view);
 	if (err == 0 && view->list >= list)
@@ -214,7 +214,7 @@ static int view_begin_groups(struct view *view)
 {
 	int err = 0;
 
-	view->groups.list = fleet_newest(view->views->fleet);
+	view->groups.list = fleet_newest_list(view->views->fleet);
 	view->cursor = view->groups.list;
 	for (const char *const *at = view->row->always; err == 0 && at && *at; at++)
 		err = groups_expect(&view->groups, *at);
@@ -271,7 +271,7 @@ static bool view_groups_slice(struct job *job)
 	return view_end_slice(view, err);
 }
 
-int views_groups(struct views *views, const struct row *row, struct query *query,
+int views_groups(struct views *views, const struct tree_row *row, struct query *query,
                  const struct groups **ret_groups)
 {
 	struct view *view = &views->rows[row - tree_rows];
@@ -282,7 +282,7 @@ int views_groups(struct views *views, const struct row *row, struct query *query
 	return err;
 }
 
-const struct groups *views_groups_after(struct views *views, const struct row *row,
+const struct groups *views_groups_after(struct views *views, const struct tree_row *row,
                                         struct query *query, uint64_t number)
 {
 	struct view *view = &views->rows[row - tree_rows];
@@ -315,7 +315,7 @@ static void view_store_report(struct view *view)
 static int view_begin_report(struct view *view)
 {
 	struct views *views = view->views;
-	uint64_t list = fleet_newest(views->fleet);
+	uint64_t list = fleet_newest_list(views->fleet);
 	/* A report without the agents of a page that is missing would be wrong. */
 	int err = fleet_list_end(views->fleet, list);
 
@@ -345,7 +345,7 @@ static bool view_report_slice(struct job *job)
 	return view_end_slice(view, err);
 }
 
-int views_document(struct views *views, const struct row *row, struct query *query,
+int views_document(struct views *views, const struct tree_row *row, struct query *query,
                    struct document **ret_report)
 {
 	struct view *view = &views->rows[row - tree_rows];

@@ -28,7 +28,7 @@
 #include "fs/reports/jobs.h"
 #include "fs/reports/report.h"
 
-struct row;
+struct tree_row;
 struct views;
 
 /* fleet and jobs are borrowed. seed: random bits for hashes. Returns NULL without memory. */
@@ -37,19 +37,19 @@ struct views *views_new(struct fleet *fleet, struct jobs *jobs, int64_t ttl_ms, 
 /* Removes the jobs from the queue. NULL is allowed. */
 void views_free(struct views *views);
 
-/* The groups of a row (TREE_GROUPS or TREE_LINKS), of the list that fleet_whole() returns for the
- * query or of a later one; query->list is then that list. Returns 0 and the groups, borrowed until
- * the next call; -EAGAIN; or -errno. */
-int views_groups(struct views *views, const struct row *row, struct query *query,
+/* The groups of a row (TREE_GROUPS or TREE_LINKS), of the list that fleet_whole_list() returns for
+ * the query or of a later one; query->list is then that list. Returns 0 and the groups, borrowed
+ * until the next call; -EAGAIN; or -errno. */
+int views_groups(struct views *views, const struct tree_row *row, struct query *query,
                  const struct groups **ret_groups);
 
 /* The groups for a listing that continues after the group of this number, of whatever list they
  * are; query->list is then that list. Returns NULL if that group was freed to save memory. */
-const struct groups *views_groups_after(struct views *views, const struct row *row,
+const struct groups *views_groups_after(struct views *views, const struct tree_row *row,
                                         struct query *query, uint64_t number);
 
 /* The report of a row, with the results of views_groups(). */
-int views_document(struct views *views, const struct row *row, struct query *query,
+int views_document(struct views *views, const struct tree_row *row, struct query *query,
                    struct document **ret_report);
 
 /* Frees what was not used for a while. Returns whether the reports were freed. */

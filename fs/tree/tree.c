@@ -35,9 +35,9 @@
 		.report = (its_report)                                           \
 	}
 
-const struct row tree_rows[] = {
-	/* directories, in the order of enum tree_folder */
-	[TREE_ROOT] = DIRECTORY(TREE_FOLDERS, ""),
+const struct tree_row tree_rows[] = {
+	/* directories, in the order of enum tree_directory */
+	[TREE_ROOT] = DIRECTORY(TREE_DIRECTORIES, ""),
 	[TREE_STATUS] = DIRECTORY(TREE_ROOT, ".fleetfs"),
 	[TREE_AGENTS] = DIRECTORY(TREE_ROOT, "agents"),
 	[TREE_AGENT] = EACH(TREE_AGENTS, TREE_EACH_AGENT, AGENT_LAST_HEARTBEAT),
@@ -66,7 +66,7 @@ const struct row tree_rows[] = {
 	REPORT("metrics.prom", TREE_METRICS),
 	REPORT("fleet.html", TREE_HTML),
 	REPORT("events.log", TREE_EVENTS),
-	REPORT("events.log.1", TREE_EVENTS_BEFORE),
+	REPORT("events.log.1", TREE_EVENTS_PREVIOUS),
 
 	/* .fleetfs/ */
 	FILE_BY(TREE_STATUS, "README", status_readme),
@@ -115,20 +115,21 @@ const struct row tree_rows[] = {
 
 const size_t tree_row_count = sizeof(tree_rows) / sizeof(tree_rows[0]);
 
-enum tree_folder tree_folder_of(const struct row *row)
+enum tree_directory tree_directory_of(const struct tree_row *row)
 {
 	size_t position = (size_t)(row - tree_rows);
 
-	return position < TREE_FOLDERS ? (enum tree_folder)position : TREE_FOLDERS;
+	return position < TREE_DIRECTORIES ? (enum tree_directory)position : TREE_DIRECTORIES;
 }
 
-bool tree_is_constant(const struct row *row)
+bool tree_is_constant(const struct tree_row *row)
 {
 	return row->text == status_readme || row->text == status_version;
 }
 
 /* The index of a value in a view's field (agent_string()), or SIZE_MAX. */
-static size_t tree_find_value(const struct row *row, const struct agent *agent, const char *value)
+static size_t tree_find_value(const struct tree_row *row, const struct agent *agent,
+                              const char *value)
 {
 	size_t count = agent_string_count(agent, row->field);
 
@@ -141,12 +142,13 @@ static size_t tree_find_value(const struct row *row, const struct agent *agent, 
 	return SIZE_MAX;
 }
 
-bool tree_has(const struct row *row, const struct agent *agent, const char *value)
+bool tree_agent_has(const struct tree_row *row, const struct agent *agent, const char *value)
 {
 	return tree_find_value(row, agent, value) != SIZE_MAX;
 }
 
-int64_t tree_link_mtime_ns(const struct row *row, const struct record *record, const char *value)
+int64_t tree_link_mtime_ns(const struct tree_row *row, const struct record *record,
+                           const char *value)
 {
 	enum agent_field_id field = row->field;
 	size_t index = tree_find_value(row, record->agent, value);
@@ -158,7 +160,7 @@ int64_t tree_link_mtime_ns(const struct row *row, const struct record *record, c
 	return record_since(record, field, (uint16_t)index);
 }
 
-const char *tree_lasting_group(const struct row *row, const char *name)
+const char *tree_permanent_group(const struct tree_row *row, const char *name)
 {
 	for (const char *const *at = row->always; at && *at; at++)
 		if (strcmp(*at, name) == 0)
@@ -166,14 +168,14 @@ const char *tree_lasting_group(const struct row *row, const char *name)
 	return NULL;
 }
 
-void tree_target(const struct row *row, const char *agent_name, struct text *text)
+void tree_link_target(const struct tree_row *row, const char *agent_name, struct text *text)
 {
 	text_printf(text, row->view == TREE_GROUPS ? "../../%s/" : "../%s/",
 	            tree_rows[TREE_AGENTS].name);
 	text_bytes(text, agent_name, strlen(agent_name));
 }
 
-size_t tree_count(const struct row *row, const struct agent *agent)
+size_t tree_entry_count(const struct tree_row *row, const struct agent *agent)
 {
 	switch ((enum tree_each)row->each) {
 	case TREE_ONCE:
@@ -188,8 +190,8 @@ size_t tree_count(const struct row *row, const struct agent *agent)
 	return 0;
 }
 
-void tree_name(const struct row *row, const struct agent *agent, size_t index,
-               char ret_name[static NAME_BYTES])
+void tree_entry_name(const struct tree_row *row, const struct agent *agent, size_t index,
+                     char ret_name[static NAME_BYTES])
 {
 	if (row->each == TREE_EACH_LABEL)
 		name_encode(agent->labels.items[index], ret_name);
@@ -199,7 +201,7 @@ void tree_name(const struct row *row, const struct agent *agent, size_t index,
 		snprintf(ret_name, NAME_BYTES, "%s", row->name);
 }
 
-/* Whether tree_name() may give this name to a GPU. */
+/* Whether tree_entry_name() may give this name to a GPU. */
 static bool tree_is_gpu_name(const char *name)
 {
 	size_t digits = strspn(name, "0123456789");
@@ -209,7 +211,7 @@ static bool tree_is_gpu_name(const char *name)
 	return strtoul(name, NULL, 10) < AGENT_MAX_GPUS;
 }
 
-static bool tree_row_may_have_name(const struct row *row, const char *name)
+static bool tree_row_may_have_name(const struct tree_row *row, const char *name)
 {
 	switch ((enum tree_each)row->each) {
 	case TREE_ONCE:
@@ -223,12 +225,12 @@ static bool tree_row_may_have_name(const struct row *row, const char *name)
 	return name_is_canonical(name);
 }
 
-bool tree_may_have(const struct row *directory, bool group, const char *name)
+bool tree_may_contain(const struct tree_row *directory, bool group, const char *name)
 {
 	if (group || directory->view)
 		return name_is_canonical(name);
 	for (size_t i = 0; i < tree_row_count; i++)
-		if (tree_rows[i].parent == tree_folder_of(directory) &&
+		if (tree_rows[i].parent == tree_directory_of(directory) &&
 		    tree_row_may_have_name(&tree_rows[i], name))
 			return true;
 	return false;
@@ -246,7 +248,7 @@ static void tree_string_text(struct text *text, const char *string)
 		tree_line(text, string);
 }
 
-void tree_field_text(const struct row *row, const struct agent *agent, size_t index,
+void tree_field_text(const struct tree_row *row, const struct agent *agent, size_t index,
                      struct text *text)
 {
 	const void *value = agent_value(agent, row->field, index);
@@ -276,22 +278,22 @@ void tree_field_text(const struct row *row, const struct agent *agent, size_t in
 
 /* Files of an agent, in any of its directories */
 
-bool tree_is_value(const struct row *row)
+bool tree_is_value(const struct tree_row *row)
 {
-	return tree_folder_of(row) == TREE_FOLDERS && !row->view && row->field < AGENT_JSON;
+	return tree_directory_of(row) == TREE_DIRECTORIES && !row->view && row->field < AGENT_JSON;
 }
 
-size_t tree_file_count(const struct row *row, const struct agent *agent)
+size_t tree_file_count(const struct tree_row *row, const struct agent *agent)
 {
-	const struct row *of = row->parent == TREE_GPU ? &tree_rows[TREE_GPU] : row;
+	const struct tree_row *of = row->parent == TREE_GPU ? &tree_rows[TREE_GPU] : row;
 
-	return tree_count(of, agent);
+	return tree_entry_count(of, agent);
 }
 
-void tree_file_path(const struct row *row, const struct agent *agent, size_t index,
+void tree_file_path(const struct tree_row *row, const struct agent *agent, size_t index,
                     struct text *text)
 {
-	const struct row *path[TREE_FOLDERS + 1]; /* from the file upwards */
+	const struct tree_row *path[TREE_DIRECTORIES + 1]; /* from the file upwards */
 	char name[NAME_BYTES];
 	size_t length = 1;
 
@@ -299,13 +301,13 @@ void tree_file_path(const struct row *row, const struct agent *agent, size_t ind
 	for (; path[length - 1]->parent != TREE_AGENT; length++)
 		path[length] = &tree_rows[path[length - 1]->parent];
 	while (length-- > 0) {
-		tree_name(path[length], agent, index, name);
+		tree_entry_name(path[length], agent, index, name);
 		text_bytes(text, name, strlen(name));
 		text_bytes(text, "/", length > 0);
 	}
 }
 
-size_t tree_file_in_other(const struct row *row, const struct agent *agent, size_t index,
+size_t tree_file_in_other(const struct tree_row *row, const struct agent *agent, size_t index,
                           struct agent_finder *other)
 {
 	if (row->each == TREE_EACH_LABEL)
@@ -318,18 +320,18 @@ size_t tree_file_in_other(const struct row *row, const struct agent *agent, size
  * thousand. A new time makes the kernel list the directory again, with one request, instead of
  * looking up each name in it.
  */
-int64_t tree_mtime_ns(const struct row *row, const struct record *record, size_t index)
+int64_t tree_mtime_ns(const struct tree_row *row, const struct record *record, size_t index)
 {
 	int64_t bump_ns = record->renewals % 1000;
 	bool indexed = row->each == TREE_EACH_LABEL || row->parent == TREE_GPU;
 
-	if (tree_folder_of(row) == TREE_AGENT) {
+	if (tree_directory_of(row) == TREE_AGENT) {
 		const char *heartbeat = record->agent->last_heartbeat;
 		int64_t heartbeat_ns = heartbeat ? time_stamp_parse(heartbeat) : -1;
 
 		return (heartbeat_ns >= 0 ? heartbeat_ns : record->first_ns) + bump_ns;
 	}
-	if (tree_folder_of(row) == TREE_FOLDERS)
+	if (tree_directory_of(row) == TREE_DIRECTORIES)
 		bump_ns = 0;
 	if (row->field == AGENT_FIELDS)
 		return record->first_ns + bump_ns;

@@ -22,7 +22,7 @@
 #include "fs/tree/text.h"
 
 /* The rows that are directories, by position in the table. */
-enum tree_folder {
+enum tree_directory {
 	TREE_ROOT,
 	TREE_STATUS,
 	TREE_AGENTS,
@@ -32,7 +32,7 @@ enum tree_folder {
 	TREE_GPUS,
 	TREE_GPU,
 	TREE_FLEET,
-	TREE_FOLDERS
+	TREE_DIRECTORIES
 };
 
 enum tree_each { TREE_ONCE, TREE_EACH_AGENT, TREE_EACH_LABEL, TREE_EACH_GPU };
@@ -50,13 +50,13 @@ enum tree_report {
 	TREE_JSON,
 	TREE_METRICS,
 	TREE_HTML,
-	TREE_EVENTS,        /* events.log */
-	TREE_EVENTS_BEFORE, /* events.log.1 */
+	TREE_EVENTS,          /* events.log */
+	TREE_EVENTS_PREVIOUS, /* events.log.1 */
 	TREE_REPORTS
 };
 
-struct row {
-	uint8_t parent;   /* enum tree_folder */
+struct tree_row {
+	uint8_t parent;   /* enum tree_directory */
 	uint8_t each;     /* enum tree_each */
 	uint8_t view;     /* enum tree_view */
 	uint8_t report;   /* enum tree_report */
@@ -68,74 +68,75 @@ struct row {
 	                              with NULL; NULL: none */
 };
 
-extern const struct row tree_rows[];
+extern const struct tree_row tree_rows[];
 extern const size_t tree_row_count;
 
 /* The longest text of a file, in bytes; a longer one is rejected with -EFBIG. */
 #define TREE_MAX_TEXT (16u << 20)
 
-/* The directory that a row is; TREE_FOLDERS if it is a file or a view. */
-enum tree_folder tree_folder_of(const struct row *row);
+/* The directory that a row is; TREE_DIRECTORIES if it is a file or a view. */
+enum tree_directory tree_directory_of(const struct tree_row *row);
 
 /* Entries of directories */
 
 /* How many entries of its parent a row is. agent: NULL outside of agents/<agent>/. Not for
  * TREE_EACH_AGENT. */
-size_t tree_count(const struct row *row, const struct agent *agent);
+size_t tree_entry_count(const struct tree_row *row, const struct agent *agent);
 
 /* The name of the entry with this index. Not for TREE_EACH_AGENT. */
-void tree_name(const struct row *row, const struct agent *agent, size_t index,
-               char ret_name[static NAME_BYTES]);
+void tree_entry_name(const struct tree_row *row, const struct agent *agent, size_t index,
+                     char ret_name[static NAME_BYTES]);
 
 /* Whether the directory of this row can ever have an entry of this name, whatever data the API
  * returns. If not, a lookup of the name needs no data. group: the directory is a group of this
  * view.
  */
-bool tree_may_have(const struct row *directory, bool group, const char *name);
+bool tree_may_contain(const struct tree_row *directory, bool group, const char *name);
 
 /* Texts and times */
 
 /* Appends the text of a file that shows a field. Not for AGENT_JSON, whose text the agent stores.
  */
-void tree_field_text(const struct row *row, const struct agent *agent, size_t index,
+void tree_field_text(const struct tree_row *row, const struct agent *agent, size_t index,
                      struct text *text);
 
 /* Whether the row is a file of .fleetfs/ whose text never changes. */
-bool tree_is_constant(const struct row *row);
+bool tree_is_constant(const struct tree_row *row);
 
 /* When an agent's file or directory last changed; wall clock. */
-int64_t tree_mtime_ns(const struct row *row, const struct record *record, size_t index);
+int64_t tree_mtime_ns(const struct tree_row *row, const struct record *record, size_t index);
 
 /* Files of an agent, in any of its directories */
 
 /* Whether the row is a file that shows one value of an agent. */
-bool tree_is_value(const struct row *row);
+bool tree_is_value(const struct tree_row *row);
 
 /* How many files an agent has of a row with tree_is_value(), in all directories together. */
-size_t tree_file_count(const struct row *row, const struct agent *agent);
+size_t tree_file_count(const struct tree_row *row, const struct agent *agent);
 
 /* Appends the path of the file with this index, relative to the agent's directory. */
-void tree_file_path(const struct row *row, const struct agent *agent, size_t index,
+void tree_file_path(const struct tree_row *row, const struct agent *agent, size_t index,
                     struct text *text);
 
 /* The index of the file with the same path in another agent, or SIZE_MAX. */
-size_t tree_file_in_other(const struct row *row, const struct agent *agent, size_t index,
+size_t tree_file_in_other(const struct tree_row *row, const struct agent *agent, size_t index,
                           struct agent_finder *other);
 
 /* Views */
 
 /* Whether the agent has this value in a view's field (agent_string()). */
-bool tree_has(const struct row *row, const struct agent *agent, const char *value);
+bool tree_agent_has(const struct tree_row *row, const struct agent *agent, const char *value);
 
 /* When the agent got this value, which it has: the time of the link to it in the value's group;
  * wall clock. */
-int64_t tree_link_mtime_ns(const struct row *row, const struct record *record, const char *value);
+int64_t tree_link_mtime_ns(const struct tree_row *row, const struct record *record,
+                           const char *value);
 
 /* The value of the group with this name among the groups that always exist in a view, or NULL. Such
  * a value equals its name. */
-const char *tree_lasting_group(const struct row *row, const char *name);
+const char *tree_permanent_group(const struct tree_row *row, const char *name);
 
 /* Appends the target of a view's link to an agent, relative to the link. */
-void tree_target(const struct row *row, const char *agent_name, struct text *text);
+void tree_link_target(const struct tree_row *row, const char *agent_name, struct text *text);
 
 #endif

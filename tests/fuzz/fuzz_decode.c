@@ -89,7 +89,7 @@ static bool agents_are_equal(const struct agent *a, const struct agent *b)
 		size_t count = agent_fields[field].place == AGENT_PLACE_GPU ? a->gpu_count : 1;
 
 		for (size_t i = 0; i < count; i++)
-			if (!agent_same(a, b, field, i))
+			if (!agent_field_equal(a, b, field, i))
 				return false;
 	}
 	return true;

@@ -164,7 +164,7 @@ static struct page *page_if_modified(struct page *page, const struct validator *
 {
 	struct page *unchanged;
 
-	if (!validator_is_there(condition) || strcmp(page->validator.etag, condition->etag) != 0)
+	if (!validator_is_present(condition) || strcmp(page->validator.etag, condition->etag) != 0)
 		return page;
 	unchanged = agents_page(0);
 	unchanged->unchanged = true;
@@ -266,11 +266,11 @@ static void port_duplicate(void *user, const struct record *record)
 
 int world_arrive(struct world *world, unsigned int number, struct page *page)
 {
-	int err = fleet_arrived(world->fleet, number, page);
+	int err = fleet_ingest(world->fleet, number, page);
 
 	while (err == -EAGAIN) {
 		world->parts++;
-		err = fleet_arrive_on(world->fleet);
+		err = fleet_ingest_more(world->fleet);
 	}
 	return err;
 }

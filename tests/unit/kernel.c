@@ -331,9 +331,9 @@ int kernel_bring(struct kernel *kernel, unsigned int number, struct page *page,
 	memmove(&kernel->wanted[at], &kernel->wanted[at + 1],
 	        (kernel->wanted_count - at) * sizeof(kernel->wanted[0]));
 	if (page) {
-		err = fleet_arrived(kernel->fleet, number, page);
+		err = fleet_ingest(kernel->fleet, number, page);
 		while (err == -EAGAIN)
-			err = fleet_arrive_on(kernel->fleet);
+			err = fleet_ingest_more(kernel->fleet);
 		cause = err == -EFBIG ? FAILURE_OVERSIZED : FAILURE_MEMORY;
 	}
 	if (!page || err < 0) {
@@ -369,7 +369,7 @@ static int mount_session(struct kernel *kernel)
 	char path[32]; /* libfuse uses a descriptor that is named in this way as the device */
 	int fd;
 
-	kernel->session = ops_session(kernel->ops, &args);
+	kernel->session = session_new(kernel->ops, &args);
 	fuse_opt_free_args(&args);
 	if (!kernel->session)
 		return -ENOMEM;

@@ -130,7 +130,7 @@ bool kernel_is_waiting(const struct kernel *kernel, uint64_t unique);
 void kernel_advance(struct kernel *kernel, int64_t ms);
 
 /* Brings a wanted page, as fs/program/fetch_results.c would. page: owned by the fleet afterwards;
- * NULL: the fetch failed with this cause. Returns 0 or the error of fleet_arrived(). */
+ * NULL: the fetch failed with this cause. Returns 0 or the error of fleet_ingest(). */
 int kernel_bring(struct kernel *kernel, unsigned int number, struct page *page,
                  enum failure_cause cause);
 

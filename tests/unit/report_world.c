@@ -97,9 +97,9 @@ void world_bring(void)
 	page->per_page = WORLD_MAX_AGENTS;
 	world.wanted = 0;
 	world.arrivals++;
-	err = fleet_arrived(world.fleet, 1, page);
+	err = fleet_ingest(world.fleet, 1, page);
 	while (err == -EAGAIN)
-		err = fleet_arrive_on(world.fleet);
+		err = fleet_ingest_more(world.fleet);
 	assert_int_equal(err, 0);
 }
 
@@ -109,7 +109,7 @@ uint64_t world_list(void)
 	uint64_t list;
 	int err;
 
-	while ((err = fleet_whole(world.fleet, &query, &list)) == -EAGAIN)
+	while ((err = fleet_whole_list(world.fleet, &query, &list)) == -EAGAIN)
 		world_bring();
 	assert_int_equal(err, 0);
 	return list;

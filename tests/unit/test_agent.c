@@ -72,20 +72,20 @@ static void test_change_is_seen_in_its_field(void **state)
 	(void)state;
 	b.status = status;
 	for (int i = 0; i < AGENT_FIELDS; i++)
-		assert_true(agent_same(&a, &b, (enum agent_field_id)i, 1));
+		assert_true(agent_field_equal(&a, &b, (enum agent_field_id)i, 1));
 	b.status = NULL;
-	assert_false(agent_same(&a, &b, AGENT_STATUS, 0));
-	assert_false(agent_same(&b, &a, AGENT_STATUS, 0));
+	assert_false(agent_field_equal(&a, &b, AGENT_STATUS, 0));
+	assert_false(agent_field_equal(&b, &a, AGENT_STATUS, 0));
 	b.status = "busy";
-	assert_false(agent_same(&a, &b, AGENT_STATUS, 0));
+	assert_false(agent_field_equal(&a, &b, AGENT_STATUS, 0));
 	b.gpu_capacity = AGENT_ABSENT;
-	assert_false(agent_same(&a, &b, AGENT_GPU_CAPACITY, 0));
+	assert_false(agent_field_equal(&a, &b, AGENT_GPU_CAPACITY, 0));
 	b.labels = (struct agent_list){other_labels, 2};
-	assert_false(agent_same(&a, &b, AGENT_LABELS, 0));
+	assert_false(agent_field_equal(&a, &b, AGENT_LABELS, 0));
 	b.labels = (struct agent_list){labels, 1};
-	assert_false(agent_same(&a, &b, AGENT_LABELS, 0));
+	assert_false(agent_field_equal(&a, &b, AGENT_LABELS, 0));
 	b.json = "[]";
-	assert_false(agent_same(&a, &b, AGENT_JSON, 0));
+	assert_false(agent_field_equal(&a, &b, AGENT_JSON, 0));
 }
 
 int main(void)

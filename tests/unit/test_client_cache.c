@@ -206,7 +206,7 @@ static void test_an_unchanged_page_is_recognised_by_its_validators(void **state)
 	fetch_free(fetch);
 	fetch = fetch_if(client, &(const struct validator){.etag = "\"a\""});
 	assert_true(fetch->page->unchanged);
-	assert_false(validator_is_there(&fetch->page->validator));
+	assert_false(validator_is_present(&fetch->page->validator));
 	server_request(server, 2, request, sizeof(request));
 	assert_null(strstr(request, "If-Modified-Since"));
 	fetch_free(fetch);

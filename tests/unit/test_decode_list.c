@@ -35,8 +35,8 @@ static void assert_same_list(const char *text, size_t part)
 		assert_int_equal(page->total_count, AGENT_ABSENT);
 		assert_true(page->agent_count + page->malformed <= part);
 		for (size_t i = 0; i < page->agent_count; i++)
-			assert_true(
-				agent_same(page->agents[i], whole->agents[count++], AGENT_JSON, 0));
+			assert_true(agent_field_equal(page->agents[i], whole->agents[count++],
+			                              AGENT_JSON, 0));
 		for (size_t i = 0; i < page->fault_count; i++)
 			assert_int_equal(page->faults[i].position,
 			                 whole->faults[malformed + i].position);

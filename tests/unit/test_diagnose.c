@@ -75,7 +75,7 @@ static void test_each_code_of_curl_has_its_errno(void **state)
 				i++;
 			expected = within ? rows[i].within : rows[i].before;
 			diagnose(&request, (CURLcode)code, within ? 200 : 0,
-			         within ? TRACE_STEPS : TRACE_ANSWER, &failure);
+			         within ? TRACE_STEPS : TRACE_RESPONSE, &failure);
 			if (failure_errno(failure.cause) != expected)
 				fail_msg("code %d, %s: %s instead of %s", code,
 				         within ? "within" : "before",
@@ -118,7 +118,7 @@ static void test_a_timeout_before_a_connection_is_unreachable(void **state)
 
 		diagnose(&request, CURLE_OPERATION_TIMEDOUT, 0, (uint8_t)reached, &failure);
 		assert_int_equal(failure.cause,
-		                 reached < TRACE_ANSWER ? FAILURE_UNREACHABLE : FAILURE_TIMEOUT);
+		                 reached < TRACE_RESPONSE ? FAILURE_UNREACHABLE : FAILURE_TIMEOUT);
 	}
 }
 
@@ -174,7 +174,7 @@ static void test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it(void **stat
 		{"http://p:1", CURLE_COULDNT_CONNECT, TRACE_CONNECT, true},
 		{"http://p:1", CURLE_OPERATION_TIMEDOUT, TRACE_CONNECT, true},
 		{"https://p:1", CURLE_SSL_CONNECT_ERROR, TRACE_TLS, true},
-		{"http://p:1", CURLE_RECV_ERROR, TRACE_ANSWER, false},
+		{"http://p:1", CURLE_RECV_ERROR, TRACE_RESPONSE, false},
 		{"socks5://p:1", CURLE_COULDNT_CONNECT, TRACE_CONNECT, true},
 		{"socks5://p:1", CURLE_PROXY, TRACE_TLS, true},
 		{"socks5://p:1", CURLE_PEER_FAILED_VERIFICATION, TRACE_TLS, false},

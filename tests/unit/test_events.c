@@ -119,7 +119,7 @@ static void bring(struct world *world, const char *id, ...)
 		page->agents[page->agent_count++] = agents_new(id, va_arg(statuses, const char *));
 	va_end(statuses);
 	page->total_count = (int64_t)page->agent_count;
-	assert_int_equal(fleet_arrived(world->fleet, 1, page), 0);
+	assert_int_equal(fleet_ingest(world->fleet, 1, page), 0);
 }
 
 static void fail_page(struct world *world)
@@ -136,7 +136,7 @@ static struct event_log *query(struct world *world)
 	struct query query = fleet_query(world->fleet);
 	struct event_log *log = NULL;
 
-	assert_int_equal(events_look(world->events, &query, false, &log), 0);
+	assert_int_equal(events_query(world->events, &query, false, &log), 0);
 	assert_non_null(log);
 	return log;
 }
@@ -147,9 +147,9 @@ static void begin(struct world *world)
 	struct query first = fleet_query(world->fleet);
 	struct event_log *log;
 
-	assert_int_equal(events_look(world->events, &first, false, &log), -EAGAIN);
+	assert_int_equal(events_query(world->events, &first, false, &log), -EAGAIN);
 	bring(world, "gpu-01", "idle", (const char *)NULL);
-	assert_int_equal(events_look(world->events, &first, false, &log), 0);
+	assert_int_equal(events_query(world->events, &first, false, &log), 0);
 	assert_int_equal(log->text.length, 0);
 }
 
@@ -334,7 +334,7 @@ static void test_nothing_is_logged_before_the_first_query(void **state)
 	change(world, NULL, &after);
 	begin(world);
 	assert_int_equal(query(world)->text.length, 0);
-	assert_null(events_before(world->events));
+	assert_null(events_previous(world->events));
 }
 
 static void test_change_is_logged_whatever_it_was_fetched_for(void **state)
@@ -363,11 +363,11 @@ static void test_departed_agent_is_an_event(void **state)
 	begin(world);
 	world->now_ms += TTL_MS;
 	last = fleet_query(world->fleet);
-	assert_int_equal(events_look(world->events, &last, false, &log), -EAGAIN);
+	assert_int_equal(events_query(world->events, &last, false, &log), -EAGAIN);
 	bring(world, "b", "idle", (const char *)NULL);
-	assert_int_equal(events_look(world->events, &last, false, &log), -EAGAIN); /* again */
+	assert_int_equal(events_query(world->events, &last, false, &log), -EAGAIN); /* again */
 	bring(world, "b", "idle", (const char *)NULL);
-	assert_int_equal(events_look(world->events, &last, false, &log), 0);
+	assert_int_equal(events_query(world->events, &last, false, &log), 0);
 	assert_string_equal(log_text(log), "b|agent|-|joined\n"
 	                                   "gpu-01|agent|left|-\n");
 }
@@ -383,9 +383,9 @@ static void test_queries_cost_one_list_per_ttl(void **state)
 
 		world->now_ms += 1000;
 		poll = fleet_query(world->fleet);
-		if (events_look(world->events, &poll, second & 1, &log) == -EAGAIN)
+		if (events_query(world->events, &poll, second & 1, &log) == -EAGAIN)
 			bring(world, "gpu-01", second & 16 ? "busy" : "idle", (const char *)NULL);
-		assert_int_equal(events_look(world->events, &poll, second & 1, &log), 0);
+		assert_int_equal(events_query(world->events, &poll, second & 1, &log), 0);
 	}
 	assert_int_equal(world->wants, 4);
 }
@@ -400,12 +400,12 @@ static void test_end_of_read_fetches_no_list(void **state)
 	begin(world);
 	fleet_expire(world->fleet);
 	reading = fleet_query(world->fleet);
-	assert_int_equal(events_look(world->events, &reading, true, &log), 0);
+	assert_int_equal(events_query(world->events, &reading, true, &log), 0);
 	world->now_ms += 999;
-	assert_int_equal(events_look(world->events, &reading, true, &log), 0);
+	assert_int_equal(events_query(world->events, &reading, true, &log), 0);
 	assert_int_equal(world->wants, 1);
 	world->now_ms++;
-	assert_int_equal(events_look(world->events, &reading, true, &log), -EAGAIN);
+	assert_int_equal(events_query(world->events, &reading, true, &log), -EAGAIN);
 	assert_int_equal(world->wants, 2);
 }
 
@@ -417,9 +417,9 @@ static void test_first_query_fails_without_an_api(void **state)
 	struct query first = fleet_query(world->fleet);
 	struct event_log *log;
 
-	assert_int_equal(events_look(world->events, &first, false, &log), -EAGAIN);
+	assert_int_equal(events_query(world->events, &first, false, &log), -EAGAIN);
 	fail_page(world);
-	assert_int_equal(events_look(world->events, &first, false, &log), -EREMOTEIO);
+	assert_int_equal(events_query(world->events, &first, false, &log), -EREMOTEIO);
 	world->now_ms += 2000;
 	begin(world);
 }
@@ -438,15 +438,15 @@ static void test_log_is_served_while_the_api_fails(void **state)
 
 		world->now_ms += ages_ms[i];
 		poll = fleet_query(world->fleet);
-		assert_int_equal(events_look(world->events, &poll, false, &log), -EAGAIN);
+		assert_int_equal(events_query(world->events, &poll, false, &log), -EAGAIN);
 		fail_page(world);
-		assert_int_equal(events_look(world->events, &poll, false, &log), 0);
+		assert_int_equal(events_query(world->events, &poll, false, &log), 0);
 		query(world);
 		assert_int_equal(world->wanted, 0);
 	}
 	world->now_ms += 40000;
 	back = fleet_query(world->fleet);
-	assert_int_equal(events_look(world->events, &back, false, &now), -EAGAIN);
+	assert_int_equal(events_query(world->events, &back, false, &now), -EAGAIN);
 	bring(world, "gpu-01", "busy", (const char *)NULL);
 	assert_string_equal(log_text(query(world)), "gpu-01|status|idle|busy\n");
 }
@@ -463,10 +463,10 @@ static void test_query_waits_a_little_for_a_slow_api(void **state)
 
 		world->now_ms += ages_ms[i];
 		poll = fleet_query(world->fleet);
-		assert_int_equal(events_look(world->events, &poll, false, &log), -EAGAIN);
+		assert_int_equal(events_query(world->events, &poll, false, &log), -EAGAIN);
 		assert_int_equal(poll.wake_ms, world->now_ms + 2000);
 		world->now_ms = poll.wake_ms;
-		assert_int_equal(events_look(world->events, &poll, false, &log), 0);
+		assert_int_equal(events_query(world->events, &poll, false, &log), 0);
 		bring(world, "gpu-01", "idle", (const char *)NULL);
 	}
 }
@@ -476,13 +476,13 @@ static void test_query_waits_a_little_for_a_slow_api(void **state)
 static void fill(struct world *world, uint64_t bytes)
 {
 	struct agent agents[2] = {agents_blank("a"), agents_blank("a")};
-	struct event_log *before = events_before(world->events);
+	struct event_log *before = events_previous(world->events);
 
 	agents[0].status = "0";
 	agents[1].status = "1";
 	for (int i = 0; query(world)->text.length < bytes; i++)
 		change(world, &agents[i & 1], &agents[!(i & 1)]);
-	assert_ptr_equal(events_before(world->events), before);
+	assert_ptr_equal(events_previous(world->events), before);
 }
 
 static void append_one(struct world *world)
@@ -502,7 +502,7 @@ static void pass_time(struct world *world, int64_t ms)
 
 	world->now_ms += ms;
 	poll = fleet_query(world->fleet);
-	if (events_look(world->events, &poll, false, &log) == -EAGAIN)
+	if (events_query(world->events, &poll, false, &log) == -EAGAIN)
 		bring(world, "gpu-01", "idle", (const char *)NULL);
 }
 
@@ -525,14 +525,14 @@ static void test_full_log_becomes_the_previous_log(void **state)
 	second = query(world);
 	assert_ptr_not_equal(second, first);
 	assert_string_equal(log_text(second), "gpu-01|status|-|one more\n");
-	assert_ptr_equal(events_before(world->events), first);
+	assert_ptr_equal(events_previous(world->events), first);
 	assert_false(events_is_current(world->events, first));
 	assert_int_equal(first->text.length, bytes);
 
 	fill(world, FULL);
 	pass_time(world, EVENTS_LEAST_MS);
 	append_one(world);
-	assert_ptr_equal(events_before(world->events), second);
+	assert_ptr_equal(events_previous(world->events), second);
 	assert_int_equal(first->refs, 1); /* only this test refers to it */
 	assert_int_equal(first->text.length, bytes);
 	event_log_unref(first);
@@ -551,7 +551,7 @@ static void test_log_is_kept_for_some_seconds_although_full(void **state)
 	assert_ptr_equal(query(world), first);
 	pass_time(world, 1);
 	append_one(world);
-	assert_ptr_equal(events_before(world->events), first);
+	assert_ptr_equal(events_previous(world->events), first);
 }
 
 static void test_log_is_replaced_at_the_latest_at_its_maximum(void **state)
@@ -563,7 +563,7 @@ static void test_log_is_replaced_at_the_latest_at_its_maximum(void **state)
 	first = query(world);
 	fill(world, EVENTS_MOST * FULL);
 	append_one(world);
-	assert_ptr_equal(events_before(world->events), first);
+	assert_ptr_equal(events_previous(world->events), first);
 	assert_true(first->text.length < EVENTS_MOST * FULL + 200);
 }
 

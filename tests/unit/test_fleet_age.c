@@ -23,8 +23,8 @@ static void test_age_of_a_response_shortens_its_ttl(void **state)
 	world_list_all(&world);
 	assert_int_equal(world.requests, 3);
 	assert_int_equal(world_find(&world, "p1", &record), 0);
-	assert_int_equal(fleet_record_ms(world.fleet, record), 10);
-	assert_int_equal(fleet_list_ms(world.fleet), 10);
+	assert_int_equal(fleet_record_left_ms(world.fleet, record), 10);
+	assert_int_equal(fleet_list_left_ms(world.fleet), 10);
 	world.now_ms += 9;
 	assert_int_equal(world_renew(&world, record), 0);
 	assert_int_equal(world.requests, 3);
@@ -36,7 +36,7 @@ static void test_age_of_a_response_shortens_its_ttl(void **state)
 	world.age_ms = TTL_MS + 1;
 	world_list_all(&world);
 	assert_int_equal(world.requests, 7);
-	assert_int_equal(fleet_list_ms(world.fleet), 0);
+	assert_int_equal(fleet_list_left_ms(world.fleet), 0);
 	world_list_all(&world);
 	assert_int_equal(world.requests, 10);
 	world_done(&world);
@@ -61,7 +61,7 @@ static void test_response_older_than_the_ttl_is_stale_data(void **state)
 	assert_int_equal(world_list_all(&world), 2);
 	assert_int_equal(world_find(&world, "p249", &record), 0);
 	assert_int_equal(world_list_all(&world), 0);
-	assert_int_equal(fleet_record_ms(world.fleet, record), 0);
+	assert_int_equal(fleet_record_left_ms(world.fleet, record), 0);
 	assert_int_equal(world.requests, 3);
 	assert_true(world_health(&world).stale);
 	assert_int_equal(world_health(&world).list_age_ms, TTL_MS + 20000);

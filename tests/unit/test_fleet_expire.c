@@ -23,8 +23,8 @@ static void test_expire_ends_the_ttl_of_every_page(void **state)
 	mtime_ns = fleet_list_mtime_ns(world.fleet);
 	assert_int_equal(world_find(&world, "p1", &record), 0);
 	fleet_expire(world.fleet);
-	assert_int_equal(fleet_record_ms(world.fleet, record), 0);
-	assert_int_equal(fleet_list_ms(world.fleet), 0);
+	assert_int_equal(fleet_record_left_ms(world.fleet, record), 0);
+	assert_int_equal(fleet_list_left_ms(world.fleet), 0);
 	assert_int_equal(fleet_list_mtime_ns(world.fleet), mtime_ns + 1);
 	assert_int_equal(world.requests, 3);
 	assert_int_equal(world_find(&world, "p1", &record), 0);

@@ -21,9 +21,9 @@ static void test_ttl_starts_when_the_page_arrives(void **state)
 	world_of(&world, 50);
 	world.latency_ms = 5000;
 	assert_int_equal(world_find(&world, "p1", &record), 0);
-	assert_int_equal(fleet_record_ms(world.fleet, record), TTL_MS);
+	assert_int_equal(fleet_record_left_ms(world.fleet, record), TTL_MS);
 	world.now_ms += TTL_MS - 1;
-	assert_int_equal(fleet_record_ms(world.fleet, record), 1);
+	assert_int_equal(fleet_record_left_ms(world.fleet, record), 1);
 	assert_int_equal(world_renew(&world, record), 0);
 	assert_int_equal(world.requests, 1);
 	world.now_ms += 1;
@@ -128,7 +128,7 @@ static void test_page_answers_its_reader_though_it_expired_meanwhile(void **stat
 		world_deliver(&world, 0);
 		world.now_ms += 2 * TTL_MS;
 		assert_int_equal(fleet_find(world.fleet, "p1", &query, &record), 0);
-		assert_int_equal(fleet_record_ms(world.fleet, record), 0);
+		assert_int_equal(fleet_record_left_ms(world.fleet, record), 0);
 		assert_int_equal(world.requests, round);
 	}
 	query = fleet_query(world.fleet);
@@ -220,8 +220,8 @@ static void test_wall_clock_jump_changes_no_expiry(void **state)
 	for (int sign = -1; sign <= 1; sign += 2) {
 		world.wall_offset_ns += 2 * sign * ten_years_ns;
 		assert_int_equal(world_find(&world, "p1", &record), 0);
-		assert_int_equal(fleet_record_ms(world.fleet, record), TTL_MS);
-		assert_int_equal(fleet_list_ms(world.fleet), TTL_MS);
+		assert_int_equal(fleet_record_left_ms(world.fleet, record), TTL_MS);
+		assert_int_equal(fleet_list_left_ms(world.fleet), TTL_MS);
 		assert_int_equal(world_list_all(&world), 0);
 		world.now_ms += TTL_MS - 1;
 		assert_int_equal(world_list_all(&world), 0);

@@ -21,7 +21,7 @@ static void read_whole_list(struct world *world)
 	uint64_t cursor;
 	int err;
 
-	while ((err = fleet_whole(world->fleet, &query, &cursor)) == -EAGAIN)
+	while ((err = fleet_whole_list(world->fleet, &query, &cursor)) == -EAGAIN)
 		world_wait(world, &query);
 	assert_int_equal(err, 0);
 }
@@ -74,7 +74,7 @@ static void test_large_page_is_ingested_in_parts(void **state)
 		                 -EAGAIN);
 		world.in_flight = 0;
 		world.machines[0].version++;
-		assert_int_equal(fleet_arrived(world.fleet, 1, world_page(&world, 1)), -EAGAIN);
+		assert_int_equal(fleet_ingest(world.fleet, 1, world_page(&world, 1)), -EAGAIN);
 
 		first = fleet_query(world.fleet);
 		assert_int_equal(fleet_find(world.fleet, world.machines[0].id, &first, &record), 0);
@@ -86,7 +86,7 @@ static void test_large_page_is_ingested_in_parts(void **state)
 
 		if (hangup)
 			fleet_expire(world.fleet);
-		while (fleet_arrive_on(world.fleet) == -EAGAIN)
+		while (fleet_ingest_more(world.fleet) == -EAGAIN)
 			world.parts++;
 		assert_int_equal(world.parts, hangup ? 0 : 1);
 		assert_int_equal(fleet_find(world.fleet, world.machines[2].id, &query, &record),
@@ -109,7 +109,7 @@ static void test_partly_ingested_page_is_freed_with_the_fleet(void **state)
 	query = fleet_query(world.fleet);
 	assert_int_equal(fleet_find(world.fleet, world.machines[2].id, &query, &record), -EAGAIN);
 	world.in_flight = 0;
-	assert_int_equal(fleet_arrived(world.fleet, 1, world_page(&world, 1)), -EAGAIN);
+	assert_int_equal(fleet_ingest(world.fleet, 1, world_page(&world, 1)), -EAGAIN);
 	world_done(&world);
 	(void)state;
 }

@@ -82,14 +82,14 @@ static void test_nothing_is_requested_without_a_reader(void **state)
 	assert_int_equal(world_find(&world, "p3", &record), 0);
 	for (int i = 0; i < 100; i++) {
 		world.now_ms += TTL_MS / 3;
-		fleet_list_ms(world.fleet);
+		fleet_list_left_ms(world.fleet);
 		fleet_list_mtime_ns(world.fleet);
-		fleet_record_ms(world.fleet, record);
+		fleet_record_left_ms(world.fleet, record);
 		world_health(&world);
 		fleet_query(world.fleet);
 	}
 	assert_int_equal(world.requests, 11);
-	assert_int_equal(fleet_record_ms(world.fleet, record), 0);
+	assert_int_equal(fleet_record_left_ms(world.fleet, record), 0);
 	world_done(&world);
 	(void)state;
 }
@@ -104,7 +104,7 @@ static void test_lookup_requests_only_the_page_of_its_agent(void **state)
 	assert_int_equal(world.requests, 1);
 	assert_int_equal(world_find(&world, "p99", &record), 0);
 	assert_int_equal(world.requests, 1);
-	assert_int_equal(fleet_record_ms(world.fleet, record), TTL_MS);
+	assert_int_equal(fleet_record_left_ms(world.fleet, record), TTL_MS);
 	assert_int_equal(world_find(&world, "p1041", &record), 0);
 	assert_int_equal(world.requests, 11);
 	world.now_ms += TTL_MS;

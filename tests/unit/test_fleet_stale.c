@@ -28,7 +28,7 @@ static void test_stale_data_is_served_while_the_api_fails(void **state)
 		world.now_ms = began_ms + age_ms;
 		assert_int_equal(world_find(&world, "p500", &record), 0);
 		assert_string_equal(record->agent->status, "v0");
-		assert_int_equal(fleet_record_ms(world.fleet, record), 0);
+		assert_int_equal(fleet_record_left_ms(world.fleet, record), 0);
 		world_list_all(&world);
 		assert_true(world_health(&world).stale);
 		assert_false(world_health(&world).verified &&
@@ -119,7 +119,7 @@ static void test_slow_api_delays_known_data_by_at_most_two_seconds(void **state)
 	assert_int_equal(world_find(&world, "p1", &record), 0);
 	assert_int_equal(world.now_ms, now_ms + 2000);
 	assert_string_equal(record->agent->status, "v0");
-	assert_int_equal(fleet_record_ms(world.fleet, record), 0);
+	assert_int_equal(fleet_record_left_ms(world.fleet, record), 0);
 	assert_int_equal(world.requests, 12); /* the request continues */
 	world_list(&world, &listing);
 	assert_int_equal(listing.err, 0);
@@ -198,7 +198,7 @@ static void test_listing_completed_from_stale_data_expires_after_a_minute(void *
 	assert_int_equal(listing.err, 0);
 	assert_int_equal(listing.count, 200);
 	listing_done(&listing);
-	assert_int_equal(fleet_list_ms(world.fleet), 0);
+	assert_int_equal(fleet_list_left_ms(world.fleet), 0);
 	assert_int_equal(fleet_list_mtime_ns(world.fleet), mtime_ns);
 	world.now_ms += 60000;
 	assert_int_equal(fleet_list_mtime_ns(world.fleet), mtime_ns + 1);

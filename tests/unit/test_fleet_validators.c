@@ -31,13 +31,13 @@ static void test_unchanged_page_is_renewed_without_its_body(void **state)
 		world.now_ms += TTL_MS;
 		mtime_ns = fleet_list_mtime_ns(world.fleet);
 		assert_int_equal(world_find(&world, "p120", &record), 0);
-		assert_int_equal(fleet_record_ms(world.fleet, record), TTL_MS);
+		assert_int_equal(fleet_record_left_ms(world.fleet, record), TTL_MS);
 		assert_int_equal(record->renewals, round);
 		assert_int_equal(world_list_all(&world), 2);
 		assert_int_equal(world_list_all(&world), 0);
 		assert_int_equal(world.conditional, 3 * round);
 		assert_int_equal(world.full_pages, 3);
-		assert_int_equal(fleet_list_ms(world.fleet), TTL_MS);
+		assert_int_equal(fleet_list_left_ms(world.fleet), TTL_MS);
 		assert_int_equal(fleet_list_mtime_ns(world.fleet), mtime_ns);
 	}
 	assert_int_equal(world_health(&world).arrived, 12);
@@ -69,7 +69,7 @@ static void test_age_of_an_unchanged_page_shortens_its_ttl(void **state)
 	world.now_ms += TTL_MS;
 	world.age_ms = 4000;
 	assert_int_equal(world_find(&world, "p1", &record), 0);
-	assert_int_equal(fleet_record_ms(world.fleet, record), TTL_MS - 4000);
+	assert_int_equal(fleet_record_left_ms(world.fleet, record), TTL_MS - 4000);
 	world.age_ms = TTL_MS;
 	world.outdated = true;
 	world.now_ms += TTL_MS;

@@ -211,7 +211,7 @@ static void test_well_formed_validators_are_kept(void **state)
 		    strcmp(validator.last_modified, rows[i].last_modified) != 0)
 			fail_msg("%s: %s and %s", rows[i].text, validator.etag,
 			         validator.last_modified);
-		assert_int_equal(validator_is_there(&validator),
+		assert_int_equal(validator_is_present(&validator),
 		                 *rows[i].etag || *rows[i].last_modified);
 	}
 }

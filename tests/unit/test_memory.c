@@ -74,8 +74,8 @@ static void decode(void)
 	for (size_t i = 0; i < page->agent_count; i++)
 		for (enum agent_field_id field = 0; field < AGENT_FIELDS; field++)
 			if (agent_fields[field].place != AGENT_PLACE_GPU)
-				assert_true(
-					agent_same(page->agents[i], right->agents[i], field, 0));
+				assert_true(agent_field_equal(page->agents[i], right->agents[i],
+				                              field, 0));
 	page_free(page);
 }
 
@@ -373,11 +373,11 @@ static void replay(void)
 	for (unsigned int number = 1; number <= 3; number++) {
 		struct fetch fetch = {.number = number};
 
-		replay_answer(replay, false, &fetch);
+		replay_fetch(replay, false, &fetch);
 		if (!fetch.page) {
 			assert_int_equal(fetch.failure.cause, FAILURE_MEMORY);
 			allocation_expect_failed();
-			replay_answer(replay, false, &fetch);
+			replay_fetch(replay, false, &fetch);
 			assert_non_null(fetch.page);
 		}
 		assert_int_equal(fetch.page->agent_count + fetch.page->malformed, 1);

@@ -16,7 +16,7 @@
 
 #define SEED 12345
 
-static const struct row rows[2];
+static const struct tree_row rows[2];
 
 static struct record *new_record(const char *name, const char *status)
 {

@@ -38,9 +38,9 @@ static void test_validator_has_an_etag_or_a_date(void **state)
 	const struct validator date = {.last_modified = "Mon, 10 Feb 2025 14:30:00 GMT"};
 
 	(void)state;
-	assert_false(validator_is_there(&none));
-	assert_true(validator_is_there(&etag));
-	assert_true(validator_is_there(&date));
+	assert_false(validator_is_present(&none));
+	assert_true(validator_is_present(&etag));
+	assert_true(validator_is_present(&date));
 }
 
 int main(void)

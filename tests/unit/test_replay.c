@@ -86,7 +86,7 @@ static struct page *get_page(struct replay *replay, unsigned int number, bool ag
 {
 	struct fetch fetch = {.number = number};
 
-	replay_answer(replay, again, &fetch);
+	replay_fetch(replay, again, &fetch);
 	if (!fetch.page)
 		fail_msg("page %u: %s", number, fetch.failure.message);
 	assert_string_equal(fetch.failure.message, "");
@@ -112,7 +112,7 @@ static void assert_failure(struct replay *replay, enum failure_cause cause, cons
 	struct fetch fetch = {.number = 1};
 	char expected[600];
 
-	replay_answer(replay, false, &fetch);
+	replay_fetch(replay, false, &fetch);
 	assert_null(fetch.page);
 	snprintf(expected, sizeof(expected), "%s: %s", file, reason);
 	assert_string_equal(fetch.failure.message, expected);
@@ -341,7 +341,7 @@ static void test_all_pages_are_of_one_list_while_it_is_replaced(void **state)
 		for (unsigned int number = 1; number <= 5; number++) {
 			struct fetch fetch = {.number = number};
 
-			replay_answer(replay, number == 1, &fetch);
+			replay_fetch(replay, number == 1, &fetch);
 			if (!fetch.page)
 				fail_msg("%s", fetch.failure.message);
 			assert_int_equal(fetch.page->agent_count, number < 5 ? 100 : 50);

@@ -56,7 +56,7 @@ static struct agent full_agent(void)
 }
 
 /* The row of this name in a directory. */
-static const struct row *row_of(enum tree_folder parent, const char *name)
+static const struct tree_row *row_of(enum tree_directory parent, const char *name)
 {
 	for (size_t i = 0; i < tree_row_count; i++)
 		if (tree_rows[i].parent == parent && tree_rows[i].name &&
@@ -66,7 +66,7 @@ static const struct row *row_of(enum tree_folder parent, const char *name)
 	return NULL;
 }
 
-static const struct row *label_row(void)
+static const struct tree_row *label_row(void)
 {
 	for (size_t i = 0; i < tree_row_count; i++)
 		if (tree_rows[i].each == TREE_EACH_LABEL)
@@ -75,7 +75,7 @@ static const struct row *label_row(void)
 	return NULL;
 }
 
-static void assert_text(const struct row *row, const struct agent *agent, size_t index,
+static void assert_text(const struct tree_row *row, const struct agent *agent, size_t index,
                         const char *expected)
 {
 	struct text text;
@@ -94,9 +94,9 @@ static void assert_text(const struct row *row, const struct agent *agent, size_t
 static void test_directories_are_at_their_enum_position(void **state)
 {
 	for (size_t i = 0; i < tree_row_count; i++)
-		assert_int_equal(tree_folder_of(&tree_rows[i]),
-		                 i < TREE_FOLDERS ? i : TREE_FOLDERS);
-	assert_int_equal(tree_rows[TREE_ROOT].parent, TREE_FOLDERS);
+		assert_int_equal(tree_directory_of(&tree_rows[i]),
+		                 i < TREE_DIRECTORIES ? i : TREE_DIRECTORIES);
+	assert_int_equal(tree_rows[TREE_ROOT].parent, TREE_DIRECTORIES);
 	assert_string_equal(tree_rows[TREE_AGENTS].name, "agents");
 	assert_int_equal(tree_rows[TREE_AGENT].each, TREE_EACH_AGENT);
 	assert_int_equal(tree_rows[TREE_GPU].each, TREE_EACH_GPU);
@@ -105,17 +105,17 @@ static void test_directories_are_at_their_enum_position(void **state)
 
 static void test_each_row_has_a_parent_and_each_directory_has_entries(void **state)
 {
-	unsigned int children[TREE_FOLDERS] = {0};
+	unsigned int children[TREE_DIRECTORIES] = {0};
 
 	for (size_t i = 1; i < tree_row_count; i++) {
 		unsigned int up = 0;
 
-		assert_true(tree_rows[i].parent < TREE_FOLDERS);
+		assert_true(tree_rows[i].parent < TREE_DIRECTORIES);
 		children[tree_rows[i].parent]++;
 		for (size_t at = i; at != TREE_ROOT; at = tree_rows[at].parent)
 			assert_true(++up < 10); /* the parents lead to the root */
 	}
-	for (size_t i = 0; i < TREE_FOLDERS; i++)
+	for (size_t i = 0; i < TREE_DIRECTORIES; i++)
 		assert_true(children[i] > 0);
 	(void)state;
 }
@@ -123,7 +123,7 @@ static void test_each_row_has_a_parent_and_each_directory_has_entries(void **sta
 static void test_names_in_a_directory_differ(void **state)
 {
 	for (size_t i = 0; i < tree_row_count; i++) {
-		const struct row *row = &tree_rows[i];
+		const struct tree_row *row = &tree_rows[i];
 
 		if (!row->name) {
 			/* a row with several entries is the only row of its directory */
@@ -142,10 +142,10 @@ static void test_names_in_a_directory_differ(void **state)
 
 static void test_each_file_has_one_source_of_text(void **state)
 {
-	for (size_t i = TREE_FOLDERS; i < tree_row_count; i++)
+	for (size_t i = TREE_DIRECTORIES; i < tree_row_count; i++)
 		assert_true(tree_rows[i].text || tree_rows[i].report ||
 		            tree_rows[i].field < AGENT_FIELDS);
-	for (size_t i = 0; i < TREE_FOLDERS; i++)
+	for (size_t i = 0; i < TREE_DIRECTORIES; i++)
 		assert_null(tree_rows[i].text);
 	(void)state;
 }
@@ -155,7 +155,7 @@ static void test_each_field_has_a_file(void **state)
 	for (unsigned int field = 0; field < AGENT_FIELDS; field++) {
 		unsigned int files = 0;
 
-		for (size_t i = TREE_FOLDERS; i < tree_row_count; i++) {
+		for (size_t i = TREE_DIRECTORIES; i < tree_row_count; i++) {
 			if (tree_rows[i].view || tree_rows[i].field != field)
 				continue;
 			files++;
@@ -173,7 +173,7 @@ static void test_each_field_has_a_file(void **state)
 static void test_text_of_each_file(void **state)
 {
 	const struct {
-		enum tree_folder parent;
+		enum tree_directory parent;
 		const char *name;
 		const char *text;
 	} files[] = {
@@ -204,7 +204,7 @@ static void test_text_of_each_file(void **state)
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		assert_text(row_of(files[i].parent, files[i].name), &agent, 0, files[i].text);
-	for (size_t i = TREE_FOLDERS; i < tree_row_count; i++)
+	for (size_t i = TREE_DIRECTORIES; i < tree_row_count; i++)
 		of_agents += tree_rows[i].parent == TREE_AGENT ||
 		             tree_rows[i].parent == TREE_SYSTEM_STATS;
 	assert_int_equal(of_agents, sizeof(files) / sizeof(files[0]) + 1); /* agent.json */
@@ -242,8 +242,8 @@ static void test_absent_value_is_an_empty_file(void **state)
 
 	agent.gpus = &nothing;
 	agent.gpu_count = 1;
-	for (size_t i = TREE_FOLDERS; i < tree_row_count; i++) {
-		const struct row *row = &tree_rows[i];
+	for (size_t i = TREE_DIRECTORIES; i < tree_row_count; i++) {
+		const struct tree_row *row = &tree_rows[i];
 
 		if (!tree_is_value(row) || row->each == TREE_EACH_LABEL)
 			continue;
@@ -258,13 +258,13 @@ static void test_number_of_entries_of_a_row(void **state)
 {
 	const struct agent agent = full_agent(), blank = agents_blank("a");
 
-	assert_int_equal(tree_count(row_of(TREE_AGENT, "status"), &agent), 1);
-	assert_int_equal(tree_count(&tree_rows[TREE_AGENTS], NULL), 1);
-	assert_int_equal(tree_count(&tree_rows[TREE_SYSTEM_STATS], &blank), 1);
-	assert_int_equal(tree_count(&tree_rows[TREE_GPU], &agent), 3);
-	assert_int_equal(tree_count(label_row(), &agent), 4);
-	assert_int_equal(tree_count(&tree_rows[TREE_GPU], &blank), 0);
-	assert_int_equal(tree_count(label_row(), &blank), 0);
+	assert_int_equal(tree_entry_count(row_of(TREE_AGENT, "status"), &agent), 1);
+	assert_int_equal(tree_entry_count(&tree_rows[TREE_AGENTS], NULL), 1);
+	assert_int_equal(tree_entry_count(&tree_rows[TREE_SYSTEM_STATS], &blank), 1);
+	assert_int_equal(tree_entry_count(&tree_rows[TREE_GPU], &agent), 3);
+	assert_int_equal(tree_entry_count(label_row(), &agent), 4);
+	assert_int_equal(tree_entry_count(&tree_rows[TREE_GPU], &blank), 0);
+	assert_int_equal(tree_entry_count(label_row(), &blank), 0);
 	(void)state;
 }
 
@@ -275,18 +275,18 @@ static void test_names_of_entries(void **state)
 	char name[NAME_BYTES];
 
 	for (size_t i = 0; i < 4; i++) {
-		tree_name(label_row(), &agent, i, name);
+		tree_entry_name(label_row(), &agent, i, name);
 		assert_string_equal(name, label_names[i]);
 	}
 	for (size_t i = 0; i < 3; i++) {
-		tree_name(&tree_rows[TREE_GPU], &agent, i, name);
+		tree_entry_name(&tree_rows[TREE_GPU], &agent, i, name);
 		assert_int_equal(strtoul(name, NULL, 10), i);
 	}
-	tree_name(&tree_rows[TREE_GPU], &agent, AGENT_MAX_GPUS - 1, name);
+	tree_entry_name(&tree_rows[TREE_GPU], &agent, AGENT_MAX_GPUS - 1, name);
 	assert_string_equal(name, "255");
-	tree_name(row_of(TREE_AGENT, "agent.json"), &agent, 0, name);
+	tree_entry_name(row_of(TREE_AGENT, "agent.json"), &agent, 0, name);
 	assert_string_equal(name, "agent.json");
-	tree_name(&tree_rows[TREE_STATUS], NULL, 0, name);
+	tree_entry_name(&tree_rows[TREE_STATUS], NULL, 0, name);
 	assert_string_equal(name, ".fleetfs");
 	(void)state;
 }
@@ -313,7 +313,7 @@ static void test_a_file_is_as_old_as_its_value(void **state)
 		.changes = {items, sizeof(items) / sizeof(items[0]), 9},
 	};
 	const struct {
-		const struct row *row;
+		const struct tree_row *row;
 		size_t index;
 		int64_t mtime_ns;
 		bool is_directory;

@@ -44,7 +44,7 @@ static size_t count_borrowed(const struct document *document)
 	return count;
 }
 
-static const struct row *row_of(enum tree_report kind)
+static const struct tree_row *row_of(enum tree_report kind)
 {
 	for (size_t i = 0; i < tree_row_count; i++)
 		if (tree_rows[i].report == kind)
@@ -217,7 +217,7 @@ static void test_query_ends_although_lists_expire_faster_than_reports_are_built(
 
 /* Groups */
 
-static const struct row *row_by_status(void)
+static const struct tree_row *row_by_status(void)
 {
 	for (size_t i = 0; i < tree_row_count; i++)
 		if (tree_rows[i].view && tree_rows[i].field == AGENT_STATUS)
