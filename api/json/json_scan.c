@@ -53,6 +53,8 @@ static const char *scan_escape(struct scanner *s, const char *at)
 {
 	struct json_escape escape = json_escape_read(at, s->end);
 
+	if (escape.kind == JSON_ESCAPE_TRUNCATED)
+		return scan_fault(s, s->end, -EBADMSG, "");
 	if (escape.kind == JSON_ESCAPE_INVALID)
 		return scan_fault(s, at, -EBADMSG, "a bad escape");
 	if (escape.kind == JSON_ESCAPE_NUL)

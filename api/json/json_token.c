@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/json/json_token.h"
 
+#include <ctype.h>
 /* Returns the value of four hexadecimal digits, or -1. Sets *upper if one is in upper case. */
 static int token_hex4(const char *at, const char *end, bool *upper)
 {
@@ -32,10 +33,19 @@ struct json_escape json_escape_read(const char *at, const char *end)
 	bool upper = false;
 	int code, low;
 
-	if (end - at < 2 || !strchr("\"\\/bfnrtu", at[1]) || !at[1])
+	if (end - at < 2)
+		return (struct json_escape){.kind = JSON_ESCAPE_TRUNCATED};
+	if (!strchr("\"\\/bfnrtu", at[1]) || !at[1])
 		return (struct json_escape){.kind = JSON_ESCAPE_INVALID};
 	if (at[1] != 'u')
 		return escape;
+	if (end - at < 6) {
+		escape.kind = JSON_ESCAPE_TRUNCATED;
+		for (at += 2; at < end; at++)
+			if (!isxdigit((unsigned char)*at))
+				escape.kind = JSON_ESCAPE_INVALID;
+		return escape;
+	}
 	escape.bytes = 6;
 	code = token_hex4(at + 2, end, &escape.upper);
 	escape.code = (uint16_t)code;

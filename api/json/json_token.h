@@ -80,8 +80,9 @@ bool json_token_integer(const char *text, size_t bytes, int64_t *ret_value);
 struct json_escape {
 	enum {
 		JSON_ESCAPE_INVALID,
-		JSON_ESCAPE_NUL,      /* \u0000 */
-		JSON_ESCAPE_UNPAIRED, /* \uNNNN of a surrogate without its other half */
+		JSON_ESCAPE_TRUNCATED, /* the text ends within it */
+		JSON_ESCAPE_NUL,       /* \u0000 */
+		JSON_ESCAPE_UNPAIRED,  /* \uNNNN of a surrogate without its other half */
 		JSON_ESCAPE_OTHER,
 	} kind;
 	uint8_t bytes; /* 2; 6 for \uNNNN; 12 for a surrogate pair */

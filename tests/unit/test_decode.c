@@ -85,6 +85,21 @@ static void test_example_of_the_api_is_decoded(void **state)
 	page_free(page);
 }
 
+/* Wherever the body ends: in an escape, a number, a literal, a character. */
+static void test_beginning_of_a_page_is_known_as_one(void **state)
+{
+	static const char body[] =
+		"{\"agent_list\": [{\"agent_id\": \"a\\u200e\\n\\ud83d\\ude00\\\\\xc3\xa9\", "
+		"\"n\": [-1.5e+10, true, null]}, {}], \"page_meta\": {\"total_count\": 2}}";
+	static const char bad[] = "{\"agent_list\": [{\"agent_id\": \"\\u20x";
+
+	(void)state;
+	for (size_t bytes = 0; bytes < sizeof(body) - 1; bytes++)
+		if (!decode_is_truncated_page(body, bytes, 2))
+			fail_msg("not a page: %.*s", (int)bytes, body);
+	assert_false(decode_is_truncated_page(bad, sizeof(bad) - 1, 2));
+}
+
 static void test_truncated_body_is_malformed(void **state)
 {
 	size_t whole = strlen(decoding_example) - 1; /* without the newline at its end */
@@ -499,6 +514,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_example_of_the_api_is_decoded),
+		cmocka_unit_test(test_beginning_of_a_page_is_known_as_one),
 		cmocka_unit_test(test_truncated_body_is_malformed),
 		cmocka_unit_test(test_field_of_wrong_type_is_absent),
 		cmocka_unit_test(test_integers_of_at_most_2_53_are_numbers),
