@@ -97,5 +97,5 @@ def test_a_replaced_file_gives_its_memory_back(mount, folder, instrumented):
         for name in ("agents.json", "agents.tsv", "metrics.prom", "fleet.html"):
             assert fleet.read(f"fleet/{name}")
         kib.append(resident_kib(fleet))
-    # For a moment there may be two lists. A leak would keep each of them, 20 MB.
-    assert instrumented or min(kib[-4:]) < 1.25 * kib[3], kib
+    # There may be two lists for a while, of 20 MB each. A leak would keep all eight.
+    assert instrumented or min(kib[-4:]) < 2 * kib[3], kib
