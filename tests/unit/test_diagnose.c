@@ -220,6 +220,30 @@ static void test_the_url_of_a_proxy_is_kept_without_user_and_password(void **sta
 	}
 }
 
+static void test_no_proxy_is_not_a_proxy(void **state)
+{
+	static const char *const messages[] = {
+		"Uses proxy env variable no_proxy == 'localhost,.corp.example'\n",
+		"Uses proxy env variable NO_PROXY == '*'\n",
+		"Uses proxy env variable no_proxy == ''\n",
+		"Uses proxy env variable other == 'http://p:1'\n",
+	};
+	static const char proxy_message[] =
+		"Uses proxy env variable https_proxy == 'http://p.example:3128'\n";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(messages) / sizeof(*messages); i++) {
+		struct proxy proxy = {0};
+
+		proxy_read(messages[i], strlen(messages[i]), &proxy);
+		assert_string_equal(proxy.url, "");
+		proxy_read(proxy_message, strlen(proxy_message), &proxy);
+		proxy_read(messages[i], strlen(messages[i]), &proxy);
+		assert_string_equal(proxy.url, "http://p.example:3128");
+		assert_int_equal(proxy.variable, 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +254,7 @@ int main(void)
 		cmocka_unit_test(test_the_remedy_names_what_the_credential_lacks),
 		cmocka_unit_test(test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it),
 		cmocka_unit_test(test_the_url_of_a_proxy_is_kept_without_user_and_password),
+		cmocka_unit_test(test_no_proxy_is_not_a_proxy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
