@@ -126,13 +126,12 @@ static void fetcher_replay_wanted(struct fetcher *fetcher)
 	}
 }
 
-/* Whether the outcome of a request makes all connections of its pool suspect: there was no response
- * at all, or no complete response in time. */
-static bool is_pool_suspect(const struct request *request, const struct fetch *fetch)
+/* Whether the outcome of a request makes all connections of its pool suspect: curl could not
+ * transfer the response as a whole, for any reason except that fleetfs rejected it on the way. */
+static bool is_pool_suspect(const struct request *request, CURLcode code)
 {
 	return request->connection.lost_silent ||
-	       (!fetch->page && (fetch->failure.cause == FAILURE_TIMEOUT ||
-	                         fetch->failure.cause == FAILURE_UNREACHABLE));
+	       (code != CURLE_OK && request->response.stop == RESPONSE_NOT_STOPPED);
 }
 
 /* Warns once that a proxy can read the token: allow_http permits a plain http source, and then the
@@ -196,7 +195,7 @@ static void fetcher_finish_request(struct fetcher *fetcher, struct request *requ
 	request_end(request);
 	request->job = NULL;
 	request->share = NULL;
-	pool_release(&fetcher->pool, share, is_pool_suspect(request, fetch));
+	pool_release(&fetcher->pool, share, is_pool_suspect(request, code));
 	fetcher_warn_of_proxy(fetcher, fetch);
 	if (fetch->page)
 		fetch->page->validator.token_number = request->token_number;
