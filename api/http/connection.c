@@ -55,6 +55,8 @@ static int connection_on_message(CURL *easy, curl_infotype type, char *message, 
 	if (type == CURLINFO_TEXT) {
 		connection_read_tls_version(connection, message, bytes);
 		proxy_read(message, bytes, &connection->proxy);
+		/* "TLSv1.3 (IN), TLS handshake, Request CERT (13):" */
+		connection->asks_certificate |= memmem(message, bytes, "Request CERT", 12) != NULL;
 		/* Depends on curl's version: "using HTTP/2", "h2h3 [:method: GET]", "[HTTP/2] [1]
 		 * OPENED stream". */
 		connection->http2 |=
@@ -119,6 +121,7 @@ static curl_socket_t connection_on_socket(void *user, curlsocktype purpose,
 		return CURL_SOCKET_BAD;
 	connection->dialed = true;
 	connection->established = false;
+	connection->asks_certificate = false;
 	connection_note_address(connection, &address->addr);
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
 	return fd;
