@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 
 static int64_t monotonic_us(void)
@@ -86,19 +85,10 @@ static void connection_note_address(struct connection *connection, const struct 
 	snprintf(connection->address, sizeof(connection->address), "%s port %u", host, ntohs(port));
 }
 
-/* Whether the TLS library may open the CA bundle. If a FIFO has replaced the bundle since the
- * start, the library would wait for a writer forever. curl reports a bundle that is missing. */
-static bool may_open_bundle(const struct request_settings *settings)
-{
-	struct stat status;
-
-	return !settings->tls || !settings->cacert || stat(settings->cacert, &status) < 0 ||
-	       S_ISREG(status.st_mode);
-}
-
 /*
  * Makes the socket of a new connection, as curl would. Notes its address, which curl 8.10 to 8.20
- * only reports after the TLS handshake. Checks the CA bundle, which is read for each connection.
+ * only reports after the TLS handshake. Checks the files of CAs, which are read for each
+ * connection.
  *
  * TCP_USER_TIMEOUT makes the kernel give up a connection whose data is not acknowledged for
  * connect_timeout. So a connection that went silent costs a reader that long and a retry on a new
@@ -112,10 +102,8 @@ static curl_socket_t connection_on_socket(void *user, curlsocktype purpose,
 	int fd;
 
 	(void)purpose;
-	if (!may_open_bundle(connection->settings)) {
-		connection->bad_bundle = true;
+	if (!ca_files_check(connection->settings, &connection->ca_fault))
 		return CURL_SOCKET_BAD;
-	}
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 	if (fd < 0)
 		return CURL_SOCKET_BAD;

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/http/ca_files.h"
 #include "api/http/proxy.h"
 #include "api/http/request_settings.h"
 
@@ -39,7 +40,7 @@ struct connection {
 	bool dialed;           /* curl began to make a connection for this request */
 	bool established;      /* there is a connection: resolved, connected and verified */
 	bool lost_silent;      /* a connection went silent, and curl sent the request on another */
-	bool bad_bundle;       /* no connection was made because the CA bundle is no regular file */
+	struct ca_fault ca_fault; /* no connection was made, because of a file of CAs */
 };
 
 /* Clears a connection, and makes curl report to it how it gets a connection for a request. It must

@@ -4,10 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SPEAKS_HTTPS "check the port in the URL: it must speak https, with TLS 1.2 or later"
-#define SPEAKS_HTTP  "check the URL: the server there does not speak HTTP"
-#define FAULTY_HTTP  "ask the operator of the API, or of a proxy in front of it: its HTTP is faulty"
-#define BAD_BUNDLE   "name a file of certificates (PEM) with cacert"
+#define SPEAKS_HTTPS  "check the port in the URL: it must speak https, with TLS 1.2 or later"
+#define SPEAKS_HTTP   "check the URL: the server there does not speak HTTP"
+#define FAULTY_HTTP   "ask the operator of the API, or of a proxy in front of it: its HTTP is faulty"
+#define BAD_BUNDLE    "name a file of certificates (PEM) with cacert"
+#define BAD_DIRECTORY "remove it from the directory of CAs, or replace it by a certificate (PEM)"
 #define CLIENT_CERTIFICATE                                                                       \
 	"ask the operator of the API: it requires a client certificate, which fleetfs does not " \
 	"support"
@@ -226,10 +227,12 @@ static void transport_diagnose_code(const struct request *request, CURLcode code
 void diagnose_transport(const struct request *request, const struct request_settings *settings,
                         CURLcode code, const struct trace *trace, struct failure *failure)
 {
-	if (request->connection.bad_bundle) {
-		failure->remedy = BAD_BUNDLE;
-		failure_set(failure, FAILURE_UNREACHABLE, "the CA bundle %s is no regular file",
-		            settings->cacert);
+	const struct ca_fault *fault = &request->connection.ca_fault;
+
+	if (*fault->path) {
+		failure->remedy = fault->bundle ? BAD_BUNDLE : BAD_DIRECTORY;
+		failure_set(failure, FAILURE_UNREACHABLE, "the CA %s %s is no regular file",
+		            fault->bundle ? "bundle" : "certificate", fault->path);
 		return;
 	}
 	if (request->response.stop == RESPONSE_PROXY_HEADERS_TOO_LARGE)

@@ -76,7 +76,8 @@ def test_a_body_that_cannot_be_decompressed(scripted, mount, encoding):
 
 @pytest.mark.parametrize("encoding,body", [
     ("gzip", gzip.compress(b'{"agent_list":[' + b'"abcdefgh",' * 999)[:-20]),
-    ("gzip", gzip.compress(b"{}")[:10]), ("br", b"x"), ("zstd", b"\x28\xb5\x2f\xfd\x04\x58")])
+    ("gzip", gzip.compress(b"{}")[:10]), ("br", b"x"), ("zstd", b"\x28\xb5\x2f\xfd\x04\x58")],
+    ids=["gzip, within its end", "gzip, within its header", "br", "zstd"])
 def test_a_compressed_body_that_breaks_off_is_truncated(scripted, mount, encoding, body):
     server = scripted()
     server.answer = lambda wire: wire.reply(body, headers=[f"Content-Encoding: {encoding}"])
