@@ -276,18 +276,23 @@ static void take_arguments(struct parser *parser)
 static void take_file(struct parser *parser, const char *source)
 {
 	const char *fault;
+	char text[SOURCE_TEXT_BYTES];
 
 	parser->options->source = source_path(source, &fault);
+	if (parser->options->source)
+		return;
+	source_describe(source, text);
 	if (fault)
-		fail(parser, BAD_OPTION, "source '%.100s' %s", source, fault);
-	else if (!parser->options->source)
-		fail(parser, FAILED, "source '%.100s': %m", source);
+		fail(parser, BAD_OPTION, "source '%s' %s", text, fault);
+	else
+		fail(parser, FAILED, "source '%s': %s", text, strerror(errno));
 }
 
 static void take_url(struct parser *parser, const char *source)
 {
 	bool plain = false;
 	const char *fault;
+	char text[SOURCE_TEXT_BYTES];
 	size_t length = strlen(source);
 
 	while (length > 0 && source[length - 1] == '/')
@@ -300,14 +305,14 @@ static void take_url(struct parser *parser, const char *source)
 	}
 	parser->options->source = url;
 	fault = source_fault(url, &plain);
+	source_describe(url, text);
 	if (fault)
-		/* What may hold a password is not repeated. */
-		fail(parser, BAD_OPTION, "source '%.100s' %s", strchr(url, '@') ? "…" : url, fault);
+		fail(parser, BAD_OPTION, "source '%s' %s", text, fault);
 	else if (plain && !parser->options->allow_http)
 		fail(parser, FAILED,
-		     "source '%.100s': plain http would show the token to everyone on the way: "
+		     "source '%s': plain http would show the token to everyone on the way: "
 		     "use https, or give --allow_http if that is all right",
-		     url);
+		     text);
 }
 
 static void take_operands(struct parser *parser)

@@ -97,6 +97,20 @@ bool source_names_file(const char *source)
 	       !memchr(colon, '@', first - (size_t)(colon - source));
 }
 
+void source_describe(const char *source, char ret_text[static SOURCE_TEXT_BYTES])
+{
+	bool url = has_scheme(source, "file") || !source_names_file(source);
+	size_t length = url ? strcspn(source, "?#") : strlen(source);
+
+	if (url && strchr(source, '@'))
+		snprintf(ret_text, SOURCE_TEXT_BYTES, "…");
+	else if (source[length])
+		snprintf(ret_text, SOURCE_TEXT_BYTES, "%.*s%c…", (int)(length < 100 ? length : 100),
+		         source, source[length]);
+	else
+		snprintf(ret_text, SOURCE_TEXT_BYTES, "%.100s", source);
+}
+
 static int hex_digit(char c)
 {
 	static const char digits[] = "0123456789abcdef";

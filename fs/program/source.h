@@ -9,8 +9,16 @@
  * struct options a file is an absolute path, so that its first character tells which it is.
  */
 
+#define SOURCE_TEXT_BYTES 112 /* of a buffer for source_describe() */
+
 /* Whether it names a file: file:…, or what looks like no URL at all. */
 bool source_names_file(const char *source);
+
+/*
+ * Writes a source for a message: at most 100 bytes; of a URL neither its query nor its fragment,
+ * which may contain a token; and nothing at all if it may contain a password.
+ */
+void source_describe(const char *source, char ret_text[static SOURCE_TEXT_BYTES]);
 
 /*
  * The absolute path of a source that names a file, for free(): a URL's (file:///saved%20fleet.json,
