@@ -119,6 +119,11 @@ struct fetch *client_take(struct client *client)
 	return mailbox_take(&client->mailbox);
 }
 
+void client_redact(struct client *client, char *text, size_t room)
+{
+	fetcher_redact(client->fetcher, text, room);
+}
+
 void client_reread(struct client *client)
 {
 	mailbox_reread(&client->mailbox);

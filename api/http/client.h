@@ -17,8 +17,8 @@
  * response that is too old to use, so the second request bypasses caches; a page is too large as a
  * whole, so it is requested in parts (split.h). All other retries are decided by the cache room.
  *
- * Secrets (tokens, passwords of proxies) are removed from messages and notes before they are handed
- * over (redact.h).
+ * Secrets (tokens, passwords of proxies) are removed from messages, notes and the IDs of dropped
+ * agents before they are handed over (redact.h).
  */
 
 #include <stdbool.h>
@@ -77,6 +77,10 @@ int client_fd(const struct client *client);
 
 /* Returns the next result, to be freed with fetch_free(), or NULL. Does not block. Any thread. */
 struct fetch *client_take(struct client *client);
+
+/* Replaces each secret in text, in place (redact.h). room: the size of the buffer. For what is
+ * logged of the agents' values. Any thread. */
+void client_redact(struct client *client, char *text, size_t room);
 
 /* Makes the client read the token's file or the saved list again before the next page, even if it
  * seems unchanged, and retire all connections, so that the CA bundle is read again, too. Does not

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 
 static int64_t monotonic_us(void)
@@ -55,6 +54,8 @@ static int connection_on_message(CURL *easy, curl_infotype type, char *message, 
 	if (type == CURLINFO_TEXT) {
 		connection_read_tls_version(connection, message, bytes);
 		proxy_read(message, bytes, &connection->proxy);
+		/* "TLSv1.3 (IN), TLS handshake, Request CERT (13):" */
+		connection->asks_certificate |= memmem(message, bytes, "Request CERT", 12) != NULL;
 		/* Depends on curl's version: "using HTTP/2", "h2h3 [:method: GET]", "[HTTP/2] [1]
 		 * OPENED stream". */
 		connection->http2 |=
@@ -84,19 +85,10 @@ static void connection_note_address(struct connection *connection, const struct 
 	snprintf(connection->address, sizeof(connection->address), "%s port %u", host, ntohs(port));
 }
 
-/* Whether the TLS library may open the CA bundle. If a FIFO has replaced the bundle since the
- * start, the library would wait for a writer forever. curl reports a bundle that is missing. */
-static bool may_open_bundle(const struct request_settings *settings)
-{
-	struct stat status;
-
-	return !settings->tls || !settings->cacert || stat(settings->cacert, &status) < 0 ||
-	       S_ISREG(status.st_mode);
-}
-
 /*
  * Makes the socket of a new connection, as curl would. Notes its address, which curl 8.10 to 8.20
- * only reports after the TLS handshake. Checks the CA bundle, which is read for each connection.
+ * only reports after the TLS handshake. Checks the files of CAs, which are read for each
+ * connection.
  *
  * TCP_USER_TIMEOUT makes the kernel give up a connection whose data is not acknowledged for
  * connect_timeout. So a connection that went silent costs a reader that long and a retry on a new
@@ -110,15 +102,14 @@ static curl_socket_t connection_on_socket(void *user, curlsocktype purpose,
 	int fd;
 
 	(void)purpose;
-	if (!may_open_bundle(connection->settings)) {
-		connection->bad_bundle = true;
+	if (!ca_files_check(connection->settings, &connection->ca_fault))
 		return CURL_SOCKET_BAD;
-	}
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 	if (fd < 0)
 		return CURL_SOCKET_BAD;
 	connection->dialed = true;
 	connection->established = false;
+	connection->asks_certificate = false;
 	connection_note_address(connection, &address->addr);
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
 	return fd;

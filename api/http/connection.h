@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/http/ca_files.h"
 #include "api/http/proxy.h"
 #include "api/http/request_settings.h"
 
@@ -29,16 +30,17 @@ struct connection {
 	CURL *easy;                              /* borrowed */
 	const struct request_settings *settings; /* borrowed */
 	struct proxy proxy;                      /* that the request goes through */
-	char tls_version[16]; /* "TLSv1.3", if a connection was made; "": not known */
-	char address[64];     /* "192.0.2.1 port 443", of the last attempt to connect; "": none */
-	int64_t began_us;     /* the request */
-	int64_t tls_us;       /* the first TLS data on a new connection; with OpenSSL only */
-	int64_t sent_us;      /* the request was last sent on a connection */
-	bool http2;           /* the request is sent over HTTP/2 */
-	bool dialed;          /* curl began to make a connection for this request */
-	bool established;     /* there is a connection: resolved, connected and verified */
-	bool lost_silent;     /* a connection went silent, and curl sent the request on another */
-	bool bad_bundle;      /* no connection was made because the CA bundle is no regular file */
+	char tls_version[16];  /* "TLSv1.3", if a connection was made; "": not known */
+	char address[64];      /* "192.0.2.1 port 443", of the last attempt to connect; "": none */
+	int64_t began_us;      /* the request */
+	int64_t tls_us;        /* the first TLS data on a new connection; with OpenSSL only */
+	int64_t sent_us;       /* the request was last sent on a connection */
+	bool http2;            /* the request is sent over HTTP/2 */
+	bool asks_certificate; /* the server asked for a client certificate; with OpenSSL only */
+	bool dialed;           /* curl began to make a connection for this request */
+	bool established;      /* there is a connection: resolved, connected and verified */
+	bool lost_silent;      /* a connection went silent, and curl sent the request on another */
+	struct ca_fault ca_fault; /* no connection was made, because of a file of CAs */
 };
 
 /* Clears a connection, and makes curl report to it how it gets a connection for a request. It must

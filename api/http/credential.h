@@ -25,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api/http/token.h"
 #include "api/model/failure.h"
 
 struct credential;
@@ -64,6 +65,9 @@ const char *credential_team(const struct credential *credential);
 
 /* Whether no team is set, though the token would be sent with one. */
 bool credential_lacks_team(const struct credential *credential);
+
+/* Returns the kind of the token. */
+enum token_kind credential_token_kind(const struct credential *credential);
 
 /* Returns the kind of the token for messages: "JWT", "integration key (sk-)", "device key (dk-)",
  * "token". Static. */

@@ -18,6 +18,7 @@ bool diagnose_failure(const struct request *request, const struct request_settin
                       CURLcode code, long status, const struct trace *trace,
                       struct failure *failure)
 {
+	const struct headers *headers = &request->response.headers;
 	enum response_stop stop = request->response.stop;
 
 	if (stop == RESPONSE_NO_MEMORY)
@@ -27,12 +28,15 @@ bool diagnose_failure(const struct request *request, const struct request_settin
 		            "the response's headers are larger than %u bytes",
 		            RESPONSE_MAX_HEADER_BYTES);
 	else if (is_unusable_status(request, status))
-		diagnose_status(request, status, failure);
+		diagnose_status(request, settings, status, failure);
 	else if (stop == RESPONSE_BODY_TOO_LARGE)
 		failure_set(failure, FAILURE_OVERSIZED, "the response is larger than %u bytes",
 		            DECODE_MAX_BYTES);
 	else if (code != CURLE_OK)
 		diagnose_transport(request, settings, code, trace, failure);
+	else if (!headers->ended || headers->interim) /* no error for curl */
+		failure_set(failure, FAILURE_TRUNCATED,
+		            "the connection ended within the response's headers");
 	else
 		return false;
 	return true;

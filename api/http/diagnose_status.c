@@ -22,7 +22,9 @@ static const struct {
 	{308, "Permanent Redirect", NULL},
 	{400, "Bad Request", NULL},
 	{401, "Unauthorized", NULL},
-	{403, "Forbidden", "the token may not list agents here: an sk- key reads SOURCE/r"},
+	{402, "Payment Required",
+         "ask the operator of the API: the account or its quota has ended"},
+	{403, "Forbidden", "the token may not list agents here: use one that may"},
 	{404, "Not Found", "check the URL: the API's base, without /agents"},
 	{405, "Method Not Allowed", "check the URL: the API's base, without /agents"},
 	{406, "Not Acceptable", "check the URL: the server there offers no JSON"},
@@ -34,7 +36,7 @@ static const struct {
 	{421, "Misdirected Request",
          "check the host in the URL: the server there does not know it"},
 	{425, "Too Early", "try again"},
-	{426, "Upgrade Required", "check the URL: does it say http instead of https?"},
+	{426, "Upgrade Required", NULL},
 	{429, "Too Many Requests", NULL},
 	{431, "Request Header Fields Too Large", "check the token: it is too long for the server"},
 	{451, "Unavailable For Legal Reasons", "ask the operator of the API"},
@@ -65,18 +67,66 @@ static enum failure_cause status_cause(long status)
 	return FAILURE_SERVER;
 }
 
-/* Returns the remedy for a status that the token or the team explains, else NULL. */
-static const char *status_credential_remedy(const struct request *request, long status,
-                                            const char *detail)
+/* Whether the API's message is about per_page, and does not only quote the URL (`per_page=100`). */
+static bool status_is_about_per_page(const char *detail)
 {
-	if (status == 400 && request->lacks_team)
-		return "name the team, if the token needs one: team or CYBERUN_TEAM_ID";
-	if (status != 403 || !strcasestr(detail, "team"))
-		return NULL;
+	static const char name[] = "per_page";
+
+	for (const char *at = detail; (at = strcasestr(at, name)); at++)
+		if (at[strlen(name)] != '=')
+			return true;
+	return false;
+}
+
+/* Returns the remedy for 403, by what the token is and whether the message is about a team. */
+static const char *status_forbidden_remedy(const struct request *request, bool about_team)
+{
+	if (about_team && request->lacks_team)
+		return "name the team: team or CYBERUN_TEAM_ID";
 	if (request->sends_team)
-		return "check team: the token has no access to it";
-	return request->lacks_team ? "name the team: team or CYBERUN_TEAM_ID"
-	                           : "use a token of the team: an sk- or dk- key has a fixed one";
+		return about_team ? "check team: the token has no access to it"
+		                  : "check team, and whether the token may list its agents";
+	if (about_team)
+		return "use a token of the team: an sk- or dk- key has a fixed one";
+	return request->token_kind == TOKEN_INTEGRATION
+	               ? "the token may not list agents here: an sk- key reads SOURCE/r"
+	               : NULL;
+}
+
+/* Returns the remedy for a bad request, by the API's message. */
+static const char *status_bad_request_remedy(const struct request *request, const char *detail)
+{
+	if (status_is_about_per_page(detail))
+		return "set another per_page: the API does not accept this one";
+	if (strcasestr(detail, "SSL certificate was sent")) /* nginx */
+		return "ask the operator of the API: it requires a client certificate, which "
+		       "fleetfs "
+		       "does not support";
+	if (request->lacks_team)
+		return "name the team, if the token needs one: team or CYBERUN_TEAM_ID";
+	if (!strcasestr(detail, "team"))
+		return NULL;
+	return request->sends_team ? "check team"
+	                           : "check the URL and the token: an sk- or dk- key has a fixed "
+	                             "team, so X-Team-ID is not sent";
+}
+
+/* Returns the remedy for a status that the request explains, else NULL. */
+static const char *status_remedy(const struct request *request,
+                                 const struct request_settings *settings, long status,
+                                 const char *detail)
+{
+	switch (status) {
+	case 400:
+	case 422:
+		return status_bad_request_remedy(request, detail);
+	case 403:
+		return status_forbidden_remedy(request, strcasestr(detail, "team"));
+	case 426:
+		return settings->tls ? NULL : "check the URL: does it say http instead of https?";
+	default:
+		return NULL;
+	}
 }
 
 /* Describes the target of a redirect, without its query, which may contain a token. */
@@ -99,7 +149,8 @@ static const char *status_phrase(long status, const char **ret_remedy)
 	return "unexpected status";
 }
 
-void diagnose_status(const struct request *request, long status, struct failure *failure)
+void diagnose_status(const struct request *request, const struct request_settings *settings,
+                     long status, struct failure *failure)
 {
 	const struct response *response = &request->response;
 	const struct proxy *proxy = &request->connection.proxy;
@@ -116,7 +167,7 @@ void diagnose_status(const struct request *request, long status, struct failure 
 	else
 		decode_message(response->body, response->body_bytes, detail, sizeof(detail));
 	failure_set(failure, cause, "%ld %s%s%s", status, phrase, *detail ? ": " : "", detail);
-	remedy = status_credential_remedy(request, status, detail);
+	remedy = status_remedy(request, settings, status, detail);
 	if (remedy)
 		failure->remedy = remedy;
 	if (status == 407 && *proxy->url)

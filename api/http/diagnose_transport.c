@@ -4,11 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SPEAKS_HTTPS "check the port in the URL: it must speak https, with TLS 1.2 or later"
-#define SPEAKS_HTTP  "check the URL: the server there does not speak HTTP"
-#define FAULTY_HTTP  "ask the operator of the API, or of a proxy in front of it: its HTTP is faulty"
-#define BAD_BUNDLE   "name a file of certificates (PEM) with cacert"
-#define LOCAL_TLS    "check this machine's TLS library and its configuration (openssl.cnf)"
+#define SPEAKS_HTTPS  "check the port in the URL: it must speak https, with TLS 1.2 or later"
+#define SPEAKS_HTTP   "check the URL: the server there does not speak HTTP"
+#define FAULTY_HTTP   "ask the operator of the API, or of a proxy in front of it: its HTTP is faulty"
+#define BAD_BUNDLE    "name a file of certificates (PEM) with cacert"
+#define BAD_DIRECTORY "remove it from the directory of CAs, or replace it by a certificate (PEM)"
+#define CLIENT_CERTIFICATE                                                                       \
+	"ask the operator of the API: it requires a client certificate, which fleetfs does not " \
+	"support"
+#define LOCAL_TLS "check this machine's TLS library and its configuration (openssl.cnf)"
 
 /* Remedies by the step at which a connection failed or was lost before a response began. */
 static const char *const remedies[TRACE_STEPS + 1] = {
@@ -17,6 +21,9 @@ static const char *const remedies[TRACE_STEPS + 1] = {
 	[TRACE_TLS] = "check the port in the URL: it must speak https",
 	[TRACE_RESPONSE] = "try again; does the URL say http instead of https?",
 };
+
+/* The same for TRACE_RESPONSE with https. */
+#define LOST_HTTPS "try again, or ask the operator of the API: its server ended the connection"
 
 /* Codes that curl 7.88 does not have yet. */
 #define CODE_UNRECOVERABLE_POLL ((CURLcode)99)
@@ -58,9 +65,7 @@ static const struct {
          "check the host in the URL, and this machine's name servers"},
 	{CURLE_SSL_CONNECT_ERROR, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", SPEAKS_HTTPS},
 	{CURLE_SSL_CACERT_BADFILE, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", BAD_BUNDLE},
-	{CURLE_SSL_CLIENTCERT, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "",
-         "ask the operator of the API: it requires a client certificate, which fleetfs does not "
-         "support"},
+	{CURLE_SSL_CLIENTCERT, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", CLIENT_CERTIFICATE},
 	{CURLE_SSL_ENGINE_NOTFOUND, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
 	{CURLE_SSL_ENGINE_SETFAILED, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
 	{CURLE_SSL_ENGINE_INITFAILED, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
@@ -93,21 +98,35 @@ static const char *transport_certificate_remedy(const char *reason)
 	return certificates[i].remedy;
 }
 
-/* Whether a failure occurred at the proxy or on the way to it, not on the way from it to the API.
+/* Whether a code means that a connection was not made or was lost, for no reason of its own. */
+static bool transport_is_lost(CURLcode code)
+{
+	return code == CURLE_OPERATION_TIMEDOUT || code == CURLE_COULDNT_CONNECT ||
+	       code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;
+}
+
+/*
+ * Whether a failure occurred at the proxy or on the way to it, not on the way from it to the API.
+ * That is known of a tunnel (https, or SOCKS). Without one the proxy itself sends the responses,
+ * and is at fault if it sends none, or none of HTTP.
  */
 static bool transport_is_proxy_failure(const struct request *request, CURLcode code,
                                        const struct trace *trace)
 {
+	const struct connection *connection = &request->connection;
 	long status = 0;
 
 	if (code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_PROXY)
 		return true;
-	if (!*request->connection.proxy.url)
+	if (!*connection->proxy.url)
 		return false;
-	if (proxy_is_socks(&request->connection.proxy) || !trace->tls)
-		return trace->reached <= TRACE_CONNECT;
+	if (proxy_is_socks(&connection->proxy))
+		return trace->reached <= TRACE_CONNECT ||
+		       (!connection->established && !connection->tls_us && transport_is_lost(code));
+	if (!trace->tls)
+		return !connection->established || request->response.header_bytes == 0;
 	curl_easy_getinfo(request->easy, CURLINFO_HTTP_CONNECTCODE, &status);
-	return status / 100 != 2 && trace->reached < TRACE_RESPONSE;
+	return !connection->established && !(request->response.tunneled && status / 100 == 2);
 }
 
 /* Adds the proxy to the message: curl may name its host, but does not say that it is a proxy. */
@@ -119,6 +138,22 @@ static void transport_add_proxy(const struct request *request, struct failure *f
 	if (*request->connection.proxy.url)
 		snprintf(failure->message + length, sizeof(failure->message) - length,
 		         ", by the proxy %s", request->connection.proxy.url);
+}
+
+/* Returns the remedy for a connection that failed or was lost before a response began. */
+static const char *transport_step_remedy(const struct trace *trace)
+{
+	return trace->tls && trace->reached == TRACE_RESPONSE ? LOST_HTTPS
+	                                                      : remedies[trace->reached];
+}
+
+/* Whether the server seems to require a client certificate: it asked for one, and then ended the
+ * connection before a response. With TLS 1.3 that comes after the handshake. */
+static bool transport_lacks_certificate(const struct request *request, CURLcode code)
+{
+	return request->connection.asks_certificate && request->response.header_bytes == 0 &&
+	       code != CURLE_OPERATION_TIMEDOUT &&
+	       (code == CURLE_SSL_CONNECT_ERROR || transport_is_lost(code));
 }
 
 static void transport_diagnose_timeout(const struct request *request,
@@ -166,11 +201,12 @@ static void transport_diagnose_code(const struct request *request, CURLcode code
 	const char *reason = *request->error ? request->error : curl_easy_strerror(code);
 	bool began = request->response.header_bytes > 0;
 	enum failure_cause cause = began ? FAILURE_TRUNCATED : FAILURE_UNREACHABLE;
+	bool lacks_certificate = transport_lacks_certificate(request, code);
 	const char *more = "";
 	long error = 0;
 
 	code = transport_http2_code(request, code, &reason);
-	failure->remedy = began ? NULL : remedies[trace->reached];
+	failure->remedy = began ? NULL : transport_step_remedy(trace);
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
 		failure->remedy = transport_certificate_remedy(reason);
 	for (size_t i = 0; i < sizeof(meanings) / sizeof(*meanings); i++)
@@ -179,6 +215,8 @@ static void transport_diagnose_code(const struct request *request, CURLcode code
 			more = meanings[i].more;
 			failure->remedy = meanings[i].remedy;
 		}
+	if (lacks_certificate)
+		failure->remedy = CLIENT_CERTIFICATE;
 	/* curl's message about a failed connect() lacks the reason. */
 	curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &error);
 	if (code == CURLE_COULDNT_CONNECT && error > 0 && strerrordesc_np((int)error))
@@ -190,16 +228,23 @@ static void transport_diagnose_code(const struct request *request, CURLcode code
 void diagnose_transport(const struct request *request, const struct request_settings *settings,
                         CURLcode code, const struct trace *trace, struct failure *failure)
 {
-	if (request->connection.bad_bundle) {
-		failure->remedy = BAD_BUNDLE;
-		failure_set(failure, FAILURE_UNREACHABLE, "the CA bundle %s is no regular file",
-		            settings->cacert);
+	const struct ca_fault *fault = &request->connection.ca_fault;
+
+	if (*fault->path) {
+		failure->remedy = fault->bundle ? BAD_BUNDLE : BAD_DIRECTORY;
+		failure_set(failure, FAILURE_UNREACHABLE, "the CA %s %s is no regular file",
+		            fault->bundle ? "bundle" : "certificate", fault->path);
 		return;
 	}
-	if (code == CURLE_OPERATION_TIMEDOUT)
+	if (request->response.stop == RESPONSE_PROXY_HEADERS_TOO_LARGE)
+		failure_set(failure, FAILURE_UNREACHABLE,
+		            "the response's headers are larger than %u bytes",
+		            RESPONSE_MAX_HEADER_BYTES);
+	else if (code == CURLE_OPERATION_TIMEDOUT)
 		transport_diagnose_timeout(request, settings, trace, failure);
 	else
 		transport_diagnose_code(request, code, trace, failure);
-	if (failure->cause != FAILURE_TIMEOUT && transport_is_proxy_failure(request, code, trace))
+	if (failure->cause != FAILURE_TIMEOUT && failure->cause != FAILURE_MEMORY &&
+	    transport_is_proxy_failure(request, code, trace))
 		transport_add_proxy(request, failure);
 }

@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,10 +28,19 @@ struct fetcher {
 	unsigned int request_count;
 	struct pool pool;
 	struct credential *credential; /* borrowed */
+	pthread_mutex_t secrets_lock;  /* for secrets */
 	struct redact secrets;         /* tokens, former ones too; passwords of proxies */
 	unsigned int token_number;     /* increases whenever the token changes */
 	bool warned;                   /* that a proxy can read the token */
 };
+
+/* Removes secrets from what the log shows of a page: the beginnings of the IDs of dropped agents.
+ */
+static void fetcher_redact_page(struct fetcher *fetcher, struct page *page)
+{
+	for (size_t i = 0; page && i < page->fault_count; i++)
+		redact_text(&fetcher->secrets, page->faults[i].id, sizeof(page->faults[i].id));
+}
 
 /* Hands a result over. All text from a response passes here, so secrets are removed here. */
 static void fetcher_deliver(struct fetcher *fetcher, struct fetch_job *job)
@@ -39,8 +49,11 @@ static void fetcher_deliver(struct fetcher *fetcher, struct fetch_job *job)
 
 	if (fetcher->credential)
 		fetch->token_expiry = credential_expiry(fetcher->credential);
+	pthread_mutex_lock(&fetcher->secrets_lock);
 	redact_text(&fetcher->secrets, fetch->failure.message, sizeof(fetch->failure.message));
 	redact_text(&fetcher->secrets, fetch->note, sizeof(fetch->note));
+	fetcher_redact_page(fetcher, fetch->page);
+	pthread_mutex_unlock(&fetcher->secrets_lock);
 	mailbox_deliver(fetcher->mailbox, job);
 }
 
@@ -51,7 +64,9 @@ static void fetcher_refresh_token(struct fetcher *fetcher, bool force, struct fe
 
 	if (credential_refresh(fetcher->credential, force, &failure)) {
 		fetcher->token_number++;
+		pthread_mutex_lock(&fetcher->secrets_lock);
 		redact_add(&fetcher->secrets, credential_token(fetcher->credential));
+		pthread_mutex_unlock(&fetcher->secrets_lock);
 		snprintf(fetch->note, sizeof(fetch->note), "token read again from %s",
 		         credential_source(fetcher->credential));
 	} else if (*failure.message) {
@@ -126,13 +141,12 @@ static void fetcher_replay_wanted(struct fetcher *fetcher)
 	}
 }
 
-/* Whether the outcome of a request makes all connections of its pool suspect: there was no response
- * at all, or no complete response in time. */
-static bool is_pool_suspect(const struct request *request, const struct fetch *fetch)
+/* Whether the outcome of a request makes all connections of its pool suspect: curl could not
+ * transfer the response as a whole, for any reason except that fleetfs rejected it on the way. */
+static bool is_pool_suspect(const struct request *request, CURLcode code)
 {
 	return request->connection.lost_silent ||
-	       (!fetch->page && (fetch->failure.cause == FAILURE_TIMEOUT ||
-	                         fetch->failure.cause == FAILURE_UNREACHABLE));
+	       (code != CURLE_OK && request->response.stop == RESPONSE_NOT_STOPPED);
 }
 
 /* Warns once that a proxy can read the token: allow_http permits a plain http source, and then the
@@ -196,7 +210,7 @@ static void fetcher_finish_request(struct fetcher *fetcher, struct request *requ
 	request_end(request);
 	request->job = NULL;
 	request->share = NULL;
-	pool_release(&fetcher->pool, share, is_pool_suspect(request, fetch));
+	pool_release(&fetcher->pool, share, is_pool_suspect(request, code));
 	fetcher_warn_of_proxy(fetcher, fetch);
 	if (fetch->page)
 		fetch->page->validator.token_number = request->token_number;
@@ -245,6 +259,13 @@ void fetcher_run(struct fetcher *fetcher)
 		if (curl_multi_poll(fetcher->multi, NULL, 0, INT_MAX, NULL) != CURLM_OK)
 			nanosleep(&pause, NULL);
 	}
+}
+
+void fetcher_redact(struct fetcher *fetcher, char *text, size_t room)
+{
+	pthread_mutex_lock(&fetcher->secrets_lock);
+	redact_text(&fetcher->secrets, text, room);
+	pthread_mutex_unlock(&fetcher->secrets_lock);
 }
 
 void fetcher_wake(struct fetcher *fetcher)
@@ -304,6 +325,7 @@ int fetcher_new(const struct client_config *config, struct credential *credentia
 		return -ENOMEM;
 	fetcher->mailbox = mailbox;
 	fetcher->credential = credential;
+	fetcher->secrets_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	result = fetcher_init_source(fetcher, config);
 	if (result == 0)
 		result = fetcher_init_multi(fetcher, config);

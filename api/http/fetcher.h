@@ -8,8 +8,10 @@
  * page.
  *
  * The fetching thread calls fetcher_run(). No other function may be called meanwhile, except
- * fetcher_wake().
+ * fetcher_wake() and fetcher_redact().
  */
+
+#include <stddef.h>
 
 #include "api/http/credential.h"
 #include "api/http/mailbox.h"
@@ -27,6 +29,9 @@ void fetcher_free(struct fetcher *fetcher);
 
 /* Fetches pages until mailbox_stop() and fetcher_wake() were called. */
 void fetcher_run(struct fetcher *fetcher);
+
+/* Replaces each secret in text, in place (redact_text()). Any thread. */
+void fetcher_redact(struct fetcher *fetcher, char *text, size_t room);
 
 /* Makes fetcher_run() check the mailbox. Any thread. */
 void fetcher_wake(struct fetcher *fetcher);

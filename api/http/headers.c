@@ -70,6 +70,11 @@ static void headers_read_age(struct headers *headers, const char *value)
 	} while (*value++);
 }
 
+static void headers_read_content_encoding(struct headers *headers, const char *value)
+{
+	headers->encoded |= strcasecmp(value, "identity") != 0;
+}
+
 static void headers_read_date(struct headers *headers, const char *value)
 {
 	time_t date = curl_getdate(value, NULL);
@@ -133,6 +138,7 @@ static const struct {
 	void (*read)(struct headers *headers, const char *value);
 } readers[] = {
 	{"Age", headers_read_age},
+	{"Content-Encoding", headers_read_content_encoding},
 	{"Date", headers_read_date},
 	{"ETag", headers_read_etag},
 	{"Last-Modified", headers_read_last_modified},

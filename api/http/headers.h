@@ -43,6 +43,7 @@ struct headers {
 	bool begun;              /* a line was read, normally the status line */
 	bool interim;            /* the status is 1xx: another response follows */
 	bool ended;              /* the empty line was read; only trailers may follow */
+	bool encoded;            /* the body is compressed: a Content-Encoding was sent */
 	bool has_age;            /* an Age was sent, valid or not */
 	struct headers_age age;  /* from Age; both -1: not valid */
 	int64_t date_s;          /* Date, in seconds since 1970; -1: none */

@@ -7,9 +7,11 @@
  *
  * A connection can go silent without an error, for example when a NAT forgets it or a server fails
  * over. curl would use such a connection again and again, over HTTP/2 until
- * CURLOPT_MAXLIFETIME_CONN, even while other requests wait on it. So a request that ends without a
- * whole response retires the pool that it used, and later requests get a new, empty one. Requests
- * under way keep the retired pool; the last of them frees it.
+ * CURLOPT_MAXLIFETIME_CONN, even while other requests wait on it. The same holds for an HTTP/2
+ * connection whose server is gone behind a gateway, which then resets each stream. So a request
+ * that ends without a whole response, for whatever reason, retires the pool that it used, and later
+ * requests get a new, empty one. Requests under way keep the retired pool; the last of them frees
+ * it.
  *
  * Rejected: CURLOPT_FRESH_CONNECT, and a CURLOPT_MAXLIFETIME_CONN of the time since then; both
  * leave an HTTP/2 connection in use; a new multi handle, since two would have to be polled.

@@ -32,10 +32,24 @@ static void copy_without_user(const char *url, char *ret_url, size_t room)
 	         host);
 }
 
+/* Sets *ret_index to the index of the variable with this name. */
+static bool proxy_find_variable(const char *name, uint8_t *ret_index)
+{
+	for (size_t i = 0; i < VARIABLES; i++)
+		if (strcmp(variables[i].name, name) == 0) {
+			*ret_index = (uint8_t)i;
+			return true;
+		}
+	return false;
+}
+
+/* curl also reports no_proxy in this way, whether or not it applies to the host. It reports the
+ * variable of a proxy only if the request goes through that proxy. */
 void proxy_read(const char *message, size_t bytes, struct proxy *ret_proxy)
 {
 	static const char begin[] = "Uses proxy env variable ";
 	char text[2048], *name, *value, *end;
+	struct proxy proxy = {0};
 
 	if (bytes <= strlen(begin) || bytes >= sizeof(text) ||
 	    memcmp(message, begin, strlen(begin)) != 0)
@@ -47,11 +61,9 @@ void proxy_read(const char *message, size_t bytes, struct proxy *ret_proxy)
 	end = strrchr(name, '\'');
 	if (value && end > value + 4) {
 		*value = *end = '\0';
-		*ret_proxy = (struct proxy){0};
-		copy_without_user(value + 5, ret_proxy->url, sizeof(ret_proxy->url));
-		for (size_t i = 0; i < VARIABLES; i++)
-			if (strcmp(variables[i].name, name) == 0)
-				ret_proxy->variable = (uint8_t)i;
+		copy_without_user(value + 5, proxy.url, sizeof(proxy.url));
+		if (proxy_find_variable(name, &proxy.variable))
+			*ret_proxy = proxy;
 	}
 	explicit_bzero(text, sizeof(text));
 }

@@ -50,7 +50,6 @@ static CURLcode request_set_security(CURL *easy, const struct request_settings *
 	curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 	curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
-	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	/* curl copies these strings, which fails without memory. The request must not be sent
 	 * without them. All other strings that are set are either not copied or not essential. */
 	code = settings->direct ? curl_easy_setopt(easy, CURLOPT_PROXY, "") : CURLE_OK;
@@ -149,6 +148,7 @@ static int request_set_headers(struct request *request, const struct request_set
 	request->conditional = validator_is_present(condition);
 	request->lacks_team = credential_lacks_team(credential);
 	request->sends_team = team;
+	request->token_kind = credential_token_kind(credential);
 	return 0;
 }
 
@@ -172,7 +172,7 @@ int request_prepare(struct request *request, const struct request_settings *sett
 	free(url);
 	if (code != CURLE_OK)
 		return -ENOMEM;
-	response_receive(&request->response, request->easy);
+	response_receive(&request->response, request->easy, &request->connection);
 	connection_watch(&request->connection, request->easy, settings);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "api/http/fetch_job.h"
 #include "api/http/request_settings.h"
 #include "api/http/response.h"
+#include "api/http/token.h"
 
 /* Of the API's base URL, a page's number (%u) and its size (%u). */
 #define REQUEST_URL_FORMAT "%s/agents?current_page=%u&per_page=%u"
@@ -28,8 +29,9 @@ struct request {
 
 	CURL *easy; /* NULL when idle; its CURLINFO_PRIVATE is the request */
 	struct curl_slist *headers;
-	bool lacks_team;  /* no team is set, though one could be sent */
-	bool sends_team;  /* X-Team-ID is sent */
+	bool lacks_team; /* no team is set, though one could be sent */
+	bool sends_team; /* X-Team-ID is sent */
+	enum token_kind token_kind;
 	bool conditional; /* a validator is sent, so the response may be 304 */
 	struct connection connection;
 	struct response response;

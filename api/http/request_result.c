@@ -42,12 +42,31 @@ static struct headers_age result_age(const struct request *request, const struct
 	                   (connection_elapsed_us(&request->connection) - sent_us) / 1000 + 1);
 }
 
+/* Corrects the failure of a compressed body that breaks off, which curl does not report. */
+static void result_note_cut(const struct response *response, struct failure *failure)
+{
+	if (failure->cause != FAILURE_MALFORMED || !response->headers.encoded ||
+	    !decode_breaks_off(response->body, response->body_bytes))
+		return;
+	failure->remedy = "try again; if it stays, ask the operator of the API: its compression is "
+			  "faulty";
+	failure_set(failure, FAILURE_TRUNCATED,
+	            "the compressed response breaks off after %zu decompressed bytes",
+	            response->body_bytes);
+}
+
 /* Makes the page of a response with status 200 or 304. Returns 0, or -errno and a failure. */
 static int result_decode(const struct response *response, long status, struct page **ret_page,
                          struct failure *failure)
 {
-	if (status != 304)
-		return decode_page(response->body, response->body_bytes, ret_page, failure);
+	int result;
+
+	if (status != 304) {
+		result = decode_page(response->body, response->body_bytes, ret_page, failure);
+		if (result < 0)
+			result_note_cut(response, failure);
+		return result;
+	}
 	*ret_page = calloc(1, sizeof(struct page));
 	if (!*ret_page)
 		return failure_set(failure, FAILURE_MEMORY, "out of memory");

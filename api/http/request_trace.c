@@ -61,13 +61,14 @@ static curl_off_t trace_step_end_us(const struct request *request, enum trace_st
 	/* curl sets this mark also if the connection ends without a response. */
 	if (step == TRACE_RESPONSE)
 		return request->response.header_bytes > 0 ? at_us : 0;
-	/* curl sets this mark only after the TLS handshake. Until then, TCP is known to be
+	/* With TLS, curl sets this mark only after the handshake. Until then, TCP is known to be
 	 * connected by the first data of TLS (with OpenSSL only) or by a local port (not in curl
-	 * 8.10 to 8.20). */
+	 * 8.10 to 8.20). Without TLS, only a SOCKS proxy can delay the mark after TCP is connected.
+	 */
 	curl_easy_getinfo(request->easy, CURLINFO_LOCAL_PORT, &local_port);
 	if (step == TRACE_CONNECT && at_us == 0 && connection->tls_us)
 		at_us = connection->tls_us - connection->began_us;
-	else if (step == TRACE_CONNECT && at_us == 0 && local_port > 0)
+	else if (step == TRACE_CONNECT && at_us == 0 && local_port > 0 && connection->settings->tls)
 		at_us = before_us;
 	/* For a connection of the pool curl sets no marks: its steps ended before. */
 	if (at_us == 0 && connection->established)

@@ -52,6 +52,18 @@ static size_t response_on_body(char *data, size_t one, size_t bytes, void *user)
 	return response->stop ? 0 : bytes;
 }
 
+/* Counts a header line of a proxy's response to CONNECT. curl only has a ceiling of 300 kB, which
+ * it reads byte by byte, without a timeout: 2 s of a busy processor. */
+static size_t response_on_proxy_header(struct response *response, const char *data, size_t bytes)
+{
+	response->tunneled = *data == '\r' || *data == '\n';
+	response->proxy_header_bytes += bytes;
+	if (response->proxy_header_bytes <= RESPONSE_MAX_HEADER_BYTES)
+		return bytes;
+	response->stop = RESPONSE_PROXY_HEADERS_TOO_LARGE;
+	return 0;
+}
+
 /* The ceiling counts all header lines, those of any number of 1xx responses and the trailers
  * included. */
 static size_t response_on_header(char *data, size_t one, size_t bytes, void *user)
@@ -59,6 +71,8 @@ static size_t response_on_header(char *data, size_t one, size_t bytes, void *use
 	struct response *response = user;
 
 	(void)one;
+	if (!response->connection->established && bytes > 0)
+		return response_on_proxy_header(response, data, bytes);
 	response->header_bytes += bytes;
 	headers_line(&response->headers, data, bytes);
 	if (response->header_bytes <= RESPONSE_MAX_HEADER_BYTES)
@@ -67,9 +81,12 @@ static size_t response_on_header(char *data, size_t one, size_t bytes, void *use
 	return 0;
 }
 
-void response_receive(struct response *response, CURL *easy)
+void response_receive(struct response *response, CURL *easy, const struct connection *connection)
 {
 	response->easy = easy;
+	response->connection = connection;
+	response->proxy_header_bytes = 0;
+	response->tunneled = false;
 	response->body_bytes = 0;
 	response->header_bytes = 0;
 	response->stop = RESPONSE_NOT_STOPPED;

@@ -50,6 +50,17 @@ int decode_page(const char *body, size_t bytes, struct page **ret_page, struct f
 	return result < 0 ? decode_fail_memory(failure) : 0;
 }
 
+bool decode_breaks_off(const char *body, size_t bytes)
+{
+	struct json_outline outline;
+	struct json_fault fault;
+	int result = bytes > 0 ? json_scan(body, bytes, &page_query, &outline, &fault) : 0;
+
+	if (bytes > 0 && result == 0)
+		json_outline_done(&outline);
+	return bytes == 0 || (result == -EBADMSG && fault.offset == bytes);
+}
+
 bool decode_is_truncated_page(const char *body, size_t bytes, size_t count)
 {
 	struct json_query query = page_query;

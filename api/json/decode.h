@@ -73,6 +73,9 @@ int decode_list_page(const struct decode_list *list, size_t first, size_t count,
 /* Frees what the list owns; the text is still the caller's. */
 void decode_list_done(struct decode_list *list);
 
+/* Whether a body that decode_page() rejects breaks off: it is empty, or JSON up to its end. */
+bool decode_breaks_off(const char *body, size_t bytes);
+
 /*
  * Copies the message in the body of an HTTP error to ret_text: the string `message`, `error`,
  * `detail` or `error.message` of a JSON object, else the beginning of the body. White space is

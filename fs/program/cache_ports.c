@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/program/cache_ports.h"
 
+#include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -61,8 +62,12 @@ static int port_want(void *user, unsigned int page, const struct validator *cond
 static void port_duplicate(void *user, const struct record *record)
 {
 	struct program *program = user;
+	char name[NAME_BYTES];
 
-	malformed_log_duplicate(&program->fetch_results.malformed, record->name);
+	/* An agent may be named after the token. */
+	snprintf(name, sizeof(name), "%s", record->name);
+	client_redact(program->client, name, sizeof(name));
+	malformed_log_duplicate(&program->fetch_results.malformed, name);
 }
 
 static int port_changed(void *user, const struct record *record, const struct agent *before,

@@ -16,6 +16,8 @@
 #define HOST_BYTES   256
 #define SOURCE_BYTES 1024
 
+#define SOURCE_TEXT_BYTES 112 /* of a buffer for source_describe() */
+
 /* Parses HOST[:PORT]. HOST is a name, an IPv4 address or, in brackets, an IPv6 address. Returns
  * false if it is not valid. */
 static bool source_parse_authority(const char *authority, size_t length,
@@ -107,6 +109,24 @@ static bool source_names_file(const char *source)
 	       !memchr(colon, '@', first - (size_t)(colon - source));
 }
 
+/*
+ * Writes a source for a message: at most 100 bytes; of a URL neither its query nor its fragment,
+ * which may contain a token; and nothing at all if it may contain a password.
+ */
+static void source_describe(const char *source, char ret_text[static SOURCE_TEXT_BYTES])
+{
+	bool url = source_has_scheme(source, "file") || !source_names_file(source);
+	size_t length = url ? strcspn(source, "?#") : strlen(source);
+
+	if (url && strchr(source, '@'))
+		snprintf(ret_text, SOURCE_TEXT_BYTES, "…");
+	else if (source[length])
+		snprintf(ret_text, SOURCE_TEXT_BYTES, "%.*s%c…", (int)(length < 100 ? length : 100),
+		         source, source[length]);
+	else
+		snprintf(ret_text, SOURCE_TEXT_BYTES, "%.100s", source);
+}
+
 /* Returns the value of a hex digit, or -1. */
 static int source_hex_digit(char c)
 {
@@ -174,6 +194,7 @@ static char *source_path(const char *source, const char **ret_fault)
 static int source_parse_file(const char *given, char **ret_source, char *ret_why, size_t why_bytes)
 {
 	const char *fault;
+	char shown[SOURCE_TEXT_BYTES];
 	char *path = source_path(given, &fault);
 	int err = fault ? -EINVAL : -errno;
 
@@ -181,7 +202,8 @@ static int source_parse_file(const char *given, char **ret_source, char *ret_why
 		*ret_source = path;
 		return 0;
 	}
-	snprintf(ret_why, why_bytes, fault ? "source '%.100s' %s" : "source '%.100s': %s", given,
+	source_describe(given, shown);
+	snprintf(ret_why, why_bytes, fault ? "source '%s' %s" : "source '%s': %s", shown,
 	         fault ? fault : strerror(-err));
 	return err;
 }
@@ -192,6 +214,7 @@ static int source_parse_url(const char *given, bool allow_http, char **ret_sourc
 	size_t length = strlen(given);
 	const char *fault;
 	bool plain = false;
+	char shown[SOURCE_TEXT_BYTES];
 	char *url;
 
 	while (length > 0 && given[length - 1] == '/')
@@ -206,14 +229,14 @@ static int source_parse_url(const char *given, bool allow_http, char **ret_sourc
 		*ret_source = url;
 		return 0;
 	}
-	if (fault) /* a URL with `@` may contain a password */
-		snprintf(ret_why, why_bytes, "source '%.100s' %s", strchr(url, '@') ? "…" : url,
-		         fault);
+	source_describe(url, shown);
+	if (fault)
+		snprintf(ret_why, why_bytes, "source '%s' %s", shown, fault);
 	else
 		snprintf(ret_why, why_bytes,
-		         "source '%.100s': plain http would show the token to everyone on the way: "
+		         "source '%s': plain http would show the token to everyone on the way: "
 		         "use https, or give --allow_http to permit that",
-		         url);
+		         shown);
 	free(url);
 	return fault ? -EINVAL : -EPERM;
 }

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A CA bundle that is replaced while fleetfs runs (row 48 of docs/faults.md)."""
+"""A CA bundle or directory that changes while fleetfs runs (row 48 of docs/faults.md)."""
 
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -101,4 +102,33 @@ def test_a_bundle_replaced_by_a_fifo_blocks_nothing(scripted, mount, certificate
     assert str(bundle.path) in last["message"] and "regular file" in last["message"]
     assert "cacert" in last["remedy"]
     bundle.replace("ca")
+    until(lambda: code_of(fleet.agents) is None, seconds=5)
+
+
+@pytest.mark.parametrize("blocks", ["a FIFO", "a link to a FIFO"])
+def test_a_fifo_in_a_directory_of_cas_blocks_nothing(scripted, mount, certificates, folder, blocks):
+    """OpenSSL would open it, as the certificate of the server's issuer. Others it never opens."""
+    directory = folder / "certs"
+    directory.mkdir()
+    shutil.copy(certificates / "ca.pem", directory)
+    subprocess.run(["openssl", "rehash", directory], check=True)
+    os.mkfifo(directory / "other")
+    server = scripted(context=context(certificates, "right"))
+    fleet = mount(server, **OPTIONS,
+                  variables={"SSL_CERT_DIR": f"{folder}/none:{directory}",
+                             "SSL_CERT_FILE": str(certificates / "self-signed.pem")})
+    assert sorted(fleet.agents()) == ["a", "b", "c"]
+    link = next(path for path in directory.iterdir() if path.is_symlink())
+    link.unlink()
+    if blocks == "a FIFO":
+        os.mkfifo(link)
+    else:
+        link.symlink_to("other")
+    server.close_connections()
+    until(lambda: code_of(fleet.agents) == "EHOSTUNREACH", seconds=3)
+    last = own(fleet, "last_error")
+    assert str(link) in last["message"] and "regular file" in last["message"]
+    assert "directory" in last["remedy"]
+    link.unlink()
+    link.symlink_to("ca.pem")
     until(lambda: code_of(fleet.agents) is None, seconds=5)

@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Which errno, message and remedy a failure has (row 50 of docs/faults.md)."""
 
+import contextlib
+import gzip
 import socket
+import ssl
+import threading
+import time
 
 import pytest
 
 from harness import code_of, until
 from scripted import own
 from test_fault_tls import Http2, frame, http2_server
+from test_start import jwt
+from tls import context
 
 OPTIONS = {"ttl": 0.3, "stale": 0, "retries": 0, "timeout": 3, "delay_connect": True}
 
@@ -67,6 +74,76 @@ def test_a_body_that_cannot_be_decompressed(scripted, mount, encoding):
     assert "compression" in own(fleet, "last_error")["remedy"]
 
 
+@pytest.mark.parametrize("encoding,body", [
+    ("gzip", gzip.compress(b'{"agent_list":[' + b'"abcdefgh",' * 999)[:-20]),
+    ("gzip", gzip.compress(b"{}")[:10]), ("br", b"x"), ("zstd", b"\x28\xb5\x2f\xfd\x04\x58")],
+    ids=["gzip, within its end", "gzip, within its header", "br", "zstd"])
+def test_a_compressed_body_that_breaks_off_is_truncated(scripted, mount, encoding, body):
+    server = scripted()
+    server.answer = lambda wire: wire.reply(body, headers=[f"Content-Encoding: {encoding}"])
+    fleet = mount(server, **OPTIONS)
+    assert code_of(fleet.agents) == "EREMOTEIO"
+    error = own(fleet, "last_error")
+    assert error["kind"] == "truncated" and "compress" in error["message"]
+    assert "try again" in error["remedy"] and "URL" not in error["remedy"]
+
+
+@pytest.mark.parametrize("status", ["200 OK", "304 Not Modified"])
+def test_headers_that_break_off_are_truncated(scripted, mount, status):
+    server = scripted(["a"])
+    server.answer = lambda wire: wire.good(headers=['ETag: "1"'])
+    fleet = mount(server, **OPTIONS)
+    assert fleet.agents() == ["a"]
+    server.answer = lambda wire: (wire.send(f"HTTP/1.1 {status}\r\nConte".encode()), wire.close())
+    until(lambda: code_of(fleet.agents) == "EREMOTEIO", seconds=3)
+    error = own(fleet, "last_error")
+    assert error["kind"] == "truncated" and "headers" in error["message"]
+    assert error["remedy"] == "try again"
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_an_https_url_is_not_asked_whether_it_says_http(scripted, mount, certificates, reset):
+    server = scripted(context=context(certificates, "right"))
+    server.answer = lambda wire: wire.reset() if reset else wire.close()
+    fleet = mount(server, cacert=certificates / "ca.pem", **OPTIONS)
+    assert code_of(fleet.agents) == "EHOSTUNREACH"
+    remedy = own(fleet, "last_error")["remedy"]
+    assert "try again" in remedy and "http" not in remedy
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_requires_a_client_certificate(scripted, mount, certificates, version):
+    strict = context(certificates, "right", verify_mode=ssl.CERT_REQUIRED, maximum_version=version)
+    strict.load_verify_locations(certificates / "ca.pem")
+    server = scripted(context=strict)
+    fleet = mount(server, cacert=certificates / "ca.pem", **OPTIONS)
+    assert code_of(fleet.agents) == "EHOSTUNREACH"
+    assert "client certificate" in own(fleet, "last_error")["remedy"]
+
+
+@pytest.mark.parametrize("token,options,remedy", [
+    ("sk-sim", {}, "SOURCE/r"), ("dk-abc123", {}, "use one that may"),
+    (jwt(exp=4099999999), {"team": "t1"}, "check team")], ids=["sk", "dk", "jwt"])
+def test_the_remedy_for_403_fits_the_token(scripted, mount, token, options, remedy):
+    server = scripted()
+    server.answer = lambda wire: wire.reply(b'{"message":"forbidden"}', status="403 No")
+    fleet = mount(server, token=token, **OPTIONS, **options)
+    assert code_of(fleet.agents) == "EACCES"
+    told = own(fleet, "last_error")["remedy"]
+    assert remedy in told and ("sk-" in told) == token.startswith("sk-")
+
+
+@pytest.mark.parametrize("status,message,remedy", [
+    ("400 Bad", "X-Team-ID required", "X-Team-ID is not sent"), ("402 Pay", "", "account"),
+    ("400 Bad", "per_page is too large", "per_page")])
+def test_the_remedy_for_a_bad_request_fits_the_message(scripted, mount, status, message, remedy):
+    server = scripted()
+    server.answer = lambda wire: wire.reply(b'{"message":"%s"}' % message.encode(), status=status)
+    fleet = mount(server, token="dk-abc123", **OPTIONS)
+    assert code_of(fleet.agents) == "EINVAL"
+    assert remedy in own(fleet, "last_error")["remedy"]
+
+
 def proxied(url):
     return {"https_proxy": url, "http_proxy": url, "no_proxy": ""}
 
@@ -97,6 +174,78 @@ def test_a_proxy_that_wants_a_password(scripted, fleetfs):
         done = fleetfs("--check", "--retries=0", "--allow_http", f"{scheme}://api.invalid/v1",
                        variables=proxied(proxy.url.removesuffix("/api/v1")))
         assert done.returncode == 1 and "407" in done.stderr and f"{scheme}_proxy" in done.stderr
+
+
+@contextlib.contextmanager
+def proxy_that(answer):
+    """The address of a proxy whose connections answer(socket) serves, after their first bytes."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve(connection):
+        with connection, contextlib.suppress(OSError):
+            connection.recv(4096)
+            answer(connection)
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def endless_headers(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        connection.sendall(b"X: y\r\n" * 1000)
+
+
+@pytest.mark.parametrize("proxy,scheme,answer", [
+    ("socks5h", "https", lambda connection: time.sleep(5)),
+    ("socks5h", "http", lambda connection: time.sleep(5)),
+    ("socks5h", "https", lambda connection: None),
+    ("http", "https", lambda connection: time.sleep(5)),
+    ("http", "https", endless_headers),
+    ("http", "https", lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nConte")),
+    ("http", "http", lambda connection: connection.sendall(b"SSH-2.0-x\r\n")),
+    ("http", "http", lambda connection: None),
+], ids=["a SOCKS proxy hangs", "a SOCKS proxy hangs, http", "a SOCKS proxy closes", "CONNECT hangs",
+        "headers of CONNECT without end", "headers of CONNECT break off", "garbage", "closes"])
+def test_a_faulty_proxy_is_named(fleetfs, proxy, scheme, answer):
+    with proxy_that(answer) as address:
+        done = fleetfs("--check", "--retries=0", "--timeout=8", "--connect_timeout=2", "--allow_http",
+                       f"{scheme}://api.invalid/v1", variables=proxied(f"{proxy}://{address}"))
+    assert done.returncode == 1
+    assert f"by the proxy {proxy}://{address}" in done.stderr and f"{scheme}_proxy" in done.stderr
+
+
+def test_the_headers_of_a_tunnel_are_not_those_of_the_response(scripted, mount, certificates):
+    """A proxy's response to CONNECT is neither a response of the API nor counted as one."""
+    server = scripted(["a"], context=context(certificates, "elsewhere"))
+
+    def tunnel(connection):
+        with socket.create_connection(("127.0.0.1", server.port)) as other:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nAge: 999999\r\nContent-Encoding: gzip\r\n"
+                               + 15 * (b"X: " + b"y" * 4000 + b"\r\n") + b"\r\n")
+
+            def copy(source, target):
+                with contextlib.suppress(OSError):
+                    while data := source.recv(65536):
+                        target.sendall(data)
+                    target.shutdown(socket.SHUT_WR)
+            back = threading.Thread(target=copy, args=(other, connection), daemon=True)
+            back.start()
+            copy(connection, other)
+            back.join(10)
+    with proxy_that(tunnel) as address:
+        fleet = mount("https://elsewhere.example/api/v1", cacert=certificates / "ca.pem", **OPTIONS,
+                      variables=proxied(f"http://{address}"))
+        assert code_of(fleet.agents) is None, own(fleet, "last_error")
+        assert fleet.agents() == ["a"] and own(fleet, "health")["state"] == "ok"
 
 
 def test_a_proxy_that_can_read_the_token_is_told(scripted, fleetfs, mount):

@@ -136,6 +136,35 @@ def test_an_agents_values_are_data(scripted, mount):
     assert TOKEN in fleet.text("agents/a/agent.json").replace("\\/", "/")
 
 
+def test_a_token_as_an_agents_id_is_not_in_the_log(scripted, mount, fleetfs):
+    """What is logged of dropped agents; the tree has the ID, which is data."""
+    token = "sk-9f8e7d6c5b4a392817"
+    server = scripted()
+    server.answer = lambda wire: wire.reply(page(
+        [{"agent_id": "a"}, {"agent_id": token}, {"agent_id": token},
+         {"agent_id": "x" + token, "deep": json.loads(40 * "[" + 40 * "]")}]))
+    fleet = mount(server, token=token, **OPTIONS)
+    assert token in fleet.agents()
+    until(lambda: fleet.output().count("is dropped") == 2)
+    done = fleetfs("--check", server.url, token=token)
+    assert done.returncode == 0 and "is dropped" in done.stdout + done.stderr
+    shown = outputs(fleet) + done.stdout + done.stderr
+    assert shown.count("secret") >= 3
+    assert not any(part in shown for part in parts(token))
+
+
+@pytest.mark.parametrize("source", [
+    "https://api.example/v1?token={}", "https://api.example/v1#{}", "http://api.example/v1?token={}",
+    "htps://api.example/v1?token={}", "https://api.example:x/v1?token={}", "file:///fleet.json?{}",
+    "file://host/fleet.json?token={}", "https:api.example?token={}"])
+@pytest.mark.parametrize("check", [True, False])
+def test_the_query_of_a_source_is_not_shown(fleetfs, folder, source, check):
+    done = fleetfs(*(["--check"] if check else []), source.format("hunter2"),
+                   *([] if check else [folder]))
+    assert done.returncode != 0 and source[:10] in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("name", RARE_ECHOES)
 def test_a_rarer_encoding_of_the_token_is_not_shown(scripted, mount, name):
     server = scripted()

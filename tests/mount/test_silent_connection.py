@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Connections that go silent without an error: a NAT or a failover forgot them, or the server never
-answers on them, while new connections work (row 47 of docs/faults.md)."""
+"""Connections that fail while new ones work: they go silent without an error, because a NAT or a
+failover forgot them or the server never answers on them, or every stream on them is reset (row 47 of
+docs/faults.md)."""
 
 import contextlib
 import os
@@ -164,6 +165,37 @@ def test_after_a_timeout_no_older_connection_is_used_again(scripted, mount, cert
     assert seconds < 2.5  # the hold after a failure is a second
     assert server.connections > connections
     assert own(fleet, "health")["state"] == "ok"
+
+
+@pytest.mark.parametrize("fault", [1, 2, 5, 8, 11, 12, "midway", "status"])
+def test_a_connection_that_resets_its_streams_is_left(scripted, mount, certificates, fault):
+    """RST_STREAM with this code: at once, within a body of status 200, or within that of an error."""
+    class Old(Http2):
+        def __init__(self):
+            super().__init__(refuse=0)
+            self.broken = set()
+
+        def answer(self, wire, stream):
+            if wire not in self.broken:
+                super().answer(wire, stream)
+                return
+            if fault == "midway":
+                wire.send(frame(1, 4, stream, b"\x88") + frame(0, 0, stream, b"{"))
+            if fault == "status":  # 500
+                wire.send(frame(1, 4, stream, b"\x8e") + frame(0, 0, stream, b"{"))
+            code = fault if isinstance(fault, int) else 2
+            wire.send(frame(3, 0, stream, code.to_bytes(4, "big")))
+    spoken, wires = Old(), []
+    server = http2_server(scripted, certificates, spoken, ["a", "b"])
+    shake_hands = server.shake_hands
+    server.shake_hands = lambda wire: (wires.append(wire), shake_hands(wire))[1]
+    fleet = mount(server, cacert=certificates / "ca.pem", **{**OPTIONS, "retries": 0})
+    assert sorted(fleet.agents()) == ["a", "b"]
+    spoken.broken = set(wires)
+    connections = server.connections
+    until(lambda: code_of(fleet.agents) == "EREMOTEIO", seconds=3)
+    until(lambda: code_of(fleet.agents) is None, seconds=5)
+    assert server.connections == connections + 1
 
 
 def test_a_server_that_lets_no_stream_start_is_left(scripted, mount, certificates):

@@ -171,10 +171,22 @@ static void test_each_broken_response_is_a_failure(void **state)
 	         ""},
 		/* For curl the headers are complete if the connection ends within them. */
 		{{.text = "HTTP/1.1 200 OK\r\nContent-Le", .close = true},
+	         FAILURE_TRUNCATED,
+	         200,
+	         -1,
+	         "within the response's headers"},
+		/* For curl any beginning of a compressed body is a whole one. */
+		{{.text = "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx"},
+	         FAILURE_TRUNCATED,
+	         200,
+	         -1,
+	         "breaks off after 0"},
+		{{.text = "HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: "
+	                  "9\r\n\r\n{\"agent_li"},
 	         FAILURE_MALFORMED,
 	         200,
 	         -1,
-	         "empty"},
+	         "ends early"},
 		{{ENDLESS}, FAILURE_OVERSIZED, 200, -1, "larger than 8388608"},
 		{{.text = "HTTP/1.1 200 OK\r\n",
 	          .repeat = "X-More: and more and more and more\r\n"},

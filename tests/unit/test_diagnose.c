@@ -18,10 +18,10 @@ static const struct request_settings settings = {
 	.connect_timeout_ms = 3000,
 };
 
-static void diagnose(struct request *request, CURLcode code, long status, uint8_t reached,
-                     struct failure *ret_failure)
+static void diagnose_over(struct request *request, bool tls, CURLcode code, long status,
+                          uint8_t reached, struct failure *ret_failure)
 {
-	const struct trace trace = {.reached = reached, .tls = true};
+	const struct trace trace = {.reached = reached, .tls = tls};
 
 	*ret_failure = (struct failure){.retry_after_ms = -1};
 	request->easy = curl_easy_init();
@@ -29,6 +29,12 @@ static void diagnose(struct request *request, CURLcode code, long status, uint8_
 	curl_easy_cleanup(request->easy);
 	assert_true(strlen(failure_remedy(ret_failure)) > 5);
 	assert_true(strlen(ret_failure->message) > 3);
+}
+
+static void diagnose(struct request *request, CURLcode code, long status, uint8_t reached,
+                     struct failure *ret_failure)
+{
+	diagnose_over(request, true, code, status, reached, ret_failure);
 }
 
 /* The errno before a response began and within one. The last row, code 0, is for all codes that are
@@ -146,6 +152,8 @@ static void test_the_remedy_names_what_the_credential_lacks(void **state)
 		{{.lacks_team = true}, 403, "name the team"},
 		{{.lacks_team = false}, 403, "use a token of the team"},
 		{{.lacks_team = true}, 400, "name the team"},
+		{{.sends_team = true}, 400, "check team"},
+		{{.token_kind = TOKEN_DEVICE}, 400, "X-Team-ID is not sent"},
 		{{.connection.proxy = {.url = "http://p", .variable = 3}}, 407, "all_proxy"},
 	};
 
@@ -162,33 +170,115 @@ static void test_the_remedy_names_what_the_credential_lacks(void **state)
 	}
 }
 
+static void test_the_remedy_fits_the_message_and_the_kind_of_token(void **state)
+{
+	static const struct {
+		long status;
+		enum token_kind kind;
+		bool sends_team;
+		const char *body, *remedy;
+	} rows[] = {
+		{403, TOKEN_INTEGRATION, false, "no", "SOURCE/r"},
+		{403, TOKEN_DEVICE, false, "no", "use one that may"},
+		{403, TOKEN_OTHER, false, "no", "use one that may"},
+		{403, TOKEN_JWT, true, "no", "check team"},
+		{402, TOKEN_DEVICE, false, "", "account"},
+		{400, TOKEN_OTHER, true, "per_page must be at most 50", "per_page"},
+		{422, TOKEN_DEVICE, false, "[\"query\", \"per_page\"]", "per_page"},
+		{400, TOKEN_DEVICE, false, "bad URL: /agents?per_page=100", "check the URL"},
+		{400, TOKEN_DEVICE, false, "No required SSL certificate was sent", "client cert"},
+		{426, TOKEN_DEVICE, false, "", "check the URL (the API's base"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct request request = {.token_kind = rows[i].kind,
+		                          .sends_team = rows[i].sends_team};
+		struct failure failure;
+
+		request.response.body = (char *)(uintptr_t)rows[i].body;
+		request.response.body_bytes = strlen(rows[i].body);
+		diagnose(&request, CURLE_OK, rows[i].status, TRACE_STEPS, &failure);
+		if (!strstr(failure_remedy(&failure), rows[i].remedy) ||
+		    (rows[i].kind != TOKEN_INTEGRATION &&
+		     strstr(failure_remedy(&failure), "SOURCE/r")))
+			fail_msg("row %zu: %s", i, failure_remedy(&failure));
+	}
+}
+
+static void test_a_lost_https_connection_is_not_asked_for_http(void **state)
+{
+	static const struct {
+		CURLcode code;
+		uint8_t reached;
+		bool asks_certificate;
+		const char *remedy;
+	} rows[] = {
+		{CURLE_GOT_NOTHING, TRACE_RESPONSE, false, "its server ended the connection"},
+		{CURLE_RECV_ERROR, TRACE_RESPONSE, false, "its server ended the connection"},
+		{CURLE_GOT_NOTHING, TRACE_RESPONSE, true, "client certificate"},
+		{CURLE_SEND_ERROR, TRACE_RESPONSE, true, "client certificate"},
+		{CURLE_SSL_CONNECT_ERROR, TRACE_TLS, true, "client certificate"},
+		{CURLE_SSL_CONNECT_ERROR, TRACE_TLS, false, "it must speak https"},
+		{CURLE_PEER_FAILED_VERIFICATION, TRACE_TLS, true, "cacert"},
+		{CURLE_OPERATION_TIMEDOUT, TRACE_TLS, true, "it must speak https"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct request request = {
+			.connection = {.dialed = true,
+		                       .asks_certificate = rows[i].asks_certificate}};
+		struct failure failure;
+
+		diagnose(&request, rows[i].code, 0, rows[i].reached, &failure);
+		if (!strstr(failure_remedy(&failure), rows[i].remedy) ||
+		    strstr(failure_remedy(&failure), "instead of https"))
+			fail_msg("row %zu: %s", i, failure_remedy(&failure));
+	}
+}
+
 static void test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it(void **state)
 {
 	static const struct {
 		const char *proxy;
 		CURLcode code;
 		uint8_t reached;
-		bool blamed;
+		bool blamed, plain;
 	} rows[] = {
-		{"http://p:1", CURLE_COULDNT_RESOLVE_PROXY, TRACE_RESOLVE, true},
-		{"http://p:1", CURLE_COULDNT_CONNECT, TRACE_CONNECT, true},
-		{"http://p:1", CURLE_OPERATION_TIMEDOUT, TRACE_CONNECT, true},
-		{"https://p:1", CURLE_SSL_CONNECT_ERROR, TRACE_TLS, true},
-		{"http://p:1", CURLE_RECV_ERROR, TRACE_RESPONSE, false},
-		{"socks5://p:1", CURLE_COULDNT_CONNECT, TRACE_CONNECT, true},
-		{"socks5://p:1", CURLE_PROXY, TRACE_TLS, true},
-		{"socks5://p:1", CURLE_PEER_FAILED_VERIFICATION, TRACE_TLS, false},
-		{"", CURLE_COULDNT_CONNECT, TRACE_CONNECT, false},
+		{"http://p:1", CURLE_COULDNT_RESOLVE_PROXY, TRACE_RESOLVE, true, false},
+		{"http://p:1", CURLE_COULDNT_CONNECT, TRACE_CONNECT, true, false},
+		{"http://p:1", CURLE_OPERATION_TIMEDOUT, TRACE_CONNECT, true, false},
+		{"https://p:1", CURLE_SSL_CONNECT_ERROR, TRACE_TLS, true, false},
+		{"http://p:1", CURLE_RECV_ERROR, TRACE_RESPONSE, false, false},
+		{"socks5://p:1", CURLE_COULDNT_CONNECT, TRACE_CONNECT, true, false},
+		{"socks5://p:1", CURLE_PROXY, TRACE_TLS, true, false},
+		{"socks5://p:1", CURLE_PEER_FAILED_VERIFICATION, TRACE_TLS, false, false},
+		{"socks5://p:1", CURLE_SSL_CACERT_BADFILE, TRACE_TLS, false, false},
+		{"socks5://p:1", CURLE_OPERATION_TIMEDOUT, TRACE_TLS, true, false},
+		{"socks5://p:1", CURLE_GOT_NOTHING, TRACE_RESPONSE, false, false},
+		{"http://p:1", CURLE_RECV_ERROR, TRACE_TLS, true, false},
+		{"http://p:1", CURLE_WRITE_ERROR, TRACE_TLS, true, false},
+		{"http://p:1", CURLE_GOT_NOTHING, TRACE_RESPONSE, true, true},
+		{"http://p:1", CURLE_WEIRD_SERVER_REPLY, TRACE_RESPONSE, true, true},
+		{"http://p:1", CURLE_OUT_OF_MEMORY, TRACE_CONNECT, false, false},
+		{"", CURLE_COULDNT_CONNECT, TRACE_CONNECT, false, false},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		struct request request = {.connection = {.dialed = true, .proxy = {.variable = 1}}};
+		struct request request = {
+			.connection = {.dialed = true,
+		                       .proxy = {.variable = 1},
+		                       .established = rows[i].reached >= TRACE_RESPONSE},
+			.response = {.stop = rows[i].code == CURLE_WRITE_ERROR
+		                                     ? RESPONSE_PROXY_HEADERS_TOO_LARGE
+		                                     : RESPONSE_NOT_STOPPED}};
 		struct failure failure;
 
 		snprintf(request.connection.proxy.url, sizeof(request.connection.proxy.url), "%s",
 		         rows[i].proxy);
-		diagnose(&request, rows[i].code, 0, rows[i].reached, &failure);
+		diagnose_over(&request, !rows[i].plain, rows[i].code, 0, rows[i].reached, &failure);
 		if (!strstr(failure_remedy(&failure), "https_proxy") == rows[i].blamed ||
 		    (*rows[i].proxy && !strstr(failure.message, rows[i].proxy) == rows[i].blamed))
 			fail_msg("row %zu: %s: %s", i, failure.message, failure_remedy(&failure));
@@ -220,6 +310,30 @@ static void test_the_url_of_a_proxy_is_kept_without_user_and_password(void **sta
 	}
 }
 
+static void test_no_proxy_is_not_a_proxy(void **state)
+{
+	static const char *const messages[] = {
+		"Uses proxy env variable no_proxy == 'localhost,.corp.example'\n",
+		"Uses proxy env variable NO_PROXY == '*'\n",
+		"Uses proxy env variable no_proxy == ''\n",
+		"Uses proxy env variable other == 'http://p:1'\n",
+	};
+	static const char proxy_message[] =
+		"Uses proxy env variable https_proxy == 'http://p.example:3128'\n";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(messages) / sizeof(*messages); i++) {
+		struct proxy proxy = {0};
+
+		proxy_read(messages[i], strlen(messages[i]), &proxy);
+		assert_string_equal(proxy.url, "");
+		proxy_read(proxy_message, strlen(proxy_message), &proxy);
+		proxy_read(messages[i], strlen(messages[i]), &proxy);
+		assert_string_equal(proxy.url, "http://p.example:3128");
+		assert_int_equal(proxy.variable, 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,8 +342,11 @@ int main(void)
 		cmocka_unit_test(test_a_timeout_before_a_connection_is_unreachable),
 		cmocka_unit_test(test_a_request_that_waits_for_another_connection_times_out),
 		cmocka_unit_test(test_the_remedy_names_what_the_credential_lacks),
+		cmocka_unit_test(test_the_remedy_fits_the_message_and_the_kind_of_token),
+		cmocka_unit_test(test_a_lost_https_connection_is_not_asked_for_http),
 		cmocka_unit_test(test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it),
 		cmocka_unit_test(test_the_url_of_a_proxy_is_kept_without_user_and_password),
+		cmocka_unit_test(test_no_proxy_is_not_a_proxy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

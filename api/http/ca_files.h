@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_API_HTTP_CA_FILES_H
+#define FLEETFS_API_HTTP_CA_FILES_H
+
+/*
+ * Checks the files of CAs before the TLS library opens them, which it does for each connection. If
+ * a FIFO has replaced one of them, the library waits for a writer, and with it the fetching thread,
+ * forever. A device may block a read in the same way.
+ *
+ * The library opens the bundle, and those entries of the CA directories that have the name
+ * HASH.NUMBER, once it has met a certificate with that hash. So all entries with such names are
+ * checked. A file that is missing is not a fault here: curl reports it, or does not need it.
+ */
+
+#include <stdbool.h>
+
+#include "api/http/request_settings.h"
+
+/* Plain data; all zeroes: no fault. */
+struct ca_fault {
+	bool bundle;    /* it is the bundle, else an entry of a CA directory */
+	char path[256]; /* of the file; may be truncated; "": no fault */
+};
+
+/* Returns whether the TLS library may open the CAs that the settings name, or the system's; true
+ * without TLS. Otherwise describes the first file that is not a regular one. */
+bool ca_files_check(const struct request_settings *settings, struct ca_fault *ret_fault);
+
+#endif
