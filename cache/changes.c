@@ -63,7 +63,7 @@ static size_t changes_carry_strings(struct changes_builder *builder, enum agent_
 	agent_finder_init(&finder, builder->before, field);
 	for (size_t i = 0; i < agent_string_count(after, field); i++) {
 		const char *string = agent_string(after, field, i);
-		size_t was = string ? agent_find(&finder, string, i) : SIZE_MAX;
+		size_t was = string ? agent_finder_find(&finder, string, i) : SIZE_MAX;
 
 		if (!string)
 			continue;

@@ -144,7 +144,7 @@ static int ingest_agents(struct ingest *ingest, struct records *records, uint64_
 	size_t bytes = 0;
 
 	for (; ingest->next < response->agent_count; ingest->next++) {
-		size_t agent_bytes = response->agents[ingest->next]->bytes;
+		size_t agent_bytes = response->agents[ingest->next]->block_bytes;
 		struct record *record;
 		int err;
 

@@ -109,7 +109,7 @@ int records_add(struct records *records, const struct agent *agent, const char *
 	if (err < 0)
 		return err;
 	if (records->present >= FLEET_MAX_AGENTS ||
-	    records->agent_bytes + agent->bytes > FLEET_MAX_BYTES)
+	    records->agent_bytes + agent->block_bytes > FLEET_MAX_BYTES)
 		return -EFBIG;
 	record = record_new(name, agent);
 	if (!record)
@@ -131,7 +131,7 @@ int records_add(struct records *records, const struct agent *agent, const char *
 	record->serial = ++records->last_serial;
 	records->by_index[record->index] = record_ref(record);
 	records->present++;
-	records->agent_bytes += agent->bytes;
+	records->agent_bytes += agent->block_bytes;
 	/* The agents of the first list have been there, as far as is known, since the mount. */
 	record->first_ns = records->list_known && joined ? at_ns : records->mounted_ns;
 	if (records->list_known)
@@ -143,21 +143,21 @@ int records_add(struct records *records, const struct agent *agent, const char *
 int records_update(struct records *records, struct record *record, const struct agent *agent,
                    int64_t at_ns)
 {
-	uint64_t other_bytes = records->agent_bytes - record->agent->bytes;
+	uint64_t other_bytes = records->agent_bytes - record->agent->block_bytes;
 	int err;
 
 	if (agent_equal(record->agent, agent)) {
 		record->renewals++;
 		return 0;
 	}
-	if (other_bytes + agent->bytes > FLEET_MAX_BYTES)
+	if (other_bytes + agent->block_bytes > FLEET_MAX_BYTES)
 		return -EFBIG;
 	err = changes_note(&record->changes, record->agent, agent, record->first_ns, at_ns);
 	if (err == 0)
 		err = records_report(records, record, record->agent, agent, at_ns);
 	if (err < 0)
 		return err;
-	records->agent_bytes = other_bytes + agent->bytes;
+	records->agent_bytes = other_bytes + agent->block_bytes;
 	agent_unref(record->agent);
 	record->agent = agent_ref(agent);
 	record->renewals++;
@@ -175,7 +175,7 @@ int records_depart(struct records *records, struct record *record)
 	records->by_index[record->index] = NULL;
 	records->free_indices[records->free_count++] = record->index;
 	records->present--;
-	records->agent_bytes -= record->agent->bytes;
+	records->agent_bytes -= record->agent->block_bytes;
 	records_names_changed(records);
 	/* The kernel may refer to the agent's directory, and so to the record, for long. */
 	agent_unref(record->agent);

@@ -15,7 +15,7 @@
  * Each client_want() causes one request. The client makes further requests in three cases only: the
  * API responds with 401 and the token has been replaced; a cache in front of the API sends a
  * response that is too old to use, so the second request bypasses caches; a page is too large as a
- * whole, so it is requested in parts (split.h). All other retries are decided by the cache room.
+ * whole, so it is requested in parts (split.h). The cache (cache/) decides about all other retries.
  *
  * Secrets (tokens, passwords of proxies) are removed from messages, notes and the IDs of dropped
  * agents before they are handed over (redact.h).

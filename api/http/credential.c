@@ -19,7 +19,7 @@ struct credential {
 	char *source;  /* for messages: the path or "$VARIABLE" */
 	char *team;    /* NULL: none */
 	char *token;
-	char *spares[TOKEN_VARIABLES + 1]; /* tokens of the environment, then NULL */
+	char *environment[TOKEN_VARIABLES + 1]; /* tokens of the environment, then NULL */
 	enum token_kind kind;
 	int64_t expiry;
 	struct file_identity identity; /* of the file when it was last read, acceptable or not */
@@ -137,7 +137,7 @@ static int credential_use_variable(struct credential *credential, const char *na
 
 /* Copies the tokens of the environment, for redaction. Must be called before
  * credential_scrub_environment(). 0 or -ENOMEM. */
-static int credential_copy_spares(struct credential *credential)
+static int credential_copy_environment(struct credential *credential)
 {
 	size_t count = 0;
 
@@ -146,8 +146,8 @@ static int credential_copy_spares(struct credential *credential)
 
 		if (!value)
 			continue;
-		credential->spares[count] = strdup(value);
-		if (!credential->spares[count++])
+		credential->environment[count] = strdup(value);
+		if (!credential->environment[count++])
 			return -ENOMEM;
 	}
 	return 0;
@@ -191,7 +191,7 @@ static int credential_use_config(struct credential *credential, struct failure *
 		return credential_no_memory(ret_failure);
 	if (!path) {
 		failure_set(ret_failure, FAILURE_CREDENTIAL,
-		            "no token, and no home directory to look for one: name a file with "
+		            "no token, and no home directory that could have one: name a file with "
 		            "token_file, or set FLEETFS_TOKEN");
 		return -ENOENT;
 	}
@@ -243,8 +243,8 @@ int credential_new(const char *token_file, const char *team, struct credential *
 
 	if (team && !is_team(team)) {
 		failure_set(ret_failure, FAILURE_CREDENTIAL,
-		            "the team holds a character other than letters, digits, _ and -: set "
-		            "team or CYBERUN_TEAM_ID anew");
+		            "the team has a character other than letters, digits, _ and -: correct "
+		            "team or CYBERUN_TEAM_ID");
 		return -EINVAL;
 	}
 	credential = calloc(1, sizeof(*credential));
@@ -252,7 +252,7 @@ int credential_new(const char *token_file, const char *team, struct credential *
 		return credential_no_memory(ret_failure);
 	if (team && *team)
 		credential->team = strdup(team);
-	if ((team && *team && !credential->team) || credential_copy_spares(credential) < 0)
+	if ((team && *team && !credential->team) || credential_copy_environment(credential) < 0)
 		result = credential_no_memory(ret_failure);
 	else
 		result = credential_find_token(credential, token_file, ret_failure);
@@ -270,7 +270,7 @@ void credential_free(struct credential *credential)
 		return;
 	redact_wipe(credential->token);
 	for (size_t i = 0; i < TOKEN_VARIABLES; i++)
-		redact_wipe(credential->spares[i]);
+		redact_wipe(credential->environment[i]);
 	free(credential->path);
 	free(credential->source);
 	free(credential->team);
@@ -299,9 +299,9 @@ const char *credential_token(const struct credential *credential)
 	return credential->token;
 }
 
-const char *credential_spare(const struct credential *credential, size_t index)
+const char *credential_environment_token(const struct credential *credential, size_t index)
 {
-	return credential->spares[index];
+	return credential->environment[index];
 }
 
 const char *credential_team(const struct credential *credential)

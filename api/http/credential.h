@@ -48,17 +48,17 @@ void credential_free(struct credential *credential);
 /*
  * Reads the token's file again if device, inode, size, mtime or ctime differ from when it was last
  * read, or in any case if force. Returns whether the token changed. If the file is missing or no
- * longer acceptable, keeps the token and sets cause and message in *ret_failure; else does not set
- * it. A token from the environment never changes.
+ * longer acceptable, keeps the token and sets cause and message in *ret_failure; otherwise leaves
+ * *ret_failure as it is. A token from the environment never changes.
  */
 bool credential_refresh(struct credential *credential, bool force, struct failure *ret_failure);
 
 /* Returns the token. Valid until the next refresh or free. */
 const char *credential_token(const struct credential *credential);
 
-/* Returns a token that an environment variable contains, in use or not, by its index from 0 on;
- * NULL after the last one. For redaction. Valid as long as the credential. */
-const char *credential_spare(const struct credential *credential, size_t index);
+/* Returns a token of the environment by its index, from 0; NULL after the last one. These are all
+ * of them, also the ones that are not in use. For redaction. Valid as long as the credential. */
+const char *credential_environment_token(const struct credential *credential, size_t index);
 
 /* Returns the value of X-Team-ID to send, or NULL for none. Valid as long as the credential. */
 const char *credential_team(const struct credential *credential);
@@ -77,7 +77,7 @@ const char *credential_kind(const struct credential *credential);
  * credential. */
 const char *credential_source(const struct credential *credential);
 
-/* Returns when a JWT expires by its own account (`exp`), in seconds since 1970; 0: not known. The
+/* Returns when a JWT expires according to its `exp` claim, in seconds since 1970; 0: not known. Its
  * signature is not verified. */
 int64_t credential_expiry(const struct credential *credential);
 

@@ -24,8 +24,8 @@ bool diagnose_failure(const struct request *request, const struct request_settin
                       CURLcode code, long status, const struct trace *trace,
                       struct failure *failure);
 
-/* Whether a response that is at least so old is older than the ttl permits. Then sets cause and
- * message of the failure. */
+/* Returns whether a response whose age is at least age_ms is older than the ttl permits. If so,
+ * sets cause and message of the failure. */
 bool diagnose_age(const struct request_settings *settings, int64_t age_ms, struct failure *failure);
 
 #endif

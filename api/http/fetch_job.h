@@ -20,8 +20,8 @@ struct fetch_job {
 	struct fetch *fetch;    /* the result; owned */
 	struct split *split;    /* the page is being fetched in parts (split.h); owned; else NULL */
 	bool denied;            /* a request got 401, after which the token was read again */
-	bool divisible;         /* the last response was too large; that to a part may be smaller */
-	uint64_t cut_hash; /* of what was received of a body that is too large; 0: there is none */
+	bool divisible;    /* the last response was too large; requests for parts may succeed */
+	uint64_t cut_hash; /* hash of the last body if it was too large, thus cut; else 0 */
 };
 
 /* Returns a job to fetch a page. condition may be NULL; it is copied. NULL if there is no memory.

@@ -23,7 +23,8 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Reads a number of seconds, whole or not, up to a comma. Returns ms, rounded up; -1: no number. */
+/* Reads a number of seconds, which may have a fraction, up to a comma or the end. Returns ms,
+ * rounded up; -1 if it is no number. */
 static int64_t headers_read_seconds(const char *text, bool *ret_whole)
 {
 	int64_t ms = 0, digit_ms = SECOND_MS / 10;
@@ -191,7 +192,8 @@ void headers_line(struct headers *headers, const char *line, size_t bytes)
 			readers[i].read(headers, text);
 }
 
-static int64_t headers_clamp_age(int64_t ms)
+/* Limits a time to 0 ... HEADERS_MAX_AGE_MS. */
+static int64_t headers_clamp(int64_t ms)
 {
 	if (ms < 0)
 		return 0;
@@ -207,12 +209,12 @@ struct headers_age headers_age(const struct headers *headers, int64_t wall_ms, i
 	if (headers->age.least_ms >= 0) {
 		age = headers->age;
 	} else if (headers->date_s >= 0 && wall_ms / SECOND_MS > headers->date_s) {
-		/* Date lacks up to a second, too, which makes the response seem older. */
-		age.most_ms = headers_clamp_age(
-			(wall_ms / SECOND_MS - headers->date_s) * SECOND_MS + wall_ms % SECOND_MS);
-		age.least_ms = headers_clamp_age(age.most_ms - SECOND_MS);
+		/* Date is rounded down to a second, so the difference is an upper bound. */
+		age.most_ms = headers_clamp((wall_ms / SECOND_MS - headers->date_s) * SECOND_MS +
+		                            wall_ms % SECOND_MS);
+		age.least_ms = headers_clamp(age.most_ms - SECOND_MS);
 	}
-	age.most_ms = headers_clamp_age(age.most_ms + headers_clamp_age(took_ms));
+	age.most_ms = headers_clamp(age.most_ms + headers_clamp(took_ms));
 	return age;
 }
 
@@ -221,7 +223,7 @@ int64_t headers_retry_after_ms(const struct headers *headers, int64_t wall_ms)
 	int64_t ms = headers->retry_after_ms;
 
 	if (headers->retry_at_s >= 0) {
-		int64_t until_ms = headers_clamp_age(headers->retry_at_s * SECOND_MS - wall_ms);
+		int64_t until_ms = headers_clamp(headers->retry_at_s * SECOND_MS - wall_ms);
 
 		ms = until_ms > ms ? until_ms : ms;
 	}

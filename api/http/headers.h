@@ -7,16 +7,16 @@
  * 9110).
  *
  * Age: a cache in front of the API may have stored the response for a while, and that time counts
- * against the ttl. The cache reports it in Age, which is used whatever the clocks say. A whole
- * number, as in the RFC, lacks up to a second, which may be the second in which the ttl ends, so a
- * second is added. Some caches report a fraction (contrib/cache does), to which nothing is added.
- * If there are several, the largest counts.
+ * against the ttl. The cache reports it in Age, which is used whatever the clocks say. The RFC has
+ * whole numbers, which are rounded down, so the upper bound of the age is a second more. Some
+ * caches report a fraction (contrib/cache does), to which nothing is added. If there are several,
+ * the largest counts.
  *
  * Date: only used if there is an Age that is not valid. Without an Age the response comes from no
  * cache that implements HTTP/1.1, and a wrong clock of the server would make each response seem
- * old. With a valid Age the cache has taken Date into account, by a clock that is closer to the
- * API's. If there are several, the earliest counts. Via is ignored: a gateway that names itself
- * there is not a cache.
+ * old. With a valid Age, Date is not needed: the cache has already compared it with its own clock,
+ * which is closer to the API's than the clock of this machine. If there are several, the earliest
+ * counts. Via is ignored: a gateway that names itself there is not a cache.
  *
  * ETag and Last-Modified: used if they are well-formed and there is only one. Last-Modified is only
  * used if Date is at least a second later, since the page may change twice within a second.
@@ -62,9 +62,9 @@ void headers_begin(struct headers *headers);
  * responses (1xx), too; the lines of the next response replace them. Ignores trailers. */
 void headers_line(struct headers *headers, const char *line, size_t bytes);
 
-/* Returns the age of the response; zeroes if it was in no cache, since then it ages from its
- * arrival on. wall_ms: the current time since 1970. took_ms: the time since the request was sent,
- * which the response may have spent on its way. */
+/* Returns the age of the response; zeroes without an Age, since a response that no cache stored is
+ * new when it arrives. wall_ms: the current time since 1970. took_ms: the time since the request
+ * was sent; the response may have spent all of it on its way, so the upper bound includes it. */
 struct headers_age headers_age(const struct headers *headers, int64_t wall_ms, int64_t took_ms);
 
 /* Returns the wait that Retry-After asks for, in ms from wall_ms on: 0 for a date in the past, at

@@ -3,8 +3,9 @@
 #define FLEETFS_API_HTTP_MAILBOX_H
 
 /*
- * What the fetching thread shares with other threads: the queue of wanted pages, the queue of
- * finished ones, and two flags. All functions except init and done may be called by any thread.
+ * The only data that the fetching thread shares with other threads: the queue of wanted pages, the
+ * queue of finished ones, and two flags. All functions except init and done may be called by any
+ * thread.
  *
  * A job moves through both queues, so delivering a result needs no memory and cannot fail.
  */
@@ -48,8 +49,13 @@ void mailbox_deliver(struct mailbox *mailbox, struct fetch_job *job);
 /* Removes the next finished job and returns its result, owned by the caller; or NULL. */
 struct fetch *mailbox_take(struct mailbox *mailbox);
 
+/* Makes the next mailbox_next() that returns a job set *ret_reread. */
 void mailbox_reread(struct mailbox *mailbox);
+
+/* Makes the fetching thread end: mailbox_next() returns no more jobs. Does not wake the thread. */
 void mailbox_stop(struct mailbox *mailbox);
+
+/* Returns whether mailbox_stop() was called. */
 bool mailbox_is_stopped(struct mailbox *mailbox);
 
 #endif

@@ -116,7 +116,8 @@ static bool redact_decode_layer(struct decoded *text)
 	return true;
 }
 
-/* In place. Case is ignored; the digits in which URL-safe base64 differs are made the same. */
+/* Makes text comparable, in place: in lower case, and with the digits + and / of base64 in place of
+ * the - and _ of its URL-safe form. */
 static void redact_normalize(char *text, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i++) {
@@ -139,8 +140,9 @@ static size_t common_length(const char *a, size_t a_bytes, const char *b, size_t
 	return length;
 }
 
-/* How many consecutive bytes of a secret count as the secret. Of a secret shorter than 10 bytes two
- * may be missing, because the text may have been cut there. */
+/* Returns how many consecutive bytes of a secret count as the secret: 8 of 10 or more. Of 6 to 9
+ * bytes two may be missing, because the text may have been cut there. Of 4 or 5 bytes 4 count, of
+ * fewer all. */
 static size_t least_bytes(size_t secret_bytes)
 {
 	if (secret_bytes >= LEAST_BYTES + 2)
@@ -148,8 +150,8 @@ static size_t least_bytes(size_t secret_bytes)
 	return secret_bytes > 5 ? secret_bytes - 2 : secret_bytes < 4 ? secret_bytes : 4;
 }
 
-/* Marks the original bytes of every part of `secret` that has at least so many bytes. Text and
- * secret are normalized. */
+/* Marks the original bytes of every part of `secret` of at least `least` bytes. Text and secret are
+ * normalized. */
 static void redact_mark_secret(const struct decoded *text, const char *secret, size_t secret_bytes,
                                size_t least, bool *marks)
 {

@@ -9,10 +9,10 @@
  * log, so fetcher.c passes each message through redact_text() before it leaves the fetching thread.
  * Agents' values are not touched: the tree shows data as the API sends it.
  *
- * A secret is found as it is, in other case, URL-encoded, with escapes of JSON, C or HTML, with
- * several of these on top of each other, in base64 and in hex. Encodings that a server is unlikely
- * to use, such as base32, are not found. Text is cut to fit, so a part of a secret counts as the
- * secret: 8 consecutive characters, or fewer if the secret is shorter than 10.
+ * A secret is found as it is, in upper or lower case, URL-encoded, with escapes of JSON, C or HTML,
+ * with several of these on top of each other, in base64 and in hex. Encodings that a server is
+ * unlikely to use, such as base32, are not found. Text is cut to fit, so a part of a secret counts
+ * as the secret: 8 consecutive characters, or fewer if the secret is shorter than 10.
  *
  * Plain data, one thread at a time.
  */
@@ -45,9 +45,10 @@ void redact_done(struct redact *redact);
 void redact_add(struct redact *redact, const char *secret);
 
 /*
- * Adds "user:password" of a proxy's URL and the password, as they are and URL-decoded. A
- * password of fewer than 4 characters only counts together with its whole user: by itself it would
- * be found in most messages, which would make them unreadable and reveal it.
+ * Adds "user:password" of a proxy's URL and the password, as they are and URL-decoded. If the
+ * password has fewer than 4 characters, adds only "user:password", which must then occur as a
+ * whole. Such a password by itself would match parts of most messages; the marks would make them
+ * unreadable and reveal the password.
  */
 void redact_add_proxy(struct redact *redact, const char *url);
 

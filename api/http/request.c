@@ -109,8 +109,8 @@ __attribute__((format(printf, 2, 3))) static int request_add_header(struct reque
 	return 0;
 }
 
-/* Says which responses a cache may use: none that is older than the ttl unless the API fails. The
- * header only has whole seconds. */
+/* Limits the responses that a cache in front of the API may send: one that is older than the ttl
+ * only if the API fails. The header has whole seconds. */
 static int request_add_cache_control(struct request *request,
                                      const struct request_settings *settings,
                                      const struct fetch *fetch)

@@ -18,7 +18,7 @@
 #include "api/http/response.h"
 #include "api/http/token.h"
 
-/* Of the API's base URL, a page's number (%u) and its size (%u). */
+/* Format of a request's URL. Arguments: the API's base URL, the page's number, the page size. */
 #define REQUEST_URL_FORMAT "%s/agents?current_page=%u&per_page=%u"
 
 /* Plain data; all zeroes: idle. */

@@ -93,9 +93,9 @@ static void result_read_page(const struct request *request, const struct request
 	fetch->page->old = old;
 }
 
-/* Notes whether requests for smaller parts of the page may succeed: not if the API ignores the page
- * size or sends no page at all. If a cache or gateway sends 413 instead of the page, neither is
- * known. */
+/* Notes whether requests for smaller parts of the page may succeed. They cannot if the body that
+ * was too large is no page or has more agents than requested. A 413, which a cache or gateway sends
+ * in place of the page, does not show that, so the parts are tried. */
 static void result_note_size(const struct response *response, long status, struct split_part part,
                              struct fetch_job *job)
 {

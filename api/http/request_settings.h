@@ -17,7 +17,9 @@ struct request_settings {
 	bool ca_exclusive; /* only the CAs in cacert are trusted */
 	bool direct; /* the host is this machine: no proxy, even if the environment names one */
 	bool tls;    /* https */
-	bool diagnostics; /* the members from here on: as in struct client_config */
+
+	/* As in struct client_config */
+	bool diagnostics;
 	int64_t ttl_ms;
 	int64_t stale_ms;
 	int64_t timeout_ms;

@@ -16,7 +16,7 @@ struct split {
 	int64_t oldest_ms;               /* when the oldest part was made, CLOCK_BOOTTIME */
 	bool any;                        /* a part was received */
 	uint64_t dropped_hash;           /* cut_hash of the agent that was dropped last */
-	struct failure whole;            /* why the page was divided */
+	struct failure whole_failure;    /* of the whole page: why it was divided */
 	struct page *page; /* the agents received so far; has room for per_page of them */
 };
 
@@ -36,7 +36,7 @@ static unsigned int split_divide(unsigned int size)
 	return 1;
 }
 
-static struct split *split_new(unsigned int per_page, const struct failure *whole)
+static struct split *split_new(unsigned int per_page, const struct failure *failure)
 {
 	struct split *split = calloc(1, sizeof(*split));
 	unsigned int level = 0;
@@ -48,7 +48,7 @@ static struct split *split_new(unsigned int per_page, const struct failure *whol
 		free(split);
 		return NULL;
 	}
-	split->whole = *whole;
+	split->whole_failure = *failure;
 	split->page->total_count = AGENT_ABSENT;
 	split->page->per_page = per_page;
 	for (split->sizes[0] = per_page; split->sizes[level] > 1; level++)
@@ -145,10 +145,12 @@ static bool split_end(struct fetch_job *job, bool whole)
 /* Ends the attempt with the failure of the whole page. Returns false. */
 static bool split_give_up(struct fetch_job *job)
 {
-	job->fetch->failure = job->split->whole;
+	job->fetch->failure = job->split->whole_failure;
 	return split_end(job, false);
 }
 
+/* Begins to divide a page whose response was too large. Returns false, and leaves the failure, if
+ * it cannot be divided or if there is no memory. */
 static bool split_begin(struct fetch_job *job, unsigned int per_page)
 {
 	if (!job->divisible || per_page < 2)

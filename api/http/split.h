@@ -7,12 +7,13 @@
  *
  * Page n of size P is pages (n-1)k+1 to nk of size P/k. The parts are requested one after the other
  * and put together into one page. A part that is still too large is divided again; an agent that is
- * too large by itself is dropped and counted as malformed. So it costs itself, not its page. A page
- * takes at most 10 + per_page further requests.
+ * too large by itself is dropped and counted as malformed, and the other agents of its page are
+ * kept. A page takes fewer than 2 * per_page further requests; 110 if per_page is 100.
  *
- * The attempt ends with the failure of the whole page if a response is no part of it: if it has
- * more agents than requested, if it has fewer and another per_page, or if it begins like the part
- * of one agent that was too large before.
+ * The attempt ends with the failure of the whole page if a response cannot be the part that was
+ * requested: if it has more agents than requested; if it has fewer agents and reports another
+ * per_page; or if it has the same beginning as the last agent that was dropped, which shows that
+ * the API ignores which part is requested.
  *
  * Fetching thread only.
  */

@@ -74,7 +74,7 @@ int64_t token_jwt_expiry(const char *jwt)
 			json[bytes++] = (char)(bits >> count & 0xff);
 		}
 	}
-	expiry = decode_expiry(json, bytes);
+	expiry = decode_jwt_expiry(json, bytes);
 	explicit_bzero(json, bytes);
 	return expiry;
 }
@@ -148,9 +148,8 @@ static bool token_check_byte(const char *text, size_t at, size_t bytes, const ch
 		            "%s has a space or tab at offset %zu: keep only the token", source, at);
 	else if (byte < 0x21 || byte > 0x7e)
 		failure_set(failure, FAILURE_CREDENTIAL,
-		            "%s holds byte 0x%02x at offset %zu, which no token has: keep only the "
-		            "token",
-		            source, byte, at);
+		            "%s has byte 0x%02x at offset %zu: keep only the token", source, byte,
+		            at);
 	else
 		return true;
 	return false;

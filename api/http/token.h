@@ -41,7 +41,7 @@ bool token_takes_team(enum token_kind kind);
  */
 int token_check(const char *text, size_t bytes, const char *source, struct failure *ret_failure);
 
-/* Returns when a JWT expires by its own account (`exp`), in seconds since 1970; 0: not known. The
+/* Returns when a JWT expires according to its `exp` claim, in seconds since 1970; 0: not known. Its
  * signature is not verified. */
 int64_t token_jwt_expiry(const char *jwt);
 

@@ -48,8 +48,8 @@ static int token_file_check(const struct token_file *file, int fd, const struct 
 	}
 	if ((status->st_mode & 077) && !guarded) {
 		failure_set(failure, FAILURE_CREDENTIAL,
-		            "token file %s is open to others (mode %04o): chmod 600 %s", path,
-		            (unsigned int)(status->st_mode & 07777), path);
+		            "token file %s is accessible to other users (mode %04o): chmod 600 %s",
+		            path, (unsigned int)(status->st_mode & 07777), path);
 		return -EACCES;
 	}
 	if (status->st_size > (off_t)TOKEN_FILE_MAX_BYTES) {

@@ -6,8 +6,8 @@
  * Decodes an escaped character in text of unknown format, for redact.c.
  *
  * Knows the escapes of URLs ("%2d", "%u002d"), of HTML ("&amp;", "&#45;", "&#x2d;") and of JSON, C
- * and JavaScript ("\u002d", "\u{2d}", "\x2d", "\055", "\-"), in either case, and only those of
- * ASCII characters but NUL, which are all that a secret consists of. No state.
+ * and JavaScript ("\u002d", "\u{2d}", "\x2d", "\055", "\-"), in upper and lower case. Decodes only
+ * escapes of ASCII characters except NUL, since a secret has no others. No state.
  */
 
 #include <stddef.h>

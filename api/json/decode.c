@@ -33,7 +33,7 @@ int decode_page(const char *body, size_t bytes, struct page **ret_page, struct f
 	result = json_scan(body, bytes, &page_query, &outline, &fault);
 	if (result == -E2BIG)
 		return failure_set(failure, FAILURE_OVERSIZED,
-		                   "the response goes beyond a limit at byte %zu: %s", fault.offset,
+		                   "the response exceeds a limit at byte %zu: %s", fault.offset,
 		                   fault.reason);
 	if (result == -EBADMSG)
 		return failure_set(failure, FAILURE_MALFORMED,
@@ -75,8 +75,8 @@ bool decode_is_truncated_page(const char *body, size_t bytes, size_t count)
 	return result == 0 || (result == -EBADMSG && fault.offset == bytes);
 }
 
-/* Returns the position of a byte as editors count: from 1, in characters rather than bytes. */
-static void find_line(const char *text, size_t offset, size_t *ret_line, size_t *ret_column)
+/* Converts an offset to the line and column that an editor shows: from 1, in characters. */
+static void decode_find_line(const char *text, size_t offset, size_t *ret_line, size_t *ret_column)
 {
 	size_t line = 1, column = 1;
 
@@ -92,13 +92,14 @@ static void find_line(const char *text, size_t offset, size_t *ret_line, size_t 
 	*ret_column = column;
 }
 
-/* Sets the failure that a text is rejected at a position. what: how it is wrong. */
+/* Sets the failure of a text that json_scan() rejected. what: the kind of fault, in front of its
+ * position and reason. */
 static int decode_fail_at(struct failure *failure, enum failure_cause cause, const char *what,
                           const char *text, const struct json_fault *fault)
 {
 	size_t line, column;
 
-	find_line(text, fault->offset, &line, &column);
+	decode_find_line(text, fault->offset, &line, &column);
 	return failure_set(failure, cause, "%s at line %zu, column %zu: %s", what, line, column,
 	                   fault->reason);
 }
@@ -109,7 +110,7 @@ int decode_list_init(const char *text, size_t bytes, struct decode_list *ret_lis
 	struct json_query query = page_query;
 	struct decode_list list = {.text = text};
 	struct json_fault fault;
-	struct page *meta; /* a page without elements, for page_meta */
+	struct page *meta; /* a page without agents, decoded only for its total_count */
 	int result;
 
 	if (bytes > DECODE_MAX_LIST_BYTES)
@@ -120,7 +121,7 @@ int decode_list_init(const char *text, size_t bytes, struct decode_list *ret_lis
 	query.max_elements = DECODE_MAX_LIST_AGENTS;
 	result = json_scan(text, bytes, &query, &list.outline, &fault);
 	if (result == -E2BIG)
-		return decode_fail_at(failure, FAILURE_OVERSIZED, "beyond a limit", text, &fault);
+		return decode_fail_at(failure, FAILURE_OVERSIZED, "exceeds a limit", text, &fault);
 	if (result == -EBADMSG)
 		return decode_fail_at(failure, FAILURE_MALFORMED, "not JSON", text, &fault);
 	if (result < 0)

@@ -30,7 +30,7 @@
 #define DECODE_MAX_DEPTH       32     /* nested arrays and objects in one element */
 #define DECODE_MAX_TOKENS      500000 /* values and keys in one element */
 
-/* The last second, in 2262, of which the nanoseconds since 1970 fit into 64 bits. */
+/* Seconds since 1970; a later time (after 2262) does not fit into 64 bits as nanoseconds. */
 #define DECODE_MAX_EXPIRY INT64_C(9223372036)
 
 /* Limits of a saved list. The limits of one element are those above. */
@@ -85,7 +85,7 @@ void decode_message(const char *body, size_t bytes, char *ret_text, size_t text_
 
 /* Returns when a JWT (RFC 7519) with this payload expires, its `exp`: seconds since 1970; 0 if it
  * is missing, invalid, or later than DECODE_MAX_EXPIRY. */
-int64_t decode_expiry(const char *json, size_t bytes);
+int64_t decode_jwt_expiry(const char *json, size_t bytes);
 
 /* Returns the version of the cJSON library: "1.7.15". */
 const char *decode_cjson_version(void);

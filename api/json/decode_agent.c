@@ -86,7 +86,7 @@ struct agent_parts {
 };
 
 /* Returns the bytes of a string, including its NUL; 0 if the item is missing or not a string. */
-static size_t string_bytes(const cJSON *item)
+static size_t item_string_bytes(const cJSON *item)
 {
 	return json_is(item, cJSON_String) ? strlen(item->valuestring) + 1 : 0;
 }
@@ -97,7 +97,7 @@ static size_t field_string_bytes(const cJSON *const found[static AGENT_FIELDS])
 
 	for (size_t i = 0; i < AGENT_FIELDS; i++)
 		if (agent_fields[i].type == AGENT_TYPE_STRING)
-			bytes += string_bytes(found[i]);
+			bytes += item_string_bytes(found[i]);
 	return bytes;
 }
 
@@ -126,19 +126,19 @@ static void parts_find_lists(struct agent_parts *parts)
 {
 	size_t seen = 0;
 
-	/* The limit applies to the labels that are read, not to those that are kept; otherwise a
-	 * million repetitions of a few labels would be compared with each of them. */
+	/* Duplicates count against the limit, too. Otherwise a list of a million duplicates would
+	 * be compared as a whole with up to AGENT_MAX_LABELS labels. */
 	for (const cJSON *item = first_string(parts->fields[AGENT_LABELS]);
 	     item && seen++ < AGENT_MAX_LABELS; item = next_string(item->next)) {
 		if (parts_have_label(parts, item->valuestring))
 			continue;
 		parts->labels[parts->label_count++] = item;
-		parts->string_bytes += string_bytes(item);
+		parts->string_bytes += item_string_bytes(item);
 	}
 	for (const cJSON *item = first_string(parts->fields[AGENT_RUNNING_TASKS]);
 	     item && parts->task_count < AGENT_MAX_TASKS; item = next_string(item->next)) {
 		parts->task_count++;
-		parts->string_bytes += string_bytes(item);
+		parts->string_bytes += item_string_bytes(item);
 	}
 }
 
@@ -184,7 +184,7 @@ static void *arena_alloc(struct arena *arena, size_t bytes)
 /* Returns a copy of a string; NULL if the item is missing or not a string. */
 static const char *arena_string(struct arena *arena, const cJSON *item)
 {
-	size_t bytes = string_bytes(item);
+	size_t bytes = item_string_bytes(item);
 
 	return bytes ? memcpy(arena_alloc(arena, bytes), item->valuestring, bytes) : NULL;
 }
@@ -259,7 +259,7 @@ static struct agent *build_agent(struct decoder *decoder, const struct agent_par
 
 	*agent = (struct agent){
 		.refs = 1,
-		.bytes = (uint32_t)bytes,
+		.block_bytes = (uint32_t)bytes,
 		.gpus = gpus,
 		.gpu_count = parts->gpu_count,
 		.lossy = lossy,

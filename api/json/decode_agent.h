@@ -19,15 +19,15 @@ struct decode_order {
 	uint8_t after[AGENT_FIELDS + 1];
 };
 
-/* What the values of one text have in common while they are decoded. */
+/* The state that is shared by all values of one text while they are decoded one by one. */
 struct decoder {
 	const char *text;                                /* borrowed */
 	struct json_pool pool;                           /* for one value at a time */
 	struct decode_order orders[AGENT_PLACE_GPU + 1]; /* by enum agent_place */
 };
 
-/* Returns which limit of one value (decode.h) a value exceeds, as the reason to drop it; or NULL.
- * Only a value within the limits may be parsed. */
+/* Returns why a value must be dropped, if it exceeds a limit of decode.h; else NULL: it may be
+ * parsed. The text is static: "it is larger than 1 MiB". */
 const char *decode_limit_exceeded(const struct json_span *span);
 
 /* Parses a value of the text that is within the limits. Resets the pool, so it ends the lifetime of

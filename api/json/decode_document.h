@@ -9,9 +9,9 @@
 #include "api/json/json_parse.h"
 
 /*
- * Checks and parses a text within the limits of one element (decode.h). Initialises the pool if it
- * is needed; the caller passes one of all zeroes, and frees it with json_pool_done() in any case.
- * Returns a tree; or NULL if the text is not JSON or exceeds a limit, or if out of memory.
+ * Checks and parses a text within the limits of one element (decode.h). Returns a tree, which is
+ * valid until json_pool_done(); or NULL if the text is not JSON or exceeds a limit, or if out of
+ * memory. The caller passes a pool of all zeroes, and calls json_pool_done() in any case.
  */
 const cJSON *decode_document(struct json_pool *pool, const char *text, size_t bytes);
 

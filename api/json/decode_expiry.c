@@ -3,7 +3,7 @@
 #include "api/json/decode_document.h"
 #include "api/json/json_parse.h"
 
-int64_t decode_expiry(const char *json, size_t bytes)
+int64_t decode_jwt_expiry(const char *json, size_t bytes)
 {
 	struct json_pool pool = {0};
 	const cJSON *tree = decode_document(&pool, json, bytes);

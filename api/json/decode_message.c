@@ -10,7 +10,7 @@
  */
 static void fold_space(const char *text, size_t bytes, char *ret_text, size_t text_bytes)
 {
-	static const char space[] = " \t\r\n\v\f";
+	static const char space[] = " \t\r\n\v\f"; /* and the NUL at its end */
 	size_t length = 0;
 	bool space_before = false; /* white space precedes text[i] */
 
@@ -43,7 +43,7 @@ void decode_message(const char *body, size_t bytes, char *ret_text, size_t text_
 	const cJSON *tree = decode_document(&pool, body, bytes);
 	const cJSON *message = NULL;
 
-	for (size_t i = 0; i < 3 && !json_is(message, cJSON_String); i++)
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys) && !json_is(message, cJSON_String); i++)
 		message = json_member(tree, keys[i]);
 	if (!json_is(message, cJSON_String))
 		message = json_member(json_member(tree, "error"), "message");

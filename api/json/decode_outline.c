@@ -14,7 +14,7 @@
 #define MAX_FAULT_ID_BYTES 1024 /* a longer agent_id, as JSON, is not copied to a page_fault */
 
 /* Copies text to ret_text, truncated between characters. */
-static void copy_truncated(const char *text, char *ret_text, size_t text_bytes)
+static void decode_copy_truncated(const char *text, char *ret_text, size_t text_bytes)
 {
 	size_t length = strlen(text);
 
@@ -31,8 +31,8 @@ static void copy_truncated(const char *text, char *ret_text, size_t text_bytes)
 /* Copies the beginning of an element's agent_id. Does not parse the whole element, since it may
  * exceed a limit. Leaves ret_id unchanged if there is no agent_id that is a string of at most
  * MAX_FAULT_ID_BYTES, or if out of memory. */
-static void copy_id(struct decoder *decoder, const struct json_span *span, char *ret_id,
-                    size_t id_bytes)
+static void decode_copy_id(struct decoder *decoder, const struct json_span *span, char *ret_id,
+                           size_t id_bytes)
 {
 	static const struct json_query query = {
 		.member = "agent_id",
@@ -49,12 +49,12 @@ static void copy_id(struct decoder *decoder, const struct json_span *span, char 
 	outline.member.offset += span->offset;
 	id = decode_parse(decoder, &outline.member);
 	if (json_is(id, cJSON_String))
-		copy_truncated(id->valuestring, ret_id, id_bytes);
+		decode_copy_truncated(id->valuestring, ret_id, id_bytes);
 }
 
 /* Counts a dropped element, and records it if it is one of the first. position: from 1. */
-static void record_fault(struct decoder *decoder, const struct json_span *span, size_t position,
-                         const char *reason, struct page *page)
+static void decode_record_fault(struct decoder *decoder, const struct json_span *span,
+                                size_t position, const char *reason, struct page *page)
 {
 	struct page_fault *fault;
 
@@ -63,7 +63,7 @@ static void record_fault(struct decoder *decoder, const struct json_span *span, 
 		return;
 	fault = &page->faults[page->fault_count++];
 	*fault = (struct page_fault){.reason = reason, .position = (uint32_t)position};
-	copy_id(decoder, span, fault->id, sizeof(fault->id));
+	decode_copy_id(decoder, span, fault->id, sizeof(fault->id));
 }
 
 /* Reads page_meta. If it is missing, of the wrong type or beyond the limits, its values stay
@@ -84,7 +84,7 @@ static int decode_meta(struct decoder *decoder, const struct json_span *span, st
 }
 
 /* Returns the size of the largest value that will be parsed. */
-static size_t largest_value(const struct json_outline *outline)
+static size_t decode_largest_value(const struct json_outline *outline)
 {
 	size_t bytes = MAX_FAULT_ID_BYTES;
 
@@ -104,7 +104,7 @@ int decode_outline(const char *text, const struct json_outline *outline, size_t 
 	struct page *page;
 	int result;
 
-	if (!json_pool_init(&decoder.pool, largest_value(outline)))
+	if (!json_pool_init(&decoder.pool, decode_largest_value(outline)))
 		return -ENOMEM;
 	page = malloc(sizeof(*page) + outline->count * sizeof(*page->agents));
 	if (!page) {
@@ -122,7 +122,7 @@ int decode_outline(const char *text, const struct json_outline *outline, size_t 
 		if (agent)
 			page->agents[page->agent_count++] = agent;
 		else if (reason)
-			record_fault(&decoder, span, first + i + 1, reason, page);
+			decode_record_fault(&decoder, span, first + i + 1, reason, page);
 	}
 	json_pool_done(&decoder.pool);
 	if (result < 0) {

@@ -2,7 +2,7 @@
 #ifndef FLEETFS_API_JSON_DECODE_OUTLINE_H
 #define FLEETFS_API_JSON_DECODE_OUTLINE_H
 
-/* Decodes the values that json_scan() found to a page. For decode.c. */
+/* Makes a page of the values that json_scan() found in a response or a list. For decode.c. */
 
 #include <stddef.h>
 

@@ -9,10 +9,10 @@
 #include "api/json/json_token.h"
 #include "api/model/agent.h"
 
-/* Bytes of memory for each byte of text. The worst text is "0,0,0,…": a node and, since
- * cJSON 1.7.18, a string for every two bytes. The output of json_normalize() and of json_sanitize()
- * comes on top. */
-#define POOL_PER_BYTE ((sizeof(cJSON) + 16) / 2 + JSON_NORMALIZE_GROWTH + 6)
+/* Bytes of memory for each byte of text. The worst text is "0,0,0,…": for every two bytes it needs
+ * a node and, since cJSON 1.7.18, a string, which the pool rounds up to 16 bytes. In addition, the
+ * outputs of json_normalize() and json_sanitize() are in the pool. */
+#define POOL_PER_BYTE ((sizeof(cJSON) + 16) / 2 + JSON_NORMALIZE_GROWTH + JSON_SANITIZE_GROWTH)
 
 bool json_pool_init(struct json_pool *pool, size_t text_bytes)
 {

@@ -11,10 +11,11 @@
  * and free() and allocates as much as the text demands; with a pool it is a third faster, and no
  * tree has to be freed.
  *
- * Callers read a tree's struct members directly (child, next, string, valuestring), since
- * cJSON_IsString() and similar functions cost a call for each value of each agent, and cJSON's
- * search for a key ignores case. Strings and keys are in the stored form (api/model/utf8.h), so
- * they do not contain NUL.
+ * Callers read a tree's struct members directly (child, next, string, valuestring), and search with
+ * json_member(). cJSON_IsString() and similar functions cost a call for each value of each agent;
+ * cJSON_GetObjectItem() ignores case, and its variant that does not returns the first of several
+ * equal keys, not the last. Strings and keys are in the stored form (api/model/utf8.h), so they do
+ * not contain NUL.
  *
  * A pool belongs to one thread.
  */
@@ -47,8 +48,9 @@ void *json_pool_alloc(struct json_pool *pool, size_t bytes);
  * Parses a value that json_scan() accepted without JSON_TOO_DEEP and JSON_TOO_MANY_TOKENS. Other
  * text must not be passed: if it ends early, cJSON 1.7.15 reads beyond the given length.
  *
- * normalize: whether the value is JSON_NEEDS_NORMALIZE, or may be. Returns a tree, which is valid
- * until json_pool_reset(); or NULL if the pool is too small, since cJSON rejects no such value.
+ * normalize: calls json_normalize() first, which is necessary if the value has
+ * JSON_NEEDS_NORMALIZE. Returns a tree, which is valid until json_pool_reset(); or NULL if the pool
+ * is too small. There is no other error: cJSON accepts every value that may be passed.
  */
 const cJSON *json_parse(struct json_pool *pool, const char *text, size_t bytes, bool normalize);
 

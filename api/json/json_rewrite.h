@@ -37,12 +37,14 @@ size_t json_normalize(char *dst, const char *text, size_t bytes);
  */
 size_t json_sanitize(char *dst, const char *text, size_t bytes);
 
+#define JSON_SANITIZE_GROWTH 6 /* bytes written for a byte of text: a control becomes \uNNNN */
+
 /* Returns an upper limit of the bytes that json_sanitize() writes for a value; 0 if it would not
  * change the value. */
 static inline size_t json_sanitize_max(const struct json_span *span)
 {
 	if (span->flags & JSON_NEEDS_SANITIZE)
-		return 6 * (size_t)span->bytes;
+		return JSON_SANITIZE_GROWTH * (size_t)span->bytes;
 	return span->flags & JSON_HAS_SPACE ? span->bytes : 0;
 }
 

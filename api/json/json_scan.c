@@ -8,11 +8,11 @@
 #include "api/json/json_token.h"
 #include "api/model/utf8.h"
 
-/* The member of the top-level object that the scan is in. */
-enum member {
-	MEMBER_OTHER,
-	MEMBER_LIST,  /* query.list */
-	MEMBER_WHOLE, /* query.member */
+/* Which member of the top-level object contains the position of the scan. */
+enum scan_inside {
+	INSIDE_OTHER,
+	INSIDE_LIST,   /* the one with the key query.list */
+	INSIDE_MEMBER, /* the one with the key query.member */
 };
 
 /*
@@ -30,17 +30,19 @@ struct scanner {
 	size_t depth;        /* open arrays and objects */
 	uint64_t *arrays;    /* bit n: whether depth n + 1 is an array, not an object */
 	size_t arrays_words; /* allocated */
-	enum member member;
+	enum scan_inside inside;
 	size_t capacity; /* of outline->elements */
 
-	/* Of the value to return that the scan is in; outside of one they have no meaning. */
+	/* These describe the value to return that contains the position. If none does, they have no
+	 * meaning. */
 	const char *begin;
 	size_t begin_depth;
 	size_t tokens;
 	uint32_t flags;
 };
 
-/* Records why and where the text is rejected. Returns NULL. */
+/* Records why and where the text is rejected. If the text ends at `at`, -EBADMSG has the reason "it
+ * ends early" in place of the one passed. Returns NULL. */
 static const char *scan_fault(struct scanner *s, const char *at, int error, const char *reason)
 {
 	s->error = error;
@@ -153,14 +155,15 @@ static bool scan_is_returned(const struct scanner *s)
 {
 	if (s->depth == 0)
 		return !s->query->list && !s->query->member;
-	return s->depth == 1 ? s->member == MEMBER_WHOLE
-	                     : s->member == MEMBER_LIST && s->outline->has_list;
+	return s->depth == 1 ? s->inside == INSIDE_MEMBER
+	                     : s->inside == INSIDE_LIST && s->outline->has_list;
 }
 
 /* Records the start of a value at a depth of at most 2. */
 static void scan_begin_value(struct scanner *s, const char *at)
 {
-	if (s->depth == 1 && s->member == MEMBER_LIST) {
+	if (s->depth == 1 && s->inside == INSIDE_LIST) {
+		/* A repeated key replaces the list. */
 		s->outline->has_list = *at == '[';
 		s->outline->count = 0;
 	}
@@ -220,7 +223,7 @@ static bool scan_end_value(struct scanner *s, const char *at)
 			s->outline->member = span; /* at depth 0 or 1 */
 	}
 	if (s->depth == 1)
-		s->member = MEMBER_OTHER;
+		s->inside = INSIDE_OTHER;
 	return ok;
 }
 
@@ -257,9 +260,9 @@ static const char *scan_key(struct scanner *s, const char *at)
 		return NULL;
 	if (s->depth == 1) {
 		if (scan_is_key(s->query->list, begin, at - 1))
-			s->member = MEMBER_LIST;
+			s->inside = INSIDE_LIST;
 		else if (scan_is_key(s->query->member, begin, at - 1))
-			s->member = MEMBER_WHOLE;
+			s->inside = INSIDE_MEMBER;
 	}
 	at = scan_space(s, at);
 	if (at == s->end || *at != ':')

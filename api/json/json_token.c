@@ -3,7 +3,7 @@
 
 #include <ctype.h>
 /* Returns the value of four hexadecimal digits, or -1. Sets *upper if one is in upper case. */
-static int token_hex4(const char *at, const char *end, bool *upper)
+static int json_token_hex4(const char *at, const char *end, bool *upper)
 {
 	int code = 0;
 
@@ -47,7 +47,7 @@ struct json_escape json_escape_read(const char *at, const char *end)
 		return escape;
 	}
 	escape.bytes = 6;
-	code = token_hex4(at + 2, end, &escape.upper);
+	code = json_token_hex4(at + 2, end, &escape.upper);
 	escape.code = (uint16_t)code;
 	if (code < 0)
 		escape.kind = JSON_ESCAPE_INVALID;
@@ -57,7 +57,7 @@ struct json_escape json_escape_read(const char *at, const char *end)
 		escape.kind = JSON_ESCAPE_UNPAIRED;
 	if (code < 0xd800 || code > 0xdbff || end - at < 12 || at[6] != '\\' || at[7] != 'u')
 		return escape;
-	low = token_hex4(at + 8, end, &upper);
+	low = json_token_hex4(at + 8, end, &upper);
 	if (low < 0xdc00 || low > 0xdfff)
 		return escape;
 	return (struct json_escape){JSON_ESCAPE_OTHER, 12, escape.upper || upper, 0};
@@ -74,7 +74,7 @@ struct decimal {
 
 /* Returns the exponent after an `e`. Stops at 2^40, which moves any number of at most 4 GiB of text
  * out of range. */
-static int64_t token_exponent(const char *at, const char *end)
+static int64_t json_token_exponent(const char *at, const char *end)
 {
 	const int64_t most = INT64_C(1) << 40;
 	bool negative = *at == '-';
@@ -87,10 +87,13 @@ static int64_t token_exponent(const char *at, const char *end)
 	return negative ? -value : value;
 }
 
-static struct decimal token_decimal(const char *at, const char *end)
+/* Reads a number without its sign. Leading zeros count as digits before the first one that is kept,
+ * so they lower the scale. */
+static struct decimal json_token_decimal(const char *at, const char *end)
 {
 	struct decimal decimal = {0};
-	int64_t seen = 0, point = -1;
+	int64_t seen = 0;   /* digits read, zeros included */
+	int64_t point = -1; /* digits before the point; -1: there is no point */
 
 	for (; at < end && *at != 'e' && *at != 'E'; at++) {
 		if (*at == '.') {
@@ -109,7 +112,7 @@ static struct decimal token_decimal(const char *at, const char *end)
 	}
 	decimal.scale += point >= 0 ? point : seen;
 	if (at < end)
-		decimal.scale += token_exponent(at + 1, end);
+		decimal.scale += json_token_exponent(at + 1, end);
 	return decimal;
 }
 
@@ -117,7 +120,7 @@ bool json_token_integer(const char *text, size_t bytes, int64_t *ret_value)
 {
 	const char *end = text + bytes;
 	bool negative = *text == '-';
-	struct decimal decimal = token_decimal(text + negative, end);
+	struct decimal decimal = json_token_decimal(text + negative, end);
 	int64_t value = 0;
 
 	if (decimal.count > 0) {

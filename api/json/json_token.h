@@ -36,9 +36,9 @@ static inline bool json_is_special(char c)
 	return byte < 0x20 || byte == '"' || byte == '\\' || byte >= 0x7f;
 }
 
-/* Returns the position of the first special byte, or end. Reading eight bytes at a time saves a
- * fifth of json_scan()'s time on a page of agents, whose strings are short, against a table of 256
- * classes of bytes. */
+/* Returns the position of the first special byte, or end. Reading eight bytes at a time instead of
+ * looking up each byte in a table saves a fifth of json_scan()'s time, measured on a page of
+ * agents, whose strings are short. */
 static inline const char *json_skip_plain(const char *at, const char *end)
 {
 	while (end - at >= 8) {

@@ -52,6 +52,7 @@ const struct agent_field agent_fields[AGENT_FIELDS] = {
 
 const struct agent *agent_ref(const struct agent *agent)
 {
+	/* The count is the one member that may change; uintptr_t avoids -Wcast-qual. */
 	struct agent *counted = (struct agent *)(uintptr_t)agent;
 
 	counted->refs++;
@@ -189,7 +190,7 @@ static void agent_finder_sort(struct agent_finder *finder)
 	finder->sorted = true;
 }
 
-size_t agent_find(struct agent_finder *finder, const char *string, size_t hint)
+size_t agent_finder_find(struct agent_finder *finder, const char *string, size_t hint)
 {
 	const char *hinted = hint < agent_string_count(finder->agent, finder->field)
 	                             ? agent_string(finder->agent, finder->field, hint)

@@ -5,9 +5,9 @@
 /*
  * One agent as one response of the API describes it.
  *
- * Plain data, immutable once decoded. An agent is one block of memory. The fetching thread
- * allocates it and passes it on with its page; from then on only the FUSE thread uses it, so the
- * reference count needs no lock.
+ * Plain data, immutable once decoded. An agent is one block of memory. The thread that fetches
+ * pages (api/http/client.h) allocates it and hands it over with its page. From then on only the
+ * thread that serves the kernel uses it, so the reference count needs no lock.
  *
  * All fields except the id may be absent: a string is then NULL, a number AGENT_ABSENT, a list
  * empty. A field of the wrong type counts as absent. Strings are in the stored form
@@ -44,7 +44,7 @@ struct agent_list {
 
 struct agent {
 	unsigned int refs;
-	uint32_t bytes; /* size of the whole block of memory */
+	uint32_t block_bytes; /* size of the block of memory, with all strings and lists */
 
 	const char *id; /* never NULL */
 	const char *status;
@@ -91,8 +91,12 @@ const struct agent *agent_ref(const struct agent *agent);
 void agent_unref(const struct agent *agent);
 
 /*
- * The fields of an agent. The decoder, the cache's comparison and the tree all use one table of
- * them, agent_fields, so a new field is added in one place.
+ * The fields of an agent. The decoder, the cache's comparison and the tree read them by the table
+ * agent_fields. A new field needs a value here, a row of the table and a member of the struct; to
+ * be shown, also a row of the tree.
+ *
+ * AGENT_GPU_CAPACITY and AGENT_GPU_FREE are fields of the agent; the fields from AGENT_GPU_NAME on
+ * are fields of one of its GPUs.
  */
 enum agent_field_id {
 	AGENT_ID,
@@ -167,7 +171,8 @@ bool agent_equal(const struct agent *a, const struct agent *b);
 extern const char *const agent_statuses[AGENT_STATUSES + 1];
 
 /*
- * Returns the number of strings of a field: the items of a list, one string for each GPU, or one.
+ * Returns the number of strings by which a field puts an agent into groups: the items of a list;
+ * for a field of a GPU one string for each GPU; for any other field its one string.
  * AGENT_RUNNING_TASKS has current_task_id as an additional last string. A string may be absent, and
  * the same string may occur more than once. The field must not be a number or AGENT_JSON.
  */
@@ -197,6 +202,6 @@ void agent_finder_init(struct agent_finder *finder, const struct agent *agent,
 
 /* Returns an index of the string in the field, or SIZE_MAX if the field does not have it. hint: the
  * index to try first; any number is allowed. */
-size_t agent_find(struct agent_finder *finder, const char *string, size_t hint);
+size_t agent_finder_find(struct agent_finder *finder, const char *string, size_t hint);
 
 #endif

@@ -37,7 +37,7 @@ char *environment_absolute(const char *path)
 	return absolute;
 }
 
-/* Appends `:path` to list, which it frees on failure. */
+/* Returns list with `:` and the absolute path appended, or NULL. Frees list in both cases. */
 static char *environment_append(char *list, const char *path)
 {
 	char *absolute = environment_absolute(path), *longer = NULL;

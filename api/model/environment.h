@@ -30,8 +30,9 @@ char *environment_absolute(const char *path);
 char *environment_absolute_list(const char *paths);
 
 /*
- * Returns whether a path begins with `~` or `~user` in place of a home directory. Shells expand it,
- * so fleetfs does not. A file whose own name begins with `~` is written as `./~…`.
+ * Returns whether a path names a home directory by `~`, `~/…` or `~user/…`. Shells expand it, so
+ * fleetfs does not. `~name` without a slash is a file. A directory whose own name begins with `~`
+ * is written as `./~…`.
  */
 bool environment_is_tilde(const char *path);
 
@@ -39,10 +40,10 @@ bool environment_is_tilde(const char *path);
 #define ENVIRONMENT_TILDE_FAULT "begins with '~', which is not expanded here: write the whole path"
 
 /*
- * Returns the absolute path of name in the user's configuration directory, which the caller frees:
- * $XDG_CONFIG_HOME if that is an absolute path, else `.config` in $HOME, else `.config` in the home
- * directory of the password database. Returns NULL and errno on failure; ENOENT if the user has no
- * home directory.
+ * Returns the absolute path of name in the user's configuration directory; the caller frees it. The
+ * directory is $XDG_CONFIG_HOME if that is an absolute path, else `.config` in $HOME, else
+ * `.config` in the home directory of the password database. Returns NULL and errno on failure;
+ * ENOENT if the user has no home directory.
  */
 char *environment_config_path(const char *name);
 

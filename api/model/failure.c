@@ -14,7 +14,8 @@ static const struct {
 	[FAILURE_CREDENTIAL] = {EACCES, true, "credential", "check the token"},
 	[FAILURE_REQUEST] = {EINVAL, true, "request",
                              "check the URL (the API's base, without /agents) and the team"},
-	[FAILURE_BUSY] = {EBUSY, true, "busy", "try again later, or ask less often (ttl)"},
+	[FAILURE_BUSY] = {EBUSY, true, "busy",
+                          "try again later, or raise ttl to send fewer requests"},
 	[FAILURE_SERVER] = {EREMOTEIO, true, "server",
                             "try again later, or ask the operator of the API"},
 	[FAILURE_REDIRECT] = {EREMOTEIO, true, "redirect",
@@ -22,15 +23,14 @@ static const struct {
 	[FAILURE_MALFORMED] = {EREMOTEIO, false, "malformed",
                                "check the URL: the API's base, without /agents"},
 	[FAILURE_TRUNCATED] = {EREMOTEIO, false, "truncated", "try again"},
-	[FAILURE_OVERSIZED] = {EREMOTEIO, false, "oversized",
-                               "check the URL, or ask for less at a time (per_page)"},
+	[FAILURE_OVERSIZED] = {EREMOTEIO, false, "oversized", "check the URL, or reduce per_page"},
 	[FAILURE_OLD] =
 		{EREMOTEIO, false, "old",
                  "see why the cache in front of the API keeps responses for longer than ttl: "
                  "the API may be down behind it"},
 	[FAILURE_UNREACHABLE] = {EHOSTUNREACH, true, "unreachable",
                                  "check the URL and the network"},
-	[FAILURE_TIMEOUT] = {ETIMEDOUT, true, "timeout", "try again, or wait longer (timeout)"},
+	[FAILURE_TIMEOUT] = {ETIMEDOUT, true, "timeout", "try again, or raise timeout"},
 	[FAILURE_MEMORY] = {ENOMEM, true, "memory", "free some memory"},
 };
 

@@ -35,7 +35,7 @@ struct failure {
 	int64_t at_ns;          /* when it happened, wall clock, since 1970 */
 	char url[256];          /* of the request, without secrets; may be truncated */
 	const char *remedy;     /* what to do about it, static; NULL: the remedy of the cause */
-	char message[512];      /* one line; may quote the API, so it has untrusted bytes */
+	char message[512];      /* one line; may quote the API, so its bytes are untrusted */
 };
 
 /*
@@ -55,8 +55,8 @@ const char *failure_remedy(const struct failure *failure);
 /* Returns the word for a cause in `stats` and in the log: "unreachable". Static. */
 const char *failure_word(enum failure_cause cause);
 
-/* Returns whether requests for other pages would fail, too, because the cause is not in the one
- * page that was requested. */
+/* Returns whether the cause affects requests for all pages, not only the page that was requested.
+ */
 bool failure_is_general(enum failure_cause cause);
 
 #endif

@@ -2,14 +2,14 @@
 #ifndef FLEETFS_API_MODEL_FILE_IDENTITY_H
 #define FLEETFS_API_MODEL_FILE_IDENTITY_H
 
-/* Detects that a file was replaced or written since it was read, without reading it. No state. */
+/* Detects that a file was replaced or written since it was read, without reading it. Plain data. */
 
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
-/* Which file, in which state. Plain data; all zeroes: no file. */
+/* Identifies a file and its content at one time. All zeroes: no file. */
 struct file_identity {
 	dev_t device;
 	ino_t inode;
@@ -21,11 +21,11 @@ struct file_identity {
 /* Returns the identity of the file that stat() or fstat() described. */
 struct file_identity file_identity_of(const struct stat *status);
 
-/* Whether both are the same file in the same state. */
+/* Returns whether all members are equal: the same file, with the same content and mode. */
 bool file_identity_equal(const struct file_identity *a, const struct file_identity *b);
 
-/* Whether size and mtime are the same. A file that is replaced by rename() while it is open keeps
- * both, but its ctime changes. */
+/* Returns whether size and mtime are equal. For an open file, whose ctime also changes when
+ * rename() puts another file in its place, although its content stays as it was. */
 bool file_identity_same_content(const struct file_identity *a, const struct file_identity *b);
 
 #endif

@@ -7,9 +7,9 @@
 #include <stdbool.h>
 
 /*
- * Whether a host is this machine: 127.0.0.0/8, ::1 (also in brackets, as in a URL), `localhost` or
- * a name under `.localhost` (RFC 6761). False for every form that a resolver may read in another
- * way: 127.1, 0177.0.0.1 (inet_pton() rejects both), 127.0.0.1.example.
+ * Returns whether a host is this machine: 127.0.0.0/8, ::1 (also in brackets, as in a URL),
+ * `localhost` or a name under `.localhost` (RFC 6761). Returns false if resolvers may disagree
+ * about the host: 127.1 and 0177.0.0.1 (inet_pton() rejects both), 127.0.0.1.example.
  */
 bool host_is_loopback(const char *host);
 

@@ -3,8 +3,9 @@
 #define FLEETFS_API_MODEL_PAGE_H
 
 /*
- * One page of agents, as the API or a saved list returned it. The fetching thread fills it in and
- * passes it to the FUSE thread, which owns it from then on. Immutable after that.
+ * One page of agents, from the API or from a saved list. The fetching thread (api/http/client.h)
+ * fills it in and hands it over to the FUSE thread, which owns it from then on. Immutable after
+ * that.
  */
 
 #include <stdbool.h>
@@ -20,7 +21,7 @@
 struct validator {
 	char etag[256];
 	char last_modified[40];
-	unsigned int token_number; /* the client's number of the token that the request had */
+	unsigned int token_number; /* which token the request was sent with; set by the client */
 };
 
 /* Returns whether there is an ETag or a Last-Modified. */
@@ -37,15 +38,16 @@ struct page_fault {
 
 /* One response to GET /agents, or a part of a saved one. */
 struct page {
-	int64_t age_ms;      /* upper bound of its age when received; 0 if no cache stored it */
+	int64_t age_ms;      /* upper bound of the age of its data when the page was made */
 	int64_t total_count; /* of page_meta; AGENT_ABSENT if missing or not a count */
 	int64_t per_page;    /* of page_meta; AGENT_ABSENT if missing or out of range */
 	size_t malformed;    /* number of dropped elements of agent_list */
 	struct page_fault faults[PAGE_MAX_FAULTS]; /* the first dropped elements */
 	size_t fault_count;                        /* entries in faults */
 	size_t agent_count;                        /* entries in agents */
-	bool unchanged; /* as in the last response; only age_ms and validator are set */
-	bool old;       /* certainly older than the ttl, and no fresher response was available */
+	bool unchanged; /* 304: the agents are those of the response whose validator was sent. Only
+	                   age_ms, old and validator are set */
+	bool old;       /* certainly older than the ttl, but not too old to use (stale) */
 	struct validator validator;
 	const struct agent *agents[]; /* one reference each */
 };

@@ -98,7 +98,7 @@ int64_t time_stamp_parse(const char *text)
 	offset_s = time_stamp_offset_s(&at);
 	if (offset_s == INT32_MAX || *at != '\0' || fraction_ns < 0)
 		return -1;
-	/* A field is -1 if it has a character that is not a digit; 60 s is a leap second. */
+	/* A field with a character that is not a digit is below its range. 60 s: a leap second. */
 	if (tm.tm_year < 70 || tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 ||
 	    tm.tm_mday > time_stamp_days_of_month(tm.tm_year + 1900, tm.tm_mon) || tm.tm_hour < 0 ||
 	    tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 60)

@@ -4,8 +4,7 @@
 
 /*
  * The steps of one request, for --check: how far it got, how long each step took, and details of
- * the connection. The fetching thread fills it in. Plain data; all zeroes describe a request that
- * reused a connection.
+ * the connection. The fetching thread fills it in. Plain data; all zeroes: there was no request.
  */
 
 #include <stdbool.h>

@@ -18,9 +18,7 @@ enum utf8_kind {
 	UTF8_PLAIN,   /* safe to show as it is; this includes the space and the backslash */
 	UTF8_CONTROL, /* valid, but not safe to show: C0 and C1 controls, DEL, line and paragraph
 	                 separators, bidirectional controls */
-	UTF8_INVALID, /* a byte that does not begin a valid character (overlong, surrogate,
-	               * truncated, …)
-	               */
+	UTF8_INVALID, /* a byte that begins no valid character: overlong, surrogate, truncated */
 };
 
 struct utf8_char {
@@ -47,8 +45,8 @@ struct utf8_char utf8_next(const char *text, size_t len);
 /* utf8_next() for a string in the stored form: each of the two pairs above is one character. */
 struct utf8_char utf8_next_stored(const char *text, size_t len);
 
-/* Stores the bytes that the character c, which utf8_next_stored() found at text, has in the
- * original string. Returns their number, 1 to 4. */
+/* Undoes the stored form of the character c, which utf8_next_stored() found at text: writes its
+ * bytes in the original string to ret_bytes. Returns their number, 1 to 4. */
 static inline size_t utf8_original(const struct utf8_char *c, const char *text,
                                    unsigned char ret_bytes[static 4])
 {

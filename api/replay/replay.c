@@ -14,7 +14,7 @@
 #include "api/json/decode.h"
 #include "api/model/file_identity.h"
 
-#define FRESH_S 2 /* the resolution of a file's times on FAT, which is the coarsest */
+#define RECENT_S 2 /* the resolution of a file's times on FAT, which is the coarsest */
 
 struct replay {
 	char *file;
@@ -25,8 +25,7 @@ struct replay {
 	struct file_identity identity; /* of the file that was last read; zeroes: read it again */
 	char *text;                    /* of the file; NULL: it could not be read */
 	struct decode_list list;       /* of text */
-	struct failure
-		failure; /* why the file that identity describes is no list; if text is NULL */
+	struct failure failure; /* if text is NULL: why the file with `identity` is no list */
 
 	size_t noted_count; /* the numbers in the last note */
 	int64_t noted_total;
@@ -108,10 +107,11 @@ static int replay_fail_errno(struct failure *failure, int error)
 	return failure_set(failure, cause, "%s", strerrordesc_np(error));
 }
 
-/* Whether a later write may leave the file's times as they are. */
-static bool replay_is_fresh(const struct file_identity *identity)
+/* Returns whether the file changed so recently that a later write may leave its times as they are.
+ */
+static bool replay_changed_recently(const struct file_identity *identity)
 {
-	return labs(now_of(CLOCK_REALTIME).tv_sec - identity->changed.tv_sec) <= FRESH_S;
+	return labs(now_of(CLOCK_REALTIME).tv_sec - identity->changed.tv_sec) <= RECENT_S;
 }
 
 /* Accepts regular files only: opening a device or a FIFO has effects, and may block. */
@@ -126,7 +126,7 @@ static int replay_check_type(const struct stat *status, struct failure *failure)
 	                                               : "a device");
 }
 
-/* Reads exactly so many bytes. Returns 0, or a negative number and a failure, also if the file ends
+/* Reads exactly `bytes` bytes. Returns 0, or a negative number and a failure, also if the file ends
  * early. */
 static int replay_read_bytes(int fd, char *text, size_t bytes, struct failure *failure)
 {
@@ -193,8 +193,8 @@ static int replay_read_text(int fd, char **ret_text, struct file_identity *ret_i
 	return 0;
 }
 
-/* Reads the file in place of what was read before. Returns 0; or a negative number and a failure,
- * and then the replay has no list. */
+/* Reads the file, and replaces the list. Returns 0; or a negative number and a failure, and then
+ * the replay has no list. */
 static int replay_load(struct replay *replay, struct failure *failure)
 {
 	struct file_identity identity = {0};
@@ -217,7 +217,7 @@ static int replay_load(struct replay *replay, struct failure *failure)
 		replay->failure = *failure;
 	}
 	/* A file that is no list is not read again until it changes. */
-	if (err != -ENOMEM && !replay_is_fresh(&identity))
+	if (err != -ENOMEM && !replay_changed_recently(&identity))
 		replay->identity = identity;
 	return err;
 }
@@ -259,12 +259,12 @@ static void replay_note_count(struct replay *replay, char *ret_note, size_t note
 	replay->noted_total = list->total_count;
 	if (list->total_count == AGENT_ABSENT)
 		snprintf(ret_note, note_bytes,
-		         "the file holds %zu agents, and does not say how many there are",
+		         "the file has %zu agents, and no total_count to compare with",
 		         list->count);
 	else if ((size_t)list->total_count != list->count)
 		snprintf(ret_note, note_bytes,
-		         "the file holds %zu of the %" PRId64 " agents that it says there are",
-		         list->count, list->total_count);
+		         "the file has %zu agents, but its total_count is %" PRId64, list->count,
+		         list->total_count);
 }
 
 /* Returns 0 and the page in fetch, or a negative number and a failure. */
@@ -282,7 +282,8 @@ static int replay_make_page(struct replay *replay, bool check_now, struct fetch 
 	replay_note_count(replay, fetch->note, sizeof(fetch->note));
 	page->age_ms = now_ms() - replay->checked_ms;
 	page->per_page = replay->per_page;
-	/* A part of a list is listed without a total, so the listing counts as not verified. */
+	/* Without a total_count the cache does not report its listing as verified. So a file with
+	 * a part of a list does not pass for a whole one. */
 	if (replay->list.total_count == (int64_t)replay->list.count)
 		page->total_count = replay->list.total_count;
 	fetch->page = page;

@@ -36,8 +36,8 @@ void replay_free(struct replay *replay);
  * Fills fetch->page, of number fetch->number, or fetch->failure. Pages after the end of the list
  * are empty. check_now: checks the file even if the ttl has not passed.
  *
- * Sets fetch->note if the number of agents in the file differs from its total_count, as in a file
- * with one page of many; once for each pair of these numbers.
+ * Sets fetch->note if the number of agents in the file differs from its total_count, for
+ * example because it has one page of many; once for each pair of these numbers.
  */
 void replay_fetch(struct replay *replay, bool check_now, struct fetch *fetch);
 

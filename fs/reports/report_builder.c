@@ -60,7 +60,8 @@ static int report_write_rows(struct report_builder *builder, const struct report
 			return text_error(text);
 		bytes += text->length - begins[i];
 	}
-	if (!kind->rows_are_borrowed && bytes <= STORED_ROW_BYTES && bytes <= row->agent->bytes)
+	if (!kind->rows_are_borrowed && bytes <= STORED_ROW_BYTES &&
+	    bytes <= row->agent->block_bytes)
 		return 0;
 	for (size_t i = kind->rows_begin; err == 0 && i < kind->rows_end; i++)
 		err = report_borrow_row(builder->document, i, begins[i], row);

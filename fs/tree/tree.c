@@ -311,7 +311,7 @@ size_t tree_file_in_other(const struct tree_row *row, const struct agent *agent,
                           struct agent_finder *other)
 {
 	if (row->each == TREE_EACH_LABEL)
-		return agent_find(other, agent->labels.items[index], index);
+		return agent_finder_find(other, agent->labels.items[index], index);
 	return index < tree_file_count(row, other->agent) ? index : SIZE_MAX;
 }
 

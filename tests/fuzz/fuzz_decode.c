@@ -208,7 +208,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_page(body, size);
 	fuzz_message(body, size, 1 + size % 37);
 	fuzz_message(body, size, 512);
-	expect(decode_expiry(body, size) >= 0);
+	expect(decode_jwt_expiry(body, size) >= 0);
 	free(body);
 	return 0;
 }

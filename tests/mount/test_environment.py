@@ -232,7 +232,7 @@ def test_an_ordinary_users_own_open_file_is_rejected_on_a_read_only_file_system(
     file = put_secret(machine, "chown", str(USERS["ann"]))
     make_read_only(machine, file)
     done = machine.run("fleetfs", "--check", f"--token_file={file}", sim().url, user="ann")
-    assert done.returncode == 1 and "open to others" in done.stderr
+    assert done.returncode == 1 and "accessible to other users" in done.stderr
 
 
 @needs_root

@@ -207,7 +207,7 @@ def test_check_prints_a_dropped_element_beside_another_note(fleetfs, folder):
     saved = folder / "fleet.json"
     saved.write_text('{"agent_list": [%s, %s]}' % (VALID % "a", DEEP % ("deep", deep(40))))
     lines = fleetfs("--check", saved, token=None).stdout.splitlines()
-    assert any("does not say how many" in line for line in lines), lines
+    assert any("no total_count to compare with" in line for line in lines), lines
     assert any("agent deep (element 2) is dropped: it is nested" in line for line in lines), lines
 
 

@@ -146,7 +146,7 @@ struct page *world_page(struct world *world, unsigned int number)
 		snprintf(status, sizeof(status), "v%u", world->machines[i].version);
 		agent = agents_new(world->machines[i].id, status);
 		if (world->large_agents)
-			agent->bytes = LARGE_BYTES;
+			agent->block_bytes = LARGE_BYTES;
 		page->agents[page->agent_count++] = agent;
 	}
 	page->age_ms = world->age_ms;

@@ -78,7 +78,7 @@ static struct agent *world_agent(size_t number)
 	                       : number == 0      ? world.first_status
 	                                          : "idle");
 	/* A row that is longer than the agent is borrowed. */
-	agent->bytes = world.rows_are_mixed && number % 3 != 0 ? 0 : AGENT_BYTES;
+	agent->block_bytes = world.rows_are_mixed && number % 3 != 0 ? 0 : AGENT_BYTES;
 	if (world.json_is_too_long)
 		agent->json_bytes = (UINT32_C(1) << 30) + 1;
 	return agent;

@@ -89,7 +89,8 @@ static void test_expiry_of_a_token_is_found(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(rows); i++)
-		assert_true(decode_expiry(rows[i].json, strlen(rows[i].json)) == rows[i].expiry);
+		assert_true(decode_jwt_expiry(rows[i].json, strlen(rows[i].json)) ==
+		            rows[i].expiry);
 }
 
 int main(void)

@@ -43,7 +43,7 @@ static void test_page_beyond_the_memory_limit_is_rejected(void **state)
 
 		snprintf(id, sizeof(id), "p%d", i);
 		agent = agents_new(id, "large");
-		agent->bytes = FLEET_MAX_BYTES / 5 * 2;
+		agent->block_bytes = FLEET_MAX_BYTES / 5 * 2;
 		page->agents[page->agent_count++] = agent;
 	}
 	query = fleet_query(world.fleet);

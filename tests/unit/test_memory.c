@@ -104,7 +104,7 @@ static void decode_words(void)
 	decode_message(words, sizeof(words) - 1, text, sizeof(text));
 	if (strcmp(text, "no team") != 0)
 		assert_string_equal(text, words);
-	expiry = decode_expiry(token, sizeof(token) - 1);
+	expiry = decode_jwt_expiry(token, sizeof(token) - 1);
 	if (expiry != 7)
 		assert_int_equal(expiry, 0);
 }

@@ -160,13 +160,13 @@ static void test_a_part_of_a_list_is_noted_once(void **state)
 		const char *text, *note;
 	} rows[] = {
 		{"{\"agent_list\":[{\"agent_id\":\"a\"}],\"page_meta\":{\"total_count\":1042}}",
-	         "the file holds 1 of the 1042 agents that it says there are"},
+	         "the file has 1 agents, but its total_count is 1042"},
 		{"{\"agent_list\":[{\"agent_id\":\"a\"}],\"page_meta\":{\"total_count\":0}}",
-	         "the file holds 1 of the 0 agents that it says there are"},
+	         "the file has 1 agents, but its total_count is 0"},
 		{"{\"agent_list\":[{\"agent_id\":\"a\"}]}",
-	         "the file holds 1 agents, and does not say how many there are"},
+	         "the file has 1 agents, and no total_count to compare with"},
 		{"{\"agent_list\":[{\"agent_id\":\"a\"}],\"page_meta\":{\"total_count\":1e400}}",
-	         "the file holds 1 agents, and does not say how many there are"},
+	         "the file has 1 agents, and no total_count to compare with"},
 	};
 
 	(void)state;
@@ -187,8 +187,7 @@ static void test_a_part_of_a_list_is_noted_once(void **state)
 		assert_string_equal(note, "");
 		put_list(2, "idle", 3);
 		page_free(get_page(replay, 1, false, note));
-		assert_string_equal(note,
-		                    "the file holds 2 of the 3 agents that it says there are");
+		assert_string_equal(note, "the file has 2 agents, but its total_count is 3");
 		replay_free(replay);
 	}
 }
