@@ -97,6 +97,6 @@ int sweeps_depart(struct sweeps *sweeps, struct record *record)
 	if (err < 0)
 		return err;
 	for (struct sweep *at = sweeps->newest; at; at = at->older)
-		roster_free_index(&at->roster, index);
+		roster_forget_index(&at->roster, index);
 	return 0;
 }
