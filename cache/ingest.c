@@ -33,8 +33,8 @@ static bool record_is_on_two_pages(const struct ingest *ingest, const struct pag
  *
  * If the earlier page expired and the pass under way has not read it, the agent may have moved from
  * there to this page. It did not move here if it was on the earlier page and on other_page at once,
- * and: stays on both; or other_page is not this page; or it is in this response for the second time;
- * or it has the same position on this page as before. */
+ * and: stays on both; or other_page is not this page; or it is in this response for the second
+ * time; or it has the same position on this page as before. */
 static bool ingest_is_on_earlier_page(const struct ingest *ingest, const struct pages *pages,
                                       const struct record *record, uint64_t pass_seq)
 {

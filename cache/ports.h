@@ -17,7 +17,8 @@ struct record;
 
 #define FLEET_NAME_BYTES 256
 
-/* Limits, whatever the API claims. A page whose agents exceed the second or third is rejected. */
+/* Limits, whatever the API claims. A page that would exceed the number of agents or their memory is
+ * rejected. */
 #define FLEET_MAX_PAGES  20000               /* highest page that is requested */
 #define FLEET_MAX_AGENTS 1000000             /* known at once */
 #define FLEET_MAX_BYTES  (UINT64_C(1) << 30) /* memory of all agents */
@@ -34,11 +35,12 @@ struct fleet_config {
 struct fleet_ports {
 	void *user; /* passed to the functions below */
 
-	/* Requests a page; numbers begin at 1. Its owner later passes the result to fleet_ingest()
-	 * or to fleet_failed(), once; an outdated response, and one that fleet_ingest() could not
-	 * ingest, to both in this order. condition: the validator for a conditional request, whose
-	 * response may be only that the page is unchanged; NULL: an unconditional request.
-	 * no_cache: no HTTP cache may answer. Returns 0, or -errno if there will be no result. */
+	/* Requests a page; numbers begin at 1. Later either fleet_ingest() or fleet_failed() must
+	 * be called with the result, once. Exception: after an outdated response, or one that
+	 * fleet_ingest() failed to ingest, fleet_failed() must follow, too. condition: the
+	 * validator for a conditional request, whose response may be only that the page is
+	 * unchanged; NULL: an unconditional request. no_cache: no HTTP cache may answer. Returns 0,
+	 * or -errno if there will be no result. */
 	int (*want)(void *user, unsigned int page, const struct validator *condition,
 	            bool no_cache);
 

@@ -51,7 +51,7 @@ void report_unref(struct report *report)
 
 /* Reading */
 
-/* The chunk that contains an offset in its section, which must be below the section's end. */
+/* The chunk that contains an offset in its section. The offset must be below the section's end. */
 static const struct report_chunk *report_chunk_at(const struct report_section *section,
                                                   uint64_t offset)
 {
@@ -96,7 +96,7 @@ static uint64_t report_section_bytes(const struct report_section *section)
 
 /* report_read() of one section. */
 static ssize_t report_read_section(struct report *report, size_t number, uint64_t offset,
-                                   size_t size, char *ret)
+                                   size_t size, char *ret_bytes)
 {
 	const struct report_section *section = &report->sections[number];
 	uint64_t section_bytes = report_section_bytes(section);
@@ -112,21 +112,22 @@ static ssize_t report_read_section(struct report *report, size_t number, uint64_
 			return -ENOMEM;
 		if (count > chunk->end - offset)
 			count = (size_t)(chunk->end - offset);
-		memcpy(ret + done, bytes + (offset - begin), count);
+		memcpy(ret_bytes + done, bytes + (offset - begin), count);
 		done += count;
 		offset += count;
 	}
 	return (ssize_t)done;
 }
 
-ssize_t report_read(struct report *report, uint64_t offset, size_t size, char *ret)
+ssize_t report_read(struct report *report, uint64_t offset, size_t size, char *ret_bytes)
 {
 	bool at_end = offset < report->bytes && size >= report->bytes - offset;
 	size_t done = 0;
 
 	for (size_t i = 0; i < report->section_count && done < size; i++) {
 		uint64_t section_bytes = report_section_bytes(&report->sections[i]);
-		ssize_t copied = report_read_section(report, i, offset, size - done, ret + done);
+		ssize_t copied =
+			report_read_section(report, i, offset, size - done, ret_bytes + done);
 
 		if (copied < 0)
 			return copied;
@@ -190,7 +191,8 @@ static int report_add_chunk(struct report_section *section, const struct report_
 	return 0;
 }
 
-/* Makes the last bytes of a section's text a chunk, if there are any. end: where they end. */
+/* Makes the bytes of a section's text that are in no chunk yet an owned chunk, if there are any.
+ * end: their end in the text; bytes after it belong to a row that is to be borrowed. */
 static int report_own_bytes(struct report_section *section, size_t end)
 {
 	size_t begin = section->chunked;

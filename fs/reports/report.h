@@ -68,8 +68,8 @@ struct report {
 	unsigned int refs;
 	report_write_row *write_row;
 	struct report_window window;
-	uint64_t bytes;   /* all of it */
-	uint64_t hash;    /* of all of it */
+	uint64_t bytes;   /* of the finished report */
+	uint64_t hash;    /* of these bytes */
 	int64_t mtime_ns; /* when it was first seen; wall clock */
 	size_t section_count;
 	struct report_section sections[];
@@ -83,9 +83,9 @@ struct report *report_ref(struct report *report);
 /* Removes a reference, and frees the report with the last one. NULL is allowed. */
 void report_unref(struct report *report);
 
-/* Copies up to size bytes from an offset on. Returns the number of bytes, fewer than size only at
- * the end, or -ENOMEM. */
-ssize_t report_read(struct report *report, uint64_t offset, size_t size, char *ret);
+/* Copies up to size bytes of a finished report, from an offset on. Returns the number of bytes,
+ * fewer than size only at the end, or -ENOMEM. */
+ssize_t report_read(struct report *report, uint64_t offset, size_t size, char *ret_bytes);
 
 /* Building */
 
@@ -93,7 +93,7 @@ ssize_t report_read(struct report *report, uint64_t offset, size_t size, char *r
  */
 struct report *report_new(report_write_row *write_row, size_t section_count, uint64_t seed);
 
-/* The bytes of a report that is being built. */
+/* The number of bytes of a report that is being built. */
 uint64_t report_bytes(const struct report *report);
 
 /* Turns the row that was appended to a section's text into a borrowed chunk. begin: the length of

@@ -95,8 +95,9 @@ static int compare_groups(const void *a, const void *b)
 	return strcmp((*(struct group *const *)a)->value, (*(struct group *const *)b)->value);
 }
 
-/* Writes the line of the next status; or the end of the report: then it returns true. The statuses
- * are sorted because the order in which they are found changes from list to list. */
+/* Writes the line of the next status, or after the last one the end of the report. Returns whether
+ * the report has ended. The statuses are sorted because the order in which they are found changes
+ * from list to list. */
 static bool report_write_status(struct report_builder *builder)
 {
 	const struct groups *statuses = &builder->totals.statuses;
@@ -114,14 +115,14 @@ static bool report_write_status(struct report_builder *builder)
 	return true;
 }
 
-int report_builder_continue(struct report_builder *builder, size_t agents)
+int report_builder_continue(struct report_builder *builder, size_t most)
 {
 	struct report *report = builder->report;
 	uint64_t enough = report_bytes(report) + SLICE_BYTES;
 	bool ended = false;
 	int err = 0;
 
-	for (size_t i = 0; err == 0 && !ended && i < agents && report_bytes(report) < enough; i++) {
+	for (size_t i = 0; err == 0 && !ended && i < most && report_bytes(report) < enough; i++) {
 		if (!builder->has_all_agents)
 			err = report_write_agent(builder);
 		else

@@ -7,7 +7,7 @@
 #include "fs/reports/report_kinds.h"
 #include "fs/tree/tree.h"
 
-/* Of a slice, which takes a quarter of a millisecond. */
+/* At most in a slice, which takes a quarter of a millisecond. */
 #define SLICE_AGENTS 64
 #define SLICE_VALUES 512
 
@@ -23,11 +23,11 @@ struct view {
 	struct views *views;
 	const struct tree_row *row;
 	struct job job;
-	int error;                      /* of the last build; 0: it is not over, or did not fail */
+	int error;                      /* of the last build; 0: it succeeded or is not over */
 	uint64_t list;                  /* that the groups or the report show; 0: none */
 	struct groups groups;           /* groups.list: the list of the last or current build */
 	uint64_t cursor;                /* of the current build of groups; 0: none */
-	uint64_t freed;                 /* the last number of the groups that were freed */
+	uint64_t freed_number;          /* highest number of a group when they were freed */
 	int64_t listed_ms;              /* when the groups were last used */
 	struct report *report;          /* NULL: none */
 	struct report_builder *builder; /* of the current build; NULL: none */
@@ -103,7 +103,7 @@ static void view_free_groups(struct view *view)
 	groups_done(&view->groups);
 	view->list = 0;
 	view->cursor = 0;
-	view->freed = view->groups.number;
+	view->freed_number = view->groups.number;
 	views_measure_groups(view->views);
 }
 
@@ -265,7 +265,7 @@ static bool view_groups_slice(struct job *job)
 	if (err == 0) {
 		view->groups.absent = fleet_list_absent(fleet, view->groups.list);
 		view->groups.end = fleet_list_end(fleet, view->groups.list);
-		groups_end(&view->groups);
+		groups_finish(&view->groups);
 		view->list = view->groups.list;
 	}
 	return view_end_slice(view, err);
@@ -289,7 +289,7 @@ const struct groups *views_groups_after(struct views *views, const struct tree_r
 
 	view_touch(view);
 	query->list = view->list;
-	return number > view->freed ? &view->groups : NULL;
+	return number > view->freed_number ? &view->groups : NULL;
 }
 
 /* Reports */
