@@ -22,8 +22,8 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 	sweep->lacks_agents |= !stale;
 	if (sweep->missing_err == 0)
 		sweep->missing_err = -failure_errno(page->backoff.cause);
-	/* The listing expires when the page may be requested again, but not before one hold from
-	 * now: with many gaps it would otherwise expire for each of them. */
+	/* The listing expires when the page may be requested again; but with many gaps it is not
+	 * made anew for each of them. */
 	if (until_ms < page->backoff.until_ms)
 		until_ms = page->backoff.until_ms;
 	if (sweep->expires_ms > until_ms)
