@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/backoff.h"
 
-#define FIRST_RETRY_MS      250
+#define RETRY_MS            250 /* doubled before each retry, the first one too */
 #define MOST_HOLD_MS        30000
 #define MOST_RETRY_AFTER_MS 300000
 
@@ -30,7 +30,7 @@ void backoff_failed(struct backoff *backoff, const struct failure *failure, unsi
 	backoff->active = true;
 	if (backoff->holds == 0 && backoff->tries < retries && backoff_worth_retrying(failure)) {
 		backoff->tries++;
-		wait_ms = random % (FIRST_RETRY_MS << backoff->tries);
+		wait_ms = random % (RETRY_MS << backoff->tries);
 	} else {
 		int64_t retry_after_ms = failure->retry_after_ms;
 

@@ -21,26 +21,26 @@
 
 #define BACKOFF_HOLD_MS 1000 /* the first hold */
 
-/* A zeroed one is inactive. */
+/* A zeroed backoff is inactive. */
 struct backoff {
 	int64_t until_ms;  /* no request before then; monotonic */
 	int64_t failed_ms; /* when it failed last; monotonic */
 	uint8_t cause;     /* enum failure_cause of the last failure */
 	uint8_t tries;     /* retries of the first failure so far */
-	uint8_t holds;     /* so far, up to the longest; the length of the next one depends on it */
+	uint8_t holds;     /* holds so far; not counted any more once they last 30 s */
 	bool active;       /* it failed, and was not cleared since */
 };
 
-/* Notes a failure, and begins a retry or a hold. retries: how many are allowed. random: 32 random
- * bits. */
+/* Notes a failure, and begins the delay before a retry, or a hold. retries: how many are allowed.
+ * random: 32 random bits. */
 void backoff_failed(struct backoff *backoff, const struct failure *failure, unsigned int retries,
                     int64_t now_ms, uint32_t random);
 
 /* Ends the backoff. */
 void backoff_clear(struct backoff *backoff);
 
-/* Shortens the present hold to hold_ms at most, since another page arrived. The next hold is as
- * long as without this call. */
+/* Ends the current delay or hold hold_ms after the last failure, if it would last longer. For use
+ * when another page arrived. The length of the next hold does not change. */
 void backoff_shorten(struct backoff *backoff, int64_t hold_ms);
 
 /* Returns whether the failure is being retried while readers wait. */

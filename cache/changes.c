@@ -42,7 +42,7 @@ static void changes_add(struct changes_builder *builder, enum agent_field_id fie
 	next->items[next->count++] = (struct change){since_ns, (uint16_t)field, index};
 }
 
-/* Adds a value: it has been as it is since now if it changed, else since its old time. */
+/* Adds a value, with the time now if it changed, else with its old time. */
 static void changes_carry(struct changes_builder *builder, enum agent_field_id field,
                           uint16_t index, bool changed)
 {
@@ -51,10 +51,10 @@ static void changes_carry(struct changes_builder *builder, enum agent_field_id f
 	                    : changes_since(builder->old, field, index, builder->first_ns));
 }
 
-/* Adds the strings of a field. Each keeps its time at its new position. as: field to note them for.
- * Returns how many of them the agent had before. */
+/* Adds the strings of a field; those that the agent had before keep their time. noted_field: the
+ * field of the changes, which differs for GPU models. Returns how many the agent had before. */
 static size_t changes_carry_strings(struct changes_builder *builder, enum agent_field_id field,
-                                    enum agent_field_id as)
+                                    enum agent_field_id noted_field)
 {
 	const struct agent *after = builder->after;
 	struct agent_finder finder;
@@ -63,15 +63,15 @@ static size_t changes_carry_strings(struct changes_builder *builder, enum agent_
 	agent_finder_init(&finder, builder->before, field);
 	for (size_t i = 0; i < agent_string_count(after, field); i++) {
 		const char *string = agent_string(after, field, i);
-		size_t was = string ? agent_finder_find(&finder, string, i) : SIZE_MAX;
+		size_t old = string ? agent_finder_find(&finder, string, i) : SIZE_MAX;
 
 		if (!string)
 			continue;
-		kept += was != SIZE_MAX;
-		changes_add(builder, as, (uint16_t)i,
-		            was == SIZE_MAX ? builder->now_ns
-		                            : changes_since(builder->old, as, (uint16_t)was,
-		                                            builder->first_ns));
+		kept += old != SIZE_MAX;
+		changes_add(builder, noted_field, (uint16_t)i,
+		            old == SIZE_MAX ? builder->now_ns
+		                            : changes_since(builder->old, noted_field,
+		                                            (uint16_t)old, builder->first_ns));
 	}
 	return kept;
 }
@@ -126,8 +126,8 @@ int changes_note(struct changes *changes, const struct agent *before, const stru
 			changes_carry(&builder, field, CHANGES_WHOLE,
 			              !agent_field_equal(before, after, field, 0));
 	}
-	changes_carry_strings(&builder, AGENT_GPU_NAME,
-	                      CHANGES_GPU_MODEL); /* the last in the order */
+	/* Last, since changes_since() needs the items in the order of their fields. */
+	changes_carry_strings(&builder, AGENT_GPU_NAME, CHANGES_GPU_MODEL);
 	if (builder.error) {
 		changes_done(&builder.next);
 		return builder.error;

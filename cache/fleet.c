@@ -46,7 +46,8 @@ struct query fleet_query(struct fleet *fleet)
 
 /* Responses */
 
-/* Adds the agents that became known since records[first] to the newest listing. 0 or -ENOMEM. */
+/* Adds the agents from ingest->records[first] on that were unknown before this response to the
+ * newest listing. 0 or -ENOMEM. */
 static int fleet_list_newcomers(struct fleet *fleet, size_t first)
 {
 	const struct ingest *ingest = &fleet->ingest;

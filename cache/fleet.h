@@ -3,15 +3,16 @@
 #define FLEETFS_CACHE_FLEET_H
 
 /*
- * The agent list under a ttl: the queries that the rest of the program asks.
+ * The cache of the agent list: answers the queries of the rest of the program.
  *
  * A query is answered from memory at once, fails, or returns -EAGAIN after it requested the pages
  * that it lacks (cache/query.h). Nothing here waits, and nothing is requested that no query needs.
  * A query that needs a page in flight waits for it, so no page is requested twice at once.
  *
- * Freshness. A page, and each agent on it, is served for `ttl` from its arrival, less the age that
- * it had then; and to a query that began before it arrived. A page whose response had a validator
- * is requested with it as long as its records are still as that response had them.
+ * Freshness. A page, and each agent on it, is served until it is `ttl` old, counted from its
+ * arrival minus the age that the response had. It is also served to every query that began before
+ * it arrived. If the response had a validator, the next request is conditional, as long as the
+ * records of the page are still as that response had them.
  *
  * Completeness. A listing contains every agent that stayed connected exactly once, although agents
  * move between pages while the pages are read (cache/sweep.h).
@@ -39,8 +40,8 @@
 
 struct fleet;
 
-/* Creates a cache without data. config and ports are copied. Data found by the first list counts as
- * old as this moment. NULL without memory. */
+/* Creates a cache without data. config and ports are copied. The values that the first list finds
+ * get the time of this call as their modification time. NULL without memory. */
 struct fleet *fleet_new(const struct fleet_config *config, const struct fleet_ports *ports);
 
 /* Frees the cache without calling a port. NULL is allowed. */
@@ -64,19 +65,20 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
 /* Returns how long a record's data is within its ttl, ms; 0: it has expired. */
 int64_t fleet_record_left_ms(const struct fleet *fleet, const struct record *record);
 
-/* The list. Outside the cache a list is a number: the cursor of its first agent. */
+/* The list. Callers refer to a list by a number: the cursor of its first agent. */
 
 /*
  * Returns the next agent of a listing: 0 and its record, borrowed until the next call, or NULL at
  * the end. Else -EAGAIN; -ESTALE if the list was forgotten, since later ones needed the memory; or
  * -errno of the failure, which for a page that stays bad follows the agents of the other pages.
  *
- * *cursor: 0 to begin with the newest list; each call that returns a record moves it on. It means
- * the same place in the same list for ever, and is above 2^32 and below 2^63.
+ * *cursor: 0 to begin with the newest list. A call that returns a record advances it. A value that
+ * this function returned always means the same position in the same list; it is at least 2^32 and
+ * below 2^63.
  *
- * query: NULL returns only agents that are known already, and requests nothing. A reader passes its
- * query until it has the first entry of a reply, and NULL for the rest. So the cache knows that a
- * reader began a list, and that it got an empty reply at the end.
+ * query: with NULL only agents that are known already are returned, and nothing is requested. To
+ * fill a reply, pass the query for its first entry and NULL for the others: the cache counts
+ * readers by their first call with cursor 0 and by the call with a query that gets the end.
  */
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct query *query,
                struct record **ret_record);
@@ -109,15 +111,18 @@ int64_t fleet_list_mtime_ns(struct fleet *fleet);
 
 /* Responses */
 
-/* Ingests a response to a request of the port `want`, and takes it over. An unchanged page is
- * ignored, and later requested as a whole, if its records are not as its last response had them. An
- * outdated page is ignored if the known one is younger. Returns -EAGAIN: some agents are left; call
- * fleet_ingest_more() until it returns another result, and nothing else about pages meanwhile. Else
- * 0; or -ENOMEM or -EFBIG: the page counts as not arrived, though some of its agents may be known,
- * and fleet_failed() must follow. number: of the page, from 1. */
+/* Ingests a response to a request of the port `want`, and takes it over. number: of the page, from
+ * 1.
+ *
+ * Returns 0; -EAGAIN if some agents are left: call fleet_ingest_more() until it returns another
+ * result, and neither fleet_ingest() nor fleet_failed() meanwhile; or -ENOMEM or -EFBIG: the page
+ * counts as not arrived, though some of its agents may be known, and fleet_failed() must follow.
+ *
+ * A response "unchanged" is ignored if the page's records changed since its last response; the page
+ * is then requested as a whole. An outdated response is ignored if the known page is younger. */
 int fleet_ingest(struct fleet *fleet, unsigned int number, struct page *page);
 
-/* Ingests more of the same response. Returns as above. */
+/* Ingests more of the same response. Returns the same results as fleet_ingest(). */
 int fleet_ingest_more(struct fleet *fleet);
 
 /* Notes that a request failed. Also follows a response that was ingested but outdated, so that its
@@ -135,7 +140,7 @@ int64_t fleet_now_ms(const struct fleet *fleet);
 /* The wall clock, ns since 1970. */
 int64_t fleet_wall_ns(const struct fleet *fleet);
 
-/* Wall clock of fleet_new(): the age of data that the first list found. */
+/* Wall clock of fleet_new(): the modification time of values that the first list found. */
 int64_t fleet_mounted_ns(const struct fleet *fleet);
 
 /* The configured ttl. */
@@ -161,11 +166,11 @@ struct fleet_health {
 	uint64_t asked;      /* requests */
 	uint64_t arrived;    /* responses */
 	uint64_t unchanged;  /* of arrived: those that said only that the page is unchanged */
-	uint64_t coalesced;  /* queries that waited for a page already in flight */
+	uint64_t coalesced;  /* queries whose first request was for a page already in flight */
 	uint64_t hits;       /* queries answered at once */
 	uint64_t sweeps;     /* whole lists */
 	uint64_t passes;     /* over all pages, repetitions included */
-	uint64_t duplicates; /* agents that a response had although an earlier page has them */
+	uint64_t duplicates; /* agents dropped: an earlier page, or the same response, has the id */
 	uint64_t malformed;  /* elements that were no agents */
 	uint64_t failures[FAILURE_CAUSES]; /* by cause */
 };

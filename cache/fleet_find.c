@@ -15,9 +15,9 @@ static bool fleet_may_serve(const struct fleet *fleet, const struct record *reco
 	       pages_fresh(&fleet->pages, record->read_ms, record->read_seq);
 }
 
-/* Requests a page unless it arrived since the query began: 0, -EAGAIN or -errno. The agent is not
- * where it was last read, or its data would be fresh, so a page that is merely fresh proves
- * nothing. */
+/* Requests a page unless it arrived since the query began: 0, -EAGAIN or -errno. That the page is
+ * fresh is not enough: it arrived without the agent, whose data would be fresh otherwise, so the
+ * agent may have moved to it since. */
 static int fleet_read_since(struct fleet *fleet, unsigned int number, struct query *query)
 {
 	const struct cached_page *page = pages_find(&fleet->pages, number);
@@ -46,7 +46,7 @@ static int fleet_read_around(struct fleet *fleet, const struct record *record, s
 	return before < 0 ? before : after;
 }
 
-/* Continues the sweep for a query: 0 at its end, -EAGAIN, or -ENOMEM. */
+/* Finds or begins the sweep for a query, and advances it: 0 at its end, -EAGAIN, or -ENOMEM. */
 static int fleet_sweep_on(struct fleet *fleet, struct query *query, struct sweep **ret_sweep)
 {
 	struct sweep *sweep = sweeps_for(&fleet->sweeps, query, false);
@@ -72,8 +72,8 @@ static int fleet_settle(struct fleet *fleet, const struct record *record, struct
 	return 0;
 }
 
-/* Returns -errno if the newest list lacks a page that this agent may be on and is still fresh, so
- * there is nothing to request; else 0. */
+/* Returns -errno if the newest list is fresh, so there is nothing to request, and lacks a page that
+ * this agent may be on; else 0. */
 static int fleet_lost_in_gap(const struct fleet *fleet, const struct record *record,
                              const struct query *query)
 {
@@ -104,7 +104,7 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
 	if (err == 0)
 		err = fleet_read_around(fleet, record, query);
 	if (err == 0) {
-		/* Not where it was: only a whole sweep proves that it left. */
+		/* The agent is not on these pages. Only a whole sweep proves that it left. */
 		record_ref(record);
 		err = fleet_sweep_on(fleet, query, &sweep);
 		if (!record->present)

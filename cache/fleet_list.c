@@ -6,8 +6,8 @@
 #include "cache/fleet_layers.h"
 #include "cache/sweep_read.h"
 
-/* A list and a position in it are one number for the outside: the number of the sweep above, the
- * position below. */
+/* A cursor is a list and a position in it: the number of the sweep in the upper 32 bits, the
+ * position in the lower ones. */
 static uint64_t sweep_cursor(const struct sweep *sweep, size_t position)
 {
 	return sweep->number << 32 | position;
@@ -19,7 +19,7 @@ static struct sweep *fleet_sweep_of(const struct fleet *fleet, uint64_t cursor)
 	return sweeps_find(&fleet->sweeps, cursor >> 32);
 }
 
-/* Requests pages before a reader needs them: once for each page that it read. */
+/* Requests pages before a reader needs them. Does so once for each page that the reader passes. */
 static void fleet_read_ahead(struct fleet *fleet, struct sweep *sweep, size_t position)
 {
 	struct query none = {.waited = true};
@@ -30,9 +30,9 @@ static void fleet_read_ahead(struct fleet *fleet, struct sweep *sweep, size_t po
 		sweep_ask(&fleet->sweeps, sweep, &none);
 }
 
-/* Decides what to do with a sweep that lacks a page. Returns 0: it was completed from memory;
- * -EAGAIN: wait; or the failure. */
-static int fleet_go_on_without(struct fleet *fleet, struct sweep *sweep, struct query *query)
+/* Requests the page that a sweep lacks, or gives up waiting for it. Returns 0: the sweep was
+ * completed from memory; -EAGAIN: wait; or -errno of the failure. */
+static int fleet_wait_or_complete(struct fleet *fleet, struct sweep *sweep, struct query *query)
 {
 	int err = sweep_ask(&fleet->sweeps, sweep, query);
 	bool list_known = fleet->records.list_known;
@@ -56,7 +56,7 @@ int fleet_whole_list(struct fleet *fleet, struct query *query, uint64_t *ret_lis
 	sweep = sweeps_for(&fleet->sweeps, query, true);
 	err = sweep ? sweep_advance(&fleet->sweeps, sweep) : -ENOMEM;
 	while (err == 0 && !sweep->complete) {
-		err = fleet_go_on_without(fleet, sweep, query);
+		err = fleet_wait_or_complete(fleet, sweep, query);
 		if (err == 0)
 			err = sweep_advance(&fleet->sweeps, sweep);
 	}
@@ -89,8 +89,8 @@ uint64_t fleet_newest_list(const struct fleet *fleet)
 	return sweep ? sweep_cursor(sweep, 0) : 0;
 }
 
-/* Finds the sweep of a cursor, or begins with one: 0; -ESTALE; or for cursor 0 -ENOMEM, and -EAGAIN
- * without a query. */
+/* Returns the sweep of a cursor; for cursor 0 the one that serves the query. 0; -ESTALE if the
+ * sweep was forgotten; -ENOMEM; or -EAGAIN for cursor 0 without a query. */
 static int fleet_walk_sweep(struct fleet *fleet, uint64_t cursor, const struct query *query,
                             struct sweep **ret_sweep)
 {
@@ -137,7 +137,7 @@ int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct query *query,
 			*ret_record = record;
 			return 0;
 		}
-		err = query ? fleet_go_on_without(fleet, sweep, query) : -EAGAIN;
+		err = query ? fleet_wait_or_complete(fleet, sweep, query) : -EAGAIN;
 		if (err < 0)
 			return err;
 	}

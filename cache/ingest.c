@@ -18,7 +18,8 @@ static bool record_is_on_its_page(const struct pages *pages, const struct record
 	return record->page > 0 && pages->pages[record->page - 1].arrived_seq == record->read_seq;
 }
 
-/* Whether it was on record->page and on record->other_page when each of them last arrived. */
+/* Whether it was on record->page and on record->other_page when each of them last arrived. The
+ * other page may be the one that is being ingested, whose arrived_seq is set at the end. */
 static bool record_is_on_two_pages(const struct ingest *ingest, const struct pages *pages,
                                    const struct record *record)
 {
@@ -28,10 +29,12 @@ static bool record_is_on_two_pages(const struct ingest *ingest, const struct pag
 	       ingest->seq == record->other_seq;
 }
 
-/* Whether an agent of the response is on an earlier page too, which then has the agent that counts.
- * When the earlier page is too old to tell (it expired, and the pass under way did not read it) the
- * agent may have moved here; but not if it was on both pages before, and either stayed there or has
- * the same position as then. */
+/* Whether an agent of the response is on an earlier page too. It is then listed for that page only.
+ *
+ * If the earlier page expired and the pass under way has not read it, the agent may have moved from
+ * there to this page. It did not move here if it was on the earlier page and on other_page at once,
+ * and: stays on both; or other_page is not this page; or it is in this response for the second
+ * time; or it has the same position on this page as before. */
 static bool ingest_is_on_earlier_page(const struct ingest *ingest, const struct pages *pages,
                                       const struct record *record, uint64_t pass_seq)
 {
@@ -41,7 +44,7 @@ static bool ingest_is_on_earlier_page(const struct ingest *ingest, const struct 
 		return true;
 	if (!record_is_on_two_pages(ingest, pages, record))
 		return false;
-	return record->doubled || record->other_seq == ingest->seq ||
+	return record->stays_on_two || record->other_seq == ingest->seq ||
 	       record->other_page != ingest->number || record->other_position == ingest->next;
 }
 
@@ -57,10 +60,10 @@ static void ingest_drop_duplicate(const struct ingest *ingest, struct records *r
                                   struct record *record)
 {
 	records->duplicates++;
-	if (record->doubled)
+	if (record->stays_on_two)
 		ingest_report_duplicate(records->pages, record);
 	if (record->other_seq == ingest->seq)
-		return; /* the first of several on this page */
+		return; /* its first position in this response is already noted */
 	record->other_page = ingest->number;
 	record->other_position = (uint32_t)ingest->next;
 	record->other_seq = ingest->seq;
@@ -74,8 +77,8 @@ static void ingest_note_read(const struct ingest *ingest, const struct pages *pa
 {
 	if (record->page == ingest->number) {
 		/* The other page had it after it was last read here, and it is still here. */
-		record->doubled |= record_is_on_two_pages(ingest, pages, record) &&
-		                   record->other_seq > record->read_seq;
+		record->stays_on_two |= record_is_on_two_pages(ingest, pages, record) &&
+		                        record->other_seq > record->read_seq;
 	} else if (record->page > ingest->number && record_is_on_its_page(pages, record)) {
 		/* A later page has it too, unless it moved from there. */
 		record->other_page = record->page;
@@ -83,7 +86,7 @@ static void ingest_note_read(const struct ingest *ingest, const struct pages *pa
 		record->other_seq = record->read_seq;
 	} else {
 		record->other_page = 0;
-		record->doubled = false;
+		record->stays_on_two = false;
 	}
 	record->read_ms = ingest->at_ms;
 	record->read_seq = ingest->seq;
@@ -91,8 +94,8 @@ static void ingest_note_read(const struct ingest *ingest, const struct pages *pa
 	record->position = position;
 }
 
-/* Returns whether agents of this page that are not known joined the list. They did not if the page
- * was bad whenever the list was read before. */
+/* Returns whether an unknown agent of this page may have just joined. If the page never arrived
+ * because it stayed bad, its agents may have been in the list all the time. */
 static bool page_shows_newcomers(const struct cached_page *page)
 {
 	return page->arrived_seq > 0 || !page->backoff.active ||
@@ -162,8 +165,8 @@ static int ingest_agents(struct ingest *ingest, struct records *records, uint64_
 
 /* The page */
 
-/* Renews a page whose response says that it is unchanged. Ignores the response, so that the page is
- * requested as a whole, if its records changed since. */
+/* Renews a page whose response says that it is unchanged. If its records changed since, ignores the
+ * response and drops the validator, so that the next response has the whole page. */
 static void ingest_unchanged(const struct ingest *ingest, struct records *records,
                              struct cached_page *page)
 {
@@ -211,8 +214,8 @@ static void ingest_content(struct ingest *ingest, struct records *records, struc
 	pages_note_arrival(records->pages, page, response, ingest->at_ms, ingest->seq);
 }
 
-/* Whether the response answers a request from before an expire, or is older than the content that
- * is known: another HTTP cache may have kept an outdated one for longer. */
+/* Whether the request was sent before the last pages_expire_all(), or the response is older than
+ * the content of the page. The latter happens if responses come from several HTTP caches. */
 static bool ingest_is_ignored(const struct ingest *ingest, const struct pages *pages)
 {
 	const struct cached_page *page = &pages->pages[ingest->number - 1];

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PATIENCE_MS 2000 /* a slow API is waited for so long if there is stale data */
+#define PATIENCE_MS 2000 /* how long a query waits for a slow API if there is stale data */
 
 void pages_init(struct pages *pages, const struct fleet_config *config,
                 const struct fleet_ports *ports)
@@ -54,8 +54,8 @@ struct cached_page *pages_find(const struct pages *pages, unsigned int number)
 
 /* Requests */
 
-/* Returns what a backoff forbids: -errno of the failure if it is held against readers, -EAGAIN if
- * it is to be retried later, or 0 when it is time to ask. */
+/* Returns 0 if the backoff permits a request now, -EAGAIN before a retry, or -errno of the failure
+ * during a hold. */
 static int pages_check_backoff(const struct backoff *backoff, int64_t now_ms, struct query *query)
 {
 	if (!backoff->active || now_ms >= backoff->until_ms)

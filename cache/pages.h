@@ -30,11 +30,11 @@ struct cached_page {
 	struct record **records;    /* in the API's order, each once; references */
 	size_t count;               /* of records */
 	size_t items;               /* elements of the response, whether agents or not */
-	size_t dropped;             /* of items: malformed, or a second time in the same response */
+	size_t dropped;             /* items that are malformed or repeat an id of the response */
 	int64_t total_count;        /* of the response; AGENT_ABSENT if it has none */
 	int64_t per_page;           /* of the response; AGENT_ABSENT if it has none */
 	struct validator validator; /* of the response; empty if it has none */
-	int64_t arrived_ms;         /* when it arrived, less the age that it had then */
+	int64_t arrived_ms;         /* arrival minus its age; monotonic */
 	uint64_t arrived_seq;       /* event number of its arrival; 0: it never arrived */
 	bool no_cache;              /* the data did not come from an HTTP cache */
 	bool moved; /* the last response had other agents, or another order, than the one before */
@@ -64,8 +64,8 @@ struct pages {
 	struct backoff backoff;      /* of the API as a whole */
 	uint64_t failed_seq;         /* event number of its last failure */
 	unsigned int suspect;        /* page that failed since the last success; 0: none */
-	int64_t success_ms;          /* when a page last arrived, less its age */
-	uint64_t success_seq;        /* event number of the last arrival; 0: none yet */
+	int64_t success_ms;          /* last arrival of a page minus its age; monotonic */
+	uint64_t success_seq;        /* of the last arrival that was not outdated; 0: none */
 	int64_t success_ns;          /* wall clock of the last arrival; 0: none yet */
 	unsigned int backed_off;     /* pages whose backoff is active */
 	unsigned int bad;            /* pages that are bad */
@@ -98,7 +98,7 @@ struct cached_page *pages_find(const struct pages *pages, unsigned int number);
 /* Requests */
 
 /* Requests a page for a query, unless it is in flight or a backoff forbids it. no_cache: no HTTP
- * cache may answer; none may in any case if pages_expire_all() expired the page. Returns -EAGAIN if
+ * cache may answer; always set for a page that pages_expire_all() expired. Returns -EAGAIN if
  * the query should wait, -errno of the failure during backoff, -EFBIG beyond FLEET_MAX_PAGES, or
  * -ENOMEM. */
 int pages_ask(struct pages *pages, unsigned int number, bool no_cache, struct query *query);
@@ -111,7 +111,7 @@ bool pages_patience_is_over(const struct pages *pages, unsigned int number, stru
 /* Notes that expired data was served because this page, or another one in flight, is slow. */
 void pages_note_stale(struct pages *pages, unsigned int number);
 
-/* Ends the flight of a page. */
+/* Notes that the request of a page has ended: the page is no longer in flight. */
 void pages_land(struct pages *pages, struct cached_page *page);
 
 /* Returns whether the response to the last request is to be ignored, since pages_expire_all() was
@@ -120,13 +120,13 @@ bool page_ignores_response(const struct pages *pages, const struct cached_page *
 
 /* Expiry */
 
-/* Returns whether data that was read then is within its ttl. */
+/* Returns whether data with this read_ms and read_seq (struct record) is within its ttl. */
 bool pages_fresh(const struct pages *pages, int64_t read_ms, uint64_t read_seq);
 
-/* Returns how long such data may still be served, 0: no longer. */
+/* Returns for how many ms such data is still within its ttl; 0: it has expired. */
 int64_t pages_left_ms(const struct pages *pages, int64_t read_ms, uint64_t read_seq);
 
-/* Returns whether such data may be served although a refresh fails or is slow. */
+/* Returns whether data with this read_ms may be served although a refresh fails or is slow. */
 bool pages_may_serve_stale(const struct pages *pages, int64_t read_ms);
 
 /* Returns when a page expires: after its ttl; but if its last response was outdated, when it may be
@@ -154,10 +154,9 @@ void page_reset(struct cached_page *page);
 /* Removes the content of all pages after the last one. */
 void pages_truncate(struct pages *pages, unsigned int last);
 
-/* Returns whether the records of the page are still as its last response had them: each is present,
- * was last read there, and no element was dropped. Only then a response that says "unchanged" is
- * worth as much as the page. An element that was dropped since an earlier page has the agent too
- * may be the one that counts next time. */
+/* Returns whether the records of the page are still as its last response had them: each is present
+ * and was last read on this page, and no agent was dropped because an earlier page has it too (that
+ * page may lose it). Only then a response "unchanged" can stand for the whole page. */
 bool page_is_intact(const struct cached_page *page, unsigned int number);
 
 /* Failures (pages_backoff.c) */

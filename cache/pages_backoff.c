@@ -12,7 +12,7 @@
 
 #include "cache/pages.h"
 
-#define MANY_BAD 16 /* bad pages; further ones are not retried at once */
+#define MANY_BAD 16 /* with more bad pages than this, failures are not retried before the hold */
 
 /* Returns whether a failure may be the page's own. The others concern the credential or the load,
  * or the API itself says when to ask again. */
@@ -94,7 +94,7 @@ static void api_note_failure(struct pages *pages, const struct cached_page *page
 	if (pages->suspect > 0) {
 		struct cached_page *suspect = &pages->pages[pages->suspect - 1];
 
-		/* The retries were made for that page. */
+		/* Retries that the suspect page used up are not granted to the API again. */
 		if (!backoff_is_retrying(&suspect->backoff))
 			retries = 0;
 		page_set_bad(pages, suspect, false);

@@ -5,10 +5,11 @@
 /*
  * A question to the cache that may have to wait for the API.
  *
- * fleet_query() begins one. A function that takes a query returns -EAGAIN if it lacks a page, which
- * it has then requested. The caller repeats the call with the same query when a page arrived or
- * failed, or at wake_ms. Data that arrived after the query began answers it, however long the query
- * takes; so a reader does not starve on a ttl that is shorter than a request.
+ * fleet_query() begins one. A function that takes a query returns -EAGAIN if it has to wait for a
+ * page: one that it requested, or one that a backoff delays. The caller repeats the call with the
+ * same query when a page arrived or failed, or at wake_ms. Data that arrived after the query began
+ * answers it even if that data has expired meanwhile, so a reader does not starve when a request
+ * takes longer than the ttl.
  */
 
 #include <stdbool.h>
@@ -17,10 +18,10 @@
 struct query {
 	uint64_t began;   /* event number of the cache when the query began */
 	int64_t began_ms; /* fleet_now_ms() when the query began */
-	int64_t wake_ms;  /* set with -EAGAIN: repeat the call at the latest then; INT64_MAX: no
-	                     need */
+	int64_t wake_ms;  /* set with -EAGAIN: when to repeat the call if nothing arrives before;
+	                     INT64_MAX: only then */
 	bool waited;      /* it was not answered at once */
-	uint64_t list; /* what fleet_whole_list() returned for it, or a later list; 0: none yet */
+	uint64_t list;    /* result of fleet_whole_list() for it, or a later list; 0: none yet */
 };
 
 #endif

@@ -177,7 +177,7 @@ int records_depart(struct records *records, struct record *record)
 	records->present--;
 	records->agent_bytes -= record->agent->block_bytes;
 	records_names_changed(records);
-	/* The kernel may refer to the agent's directory, and so to the record, for long. */
+	/* The kernel may hold the agent's directory, and so the record, for an unlimited time. */
 	agent_unref(record->agent);
 	record->agent = agent_ref(records->departed);
 	changes_done(&record->changes);

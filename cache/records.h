@@ -30,12 +30,12 @@ struct records {
 	size_t present;         /* agents */
 	uint64_t agent_bytes;   /* memory of these agents */
 	uint32_t last_serial;   /* of the newest record */
-	struct agent *departed; /* what a record has for its agent after that left */
+	struct agent *departed; /* empty; replaces the agent of a record whose agent left */
 
 	bool list_known;        /* a whole list was read: agents found from now on have joined */
 	int64_t mounted_ns;     /* wall clock when the cache was created */
-	int64_t names_mtime_ns; /* when the set of names last changed, and 1 ns for each expiry
-	                           since */
+	int64_t names_mtime_ns; /* when the set of names last changed, plus 1 ns for each expiry of
+	                           the list since */
 
 	/* Counters for struct fleet_health. */
 	uint64_t duplicates, malformed, unchanged;
@@ -52,19 +52,19 @@ struct record *records_find(const struct records *records, const char *name);
 /* Returns the record that has this index and serial, or NULL if its agent left. */
 struct record *records_at(const struct records *records, uint32_t index, uint32_t serial);
 
-/* Adds an agent that is not known, and takes a reference to it. at_ns: wall clock when its page
- * arrived. joined: it is new in the list; false: only this mount did not know it yet, so it is as
- * old as the mount and is not reported. 0 and a borrowed record, -EFBIG beyond a limit, or
- * -ENOMEM. */
+/* Adds an agent that is not known, and takes a reference to it. joined: report it to the port
+ * `changed`. If it joined after a whole list was known, its values have the time at_ns; otherwise
+ * it may have been in the list before, and they have the time of the mount. at_ns: wall clock when
+ * its page arrived. 0 and a borrowed record, -EFBIG beyond a limit, or -ENOMEM. */
 int records_add(struct records *records, const struct agent *agent, const char *name, bool joined,
                 int64_t at_ns, struct record **ret_record);
 
-/* Gives a record the agent's new data. at_ns: as above. 0, -EFBIG or -ENOMEM; then the record has
- * the old data. */
+/* Gives a record the agent's new data. at_ns: wall clock when its page arrived. 0; or -EFBIG or
+ * -ENOMEM: the record keeps the old data. */
 int records_update(struct records *records, struct record *record, const struct agent *agent,
                    int64_t at_ns);
 
-/* Removes a record whose agent left. 0, or -ENOMEM; then it stays. */
+/* Removes a record whose agent left, and reports that. 0; or -ENOMEM: the record stays. */
 int records_depart(struct records *records, struct record *record);
 
 #endif

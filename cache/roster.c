@@ -52,7 +52,7 @@ struct record *roster_next(const struct roster *roster, const struct records *re
 	return NULL;
 }
 
-void roster_free_index(struct roster *roster, size_t index)
+void roster_forget_index(struct roster *roster, size_t index)
 {
 	set_remove(&roster->indices, index);
 }

@@ -3,10 +3,11 @@
 #define FLEETFS_CACHE_ROSTER_H
 
 /*
- * The agents of a listing, in an order that only grows, so a position in it keeps its meaning.
+ * The agents of a listing, in a fixed order. Agents are only appended, so a position always means
+ * the same agent.
  *
- * A roster holds no references: listings are kept for long, and an agent that left must not take
- * memory meanwhile. Its entry remains and leads to no record.
+ * A roster holds no references: listings are kept for a long time, and an agent that left must not
+ * take memory meanwhile. Its entry remains and leads to no record.
  */
 
 #include <stdbool.h>
@@ -27,7 +28,7 @@ struct roster {
 	struct roster_entry *entries;
 	size_t count;
 	size_t capacity;
-	struct set indices; /* of the records in entries */
+	struct set indices; /* of the present records in entries; empty after roster_shrink() */
 };
 
 /* Frees the memory; the roster is empty afterwards. */
@@ -44,10 +45,11 @@ bool roster_has(const struct roster *roster, const struct record *record);
 struct record *roster_next(const struct roster *roster, const struct records *records,
                            size_t *position);
 
-/* Makes an index free for another record, after the agent of the one that had it left. */
-void roster_free_index(struct roster *roster, size_t index);
+/* Notes that a record left: its index may be used for another record, which the roster lacks. */
+void roster_forget_index(struct roster *roster, size_t index);
 
-/* Frees memory that is needed only to append. */
+/* Frees the memory that only roster_append() and roster_has() need. Neither may be called
+ * afterwards. */
 void roster_shrink(struct roster *roster);
 
 /* Returns the memory that the roster takes. */

@@ -71,6 +71,19 @@ bool sweep_may_take(const struct sweeps *sweeps, const struct sweep *sweep, unsi
 	return page->arrived_seq > sweep->pass.began_seq || page_is_fresh(sweeps->pages, page);
 }
 
+int sweep_append_page(struct sweep *sweep, const struct cached_page *page)
+{
+	for (size_t i = 0; i < page->count; i++) {
+		int err = 0;
+
+		if (page->records[i]->present)
+			err = roster_append(&sweep->roster, page->records[i]);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
 uint64_t sweep_expected_count(const struct sweep *sweep)
 {
 	return sweep->roster.count + sweep->dropped;
@@ -97,6 +110,6 @@ int sweeps_depart(struct sweeps *sweeps, struct record *record)
 	if (err < 0)
 		return err;
 	for (struct sweep *at = sweeps->newest; at; at = at->older)
-		roster_free_index(&at->roster, index);
+		roster_forget_index(&at->roster, index);
 	return 0;
 }

@@ -3,7 +3,7 @@
 #define FLEETFS_CACHE_SWEEP_H
 
 /*
- * A sweep: a listing in the making.
+ * A sweep reads all pages and so builds a listing. A complete sweep is that listing.
  *
  * The API pages by offset. While agents come and go between two requests, agents move from page to
  * page, so one reading of all pages may have an agent twice or not at all. The first pass of a
@@ -12,8 +12,8 @@
  * or all of them, if an agent that is known was missed (cache/sweep_recheck.h). Pages that stay bad
  * are skipped (cache/sweep_gaps.h).
  *
- * An agent that was never seen before and moves against the reading may still be missed. The next
- * sweep finds it.
+ * An agent that was never seen before may still be missed, if it moves to a page that was already
+ * read. The next sweep finds it.
  *
  * Above the pages and the records, below the fleet's queries. The functions of this header are for
  * the other files of this layer: cache/sweep_read.h advances a sweep, cache/sweeps.h keeps them.
@@ -44,16 +44,17 @@ struct sweep {
 	uint64_t began_seq;   /* event number when it began */
 	uint64_t oldest_seq;  /* event number of the oldest arrival; UINT64_MAX: no page yet */
 	int64_t oldest_ms;    /* arrival of the oldest page; INT64_MAX: no page yet */
-	int64_t expires_ms;   /* for queries that did not wait for it; INT64_MAX: no page yet */
+	int64_t expires_ms;   /* for queries that began later than it; INT64_MAX: no page yet */
 	int64_t used_ms;      /* when it was last read from */
-	unsigned int readers; /* that began to read it and have not reached its end */
+	unsigned int readers; /* readers that began to read it and have not reached its end */
 
 	struct roster roster;
 	bool complete;    /* no pass is under way */
 	bool verified;    /* the number of agents agrees with total_count */
 	bool from_memory; /* completed with what was known, since the API failed */
 	int missing_err; /* -errno for a name that is not listed, since a page failed; 0: -ENOENT */
-	bool lacks_agents; /* agents of a failed page are not listed; the end is missing_err */
+	bool lacks_agents; /* agents of a failed page are not listed: the listing ends with
+	                      missing_err */
 
 	struct pass pass;      /* the one under way */
 	unsigned int rechecks; /* passes after the first, the one under way included */
@@ -61,12 +62,12 @@ struct sweep {
 	/* Of the first pass */
 	unsigned int list_pages; /* where the list ended; 0: not yet */
 	size_t items;            /* elements of its pages */
-	size_t dropped;          /* of items: no agents, or a second time on a page */
+	size_t dropped;          /* items that are malformed or repeat an id of their page */
 	int64_t total_count;     /* of the latest page of any pass; AGENT_ABSENT if it has none */
 	int64_t page_size;       /* elements of a full page, as the latest page said */
-	unsigned int barren;     /* pages in a row that have agents, but no new one */
+	unsigned int repeating;  /* pages in a row that have agents, but no new one */
 
-	/* Pages that it does without because they stay bad */
+	/* Pages that it skipped because they stay bad (cache/sweep_gaps.h) */
 	struct set gaps;  /* their numbers */
 	size_t gap_count; /* of gaps */
 	bool endless;     /* the last pages of the list are gaps, and more may follow */
@@ -78,11 +79,11 @@ struct sweeps {
 	struct records *records; /* borrowed */
 	struct sweep *newest;
 	uint64_t last_number; /* of the newest sweep */
-	uint64_t unexplained; /* agents that total_count counted beyond those that the last sweep
-	                         found */
+	uint64_t unexplained; /* excess of total_count over the agents of the last sweep */
 
-	uint64_t announced;   /* number of the sweep whose expiry was announced last */
-	int64_t announced_ms; /* when an expiry was announced last */
+	/* The mtime of the list of names moves to make the kernel list again. */
+	uint64_t mtime_moved_for; /* number of the sweep for whose expiry it moved last */
+	int64_t mtime_moved_ms;   /* when it moved last, for an expiry or for a partial list */
 
 	/* For struct fleet_health. */
 	int64_t completed_ns; /* when a sweep was last completed, wall clock */
@@ -96,8 +97,7 @@ struct sweep *sweep_new(struct sweeps *sweeps);
 /* Frees a sweep, which is not in sweeps any more. */
 void sweep_free(struct sweep *sweep);
 
-/* Begins a pass over these pages, and takes the array over. numbers and count: as in struct pass.
- */
+/* Begins a pass over these pages, and takes the array over. numbers and count: see struct pass. */
 void sweep_begin_pass(struct sweeps *sweeps, struct sweep *sweep, unsigned int *numbers,
                       size_t count);
 
@@ -107,24 +107,27 @@ void sweep_end_passes(struct sweep *sweep);
 /* Returns page i of the pass under way. */
 unsigned int sweep_pass_page(const struct sweep *sweep, size_t i);
 
-/* Returns the page that the pass needs next. */
+/* Returns the number of the page that the pass under way reads next. */
 unsigned int sweep_lacks(const struct sweep *sweep);
 
-/* Returns whether the pass accepts the page as it is. The first pass accepts a page that is fresh.
- * A recheck must see for itself, so it needs a page that arrived after it began, and from the API
- * rather than from an HTTP cache. */
+/* Returns whether the pass may read the page as it is. The first pass may read a page that is
+ * fresh. A recheck needs a page that arrived after the recheck began, from the API rather than from
+ * an HTTP cache. */
 bool sweep_may_take(const struct sweeps *sweeps, const struct sweep *sweep, unsigned int number);
 
-/* Returns the agents that total_count should count if the roster has all of them. */
+/* Returns the total_count that the API should report if the roster has all agents. */
 uint64_t sweep_expected_count(const struct sweep *sweep);
 
 /* Returns whether the list may be served although the API fails or is slow. NULL is allowed. */
 bool sweep_may_serve_stale(const struct sweeps *sweeps, const struct sweep *sweep);
 
+/* Appends the agents of a page that are present to the roster. 0 or -ENOMEM. */
+int sweep_append_page(struct sweep *sweep, const struct cached_page *page);
+
 /* Removes a record whose agent left. 0 or -ENOMEM. */
 int sweeps_depart(struct sweeps *sweeps, struct record *record);
 
-/* Returns the first sweep from this one to older ones that is complete, or NULL. */
+/* Returns the newest complete sweep among this one (NULL is allowed) and older ones, or NULL. */
 struct sweep *sweep_first_whole(struct sweep *sweep);
 
 #endif

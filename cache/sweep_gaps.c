@@ -1,22 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/sweep_gaps.h"
 
-#define MOST_RUN   16    /* gaps in a row, if total_count is more than a list may have */
-#define MOST_BLIND 2     /* gaps in a row, if there is no total_count */
-#define KEEP_MS    60000 /* a record that is not listed any more is retained at least so long */
-
-static int sweep_list_stale_page(struct sweep *sweep, const struct cached_page *page)
-{
-	for (size_t i = 0; i < page->count; i++) {
-		int err = 0;
-
-		if (page->records[i]->present)
-			err = roster_append(&sweep->roster, page->records[i]);
-		if (err < 0)
-			return err;
-	}
-	return 0;
-}
+#define MOST_RUN          16    /* gaps in a row, if total_count exceeds FLEET_MAX_AGENTS */
+#define MOST_RUN_UNKNOWN  2     /* gaps in a row, if there is no total_count */
+#define MOST_FIRST_PROBES 2     /* pages to try while no page has ever arrived */
+#define KEEP_MS           60000 /* how long a record is retained after it is not listed any more */
 
 int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number)
 {
@@ -27,7 +15,7 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 	int err = set_add(&sweep->gaps, number);
 
 	if (err == 0 && stale)
-		err = sweep_list_stale_page(sweep, page);
+		err = sweep_append_page(sweep, page);
 	if (err < 0)
 		return err;
 	sweep->gap_count++;
@@ -40,7 +28,7 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 		until_ms = page->backoff.until_ms;
 	if (sweep->expires_ms > until_ms)
 		sweep->expires_ms = until_ms;
-	sweep->oldest_seq = 0;
+	sweep->oldest_seq = 0; /* serves no query merely because its pages arrived since */
 	if (stale && sweep->oldest_ms > page->arrived_ms)
 		sweep->oldest_ms = page->arrived_ms;
 	return 0;
@@ -57,7 +45,7 @@ static bool sweep_count_is_plausible(const struct sweep *sweep)
 	return sweep->total_count >= 0 && sweep->items <= (uint64_t)sweep->total_count;
 }
 
-/* Whether the last pages up to this one are gaps, so many in a row. */
+/* Whether the last `most` pages up to page `last` are all gaps. */
 static bool sweep_has_run_of_gaps(const struct sweep *sweep, unsigned int last, unsigned int most)
 {
 	for (unsigned int i = 0; i < most; i++)
@@ -70,7 +58,7 @@ bool sweep_ends_in_gap(const struct sweeps *sweeps, struct sweep *sweep)
 {
 	unsigned int number = (unsigned int)sweep->pass.at;
 	bool counted = sweep_count_is_plausible(sweep);
-	unsigned int most = MOST_BLIND;
+	unsigned int most = MOST_RUN_UNKNOWN;
 
 	if (counted && sweep_covered_items(sweep) >= (uint64_t)sweep->total_count)
 		return true;
@@ -144,12 +132,12 @@ unsigned int sweep_probe(const struct sweeps *sweeps, const struct sweep *sweep,
 	if (last < pages->last)
 		last = pages->last;
 	/* No page ever arrived: perhaps only the first one is bad. */
-	if (pages->success_seq == 0 && pages->backoff.holds >= 2 && last < MOST_BLIND)
-		last = MOST_BLIND;
+	if (pages->success_seq == 0 && pages->backoff.holds >= 2 && last < MOST_FIRST_PROBES)
+		last = MOST_FIRST_PROBES;
 	unread = pages_first_healthy(pages, next, last);
 	read = pages_first_healthy(pages, 1, next - 1);
-	/* An unread page brings the sweep further. But it may be bad as well, so the second probe
-	 * is for a page that was read. */
+	/* An unread page advances the sweep. But it may be bad as well, so the second probe is for
+	 * a page that was read. */
 	if (unread > 0 && (read == 0 || pages->backoff.holds < 2))
 		return unread;
 	return read > 0 ? read : next;

@@ -20,7 +20,8 @@
 /* Makes the page a gap. 0, or -ENOMEM: call it again. */
 int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number);
 
-/* Returns whether the list ends, as far as is known, with the gap that was added last. */
+/* Returns whether the first pass ends after the gap that was just added. Sets sweep->endless if
+ * more pages may follow, but too many in a row are gaps. */
 bool sweep_ends_in_gap(const struct sweeps *sweeps, struct sweep *sweep);
 
 /* Returns the elements of the pages of the first pass so far; a gap counts as a full page. */
@@ -33,14 +34,16 @@ bool sweep_is_gap(const struct sweep *sweep, unsigned int number);
  * or the API counts more agents than are listed. */
 bool sweep_may_be_in_gap(const struct sweep *sweep, const struct record *record);
 
-/* Handles such a record: lists it while it may be served stale, then retains it without listing it.
- * One that was last read on another page departs in the end. 0 or -ENOMEM. */
+/* Handles a record for which sweep_may_be_in_gap() is true. Lists it while it may be served stale.
+ * After that it is not listed, and departs a minute later unless the gap is the page where it was
+ * last read. 0 or -ENOMEM. */
 int sweep_keep_missed(struct sweeps *sweeps, struct sweep *sweep, struct record *record);
 
-/* Returns the page to request when the first pass needs a page. That is this page, except while the
- * API is failing: then it is a page that has not failed itself, if there is one, so that a bad page
- * is not mistaken for an API that is down. The first probe is a page that was not read yet; after
- * that has failed too, the next probe is one that was read. last: the likely last page. */
+/* Returns the page to request when the first pass lacks a page: the lacked one, unless the API is
+ * in backoff. Then one request probes the API, for a page that has not failed itself if there is
+ * one, so that a bad page is not mistaken for an API that is down. The first probe is for a page
+ * that the pass has not read yet, and if that fails too, the next one for a page that it has read.
+ * last: the likely last page. */
 unsigned int sweep_probe(const struct sweeps *sweeps, const struct sweep *sweep, unsigned int last);
 
 #endif

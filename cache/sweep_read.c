@@ -6,28 +6,14 @@
 #include "cache/sweep_gaps.h"
 #include "cache/sweep_recheck.h"
 
-#define MOST_BARREN 2 /* pages in a row without a new agent; then the list ends */
+#define MOST_REPEATING 2 /* pages in a row without a new agent; then the list ends */
 
-/* Appends the agents of a page to the roster. 0 or -ENOMEM. */
-static int sweep_append_page(struct sweep *sweep, const struct cached_page *page)
-{
-	for (size_t i = 0; i < page->count; i++) {
-		int err = 0;
-
-		if (page->records[i]->present)
-			err = roster_append(&sweep->roster, page->records[i]);
-		if (err < 0)
-			return err;
-	}
-	return 0;
-}
-
-/* Whether the page that the first pass just read is the last. A consistent API is asked for exactly
- * ⌈total_count / per_page⌉ pages; one whose numbers contradict each other until a page is not full
- * or several have no new agent. */
+/* Whether the page that the first pass just read is the last. With a consistent total_count the
+ * list has exactly ⌈total_count / per_page⌉ pages. Otherwise it ends with a page that is not full,
+ * or after several pages without a new agent. */
 static bool sweep_ends_in_page(const struct sweep *sweep, const struct cached_page *page)
 {
-	if (page->items == 0 || sweep->barren >= MOST_BARREN)
+	if (page->items == 0 || sweep->repeating >= MOST_REPEATING)
 		return true;
 	if (sweep->pass.at >= FLEET_MAX_PAGES)
 		return true;
@@ -46,9 +32,9 @@ static void sweep_count_page(const struct sweeps *sweeps, struct sweep *sweep,
 	sweep->dropped += page->dropped;
 	sweep->page_size = page->per_page > 0 ? page->per_page : sweeps->pages->config->per_page;
 	if (brought_new)
-		sweep->barren = 0;
+		sweep->repeating = 0;
 	else if (page->dropped < page->items)
-		sweep->barren++;
+		sweep->repeating++;
 	if (sweep->oldest_ms > page->arrived_ms)
 		sweep->oldest_ms = page->arrived_ms;
 	if (sweep->oldest_seq > page->arrived_seq)
@@ -143,14 +129,14 @@ int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query)
 	size_t window = pages->config->max_connections;
 	size_t count = sweep_likely_count(sweeps, sweep);
 	unsigned int number = sweep_lacks(sweep);
-	/* An HTTP cache may have kept what the first pass saw. */
+	/* An HTTP cache may still have the response that the first pass read. */
 	bool no_cache = sweep->rechecks > 0;
 	int err;
 
 	if (sweep->rechecks == 0) {
 		number = sweep_probe(sweeps, sweep, (unsigned int)count);
-		/* One page for a reader that needs only the first entries; twice as many as were
-		 * read for one that goes on. */
+		/* One page for a reader that needs only the first entries; for a reader that
+		 * continues, twice as many as the pass has read. */
 		if (window > 2 * sweep->pass.at)
 			window = 2 * sweep->pass.at;
 	}
@@ -163,8 +149,8 @@ int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query)
 
 /* When the API fails */
 
-/* Returns until when a listing from memory serves: until the API, or the page that the sweep lacks,
- * may be requested again. If only that page fails, it is the ttl at most, since the other pages may
+/* Returns when a listing from memory expires: when the API, or the page that the sweep lacks, may
+ * be requested again. If only that page fails, after one ttl at most, since the other pages may
  * have changed. */
 static int64_t sweep_memory_expires_ms(const struct pages *pages, const struct cached_page *lacked)
 {

@@ -3,15 +3,15 @@
 #define FLEETFS_CACHE_SWEEP_READ_H
 
 /*
- * Moves a sweep forward: reads pages that are there, requests those that are not, and completes it
- * from memory if the API fails.
+ * Advances a sweep: reads the pages that it may read, requests those that it lacks, and completes
+ * it from memory if the API fails.
  */
 
 #include "cache/query.h"
 #include "cache/sweep.h"
 
-/* Reads each page that the sweep needs and that is there. Returns 0 when the sweep is complete or
- * lacks a page, or -ENOMEM: call it again. */
+/* Reads pages until the sweep is complete or lacks a page, and skips those that stay bad. Returns
+ * 0; or -ENOMEM: call it again. */
 int sweep_advance(struct sweeps *sweeps, struct sweep *sweep);
 
 /* Requests the pages that an incomplete sweep needs next: more at once the further its reader got.

@@ -6,12 +6,12 @@
 
 #include "cache/sweep_gaps.h"
 
-#define MOST_RECHECKS       3 /* of agents that were missed */
-#define MOST_SHORT_RECHECKS 5 /* likewise, while total_count shows that agents are missing */
+#define MOST_RECHECKS       3 /* because of agents that were missed */
+#define MOST_SHORT_RECHECKS 5 /* the same, while total_count shows that agents are missing */
 #define MOST_FIRST_RECHECKS 2 /* of the first sweep, because total_count does not agree */
 
-/* Marks the pages to read again for a record that was missed: those around its last position and
- * the other page that had it too; all pages if that has been tried. */
+/* Marks the pages to read again for a record that was missed. First recheck: its last page, the
+ * pages next to that, and the other page that had it too. Later ones: all pages. */
 static void recheck_mark_pages(const struct sweeps *sweeps, const struct sweep *sweep,
                                const struct record *record, unsigned int last_page, bool *marks)
 {
@@ -28,8 +28,8 @@ static void recheck_mark_pages(const struct sweeps *sweeps, const struct sweep *
 		marks[other] = true;
 }
 
-/* Whether total_count counts more agents than the roster has, apart from a difference that the last
- * sweep did not explain either: an id is on two pages for good, or total_count is wrong. */
+/* Whether total_count exceeds the agents in the roster by more than it did after the last sweep. An
+ * excess that stays means that an id is on two pages for good, or that total_count is wrong. */
 static bool sweep_is_short(const struct sweeps *sweeps, const struct sweep *sweep)
 {
 	return sweep->total_count >= 0 &&
@@ -75,8 +75,8 @@ static int recheck_handle_missed(struct sweeps *sweeps, struct sweep *sweep, uns
 }
 
 /* Marks all pages that may be requested, if the first sweep disagrees with total_count. */
-static void recheck_mark_first(const struct sweeps *sweeps, const struct sweep *sweep,
-                               unsigned int last_page, bool *marks)
+static void recheck_mark_all_of_first(const struct sweeps *sweeps, const struct sweep *sweep,
+                                      unsigned int last_page, bool *marks)
 {
 	if (sweeps->records->list_known || sweep->missing_err != 0 || sweep->total_count < 0 ||
 	    sweep->rechecks >= MOST_FIRST_RECHECKS ||
@@ -98,7 +98,7 @@ static int recheck_plan(struct sweeps *sweeps, struct sweep *sweep, unsigned int
 		marks && numbers ? recheck_handle_missed(sweeps, sweep, last_page, marks) : -ENOMEM;
 
 	if (err == 0) {
-		recheck_mark_first(sweeps, sweep, last_page, marks);
+		recheck_mark_all_of_first(sweeps, sweep, last_page, marks);
 		for (unsigned int page = 1; page <= last_page; page++)
 			if (marks[page])
 				numbers[count++] = page;

@@ -8,8 +8,8 @@
  * An agent that is known and that the sweep missed is rechecked: the pages around its last position
  * are read again. If it is missed again it has departed, unless agents of those pages moved
  * meanwhile, or total_count counts more agents than are listed. Both mean that it may be anywhere,
- * so all pages are rechecked. An agent that moves against the reading can be missed any number of
- * times, so after the last recheck it departs anyway.
+ * so all pages are rechecked. An agent that moves to a page that was already read can be missed any
+ * number of times, so after the last recheck it departs anyway.
  *
  * The first sweep knows no agents that it may have missed. It rechecks all pages if total_count
  * does not agree. Later sweeps do not: an agreeing count proves little, since one agent may have

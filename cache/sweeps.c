@@ -3,11 +3,11 @@
 
 #include <stdlib.h>
 
-#define KEPT_BYTES     (16u << 20) /* of all sweeps */
-#define KEPT_SWEEPS    1024        /* however small */
-#define FINISHED_BYTES (1u << 20)  /* of those without a reader that has yet to reach the end */
-#define FEW_SWEEPS     16          /* are kept whatever they take */
-#define PARTIAL_MS     1000        /* a listing from memory is kept so long by the kernel */
+#define KEPT_BYTES     (16u << 20) /* memory of all sweeps */
+#define KEPT_SWEEPS    1024        /* number of sweeps, however little memory they take */
+#define FINISHED_BYTES (1u << 20)  /* memory of the sweeps that no reader is in the middle of */
+#define FEW_SWEEPS     16          /* so many are kept, however much memory they take */
+#define PARTIAL_MS     1000        /* how long the kernel keeps a listing that is partial */
 
 void sweeps_init(struct sweeps *sweeps, struct pages *pages, struct records *records)
 {
@@ -56,8 +56,8 @@ static struct sweep **sweeps_least_needed(struct sweeps *sweeps)
 	return found;
 }
 
-/* Forgets the sweeps that are needed least, as far as all of them take too much memory. A cursor of
- * a forgotten sweep gets -ESTALE. */
+/* Forgets the least needed sweeps until the others take little enough memory. A cursor of a
+ * forgotten sweep gets -ESTALE. */
 static void sweeps_forget(struct sweeps *sweeps)
 {
 	size_t bytes = 0, finished_bytes = 0, count = 0;
@@ -88,9 +88,8 @@ static void sweeps_forget(struct sweeps *sweeps)
 
 /* Choosing */
 
-/* Whether a page that the pass would accept next arrived before the query began and has expired.
- * That happens to a sweep that began in order to find an agent, and stopped when the first page had
- * it. */
+/* Whether a page that the pass may read next arrived before the query began and has expired. That
+ * happens to a sweep that was begun to find one agent, and stopped at the page that had it. */
 static bool sweep_fell_behind(const struct sweeps *sweeps, const struct sweep *sweep,
                               const struct query *query)
 {
@@ -118,10 +117,10 @@ bool sweeps_serves(const struct sweeps *sweeps, const struct sweep *sweep,
 	return pages_now_ms(sweeps->pages) < sweep->expires_ms;
 }
 
-/* Returns the newest whole sweep if it serves the query; else the first of the sweeps begun since
- * that does, for it ends first: a query that always moved on to the newest might never end. An
- * unfinished sweep from before the newest whole one is never used: completed now, it would be the
- * older list with newer agents. NULL if none serves. */
+/* Returns the oldest sweep that serves the query, from the newest whole one on; NULL if none does.
+ * The oldest one ends first: a query that always took the newest might never end. An unfinished
+ * sweep from before the newest whole one is never used: completed now, it would be an older list
+ * with newer agents. */
 static struct sweep *sweeps_usable(const struct sweeps *sweeps, const struct query *query,
                                    bool from_memory)
 {
@@ -222,16 +221,16 @@ int64_t sweeps_list_mtime_ns(struct sweeps *sweeps)
 
 	if (!sweep)
 		return *mtime_ns;
-	expired = now_ms >= sweep->expires_ms && sweep->number != sweeps->announced;
+	expired = now_ms >= sweep->expires_ms && sweep->number != sweeps->mtime_moved_for;
 	partial = sweep->from_memory || sweep->missing_err != 0;
 	/* Moves once per expiry, before the new sweep begins: the kernel then sees the same time
 	 * before and after it lists, and keeps that listing. A partial list moves it each second,
 	 * so that the kernel asks again. */
-	if (expired || (partial && now_ms >= sweeps->announced_ms + PARTIAL_MS)) {
+	if (expired || (partial && now_ms >= sweeps->mtime_moved_ms + PARTIAL_MS)) {
 		++*mtime_ns;
-		sweeps->announced_ms = now_ms;
+		sweeps->mtime_moved_ms = now_ms;
 	}
 	if (expired)
-		sweeps->announced = sweep->number;
+		sweeps->mtime_moved_for = sweep->number;
 	return *mtime_ns;
 }

@@ -5,10 +5,10 @@
 /*
  * Which sweep serves a query, and which sweeps are kept for readers that continue in them.
  *
- * Nothing says when a reader of a listing is done with it: there is no close, and a reader may
- * pause for as long as it likes. So a sweep is forgotten only when all of them take too much
- * memory, the one that was read from the longest ago first. Sweeps without a reader that has yet to
- * reach the end go before them, and are allowed less memory.
+ * A reader of a listing does not report its end: there is no close, and it may pause for any time.
+ * So sweeps are forgotten only when all of them together take too much memory: first those that no
+ * reader is known to be in the middle of, which are also allowed less memory, then the others, and
+ * of each kind the least recently read one first.
  */
 
 #include <stdbool.h>
@@ -23,9 +23,9 @@ void sweeps_init(struct sweeps *sweeps, struct pages *pages, struct records *rec
 /* Frees all sweeps. */
 void sweeps_done(struct sweeps *sweeps);
 
-/* Returns the sweep that serves the query, which it begins if need be. from_memory: one that was
- * completed from memory may serve: that is good enough for a listing, but proves no absence. NULL
- * without memory. */
+/* Returns the sweep that serves the query, and begins one if none does. from_memory: whether a
+ * sweep that was completed from memory may serve. It is good enough for a listing, but does not
+ * prove that a name is absent. NULL without memory. */
 struct sweep *sweeps_for(struct sweeps *sweeps, const struct query *query, bool from_memory);
 
 /* Returns the sweep of this number, or NULL if it was forgotten. */
@@ -36,12 +36,13 @@ struct sweep *sweeps_find(const struct sweeps *sweeps, uint64_t number);
 bool sweeps_serves(const struct sweeps *sweeps, const struct sweep *sweep,
                    const struct query *query);
 
-/* Notes that a reader got the first entry of a sweep, or that one that had the first got the end. A
- * reader that never asks again is counted for ever, which only makes its sweep one of the last to
- * be forgotten. */
+/* Counts readers. begins: a reader reads from the beginning of the sweep; ends: it got the end. A
+ * reader that stops in the middle is counted for ever, which only makes its sweep one of the last
+ * to be forgotten. */
 void sweep_count_reader(struct sweep *sweep, bool begins, bool ends);
 
-/* Appends an agent that no sweep found to the newest listing, if that is complete. 0 or -ENOMEM. */
+/* Appends an agent that was not known when the newest sweep was completed to its listing. Does
+ * nothing while that sweep is incomplete. 0 or -ENOMEM. */
 int sweeps_add_newcomer(struct sweeps *sweeps, const struct record *record);
 
 /* Returns the event number when the pass under way in the newest sweep began; UINT64_MAX if there
@@ -52,11 +53,11 @@ uint64_t sweeps_pass_seq(const struct sweeps *sweeps);
 void sweeps_expire_all(struct sweeps *sweeps);
 
 /* Returns how long the newest whole list may still be served, ms. 0 if it has expired, came from
- * memory or lacks a page: the kernel then has to ask each time. */
+ * memory or lacks a page: the kernel may not cache it. */
 int64_t sweeps_list_left_ms(const struct sweeps *sweeps);
 
-/* Returns the modification time of the list of names, wall clock. It moves by 1 ns when the newest
- * list expires. */
+/* Returns the modification time of the list of names, wall clock. First moves it by 1 ns if the
+ * newest list has expired since the last call, or once a second if that list is partial. */
 int64_t sweeps_list_mtime_ns(struct sweeps *sweeps);
 
 #endif

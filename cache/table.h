@@ -31,7 +31,7 @@ struct table {
 /* The entry that embeds a link. */
 #define TABLE_ENTRY(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
-/* Frees the buckets. The entries remain their owner's. */
+/* Frees the buckets, but not the entries. */
 void table_done(struct table *table);
 
 /* Adds an entry whose link->hash is set. Does not check for equal keys. 0 or -ENOMEM. */

@@ -19,8 +19,8 @@ static bool attributes_follow_list(const struct node *node)
 
 static int64_t attributes_mtime_ns(struct filesystem *fs, const struct node *node)
 {
-	if (node->document)
-		return node->document->mtime_ns;
+	if (node->report)
+		return node->report->mtime_ns;
 	if (node->log)
 		return node->log->mtime_ns;
 	if (!node->row)
@@ -33,8 +33,8 @@ static int64_t attributes_mtime_ns(struct filesystem *fs, const struct node *nod
 
 uint64_t attributes_bytes(const struct node *node)
 {
-	if (node->document)
-		return node->document->bytes;
+	if (node->report)
+		return node->report->bytes;
 	if (node->log)
 		return node->log->text.length;
 	return node->row ? 0 : node->bytes;
@@ -45,7 +45,7 @@ void attributes_fill(struct filesystem *fs, const struct node *node, struct stat
 	static const mode_t modes[] = {
 		[NODE_DIRECTORY] = S_IFDIR | 0555, [NODE_GROUP] = S_IFDIR | 0555,
 		[NODE_VALUE] = S_IFREG | 0444,     [NODE_LINK] = S_IFLNK | 0777,
-		[NODE_DOCUMENT] = S_IFREG | 0444,  [NODE_LOG] = S_IFREG | 0444,
+		[NODE_REPORT] = S_IFREG | 0444,    [NODE_LOG] = S_IFREG | 0444,
 	};
 	uint64_t bytes = attributes_bytes(node);
 
@@ -99,7 +99,7 @@ static double attributes_entry_timeout_s(const struct request *request, const st
 		return (double)fleet_record_left_ms(request->fs->fleet, record) / 1000;
 	if (node->log)
 		return MOMENT_S;
-	if (node->kind == NODE_GROUP || node->kind == NODE_DOCUMENT)
+	if (node->kind == NODE_GROUP || node->kind == NODE_REPORT)
 		return attributes_list_timeout_s(request);
 	return node->row ? ATTRIBUTES_FOREVER_S : MOMENT_S;
 }

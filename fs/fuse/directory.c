@@ -51,12 +51,12 @@ static int directory_report(struct request *request, const struct tree_row *row,
                             struct node **ret_node)
 {
 	struct filesystem *fs = request->fs;
-	struct document *document;
-	int err = views_document(fs->views, row, &request->query, &document);
+	struct report *report;
+	int err = views_report(fs->views, row, &request->query, &report);
 
 	if (err < 0)
 		return err;
-	*ret_node = node_document(&fs->nodes, document);
+	*ret_node = node_report(&fs->nodes, report);
 	return *ret_node ? 0 : -ENOMEM;
 }
 

@@ -17,7 +17,7 @@ static void node_free(struct node *node)
 {
 	record_unref(node->record);
 	agent_unref(node->agent);
-	document_unref(node->document);
+	report_unref(node->report);
 	event_log_unref(node->log);
 	free(node);
 }
@@ -206,18 +206,18 @@ static struct node *node_of_content(struct nodes *nodes, enum node_kind kind, co
 	for (struct table_link *at = table_first(&nodes->by_key, what); at; at = table_next(at)) {
 		struct node *node = TABLE_ENTRY(at, struct node, by_key);
 
-		if (node->kind == kind && (node->document == content || node->log == content))
+		if (node->kind == kind && (node->report == content || node->log == content))
 			return node;
 	}
 	return node_new(nodes, kind, what, 0);
 }
 
-struct node *node_document(struct nodes *nodes, struct document *document)
+struct node *node_report(struct nodes *nodes, struct report *report)
 {
-	struct node *node = node_of_content(nodes, NODE_DOCUMENT, document);
+	struct node *node = node_of_content(nodes, NODE_REPORT, report);
 
-	if (node && !node->document)
-		node->document = document_ref(document);
+	if (node && !node->report)
+		node->report = report_ref(report);
 	return node;
 }
 

@@ -36,11 +36,11 @@
 #include "cache/record.h"
 #include "cache/table.h"
 
-struct document;
+struct report;
 struct event_log;
 struct tree_row;
 
-enum node_kind { NODE_DIRECTORY, NODE_GROUP, NODE_VALUE, NODE_LINK, NODE_DOCUMENT, NODE_LOG };
+enum node_kind { NODE_DIRECTORY, NODE_GROUP, NODE_VALUE, NODE_LINK, NODE_REPORT, NODE_LOG };
 
 struct node {
 	struct table_link by_id;    /* its hash is the node ID */
@@ -49,7 +49,7 @@ struct node {
 	const struct tree_row *row; /* DIRECTORY, GROUP: the row of the tree; else NULL */
 	struct record *record;      /* DIRECTORY of an agent: a reference; else NULL */
 	const struct agent *agent;  /* VALUE whose text is agent->json: a reference; else NULL */
-	struct document *document;  /* DOCUMENT: a reference; else NULL */
+	struct report *report;      /* REPORT: a reference; else NULL */
 	struct event_log *log;      /* LOG: a reference; else NULL */
 	int64_t mtime_ns;           /* VALUE, LINK: when it was first seen; wall clock */
 	uint32_t bytes;             /* length of the text */
@@ -110,7 +110,7 @@ struct node *node_json(struct nodes *nodes, const struct agent *agent, int64_t m
 struct node *node_link(struct nodes *nodes, const char *target, size_t bytes, int64_t mtime_ns);
 
 /* The node of a report; the node keeps it. */
-struct node *node_document(struct nodes *nodes, struct document *document);
+struct node *node_report(struct nodes *nodes, struct report *report);
 
 /* The node of an event log; the node keeps it. */
 struct node *node_log(struct nodes *nodes, struct event_log *log);

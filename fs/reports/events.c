@@ -256,7 +256,7 @@ static bool events_is_full(const struct events *events)
 	if (bytes < events->full_bytes)
 		return false;
 	return fleet_now_ms(events->fleet) >= events->began_ms + EVENTS_LEAST_MS ||
-	       bytes >= EVENTS_MOST * events->full_bytes;
+	       bytes >= EVENTS_MOST_FACTOR * events->full_bytes;
 }
 
 int events_changed(struct events *events, const struct record *record, const struct agent *before,

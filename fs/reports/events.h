@@ -19,8 +19,8 @@
  *
  * The log is the one file that grows: bytes that were read once stay as they are. When it is full,
  * a new, empty log takes its name and the full one becomes the previous log, events.log.1. That is
- * what logrotate does and `tail -F` follows. Since `tail -F` looks for another file of that name
- * only after a while, a log is kept for a while at least, whatever its size.
+ * what logrotate does and `tail -F` follows. `tail -F` checks for another file of that name only
+ * every few seconds, so a log is kept for EVENTS_LEAST_MS unless it is very large.
  *
  * One thread.
  */
@@ -32,9 +32,9 @@
 #include "cache/fleet.h"
 #include "fs/tree/text.h"
 
-#define EVENTS_BYTES    (UINT64_C(4) << 20) /* when it is full; may be some agents' lines more */
-#define EVENTS_LEAST_MS 10000 /* a log is kept at least so long; tail -F looks again after 7 s */
-#define EVENTS_MOST     16    /* times EVENTS_BYTES: then it is full however young it is */
+#define EVENTS_BYTES       (UINT64_C(4) << 20) /* a log of this size is full; may be exceeded */
+#define EVENTS_LEAST_MS    10000 /* age before a log is full; tail -F checks after 7 s */
+#define EVENTS_MOST_FACTOR 16    /* a log of 16 * EVENTS_BYTES is full at any age */
 
 /* The content of a log. Only the current one grows. */
 struct event_log {
@@ -57,10 +57,10 @@ struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full
 /* NULL is allowed. */
 void events_free(struct events *events);
 
-/* The current log with all events known by now; the first query begins it. reading: the query only
- * asks for the size at the end of a read(2). Then events up to a second old are enough, since a
- * reader of a log that grows as fast as it reads would never reach the end. Returns 0 and the log,
- * borrowed; -EAGAIN; or -errno of the failure if no log has begun. */
+/* The current log with all events known by now; the first query begins it. reading: the query is
+ * for the size of the log while a program reads it. The log then may lack the events of the last
+ * second; otherwise a reader of a log that grows as fast as it is read would never reach the end.
+ * Returns 0 and the log, borrowed; -EAGAIN; or -errno of the failure if no log has begun. */
 int events_query(struct events *events, struct query *query, bool reading,
                  struct event_log **ret_log);
 
@@ -70,8 +70,8 @@ bool events_is_current(const struct events *events, const struct event_log *log)
 /* The previous log, borrowed; NULL if there was none. */
 struct event_log *events_previous(const struct events *events);
 
-/* Appends the lines of a change: the fleet's port of this name. Returns 0, or -errno with nothing
- * appended. */
+/* Appends the lines of a change. For the port `changed` of the fleet (cache/ports.h), with its
+ * parameters. Returns 0, or -errno with nothing appended. */
 int events_changed(struct events *events, const struct record *record, const struct agent *before,
                    const struct agent *after, int64_t at_ns);
 

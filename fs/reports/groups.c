@@ -34,7 +34,7 @@ void groups_done(struct groups *groups)
 	*groups = (struct groups){.seed = groups->seed, .number = groups->number};
 }
 
-void groups_end(struct groups *groups)
+void groups_finish(struct groups *groups)
 {
 	size_t count = 0;
 
@@ -138,7 +138,7 @@ static int group_new(struct groups *groups, const char *name, const char *value,
 
 /* Finds or creates the group of a value. *ret_group is NULL if there are too many groups. Returns 0
  * or -ENOMEM. */
-static int groups_group_of(struct groups *groups, const char *value, struct group **ret_group)
+static int groups_find_or_create(struct groups *groups, const char *value, struct group **ret_group)
 {
 	char name[NAME_BYTES];
 
@@ -154,7 +154,7 @@ static int groups_group_of(struct groups *groups, const char *value, struct grou
 int groups_add(struct groups *groups, const char *value, struct record *record)
 {
 	struct group *group;
-	int err = groups_group_of(groups, value, &group);
+	int err = groups_find_or_create(groups, value, &group);
 
 	if (err < 0 || !group)
 		return err;
@@ -167,5 +167,5 @@ int groups_expect(struct groups *groups, const char *value)
 {
 	struct group *group;
 
-	return groups_group_of(groups, value, &group);
+	return groups_find_or_create(groups, value, &group);
 }

@@ -7,11 +7,12 @@
  * and how often each was found: what a directory of groups (by-status/) lists and a summary counts.
  *
  * The groups can be built again from another list. A value that is in both lists keeps its group,
- * with its number and its position; groups of other values are removed at the end (groups_end()).
+ * with its number and its position; groups of other values are removed at the end
+ * (groups_finish()).
  * So a number means one position in a listing of groups, however the list of agents changes.
  *
  * Values are strings that agents choose. Two values are the same group if they have the same name
- * in the tree (fs/tree/names.h), which is only if they are equal.
+ * in the tree. Different values have different names (fs/tree/names.h).
  */
 
 #include <stddef.h>
@@ -26,10 +27,8 @@ struct group {
 	struct table_link by_name;
 	uint64_t number; /* from 1, in the order in which values were first found; never reused */
 	uint64_t list;   /* the last list that has the value */
-	struct record
-		*first; /* the first agent in that list with the value: a reference, or NULL */
-	size_t count; /* of agents in that list with the value; 0: only groups_expect() asked for it
-	               */
+	struct record *first; /* first agent in that list with it: a reference, or NULL */
+	size_t count;         /* agents in that list with the value; 0: made by groups_expect() */
 	char value[];
 };
 
@@ -39,12 +38,14 @@ struct groups {
 	size_t count;
 	size_t capacity;
 	size_t bytes;    /* memory of the groups */
-	uint64_t list;   /* set by the caller: the list from which the groups are built */
 	uint64_t number; /* of the newest group */
-	int absent; /* set by the caller: the result of looking up a name without a group: -ENOENT,
-	               or the -errno of a page that the list lacks */
-	int end;    /* set by the caller: the result at the end of a listing: 0 or -errno */
-	uint64_t seed; /* of the hashes */
+	uint64_t seed;   /* of the hashes */
+
+	/* Set by the caller */
+	uint64_t list; /* the list from which the groups are built */
+	int absent;    /* result of looking up a name without a group: -ENOENT, or the -errno of a
+	                  page that the list lacks */
+	int end;       /* result at the end of a listing: 0 or -errno */
 };
 
 /* No groups; allocates nothing. seed: random bits. */
@@ -54,7 +55,7 @@ void groups_init(struct groups *groups, uint64_t seed);
 void groups_done(struct groups *groups);
 
 /* Ends building: removes the groups whose value is not in groups->list. */
-void groups_end(struct groups *groups);
+void groups_finish(struct groups *groups);
 
 /* The position in groups->order of the first group after this number. */
 size_t groups_after(const struct groups *groups, uint64_t number);

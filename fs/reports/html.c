@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+
+/*
+ * fleet.html: the page of fs/reports/html/ with the fleet embedded as JSON, in a block that no
+ * browser executes. Each agent is an array; `fields` names its columns. A string of an agent is a
+ * JSON string that cannot end the block (text_json()), and the page puts it into text nodes only.
+ */
+
 #include <inttypes.h>
 #include <string.h>
 #include <xxhash.h>
@@ -9,18 +16,12 @@
 #include "fs/tree/names.h"
 #include "fs/tree/tree.h"
 
-/*
- * fleet.html: the page of fs/reports/html/ with the fleet embedded as JSON, in a block that no
- * browser executes. Each agent is an array; `fields` names its columns. A string of an agent is a
- * JSON string that cannot end the block (text_json()), and the page puts it into text nodes only.
- */
-
 static void html_comma(struct text *text)
 {
 	text_bytes(text, ",", 1);
 }
 
-/* Without printf, which took most of the time that a large page takes to build. */
+/* Does not use text_printf(), which took most of the time of building a large page. */
 static void html_number(struct text *text, int64_t value)
 {
 	char digits[24];
@@ -52,17 +53,17 @@ static void html_list(struct text *text, const struct agent_list *strings)
 static void html_value(struct text *text, const struct agent *agent, enum agent_field_id field,
                        size_t gpu)
 {
-	const void *its = agent_value(agent, field, gpu);
+	const void *value = agent_value(agent, field, gpu);
 
 	switch ((enum agent_type)agent_fields[field].type) {
 	case AGENT_TYPE_STRING:
-		text_json(text, *(const char *const *)its);
+		text_json(text, *(const char *const *)value);
 		break;
 	case AGENT_TYPE_NUMBER:
-		html_number(text, *(const int64_t *)its);
+		html_number(text, *(const int64_t *)value);
 		break;
 	case AGENT_TYPE_LIST:
-		html_list(text, its);
+		html_list(text, value);
 		break;
 	case AGENT_TYPE_JSON:
 		break;
@@ -102,7 +103,7 @@ static const struct {
 static const enum agent_field_id html_gpu_columns[] = {AGENT_GPU_NAME, AGENT_GPU_VRAM_TOTAL,
                                                        AGENT_GPU_VRAM_FREE};
 
-/* The builder begins with the newest list, so the health describes the same list. */
+/* The report is of the newest list, which is the list that the health describes, too. */
 static void html_begin(struct report_builder *builder)
 {
 	struct text *text = report_builder_text(builder, 0);

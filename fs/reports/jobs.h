@@ -28,7 +28,7 @@ struct job {
 };
 
 struct jobs {
-	struct job ends; /* of a ring, oldest first */
+	struct job ends; /* head of a ring: next is the first job, previous the last one */
 };
 
 /* An empty queue. It must not move afterwards. */

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+
+/*
+ * metrics.prom. Prometheus rejects the whole file if two samples have the same name and labels, and
+ * an agent chooses its own strings. So the labels that must differ between samples (agent, and the
+ * status of a sum) are written as file names, which differ for different strings.
+ */
 #include <inttypes.h>
 #include <string.h>
 
@@ -6,12 +12,6 @@
 #include "fs/reports/report_kinds.h"
 #include "fs/tree/names.h"
 #include "fs/tree/tree.h"
-
-/*
- * metrics.prom. Prometheus rejects the whole file if two samples have the same name and labels, and
- * an agent chooses its own strings. So the labels that must differ between samples (agent, and the
- * status of a sum) are written as file names, which differ for different strings.
- */
 
 static void metric_head(struct text *text, const char *name, const char *type, const char *help)
 {
@@ -30,8 +30,7 @@ struct metric {
 	const char *type;
 	const char *help;
 	enum agent_field_id field;
-	void (*samples)(struct text *text, const struct metric *metric,
-	                const struct report_row *row);
+	void (*write)(struct text *text, const struct metric *metric, const struct report_row *row);
 };
 
 static void metric_label(struct text *text, const char *name, const char *value)
@@ -41,7 +40,8 @@ static void metric_label(struct text *text, const char *name, const char *value)
 }
 
 /* Begins a sample: its name and its first label. The caller adds `}`. */
-static void metric_sample(struct text *text, const struct metric *metric, const struct agent *agent)
+static void metric_begin_sample(struct text *text, const struct metric *metric,
+                                const struct agent *agent)
 {
 	char name[NAME_BYTES];
 
@@ -50,12 +50,12 @@ static void metric_sample(struct text *text, const struct metric *metric, const 
 	metric_label(text, "agent", name);
 }
 
-static void samples_info(struct text *text, const struct metric *metric,
-                         const struct report_row *row)
+static void metric_write_info(struct text *text, const struct metric *metric,
+                              const struct report_row *row)
 {
 	const struct agent *agent = row->agent;
 
-	metric_sample(text, metric, row->agent);
+	metric_begin_sample(text, metric, row->agent);
 	metric_label(text, ",status", agent->status);
 	metric_label(text, ",tool", agent->tool);
 	metric_label(text, ",tool_version", agent->tool_version);
@@ -64,45 +64,45 @@ static void samples_info(struct text *text, const struct metric *metric,
 	text_printf(text, "} 1\n");
 }
 
-static void samples_number(struct text *text, const struct metric *metric,
-                           const struct report_row *row)
+static void metric_write_number(struct text *text, const struct metric *metric,
+                                const struct report_row *row)
 {
 	int64_t value = *(const int64_t *)agent_value(row->agent, metric->field, 0);
 
 	if (value == AGENT_ABSENT)
 		return;
-	metric_sample(text, metric, row->agent);
+	metric_begin_sample(text, metric, row->agent);
 	text_printf(text, "} %" PRId64 "\n", value);
 }
 
-static void samples_ratio(struct text *text, const struct metric *metric,
-                          const struct report_row *row)
+static void metric_write_ratio(struct text *text, const struct metric *metric,
+                               const struct report_row *row)
 {
 	int64_t percent = *(const int64_t *)agent_value(row->agent, metric->field, 0);
 	uint64_t size = percent < 0 ? -(uint64_t)percent : (uint64_t)percent;
 
 	if (percent == AGENT_ABSENT)
 		return;
-	metric_sample(text, metric, row->agent);
+	metric_begin_sample(text, metric, row->agent);
 	text_printf(text, "} %s%" PRIu64 ".%02d\n", percent < 0 ? "-" : "", size / 100,
 	            (int)(size % 100));
 }
 
-static void samples_time(struct text *text, const struct metric *metric,
-                         const struct report_row *row)
+static void metric_write_time(struct text *text, const struct metric *metric,
+                              const struct report_row *row)
 {
 	const char *string = *(const char *const *)agent_value(row->agent, metric->field, 0);
 	int64_t ns = string ? time_stamp_parse(string) : -1;
 
 	if (ns < 0)
 		return;
-	metric_sample(text, metric, row->agent);
+	metric_begin_sample(text, metric, row->agent);
 	text_printf(text, "}");
 	metric_time(text, ns);
 }
 
-static void samples_gpus(struct text *text, const struct metric *metric,
-                         const struct report_row *row)
+static void metric_write_gpus(struct text *text, const struct metric *metric,
+                              const struct report_row *row)
 {
 	const struct agent *agent = row->agent;
 
@@ -111,7 +111,7 @@ static void samples_gpus(struct text *text, const struct metric *metric,
 
 		if (value == AGENT_ABSENT)
 			continue;
-		metric_sample(text, metric, row->agent);
+		metric_begin_sample(text, metric, row->agent);
 		text_printf(text, ",gpu=\"%zu\"", i);
 		metric_label(text, ",model", agent->gpus[i].device_name);
 		text_printf(text, "} %" PRId64 "\n", value);
@@ -119,25 +119,25 @@ static void samples_gpus(struct text *text, const struct metric *metric,
 }
 
 static const struct metric metrics[] = {
-	{"fleet_agent_info", "gauge", "What the agent is; always 1.", AGENT_ID, samples_info},
+	{"fleet_agent_info", "gauge", "What the agent is; always 1.", AGENT_ID, metric_write_info},
 	{"fleet_agent_gpu_capacity", "gauge", "GPUs that the agent offers to tasks.",
-         AGENT_GPU_CAPACITY, samples_number},
+         AGENT_GPU_CAPACITY, metric_write_number},
 	{"fleet_agent_gpu_free", "gauge", "GPUs of the agent that run no task.", AGENT_GPU_FREE,
-         samples_number},
+         metric_write_number},
 	{"fleet_agent_tasks_running", "gauge", "Tasks that run on the agent.", AGENT_RUNNING_COUNT,
-         samples_number},
+         metric_write_number},
 	{"fleet_agent_tasks_completed_total", "counter", "Tasks that the agent has completed.",
-         AGENT_TASKS_COMPLETED, samples_number},
+         AGENT_TASKS_COMPLETED, metric_write_number},
 	{"fleet_agent_sync_ratio", "gauge", "How much of its models a syncing agent has pulled.",
-         AGENT_SYNC_PERCENT, samples_ratio},
+         AGENT_SYNC_PERCENT, metric_write_ratio},
 	{"fleet_agent_last_heartbeat_timestamp_seconds", "gauge",
-         "When the agent was last heard of, since 1970.", AGENT_LAST_HEARTBEAT, samples_time},
+         "When the agent was last heard of, since 1970.", AGENT_LAST_HEARTBEAT, metric_write_time},
 	{"fleet_agent_connected_timestamp_seconds", "gauge",
-         "When the agent connected, since 1970.", AGENT_CONNECTED_AT, samples_time},
+         "When the agent connected, since 1970.", AGENT_CONNECTED_AT, metric_write_time},
 	{"fleet_gpu_vram_total_bytes", "gauge", "Memory of the GPU.", AGENT_GPU_VRAM_TOTAL,
-         samples_gpus},
+         metric_write_gpus},
 	{"fleet_gpu_vram_free_bytes", "gauge", "Free memory of the GPU.", AGENT_GPU_VRAM_FREE,
-         samples_gpus},
+         metric_write_gpus},
 };
 
 #define METRICS (sizeof(metrics) / sizeof(metrics[0]))
@@ -148,7 +148,7 @@ enum { SECTION_LIST, SECTION_STATUSES, SECTION_SUMS, SECTION_METRICS };
 
 /* Metrics of the fleet */
 
-/* The builder begins with the newest list, so the health describes the same list. */
+/* The report is of the newest list, which is the list that the health describes, too. */
 static void metrics_begin(struct report_builder *builder)
 {
 	struct text *text = report_builder_text(builder, SECTION_LIST);
@@ -156,7 +156,7 @@ static void metrics_begin(struct report_builder *builder)
 
 	fleet_health(builder->fleet, &health);
 	metric_head(text, "fleet_list_timestamp_seconds", "gauge",
-	            "When the oldest part of what stands here was read, since 1970.");
+	            "When the oldest page of the list was read, since 1970.");
 	text_printf(text, "fleet_list_timestamp_seconds");
 	metric_time(text, fleet_wall_ns(builder->fleet) - health.list_age_ms * 1000000);
 	metric_head(text, "fleet_list_verified", "gauge",
@@ -172,10 +172,10 @@ static void metrics_row(struct text *text, size_t section, const struct report_r
 {
 	const struct metric *metric = &metrics[section - SECTION_METRICS];
 
-	metric->samples(text, metric, row);
+	metric->write(text, metric, row);
 }
 
-static void metrics_count_status(struct text *text, const char *status, size_t agents)
+static void metrics_write_count(struct text *text, const char *status, size_t agents)
 {
 	text_printf(text, "fleet_agents{");
 	metric_label(text, "status", status);
@@ -187,7 +187,7 @@ static void metrics_status(struct report_builder *builder, const struct group *s
 	char name[NAME_BYTES];
 
 	name_encode(status->value, name);
-	metrics_count_status(report_builder_text(builder, SECTION_STATUSES), name, status->count);
+	metrics_write_count(report_builder_text(builder, SECTION_STATUSES), name, status->count);
 }
 
 /* Counts the agents without a status, so that the sum over all statuses is the number of agents. */
@@ -196,8 +196,8 @@ static void metrics_without_status(struct report_builder *builder)
 	const struct totals *totals = &builder->totals;
 
 	if (totals->with_status < totals->agents)
-		metrics_count_status(report_builder_text(builder, SECTION_STATUSES), "",
-		                     totals->agents - totals->with_status);
+		metrics_write_count(report_builder_text(builder, SECTION_STATUSES), "",
+		                    totals->agents - totals->with_status);
 }
 
 /* There is no sum of completed tasks: it would fall when an agent departs, which Prometheus takes

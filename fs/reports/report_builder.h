@@ -33,36 +33,36 @@ struct report_kind {
 	uint8_t sections;       /* at least 1 */
 	uint8_t rows_begin;     /* the first section that has rows */
 	uint8_t rows_end;       /* after the last section that has rows */
-	bool rows_are_borrowed; /* always, since the agent holds their bytes */
+	bool rows_are_borrowed; /* even short ones: the agent holds their bytes anyway */
 };
 
 struct report_builder {
 	const struct report_kind *kind;
 	struct fleet *fleet; /* borrowed */
 	uint64_t seed;       /* random bits, the same in every builder of a mount */
-	struct document *document;
-	uint64_t list;        /* of which the report is: a cursor of fleet_whole_list() */
+	struct report *report;
+	uint64_t list;        /* that the report shows: a result of fleet_whole_list() */
 	uint64_t cursor;      /* of the next agent */
 	struct totals totals; /* of the agents so far */
 	bool has_all_agents;
 	size_t statuses_written;
 };
 
-/* A builder for a list, a cursor of fleet_whole_list(). fleet is borrowed. Returns NULL without
- * memory.
- */
+/* A builder for a list, a result of fleet_whole_list(). fleet is borrowed. Returns NULL without
+ * memory. */
 struct report_builder *report_builder_new(const struct report_kind *kind, struct fleet *fleet,
                                           uint64_t list, uint64_t seed);
 
 /* NULL is allowed. */
 void report_builder_free(struct report_builder *builder);
 
-/* Writes up to so many agents or statuses more; fewer if their rows are long. Returns 0 at the end
- * of the report; -EAGAIN; -ESTALE if the list was forgotten; or another -errno. */
-int report_builder_continue(struct report_builder *builder, size_t agents);
+/* Writes one slice: up to `most` agents or statuses, fewer if their rows are long. Returns 0 at the
+ * end of the report; -EAGAIN if more slices follow; -ESTALE if the list was forgotten; or another
+ * -errno. */
+int report_builder_continue(struct report_builder *builder, size_t most);
 
 /* Returns the finished report, with its reference, and frees the builder. */
-struct document *report_builder_finish(struct report_builder *builder);
+struct report *report_builder_finish(struct report_builder *builder);
 
 /* For the functions of a kind: the text of a section, to append to. */
 struct text *report_builder_text(struct report_builder *builder, size_t section);

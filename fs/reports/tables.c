@@ -124,7 +124,7 @@ static void tsv_row(struct text *text, size_t section, const struct report_row *
 const struct report_kind report_tsv = {
 	.begin = tsv_begin, .write_row = tsv_row, .sections = 1, .rows_end = 1};
 
-/* agents.json */
+/* agents.json: a page of the API with all agents. */
 
 static void json_begin(struct report_builder *builder)
 {

@@ -3,9 +3,9 @@
 #define FLEETFS_FS_REPORTS_VIEWS_H
 
 /*
- * What is built of the whole list of agents: the groups of each view, and the reports. Each is
- * built when a request needs it, once for each list, by a job in slices (fs/reports/jobs.h):
- * building one takes 0.8 s for 100,000 agents.
+ * Views of the whole list of agents. A view is the groups of one directory (by-status/, tasks/), or
+ * one report of fleet/. It is built when a request needs it, once for each list, by a job in slices
+ * (fs/reports/jobs.h): building one takes 0.8 s for 100,000 agents.
  *
  * A request that needs list N gets -EAGAIN until list N or a later one has been built, and is to be
  * run again when a job has ended. A later list is accepted so that a request cannot starve if
@@ -43,14 +43,15 @@ void views_free(struct views *views);
 int views_groups(struct views *views, const struct tree_row *row, struct query *query,
                  const struct groups **ret_groups);
 
-/* The groups for a listing that continues after the group of this number, of whatever list they
- * are; query->list is then that list. Returns NULL if that group was freed to save memory. */
+/* The groups for a listing that continues after the group of this number. They may be of any list,
+ * also an expired one; query->list is then that list. Returns NULL if the groups that the listing
+ * began with were freed to save memory. */
 const struct groups *views_groups_after(struct views *views, const struct tree_row *row,
                                         struct query *query, uint64_t number);
 
 /* The report of a row, with the results of views_groups(). */
-int views_document(struct views *views, const struct tree_row *row, struct query *query,
-                   struct document **ret_report);
+int views_report(struct views *views, const struct tree_row *row, struct query *query,
+                 struct report **ret_report);
 
 /* Frees what was not used for a while. Returns whether the reports were freed. */
 bool views_tidy(struct views *views);

@@ -181,7 +181,8 @@ static bool name_escapes_are_canonical(const struct decoded *decoded)
 	return true;
 }
 
-/* The number of bytes before the hash of a name that was cut; 0 if the name was not cut. */
+/* The number of bytes before the hash of a name that was cut; 0 if the name was not cut. A cut
+ * keeps more than CUT_BYTES - CHAR_BYTES bytes. */
 static size_t name_length_before_hash(const char *name, size_t length)
 {
 	size_t kept = length > HASH_DIGITS + 2 ? length - HASH_DIGITS - 2 : 0;

@@ -94,7 +94,7 @@ void text_printf(struct text *text, const char *format, ...)
 		text->error = -EFBIG; /* longer than INT_MAX: vsnprintf() has no other reason */
 		return;
 	}
-	/* Asked also when it did fit: the spare byte for the NUL may lie beyond the ceiling. */
+	/* Called also if the text did fit: it may exceed the ceiling by the byte for the NUL. */
 	if (!text_reserve(text, (size_t)length))
 		return;
 	if ((size_t)length >= room) {
@@ -155,7 +155,8 @@ void text_escaped(struct text *text, const char *string)
 	text_escape(text, string, text_bytes);
 }
 
-static bool text_is_quotable(char byte)
+/* Whether a byte needs a backslash inside quotes. */
+static bool text_needs_backslash(char byte)
 {
 	return byte == '\\' || byte == '"';
 }
@@ -168,7 +169,7 @@ void text_quoted(struct text *text, const char *string)
 	begin = text->length;
 	text_escaped(text, string);
 	for (size_t i = begin; i < text->length; i++)
-		more += text_is_quotable(text->bytes[i]);
+		more += text_needs_backslash(text->bytes[i]);
 	if (more > 0 && text_reserve(text, more)) {
 		/* From the end, so that no byte is overwritten before it has moved. */
 		size_t from = text->length, to = from + more;
@@ -176,7 +177,7 @@ void text_quoted(struct text *text, const char *string)
 		text->length = to;
 		while (to > from) {
 			text->bytes[--to] = text->bytes[--from];
-			if (text_is_quotable(text->bytes[from]))
+			if (text_needs_backslash(text->bytes[from]))
 				text->bytes[--to] = '\\';
 		}
 	}

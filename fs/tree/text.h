@@ -40,8 +40,8 @@ __attribute__((format(printf, 2, 3))) void text_printf(struct text *text, const 
 
 /* Appends a stored string (api/model/utf8.h) so that it is safe to show on one line: UTF8_CONTROL
  * and UTF8_INVALID characters become \xNN, in lower-case hex, byte by byte. NULL appends nothing. A
- * string that is not in the stored form, such as a path, is allowed: only a byte C0 before 80 or
- * 81, which is invalid UTF-8 anyway, is then shown as another byte. */
+ * string that is not in the stored form, such as a path, is allowed: it is shown correctly unless
+ * it contains the bytes C0 80 or C0 81, which are invalid UTF-8. */
 void text_escaped(struct text *text, const char *string);
 
 /* Appends text_escaped() in quotes, with a backslash before each backslash and quote: the value of

@@ -13,11 +13,13 @@
 	{                                                                 \
 		.parent = (in), .field = AGENT_FIELDS, .name = (its_name) \
 	}
-#define FILE_OF(in, its_name, its_field)                                 \
+/* A file that shows a field, or a directory whose mtime is that of a field. */
+#define OF_FIELD(in, its_name, its_field)                                \
 	{                                                                \
 		.parent = (in), .field = (its_field), .name = (its_name) \
 	}
-#define FILE_BY(in, its_name, function)                                                       \
+/* A file whose text a function appends. */
+#define BY_FUNCTION(in, its_name, function)                                                   \
 	{                                                                                     \
 		.parent = (in), .field = AGENT_FIELDS, .name = (its_name), .text = (function) \
 	}
@@ -41,9 +43,9 @@ const struct tree_row tree_rows[] = {
 	[TREE_STATUS] = DIRECTORY(TREE_ROOT, ".fleetfs"),
 	[TREE_AGENTS] = DIRECTORY(TREE_ROOT, "agents"),
 	[TREE_AGENT] = EACH(TREE_AGENTS, TREE_EACH_AGENT, AGENT_LAST_HEARTBEAT),
-	[TREE_LABELS] = FILE_OF(TREE_AGENT, "labels", AGENT_LABELS),
+	[TREE_LABELS] = OF_FIELD(TREE_AGENT, "labels", AGENT_LABELS),
 	[TREE_SYSTEM_STATS] = DIRECTORY(TREE_AGENT, "system_stats"),
-	[TREE_GPUS] = FILE_OF(TREE_AGENT, "gpus", AGENT_GPU_NAME),
+	[TREE_GPUS] = OF_FIELD(TREE_AGENT, "gpus", AGENT_GPU_NAME),
 	[TREE_GPU] = EACH(TREE_GPUS, TREE_EACH_GPU, AGENT_FIELDS),
 	[TREE_FLEET] = DIRECTORY(TREE_ROOT, "fleet"),
 
@@ -69,48 +71,48 @@ const struct tree_row tree_rows[] = {
 	REPORT("events.log.1", TREE_EVENTS_PREVIOUS),
 
 	/* .fleetfs/ */
-	FILE_BY(TREE_STATUS, "README", status_readme),
-	FILE_BY(TREE_STATUS, "version", status_version),
-	FILE_BY(TREE_STATUS, "config", status_config),
-	FILE_BY(TREE_STATUS, "health", status_health),
-	FILE_BY(TREE_STATUS, "stats", status_stats),
-	FILE_BY(TREE_STATUS, "last_error", status_last_error),
+	BY_FUNCTION(TREE_STATUS, "README", status_readme),
+	BY_FUNCTION(TREE_STATUS, "version", status_version),
+	BY_FUNCTION(TREE_STATUS, "config", status_config),
+	BY_FUNCTION(TREE_STATUS, "health", status_health),
+	BY_FUNCTION(TREE_STATUS, "stats", status_stats),
+	BY_FUNCTION(TREE_STATUS, "last_error", status_last_error),
 
 	/* agents/<agent>/ */
-	FILE_OF(TREE_AGENT, "id", AGENT_ID),
-	FILE_OF(TREE_AGENT, "status", AGENT_STATUS),
-	FILE_OF(TREE_AGENT, "version", AGENT_VERSION),
-	FILE_OF(TREE_AGENT, "last_heartbeat", AGENT_LAST_HEARTBEAT),
-	FILE_OF(TREE_AGENT, "connected_at", AGENT_CONNECTED_AT),
-	FILE_OF(TREE_AGENT, "platform_arch", AGENT_PLATFORM_ARCH),
-	FILE_OF(TREE_AGENT, "tool", AGENT_TOOL),
-	FILE_OF(TREE_AGENT, "tool_version", AGENT_TOOL_VERSION),
-	FILE_OF(TREE_AGENT, "comfyui_version", AGENT_COMFYUI_VERSION),
-	FILE_OF(TREE_AGENT, "gpu_capacity", AGENT_GPU_CAPACITY),
-	FILE_OF(TREE_AGENT, "gpu_free", AGENT_GPU_FREE),
-	FILE_OF(TREE_AGENT, "running_count", AGENT_RUNNING_COUNT),
-	FILE_OF(TREE_AGENT, "running_tasks", AGENT_RUNNING_TASKS),
-	FILE_OF(TREE_AGENT, "current_task_id", AGENT_CURRENT_TASK_ID),
-	FILE_OF(TREE_AGENT, "tasks_completed", AGENT_TASKS_COMPLETED),
-	FILE_OF(TREE_AGENT, "sync_phase", AGENT_SYNC_PHASE),
-	FILE_OF(TREE_AGENT, "sync_detail", AGENT_SYNC_DETAIL),
-	FILE_OF(TREE_AGENT, "sync_percent", AGENT_SYNC_PERCENT),
-	FILE_OF(TREE_AGENT, "agent.json", AGENT_JSON),
+	OF_FIELD(TREE_AGENT, "id", AGENT_ID),
+	OF_FIELD(TREE_AGENT, "status", AGENT_STATUS),
+	OF_FIELD(TREE_AGENT, "version", AGENT_VERSION),
+	OF_FIELD(TREE_AGENT, "last_heartbeat", AGENT_LAST_HEARTBEAT),
+	OF_FIELD(TREE_AGENT, "connected_at", AGENT_CONNECTED_AT),
+	OF_FIELD(TREE_AGENT, "platform_arch", AGENT_PLATFORM_ARCH),
+	OF_FIELD(TREE_AGENT, "tool", AGENT_TOOL),
+	OF_FIELD(TREE_AGENT, "tool_version", AGENT_TOOL_VERSION),
+	OF_FIELD(TREE_AGENT, "comfyui_version", AGENT_COMFYUI_VERSION),
+	OF_FIELD(TREE_AGENT, "gpu_capacity", AGENT_GPU_CAPACITY),
+	OF_FIELD(TREE_AGENT, "gpu_free", AGENT_GPU_FREE),
+	OF_FIELD(TREE_AGENT, "running_count", AGENT_RUNNING_COUNT),
+	OF_FIELD(TREE_AGENT, "running_tasks", AGENT_RUNNING_TASKS),
+	OF_FIELD(TREE_AGENT, "current_task_id", AGENT_CURRENT_TASK_ID),
+	OF_FIELD(TREE_AGENT, "tasks_completed", AGENT_TASKS_COMPLETED),
+	OF_FIELD(TREE_AGENT, "sync_phase", AGENT_SYNC_PHASE),
+	OF_FIELD(TREE_AGENT, "sync_detail", AGENT_SYNC_DETAIL),
+	OF_FIELD(TREE_AGENT, "sync_percent", AGENT_SYNC_PERCENT),
+	OF_FIELD(TREE_AGENT, "agent.json", AGENT_JSON),
 
 	/* agents/<agent>/labels/ */
 	EACH(TREE_LABELS, TREE_EACH_LABEL, AGENT_LABELS),
 
 	/* agents/<agent>/system_stats/ */
-	FILE_OF(TREE_SYSTEM_STATS, "comfyui_version", AGENT_STATS_COMFYUI_VERSION),
-	FILE_OF(TREE_SYSTEM_STATS, "pytorch_version", AGENT_STATS_PYTORCH_VERSION),
-	FILE_OF(TREE_SYSTEM_STATS, "os_type", AGENT_STATS_OS_TYPE),
+	OF_FIELD(TREE_SYSTEM_STATS, "comfyui_version", AGENT_STATS_COMFYUI_VERSION),
+	OF_FIELD(TREE_SYSTEM_STATS, "pytorch_version", AGENT_STATS_PYTORCH_VERSION),
+	OF_FIELD(TREE_SYSTEM_STATS, "os_type", AGENT_STATS_OS_TYPE),
 
 	/* agents/<agent>/gpus/<n>/ */
-	FILE_OF(TREE_GPU, "name", AGENT_GPU_NAME),
-	FILE_OF(TREE_GPU, "type", AGENT_GPU_TYPE),
-	FILE_OF(TREE_GPU, "vram_total", AGENT_GPU_VRAM_TOTAL),
-	FILE_OF(TREE_GPU, "vram_free", AGENT_GPU_VRAM_FREE),
-	FILE_OF(TREE_GPU, "vram_used", AGENT_GPU_VRAM_USED),
+	OF_FIELD(TREE_GPU, "name", AGENT_GPU_NAME),
+	OF_FIELD(TREE_GPU, "type", AGENT_GPU_TYPE),
+	OF_FIELD(TREE_GPU, "vram_total", AGENT_GPU_VRAM_TOTAL),
+	OF_FIELD(TREE_GPU, "vram_free", AGENT_GPU_VRAM_FREE),
+	OF_FIELD(TREE_GPU, "vram_used", AGENT_GPU_VRAM_USED),
 };
 
 const size_t tree_row_count = sizeof(tree_rows) / sizeof(tree_rows[0]);
@@ -285,9 +287,10 @@ bool tree_is_value(const struct tree_row *row)
 
 size_t tree_file_count(const struct tree_row *row, const struct agent *agent)
 {
-	const struct tree_row *of = row->parent == TREE_GPU ? &tree_rows[TREE_GPU] : row;
+	/* A file of gpus/<n>/ exists once for each GPU. */
+	const struct tree_row *repeated = row->parent == TREE_GPU ? &tree_rows[TREE_GPU] : row;
 
-	return tree_entry_count(of, agent);
+	return tree_entry_count(repeated, agent);
 }
 
 void tree_file_path(const struct tree_row *row, const struct agent *agent, size_t index,
@@ -316,9 +319,9 @@ size_t tree_file_in_other(const struct tree_row *row, const struct agent *agent,
 }
 
 /*
- * Each time an agent is read again, the time of its directories grows by a nanosecond, up to a
- * thousand. A new time makes the kernel list the directory again, with one request, instead of
- * looking up each name in it.
+ * Each time an agent is read again, the time of its directories changes by a nanosecond; after 999
+ * it starts again at 0. A new time makes the kernel list the directory again, with one request,
+ * instead of looking up each name in it.
  */
 int64_t tree_mtime_ns(const struct tree_row *row, const struct record *record, size_t index)
 {

@@ -4,8 +4,9 @@
 
 /*
  * The table of the tree: every file and directory of the mount is one row of it, and no other code
- * in fs/ contains a name. To add a file, add a row; to add a directory, add a row and the rows
- * whose parent it is. A view over the fleet (by-status/) is one row, with all that it contains.
+ * in fs/ decides its name or place. To add a file, add a row; to add a directory, add a row and the
+ * rows whose parent it is. A view over the fleet (by-status/) is one row, with all that it
+ * contains.
  *
  * A row is one entry of its parent, or one for each agent, label or GPU (`each`). The text of a
  * file is a field of the agent (`field`), comes from a function (`text`), or is a report
@@ -62,8 +63,8 @@ struct tree_row {
 	uint8_t report;   /* enum tree_report */
 	uint8_t field;    /* enum agent_field_id of a file's text or a directory's mtime;
 	                     AGENT_FIELDS: none */
-	const char *name; /* NULL: by each */
-	void (*text)(const struct status *status, struct text *text); /* NULL: by field */
+	const char *name; /* NULL: tree_entry_name() gives each entry its own name */
+	void (*text)(const struct status *status, struct text *text); /* NULL: field or report */
 	const char *const *always; /* values whose groups exist even if no agent has them; ends
 	                              with NULL; NULL: none */
 };
@@ -79,8 +80,8 @@ enum tree_directory tree_directory_of(const struct tree_row *row);
 
 /* Entries of directories */
 
-/* How many entries of its parent a row is. agent: NULL outside of agents/<agent>/. Not for
- * TREE_EACH_AGENT. */
+/* The number of entries that a row has in its parent. agent: NULL outside of agents/<agent>/. Not
+ * for TREE_EACH_AGENT. */
 size_t tree_entry_count(const struct tree_row *row, const struct agent *agent);
 
 /* The name of the entry with this index. Not for TREE_EACH_AGENT. */
@@ -118,7 +119,8 @@ size_t tree_file_count(const struct tree_row *row, const struct agent *agent);
 void tree_file_path(const struct tree_row *row, const struct agent *agent, size_t index,
                     struct text *text);
 
-/* The index of the file with the same path in another agent, or SIZE_MAX. */
+/* The index of the file with the same path in another agent, or SIZE_MAX. other: a finder of
+ * AGENT_LABELS for that agent. */
 size_t tree_file_in_other(const struct tree_row *row, const struct agent *agent, size_t index,
                           struct agent_finder *other);
 

@@ -561,10 +561,10 @@ static void test_log_is_replaced_at_the_latest_at_its_maximum(void **state)
 
 	begin(world);
 	first = query(world);
-	fill(world, EVENTS_MOST * FULL);
+	fill(world, EVENTS_MOST_FACTOR * FULL);
 	append_one(world);
 	assert_ptr_equal(events_previous(world->events), first);
-	assert_true(first->text.length < EVENTS_MOST * FULL + 200);
+	assert_true(first->text.length < EVENTS_MOST_FACTOR * FULL + 200);
 }
 
 int main(void)

@@ -116,7 +116,7 @@ static void test_expected_group_exists_without_agents(void **state)
 			add(&groups, "other");
 			add(&groups, "idle");
 		}
-		groups_end(&groups);
+		groups_finish(&groups);
 		assert_int_equal(groups.count, groups.list == 2 ? 3 : 2);
 		assert_int_equal(find(&groups, "idle")->count, groups.list == 2);
 		assert_int_equal(find(&groups, "idle")->number, 1);
@@ -137,12 +137,12 @@ static void test_group_refers_to_the_first_agent_of_its_list(void **state)
 	groups.list = 1;
 	assert_int_equal(groups_add(&groups, "x", one), 0);
 	assert_int_equal(groups_add(&groups, "x", other), 0);
-	groups_end(&groups);
+	groups_finish(&groups);
 	assert_ptr_equal(find(&groups, "x")->first, one);
 	assert_int_equal(one->refs, 2);
 	groups.list = 2;
 	assert_int_equal(groups_add(&groups, "x", other), 0);
-	groups_end(&groups);
+	groups_finish(&groups);
 	assert_ptr_equal(find(&groups, "x")->first, other);
 	assert_int_equal(one->refs, 1);
 	groups_done(&groups);

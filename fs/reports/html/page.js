@@ -36,33 +36,33 @@ function rank(status) {
 }
 
 const models = agent => [...new Set(agent.gpus.map(gpu => gpu.name))].sort(order);
-const of = (values, none) => values.length ? values : [none];
+const orNone = (values, none) => values.length ? values : [none];
 const groups = {
 	status: agent => [agent.status || "no status"],
-	label: agent => of(agent.labels, "no label"),
-	"GPU model": agent => of(models(agent), "no GPU"),
+	label: agent => orNone(agent.labels, "no label"),
+	"GPU model": agent => orNone(models(agent), "no GPU"),
 	version: agent => [agent.version || "no version"],
 	none: () => [""],
 };
-/* In descending order; unknown numbers come last. */
-const by = value => (a, b) => order(value(a), value(b));
-const most = value => (a, b) => (value(b) ?? -Infinity) - (value(a) ?? -Infinity) || 0;
+const ascending = value => (a, b) => order(value(a), value(b));
+/* Unknown numbers come last. */
+const descending = value => (a, b) => (value(b) ?? -Infinity) - (value(a) ?? -Infinity) || 0;
 const sorts = {
 	name: () => 0,
 	status: (a, b) => rank(a.status) - rank(b.status) || order(a.status, b.status),
-	label: by(agent => agent.labels.join()),
-	"GPU model": by(agent => models(agent).join()),
-	version: by(agent => agent.version),
-	"free GPUs": most(agent => agent.gpu_free),
-	"free VRAM": most(agent => agent.free),
-	"heartbeat": most(agent => agent.heartbeat),
+	label: ascending(agent => agent.labels.join()),
+	"GPU model": ascending(agent => models(agent).join()),
+	version: ascending(agent => agent.version),
+	"free GPUs": descending(agent => agent.gpu_free),
+	"free VRAM": descending(agent => agent.free),
+	"heartbeat": descending(agent => agent.heartbeat),
 };
 
 function sum(values) {
 	return values.reduce((total, value) => total + (value ?? 0), 0);
 }
 
-function take(page) {
+function setData(page) {
 	const fields = page.fields;
 	const before = byName;
 	data = page;
@@ -85,7 +85,7 @@ function take(page) {
 		.slice(0, SHOWN_CHANGES);
 }
 
-/* Changes from before the page was opened: since when each agent has its status. */
+/* Changes from before the page was opened: the last change of status of each agent. */
 function changesBefore() {
 	const start = agents.reduce((least, agent) => Math.min(least, agent.first), Infinity);
 	return agents.filter(agent => agent.since > start)
@@ -169,7 +169,7 @@ function bar(used, total, kind) {
 	return made;
 }
 
-function fill(tile, agent, size) {
+function fillTile(tile, agent, size) {
 	const known = JSON.stringify([size, agent.status, agent.running_count, agent.gpu_capacity,
 		agent.sync_phase, agent.sync_percent, agent.gpus]);
 	if (tile.known !== known) {
@@ -237,7 +237,7 @@ function item(name) {
 	return made;
 }
 
-function cached(map, key, make) {
+function getOrMake(map, key, make) {
 	if (!map.has(key))
 		map.set(key, make(key));
 	return map.get(key);
@@ -248,7 +248,7 @@ function renderTiles(shown, focused) {
 	const members = new Map();
 	for (const agent of shown)
 		for (const group of groups[state.group](agent))
-			cached(members, group, () => []).push(agent);
+			getOrMake(members, group, () => []).push(agent);
 	const names = [...members.keys()].sort((a, b) =>
 		(state.group === "status" ? rank(a) - rank(b) : 0) || order(a, b));
 	const old = tiles;
@@ -262,7 +262,7 @@ function renderTiles(shown, focused) {
 		its.list.className = size;
 		for (const agent of members.get(name)) {
 			const made = its.items.get(agent.name) ?? item(agent.name);
-			fill(made.tile, agent, size);
+			fillTile(made.tile, agent, size);
 			items.set(agent.name, made);
 		}
 		its.items = items;
@@ -296,8 +296,8 @@ function renderTotals(shown) {
 	const rows = new Map();
 	for (const agent of shown) {
 		statuses.set(agent.status, (statuses.get(agent.status) ?? 0) + 1);
-		for (const model of of(models(agent), "no GPU")) {
-			const its = cached(rows, model, () => ({agents: 0, gpus: 0, free: 0, total: 0}));
+		for (const model of orNone(models(agent), "no GPU")) {
+			const its = getOrMake(rows, model, () => ({agents: 0, gpus: 0, free: 0, total: 0}));
 			its.agents++;
 			its.gpus += agent.gpu_free ?? 0;
 		}
@@ -337,7 +337,7 @@ function renderTotals(shown) {
 }
 
 function renderChanges() {
-	$("changes").querySelector("ul").replaceChildren(...of(changes.map(change => element("li", "",
+	$("changes").querySelector("ul").replaceChildren(...orNone(changes.map(change => element("li", "",
 		`${new Date(change.time).toLocaleTimeString()} ${change.agent} ${change.what}`)),
 		element("li", "", "Nothing yet.")));
 }
@@ -540,7 +540,7 @@ window.addEventListener("message", event => {
 		location.reload();
 		return;
 	}
-	take(event.data);
+	setData(event.data);
 	render();
 	schedule();
 });
@@ -552,7 +552,7 @@ choices("sort", Object.keys(sorts));
 for (const details of document.querySelectorAll("details"))
 	details.open = window.innerWidth > 700 && page.agents.length > 0;
 load();
-take(page);
+setData(page);
 render();
 schedule();
 })();
