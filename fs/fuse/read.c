@@ -30,15 +30,14 @@ int operation_read(struct request *request, struct reply *reply)
 		return 0;
 	left = attributes_bytes(node) - (uint64_t)request->offset;
 	reply->length = request->size < left ? request->size : (size_t)left;
-	if (!node->document) {
+	if (!node->report) {
 		reply->bytes = node_text(node) + request->offset;
 		return 0;
 	}
 	if (filesystem_reserve(fs, reply->length) < 0)
 		return -ENOMEM;
 	reply->bytes = fs->buffer;
-	copied =
-		document_read(node->document, (uint64_t)request->offset, reply->length, fs->buffer);
+	copied = report_read(node->report, (uint64_t)request->offset, reply->length, fs->buffer);
 	return copied < 0 ? (int)copied : 0;
 }
 

@@ -8,27 +8,27 @@
 
 #define WINDOW_BYTES (1u << 20) /* a larger window is freed at the end of the report */
 
-struct document *report_new(report_write_row *write_row, size_t section_count, uint64_t seed)
+struct report *report_new(report_write_row *write_row, size_t section_count, uint64_t seed)
 {
-	struct document *document =
-		calloc(1, sizeof(*document) + section_count * sizeof(document->sections[0]));
+	struct report *report =
+		calloc(1, sizeof(*report) + section_count * sizeof(report->sections[0]));
 
-	if (!document)
+	if (!report)
 		return NULL;
-	document->refs = 1;
-	document->write_row = write_row;
-	document->hash = seed;
-	document->section_count = section_count;
+	report->refs = 1;
+	report->write_row = write_row;
+	report->hash = seed;
+	report->section_count = section_count;
 	for (size_t i = 0; i < section_count; i++)
-		text_init(&document->sections[i].text, REPORT_MAX_TEXT);
-	text_init(&document->window.text, REPORT_MAX_TEXT);
-	return document;
+		text_init(&report->sections[i].text, REPORT_MAX_TEXT);
+	text_init(&report->window.text, REPORT_MAX_TEXT);
+	return report;
 }
 
-struct document *document_ref(struct document *document)
+struct report *report_ref(struct report *report)
 {
-	document->refs++;
-	return document;
+	report->refs++;
+	return report;
 }
 
 static void report_section_done(struct report_section *section)
@@ -39,14 +39,14 @@ static void report_section_done(struct report_section *section)
 	text_done(&section->text);
 }
 
-void document_unref(struct document *document)
+void report_unref(struct report *report)
 {
-	if (!document || --document->refs > 0)
+	if (!report || --report->refs > 0)
 		return;
-	for (size_t i = 0; i < document->section_count; i++)
-		report_section_done(&document->sections[i]);
-	text_done(&document->window.text);
-	free(document);
+	for (size_t i = 0; i < report->section_count; i++)
+		report_section_done(&report->sections[i]);
+	text_done(&report->window.text);
+	free(report);
 }
 
 /* Reading */
@@ -69,18 +69,18 @@ static const struct report_chunk *report_chunk_at(const struct report_section *s
 }
 
 /* The bytes of a chunk, valid until the next call. Returns NULL without memory. */
-static const char *report_chunk_bytes(struct document *document, size_t section,
+static const char *report_chunk_bytes(struct report *report, size_t section,
                                       const struct report_chunk *chunk, uint64_t length)
 {
-	struct report_window *window = &document->window;
+	struct report_window *window = &report->window;
 
 	if (!chunk->row.agent)
-		return document->sections[section].text.bytes + chunk->stored;
+		return report->sections[section].text.bytes + chunk->stored;
 	if (window->chunk == chunk)
 		return window->text.bytes;
 	window->chunk = NULL;
 	text_clear(&window->text);
-	document->write_row(&window->text, section, &chunk->row);
+	report->write_row(&window->text, section, &chunk->row);
 	if (text_error(&window->text) < 0 || window->text.length != length)
 		return NULL;
 	window->chunk = chunk;
@@ -94,18 +94,18 @@ static uint64_t report_section_bytes(const struct report_section *section)
 	return end + (section->text.length - section->chunked);
 }
 
-/* document_read() of one section. */
-static ssize_t report_read_section(struct document *document, size_t number, uint64_t offset,
+/* report_read() of one section. */
+static ssize_t report_read_section(struct report *report, size_t number, uint64_t offset,
                                    size_t size, char *ret)
 {
-	const struct report_section *section = &document->sections[number];
+	const struct report_section *section = &report->sections[number];
 	uint64_t section_bytes = report_section_bytes(section);
 	size_t done = 0;
 
 	while (done < size && offset < section_bytes) {
 		const struct report_chunk *chunk = report_chunk_at(section, offset);
 		uint64_t begin = chunk > section->chunks ? chunk[-1].end : 0;
-		const char *bytes = report_chunk_bytes(document, number, chunk, chunk->end - begin);
+		const char *bytes = report_chunk_bytes(report, number, chunk, chunk->end - begin);
 		size_t count = size - done;
 
 		if (!bytes)
@@ -119,14 +119,14 @@ static ssize_t report_read_section(struct document *document, size_t number, uin
 	return (ssize_t)done;
 }
 
-ssize_t document_read(struct document *document, uint64_t offset, size_t size, char *ret)
+ssize_t report_read(struct report *report, uint64_t offset, size_t size, char *ret)
 {
-	bool at_end = offset < document->bytes && size >= document->bytes - offset;
+	bool at_end = offset < report->bytes && size >= report->bytes - offset;
 	size_t done = 0;
 
-	for (size_t i = 0; i < document->section_count && done < size; i++) {
-		uint64_t section_bytes = report_section_bytes(&document->sections[i]);
-		ssize_t copied = report_read_section(document, i, offset, size - done, ret + done);
+	for (size_t i = 0; i < report->section_count && done < size; i++) {
+		uint64_t section_bytes = report_section_bytes(&report->sections[i]);
+		ssize_t copied = report_read_section(report, i, offset, size - done, ret + done);
 
 		if (copied < 0)
 			return copied;
@@ -134,40 +134,40 @@ ssize_t document_read(struct document *document, uint64_t offset, size_t size, c
 		offset = offset > section_bytes ? offset - section_bytes : 0;
 	}
 	/* A long row is kept only while the report is being read. */
-	if (document->window.text.capacity > WINDOW_BYTES && at_end) {
-		text_done(&document->window.text);
-		document->window.chunk = NULL;
+	if (report->window.text.capacity > WINDOW_BYTES && at_end) {
+		text_done(&report->window.text);
+		report->window.chunk = NULL;
 	}
 	return (ssize_t)done;
 }
 
 /* Building */
 
-uint64_t report_bytes(const struct document *document)
+uint64_t report_bytes(const struct report *report)
 {
 	uint64_t bytes = 0;
 
-	for (size_t i = 0; i < document->section_count; i++)
-		bytes += report_section_bytes(&document->sections[i]);
+	for (size_t i = 0; i < report->section_count; i++)
+		bytes += report_section_bytes(&report->sections[i]);
 	return bytes;
 }
 
-static void report_hash_bytes(struct document *document, const char *bytes, size_t length)
+static void report_hash_bytes(struct report *report, const char *bytes, size_t length)
 {
 	if (length > 0)
-		document->hash = XXH3_64bits_withSeed(bytes, length, document->hash);
+		report->hash = XXH3_64bits_withSeed(bytes, length, report->hash);
 }
 
-int report_hash(struct document *document)
+int report_hash(struct report *report)
 {
-	for (size_t i = 0; i < document->section_count; i++) {
-		struct report_section *section = &document->sections[i];
+	for (size_t i = 0; i < report->section_count; i++) {
+		struct report_section *section = &report->sections[i];
 		const struct text *text = &section->text;
 
 		if (text_error(text) < 0)
 			return text_error(text);
 		if (section->hashed < text->length)
-			report_hash_bytes(document, text->bytes + section->hashed,
+			report_hash_bytes(report, text->bytes + section->hashed,
 			                  text->length - section->hashed);
 		section->hashed = text->length;
 	}
@@ -207,10 +207,10 @@ static int report_own_bytes(struct report_section *section, size_t end)
 	return err;
 }
 
-int report_borrow_row(struct document *document, size_t number, size_t begin,
+int report_borrow_row(struct report *report, size_t number, size_t begin,
                       const struct report_row *row)
 {
-	struct report_section *section = &document->sections[number];
+	struct report_section *section = &report->sections[number];
 	struct text *text = &section->text;
 	struct report_chunk chunk = {.row = *row, .end = report_section_bytes(section)};
 	int err = 0;
@@ -223,17 +223,17 @@ int report_borrow_row(struct document *document, size_t number, size_t begin,
 	if (err < 0)
 		return err;
 	agent_ref(row->agent);
-	report_hash_bytes(document, text->bytes + begin, text->length - begin);
+	report_hash_bytes(report, text->bytes + begin, text->length - begin);
 	text->length = begin;
 	return 0;
 }
 
-int report_finish(struct document *document)
+int report_finish(struct report *report)
 {
 	int err = 0;
 
-	for (size_t i = 0; err == 0 && i < document->section_count; i++)
-		err = report_own_bytes(&document->sections[i], document->sections[i].text.length);
-	document->bytes = report_bytes(document);
+	for (size_t i = 0; err == 0 && i < report->section_count; i++)
+		err = report_own_bytes(&report->sections[i], report->sections[i].text.length);
+	report->bytes = report_bytes(report);
 	return err;
 }

@@ -64,7 +64,7 @@ struct report_window {
 	const struct report_chunk *chunk; /* NULL: none */
 };
 
-struct document {
+struct report {
 	unsigned int refs;
 	report_write_row *write_row;
 	struct report_window window;
@@ -78,34 +78,34 @@ struct document {
 /* Reading */
 
 /* Adds a reference. */
-struct document *document_ref(struct document *document);
+struct report *report_ref(struct report *report);
 
 /* Removes a reference, and frees the report with the last one. NULL is allowed. */
-void document_unref(struct document *document);
+void report_unref(struct report *report);
 
 /* Copies up to size bytes from an offset on. Returns the number of bytes, fewer than size only at
  * the end, or -ENOMEM. */
-ssize_t document_read(struct document *document, uint64_t offset, size_t size, char *ret);
+ssize_t report_read(struct report *report, uint64_t offset, size_t size, char *ret);
 
 /* Building */
 
 /* An empty report with one reference. seed: random bits for the hash. Returns NULL without memory.
  */
-struct document *report_new(report_write_row *write_row, size_t section_count, uint64_t seed);
+struct report *report_new(report_write_row *write_row, size_t section_count, uint64_t seed);
 
 /* The bytes of a report that is being built. */
-uint64_t report_bytes(const struct document *document);
+uint64_t report_bytes(const struct report *report);
 
 /* Turns the row that was appended to a section's text into a borrowed chunk. begin: the length of
  * the text without the row. Returns 0 or -ENOMEM. */
-int report_borrow_row(struct document *document, size_t section, size_t begin,
+int report_borrow_row(struct report *report, size_t section, size_t begin,
                       const struct report_row *row);
 
 /* Adds the bytes that were stored since the last call to the hash. Returns 0, or the error of a
  * text. */
-int report_hash(struct document *document);
+int report_hash(struct report *report);
 
 /* Ends building. Returns 0 or -ENOMEM. */
-int report_finish(struct document *document);
+int report_finish(struct report *report);
 
 #endif

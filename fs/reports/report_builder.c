@@ -20,8 +20,8 @@ struct report_builder *report_builder_new(const struct report_kind *kind, struct
 	builder->seed = seed;
 	builder->list = list;
 	builder->cursor = list;
-	builder->document = report_new(kind->write_row, kind->sections, seed);
-	if (totals_init(&builder->totals, seed) < 0 || !builder->document) {
+	builder->report = report_new(kind->write_row, kind->sections, seed);
+	if (totals_init(&builder->totals, seed) < 0 || !builder->report) {
 		report_builder_free(builder);
 		return NULL;
 	}
@@ -34,14 +34,14 @@ void report_builder_free(struct report_builder *builder)
 {
 	if (!builder)
 		return;
-	document_unref(builder->document);
+	report_unref(builder->report);
 	totals_done(&builder->totals);
 	free(builder);
 }
 
 struct text *report_builder_text(struct report_builder *builder, size_t section)
 {
-	return &builder->document->sections[section].text;
+	return &builder->report->sections[section].text;
 }
 
 /* Writes the rows of an agent. Borrows them if storing them would take too much memory. */
@@ -63,7 +63,7 @@ static int report_write_rows(struct report_builder *builder, const struct report
 	if (!kind->rows_are_borrowed && bytes <= STORED_ROW_BYTES && bytes <= row->agent->bytes)
 		return 0;
 	for (size_t i = kind->rows_begin; err == 0 && i < kind->rows_end; i++)
-		err = report_borrow_row(builder->document, i, begins[i], row);
+		err = report_borrow_row(builder->report, i, begins[i], row);
 	return err;
 }
 
@@ -116,30 +116,29 @@ static bool report_write_status(struct report_builder *builder)
 
 int report_builder_continue(struct report_builder *builder, size_t agents)
 {
-	struct document *document = builder->document;
-	uint64_t enough = report_bytes(document) + SLICE_BYTES;
+	struct report *report = builder->report;
+	uint64_t enough = report_bytes(report) + SLICE_BYTES;
 	bool ended = false;
 	int err = 0;
 
-	for (size_t i = 0; err == 0 && !ended && i < agents && report_bytes(document) < enough;
-	     i++) {
+	for (size_t i = 0; err == 0 && !ended && i < agents && report_bytes(report) < enough; i++) {
 		if (!builder->has_all_agents)
 			err = report_write_agent(builder);
 		else
 			ended = report_write_status(builder);
 	}
 	if (err == 0)
-		err = report_hash(document);
+		err = report_hash(report);
 	if (err == 0 && ended)
-		return report_finish(document);
+		return report_finish(report);
 	return err < 0 ? err : -EAGAIN;
 }
 
-struct document *report_builder_finish(struct report_builder *builder)
+struct report *report_builder_finish(struct report_builder *builder)
 {
-	struct document *document = builder->document;
+	struct report *report = builder->report;
 
-	builder->document = NULL;
+	builder->report = NULL;
 	report_builder_free(builder);
-	return document;
+	return report;
 }

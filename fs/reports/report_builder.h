@@ -40,7 +40,7 @@ struct report_builder {
 	const struct report_kind *kind;
 	struct fleet *fleet; /* borrowed */
 	uint64_t seed;       /* random bits, the same in every builder of a mount */
-	struct document *document;
+	struct report *report;
 	uint64_t list;        /* of which the report is: a cursor of fleet_whole_list() */
 	uint64_t cursor;      /* of the next agent */
 	struct totals totals; /* of the agents so far */
@@ -62,7 +62,7 @@ void report_builder_free(struct report_builder *builder);
 int report_builder_continue(struct report_builder *builder, size_t agents);
 
 /* Returns the finished report, with its reference, and frees the builder. */
-struct document *report_builder_finish(struct report_builder *builder);
+struct report *report_builder_finish(struct report_builder *builder);
 
 /* For the functions of a kind: the text of a section, to append to. */
 struct text *report_builder_text(struct report_builder *builder, size_t section);

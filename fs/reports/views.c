@@ -29,7 +29,7 @@ struct view {
 	uint64_t cursor;                /* of the current build of groups; 0: none */
 	uint64_t freed;                 /* the last number of the groups that were freed */
 	int64_t listed_ms;              /* when the groups were last used */
-	struct document *document;      /* NULL: none */
+	struct report *report;          /* NULL: none */
 	struct report_builder *builder; /* of the current build; NULL: none */
 };
 
@@ -80,9 +80,9 @@ static void views_free_reports(struct views *views)
 
 		if (!view->row->report)
 			continue;
-		document_unref(view->document);
+		report_unref(view->report);
 		report_builder_free(view->builder);
-		view->document = NULL;
+		view->report = NULL;
 		view->builder = NULL;
 		view->list = 0;
 	}
@@ -298,18 +298,18 @@ const struct groups *views_groups_after(struct views *views, const struct tree_r
 static void view_store_report(struct view *view)
 {
 	uint64_t list = view->builder->list;
-	struct document *document = report_builder_finish(view->builder);
+	struct report *report = report_builder_finish(view->builder);
 
 	view->builder = NULL;
 	view->list = list;
-	if (view->document && view->document->hash == document->hash &&
-	    view->document->bytes == document->bytes) {
-		document_unref(document);
+	if (view->report && view->report->hash == report->hash &&
+	    view->report->bytes == report->bytes) {
+		report_unref(report);
 		return;
 	}
-	document->mtime_ns = fleet_wall_ns(view->views->fleet);
-	document_unref(view->document);
-	view->document = document;
+	report->mtime_ns = fleet_wall_ns(view->views->fleet);
+	report_unref(view->report);
+	view->report = report;
 }
 
 static int view_begin_report(struct view *view)
@@ -345,13 +345,13 @@ static bool view_report_slice(struct job *job)
 	return view_end_slice(view, err);
 }
 
-int views_document(struct views *views, const struct tree_row *row, struct query *query,
-                   struct document **ret_report)
+int views_report(struct views *views, const struct tree_row *row, struct query *query,
+                 struct report **ret_report)
 {
 	struct view *view = &views->rows[row - tree_rows];
 	int err = view_wait(view, query);
 
 	if (err == 0)
-		*ret_report = view->document;
+		*ret_report = view->report;
 	return err;
 }

@@ -49,8 +49,8 @@ const struct groups *views_groups_after(struct views *views, const struct tree_r
                                         struct query *query, uint64_t number);
 
 /* The report of a row, with the results of views_groups(). */
-int views_document(struct views *views, const struct tree_row *row, struct query *query,
-                   struct document **ret_report);
+int views_report(struct views *views, const struct tree_row *row, struct query *query,
+                 struct report **ret_report);
 
 /* Frees what was not used for a while. Returns whether the reports were freed. */
 bool views_tidy(struct views *views);

@@ -72,7 +72,7 @@ static size_t expect_three(char ret[static TEXT_BYTES])
 
 static char expected[TEXT_BYTES], got[TEXT_BYTES];
 
-static struct document *build_three(size_t slice)
+static struct report *build_three(size_t slice)
 {
 	struct report_builder *builder =
 		report_builder_new(&three, world.fleet, world_list(), WORLD_SEED);
@@ -90,30 +90,29 @@ static void test_report_is_read_at_every_offset_and_size(void **state)
 	static const size_t counts[] = {0, 1, 2, 7};
 
 	for (size_t at = 0; at < 2 * sizeof(counts) / sizeof(counts[0]); at++) {
-		struct document *document;
+		struct report *report;
 		size_t bytes;
 
 		world_begin(counts[at / 2]);
 		world.rows_are_mixed = at % 2;
-		document = build_three(3);
+		report = build_three(3);
 		bytes = expect_three(expected);
-		assert_int_equal(document->bytes, bytes);
+		assert_int_equal(report->bytes, bytes);
 		for (size_t offset = 0; offset < bytes + 3; offset++) {
 			for (size_t size = 0; size < bytes + 3; size++) {
 				size_t left = offset < bytes ? bytes - offset : 0;
 				size_t wanted = size < left ? size : left;
 
 				got[wanted] = '#';
-				assert_int_equal(document_read(document, offset, size, got),
-				                 wanted);
+				assert_int_equal(report_read(report, offset, size, got), wanted);
 				if (wanted > 0)
 					assert_memory_equal(got, expected + offset, wanted);
 				assert_int_equal(got[wanted], '#');
 			}
 		}
-		assert_int_equal(document_read(document, UINT64_MAX, 100, got), 0);
-		assert_int_equal(document_read(document, UINT64_C(1) << 62, 100, got), 0);
-		document_unref(document);
+		assert_int_equal(report_read(report, UINT64_MAX, 100, got), 0);
+		assert_int_equal(report_read(report, UINT64_C(1) << 62, 100, got), 0);
+		report_unref(report);
 		world_end();
 	}
 	(void)state;
@@ -128,11 +127,11 @@ static void test_slices_of_any_size_build_the_same_report(void **state)
 	world.rows_are_mixed = true;
 	bytes = expect_three(expected);
 	for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); i++) {
-		struct document *document = build_three(slices[i]);
+		struct report *report = build_three(slices[i]);
 
-		assert_int_equal(document_read(document, 0, TEXT_BYTES, got), bytes);
+		assert_int_equal(report_read(report, 0, TEXT_BYTES, got), bytes);
 		assert_memory_equal(got, expected, bytes);
-		document_unref(document);
+		report_unref(report);
 	}
 	world_end();
 	(void)state;
@@ -141,25 +140,25 @@ static void test_slices_of_any_size_build_the_same_report(void **state)
 /* The report holds the agents of its borrowed rows. */
 static void test_report_outlives_its_list_and_fleet(void **state)
 {
-	struct document *document, *again;
+	struct report *report, *again;
 	size_t bytes;
 
 	world_begin(20);
 	world.rows_are_mixed = true;
-	document = document_ref(build_three(8));
+	report = report_ref(build_three(8));
 	bytes = expect_three(expected);
-	document_unref(document);
+	report_unref(report);
 	world.count = 3;
 	world.first_status = "busy";
 	world.now_ms += WORLD_TTL_MS + 1;
 	again = build_three(8);
-	assert_int_not_equal(again->hash, document->hash);
+	assert_int_not_equal(again->hash, report->hash);
 	world_end();
-	assert_int_equal(document_read(document, 0, TEXT_BYTES, got), bytes);
+	assert_int_equal(report_read(report, 0, TEXT_BYTES, got), bytes);
 	assert_memory_equal(got, expected, bytes);
-	document_unref(document);
-	document_unref(again);
-	document_unref(NULL);
+	report_unref(report);
+	report_unref(again);
+	report_unref(NULL);
 	(void)state;
 }
 
@@ -182,8 +181,8 @@ static void test_row_is_owned_unless_it_takes_more_bytes_than_its_agent(void **s
 	while (report_builder_continue(builder, 100) == -EAGAIN)
 		assert_true(report_builder_text(builder, 0)->capacity < 300000);
 	assert_int_equal(report_builder_text(builder, 0)->length, 0);
-	assert_int_equal(builder->document->bytes, 300 * 100001);
-	assert_int_equal(document_read(builder->document, 299 * 100001 + 99990, 100, got), 11);
+	assert_int_equal(builder->report->bytes, 300 * 100001);
+	assert_int_equal(report_read(builder->report, 299 * 100001 + 99990, 100, got), 11);
 	assert_memory_equal(got, "      m299\n", 11);
 	report_builder_free(builder);
 	builder = report_builder_new(&three, world.fleet, world_list(), WORLD_SEED);
@@ -191,13 +190,13 @@ static void test_row_is_owned_unless_it_takes_more_bytes_than_its_agent(void **s
 	while (report_builder_continue(builder, 100) == -EAGAIN)
 		;
 	for (size_t i = 0; i <= LAST_SECTION; i++) {
-		const struct report_section *section = &builder->document->sections[i];
+		const struct report_section *section = &builder->report->sections[i];
 
 		stored += section->text.length;
 		/* Nothing is borrowed: all bytes are one owned chunk. */
 		assert_int_equal(section->count, section->text.length > 0);
 	}
-	assert_int_equal(stored, builder->document->bytes);
+	assert_int_equal(stored, builder->report->bytes);
 	report_builder_free(builder);
 	world_end();
 	(void)state;
@@ -216,7 +215,7 @@ static void test_slice_is_short_although_rows_are_long(void **state)
 	while (report_builder_continue(builder, 100) == -EAGAIN)
 		slices++;
 	assert_true(slices >= 50 * 100001 / 300000);
-	assert_int_equal(builder->document->bytes, 50 * 100001);
+	assert_int_equal(builder->report->bytes, 50 * 100001);
 	report_builder_free(builder);
 	world_end();
 	(void)state;
@@ -231,7 +230,7 @@ static void test_statuses_are_written_in_slices(void **state)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct report_builder *builder =
 			report_builder_new(kinds[i], world.fleet, world_list(), WORLD_SEED);
-		const struct document *document = builder->document;
+		const struct report *report = builder->report;
 		uint64_t before, after = 0;
 		int err;
 
@@ -240,12 +239,12 @@ static void test_statuses_are_written_in_slices(void **state)
 			before = after;
 			err = report_builder_continue(builder, 100);
 			after = 0;
-			for (size_t at = 0; at < document->section_count; at++)
-				after += document->sections[at].text.length;
+			for (size_t at = 0; at < report->section_count; at++)
+				after += report->sections[at].text.length;
 		} while (err == -EAGAIN);
 		assert_int_equal(err, 0);
 		assert_true(after - before < 20000); /* by the last slice; all statuses: 100000 */
-		document_unref(report_builder_finish(builder));
+		report_unref(report_builder_finish(builder));
 	}
 	world_end();
 	(void)state;

@@ -34,13 +34,13 @@ static void end(void)
 
 /* Reports */
 
-static size_t count_borrowed(const struct document *document)
+static size_t count_borrowed(const struct report *report)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < document->section_count; i++)
-		for (size_t at = 0; at < document->sections[i].count; at++)
-			count += document->sections[i].chunks[at].row.agent != NULL;
+	for (size_t i = 0; i < report->section_count; i++)
+		for (size_t at = 0; at < report->sections[i].count; at++)
+			count += report->sections[i].chunks[at].row.agent != NULL;
 	return count;
 }
 
@@ -54,14 +54,14 @@ static const struct tree_row *row_of(enum tree_report kind)
 }
 
 /* Runs the queries and jobs until the report is there. Returns how many slices that took. */
-static unsigned int query_report(enum tree_report kind, struct document **ret)
+static unsigned int query_report(enum tree_report kind, struct report **ret)
 {
 	struct query query = fleet_query(world.fleet);
 	unsigned int slices = 0;
 	int err;
 
 	for (;;) {
-		err = views_document(views, row_of(kind), &query, ret);
+		err = views_report(views, row_of(kind), &query, ret);
 		if (err != -EAGAIN)
 			break;
 		if (world.wanted > 0) {
@@ -79,11 +79,11 @@ static unsigned int query_report(enum tree_report kind, struct document **ret)
 
 static void test_report_with_the_same_text_is_kept_with_its_time(void **state)
 {
-	struct document *first, *second;
+	struct report *first, *second;
 
 	begin(10);
 	query_report(TREE_TSV, &first);
-	document_ref(first);
+	report_ref(first);
 	assert_int_equal(world.arrivals, 1);
 	assert_int_equal(query_report(TREE_TSV, &second), 0);
 	assert_ptr_equal(first, second);
@@ -100,14 +100,14 @@ static void test_report_with_the_same_text_is_kept_with_its_time(void **state)
 	assert_int_equal(second->mtime_ns, WORLD_WALL_NS + world.now_ms * 1000000);
 	/* Both have the same length. */
 	assert_int_equal(first->bytes, second->bytes);
-	document_unref(first);
+	report_unref(first);
 	end();
 	(void)state;
 }
 
 static void test_reports_are_built_in_slices_by_turns(void **state)
 {
-	struct document *tsv, *json;
+	struct report *tsv, *json;
 	struct query first, second, third;
 	bool ended = false;
 
@@ -118,13 +118,13 @@ static void test_reports_are_built_in_slices_by_turns(void **state)
 	first = fleet_query(world.fleet);
 	second = fleet_query(world.fleet);
 	third = fleet_query(world.fleet);
-	assert_int_equal(views_document(views, row_of(TREE_TSV), &first, &tsv), -EAGAIN);
-	assert_int_equal(views_document(views, row_of(TREE_JSON), &second, &json), -EAGAIN);
-	assert_int_equal(views_document(views, row_of(TREE_JSON), &third, &json), -EAGAIN);
+	assert_int_equal(views_report(views, row_of(TREE_TSV), &first, &tsv), -EAGAIN);
+	assert_int_equal(views_report(views, row_of(TREE_JSON), &second, &json), -EAGAIN);
+	assert_int_equal(views_report(views, row_of(TREE_JSON), &third, &json), -EAGAIN);
 	/* Each query waits for the end of its job, and the jobs end in the same round. */
 	for (int i = 0; i < 8; i++) {
 		assert_false(jobs_run_slice(&jobs));
-		assert_int_equal(views_document(views, row_of(TREE_TSV), &first, &tsv), -EAGAIN);
+		assert_int_equal(views_report(views, row_of(TREE_TSV), &first, &tsv), -EAGAIN);
 	}
 	while (!ended)
 		ended = jobs_run_slice(&jobs);
@@ -133,9 +133,9 @@ static void test_reports_are_built_in_slices_by_turns(void **state)
 		ended = jobs_run_slice(&jobs);
 	assert_true(ended);
 	assert_false(jobs_are_queued(&jobs));
-	assert_int_equal(views_document(views, row_of(TREE_TSV), &first, &tsv), 0);
-	assert_int_equal(views_document(views, row_of(TREE_JSON), &second, &json), 0);
-	assert_int_equal(views_document(views, row_of(TREE_JSON), &third, &json), 0);
+	assert_int_equal(views_report(views, row_of(TREE_TSV), &first, &tsv), 0);
+	assert_int_equal(views_report(views, row_of(TREE_JSON), &second, &json), 0);
+	assert_int_equal(views_report(views, row_of(TREE_JSON), &third, &json), 0);
 	assert_int_equal(count_borrowed(json), WORLD_MAX_AGENTS);
 	end();
 	(void)state;
@@ -144,7 +144,7 @@ static void test_reports_are_built_in_slices_by_turns(void **state)
 static void test_failed_build_is_an_error_for_each_query_that_waited(void **state)
 {
 	struct query first, second, later;
-	struct document *json;
+	struct report *json;
 
 	begin(10);
 	world.json_is_too_long = true;
@@ -152,14 +152,14 @@ static void test_failed_build_is_an_error_for_each_query_that_waited(void **stat
 	first = fleet_query(world.fleet);
 	second = fleet_query(world.fleet);
 	later = fleet_query(world.fleet);
-	assert_int_equal(views_document(views, row_of(TREE_JSON), &first, &json), -EAGAIN);
-	assert_int_equal(views_document(views, row_of(TREE_JSON), &second, &json), -EAGAIN);
+	assert_int_equal(views_report(views, row_of(TREE_JSON), &first, &json), -EAGAIN);
+	assert_int_equal(views_report(views, row_of(TREE_JSON), &second, &json), -EAGAIN);
 	assert_true(jobs_run_slice(&jobs));
-	assert_int_equal(views_document(views, row_of(TREE_JSON), &first, &json), -EFBIG);
-	assert_int_equal(views_document(views, row_of(TREE_JSON), &second, &json), -EFBIG);
+	assert_int_equal(views_report(views, row_of(TREE_JSON), &first, &json), -EFBIG);
+	assert_int_equal(views_report(views, row_of(TREE_JSON), &second, &json), -EFBIG);
 	assert_false(jobs_are_queued(&jobs));
 	/* A query that did not wait for it queues another build. */
-	assert_int_equal(views_document(views, row_of(TREE_JSON), &later, &json), -EAGAIN);
+	assert_int_equal(views_report(views, row_of(TREE_JSON), &later, &json), -EAGAIN);
 	assert_true(jobs_are_queued(&jobs));
 	end();
 	(void)state;
@@ -167,23 +167,23 @@ static void test_failed_build_is_an_error_for_each_query_that_waited(void **stat
 
 static void test_reports_are_freed_when_unused_for_two_ttls(void **state)
 {
-	struct document *document;
+	struct report *report;
 
 	begin(10);
 	assert_int_equal(views_due_ms(views), INT64_MAX);
 	assert_false(views_tidy(views));
-	query_report(TREE_SUMMARY, &document);
-	document_ref(document);
+	query_report(TREE_SUMMARY, &report);
+	report_ref(report);
 	assert_false(views_tidy(views));
 	assert_true(views_due_ms(views) > world.now_ms + 2 * WORLD_TTL_MS);
 	world.now_ms = views_due_ms(views);
 	assert_true(views_tidy(views));
 	assert_int_equal(views_due_ms(views), INT64_MAX);
 	/* A reader that has it open keeps it. */
-	assert_int_equal(document->refs, 1);
-	assert_true(document_read(document, 0, sizeof(got), got) > 0);
+	assert_int_equal(report->refs, 1);
+	assert_true(report_read(report, 0, sizeof(got), got) > 0);
 	assert_memory_equal(got, "agents: 10\nagents_idle: 10\n", 27);
-	document_unref(document);
+	report_unref(report);
 	end();
 	(void)state;
 }
@@ -191,14 +191,14 @@ static void test_reports_are_freed_when_unused_for_two_ttls(void **state)
 /* The list that the query began with is enough, or a later one. */
 static void test_query_ends_although_lists_expire_faster_than_reports_are_built(void **state)
 {
-	struct document *document;
+	struct report *report;
 	struct query query;
 	int err;
 
 	begin(WORLD_MAX_AGENTS);
 	query = fleet_query(world.fleet);
 	for (int slices = 0;; slices++) {
-		err = views_document(views, row_of(TREE_TSV), &query, &document);
+		err = views_report(views, row_of(TREE_TSV), &query, &report);
 		if (err != -EAGAIN)
 			break;
 		if (world.wanted > 0)
