@@ -3,7 +3,9 @@
 
 #include "fs/tree/tree.h"
 
-#define MOMENT_S 0.1
+/* For what may change at any time, in s: long enough for a program that calls stat(2) and then
+ * open(2), as cp does, to find the same node. */
+#define BRIEF_S 0.1
 
 static void attributes_set_time(struct timespec *time, int64_t ns)
 {
@@ -11,8 +13,8 @@ static void attributes_set_time(struct timespec *time, int64_t ns)
 	time->tv_nsec = ns % 1000000000;
 }
 
-/* Whether a directory shows the list of agents: it changes and expires with the list. */
-static bool attributes_follow_list(const struct node *node)
+/* Whether a node is a directory that shows the list of agents: it changes and expires with it. */
+static bool attributes_shows_list(const struct node *node)
 {
 	return node->row && (tree_directory_of(node->row) == TREE_AGENTS || node->row->view);
 }
@@ -27,8 +29,8 @@ static int64_t attributes_mtime_ns(struct filesystem *fs, const struct node *nod
 		return node->mtime_ns;
 	if (node->record)
 		return tree_mtime_ns(node->row, node->record, node->index);
-	return attributes_follow_list(node) ? fleet_list_mtime_ns(fs->fleet)
-	                                    : fs->status->mounted_ns;
+	return attributes_shows_list(node) ? fleet_list_mtime_ns(fs->fleet)
+	                                   : fs->status->mounted_ns;
 }
 
 uint64_t attributes_bytes(const struct node *node)
@@ -77,31 +79,29 @@ static double attributes_list_timeout_s(const struct request *request)
 
 double attributes_timeout_s(const struct request *request, const struct node *node)
 {
-	/* The size of a growing file is requested again and again: that costs less than to delay
-	 * readers that wait for more lines. */
+	/* The log may grow at any time. Readers that wait for more lines ask for its size. */
 	if (node->log && events_is_current(request->fs->events, node->log))
-		return MOMENT_S;
+		return BRIEF_S;
 	if (!node->row)
 		return ATTRIBUTES_FOREVER_S;
 	if (node->record)
 		return (double)fleet_record_left_ms(request->fs->fleet, node->record) / 1000;
-	return attributes_follow_list(node) ? attributes_list_timeout_s(request)
-	                                    : ATTRIBUTES_FOREVER_S;
+	return attributes_shows_list(node) ? attributes_list_timeout_s(request)
+	                                   : ATTRIBUTES_FOREVER_S;
 }
 
-/* How long a name may be taken to mean this node. A file of the status directory, or the log, may
- * be another node at any time. Its name is kept for a moment, so that a program that calls stat(2)
- * and then open(2), as cp does, finds the same node. */
+/* How long the kernel may keep the entry that leads from a name to this node. A file of the status
+ * directory, and the log, may get another node at any time. */
 static double attributes_entry_timeout_s(const struct request *request, const struct node *node,
                                          const struct record *record)
 {
 	if (record)
 		return (double)fleet_record_left_ms(request->fs->fleet, record) / 1000;
 	if (node->log)
-		return MOMENT_S;
+		return BRIEF_S;
 	if (node->kind == NODE_GROUP || node->kind == NODE_REPORT)
 		return attributes_list_timeout_s(request);
-	return node->row ? ATTRIBUTES_FOREVER_S : MOMENT_S;
+	return node->row ? ATTRIBUTES_FOREVER_S : BRIEF_S;
 }
 
 void attributes_fill_entry(const struct request *request, const struct node *node,

@@ -13,7 +13,7 @@
 /* A timeout that never ends in practice, in s. More would overflow the kernel's jiffies. */
 #define ATTRIBUTES_FOREVER_S 1e9
 
-/* The size of a file; a directory's is 0. */
+/* Returns the size of a node in bytes: the length of its text; 0 for a directory. */
 uint64_t attributes_bytes(const struct node *node);
 
 /* Fills in what stat(2) shows. */
@@ -23,8 +23,7 @@ void attributes_fill(struct filesystem *fs, const struct node *node, struct stat
  * keep that a name does not exist in it. */
 double attributes_timeout_s(const struct request *request, const struct node *node);
 
-/* Fills in the directory entry of a node. record: the agent that the file, directory or link
- * belongs to; NULL: it belongs to no agent. */
+/* Fills in the directory entry of a node. record: the agent that the node belongs to, or NULL. */
 void attributes_fill_entry(const struct request *request, const struct node *node,
                            const struct record *record, struct fuse_entry_param *ret_entry);
 

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <xxhash.h>
 
-/* When a file of the status directory, which was just rendered into fs->text, last changed. A file
- * that never changes has the time of the first values, so that `find -newer` selects what changed
- * since the mount. */
+/* Returns when a file of the status directory last changed. fs->text: its text. A file that never
+ * changes has the time of data from the first list, so that `find -newer` such a file selects
+ * everything that changed since the mount. */
 static int64_t directory_status_mtime_ns(struct filesystem *fs, const struct tree_row *row)
 {
 	struct filesystem_status_file *file = &fs->status_files[row - tree_rows];
@@ -115,8 +115,8 @@ struct record *directory_linked_agent(const struct tree_row *row, const struct g
 	               : NULL;
 }
 
-/* Checks that an agent still has the value of a group. */
-static int directory_renew_group(struct request *request, const struct node *directory)
+/* Checks that the group still exists: an agent has its value, or it is permanent. */
+static int directory_check_group(struct request *request, const struct node *directory)
 {
 	const struct groups *groups;
 	char name[NAME_BYTES];
@@ -142,7 +142,7 @@ int directory_find(struct request *request, bool fresh, const struct node **ret_
 	if (directory->record && fresh)
 		err = fleet_renew(fs->fleet, directory->record, &request->query);
 	else if (directory->kind == NODE_GROUP && fresh)
-		err = directory_renew_group(request, directory);
+		err = directory_check_group(request, directory);
 	if (err < 0)
 		return err;
 	/* The agent may have fewer GPUs than when the kernel learned of this one. */

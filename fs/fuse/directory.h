@@ -3,8 +3,8 @@
 #define FLEETFS_FS_FUSE_DIRECTORY_H
 
 /*
- * From the rows of the tree (fs/tree/tree.h) to nodes: the directory that a request names, and the
- * nodes of its entries. LOOKUP and READDIRPLUS use it.
+ * Finds the directory that a request names, and the nodes of its entries, which the rows of the
+ * tree define (fs/tree/tree.h). LOOKUP and READDIRPLUS use it.
  *
  * A node that is returned here may be new and without lookups. The caller must count a lookup and
  * reply with it, or pass it to node_forget(): see fs/fuse/node.h.
@@ -20,8 +20,8 @@
 #include "fs/tree/tree.h"
 
 /* Finds the directory request->ino. fresh: requires that the data of its agent, or its group, has
- * not expired; a listing that continues does not require that. Returns 0, -EAGAIN, -ESTALE if the
- * node is unknown or no directory, or -errno. */
+ * not expired; a listing that continues does not require that. Returns 0; -EAGAIN; -ESTALE if the
+ * node is unknown or is not a directory; or another -errno. */
 int directory_find(struct request *request, bool fresh, const struct node **ret_directory);
 
 /* Finds or makes the node of a row. record: the agent that it belongs to; NULL: none. index: from
@@ -29,17 +29,18 @@ int directory_find(struct request *request, bool fresh, const struct node **ret_
 int directory_child(struct request *request, const struct tree_row *row, struct record *record,
                     uint16_t index, struct node **ret_node);
 
-/* The index of the node of the nth occurrence of a row in a directory: n, or, if the row occurs
- * only once, the GPU number of the directory. */
+/* Returns the index of a node for directory_child(): of entry n of a row in a directory. If the row
+ * has an entry for each label or GPU, that is n. If it has one entry, it is the index of the
+ * directory, which is the number of its GPU. */
 uint16_t directory_child_index(const struct node *directory, const struct tree_row *row, size_t n);
 
-/* Finds or makes the link to an agent that has this value, in the view of this row. Returns 0 or
- * -errno. */
+/* Finds or makes the node of a link to an agent, in the view of this row and the group of this
+ * value. Returns 0 or -errno. */
 int directory_link(struct filesystem *fs, const struct tree_row *row, const struct record *record,
                    const char *value, struct node **ret_node);
 
-/* The agent that the link of a group points to, in a view with one link for each value. Borrowed.
- * NULL if the agent departed or no longer has the value. */
+/* Returns the agent that the link of a group points to, borrowed, in a view with one link for each
+ * value (TREE_LINKS). NULL if the agent departed or no longer has the value. */
 struct record *directory_linked_agent(const struct tree_row *row, const struct group *group);
 
 #endif

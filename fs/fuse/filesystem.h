@@ -30,7 +30,7 @@ struct filesystem_status_file {
 struct filesystem {
 	struct fleet *fleet;   /* borrowed */
 	struct status *status; /* borrowed */
-	struct jobs jobs;      /* one slice in each turn of the loop */
+	struct jobs jobs;      /* the loop runs one slice of them in each turn */
 	struct views *views;
 	struct events *events;
 	struct nodes nodes;
@@ -40,7 +40,7 @@ struct filesystem {
 	struct text text;        /* the file or link target that is being rendered */
 	char *buffer;            /* bytes of the reply: see filesystem_reserve() */
 	size_t buffer_bytes;     /* its size */
-	struct node **listed;    /* nodes of the entries in the listing: fs/fuse/readdir.c */
+	struct node **listed;    /* READDIRPLUS: nodes in the reply that is being built */
 	size_t listed_capacity;  /* number of nodes that listed has room for */
 	bool init_reply_is_next; /* INIT was received and not yet replied to: fs/fuse/session.c */
 };
@@ -50,7 +50,7 @@ struct filesystem {
 int filesystem_init(struct filesystem *fs, struct fleet *fleet, struct status *status,
                     uint64_t seed);
 
-/* Frees all that the filesystem owns. A zeroed filesystem is fine. */
+/* Frees everything that the filesystem owns. A zeroed filesystem is allowed. */
 void filesystem_done(struct filesystem *fs);
 
 /* Makes fs->buffer hold at least this many bytes. Returns 0 or -ENOMEM. */

@@ -82,7 +82,7 @@ void invalidator_begin(struct invalidator *invalidator, bool agents_too)
 		invalidator->running = false;
 }
 
-bool invalidator_busy(struct invalidator *invalidator)
+bool invalidator_is_running(struct invalidator *invalidator)
 {
 	bool running;
 

@@ -28,11 +28,11 @@ static int lookup_group(struct request *request, const struct tree_row *row, str
 	struct filesystem *fs = request->fs;
 	const struct groups *groups;
 	const struct group *group;
-	const char *lasting = tree_permanent_group(row, request->name);
+	const char *permanent = tree_permanent_group(row, request->name);
 	int err;
 
-	if (lasting) { /* it exists whatever the list of agents is */
-		*ret_node = node_group(&fs->nodes, row, lasting);
+	if (permanent) { /* exists without an agent: no list is needed */
+		*ret_node = node_group(&fs->nodes, row, permanent);
 		return *ret_node ? 0 : -ENOMEM;
 	}
 	err = views_groups(fs->views, row, &request->query, &groups);

@@ -6,9 +6,9 @@
 
 #include "fs/fuse/request.h"
 
-/* Replies with the entry of request->name in the directory request->ino, or with an entry without a
- * node, which tells the kernel for how long the name does not exist. Results: see
- * fs/fuse/request.h. */
+/* Replies with the entry of request->name in the directory request->ino. If the name does not
+ * exist, replies with an entry without a node, whose timeout says how long the kernel may keep
+ * that. Results: see fs/fuse/request.h. */
 int operation_lookup(struct request *request, struct reply *reply);
 
 #endif

@@ -12,7 +12,7 @@
 
 #include "fs/fuse/ops.h"
 
-#define BUSY_MS           10  /* how often busy() is checked after the end */
+#define BUSY_MS           10  /* how often is_busy() is checked after the end of the loop */
 #define REQUESTS_IN_A_ROW 256 /* served before fetch results and deadlines */
 
 /* Serves the requests that the kernel has queued. Reading before polling saves a system call for
@@ -39,18 +39,18 @@ static bool loop_handle_signals(const struct loop *loop)
 	struct signalfd_siginfo info;
 
 	while (read(loop->signals_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (loop->signalled(loop->user, (int)info.ssi_signo, info.ssi_code))
+		if (loop->handle_signal(loop->user, (int)info.ssi_signo, info.ssi_code))
 			return true;
 	}
 	return false;
 }
 
-/* One turn. more: what arrived() returned last. Returns 1, 0 if the loop ends, or -errno. */
+/* One turn. more: the last result of take_result(). Returns 1, 0 if the loop ends, or -errno. */
 static int loop_turn(const struct loop *loop, struct fuse_buf *buffer, bool *more)
 {
 	struct pollfd polled[] = {
 		{.fd = fuse_session_fd(loop->session), .events = POLLIN},
-		{.fd = loop->arrivals_fd, .events = POLLIN},
+		{.fd = loop->results_fd, .events = POLLIN},
 		{.fd = loop->signals_fd, .events = POLLIN},
 	};
 	int err = loop_serve_requests(loop->session, buffer);
@@ -58,11 +58,11 @@ static int loop_turn(const struct loop *loop, struct fuse_buf *buffer, bool *mor
 
 	if (err <= 0)
 		return err;
-	due_ms = *more ? 0 : ops_due_ms(loop->ops);
+	due_ms = *more ? 0 : ops_run_due(loop->ops);
 	if (poll(polled, 3, due_ms > INT_MAX ? INT_MAX : (int)due_ms) < 0)
 		return errno == EINTR ? 1 : -errno;
 	if (polled[1].revents || *more) {
-		*more = loop->arrived(loop->user);
+		*more = loop->take_result(loop->user);
 		ops_retry(loop->ops);
 	}
 	return polled[2].revents && loop_handle_signals(loop) ? 0 : 1;
@@ -76,7 +76,7 @@ int loop_run(const struct loop *loop)
 
 	while (err > 0 && !fuse_session_exited(loop->session))
 		err = loop_turn(loop, &buffer, &more);
-	while (loop->busy(loop->user) && loop_serve_requests(loop->session, &buffer) > 0)
+	while (loop->is_busy(loop->user) && loop_serve_requests(loop->session, &buffer) > 0)
 		poll(&(struct pollfd){.fd = fuse_session_fd(loop->session), .events = POLLIN}, 1,
 		     BUSY_MS);
 	free(buffer.mem);

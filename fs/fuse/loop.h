@@ -16,17 +16,18 @@ struct ops;
 struct loop {
 	struct fuse_session *session; /* mounted, and prepared by session_attach() */
 	struct ops *ops;
-	int arrivals_fd; /* readable when a fetch result arrived */
-	int signals_fd;  /* a signalfd(2) for the signals to handle */
-	void *user;      /* of the functions below */
-	/* Takes one fetch result, or a part of one. Returns whether to call it again even if the
-	 * descriptor is not readable; the kernel's requests are served in between. */
-	bool (*arrived)(void *user);
+	int results_fd; /* readable when a fetch result has arrived */
+	int signals_fd; /* a signalfd(2) for the signals to handle */
+	void *user;     /* of the functions below */
+	/* Takes one fetch result, or a part of a large one. Returns whether a part is left: then it
+	 * is called again even if results_fd is not readable. The kernel's requests are served in
+	 * between. */
+	bool (*take_result)(void *user);
 	/* Handles a signal. Returns whether the loop ends. code: si_code of siginfo_t. */
-	bool (*signalled)(void *user, int number, int code);
-	/* Whether a thread waits for the kernel, which waits for replies: the session must be
-	 * served after the loop's end until this returns false. */
-	bool (*busy)(void *user);
+	bool (*handle_signal)(void *user, int number, int code);
+	/* Whether a thread waits for the kernel, which in turn waits for replies of this session.
+	 * The session is served until this returns false, even after the end of the loop. */
+	bool (*is_busy)(void *user);
 };
 
 /* Runs until signalled() returns true or the mount ends. Returns 0; or -errno if reading /dev/fuse

@@ -17,14 +17,15 @@ int mountinfo_open(struct mountinfo *mountinfo)
 /* Replaces the escapes of mountinfo, such as \040 for a space. */
 static void mountinfo_unescape(char *text)
 {
+	const char *at = text;
 	char *to = text;
 
-	for (const char *at = text; *at; to++) {
+	while (*at) {
 		if (at[0] == '\\' && at[1] >= '0' && at[1] <= '3' && at[2] && at[3]) {
-			*to = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
+			*to++ = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
 			at += 4;
 		} else {
-			*to = *at++;
+			*to++ = *at++;
 		}
 	}
 	*to = '\0';

@@ -23,8 +23,8 @@
 
 #define FUSE_SUPER_MAGIC 0x65735546
 
-#define LOCK_TRIES   200 /* attempts to take the lock, 10 ms apart */
-#define MOST_STACKED 16  /* dead mounts that are detached from one path */
+#define LOCK_TRIES  200 /* attempts to take the lock, 10 ms apart */
+#define MAX_STACKED 16  /* dead mounts that are detached from one path */
 
 int mountpoint_detach(const char *path)
 {
@@ -65,8 +65,8 @@ static int mountpoint_report_busy(const char *path, char *ret_why, size_t why_by
 	return -EBUSY;
 }
 
-/* Takes the lock of a directory. Returns a descriptor that holds it; -EBUSY if another process has
- * it; or -errno. */
+/* Takes the lock of a directory. Returns a descriptor that holds it; a descriptor without a lock if
+ * flock(2) does not work there; -EBUSY if another process has the lock; or another -errno. */
 static int mountpoint_lock_directory(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOCTTY | O_CLOEXEC);
@@ -165,7 +165,7 @@ static int mountpoint_detach_dead(const char *path, char *ret_why, size_t why_by
 	if (!mountpoint_is_dead(path))
 		return 0;
 	lock = mountpoint_lock_parent(path);
-	for (int i = 0; err == 0 && i < MOST_STACKED && mountpoint_is_dead(path); i++)
+	for (int i = 0; err == 0 && i < MAX_STACKED && mountpoint_is_dead(path); i++)
 		err = mountpoint_detach(path);
 	if (lock >= 0)
 		close(lock);

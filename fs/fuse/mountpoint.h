@@ -2,7 +2,8 @@
 #ifndef FLEETFS_FS_FUSE_MOUNTPOINT_H
 #define FLEETFS_FS_FUSE_MOUNTPOINT_H
 
-/* The directory that fleetfs mounts on: checks before mounting. */
+/* The directory that fleetfs mounts on: checked and locked before mounting, and cleared of dead
+ * mounts. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -38,7 +39,8 @@ int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *re
 int mountpoint_check_unchanged(const struct mountpoint *mountpoint, char *ret_why,
                                size_t why_bytes);
 
-/* Releases the lock. Call it once the mount exists, which other starts find by themselves. */
+/* Releases the lock. Call it once the mount exists: other starts then see that the mount point is
+ * busy. */
 void mountpoint_unlock(struct mountpoint *mountpoint);
 
 /* Frees the path and releases the lock. */

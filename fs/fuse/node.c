@@ -196,20 +196,20 @@ struct node *node_link(struct nodes *nodes, const char *target, size_t bytes, in
 	return node_share_value(nodes, NODE_LINK, NULL, target, bytes, mtime_ns);
 }
 
-/* Returns the node of a report or a log, or a new one, whose reference the caller adds. NULL
- * without memory. */
+/* Finds the node of a report or a log by the address of the content, or makes it. In a new node,
+ * report and log are NULL: the caller stores a reference. Returns NULL without memory. */
 static struct node *node_of_content(struct nodes *nodes, enum node_kind kind, const void *content)
 {
 	const uintptr_t address = (uintptr_t)content;
-	uint64_t what = XXH3_64bits_withSeed(&address, sizeof(address), nodes->seed);
+	uint64_t key = XXH3_64bits_withSeed(&address, sizeof(address), nodes->seed);
 
-	for (struct table_link *at = table_first(&nodes->by_key, what); at; at = table_next(at)) {
+	for (struct table_link *at = table_first(&nodes->by_key, key); at; at = table_next(at)) {
 		struct node *node = TABLE_ENTRY(at, struct node, by_key);
 
 		if (node->kind == kind && (node->report == content || node->log == content))
 			return node;
 	}
-	return node_new(nodes, kind, what, 0);
+	return node_new(nodes, kind, key, 0);
 }
 
 struct node *node_report(struct nodes *nodes, struct report *report)

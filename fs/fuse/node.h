@@ -14,8 +14,9 @@
  * Therefore a reader that has the old value open reads it to its end, sizes are never wrong, the
  * page cache needs no invalidation, and the modification time is when the value was first seen.
  *
- * A value is its text and its time, and nothing else. Files that have both in common share a node,
- * which the kernel stores and reads once: most of what an agent sends is what other agents send.
+ * A value consists of its text and its time. Files with equal text and time share a node, so the
+ * kernel reads and stores it once. That saves much, since most texts of an agent equal those of
+ * other agents.
  *
  * A link is a value whose text is its target. A report (fs/reports/report.h) is an immutable text
  * over the whole fleet, too large to be copied or compared. The event log (fs/reports/events.h) is
@@ -44,7 +45,7 @@ enum node_kind { NODE_DIRECTORY, NODE_GROUP, NODE_VALUE, NODE_LINK, NODE_REPORT,
 
 struct node {
 	struct table_link by_id;    /* its hash is the node ID */
-	struct table_link by_key;   /* by all that makes it the same node; the hash of that */
+	struct table_link by_key;   /* its hash is a hash of the content */
 	uint64_t lookups;           /* references of the kernel */
 	const struct tree_row *row; /* DIRECTORY, GROUP: the row of the tree; else NULL */
 	struct record *record;      /* DIRECTORY of an agent: a reference; else NULL */
@@ -118,8 +119,8 @@ struct node *node_log(struct nodes *nodes, struct event_log *log);
 /* The text of a VALUE: node->bytes bytes. */
 const char *node_text(const struct node *node);
 
-/* Subtracts count from the lookups of a node, and frees it if none is left. count may be 0, for a
- * new node, or too large. */
+/* Subtracts count from the lookups of a node, and frees the node if none is left. count: 0 frees a
+ * new node without lookups; a count above the lookups frees the node, too. */
 void node_forget(struct nodes *nodes, struct node *node, uint64_t count);
 
 #endif

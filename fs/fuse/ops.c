@@ -10,18 +10,18 @@
 #include "fs/fuse/request.h"
 #include "fs/tree/tree.h"
 
-/* How often interrupted readers are checked. The kernel reports only the first signal. A kill that
- * comes later has to end the reader within 100 ms. */
+/* How often interrupted readers are checked. The kernel reports only the first signal of a request,
+ * so a later SIGKILL is noticed by a check. 50 ms let it end the reader within 100 ms. */
 #define READERS_MS 50
 
-/* Fewer directories of departed agents are not worth making the kernel forget all of them. */
+/* With fewer directories of departed agents the kernel is not made to forget all agents. */
 #define FEW_STALE_DIRECTORIES 1000
 
 struct ops {
 	struct filesystem fs;
 	ops_invalidate *invalidate; /* NULL: none */
 	void *user;                 /* of invalidate */
-	struct request parked;      /* the ends of a ring, oldest first */
+	struct request parked;      /* head of a ring of parked requests, oldest first */
 	int proc_fd;                /* from reader_open_proc() */
 	int64_t readers_due_ms;     /* when interrupted readers are checked next; INT64_MAX: none */
 	size_t stale_directories;   /* of departed agents, which the kernel may still hold */
@@ -193,9 +193,9 @@ void ops_start(struct request *request)
 	ops_park(ops, copy);
 	if (copy->unfinished)
 		jobs_add(&ops->fs.jobs, &copy->job);
-	/* The kernel reports one interrupt for each request. If it came already, libfuse would call
-	 * the function from within fuse_req_interrupt_func(), which uses req after that; so the
-	 * function must not reply. */
+	/* The kernel reports one interrupt for each request. If it has arrived already, libfuse
+	 * would call ops_on_interrupt() from within fuse_req_interrupt_func(), which uses req
+	 * afterwards. But ops_on_interrupt() may reply, and that frees req. */
 	if (fuse_req_interrupted(copy->req))
 		ops_watch_reader(copy);
 	else
@@ -203,7 +203,8 @@ void ops_start(struct request *request)
 }
 
 /* Runs parked requests again: all, or those that are due. A request whose job is queued runs as
- * that job, unless its time is over. */
+ * that job, unless its deadline has passed. The pass ends at the request that was the last at its
+ * beginning. */
 static void ops_run_parked(struct ops *ops, bool all)
 {
 	struct request *end = ops->parked.previous;
@@ -227,8 +228,8 @@ void ops_renew_directories(struct ops *ops)
 	ops->fs.nodes.generation++;
 }
 
-/* Notes that the kernel may keep the directory of a departed agent for ever, and makes it forget
- * all of them when they are too many. */
+/* Notes that the kernel may keep the directory of a departed agent, and makes the kernel forget the
+ * names of all agents if there are too many such directories (ops_invalidate). */
 static void ops_note_departure(struct ops *ops, const struct record *record)
 {
 	struct fleet_health health;
@@ -258,7 +259,7 @@ void ops_retry(struct ops *ops)
 	ops_run_parked(ops, true);
 }
 
-int64_t ops_due_ms(struct ops *ops)
+int64_t ops_run_due(struct ops *ops)
 {
 	int64_t due_ms, now_ms;
 

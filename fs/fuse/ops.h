@@ -24,42 +24,46 @@ struct ops;
 struct request;
 
 /*
- * Makes the kernel forget names (fs/fuse/invalidator.h): those of the views; with agents_too also
- * those of agents.
+ * Makes the kernel forget names (fs/fuse/invalidator.h): those in `fleet/` and the views; with
+ * agents_too also those in `agents/`.
  *
- * The kernel keeps the directory of a departed agent until it needs the memory, and until then the
- * daemon must keep it, too. Therefore, once more agents departed than are present, the kernel has
- * to forget all of them. That bounds the memory of both at twice what is needed, at the price of
- * reading the present agents again. The names of the views are forgotten when no view was used for
- * a while, since some reports are large.
+ * Agents. The kernel keeps the directory of a departed agent until it needs the memory, and until
+ * then the node and its record stay in memory, too. So once there are as many such directories as
+ * present agents, and at least 1,000, the kernel is made to forget the names of all agents. That
+ * bounds the memory of both at about twice what is needed, at the price of reading the present
+ * agents again.
+ *
+ * Views. The names are forgotten when no view was used for a while, since some reports are large.
  */
 typedef void ops_invalidate(void *user, bool agents_too);
 
-/* fleet and status are borrowed. seed: random bits, for the hash tables. invalidate: NULL if the
- * kernel need not forget. Returns NULL without memory. */
+/* fleet and status are borrowed. seed: random bits, for the hash tables. invalidate: may be NULL.
+ * Returns NULL without memory. */
 struct ops *ops_new(struct fleet *fleet, struct status *status, uint64_t seed,
                     ops_invalidate *invalidate, void *user);
 
-/* Replies ENOTCONN to all parked requests and frees all. Call it after the loop has ended and
- * before fleet_free(). NULL is fine. */
+/* Replies ENOTCONN to all parked requests and frees everything. Call it after the loop has ended
+ * and before fleet_free(). NULL is allowed. */
 void ops_free(struct ops *ops);
 
 /* Borrowed. For libfuse's callbacks. */
 struct filesystem *ops_filesystem(struct ops *ops);
 
-/* Runs a new request; parks a copy of it if data is missing. The caller sets what its operation
- * needs: req, run, operation, ino and so on. */
+/* Runs a new request; parks a copy of it if data is missing. The caller sets the members
+ * that the kernel's request determines: req, run, operation, ino and so on. */
 void ops_start(struct request *request);
 
 /* Runs all parked requests again. Call it when data arrived. */
 void ops_retry(struct ops *ops);
 
-/* Runs one slice of the first job (fs/reports/jobs.h), and what is due: deadlines, and requests
- * that asked to be woken by now. Returns how long until the next is due, in ms; -1 if there is
- * none. */
-int64_t ops_due_ms(struct ops *ops);
+/* Does everything that is due: one slice of the first job (fs/reports/jobs.h), parked requests
+ * whose deadline or wake_ms has passed, checks of interrupted readers, and freeing unused reports.
+ * Call it in each turn of the loop. Returns how long until something is due again, in ms; -1:
+ * nothing is. */
+int64_t ops_run_due(struct ops *ops);
 
-/* Gives all directories new nodes, also those that the kernel keeps because they are in use. */
+/* Makes later lookups of directories return new nodes, even for directories that the kernel keeps
+ * because they are in use. */
 void ops_renew_directories(struct ops *ops);
 
 /* The port `changed` of the fleet: an agent changes, joins or departs. Returns 0 or -errno. */

@@ -55,8 +55,8 @@ static void own_mount_identify(struct own_mount *mount, const char *path)
 		close(fd);
 }
 
-/* Describes why mounting failed. fd: a file with the messages of fusermount3, of which the last
- * line has the reason, after "fusermount3: "; -1: there are none. */
+/* Describes why mounting failed. fd: a file with the messages of fusermount3, or -1. The last line
+ * has the reason, after "fusermount3: ". */
 static void own_mount_explain(int fd, const char *path, char *ret_why, size_t why_bytes)
 {
 	char text[1024];
@@ -226,8 +226,8 @@ int own_mount_remove(const struct own_mount *mount, struct fuse_session *session
 		         location.path);
 		return err;
 	}
-	/* Checked only now, since the kernel unmounts copies in shared bind mounts together with
-	 * the own mount. */
+	/* Other mounts of the file system are reported only if they are still there now: the kernel
+	 * unmounts those that are copies by mount propagation together with the own mount. */
 	if (!*location.other_path || own_mount_locate(mount, &left) < 0 || !*left.other_path)
 		return 0;
 	snprintf(ret_why, why_bytes, "a bind mount of it is left at %s, dead: try umount %s",

@@ -9,7 +9,7 @@ int operation_open(struct request *request, struct reply *reply)
 {
 	(void)request;
 	(void)reply;
-	return -ENOSYS;
+	return -ENOSYS; /* no state for open files is needed: the kernel sends no more of these */
 }
 
 int operation_read(struct request *request, struct reply *reply)

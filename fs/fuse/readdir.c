@@ -9,23 +9,23 @@
 #include "fs/fuse/directory.h"
 #include "fs/tree/tree.h"
 
-#define DIR_OFFSETS    (UINT64_C(1) << 32) /* offsets from here on are cursors of fleet_walk() */
-#define SMALLEST_ENTRY 152        /* lower bound of the bytes of an entry with a one-byte name */
-#define SOME_INO       0xffffffff /* inode number of an entry without a node; 0 would hide it */
-#define SCANNED        1024       /* agents of a list that are searched at a time for a group */
+#define FIRST_CURSOR    (UINT64_C(1) << 32) /* offsets from here on are cursors of fleet_walk() */
+#define MIN_ENTRY_BYTES 152        /* no entry is shorter: the size with a name of one byte */
+#define UNKNOWN_INO     0xffffffff /* inode number of an entry without a node; 0 would hide it */
+#define SCAN_AGENTS     1024       /* agents that are searched in a slice for members of a group */
 
 /* Makes room for a reply of this many bytes and for the nodes in it. Returns 0 or -ENOMEM. */
 static int readdir_reserve(struct filesystem *fs, size_t bytes)
 {
-	size_t most = bytes / SMALLEST_ENTRY + 1;
+	size_t max_entries = bytes / MIN_ENTRY_BYTES + 1;
 	struct node **listed;
 
-	if (most > fs->listed_capacity) {
-		listed = realloc(fs->listed, most * sizeof(struct node *));
+	if (max_entries > fs->listed_capacity) {
+		listed = realloc(fs->listed, max_entries * sizeof(struct node *));
 		if (!listed)
 			return -ENOMEM;
 		fs->listed = listed;
-		fs->listed_capacity = most;
+		fs->listed_capacity = max_entries;
 	}
 	return filesystem_reserve(fs, bytes);
 }
@@ -45,17 +45,17 @@ static int readdir_add(struct request *request, struct reply *reply, const char 
 	return 0;
 }
 
-/* Appends an entry without a node: entry.ino stays 0, and the kernel looks the name up when it
- * needs more. */
+/* Appends an entry without a node: entry.ino is 0, and the kernel sends a LOOKUP before it uses the
+ * name. */
 static int readdir_add_bare(struct request *request, struct reply *reply, const char *name,
-                            uint64_t next, fuse_ino_t number, mode_t mode)
+                            uint64_t next, fuse_ino_t ino, mode_t mode)
 {
 	return readdir_add(request, reply, name, next,
-	                   &(struct fuse_entry_param){.attr = {.st_ino = number, .st_mode = mode}});
+	                   &(struct fuse_entry_param){.attr = {.st_ino = ino, .st_mode = mode}});
 }
 
-/* Whether an entry of this name fits. Checked before its node is made, which would otherwise be
- * made for nothing. */
+/* Whether an entry of this name fits. Check it before making the node, which would have to be freed
+ * again. */
 static bool readdir_fits(const struct request *request, const struct reply *reply, const char *name)
 {
 	return fuse_add_direntry_plus(request->req, NULL, 0, name, NULL, 0) <=
@@ -82,7 +82,7 @@ static int readdir_add_row(struct request *request, struct reply *reply, const c
 	int err;
 
 	if (row->report) /* a listing alone must not build a report or start the log */
-		return readdir_add_bare(request, reply, name, next, SOME_INO, S_IFREG);
+		return readdir_add_bare(request, reply, name, next, UNKNOWN_INO, S_IFREG);
 	if (!readdir_fits(request, reply, name))
 		return -ENOBUFS;
 	err = directory_child(request, row, record, index, &node);
@@ -95,11 +95,12 @@ static int readdir_add_row(struct request *request, struct reply *reply, const c
 static int readdir_list_agents(struct request *request, struct reply *reply,
                                const struct tree_row *row)
 {
-	uint64_t cursor = (uint64_t)request->offset >= DIR_OFFSETS ? (uint64_t)request->offset : 0;
+	uint64_t cursor = (uint64_t)request->offset >= FIRST_CURSOR ? (uint64_t)request->offset : 0;
 
 	for (;;) {
 		struct record *record;
-		/* A reply with entries is sent as it is: without a query nothing is fetched. */
+		/* Once the reply has entries, the walk gets no query, so it fetches nothing: the
+		 * entries are sent now, and the next request waits for the missing page. */
 		int err = fleet_walk(request->fs->fleet, &cursor,
 		                     reply->entries > 0 ? NULL : &request->query, &record);
 
@@ -111,8 +112,8 @@ static int readdir_list_agents(struct request *request, struct reply *reply,
 	}
 }
 
-/* Lists the links of a group. Most agents may not be in it, so the list is searched in slices. The
- * first slice usually fills the reply, and does not wait for its turn. */
+/* Lists the links of a group. Few agents may be in it, so the list is searched in slices. The first
+ * slice runs at once, since it usually fills the reply; further ones run as a job. */
 static int readdir_list_members(struct request *request, struct reply *reply,
                                 const struct node *group)
 {
@@ -121,19 +122,19 @@ static int readdir_list_members(struct request *request, struct reply *reply,
 
 	if (request->scanned > 0)
 		cursor = request->scanned;
-	if (cursor < DIR_OFFSETS) {
+	if (cursor < FIRST_CURSOR) {
 		err = fleet_whole_list(request->fs->fleet, &request->query, &cursor);
 		if (err < 0)
 			return err;
 	}
-	for (size_t i = 0; i < SCANNED; i++) {
+	for (size_t i = 0; i < SCAN_AGENTS; i++) {
 		struct record *record;
 		struct node *node;
 
 		request->scanned = cursor;
 		err = fleet_walk(request->fs->fleet, &cursor,
 		                 reply->entries > 0 ? NULL : &request->query, &record);
-		if (err == -EAGAIN) /* the list is incomplete: the offset is not from a listing */
+		if (err == -EAGAIN) /* incomplete list, of which no listing returned an offset */
 			err = -ESTALE;
 		if (err < 0 || !record)
 			return err;
@@ -252,7 +253,7 @@ int operation_readdirplus(struct request *request, struct reply *reply)
 
 	if (err < 0)
 		return err;
-	if (request->size < SMALLEST_ENTRY)
+	if (request->size < MIN_ENTRY_BYTES)
 		return -EINVAL;
 	if (readdir_reserve(request->fs, request->size) < 0)
 		return -ENOMEM;

@@ -5,20 +5,21 @@
 /*
  * READDIRPLUS: lists a directory.
  *
- * No state is kept between two requests of one listing. The offset of an entry is all that is
- *needed to continue after it:
+ * No state is kept between two requests of one listing. The offset of an entry is enough to
+ * continue after it:
  *
- *	0, 1, 2    nothing, `.` and `..` have been listed
- *	rows       2 and the number of rows listed
- *	groups     2 and the number of the group (fs/reports/groups.h)
+ *	0          nothing has been listed
+ *	1, 2       after `.`, after `..`
+ *	rows       2 + the number of entries listed after `..`
+ *	groups     2 + the number of the group (fs/reports/groups.h)
  *	agents     a cursor of fleet_walk(), 2^32 or more
  */
 
 #include "fs/fuse/request.h"
 
 /* Replies with the entries of the directory request->ino from request->offset on, up to
- * request->size bytes; with none at the end. Results: see fs/fuse/request.h; -EINVAL if not even
- * one entry fits. */
+ * request->size bytes; with an empty reply at the end. Results: see fs/fuse/request.h; -EINVAL if
+ * not even one entry fits. */
 int operation_readdirplus(struct request *request, struct reply *reply);
 
 #endif

@@ -12,8 +12,8 @@
  *  - returns -EAGAIN: data is missing. The request is parked, and the operation runs again from the
  *    start when data arrived, or at request->query.wake_ms (fs/fuse/ops.h).
  * Because it may run many times, an operation must not change anything that a second run depends
- * on, except request->query, request->scanned and request->unfinished. It counts a lookup of a node
- * only for an entry of a listing that it returns 0 for.
+ * on, except request->query, request->scanned and request->unfinished. It counts lookups only of
+ * the nodes in a listing that it returns with 0.
  */
 
 #include <fuse_lowlevel.h>
@@ -72,9 +72,10 @@ struct reply {
 	size_t entries;    /* REPLY_BYTES: number of fs->listed nodes that it contains */
 };
 
-/* Sends the reply if err is 0, else the error err (-errno). Every operation replies here. Counts
- * the lookups of the nodes in the reply, unless the kernel rejects it because the reader was
- * interrupted. request->req is invalid afterwards; the request is still the caller's. */
+/* Sends the reply if err is 0, else the error err (-errno). All replies are sent here. The lookup
+ * of reply->node is counted here. If the kernel rejects the reply because the reader was
+ * interrupted, the lookups of all its nodes are taken back. request->req is invalid afterwards; the
+ * caller still owns the request. */
 void request_reply(struct request *request, int err, const struct reply *reply);
 
 /* Sends an error: request_reply() without a reply. */

@@ -16,7 +16,8 @@
 #include "fs/fuse/readdir.h"
 #include "fs/fuse/request.h"
 
-#define MOST_LISTING (1u << 20) /* bytes of a READDIRPLUS reply; the kernel requests no more */
+/* Ceiling of a READDIRPLUS reply. The kernel requests no more. */
+#define MAX_LISTING_BYTES (1u << 20)
 
 static void session_init(void *userdata, struct fuse_conn_info *conn)
 {
@@ -64,7 +65,7 @@ static void session_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off
 		.run = operation_readdirplus,
 		.operation = STATUS_READDIR,
 		.ino = ino,
-		.size = size < MOST_LISTING ? size : MOST_LISTING,
+		.size = size < MAX_LISTING_BYTES ? size : MAX_LISTING_BYTES,
 		.offset = offset,
 	});
 }
@@ -188,6 +189,7 @@ int session_attach(struct fuse_session *session)
 
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
 		return -errno;
-	/* Later libfuse tells the kernel, and 3.18 does not support functions of our own. */
+	/* Since 3.17 libfuse passes FUSE_CAP_PARALLEL_DIROPS to the kernel itself, and 3.18 does
+	 * not support such functions. */
 	return fuse_version() < 317 ? fuse_session_custom_io(session, &io, fd) : 0;
 }

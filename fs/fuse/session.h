@@ -3,7 +3,8 @@
 #define FLEETFS_FS_FUSE_SESSION_H
 
 /*
- * The libfuse session: turns the kernel's requests into requests of fs/fuse/ops.h.
+ * The libfuse session: turns each request of the kernel into a struct request (fs/fuse/request.h)
+ * and runs it (fs/fuse/ops.h).
  *
  * OPEN and OPENDIR are replied to with ENOSYS. The kernel then sends neither again, and serves
  * repeated reads from its page cache without any request. So no state can be kept for an open file.

@@ -35,6 +35,7 @@ int background_begin(struct background *background)
 		return -1;
 	}
 	close(fds[1]);
+	/* background_done() writes a byte; if the child ends before, the pipe is closed. */
 	if (read(fds[0], &byte, 1) == 1)
 		return EXIT_SUCCESS;
 	if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) != 0)

@@ -3,9 +3,9 @@
 #define FLEETFS_FS_PROGRAM_BACKGROUND_H
 
 /*
- * Going into the background once the mount exists. The parent waits, so the shell gets its prompt
- * when the mount is there, or the reason on its stderr if the start failed. The child does all the
- * work.
+ * Puts the process into the background once the mount exists: a child process does all the work,
+ * and the parent waits until the start has ended. So the shell shows its prompt when the mount
+ * exists, or the reason on stderr if the start failed.
  */
 
 struct background {
@@ -14,8 +14,8 @@ struct background {
 };
 
 /* Forks. Call it before there are threads and before libcurl is initialised, since neither survives
- * a fork. Returns -1 in the child, which continues. Otherwise returns the exit status: in the
- * parent once the start has ended, or after a failure, whose reason is printed. */
+ * a fork. Returns -1 in the child, which continues with the start. Returns the exit status in the
+ * parent, once the start has ended, and after a failure, whose reason is printed. */
 int background_begin(struct background *background);
 
 /* Lets the parent exit, and replaces the standard descriptors with /dev/null. Does nothing in the

@@ -10,7 +10,7 @@
 #include "fs/program/program.h"
 #include "fs/tree/names.h"
 
-static int64_t clock_ns(clockid_t clock)
+static int64_t cache_ports_clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
@@ -20,7 +20,7 @@ static int64_t clock_ns(clockid_t clock)
 
 int64_t cache_ports_wall_ns(void)
 {
-	return clock_ns(CLOCK_REALTIME);
+	return cache_ports_clock_ns(CLOCK_REALTIME);
 }
 
 uint32_t cache_ports_random(void)
@@ -28,7 +28,7 @@ uint32_t cache_ports_random(void)
 	uint32_t random = 0;
 
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
-		random = (uint32_t)clock_ns(CLOCK_MONOTONIC);
+		random = (uint32_t)cache_ports_clock_ns(CLOCK_MONOTONIC);
 	return random;
 }
 
@@ -36,7 +36,7 @@ uint32_t cache_ports_random(void)
 static int64_t port_now_ms(void *user)
 {
 	(void)user;
-	return clock_ns(CLOCK_BOOTTIME) / 1000000;
+	return cache_ports_clock_ns(CLOCK_BOOTTIME) / 1000000;
 }
 
 static int64_t port_wall_ns(void *user)

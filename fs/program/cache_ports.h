@@ -11,7 +11,8 @@
 
 struct program;
 
-/* Returns the ports for a program, whose client and ops are used when a port is called. */
+/* Returns the ports for a program. program->client and program->ops need not exist yet: a port uses
+ * them when the cache calls it. */
 struct fleet_ports cache_ports(struct program *program);
 
 /* The wall clock, in ns since 1970. */

@@ -178,7 +178,7 @@ void check_take_result(struct check *check, const struct trace *trace,
 	if (trace->made && !check->connection_printed)
 		check->trace = *trace;
 	if (failure)
-		return; /* the fetch may be retried */
+		return; /* a retry may succeed; else check_run() prints the failed step */
 	check_erase_bar(check);
 	check_print_connection(check, NULL);
 	check_draw_bar(check, total_count);
@@ -195,7 +195,9 @@ static void check_print_list(const struct check *check, double seconds)
 	       source_is_file(check->options->source) ? "file" : "API");
 }
 
-/* Prints the steps up to the one that failed. */
+/* Prints the steps up to the one that failed. The step `list` failed if an earlier response showed
+ * that connection and token work, or if this failure came after the connection and does not reject
+ * the token. */
 static void check_print_failed_step(struct check *check, double seconds)
 {
 	const struct failure *failure = fleet_last_failure(check->status->fleet);

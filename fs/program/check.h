@@ -4,7 +4,7 @@
 
 /*
  * `fleetfs --check`: reads the whole list without mounting, and prints each step with its time as a
- * `key: value` line on stdout: token, CAs, proxy, resolve, connect, tls, authenticate, list. On a
+ * `key: value` line on stdout: token, ca, proxy, resolve, connect, tls, authenticate, list. On a
  * terminal a bar shows the progress of the list. probe_report_failure() prints the reason of a
  * failure on stderr.
  */
@@ -28,12 +28,12 @@ struct check {
 	struct trace trace;      /* of the last request that made a connection */
 };
 
-/* options and status are borrowed. The fleet and the token of status are set. */
+/* options and status are borrowed. status->fleet and the token members of status must be set. */
 void check_init(struct check *check, const struct options *options, const struct status *status);
 
 /*
  * Takes the result of a fetch and prints the steps of the first connection that succeeded, and the
- * bar. failure: NULL for a page. total_count: of the agents, by the API; below 0 if not known.
+ * bar. failure: NULL for a page. total_count: of the page; below 0 if not known.
  */
 void check_take_result(struct check *check, const struct trace *trace,
                        const struct failure *failure, int64_t total_count);

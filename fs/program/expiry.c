@@ -32,7 +32,8 @@ void expiry_distance(int64_t time, int64_t now, char *ret_text, size_t text_byte
 	int64_t distance = time < now ? now - time : time - now;
 	size_t i = 0;
 
-	/* At least two of a unit, so that rounding down loses less than half of what is shown. */
+	/* The largest unit of which there are at least two: then rounding down drops less than half
+	 * of the number that is shown. */
 	while (i + 1 < sizeof(units) / sizeof(units[0]) && distance < 2 * units[i].seconds)
 		i++;
 	distance /= units[i].seconds;

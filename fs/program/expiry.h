@@ -4,7 +4,7 @@
 
 /*
  * When to warn that a token expires: a day before, an hour before, and when it has expired, once
- * each. It is checked after each fetch, without a timer, since a mount that nobody reads needs no
+ * each. It is checked after each fetch, without a timer, since a mount without readers needs no
  * token. All times are in seconds since 1970.
  */
 
@@ -15,7 +15,7 @@
 /* Zeroes at first. */
 struct expiry {
 	int64_t expiry; /* of the token that the warnings were about */
-	int warnings;   /* how many of the three are given or have been missed */
+	int warnings;   /* how many of the three times have passed, with or without a warning */
 };
 
 /* Whether to warn now. expiry: of the token; 0: not known. Another expiry than in the last call is

@@ -11,7 +11,7 @@
 #include "fs/program/options.h"
 #include "fs/program/source.h"
 
-/* Logs the note of a result, and a failure or success if it is a change. */
+/* Logs the note of a result, and whether the API (or file) begins to fail or works again. */
 static void fetch_results_log(struct fetch_results *results, const struct fetch *fetch)
 {
 	bool failing_before = results->health_before.failing;
@@ -20,7 +20,7 @@ static void fetch_results_log(struct fetch_results *results, const struct fetch 
 
 	if (!results->mounted) {
 		if (fetch->note[0])
-			memcpy(results->note, fetch->note, sizeof(results->note));
+			memcpy(results->kept_note, fetch->note, sizeof(results->kept_note));
 		return;
 	}
 	if (fetch->note[0])
@@ -61,21 +61,22 @@ static void fetch_results_note_malformed(struct fetch_results *results, unsigned
 		return;
 	if (results->mounted) {
 		malformed_log(&results->malformed, page->faults, page->fault_count, shown);
-	} else if (results->early_count == 0) {
-		memcpy(results->early, page->faults, sizeof(results->early));
-		results->early_count = page->fault_count;
-		results->early_page = shown;
+	} else if (results->kept_fault_count == 0) {
+		memcpy(results->kept_faults, page->faults, sizeof(results->kept_faults));
+		results->kept_fault_count = page->fault_count;
+		results->kept_fault_page = shown;
 	}
 }
 
-/* Takes over a result. Returns as fleet_ingest() does; 0 for a failure. */
+/* Takes over a result and begins to ingest its page. Returns as fleet_ingest() does; 0 if there is
+ * no page. */
 static int fetch_results_start(struct fetch_results *results, struct fetch *fetch)
 {
 	struct page *page = fetch->page;
 
 	results->fetch = fetch;
 	results->has_page = page;
-	results->is_old = page && page->old;
+	results->is_outdated = page && page->old;
 	results->total_count = page ? page->total_count : AGENT_ABSENT;
 	fleet_health(results->fleet, &results->health_before);
 	results->status->http_requests += fetch->requests;
@@ -87,7 +88,8 @@ static int fetch_results_start(struct fetch_results *results, struct fetch *fetc
 	return page ? fleet_ingest(results->fleet, fetch->number, page) : 0;
 }
 
-/* Makes the failure of a valid page that the cache rejected. Its url, status and time are set. */
+/* Fills in the failure of a valid page that the cache rejected; url, status and time are set
+ * already. */
 static void fetch_results_fill_rejection(const struct fetch_results *results, int err,
                                          struct failure *failure)
 {
@@ -115,7 +117,7 @@ static void fetch_results_finish(struct fetch_results *results, int err)
 	results->fetch = NULL;
 	if (err < 0)
 		fetch_results_fill_rejection(results, err, &fetch->failure);
-	if (!has_page || results->is_old)
+	if (!has_page || results->is_outdated)
 		fleet_failed(results->fleet, fetch->number, &fetch->failure);
 	fetch_results_log(results, fetch);
 	if (results->check)
@@ -146,10 +148,10 @@ bool fetch_results_take(struct fetch_results *results)
 void fetch_results_set_mounted(struct fetch_results *results)
 {
 	results->mounted = true;
-	if (*results->note)
-		log_info("%s", results->note);
-	malformed_log(&results->malformed, results->early, results->early_count,
-	              results->early_page);
+	if (*results->kept_note)
+		log_info("%s", results->kept_note);
+	malformed_log(&results->malformed, results->kept_faults, results->kept_fault_count,
+	              results->kept_fault_page);
 	fetch_results_warn_of_expiry(results);
 }
 
@@ -157,11 +159,11 @@ void fetch_results_print_notes(const struct fetch_results *results)
 {
 	char text[512];
 
-	if (*results->note)
-		printf("%s\n", results->note);
-	if (results->early_count == 0)
+	if (*results->kept_note)
+		printf("%s\n", results->kept_note);
+	if (results->kept_fault_count == 0)
 		return;
-	malformed_describe(&results->early[0], results->early_page, text, sizeof(text));
+	malformed_describe(&results->kept_faults[0], results->kept_fault_page, text, sizeof(text));
 	printf("%s\n", text);
 }
 

@@ -28,25 +28,27 @@ struct fetch_results {
 	struct client *client;
 	struct fleet *fleet;
 	const struct options *options;
-	struct status *status; /* its counters and the expiry of the token are updated */
+	struct status *status; /* its HTTP counters and token_expiry are updated here */
 	struct check *check;   /* with --check, else NULL */
 
 	bool mounted;               /* results are logged */
 	struct expiry expiry;       /* warnings about the token that were logged */
 	struct malformed malformed; /* dropped elements that were logged */
 
-	/* Kept until fetch_results_set_mounted(), since there is no log before. */
-	char note[256];                           /* the last note of a fetch, or "" */
-	struct page_fault early[PAGE_MAX_FAULTS]; /* dropped elements of the first page with any */
-	size_t early_count;
-	unsigned int early_page; /* as in malformed_describe() */
+	/* Kept for the log, which exists after fetch_results_set_mounted(), or for --check. */
+	char kept_note[256]; /* the last fetch->note, or "" */
+	/* The dropped elements of the first page that has any, and its number, as in
+	 * malformed_describe(). */
+	struct page_fault kept_faults[PAGE_MAX_FAULTS];
+	size_t kept_fault_count;
+	unsigned int kept_fault_page;
 
 	/* The result that is being taken in. */
 	struct fetch *fetch;               /* owned; NULL: none */
-	struct fleet_health health_before; /* before it was taken */
-	int64_t total_count;               /* as its page says; AGENT_ABSENT */
-	bool has_page;                     /* it is a page, not a failure alone */
-	bool is_old;                       /* the page is outdated: fetch->failure says why */
+	struct fleet_health health_before; /* before it was ingested */
+	int64_t total_count;               /* of its page, or AGENT_ABSENT */
+	bool has_page;                     /* it has a page */
+	bool is_outdated;                  /* the page is outdated: fetch->failure says why */
 };
 
 /*
@@ -56,7 +58,7 @@ struct fetch_results {
  */
 bool fetch_results_take(struct fetch_results *results);
 
-/* From now on results are logged. Logs what was kept since the start. */
+/* Makes later results go to the log, and logs those that were kept since the start. */
 void fetch_results_set_mounted(struct fetch_results *results);
 
 /* Prints the lines of --check about the last note and the first dropped element to stdout. Not

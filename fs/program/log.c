@@ -32,7 +32,7 @@
 
 #define FAILED_START_BYTES (1u << 18)
 
-/* What poll(2) calls writable takes a whole line without blocking. */
+/* A pipe that poll(2) reports as writable takes a whole line without blocking. */
 _Static_assert(LINE_BYTES <= 4096, "a line must fit into a pipe's page");
 
 enum destination { TO_STDERR, TO_FILE, TO_SYSLOG };
@@ -41,9 +41,9 @@ static struct {
 	enum destination destination;
 	enum log_level level;
 	int fd;
-	char *path;         /* TO_FILE */
-	unsigned long lost; /* lines that were dropped since the last one that was written */
-	bool torn;          /* only a part of the last line was written, without its newline */
+	char *path;            /* TO_FILE */
+	unsigned long dropped; /* lines that were dropped since the last one that was written */
+	bool torn;             /* only a part of the last line was written, without its newline */
 } output = {.destination = TO_STDERR, .level = LOG_LEVEL_INFO, .fd = STDERR_FILENO};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects output and reopening */
@@ -99,7 +99,7 @@ int log_open(const char *path, bool foreground, bool debug)
 	char *copy = NULL;
 	int fd;
 
-	tzset(); /* reads the time zone's file, which localtime_r() would do later */
+	tzset(); /* reads the file of the time zone now; else localtime_r() would, once mounted */
 	if (path) {
 		fd = log_open_file(path);
 		if (fd < 0)
@@ -226,20 +226,20 @@ static void log_format(struct text *line, enum log_level level, const char *mess
 }
 
 /* Logs how many lines were dropped. Returns false if that is dropped, too. */
-static bool log_write_loss(struct text *line)
+static bool log_write_dropped(struct text *line)
 {
 	char message[64];
 
-	if (output.lost == 0)
+	if (output.dropped == 0)
 		return true;
-	snprintf(message, sizeof(message), "%lu lines lost", output.lost);
+	snprintf(message, sizeof(message), "%lu lines dropped", output.dropped);
 	text_clear(line);
 	if (output.torn)
 		text_bytes(line, "\n", 1);
 	log_format(line, LOG_LEVEL_WARNING, message);
 	if (!log_write(line))
 		return false;
-	output.lost = 0;
+	output.dropped = 0;
 	return true;
 }
 
@@ -259,7 +259,7 @@ void log_line(enum log_level level, const char *format, ...)
 
 	text_init(&line, LINE_BYTES);
 	pthread_mutex_lock(&lock);
-	written = log_write_loss(&line);
+	written = log_write_dropped(&line);
 
 	if (written) {
 		text_clear(&line);
@@ -267,7 +267,7 @@ void log_line(enum log_level level, const char *format, ...)
 		written = log_write(&line);
 	}
 	if (!written)
-		output.lost++;
+		output.dropped++;
 	pthread_mutex_unlock(&lock);
 	text_done(&line);
 }

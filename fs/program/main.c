@@ -69,7 +69,7 @@ static int main_fetch_and_serve(struct program *program)
 		.options = &program->options,
 		.fleet = program->fleet,
 		.fetch_results = &program->fetch_results,
-		.arrivals_fd = client_fd(program->client),
+		.results_fd = client_fd(program->client),
 		.signals_fd = program->signals_fd,
 		.parent_fd = program->background.parent_fd,
 		.terminal_fd = program->terminal_fd,

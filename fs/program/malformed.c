@@ -25,7 +25,7 @@ void malformed_describe(const struct page_fault *fault, unsigned int page, char 
 	}
 }
 
-/* The position of the element does not count, since elements move from refresh to refresh. */
+/* The hash leaves out the position, since elements move from refresh to refresh. */
 static uint64_t malformed_hash(const char *id, const char *reason)
 {
 	uint64_t seed = XXH3_64bits(reason, strlen(reason));

@@ -6,8 +6,8 @@
  * Log lines about dropped elements of agent_list: malformed ones, and a second element with the ID
  * of another one. One line for each pair of agent and reason.
  *
- * Every refresh brings the same elements again, so what was logged is remembered, up to
- * MALFORMED_MAX_LOGGED pairs. A last line then says that further elements are only counted.
+ * Every refresh returns the same elements again, so the logged pairs are stored, up to
+ * MALFORMED_MAX_LOGGED of them. The last line then says that further elements are only counted.
  */
 
 #include <stdbool.h>
@@ -34,7 +34,8 @@ void malformed_describe(const struct page_fault *fault, unsigned int page, char 
 void malformed_log(struct malformed *malformed, const struct page_fault *faults, size_t count,
                    unsigned int page);
 
-/* Logs that an agent is listed twice, unless that was logged before. name: of its directory. */
+/* Logs that the API lists an agent twice, unless that was logged before. name: of the agent's
+ * directory. */
 void malformed_log_duplicate(struct malformed *malformed, const char *name);
 
 #endif

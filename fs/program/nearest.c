@@ -38,7 +38,7 @@ static size_t nearest_distance(const char *a, const char *b)
 	return distance[rows][columns];
 }
 
-const char *nearest_name(const char *word, bool listed)
+const char *nearest_name(const char *word, bool dash_o)
 {
 	size_t length = strcspn(word, "="), smallest = MAX_DISTANCE + 1;
 	char name[SETTING_NAME_BYTES];
@@ -52,7 +52,7 @@ const char *nearest_name(const char *word, bool listed)
 	for (const struct setting *row = setting_rows; row->name; row++) {
 		size_t distance;
 
-		if (row->kind == SETTING_REJECTED || !settings_is_accepted(row, listed))
+		if (row->kind == SETTING_REJECTED || !settings_is_accepted(row, dash_o))
 			continue;
 		distance = nearest_distance(name, row->name);
 		if (distance < smallest && 2 * distance <= length) {

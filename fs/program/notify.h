@@ -3,9 +3,9 @@
 #define FLEETFS_FS_PROGRAM_NOTIFY_H
 
 /*
- * Notifies the service manager as sd_notify(3) does: a datagram to the socket $NOTIFY_SOCKET. These
- * few lines do not need libsystemd. Connecting and sending are separate, since the socket's path
- * may lead into the mount later.
+ * Notifies the service manager as sd_notify(3) does: a datagram to the socket $NOTIFY_SOCKET. This
+ * avoids a dependency on libsystemd. Connecting and sending are separate, since the path of the
+ * socket may lead into the mount later.
  */
 
 /*

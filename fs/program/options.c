@@ -16,8 +16,8 @@
 #include "fs/tree/text.h"
 
 /*
- * getopt_long(3) splits the arguments into options, values and operands. Three rules are not its
- * own, so options.c adds them:
+ * getopt_long(3) splits the arguments into options, values and operands. Three rules differ from
+ * its own:
  * - `-` and `_` are equal in a name: each name is given to getopt_long() in both spellings;
  * - a name is never abbreviated, since a new setting could make an abbreviation ambiguous: the name
  *   is looked up again in the table;
@@ -85,15 +85,15 @@ static void options_fail_memory(struct parser *parser)
 }
 
 /* argument: as given, with its dashes. Its value is not repeated, since it may be secret. */
-static void options_fail_unknown(struct parser *parser, const char *argument, bool listed)
+static void options_fail_unknown(struct parser *parser, const char *argument, bool dash_o)
 {
 	int length = (int)strcspn(argument, "=");
-	const char *nearest = nearest_name(argument + (listed ? 0 : strspn(argument, "-")), listed);
+	const char *nearest = nearest_name(argument + (dash_o ? 0 : strspn(argument, "-")), dash_o);
 
 	if (nearest)
 		options_fail(parser, STATUS_BAD_OPTION,
 		             "unknown option '%.*s': did you mean '%s%s'?", length, argument,
-		             listed ? "" : "--", nearest);
+		             dash_o ? "" : "--", nearest);
 	else
 		options_fail(parser, STATUS_BAD_OPTION,
 		             "unknown option '%.*s': fleetfs --help lists the options",
@@ -118,21 +118,33 @@ static void options_set(struct parser *parser, const struct setting *setting, co
 		options_fail(parser, STATUS_FAILED, "%s: %s", name, strerror(-err));
 }
 
-/* Applies a setting that was given with -o (listed) or `--`. */
+/* Appends `name` or, if value is not NULL, `name=value` to a list of mount options. Commas and
+ * backslashes in the value are escaped for libfuse. */
+static void options_add_mount_option(struct text *list, const char *name, const char *value)
+{
+	text_printf(list, "%s%s%s", list->length ? "," : "", name, value ? "=" : "");
+	for (; value && *value; value++) {
+		if (*value == ',' || *value == '\\')
+			text_bytes(list, "\\", 1);
+		text_bytes(list, value, 1);
+	}
+}
+
+/* Applies a setting. dash_o: it was given with -o; else with `--`. */
 static void options_apply(struct parser *parser, const struct setting *setting, const char *value,
-                          bool listed)
+                          bool dash_o)
 {
 	const char *name = setting->name;
 
-	if (!settings_is_accepted(setting, listed)) {
+	if (!settings_is_accepted(setting, dash_o)) {
 		options_fail(parser, STATUS_BAD_OPTION, "%s: must be given as %s%s", name,
-		             listed ? "--" : "-o ", name);
+		             dash_o ? "--" : "-o ", name);
 	} else if (setting->kind == SETTING_REJECTED) {
 		options_fail(parser, STATUS_BAD_OPTION, "%s: %s", name, setting->help);
 	} else {
 		options_set(parser, setting, name, value);
 		if (settings_is_passed(setting))
-			text_mount_option(&parser->fuse, name, value);
+			options_add_mount_option(&parser->fuse, name, value);
 	}
 }
 
@@ -183,14 +195,15 @@ static void options_add_operand(struct parser *parser, const char *operand)
 	parser->operand_count++;
 }
 
-/* Takes the result of one call of getopt_long(3). code: what it returned, or optopt if the value is
- * missing. argument: where the option is. value: optarg, or NULL. */
+/* Takes the result of one call of getopt_long(3). code: its result, or optopt if the value is
+ * missing; 1 is an operand. argument: the element of argv with the option. value: optarg, or NULL.
+ */
 static void options_take(struct parser *parser, int code, const char *argument, const char *value)
 {
 	const struct setting *setting = setting_rows;
 
 	if (argument == parser->rejected)
-		return; /* further letters of the same argument */
+		return; /* its error is stored: skip the other letters of `-abc` */
 	if (code == 1) {
 		options_add_operand(parser, value);
 	} else if (code == 'o') {
@@ -261,7 +274,7 @@ static void options_parse_arguments(struct parser *parser, int argc, char *const
 		options_add_operand(parser, argv[optind++]);
 }
 
-/* Checks the operands and stores them in options. */
+/* Checks the operands, [SOURCE] MOUNTPOINT or with --check [SOURCE], and stores them in options. */
 static void options_take_operands(struct parser *parser)
 {
 	struct options *options = parser->options;
@@ -371,14 +384,14 @@ void options_help(struct text *text)
 	text_printf(text, "%s", end);
 }
 
-char *options_mount(const struct options *options)
+char *options_mount_options(const struct options *options)
 {
 	struct text text;
 	char *joined = NULL;
 
 	text_init(&text, 1 << 16);
 	text_printf(&text, MOUNT_OPTIONS ",subtype=fleetfs");
-	text_mount_option(&text, "fsname", options->source);
+	options_add_mount_option(&text, "fsname", options->source);
 	if (*options->fuse)
 		text_printf(&text, ",%s", options->fuse);
 	if (text_error(&text) == 0)

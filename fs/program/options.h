@@ -5,8 +5,8 @@
 /*
  * The command line: getopt_long(3) over the table of fs/program/settings.h. A setting has three
  * spellings: --name=VALUE, --name VALUE and -o name=VALUE; `-` and `_` are equal in a name. FUSE's
- * own mount options are collected for libfuse. With -o the options of mount(8) that change nothing
- * here (rw, noauto, user, _netdev, x-…) are accepted and ignored.
+ * own mount options are collected for libfuse. With -o the options of mount(8) without effect on
+ * fleetfs (rw, noauto, user, _netdev, x-…) are accepted and ignored.
  *
  * options_parse() uses the static variables of getopt(3), so only one thread may call it.
  */
@@ -69,7 +69,7 @@ void options_help(struct text *text);
 
 /* Returns the mount options for libfuse, separated by commas, to be freed; NULL if out of memory or
  * if they are too long. */
-char *options_mount(const struct options *options);
+char *options_mount_options(const struct options *options);
 
 /* Appends the settings in force and the mount options for .fleetfs/config, as `name: value` lines.
  * mountpoint: its absolute path; NULL is written as `-`. */

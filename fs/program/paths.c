@@ -48,7 +48,7 @@ static char *paths_resolve(const char *file)
 
 /* Whether a file, which need not exist yet, is below the mount point. Directories are compared by
  * inode, since a bind mount shows the mount point at a second path. */
-static bool paths_hidden(const char *mountpoint, const char *file)
+static bool paths_is_hidden(const char *mountpoint, const char *file)
 {
 	char *real = paths_resolve(file), *end;
 	struct stat top, directory;
@@ -70,36 +70,38 @@ static bool paths_hidden(const char *mountpoint, const char *file)
 }
 
 /* Arguments of paths_check(). */
-struct checked {
+struct paths_arguments {
 	const char *mountpoint;
 	char *ret_why;
 	size_t why_bytes;
 };
 
 /* Checks one path. name: of its setting, for the message. path: may be NULL or not absolute. */
-static int paths_check_one(const struct checked *checked, const char *name, const char *path)
+static int paths_check_one(const struct paths_arguments *arguments, const char *name,
+                           const char *path)
 {
-	if (!path || *path != '/' || !paths_hidden(checked->mountpoint, path))
+	if (!path || *path != '/' || !paths_is_hidden(arguments->mountpoint, path))
 		return 0;
-	snprintf(checked->ret_why, checked->why_bytes,
+	snprintf(arguments->ret_why, arguments->why_bytes,
 	         "%s %s is below the mount point %s, which would hide it: choose another mount "
 	         "point",
-	         name, path, checked->mountpoint);
+	         name, path, arguments->mountpoint);
 	return -EINVAL;
 }
 
 /* Checks a list of paths that are separated by `:`. paths: NULL: none. */
-static int paths_check_list(const struct checked *checked, const char *name, const char *paths)
+static int paths_check_list(const struct paths_arguments *arguments, const char *name,
+                            const char *paths)
 {
 	char *copy = paths ? strdup(paths) : NULL, *rest = copy, *path;
 	int err = 0;
 
 	if (paths && !copy) {
-		snprintf(checked->ret_why, checked->why_bytes, "out of memory");
+		snprintf(arguments->ret_why, arguments->why_bytes, "out of memory");
 		return -ENOMEM;
 	}
 	while (err == 0 && (path = strsep(&rest, ":")))
-		err = paths_check_one(checked, name, path);
+		err = paths_check_one(arguments, name, path);
 	free(copy);
 	return err;
 }
@@ -107,7 +109,7 @@ static int paths_check_list(const struct checked *checked, const char *name, con
 int paths_check(const char *mountpoint, const struct options *options, const char *token_file,
                 char *ret_why, size_t why_bytes)
 {
-	const struct checked checked = {mountpoint, ret_why, why_bytes};
+	const struct paths_arguments arguments = {mountpoint, ret_why, why_bytes};
 	const struct {
 		const char *name;
 		const char *path;
@@ -120,9 +122,9 @@ int paths_check(const char *mountpoint, const struct options *options, const cha
 		{"the system's", "/dev/null"},
 		{"the system's", "/etc"}, /* libfuse reads /etc/mtab after mounting */
 	};
-	int err = paths_check_list(&checked, "$SSL_CERT_DIR", options->ca_dirs);
+	int err = paths_check_list(&arguments, "$SSL_CERT_DIR", options->ca_dirs);
 
 	for (size_t i = 0; err == 0 && i < sizeof(files) / sizeof(files[0]); i++)
-		err = paths_check_one(&checked, files[i].name, files[i].path);
+		err = paths_check_one(&arguments, files[i].name, files[i].path);
 	return err;
 }

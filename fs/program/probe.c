@@ -12,8 +12,8 @@
 #include "fs/program/process.h"
 #include "fs/program/source.h"
 
-/* The HTTP request has the same timeout. It reports more precisely how far it got, so the wait is
- * longer by this. */
+/* By how much the wait is longer than `timeout`. The HTTP request ends after `timeout`, and its
+ * failure says more precisely what timed out. */
 #define EXTRA_WAIT_MS 500
 
 #define OR_DELAY_CONNECT ", or mount with delay_connect"
@@ -32,7 +32,7 @@ static bool probe_is_interrupted(const struct probe *probe)
 static int probe_await(const struct probe *probe, const struct query *query, int64_t deadline_ms)
 {
 	struct pollfd polled[] = {
-		{.fd = probe->arrivals_fd, .events = POLLIN},
+		{.fd = probe->results_fd, .events = POLLIN},
 		{.fd = probe->signals_fd, .events = POLLIN},
 		{.fd = probe->parent_fd},
 	};
@@ -42,7 +42,7 @@ static int probe_await(const struct probe *probe, const struct query *query, int
 	if (now_ms >= deadline_ms)
 		return -ETIMEDOUT;
 	poll(polled, 3, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);
-	/* A signal from the terminal reaches only the parent, which it ends. */
+	/* In the background a signal of the terminal ends the parent only: POLLERR. */
 	if ((polled[1].revents && probe_is_interrupted(probe)) || polled[2].revents)
 		return -EINTR;
 	while (fetch_results_take(probe->fetch_results))

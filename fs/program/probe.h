@@ -18,7 +18,7 @@ struct probe {
 	const struct options *options;
 	struct fleet *fleet;
 	struct fetch_results *fetch_results;
-	int arrivals_fd; /* client_fd() */
+	int results_fd;  /* client_fd() */
 	int signals_fd;  /* a signalfd(2) */
 	int parent_fd;   /* a pipe that reports POLLERR once the parent has ended; -1: none */
 	int terminal_fd; /* as in process_must_end() */

@@ -14,7 +14,8 @@
 
 #define STACK_BYTES (1u << 20) /* of each thread; the decoder, the deepest, needs a tenth of it */
 
-/* The kernel checks the age of requests at intervals, so each is answered well before. */
+/* How long before the kernel's limit a request must be answered: the kernel checks the age of
+ * requests at intervals only. */
 #define TIMEOUT_MARGIN_MS INT64_C(1000)
 
 void process_open_standard_descriptors(void)
@@ -144,8 +145,8 @@ bool process_must_end(int number, int code, int terminal_fd)
 {
 	if (number != SIGHUP)
 		return true;
-	/* The kernel may send its SIGHUP before it takes the terminal away; a shell sends one
-	 * after. tcgetpgrp(3) fails on a terminal that hung up or is not the controlling one. */
+	/* The kernel may send SIGHUP before it takes the terminal away; a shell sends it later.
+	 * tcgetpgrp(3) fails on a terminal that hung up or is not the controlling one. */
 	return terminal_fd >= 0 && (code == SI_KERNEL || tcgetpgrp(terminal_fd) < 0);
 }
 

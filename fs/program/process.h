@@ -3,8 +3,9 @@
 #define FLEETFS_FS_PROGRAM_PROCESS_H
 
 /*
- * Makes safe what the process inherits from its parent, before anything depends on it: standard
- * descriptors, resource limits, signal dispositions and the signal mask.
+ * Checks and corrects the state that the process inherits from its parent, before anything depends
+ * on it: standard descriptors, resource limits, signal dispositions and the signal mask. Also
+ * reads the kernel's limit for FUSE requests.
  */
 
 #include <signal.h>
@@ -40,7 +41,7 @@ void process_close_on_exec(void);
  */
 int process_take_signals(bool foreground);
 
-/* Opens the controlling terminal of a process that is to end with it. Call it before
+/* Opens the controlling terminal, for process_must_end(). Call it before
  * process_take_signals(), since nohup(1) has SIGHUP ignored, and before mounting, since the path
  * may lead into the mount later. Returns a descriptor; or -1 without a terminal or with nohup. */
 int process_open_terminal(void);
@@ -53,8 +54,9 @@ int process_open_terminal(void);
 bool process_must_end(int number, int code, int terminal_fd);
 
 /*
- * Returns how long a FUSE request may take, in ms, or 0 if there is no limit. The kernel aborts a
- * connection with a request that takes longer (sysctl fs.fuse.max_request_timeout).
+ * Returns how long a FUSE request may take, in ms; 0: there is no limit. It is the limit of this
+ * kernel less a margin. The kernel aborts a connection with a request that takes longer (sysctl
+ * fs.fuse.default_request_timeout and fs.fuse.max_request_timeout).
  */
 int64_t process_longest_request_ms(void);
 

@@ -30,9 +30,9 @@ struct ops;
 /* Pointers are owned, and NULL until the part is started. Descriptors are -1 until then. */
 struct program {
 	struct options options;
-	int64_t asked_timeout_ms; /* `timeout` as given if the kernel's limit is lower; else 0 */
-	char version[512];        /* the text of --version and .fleetfs/version */
-	struct text config;       /* the text of .fleetfs/config; ends with NUL */
+	int64_t configured_timeout_ms; /* `timeout` if the kernel's limit is lower; else 0 */
+	char version[512];             /* the text of --version and .fleetfs/version */
+	struct text config;            /* the text of .fleetfs/config; ends with NUL */
 	struct status status;
 	struct background background;
 	int signals_fd;                /* a signalfd(2) */

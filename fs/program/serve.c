@@ -44,7 +44,8 @@ static void serve_connect_manager(struct program *program)
 		            getenv("NOTIFY_SOCKET"), strerror(-err));
 }
 
-/* Sends a state to the service manager, which knows the parent that has exited: hence MAINPID. */
+/* Sends a state to the service manager. It started the parent, which has exited, so MAINPID tells
+ * it the process ID of the child. */
 static void serve_notify_manager(const struct program *program, const char *state)
 {
 	char message[64];
@@ -61,7 +62,7 @@ static void serve_notify_manager(const struct program *program, const char *stat
 static int serve_mount_session(struct program *program)
 {
 	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
-	char *joined = options_mount(&program->options);
+	char *joined = options_mount_options(&program->options);
 	int err = -EINVAL;
 
 	if (joined && fuse_opt_add_arg(&arguments, "fleetfs") == 0 &&
@@ -110,8 +111,8 @@ int serve_unmount(struct program *program)
 
 	if (!program->mount.mounted)
 		return EXIT_SUCCESS;
-	/* The invalidator's thread has ended, unless the mount ended first; then the kernel does
-	 * not block the thread. */
+	/* Waits for the thread of the invalidator. It has ended, or the mount has ended and the
+	 * kernel no longer blocks the thread. */
 	invalidator_done(&program->invalidator);
 	ops_free(program->ops);
 	program->ops = NULL;
@@ -139,10 +140,10 @@ static bool serve_is_invalidating(void *user)
 {
 	struct program *program = user;
 
-	return invalidator_busy(&program->invalidator);
+	return invalidator_is_running(&program->invalidator);
 }
 
-static bool serve_take_fetched(void *user)
+static bool serve_take_result(void *user)
 {
 	struct program *program = user;
 
@@ -157,14 +158,14 @@ static void serve_reload(struct program *program)
 	         source_is_file(program->options.source) ? "" : "the token is read again, and ");
 	client_reread(program->client);
 	fleet_expire(program->fleet);
-	/* Otherwise the kernel would trust every agent's entry for the rest of its ttl. A directory
-	 * in use survives the invalidation and would be used again if its look-up returned the same
-	 * node, so directories get new nodes. */
+	/* Without invalidation the kernel would use the entry of each agent for the rest of its
+	 * ttl. A directory in use survives the invalidation, and a lookup that returned the same
+	 * node would use it again: so directories get new nodes. */
 	ops_renew_directories(program->ops);
 	invalidator_begin(&program->invalidator, true);
 }
 
-static bool serve_on_signal(void *user, int number, int code)
+static bool serve_handle_signal(void *user, int number, int code)
 {
 	struct program *program = user;
 
@@ -179,22 +180,22 @@ int serve_run(struct program *program)
 	const struct loop loop = {
 		.session = program->session,
 		.ops = program->ops,
-		.arrivals_fd = client_fd(program->client),
+		.results_fd = client_fd(program->client),
 		.signals_fd = program->signals_fd,
 		.user = program,
-		.arrived = serve_take_fetched,
-		.signalled = serve_on_signal,
-		.busy = serve_is_invalidating,
+		.take_result = serve_take_result,
+		.handle_signal = serve_handle_signal,
+		.is_busy = serve_is_invalidating,
 	};
 	int err, status;
 
 	libfuse_log_redirect(true);
 	log_info("mounted %s on %s", program->options.source, program->mountpoint.path);
-	if (program->asked_timeout_ms > 0)
+	if (program->configured_timeout_ms > 0)
 		log_warning("timeout is %g s instead of %g s: the kernel aborts mounts whose "
 		            "requests take longer (fs.fuse.max_request_timeout)",
 		            (double)program->options.timeout_ms / 1000,
-		            (double)program->asked_timeout_ms / 1000);
+		            (double)program->configured_timeout_ms / 1000);
 	fetch_results_set_mounted(&program->fetch_results);
 	serve_notify_manager(program, "READY=1");
 	err = loop_run(&loop);

@@ -24,8 +24,7 @@ int serve_run(struct program *program);
  */
 int serve_unmount(struct program *program);
 
-/* Makes the kernel drop the entries of the views, or those of agents too: ops_new() takes this
- * function. user: the program. */
+/* Makes the kernel forget names: an ops_invalidate for ops_new(). user: the program. */
 void serve_invalidate(void *user, bool agents_too);
 
 #endif

@@ -14,7 +14,7 @@
 static const struct {
 	const char *argument; /* the value in --help; "": a value is not needed */
 	const char *allowed;  /* the allowed values, for messages */
-	int unit; /* of a number: how many of the stored unit are 1 as written; else 0 */
+	int unit; /* of a number: stored value of a written 1, such as 1000 ms for 1 s; else 0 */
 } kinds[] = {
 	[SETTING_DURATION] = {"=SECONDS", "seconds", 1000},
 	[SETTING_COUNT] = {"=NUMBER", "a number", 1},
@@ -28,9 +28,9 @@ static const struct {
 	[SETTING_REJECTED] = {"", "nothing", 0},
 };
 
-enum group { HIDDEN, FRESHNESS, NETWORK, CREDENTIALS, RUNNING, FUSE, INSTEAD, GROUPS };
+enum section { HIDDEN, FRESHNESS, NETWORK, CREDENTIALS, RUNNING, FUSE, INSTEAD, SECTIONS };
 
-static const char *const group_name[] = {
+static const char *const section_names[] = {
 	[FRESHNESS] = "Freshness", [NETWORK] = "Network", [CREDENTIALS] = "Credentials",
 	[RUNNING] = "Running",     [FUSE] = "FUSE's own", [INSTEAD] = "Instead of mounting",
 };
@@ -166,9 +166,9 @@ const struct setting *settings_find(const char *word)
 	return NULL;
 }
 
-bool settings_is_accepted(const struct setting *setting, bool listed)
+bool settings_is_accepted(const struct setting *setting, bool dash_o)
 {
-	return setting->kind != (listed ? SETTING_ACTION : SETTING_IGNORED);
+	return setting->kind != (dash_o ? SETTING_ACTION : SETTING_IGNORED);
 }
 
 bool settings_takes_value(const struct setting *setting)
@@ -295,10 +295,10 @@ static void settings_help_row(const struct setting *setting, struct text *text)
 
 void settings_help(struct text *text)
 {
-	for (enum group group = FRESHNESS; group < GROUPS; group++) {
-		text_printf(text, "\n%s:\n", group_name[group]);
+	for (enum section section = FRESHNESS; section < SECTIONS; section++) {
+		text_printf(text, "\n%s:\n", section_names[section]);
 		for (const struct setting *row = setting_rows; row->name; row++) {
-			if (row->group == group)
+			if (row->section == section)
 				settings_help_row(row, text);
 		}
 	}

@@ -3,9 +3,9 @@
 #define FLEETFS_FS_PROGRAM_SETTINGS_H
 
 /*
- * The table of everything that a command line can name. fs/program/options.c parses with it, and
- * --help and .fleetfs/config are written from it; the completions of the shells read --help. Only
- * the manual, docs/fleetfs.8, repeats the table by hand; tests/options_check.py compares the two.
+ * The table of all options and settings. fs/program/options.c parses the command line with it.
+ * --help and .fleetfs/config are written from it, and the completions of the shells read --help.
+ * The manual, docs/fleetfs.8, is written by hand; tests/options_check.py compares it with --help.
  *
  * To add a setting: a member of struct options, a row, a paragraph of the manual.
  */
@@ -42,7 +42,7 @@ struct setting {
 	const char *name; /* with `_`, of which it has one at most, and without `-` */
 	char letter;      /* the short option; 0: none */
 	uint8_t kind;     /* enum setting_kind */
-	uint8_t group;    /* section of --help */
+	uint8_t section;  /* section of --help */
 	size_t offset;    /* of the member in struct options */
 	int64_t initial, min, max;
 	const char *help; /* its line of --help; NULL: it is not shown. SETTING_REJECTED: the reason
@@ -55,8 +55,8 @@ extern const struct setting setting_rows[];
 /* Returns the row that `NAME` or `NAME=VALUE` names, or NULL. `-` and `_` are equal in NAME. */
 const struct setting *settings_find(const char *word);
 
-/* Whether a setting may be given with -o (listed), or with `--` (not listed). */
-bool settings_is_accepted(const struct setting *setting, bool listed);
+/* Whether a setting may be given with -o (dash_o), or else with `--`. */
+bool settings_is_accepted(const struct setting *setting, bool dash_o);
 
 /* Whether a setting must have a value. */
 bool settings_takes_value(const struct setting *setting);

@@ -29,7 +29,7 @@ static void start_limit_timeout(struct program *program)
 
 	if (longest_ms == 0 || program->options.timeout_ms <= longest_ms || program->options.check)
 		return;
-	program->asked_timeout_ms = program->options.timeout_ms;
+	program->configured_timeout_ms = program->options.timeout_ms;
 	program->options.timeout_ms = longest_ms;
 }
 
@@ -138,7 +138,7 @@ static int start_fleet(struct program *program)
 		.ttl_ms = options->ttl_ms,
 		.stale_ms = options->stale_ms,
 		.timeout_ms = options->timeout_ms,
-		/* A file that cannot be used stays so for longer than a retry waits. */
+		/* A file that cannot be read will not be readable again within a retry. */
 		.retries = source_is_file(options->source) ? 0 : options->retries,
 		.per_page = options->per_page,
 		.max_connections = options->max_connections,

@@ -5,7 +5,7 @@
 /*
  * The steps of a start, up to the mount (fs/program/serve.h). Their order matters:
  *
- * 1. start_check_local(): everything that can be rejected without the network, on stderr.
+ * 1. start_check_local(): checks everything that can be checked without the network.
  * 2. The fork into the background, before there are threads and before libcurl is initialised,
  *    since neither survives a fork.
  * 3. start_signals(), before the first thread, so that every thread has the signals blocked.

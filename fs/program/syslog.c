@@ -44,7 +44,7 @@ int syslog_open(void)
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0)
-		(void)syslog_connect(fd, &syslog_address);
+		(void)syslog_connect(fd, &syslog_address); /* else syslog_send() does it */
 	return fd;
 }
 

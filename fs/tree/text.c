@@ -211,16 +211,6 @@ void text_json(struct text *text, const char *string)
 	text_bytes(text, "\"", 1);
 }
 
-void text_mount_option(struct text *text, const char *name, const char *value)
-{
-	text_printf(text, "%s%s%s", text->length ? "," : "", name, value ? "=" : "");
-	for (; value && *value; value++) {
-		if (*value == ',' || *value == '\\')
-			text_bytes(text, "\\", 1);
-		text_bytes(text, value, 1);
-	}
-}
-
 void text_time(struct text *text, int64_t wall_ns)
 {
 	/* Rounded down, before 1970 too: the milliseconds are never negative. */

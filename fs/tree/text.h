@@ -52,10 +52,6 @@ void text_quoted(struct text *text, const char *string);
  * `>` and `&` become \uNNNN. NULL is the empty string. */
 void text_json(struct text *text, const char *string);
 
-/* Appends `name` or, if value is not NULL, `name=value` to a comma-separated list of mount options.
- * Commas and backslashes in the value are escaped for libfuse. */
-void text_mount_option(struct text *text, const char *name, const char *value);
-
 /* Appends a time in RFC 3339, in UTC, with milliseconds: 2026-01-31T12:00:00.250Z. */
 void text_time(struct text *text, int64_t wall_ns);
 

@@ -238,7 +238,7 @@ def test_row_31_a_full_disk_stops_nothing(scripted, mount, folder):
 
         def told():
             noisy(server, fleet, 3)
-            return log.stat().st_size > ask and b"lines lost" in log.read_bytes()
+            return log.stat().st_size > ask and b"lines dropped" in log.read_bytes()
         until(told)
         fleet.stop()
     finally:

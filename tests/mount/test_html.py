@@ -17,7 +17,7 @@ import pytest
 
 import harness
 from harness import until
-from test_sheets import ATTACKS, PAGE, attacking_agents, embedded
+from test_reports import ATTACKS, PAGE, attacking_agents, embedded
 
 try:
     from selenium import webdriver
@@ -26,7 +26,7 @@ except ImportError:
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 MISSING = [name for name, found in (("python3-selenium", webdriver), ("chromium", CHROMIUM),
                                     ("chromium-driver", DRIVER)) if not found]
-pytestmark = [  # once: what fleetfs writes there is read in test_sheets.py
+pytestmark = [  # once: what fleetfs writes there is read in test_reports.py
     pytest.mark.once,
     pytest.mark.skipif(bool(MISSING), reason=f"{', '.join(MISSING)} is not installed")]
 

@@ -299,7 +299,7 @@ void kernel_interrupt(struct kernel *kernel, uint64_t unique)
 
 static int64_t run_due(struct kernel *kernel)
 {
-	int64_t due_ms = ops_due_ms(kernel->ops);
+	int64_t due_ms = ops_run_due(kernel->ops);
 
 	expect(due_ms >= 0 || kernel->waiting_count == 0);
 	for (size_t i = 0; i < kernel->waiting_count; i++) {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The files of fleet/ tell what the API told, in the words of the programs that read them."""
+"""The files of fleet/ show what the API returned, in the formats of the programs that read them."""
 
 import collections
 import contextlib
