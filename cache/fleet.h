@@ -19,8 +19,9 @@
  *
  * Failure. cache/backoff.h defines when a failed request is repeated, cache/pages_backoff.c whether
  * the API or one page is to blame. Meanwhile data is served up to `stale` beyond its ttl: at once
- * while a backoff holds, after 2 s if the API is slow. A page that stays bad costs its own agents
- * only (cache/sweep_gaps.h).
+ * while a backoff holds, after 2 s if the API is slow or fails slowly. After these 2 s a name that
+ * the last whole list lacked is denied; a failure that is known earlier is returned instead. A page
+ * that stays bad costs its own agents only (cache/sweep_gaps.h).
  *
  * Layers, each of which calls only those below it: the pages (cache/pages.h), the records of agents
  * (cache/records.h, cache/ingest.h), the sweeps (cache/sweep.h, cache/sweeps.h), these queries.

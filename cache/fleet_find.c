@@ -124,8 +124,8 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
 
 /* Decides about a name that is not known while the sweep that looks for it lacks a page. The last
  * whole list did not have the name: that is served as long as other data of that age, after the
- * same wait. But if a page fails, or failed then, the name may be on it. Returns -ENOENT, -EAGAIN
- * or -errno. */
+ * same wait, also while pages fail and are retried. But if that list lacks a page, the name may be
+ * on it. Returns -ENOENT, -EAGAIN or -errno. */
 static int fleet_deny_after_patience(struct fleet *fleet, struct sweep *sweep, struct query *query)
 {
 	const struct sweep *last = sweep_first_whole(fleet->sweeps.newest);
@@ -133,8 +133,8 @@ static int fleet_deny_after_patience(struct fleet *fleet, struct sweep *sweep, s
 	unsigned int number = sweep_lacks(sweep);
 	int err = sweep_ask(&fleet->sweeps, sweep, query);
 
-	if (err != -EAGAIN || sweep->missing_err != 0 || !last || last->missing_err != 0 ||
-	    pages->backoff.active || pages->bad > 0 || !sweep_may_serve_stale(&fleet->sweeps, last))
+	if (err != -EAGAIN || !last || last->gap_err != 0 ||
+	    !sweep_may_serve_stale(&fleet->sweeps, last))
 		return err;
 	if (!pages_patience_is_over(pages, number, query))
 		return err;

@@ -40,7 +40,7 @@ static int fleet_wait_or_complete(struct fleet *fleet, struct sweep *sweep, stru
 	if (err == -EAGAIN &&
 	    (!list_known || !pages_patience_is_over(&fleet->pages, sweep_lacks(sweep), query)))
 		return err;
-	return sweep_complete_from_memory(&fleet->sweeps, sweep) == 0 ? 0 : err;
+	return sweep_complete_from_memory(&fleet->sweeps, sweep, err) == 0 ? 0 : err;
 }
 
 int fleet_whole_list(struct fleet *fleet, struct query *query, uint64_t *ret_list)

@@ -67,10 +67,19 @@ static int pages_check_backoff(const struct backoff *backoff, int64_t now_ms, st
 	return -EAGAIN;
 }
 
+/* Whether the page failed just now and is retried for the queries that waited for it. After a pause
+ * without queries a retry is a new request: the API may work again. */
+static bool page_is_being_retried(const struct cached_page *page, int64_t now_ms)
+{
+	return backoff_is_retrying(&page->backoff) &&
+	       now_ms < page->backoff.failed_ms + PATIENCE_MS;
+}
+
 static int pages_request(struct pages *pages, struct cached_page *page, unsigned int number,
                          bool no_cache)
 {
 	bool conditional = validator_is_present(&page->validator) && page_is_intact(page, number);
+	int64_t now_ms = pages_now_ms(pages);
 	int err;
 
 	if (page->arrived_seq <= pages->expired_seq && pages->expired_seq > 0)
@@ -81,7 +90,8 @@ static int pages_request(struct pages *pages, struct cached_page *page, unsigned
 		return err;
 	page->in_flight = true;
 	page->asked_no_cache = no_cache;
-	page->asked_ms = pages_now_ms(pages);
+	if (!page_is_being_retried(page, now_ms))
+		page->awaited_ms = now_ms;
 	page->asked_seq = pages->seq;
 	pages->in_flight++;
 	pages->asked++;
@@ -117,15 +127,17 @@ bool pages_patience_is_over(const struct pages *pages, unsigned int number, stru
 {
 	const struct cached_page *page = pages_find(pages, number);
 	int64_t timeout_ms = pages->config->timeout_ms;
+	int64_t now_ms = pages_now_ms(pages);
 	int64_t until_ms = query->began_ms;
+	bool awaited = page && (page->in_flight || page_is_being_retried(page, now_ms));
 
-	if (page && page->in_flight && page->asked_ms < until_ms)
-		until_ms = page->asked_ms;
+	if (awaited && page->awaited_ms < until_ms)
+		until_ms = page->awaited_ms;
 	if (timeout_ms > 0 && timeout_ms * 3 / 4 < PATIENCE_MS)
 		until_ms += timeout_ms * 3 / 4;
 	else
 		until_ms += PATIENCE_MS;
-	if (pages_now_ms(pages) >= until_ms)
+	if (now_ms >= until_ms)
 		return true;
 	if (query->wake_ms > until_ms)
 		query->wake_ms = until_ms;

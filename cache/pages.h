@@ -41,7 +41,7 @@ struct cached_page {
 
 	bool in_flight;
 	bool asked_no_cache; /* no HTTP cache may answer the last request */
-	int64_t asked_ms;    /* time of the last request */
+	int64_t awaited_ms;  /* time of the last request, or of the one that it retried */
 	uint64_t asked_seq;  /* event number of the last request */
 	bool served_stale;   /* while it is in flight, expired data was served */
 
@@ -63,6 +63,7 @@ struct pages {
 
 	struct backoff backoff;      /* of the API as a whole */
 	uint64_t failed_seq;         /* event number of its last failure */
+	bool rejected;               /* only a later request can end its backoff */
 	unsigned int suspect;        /* page that failed since the last success; 0: none */
 	int64_t success_ms;          /* last arrival of a page minus its age; monotonic */
 	uint64_t success_seq;        /* of the last arrival that was not outdated; 0: none */
@@ -104,8 +105,8 @@ struct cached_page *pages_find(const struct pages *pages, unsigned int number);
 int pages_ask(struct pages *pages, unsigned int number, bool no_cache, struct query *query);
 
 /* Returns whether a query waited long enough for a slow page to accept stale data. If not, sets
- * query->wake_ms. The wait counts from the request, so several queries in turn do not each wait for
- * the same one. */
+ * query->wake_ms. The wait counts from the request, retries included, so several queries in turn do
+ * not each wait for the same page. */
 bool pages_patience_is_over(const struct pages *pages, unsigned int number, struct query *query);
 
 /* Notes that expired data was served because this page, or another one in flight, is slow. */

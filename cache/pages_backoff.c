@@ -4,18 +4,21 @@
  * Decides whether the API or one page is to blame for a failure, and when either is asked again.
  *
  * A malformed body is its page's own failure. Any other failure (an error status, a timeout, a lost
- * connection) of one page alone proves nothing: one agent may make the API fail for its page. So
- * the first page that fails backs off alone. When a second page fails before any page arrived, the
- * API is to blame, and all pages wait for its backoff. A page that failed before another one
- * arrived is bad itself, and no longer a reason to blame the API.
+ * connection) of one page alone proves nothing: one agent may make the API fail for its page, or a
+ * firewall reject it (403, or a redirect to its notice). So the first page that fails backs off
+ * alone. When a second page fails before any page arrived, the API is to blame, and all pages wait
+ * for its backoff. A page that failed before another one arrived is bad itself, and no longer a
+ * reason to blame the API.
+ *
+ * If the API demands a pause (429, Retry-After), all pages wait at once.
  */
 
 #include "cache/pages.h"
 
 #define MANY_BAD 16 /* with more bad pages than this, failures are not retried before the hold */
 
-/* Returns whether a failure may be the page's own. The others concern the credential or the load,
- * or the API itself says when to ask again. */
+/* Returns whether a failure may be the page's own. The others concern the load, or fleetfs itself
+ * (a token that cannot be read, so nothing was sent), or the API itself says when to ask again. */
 static bool failure_may_be_of_a_page(const struct failure *failure)
 {
 	switch ((enum failure_cause)failure->cause) {
@@ -24,6 +27,9 @@ static bool failure_may_be_of_a_page(const struct failure *failure)
 	case FAILURE_UNREACHABLE:
 	case FAILURE_TIMEOUT:
 		return failure->retry_after_ms <= 0;
+	case FAILURE_CREDENTIAL:
+	case FAILURE_REDIRECT:
+		return failure->retry_after_ms <= 0 && failure->http_status != 0;
 	default:
 		return !failure_is_general(failure->cause);
 	}
@@ -57,12 +63,21 @@ void pages_end_backoff(struct pages *pages, struct cached_page *page)
 	page_set_bad(pages, page, false);
 }
 
+/* Whether the API is still to blame although this page arrived: the page was requested before the
+ * API rejected the credential or demanded a pause. Pages that were read ahead arrive like that. */
+static bool api_stays_failed(const struct pages *pages, const struct cached_page *page)
+{
+	return pages->backoff.active && pages->rejected && page->asked_seq < pages->failed_seq;
+}
+
 void pages_succeed(struct pages *pages, struct cached_page *page)
 {
 	pages_end_backoff(pages, page);
+	pages->success_seq = pages->seq;
+	if (api_stays_failed(pages, page))
+		return;
 	backoff_clear(&pages->backoff);
 	pages->suspect = 0;
-	pages->success_seq = pages->seq;
 	/* Pages that failed with the API are worth a request at once. All bad pages together get
 	 * one request per second at most. */
 	for (unsigned int i = 0; pages->backed_off > 0 && i < pages->count; i++) {
@@ -101,6 +116,8 @@ static void api_note_failure(struct pages *pages, const struct cached_page *page
 	}
 	pages->suspect = 0;
 	pages->failed_seq = pages->seq;
+	pages->rejected = failure->cause == FAILURE_CREDENTIAL ||
+	                  failure->cause == FAILURE_REDIRECT || !failure_may_be_of_a_page(failure);
 	backoff_failed(&pages->backoff, failure, retries, pages_now_ms(pages), random);
 }
 

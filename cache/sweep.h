@@ -52,6 +52,7 @@ struct sweep {
 	bool complete;    /* no pass is under way */
 	bool verified;    /* the number of agents agrees with total_count */
 	bool from_memory; /* completed with what was known, since the API failed */
+	int gap_err;     /* -errno of a gap, also of the list that from_memory continues; 0: none */
 	int missing_err; /* -errno for a name that is not listed, since a page failed; 0: -ENOENT */
 	bool lacks_agents; /* agents of a failed page are not listed: the listing ends with
 	                      missing_err */

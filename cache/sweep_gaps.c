@@ -20,8 +20,9 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 		return err;
 	sweep->gap_count++;
 	sweep->lacks_agents |= !stale;
-	if (sweep->missing_err == 0)
-		sweep->missing_err = -failure_errno(page->backoff.cause);
+	if (sweep->gap_err == 0)
+		sweep->gap_err = -failure_errno(page->backoff.cause);
+	sweep->missing_err = sweep->gap_err;
 	/* The listing expires when the page may be requested again; but with many gaps it is not
 	 * made anew for each of them. */
 	if (until_ms < page->backoff.until_ms)

@@ -180,7 +180,7 @@ static int sweep_append_known(const struct records *records, struct sweep *sweep
 	return 0;
 }
 
-int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep)
+int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int err)
 {
 	struct pages *pages = sweeps->pages;
 	unsigned int number = sweep_lacks(sweep);
@@ -199,11 +199,8 @@ int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep)
 	sweep->oldest_seq = 0;
 	sweep->expires_ms = sweep_memory_expires_ms(pages, lacked);
 	sweep->lacks_agents = before->lacks_agents;
-	sweep->missing_err = before->missing_err;
-	if (pages->backoff.active)
-		sweep->missing_err = -failure_errno(pages->backoff.cause);
-	else if (lacked && lacked->backoff.active)
-		sweep->missing_err = -failure_errno(lacked->backoff.cause);
+	sweep->gap_err = before->gap_err;
+	sweep->missing_err = err == -EAGAIN ? before->gap_err : err;
 	pages_note_stale(pages, number);
 	return 0;
 }

@@ -12,16 +12,18 @@ import time
 import pytest
 
 from harness import code_of, until
-from scripted import page
+from scripted import Wire, ask_again, own, page, took
 
 FAULTS = {
     "garbage": lambda api, page: api.body("<html>not an answer</html>", page=page),
     "500": lambda api, page: api.fail(500, page=page),
     "404": lambda api, page: api.fail(404, page=page),
+    "403": lambda api, page: api.fail(403, page=page),
+    "302": lambda api, page: api.fail(302, page=page),
     "closed": lambda api, page: api.fail(0, page=page),
     "cut": lambda api, page: api.fail(200, '{"agent_list":[' + "1," * 9000, page=page, cut=9000),
 }
-CODES = {"404": "EINVAL", "closed": "EHOSTUNREACH"}
+CODES = {"404": "EINVAL", "403": "EACCES", "closed": "EHOSTUNREACH"}
 
 
 def entries(path):
@@ -172,6 +174,57 @@ def test_a_name_that_the_last_list_lacked_is_denied_after_two_seconds(sim, mount
     began = time.monotonic()
     assert code_of(lambda: os.stat(fleet / "agents/nobody")) == "ENOENT"
     assert 1 < time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("status", ["500 Oops", "200 OK"])
+def test_slow_failures_delay_an_operation_by_two_seconds(scripted, mount, status):
+    """Each request fails after 1.5 s, by its status or by its body, and is retried."""
+    server = scripted([f"n{number}" for number in range(300)])
+    fleet = mount(server, ttl=1, stale=300, timeout=9, retries=2)
+
+    def fail_late(wire):
+        if wire.server.over.wait(1.5):
+            wire.close()
+        wire.reply(b"x", status=status)
+    for path, code in (("agents/nobody", "ENOENT"), ("by-label/nothing", "ENOENT"),
+                       ("tasks/nothing", "ENOENT"), ("agents/n250/id", None)):
+        server.answer = Wire.good
+        ask_again(fleet)
+        assert len(fleet.agents()) == 300 and fleet.read("fleet/summary")
+        time.sleep(1.2)
+        server.answer = fail_late
+        result, seconds = took(lambda path=path: code_of(lambda: (fleet / path).read_bytes()))
+        assert result == code, path
+        assert 1 < seconds < 3.5, path
+        assert own(fleet, "health")["state"] == "stale", path
+
+
+@pytest.mark.parametrize("status, code, agents", [
+    ("429 Wait", "EBUSY", 200), ("401 No", "EACCES", 900), ("403 No", "EACCES", 900),
+    ("302 Found", "EREMOTEIO", 900)])
+def test_a_rejected_page_shows_in_health_while_others_arrive(scripted, mount, status, code, agents):
+    """The other pages were requested with it, and arrive later."""
+    def answer(wire):
+        if wire.number == 3:
+            wire.reply(b"no", status=status, headers=["Location: /notice"])
+        else:
+            time.sleep(0.05 * (wire.number > 3))
+            wire.good()
+    server = scripted([f"n{number:03}" for number in range(1000)])
+    server.answer = answer
+    fleet = mount(server, ttl=30, stale=300, retries=0)
+    listed, error = entries(fleet / "agents")
+    assert len(listed) == agents and error == code
+    time.sleep(0.5)
+    health = own(fleet, "health")
+    assert health["state"] == "stale" and status[:3] in health["reason"]
+    if agents == 900:
+        assert health["pages"] == "10"
+        assert fleet.text("agents/n900/id") == "n900\n"
+        assert code_of(lambda: fleet.read("agents/n250/id")) == code
+    server.answer = Wire.good
+    until(lambda: len(entries(fleet / "agents")[0]) == 1000)
+    assert own(fleet, "health")["state"] == "ok"
 
 
 def heavy(name, size):

@@ -275,11 +275,31 @@ int world_arrive(struct world *world, unsigned int number, struct page *page)
 	return err;
 }
 
+/* The status of a response that fails like this; 0: there is no response, or its body is bad. */
+static uint16_t world_status(enum failure_cause cause)
+{
+	switch (cause) {
+	case FAILURE_CREDENTIAL:
+		return 403;
+	case FAILURE_REDIRECT:
+		return 302;
+	case FAILURE_REQUEST:
+		return 404;
+	case FAILURE_BUSY:
+		return 429;
+	case FAILURE_SERVER:
+		return 500;
+	default:
+		return 0;
+	}
+}
+
 static void world_fail(struct world *world, unsigned int number, enum failure_cause cause,
                        int64_t retry_after_ms)
 {
 	const struct failure failure = {
 		.cause = (uint8_t)cause,
+		.http_status = world->status_absent ? 0 : world_status(cause),
 		.retry_after_ms = retry_after_ms,
 		.at_ns = world_wall_ns(world),
 	};
