@@ -50,6 +50,7 @@ struct sweep {
 
 	struct roster roster;
 	bool complete;    /* no pass is under way */
+	bool announced;   /* it is complete, and its expiry moved the mtime of the list */
 	bool verified;    /* the number of agents agrees with total_count */
 	bool from_memory; /* completed with what was known, since the API failed */
 	int missing_err; /* -errno for a name that is not listed, since a page failed; 0: -ENOENT */
@@ -81,8 +82,7 @@ struct sweeps {
 	uint64_t unexplained; /* agents that total_count counted beyond those that the last sweep
 	                         found */
 
-	uint64_t announced;   /* number of the sweep whose expiry was announced last */
-	int64_t announced_ms; /* when an expiry was announced last */
+	int64_t announced_ms; /* when an expiry last moved the mtime of the list */
 
 	/* For struct fleet_health. */
 	int64_t completed_ns; /* when a sweep was last completed, wall clock */

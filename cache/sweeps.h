@@ -55,7 +55,7 @@ void sweeps_expire_all(struct sweeps *sweeps);
  * memory or lacks a page: the kernel then has to ask each time. */
 int64_t sweeps_list_left_ms(const struct sweeps *sweeps);
 
-/* Returns the modification time of the list of names, wall clock. It moves by 1 ns when the newest
+/* Returns the modification time of the list of names, wall clock. It moves by 1 ns when a whole
  * list expires. */
 int64_t sweeps_list_mtime_ns(struct sweeps *sweeps);
 
