@@ -50,6 +50,7 @@ struct sweep {
 
 	struct roster roster;
 	bool complete;    /* no pass is under way */
+	bool announced;   /* it is complete, and its expiry moved the mtime of the list */
 	bool verified;    /* the number of agents agrees with total_count */
 	bool from_memory; /* completed with what was known, since the API failed */
 	int gap_err;     /* -errno of a gap, also of the list that from_memory continues; 0: none */
@@ -82,9 +83,7 @@ struct sweeps {
 	uint64_t last_number; /* of the newest sweep */
 	uint64_t unexplained; /* excess of total_count over the agents of the last sweep */
 
-	/* The mtime of the list of names moves to make the kernel list again. */
-	uint64_t mtime_moved_for; /* number of the sweep for whose expiry it moved last */
-	int64_t mtime_moved_ms;   /* when it moved last, for an expiry or for a partial list */
+	int64_t announced_ms; /* when an expiry last moved the mtime of the list */
 
 	/* For struct fleet_health. */
 	int64_t completed_ns; /* when a sweep was last completed, wall clock */

@@ -137,6 +137,18 @@ static struct sweep *sweeps_usable(const struct sweeps *sweeps, const struct que
 	return found;
 }
 
+/* Frees the newest sweep if it has read no page: no cursor points into it. Queries that wait for it
+ * use the sweep that replaces it. Readers that were interrupted leave such sweeps. */
+static void sweeps_drop_empty(struct sweeps *sweeps)
+{
+	struct sweep *sweep = sweeps->newest;
+
+	if (!sweep || sweep->complete || sweep->rechecks > 0 || sweep->pass.at > 0)
+		return;
+	sweeps->newest = sweep->older;
+	sweep_free(sweep);
+}
+
 struct sweep *sweeps_for(struct sweeps *sweeps, const struct query *query, bool from_memory)
 {
 	struct sweep *sweep = sweeps_usable(sweeps, query, from_memory);
@@ -145,6 +157,7 @@ struct sweep *sweeps_for(struct sweeps *sweeps, const struct query *query, bool 
 		return sweep;
 	/* Moves the mtime, so that the kernel does not keep the old listing for the new one. */
 	sweeps_list_mtime_ns(sweeps);
+	sweeps_drop_empty(sweeps);
 	sweep = sweep_new(sweeps);
 	if (!sweep)
 		return NULL;
@@ -212,25 +225,36 @@ int64_t sweeps_list_left_ms(const struct sweeps *sweeps)
 	return end_ms > 0 ? end_ms : 0;
 }
 
+/* Marks the whole lists that have expired. Returns whether one was not marked yet. */
+static bool sweeps_announce_expiry(struct sweeps *sweeps, int64_t now_ms)
+{
+	bool expired = false;
+
+	for (struct sweep *at = sweeps->newest; at; at = at->older) {
+		if (!at->complete || at->announced || now_ms < at->expires_ms)
+			continue;
+		at->announced = true;
+		expired = true;
+	}
+	return expired;
+}
+
 int64_t sweeps_list_mtime_ns(struct sweeps *sweeps)
 {
-	const struct sweep *sweep = sweeps->newest;
+	const struct sweep *newest = sweep_first_whole(sweeps->newest);
 	int64_t *mtime_ns = &sweeps->records->names_mtime_ns;
 	int64_t now_ms = pages_now_ms(sweeps->pages);
-	bool expired, partial;
+	bool partial = newest && (newest->from_memory || newest->missing_err != 0);
 
-	if (!sweep)
-		return *mtime_ns;
-	expired = now_ms >= sweep->expires_ms && sweep->number != sweeps->mtime_moved_for;
-	partial = sweep->from_memory || sweep->missing_err != 0;
-	/* Moves once per expiry, before the new sweep begins: the kernel then sees the same time
-	 * before and after it lists, and keeps that listing. A partial list moves it each second,
-	 * so that the kernel asks again. */
-	if (expired || (partial && now_ms >= sweeps->mtime_moved_ms + PARTIAL_MS)) {
+	/* The kernel may hold any whole list, also one that was completed after a newer one, but no
+	 * unfinished list: so each whole list moves the time once, when it has expired. The next
+	 * list does not move it until then: the kernel sees the same time before and after it
+	 * lists, and keeps that listing. A partial list moves it each second, so that the kernel
+	 * asks again. */
+	if (sweeps_announce_expiry(sweeps, now_ms) ||
+	    (partial && now_ms >= sweeps->announced_ms + PARTIAL_MS)) {
 		++*mtime_ns;
-		sweeps->mtime_moved_ms = now_ms;
+		sweeps->announced_ms = now_ms;
 	}
-	if (expired)
-		sweeps->mtime_moved_for = sweep->number;
 	return *mtime_ns;
 }

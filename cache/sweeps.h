@@ -56,8 +56,8 @@ void sweeps_expire_all(struct sweeps *sweeps);
  * memory or lacks a page: the kernel may not cache it. */
 int64_t sweeps_list_left_ms(const struct sweeps *sweeps);
 
-/* Returns the modification time of the list of names, wall clock. First moves it by 1 ns if the
- * newest list has expired since the last call, or once a second if that list is partial. */
+/* Returns the modification time of the list of names, wall clock. First moves it by 1 ns if a whole
+ * list has expired since the last call, or once a second if the newest whole list is partial. */
 int64_t sweeps_list_mtime_ns(struct sweeps *sweeps);
 
 #endif

@@ -73,7 +73,7 @@ static bool ops_reader_must_return(const struct request *request)
 	return reader_must_return(ops_of(request)->proc_fd, fuse_req_ctx(request->req)->pid);
 }
 
-/* Keeps a request parked whose reader got a signal that does not end it, such as SIGSTOP. */
+/* Keeps a request parked whose reader got a harmless signal, such as SIGSTOP or SIGCHLD. */
 static void ops_watch_reader(struct request *request)
 {
 	struct ops *ops = ops_of(request);

@@ -11,8 +11,10 @@
 
 #define SIGNAL_BIT(number) (UINT64_C(1) << ((number)-1))
 
-/* The signals whose default action does not end a process. */
-#define NOT_FATAL                                                                                \
+/* The signals after which a thread goes on waiting: those whose default action does not end a
+ * process. A program catches them to note an event, such as the end of a child, and not to
+ * interrupt a call. */
+#define HARMLESS                                                                                 \
 	(SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU) | \
 	 SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH))
 
@@ -72,7 +74,7 @@ static bool reader_read_masks(FILE *status, uint64_t ret_masks[static READER_MAS
 
 bool reader_must_return(int proc_fd, pid_t tid)
 {
-	uint64_t masks[READER_MASKS] = {0}, pending, ending;
+	uint64_t masks[READER_MASKS] = {0}, pending, harmless;
 	FILE *status = tid > 0 ? reader_open_status(proc_fd, tid) : NULL;
 	bool known;
 
@@ -83,6 +85,7 @@ bool reader_must_return(int proc_fd, pid_t tid)
 	if (!known)
 		return true;
 	pending = masks[READER_PENDING] | masks[READER_SHARED_PENDING];
-	ending = masks[READER_CAUGHT] | ~NOT_FATAL;
-	return (pending & ~masks[READER_BLOCKED] & ~masks[READER_IGNORED] & ending) != 0;
+	/* SIGIO ends a process that does not catch it. */
+	harmless = HARMLESS | (SIGNAL_BIT(SIGIO) & masks[READER_CAUGHT]);
+	return (pending & ~masks[READER_BLOCKED] & ~masks[READER_IGNORED] & ~harmless) != 0;
 }

@@ -9,8 +9,10 @@
 
 /*
  * Returns whether a thread that waits for a FUSE reply must return: a signal is pending that ends
- * it or that it handles. FUSE reports any signal as an interrupt, also those after which the thread
- * goes on waiting (SIGSTOP, SIGTSTP, SIGCONT, a debugger's).
+ * it, or that it may have meant as an interruption, such as a SIGINT or a SIGALRM that it catches.
+ * FUSE reports any signal as an interrupt, also those after which the thread goes on waiting: job
+ * control and a debugger's stops, SIGCHLD, SIGURG and SIGWINCH, and a SIGIO that it catches. With
+ * EINTR for these, a shell would return an empty result for a glob when a background job ends.
  *
  * proc_fd: from reader_open_proc(). tid: from fuse_req_ctx(); 0 if the thread is in another PID
  * namespace. Returns true if the thread's signals are not known: its PID namespace is another one,

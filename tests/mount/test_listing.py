@@ -2,6 +2,7 @@
 """A listing names every agent that was there throughout, exactly once, whatever moves meanwhile."""
 
 import os
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -163,6 +164,33 @@ def test_a_partial_listing_does_not_spoil_the_next(sim, mount):
         names = fleet.agents()
         assert not doubled(names)
         assert set(names) == {agent["agent_id"] for agent in api.agents()}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    "command, path",
+    [("ls", "agents"), ("ls", "by-status"), ("ls", "tasks"), ("stat", "agents/none")],
+)
+def test_a_listing_expires_after_its_reader_was_killed(sim, mount, blocked, command, path, known, number):
+    """The kernel keeps a complete listing until the directory's mtime moves, and then sends nothing."""
+    api = sim(agents=1)
+    api.put_agents(plain(3))
+    fleet = mount(api, ttl=0.3, timeout=60, delay_connect=True)
+    if known:
+        fleet.agents()
+        time.sleep(0.35)
+    api.hold()
+    reader = blocked(command, fleet / path)
+    until(lambda: api.held() >= 1)
+    reader.end(number)
+    api.release()
+    time.sleep(0.35)
+    for count in range(4, 8):
+        assert len(fleet.agents()) == count - 1
+        assert len(fleet.agents()) == count - 1
+        api.put_agents(plain(count))
+        time.sleep(0.35)
 
 
 def test_rewinding_lists_again(sim, mount):

@@ -7,6 +7,7 @@ import pty
 import resource
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -416,6 +417,83 @@ def test_a_reader_that_is_stopped_and_continued_goes_on_waiting(waiting, number)
     time.sleep(0.2)  # fleetfs checks the reader every 50 ms, and nothing shows that it did
     assert cat.running()
     ends_well(api, cat)
+
+
+CATCHER = """
+import os, signal, sys
+signal.signal(int(sys.argv[2]), lambda number, frame: None)
+signal.siginterrupt(int(sys.argv[2]), False)
+print("ready", flush=True)
+names = os.listdir(sys.argv[1])
+print(len(names))
+"""
+
+RAISER = """
+import os, signal, sys
+def interrupt(number, frame):
+    raise InterruptedError
+signal.signal(int(sys.argv[2]), interrupt)
+print("ready", flush=True)
+try:
+    os.listdir(sys.argv[1])
+except InterruptedError:
+    print("interrupted")
+"""
+
+
+def catching(sim, mount, blocked, program, number):
+    """A reader that handles a signal and waits for the first page."""
+    api = sim(agents=30)
+    fleet = mount(api, ttl=600, timeout=60, delay_connect=True)
+    api.hold()
+    reader = blocked(sys.executable, "-c", program, fleet / "agents", str(int(number)))
+    assert reader.process.stdout.readline() == b"ready\n"
+    until(lambda: api.held() >= 1)
+    return api, fleet, reader
+
+
+@pytest.mark.parametrize(
+    "name", ["SIGCHLD", "SIGWINCH", "SIGURG", "SIGCONT", "SIGIO", "SIGTSTP", "SIGTTIN", "SIGTTOU"]
+)
+def test_a_reader_that_catches_a_harmless_signal_goes_on_waiting(sim, mount, blocked, name):
+    number = getattr(signal, name)
+    api, fleet, reader = catching(sim, mount, blocked, CATCHER, number)
+    os.kill(reader.process.pid, number)
+    wait_until_interrupted(fleet, reader)
+    time.sleep(0.2)  # as above
+    assert reader.running()
+    api.release()
+    status, output, errors = reader.result()
+    assert (status, output) == (0, b"30\n"), errors
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("before", [None, "SIGWINCH"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGALRM", "SIGUSR1"])
+def test_a_reader_that_catches_an_interruption_is_interrupted(sim, mount, blocked, name, before):
+    number = getattr(signal, name)
+    program = "import signal; signal.signal(signal.SIGWINCH, lambda *_: None)" + RAISER
+    api, fleet, reader = catching(sim, mount, blocked, program, number)
+    if before:
+        os.kill(reader.process.pid, getattr(signal, before))
+        wait_until_interrupted(fleet, reader)
+    os.kill(reader.process.pid, number)
+    status, output, errors = reader.result(2)
+    assert (status, output) == (0, b"interrupted\n"), errors
+    assert api.held() >= 1
+    api.release()
+
+
+def test_a_glob_is_complete_although_a_background_job_ends(sim, mount, blocked):
+    api = sim(agents=30)
+    fleet = mount(api, ttl=600, timeout=60, delay_connect=True)
+    api.hold()
+    shell = blocked("bash", "-c", 'sleep 0.3 & set -- "$0"/*; echo $#; wait', fleet / "agents")
+    until(lambda: api.held() >= 1)
+    time.sleep(0.6)
+    api.release()
+    status, output, errors = shell.result()
+    assert (status, output) == (0, b"30\n"), errors
 
 
 @root

@@ -258,6 +258,65 @@ static void test_list_mtime_moves_once_per_expiry(void **state)
 	(void)state;
 }
 
+/* The reader of an expired listing is killed while it waits. Its sweep is left without a page, and
+ * the page arrives later and expires unread. */
+static void leave_empty_sweep(struct world *world)
+{
+	struct query query = fleet_query(world->fleet);
+	struct record *record;
+	uint64_t cursor = 0;
+
+	assert_int_equal(fleet_walk(world->fleet, &cursor, &query, &record), -EAGAIN);
+	world_deliver_next(world);
+	world->now_ms += TTL_MS;
+}
+
+static void test_list_mtime_moves_after_the_reader_of_a_listing_was_killed(void **state)
+{
+	struct world world;
+	int64_t mtime_ns;
+
+	for (unsigned int count = 50; count <= 250; count += 200) {
+		world_of(&world, count);
+		leave_empty_sweep(&world);
+		for (int round = 0; round < 5; round++) {
+			assert_int_equal(world_list_all(&world), (count + 99) / 100);
+			mtime_ns = fleet_list_mtime_ns(world.fleet);
+			world.now_ms += TTL_MS - 1;
+			assert_int_equal(fleet_list_mtime_ns(world.fleet), mtime_ns);
+			world.now_ms += 1;
+			assert_int_equal(fleet_list_mtime_ns(world.fleet), mtime_ns + 1);
+			if (round % 2)
+				leave_empty_sweep(&world);
+		}
+		world_done(&world);
+	}
+	(void)state;
+}
+
+/* The kernel may hold the listing of a reader that finished after a later one. */
+static void test_list_mtime_moves_when_an_expired_list_is_completed(void **state)
+{
+	struct world world;
+	struct listing slow = {0};
+	uint64_t cursor = 0;
+	int64_t mtime_ns;
+
+	world_of(&world, 250);
+	mtime_ns = fleet_list_mtime_ns(world.fleet);
+	assert_int_equal(world_list_some(&world, &cursor, 10, &slow), 1);
+	world.now_ms += TTL_MS;
+	world_list_all(&world);
+	assert_int_equal(world_list_some(&world, &cursor, SIZE_MAX, &slow), 0);
+	assert_int_equal(slow.count, 250);
+	assert_int_equal(fleet_list_mtime_ns(world.fleet), mtime_ns + 1);
+	world.now_ms += TTL_MS;
+	assert_int_equal(fleet_list_mtime_ns(world.fleet), mtime_ns + 2);
+	listing_done(&slow);
+	world_done(&world);
+	(void)state;
+}
+
 static void test_list_mtime_moves_when_the_set_of_names_changes(void **state)
 {
 	struct world world;
@@ -296,6 +355,8 @@ int main(void)
 		cmocka_unit_test(test_reader_does_not_starve_while_new_readers_begin),
 		cmocka_unit_test(test_wall_clock_jump_changes_no_expiry),
 		cmocka_unit_test(test_list_mtime_moves_once_per_expiry),
+		cmocka_unit_test(test_list_mtime_moves_after_the_reader_of_a_listing_was_killed),
+		cmocka_unit_test(test_list_mtime_moves_when_an_expired_list_is_completed),
 		cmocka_unit_test(test_list_mtime_moves_when_the_set_of_names_changes),
 	};
 
