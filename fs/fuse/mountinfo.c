@@ -2,16 +2,20 @@
 #include "fs/fuse/mountinfo.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
+#include <unistd.h>
 
-#define FIELDS 5 /* mount ID, parent ID, device, root, mount point */
+#define FIELDS      5 /* mount ID, parent ID, device, root, mount point */
+#define FIRST_BYTES 16384
 
-int mountinfo_open(struct mountinfo *mountinfo)
+int mountinfo_open(void)
 {
-	*mountinfo = (struct mountinfo){.file = fopen("/proc/self/mountinfo", "re")};
-	return mountinfo->file ? 0 : -errno;
+	int fd = open("/proc/self/mountinfo", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
 }
 
 /* Replaces the escapes of mountinfo, such as \040 for a space. */
@@ -31,29 +35,106 @@ static void mountinfo_unescape(char *text)
 	*to = '\0';
 }
 
-bool mountinfo_next(struct mountinfo *mountinfo, struct mountinfo_mount *ret_mount)
+/* Reads the file from its beginning. Returns its text, to be freed, or NULL with errno. */
+static char *mountinfo_read_text(int fd)
 {
-	while (getline(&mountinfo->line, &mountinfo->line_bytes, mountinfo->file) > 0) {
-		char *rest = mountinfo->line, *fields[FIELDS];
+	size_t capacity = FIRST_BYTES, length = 0;
+	char *text = malloc(capacity), *larger;
+	ssize_t got = 0;
 
-		for (size_t i = 0; i < FIELDS; i++)
-			fields[i] = strsep(&rest, " ");
-		if (!rest)
+	if (text && lseek(fd, 0, SEEK_SET) < 0)
+		got = -1;
+	while (text && got >= 0) {
+		got = read(fd, text + length, capacity - length - 1);
+		if (got == 0) {
+			text[length] = '\0';
+			return text;
+		}
+		length += got > 0 ? (size_t)got : 0;
+		if (got < 0 || length + 1 < capacity)
 			continue;
-		ret_mount->id = (int)strtol(fields[0], NULL, 10);
-		ret_mount->parent_id = (int)strtol(fields[1], NULL, 10);
-		snprintf(ret_mount->device, sizeof(ret_mount->device), "%s", fields[2]);
-		mountinfo_unescape(fields[4]);
-		snprintf(ret_mount->path, sizeof(ret_mount->path), "%s", fields[4]);
-		return true;
+		capacity *= 2;
+		larger = realloc(text, capacity);
+		if (!larger)
+			break;
+		text = larger;
 	}
-	return false;
+	free(text);
+	return NULL;
 }
 
-void mountinfo_close(struct mountinfo *mountinfo)
+/* Splits a line, which it changes. Returns false if the line has too few fields. */
+static bool mountinfo_parse(char *line, struct mountinfo_mount *ret_mount)
 {
-	free(mountinfo->line);
-	fclose(mountinfo->file);
+	char *fields[FIELDS], *rest = line, *type, *source;
+
+	for (size_t i = 0; i < FIELDS; i++)
+		fields[i] = strsep(&rest, " ");
+	/* Optional fields end with a hyphen. */
+	rest = rest ? strstr(rest, " - ") : NULL;
+	if (!rest)
+		return false;
+	rest += strlen(" - ");
+	type = strsep(&rest, " ");
+	source = rest ? strsep(&rest, " ") : type + strlen(type);
+	mountinfo_unescape(fields[4]);
+	mountinfo_unescape(type);
+	mountinfo_unescape(source);
+	*ret_mount = (struct mountinfo_mount){
+		.id = (int)strtol(fields[0], NULL, 10),
+		.parent_id = (int)strtol(fields[1], NULL, 10),
+		.device = fields[2],
+		.path = fields[4],
+		.type = type,
+		.source = source,
+	};
+	return true;
+}
+
+int mountinfo_read(int fd, struct mountinfo *ret_mountinfo)
+{
+	struct mountinfo list = {.text = mountinfo_read_text(fd)};
+	size_t lines = 1;
+	char *rest = list.text, *line;
+
+	if (!list.text)
+		return -errno;
+	for (const char *at = list.text; (at = strchr(at, '\n')); at++)
+		lines++;
+	list.mounts = calloc(lines, sizeof(*list.mounts));
+	if (!list.mounts) {
+		free(list.text);
+		return -ENOMEM;
+	}
+	while ((line = strsep(&rest, "\n")))
+		if (mountinfo_parse(line, &list.mounts[list.count]))
+			list.count++;
+	*ret_mountinfo = list;
+	return 0;
+}
+
+void mountinfo_free(struct mountinfo *mountinfo)
+{
+	free(mountinfo->mounts);
+	free(mountinfo->text);
+	*mountinfo = (struct mountinfo){0};
+}
+
+const struct mountinfo_mount *mountinfo_find(const struct mountinfo *mountinfo, int id)
+{
+	for (size_t i = 0; i < mountinfo->count; i++)
+		if (mountinfo->mounts[i].id == id)
+			return &mountinfo->mounts[i];
+	return NULL;
+}
+
+bool mountinfo_is_below(const char *path, const char *directory)
+{
+	size_t length = strlen(directory);
+
+	if (length == 1) /* the root */
+		return path[1] != '\0';
+	return strncmp(path, directory, length) == 0 && path[length] == '/';
 }
 
 int mountinfo_id_of(int fd)

@@ -5,31 +5,40 @@
 /* Reads the list of mounts in this process' mount namespace (proc_pid_mountinfo(5)), and the mount
  * IDs of descriptors. */
 
-#include <limits.h>
 #include <stdbool.h>
-#include <stdio.h>
+#include <stddef.h>
 
-/* The list while it is read. */
-struct mountinfo {
-	FILE *file;
-	char *line;
-	size_t line_bytes;
-};
-
+/* A mount. The texts have no escapes. */
 struct mountinfo_mount {
 	int id; /* greater than 0; the kernel reuses the IDs of mounts that are gone */
 	int parent_id;
-	char device[32];     /* of the file system, such as "0:61" */
-	char path[PATH_MAX]; /* of the mount point, without escapes */
+	const char *device; /* of the file system, such as "0:61" */
+	const char *path;   /* of the mount point */
+	const char *type;   /* of the file system, such as "tmpfs" */
+	const char *source; /* as mount(8) shows it */
 };
 
-/* Opens the list. Returns 0; or -errno, and then mountinfo_close() is not needed. */
-int mountinfo_open(struct mountinfo *mountinfo);
+/* The list, in the order of the kernel. */
+struct mountinfo {
+	struct mountinfo_mount *mounts;
+	size_t count;
+	char *text; /* owns the texts of the mounts */
+};
 
-/* Reads the next mount. Returns false at the end. */
-bool mountinfo_next(struct mountinfo *mountinfo, struct mountinfo_mount *ret_mount);
+/* Opens the file that lists the mounts. Returns a descriptor or -errno. */
+int mountinfo_open(void);
 
-void mountinfo_close(struct mountinfo *mountinfo);
+/* Reads the current list from a descriptor of mountinfo_open(), any number of times. Needs no other
+ * descriptor. Returns 0; or -errno, and then mountinfo_free() is not needed. */
+int mountinfo_read(int fd, struct mountinfo *ret_mountinfo);
+
+void mountinfo_free(struct mountinfo *mountinfo);
+
+/* Returns the mount with an ID, or NULL. */
+const struct mountinfo_mount *mountinfo_find(const struct mountinfo *mountinfo, int id);
+
+/* Returns whether a path is below a directory. Both are absolute and without symlinks. */
+bool mountinfo_is_below(const char *path, const char *directory);
 
 /* Returns the ID of the mount that a descriptor leads to, or 0 without /proc. Sends no request to
  * the file system, which may be dead or served by this thread. */

@@ -44,13 +44,14 @@ int mountpoint_detach(const char *path)
 	return -err;
 }
 
-/* Whether a FUSE file system is mounted at a path: 1, 0 or -errno. */
+/* Whether a FUSE file system is mounted at a path: 1, 0 or -errno. Requests no attributes: those of
+ * another user's mount may not be read. */
 static int mountpoint_is_mounted(const char *path)
 {
 	struct statx status;
 	struct statfs fs;
 
-	if (statx(AT_FDCWD, path, 0, STATX_TYPE, &status) < 0 || statfs(path, &fs) < 0)
+	if (statx(AT_FDCWD, path, 0, 0, &status) < 0 || statfs(path, &fs) < 0)
 		return -errno;
 	return fs.f_type == FUSE_SUPER_MAGIC && (status.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
@@ -105,40 +106,33 @@ static int mountpoint_lock(struct mountpoint *mountpoint, const char *path)
 static int mountpoint_lock_parent(const char *path)
 {
 	const struct timespec pause = {.tv_nsec = 10000000};
-	char name[64], real[PATH_MAX];
-	int fd = open(path, O_PATH | O_CLOEXEC), lock = -1;
-	ssize_t length;
+	char *copy = strdup(path), *parent = copy ? dirname(copy) : NULL;
+	int lock = -1;
 
-	if (fd < 0)
-		return -1;
-	/* realpath(3) would send a request to the dead mount. */
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	length = readlink(name, real, sizeof(real) - 1);
-	close(fd);
-	if (length <= 0)
-		return -1;
-	real[length] = '\0';
-	dirname(real);
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		lock = mountpoint_lock_directory(real);
+	for (int i = 0; parent && i < LOCK_TRIES; i++) {
+		lock = mountpoint_lock_directory(parent);
 		if (lock != -EBUSY)
 			break;
 		nanosleep(&pause, NULL);
 	}
+	free(copy);
 	return lock < 0 ? -1 : lock;
+}
+
+/* Returns err, with a sentence in ret_why. */
+static int mountpoint_report_missing(const char *path, int err, char *ret_why, size_t why_bytes)
+{
+	snprintf(ret_why, why_bytes, "mount point %s: %s%s", path, strerror(-err),
+	         err == -ENOENT ? " (mkdir it first)" : "");
+	return err;
 }
 
 static int mountpoint_check_directory(const char *path, char *ret_why, size_t why_bytes)
 {
 	struct stat status;
 
-	if (stat(path, &status) < 0) {
-		int err = -errno;
-
-		snprintf(ret_why, why_bytes, "mount point %s: %s%s", path, strerror(-err),
-		         err == -ENOENT ? " (mkdir it first)" : "");
-		return err;
-	}
+	if (stat(path, &status) < 0)
+		return mountpoint_report_missing(path, -errno, ret_why, why_bytes);
 	if (S_ISDIR(status.st_mode))
 		return 0;
 	snprintf(ret_why, why_bytes, "mount point %s is not a directory", path);
@@ -177,37 +171,68 @@ static int mountpoint_detach_dead(const char *path, char *ret_why, size_t why_by
 	return err;
 }
 
-/* Identifies the directory that a path leads to. Returns 0 or -errno. */
+/* Identifies the directory of an O_PATH descriptor. Sends no request to the file system. Returns 0
+ * or -errno. */
+static int mountpoint_identify_fd(int fd, struct mountpoint_directory *ret_directory)
+{
+	struct statx status;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &status) < 0)
+		return -errno;
+	*ret_directory = (struct mountpoint_directory){
+		.device = makedev(status.stx_dev_major, status.stx_dev_minor),
+		.inode = status.stx_ino,
+		.mount_id = mountinfo_id_of(fd),
+	};
+	return 0;
+}
+
+/* Identifies the directory that a path without symlinks leads to. Returns 0 or -errno. */
 static int mountpoint_identify(const char *path, struct mountpoint_directory *ret_directory)
 {
-	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), err = 0;
-	struct statx status;
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), err;
 
 	if (fd < 0)
 		return -errno;
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &status) < 0)
-		err = -errno;
-	else
-		*ret_directory = (struct mountpoint_directory){
-			.device = makedev(status.stx_dev_major, status.stx_dev_minor),
-			.inode = status.stx_ino,
-			.mount_id = mountinfo_id_of(fd),
-		};
+	err = mountpoint_identify_fd(fd, ret_directory);
 	close(fd);
 	return err;
 }
 
-int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *ret_why,
-                       size_t why_bytes)
+static bool mountpoint_is_same(const struct mountpoint_directory *a,
+                               const struct mountpoint_directory *b)
 {
-	int err = mountpoint_detach_dead(path, ret_why, why_bytes);
-	int mounted;
+	return a->device == b->device && a->inode == b->inode && a->mount_id == b->mount_id;
+}
 
-	if (err == 0)
+/*
+ * Returns the absolute path of a descriptor, without symlinks and to be freed, or NULL with errno.
+ * realpath(3) would send requests to a dead mount, so it is used only without /proc.
+ */
+static char *mountpoint_path_of(int fd, const char *path)
+{
+	char name[64], real[PATH_MAX];
+	ssize_t length;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	length = readlink(name, real, sizeof(real) - 1);
+	if (length <= 0)
+		return realpath(path, NULL);
+	real[length] = '\0';
+	return strdup(real);
+}
+
+/* Checks the absolute path and locks it. Returns 0, or -errno with a sentence in ret_why. */
+static int mountpoint_check_path(struct mountpoint *mountpoint, char *ret_why, size_t why_bytes)
+{
+	const char *path = mountpoint->path;
+	int mounted = mountpoint_is_mounted(path), err = 0;
+
+	if (mounted <= 0) {
 		err = mountpoint_check_directory(path, ret_why, why_bytes);
-	if (err < 0)
-		return err;
-	mounted = mountpoint_is_mounted(path);
+		if (err < 0)
+			return err;
+	}
 	if (mounted == 0) {
 		err = mountpoint_lock(mountpoint, path);
 		if (err == -EBUSY) {
@@ -222,14 +247,44 @@ int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *re
 	}
 	if (mounted > 0)
 		return mountpoint_report_busy(path, ret_why, why_bytes);
-	mountpoint->path = mounted == 0 ? realpath(path, NULL) : NULL;
-	if (mountpoint->path)
-		err = mountpoint_identify(mountpoint->path, &mountpoint->directory);
-	else
-		err = mounted < 0 ? mounted : -errno;
+	if (mounted == 0)
+		mounted = mountpoint_identify(path, &mountpoint->directory);
+	if (mounted < 0)
+		snprintf(ret_why, why_bytes, "mount point %s: %s", path, strerror(-mounted));
+	return mounted;
+}
+
+int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *ret_why,
+                       size_t why_bytes)
+{
+	struct mountpoint_directory given = {0}, absolute = {0};
+	int fd = open(path, O_PATH | O_CLOEXEC), err;
+	bool same;
+
+	if (fd < 0)
+		return mountpoint_report_missing(path, -errno, ret_why, why_bytes);
+	/* The file system is mounted at the absolute path. It leads elsewhere than the given path
+	 * if that is relative to a directory below a mount. */
+	mountpoint->path = mountpoint_path_of(fd, path);
+	err = mountpoint->path ? 0 : -errno;
+	same = err == 0 && mountpoint_identify_fd(fd, &given) == 0 &&
+	       mountpoint_identify(mountpoint->path, &absolute) == 0 &&
+	       mountpoint_is_same(&given, &absolute);
+	close(fd);
 	if (err < 0)
-		snprintf(ret_why, why_bytes, "mount point %s: %s", path, strerror(-err));
-	return err;
+		return mountpoint_report_missing(path, err, ret_why, why_bytes);
+	err = mountpoint_detach_dead(mountpoint->path, ret_why, why_bytes);
+	if (err == 0)
+		err = mountpoint_check_path(mountpoint, ret_why, why_bytes);
+	/* A working directory in a dead mount was the same only before that was detached. */
+	if (err < 0 || same || mountpoint_is_same(&given, &mountpoint->directory))
+		return err;
+	snprintf(
+		ret_why, why_bytes,
+		"mount point %s is not the directory at %s, where something else is mounted or was "
+		"created: give the absolute path, or cd there again",
+		path, mountpoint->path);
+	return -EBUSY;
 }
 
 int mountpoint_check_unchanged(const struct mountpoint *mountpoint, char *ret_why, size_t why_bytes)
@@ -243,8 +298,7 @@ int mountpoint_check_unchanged(const struct mountpoint *mountpoint, char *ret_wh
 		         strerror(-err));
 		return err;
 	}
-	if (now.device == before->device && now.inode == before->inode &&
-	    now.mount_id == before->mount_id)
+	if (mountpoint_is_same(&now, before))
 		return 0;
 	snprintf(ret_why, why_bytes,
 	         "mount point %s changed during the start: it was replaced, or something was "

@@ -35,19 +35,29 @@ static uint64_t own_mount_read_unique_id(int fd)
  */
 static void own_mount_identify(struct own_mount *mount, const char *path)
 {
-	struct mountinfo mountinfo;
-	struct mountinfo_mount line;
-	int fd;
+	struct mountinfo list = {0};
+	int ends[2], fd, mountinfo = mountinfo_open();
 
-	if (mountinfo_open(&mountinfo) < 0)
-		return;
-	while (mountinfo_next(&mountinfo, &line)) {
-		if (strcmp(line.path, path) != 0)
-			continue;
-		mount->id = line.id;
-		memcpy(mount->device, line.device, sizeof(mount->device));
+	if (mountinfo >= 0 && mountinfo_read(mountinfo, &list) == 0) {
+		for (size_t i = 0; i < list.count; i++) {
+			if (strcmp(list.mounts[i].path, path) != 0)
+				continue;
+			mount->id = list.mounts[i].id;
+			snprintf(mount->device, sizeof(mount->device), "%s", list.mounts[i].device);
+		}
+		mountinfo_free(&list);
 	}
-	mountinfo_close(&mountinfo);
+	if (mount->id == 0) {
+		if (mountinfo >= 0)
+			close(mountinfo);
+		return;
+	}
+	mount->mountinfo_fd = mountinfo;
+	mount->hangup_fd = -1;
+	if (pipe2(ends, O_CLOEXEC) == 0) {
+		close(ends[0]);
+		mount->hangup_fd = ends[1];
+	}
 	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0 && mountinfo_id_of(fd) == mount->id)
 		mount->unique_id = own_mount_read_unique_id(fd);
@@ -107,54 +117,123 @@ int own_mount_make(struct own_mount *mount, struct fuse_session *session, const 
 	return err;
 }
 
-/* Where the own mount is, according to mountinfo. */
+/* Where the own mount is, and the mounts around it. */
 struct own_mount_location {
-	bool found;                /* it is mounted */
-	bool covered;              /* another file system is mounted on top of it */
-	char path[PATH_MAX];       /* where it is now */
-	char other_path[PATH_MAX]; /* another mount of the same file system, or "" */
+	struct mountinfo list;                /* owns the mounts */
+	const struct mountinfo_mount *own;    /* NULL: it is gone */
+	const struct mountinfo_mount *other;  /* another mount of the same file system, or NULL */
+	const struct mountinfo_mount *cover;  /* the topmost mount that hides it, or NULL */
+	const struct mountinfo_mount *inside; /* another file system mounted inside it, or NULL */
+	size_t inside_count;                  /* file systems mounted inside it */
 };
 
+static bool own_mount_is_same(const struct own_mount *mount, const struct mountinfo_mount *line)
+{
+	return line && strcmp(line->device, mount->device) == 0;
+}
+
+/* Returns the topmost of the mounts that are stacked on the root of a mount, or the mount itself if
+ * there are none. */
+static const struct mountinfo_mount *own_mount_topmost(const struct mountinfo *list,
+                                                       const struct mountinfo_mount *line)
+{
+	const struct mountinfo_mount *below = NULL;
+
+	while (below != line) {
+		below = line;
+		for (size_t i = 0; i < list->count; i++)
+			if (list->mounts[i].parent_id == below->id && &list->mounts[i] != below &&
+			    strcmp(list->mounts[i].path, below->path) == 0)
+				line = &list->mounts[i];
+	}
+	return line;
+}
+
+/* Returns the mount that hides a mount: it is stacked on the mount, or mounted over a directory
+ * above. NULL: there is none. */
+static const struct mountinfo_mount *own_mount_find_cover(const struct mountinfo *list,
+                                                          const struct mountinfo_mount *own)
+{
+	const struct mountinfo_mount *cover = own_mount_topmost(list, own);
+	const struct mountinfo_mount *child = own, *parent;
+
+	if (cover == own)
+		cover = NULL;
+	while ((parent = mountinfo_find(list, child->parent_id)) && parent != child) {
+		for (size_t i = 0; i < list->count; i++) {
+			const struct mountinfo_mount *line = &list->mounts[i];
+
+			if (line->parent_id == parent->id && line != child && line != parent &&
+			    mountinfo_is_below(child->path, line->path))
+				cover = own_mount_topmost(list, line);
+		}
+		child = parent;
+	}
+	return cover;
+}
+
+/* Finds other file systems that are mounted inside the own mount, or inside a bind mount of it that
+ * would be unmounted with it. */
+static void own_mount_find_inside(const struct own_mount *mount,
+                                  struct own_mount_location *location)
+{
+	for (size_t i = 0; i < location->list.count; i++) {
+		const struct mountinfo_mount *line = &location->list.mounts[i], *parent;
+
+		if (own_mount_is_same(mount, line) ||
+		    !mountinfo_is_below(line->path, location->own->path))
+			continue;
+		parent = mountinfo_find(&location->list, line->parent_id);
+		if (!own_mount_is_same(mount, parent))
+			continue;
+		location->inside_count++;
+		if (!location->inside)
+			location->inside = line;
+	}
+}
+
+/* Reads where the own mount is. Returns 0, and then the list must be freed; or -errno. */
 static int own_mount_locate(const struct own_mount *mount, struct own_mount_location *ret_location)
 {
-	struct mountinfo mountinfo;
-	struct mountinfo_mount line;
-	int err = mountinfo_open(&mountinfo);
+	int err;
 
 	*ret_location = (struct own_mount_location){0};
+	err = mountinfo_read(mount->mountinfo_fd, &ret_location->list);
 	if (err < 0)
 		return err;
-	while (mountinfo_next(&mountinfo, &line)) {
-		bool same = strcmp(line.device, mount->device) == 0;
+	for (size_t i = 0; i < ret_location->list.count; i++) {
+		const struct mountinfo_mount *line = &ret_location->list.mounts[i];
 
-		if (same && line.id == mount->id) {
-			ret_location->found = true;
-			memcpy(ret_location->path, line.path, sizeof(ret_location->path));
-		} else if (same) {
-			memcpy(ret_location->other_path, line.path,
-			       sizeof(ret_location->other_path));
-		} else if (ret_location->found && line.parent_id == mount->id &&
-		           strcmp(line.path, ret_location->path) == 0) {
-			ret_location->covered = true;
-		}
+		if (own_mount_is_same(mount, line) && line->id == mount->id)
+			ret_location->own = line;
+		else if (own_mount_is_same(mount, line))
+			ret_location->other = line;
 	}
-	mountinfo_close(&mountinfo);
+	if (ret_location->own) {
+		ret_location->cover = own_mount_find_cover(&ret_location->list, ret_location->own);
+		own_mount_find_inside(mount, ret_location);
+	}
 	return 0;
 }
 
 /*
- * Opens the root of the own mount at a path. Returns an O_PATH descriptor; -EBUSY if another mount
- * is on top; -ENOENT if the own mount is gone and its ID belongs to another mount; or -errno.
+ * Opens the root of the own mount, or of a bind mount that is stacked on it. Returns an O_PATH
+ * descriptor; -EBUSY if another mount is on top; -ENOENT if the mount is gone and its ID belongs to
+ * another mount; or -errno.
  */
-static int own_mount_open(const struct own_mount *mount, const char *path)
+static int own_mount_open(const struct own_mount *mount, const struct mountinfo_mount *line)
 {
-	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), err = 0;
+	int fd = open(line->path, O_PATH | O_NOFOLLOW | O_CLOEXEC), err = 0, id;
 
 	if (fd < 0)
 		return errno == ENOENT ? -EBUSY : -errno;
-	if (mountinfo_id_of(fd) != mount->id)
+	id = mountinfo_id_of(fd);
+	if (id == 0) /* /proc is hidden, or there is no free descriptor */
+		err = -EMFILE;
+	else if (id != line->id)
 		err = -EBUSY;
-	else if (mount->unique_id != 0 && mount->unique_id != own_mount_read_unique_id(fd))
+	else if (id == mount->id && mount->unique_id != 0 &&
+	         mount->unique_id != own_mount_read_unique_id(fd))
 		err = -ENOENT;
 	if (err == 0)
 		return fd;
@@ -166,42 +245,123 @@ static int own_mount_open(const struct own_mount *mount, const char *path)
  * Makes fuse_session_unmount() close the connection without unmounting. libfuse leaves the path
  * alone when poll(2) reports POLLERR for the descriptor, as a pipe without a reader does.
  */
-static void own_mount_disconnect(struct fuse_session *session)
+static void own_mount_disconnect(struct own_mount *mount, struct fuse_session *session)
 {
-	int ends[2];
+	int fd = fuse_session_fd(session);
 
-	if (pipe2(ends, O_CLOEXEC) == 0) {
-		close(ends[0]);
-		dup3(ends[1], fuse_session_fd(session), O_CLOEXEC);
-		close(ends[1]);
+	if (mount->hangup_fd >= 0 && dup3(mount->hangup_fd, fd, O_CLOEXEC) >= 0)
 		fuse_session_unmount(session);
-	}
+	else
+		close(fd); /* no pipe, or the limit of descriptors was lowered below fd */
+	if (mount->hangup_fd >= 0)
+		close(mount->hangup_fd);
+	mount->hangup_fd = -1;
 }
 
-/* Unmounts the own mount at its location. Returns 0, also if it is gone, or -errno. */
-static int own_mount_detach(const struct own_mount *mount,
-                            const struct own_mount_location *location)
+/* Unmounts one mount, which nothing hides. Returns 0, also if it is gone, or -errno. */
+static int own_mount_detach(const struct own_mount *mount, const struct mountinfo_mount *line)
 {
 	char name[64];
-	int fd, err;
+	int fd = own_mount_open(mount, line), err;
 
-	if (!location->found)
+	if (fd == -ENOENT)
 		return 0;
-	/* own_mount_open() would return -EBUSY, too, but first it would open the file system on
-	 * top. Opening a network file system may hang: it revalidates its root. */
-	fd = location->covered ? -EBUSY : own_mount_open(mount, location->path);
+	/* Without a free descriptor the list alone has to prove that the path leads to the mount.
+	 */
+	if (fd == -EMFILE || fd == -ENFILE)
+		return mountpoint_detach(line->path);
 	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
+		return fd;
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	err = umount2(name, MNT_DETACH) < 0 ? mountpoint_detach(location->path) : 0;
+	err = umount2(name, MNT_DETACH) < 0 ? mountpoint_detach(line->path) : 0;
 	close(fd);
 	return err;
 }
 
-int own_mount_remove(const struct own_mount *mount, struct fuse_session *session, char *ret_why,
+/* Whether the mount on top is a bind mount of the own mount in the same place. */
+static bool own_mount_is_stacked(const struct own_mount *mount,
+                                 const struct own_mount_location *location)
+{
+	return own_mount_is_same(mount, location->cover) &&
+	       strcmp(location->cover->path, location->own->path) == 0;
+}
+
+/* Describes why the own mount is left. err: of own_mount_detach(), or 0 if it was not tried. */
+static void own_mount_explain_left(const struct own_mount *mount,
+                                   const struct own_mount_location *location, int err,
+                                   char *ret_why, size_t why_bytes)
+{
+	const char *path = location->own->path;
+	const struct mountinfo_mount *cover = location->cover, *inside = location->inside;
+	char more[64] = "";
+
+	if (location->inside_count > 1)
+		snprintf(more, sizeof(more), " (and %zu more)", location->inside_count - 1);
+	if (err < 0)
+		snprintf(ret_why, why_bytes,
+		         "cannot unmount %s: %s; a dead mount is left there: see findmnt %s, and "
+		         "try fusermount3 -uz %s",
+		         path, err == -EBUSY ? "the path leads elsewhere" : strerror(-err), path,
+		         path);
+	else if (inside && (!cover || own_mount_is_stacked(mount, location)))
+		snprintf(ret_why, why_bytes,
+		         "cannot unmount %s: a file system of type %s (%s) is mounted inside it at "
+		         "%s%s and would be lost; a dead mount is left: unmount that file system "
+		         "first, then fusermount3 -uz %s",
+		         path, inside->type, inside->source, inside->path, more, path);
+	else if (own_mount_is_same(mount, cover))
+		snprintf(ret_why, why_bytes,
+		         "cannot unmount %s: a bind mount of it at %s hides it; both are left, "
+		         "dead: umount -l %s first, then fusermount3 -uz %s",
+		         path, cover->path, cover->path, path);
+	else
+		snprintf(ret_why, why_bytes,
+		         "cannot unmount %s: a file system of type %s (%s) is mounted over it at "
+		         "%s; a dead mount is left below: unmount that file system first, then "
+		         "fusermount3 -uz %s",
+		         path, cover->type, cover->source, cover->path, path);
+}
+
+/* Unmounts the own mount, after the bind mounts that are stacked on it. Returns 1 if a bind mount
+ * elsewhere existed, 0, or -errno with a sentence in ret_why. */
+static int own_mount_detach_stack(const struct own_mount *mount, char *ret_why, size_t why_bytes)
+{
+	struct own_mount_location location;
+	bool left = true, other = false;
+	int err = 0;
+
+	while (err == 0 && left) { /* each turn unmounts one mount */
+		const struct mountinfo_mount *cover;
+
+		err = own_mount_locate(mount, &location);
+		if (err < 0) {
+			snprintf(ret_why, why_bytes, "cannot read /proc/self/mountinfo: %s",
+			         strerror(-err));
+			return err;
+		}
+		cover = location.cover;
+		other = location.other != NULL;
+		left = location.own && cover;
+		/* A file system on top is not even opened: opening a network file system may hang,
+		 * since that revalidates its root. */
+		if (location.own &&
+		    (location.inside || (cover && !own_mount_is_stacked(mount, &location)))) {
+			own_mount_explain_left(mount, &location, 0, ret_why, why_bytes);
+			err = -EBUSY;
+		} else if (location.own) {
+			err = own_mount_detach(mount, cover ? cover : location.own);
+			if (err < 0)
+				own_mount_explain_left(mount, &location, err, ret_why, why_bytes);
+		}
+		mountinfo_free(&location.list);
+	}
+	return err < 0 ? err : other;
+}
+
+int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char *ret_why,
                      size_t why_bytes)
 {
-	struct own_mount_location location, left;
+	struct own_mount_location left;
 	int err;
 
 	if (mount->id == 0) {
@@ -209,28 +369,20 @@ int own_mount_remove(const struct own_mount *mount, struct fuse_session *session
 		fuse_session_unmount(session);
 		return 0;
 	}
-	own_mount_disconnect(session);
-	err = own_mount_locate(mount, &location);
-	if (err < 0) {
-		snprintf(ret_why, why_bytes, "cannot read /proc/self/mountinfo: %s",
-		         strerror(-err));
-		return err;
+	own_mount_disconnect(mount, session);
+	err = own_mount_detach_stack(mount, ret_why, why_bytes);
+	/* Checked only now, since the kernel unmounts copies in shared bind mounts together with
+	 * the own mount. */
+	if (err > 0 && own_mount_locate(mount, &left) == 0) {
+		err = 0;
+		if (left.other) {
+			snprintf(ret_why, why_bytes,
+			         "a bind mount of it is left at %s, dead: try umount %s",
+			         left.other->path, left.other->path);
+			err = -EEXIST;
+		}
+		mountinfo_free(&left.list);
 	}
-	err = own_mount_detach(mount, &location);
-	if (err < 0) {
-		snprintf(ret_why, why_bytes,
-		         "cannot unmount %s: %s; a dead mount is left there: try fusermount3 -uz "
-		         "%s",
-		         location.path,
-		         err == -EBUSY ? "another file system is mounted over it" : strerror(-err),
-		         location.path);
-		return err;
-	}
-	/* Other mounts of the file system are reported only if they are still there now: the kernel
-	 * unmounts those that are copies by mount propagation together with the own mount. */
-	if (!*location.other_path || own_mount_locate(mount, &left) < 0 || !*left.other_path)
-		return 0;
-	snprintf(ret_why, why_bytes, "a bind mount of it is left at %s, dead: try umount %s",
-	         left.other_path, left.other_path);
-	return -EEXIST;
+	close(mount->mountinfo_fd);
+	return err > 0 ? 0 : err;
 }

@@ -5,9 +5,9 @@
 /*
  * The mount that this process makes.
  *
- * Only this mount is ever unmounted. It is identified by its IDs, not by its path: after a lazy
- * unmount another file system may be mounted at that path, and a mount can be moved. libfuse
- * unmounts by path, so it is kept from unmounting.
+ * Only this mount, and bind mounts of it in the same place, are ever unmounted. It is identified by
+ * its IDs, not by its path: after a lazy unmount another file system may be mounted at that path,
+ * and a mount can be moved. libfuse unmounts by path, so it is kept from unmounting.
  */
 
 #include <stdbool.h>
@@ -21,6 +21,10 @@ struct own_mount {
 	int id;       /* as in mountinfo; 0: not known */
 	uint64_t unique_id; /* never reused; 0: not known, as before Linux 6.8 */
 	char device[32];    /* of the file system, as in mountinfo */
+	/* Opened with the mount: at the end there may be no free descriptor, and the mount point or
+	 * another mount may hide /proc. */
+	int mountinfo_fd; /* of mountinfo_open(), if id is not 0 */
+	int hangup_fd;    /* a pipe without a reader, if id is not 0 and it is not -1 */
 };
 
 /*
@@ -32,12 +36,14 @@ int own_mount_make(struct own_mount *mount, struct fuse_session *session, const 
                    bool debug, char *ret_why, size_t why_bytes);
 
 /*
- * Closes the session's connection and unmounts the own mount, wherever it is now. It may be gone
- * already. Every request must have been replied to. Returns 0; -EEXIST if it is unmounted and a
- * bind mount of it is left; or -errno if a dead mount is left. Unless it returns 0, ret_why has a
+ * Closes the session's connection and unmounts the own mount, wherever it is now, and bind mounts
+ * of it that are stacked on it. It may be gone already. Every request must have been replied to.
+ * Needs no free descriptor, unless fusermount3 does. Another file system that is mounted over it or
+ * inside it stays, and so does the own mount. Returns 0; -EEXIST if it is unmounted and a bind
+ * mount of it is left; or -errno if a dead mount is left. Unless it returns 0, ret_why has a
  * sentence.
  */
-int own_mount_remove(const struct own_mount *mount, struct fuse_session *session, char *ret_why,
+int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char *ret_why,
                      size_t why_bytes);
 
 #endif

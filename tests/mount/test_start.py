@@ -259,6 +259,75 @@ def test_a_mount_point_that_is_busy(sim, mount, fleetfs):
     assert mounts(fleet.path) == before
 
 
+@pytest.fixture
+def start_in(programs, folder):
+    """start_in(directory, api, operand): prepares a start in this directory, which a mount may hide before
+    the start; returns a function that starts."""
+    prepared = []
+
+    def prepare(directory, api, operand):
+        process = subprocess.Popen(["sh", "-c", 'read -r line; exec "$0" "$@" </dev/null',
+                                    programs["fleetfs"], api.url, operand],
+                                   cwd=directory, env=environment(folder), stdin=subprocess.PIPE,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        prepared.append(process)
+
+        def start():
+            _, errors = process.communicate("\n", timeout=60)
+            return process.returncode, errors
+        return start
+    yield prepare
+    for process in prepared:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("operand", [".", "./", "../mnt", "/proc/self/cwd"])
+def test_a_busy_mount_point_is_refused_from_the_directory_below_it(sim, mount, path, start_in, operand):
+    api = sim()
+    start = start_in(path, api, operand)
+    fleet = mount(api, path=path)
+    status, errors = start()
+    assert status == 1 and len(errors.splitlines()) == 1
+    assert "busy" in errors and str(path) in errors
+    fleet.unmount()
+    assert not mounts(path)
+
+
+@pytest.mark.parametrize("where", ["below", "inside"])
+def test_a_dead_mount_is_detached_from_the_directory_below_or_inside_it(sim, mount, path, start_in, where):
+    api = sim(agents=3)
+    below = start_in(path, api, ".")
+    fleet = mount(api, path=path)
+    inside = start_in(path, api, ".")
+    fleet.kill()
+    status, errors = below() if where == "below" else inside()
+    assert status == 0, errors
+    assert len(os.listdir(path / "agents")) == 3
+    subprocess.run(["fusermount3", "-u", path], check=True)
+    assert not mounts(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_relative_mount_point_below_another_file_system_is_refused(sim, path, start_in):
+    start = start_in(path, sim(), ".")
+    subprocess.run(["mount", "-t", "tmpfs", "none", path], check=True)
+    try:
+        status, errors = start()
+        assert status == 1 and len(errors.splitlines()) == 1
+        assert f"is not the directory at {path}" in errors
+        assert mounts(path) == {str(path): "tmpfs"}
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+
+def test_a_working_directory_that_was_removed_is_refused(sim, path, start_in):
+    start = start_in(path, sim(), ".")
+    path.rmdir()
+    status, errors = start()
+    assert status == 1 and "No such file" in errors
+
+
 def test_a_log_that_cannot_be_written(sim, refused, path, folder):
     line = refused("--log_file", folder / "none/log", sim().url, path)
     assert "log" in line

@@ -4,6 +4,7 @@ and as an ordinary user."""
 
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 from pathlib import Path
@@ -22,6 +23,13 @@ def start_all(start, count):
     """Starts several at once; returns their exit statuses and messages."""
     results = at_once([start] * count)
     return sorted(done.returncode for done in results), [done.stderr for done in results]
+
+
+def ended_with_mount_left(fleet):
+    """Ends a mount that cannot be unmounted: its exit status and its messages."""
+    fleet.signal(signal.SIGTERM)
+    fleet.ended = True
+    return fleet.process.wait(15), fleet.output()
 
 
 @pytest.mark.alone  # beside other tests the kernel gives the ID to a mount of theirs
@@ -83,6 +91,114 @@ def test_a_copy_that_the_kernel_unmounts_with_it_is_not_reported(programs, sim, 
     finally:
         run("umount", "-l", copy)
         run("umount", "-l", room)
+
+
+@pytest.mark.parametrize("where", [".", ".."])
+def test_a_file_system_on_top_is_named_and_kept(sim, mount, folder, where):
+    """On the mount point, or on its parent directory."""
+    path = folder / "parent" / "mnt"
+    path.mkdir(parents=True)
+    fleet = mount(sim(agents=3), ttl=600, path=path)
+    top = path if where == "." else path.parent
+    run("mount", "-t", "tmpfs", "precious", top)
+    try:
+        (top / "kept").write_text("x")
+        status, output = ended_with_mount_left(fleet)
+        assert status == 1
+        assert f"cannot unmount {path}: a file system of type tmpfs (precious) is mounted over it at {top};" \
+            in output
+        assert "unmount that file system first" in output
+        assert (top / "kept").read_text() == "x"
+    finally:
+        run("umount", top)
+    assert is_dead(path)
+    run("fusermount3", "-uz", path)
+    assert not mounts(path)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_bind_mounts_of_it_on_top_are_unmounted_with_it(sim, mount, count):
+    fleet = mount(sim(agents=3), ttl=600)
+    for _ in range(count):
+        run("mount", "--bind", fleet.path, fleet.path)
+    fleet.signal(signal.SIGTERM)
+    fleet.wait_ended()
+    assert "another file system" not in fleet.output() and "left at" not in fleet.output()
+
+
+@pytest.mark.parametrize("part", ["agents/{agent}", "agents/{agent}/status", "fleet"])
+def test_a_file_system_inside_is_named_and_kept(sim, mount, folder, part):
+    fleet = mount(sim(agents=3), ttl=600)
+    inside = fleet / part.format(agent=fleet.agents()[0])
+    if inside.is_dir():
+        run("mount", "-t", "tmpfs", "precious", inside)
+        kept = inside / "kept"
+        kept.write_text("x")
+    else:
+        (folder / "file").write_text("x")
+        run("mount", "--bind", folder / "file", inside)
+        kept = inside
+    try:
+        status, output = ended_with_mount_left(fleet)
+        assert status == 1
+        assert f"is mounted inside it at {inside} and would be lost" in output
+        assert kept.read_text() == "x"
+        run("umount", inside)
+    finally:
+        run("fusermount3", "-uz", fleet.path)
+    assert not mounts(fleet.path)
+
+
+def test_a_file_system_inside_a_bind_mount_on_top_is_kept(sim, mount):
+    fleet = mount(sim(agents=3), ttl=600)
+    run("mount", "--bind", fleet.path, fleet.path)
+    run("mount", "-t", "tmpfs", "precious", fleet / "fleet")
+    run("mount", "-t", "tmpfs", "second", fleet / "tasks")
+    try:
+        (fleet / "fleet/kept").write_text("x")
+        status, output = ended_with_mount_left(fleet)
+        assert status == 1 and "(precious) is mounted inside it" in output and "and 1 more" in output
+        assert (fleet / "fleet/kept").read_text() == "x"
+    finally:
+        while mounts(fleet.path):
+            run("umount", "-l", fleet.path)
+
+
+@pytest.mark.unwrapped
+def test_it_unmounts_without_a_free_descriptor(sim, mount, instrumented):
+    if instrumented:
+        pytest.skip("the sanitizers open files at the end")
+    fleet = mount(sim(agents=3), ttl=600)
+    assert len(fleet.agents()) == 3
+    resource.prlimit(fleet.pid, resource.RLIMIT_NOFILE, (3, 3))
+    fleet.signal(signal.SIGTERM)
+    fleet.wait_ended()
+    assert f"unmounted {fleet.path}" in fleet.output()
+
+
+def test_an_ordinary_users_mount_is_unmounted_when_all_descriptors_are_in_use(machine, sim):
+    """The limit is the number of descriptors in use. fusermount3 gets few of them."""
+    path, token = give("ann", machine.folder / "mnt"), give("ann", machine.folder / "token", TOKEN)
+    machine.check("fleetfs", f"--token_file={token}", sim(agents=3).url, path, user="ann")
+    pid = machine.check("pgrep", "-x", "fleetfs").strip()
+    used = max(map(int, machine.check("ls", f"/proc/{pid}/fd").split())) + 1
+    machine.check("prlimit", f"--pid={pid}", f"--nofile={used}:{used}", user="ann")
+    machine.check("kill", pid, user="ann")
+    until(lambda: not machine.running())
+    assert str(path) not in machine.check("cat", "/proc/self/mountinfo")
+
+
+def test_an_ordinary_users_busy_mount_point_is_refused_from_the_directory_below_it(machine, sim):
+    api = sim(agents=3)
+    path, token = give("ann", machine.folder / "mnt"), give("ann", machine.folder / "token", TOKEN)
+    script = ('cd "$2" && fleetfs --token_file="$0" "$1" "$2" && '
+              'for path in . ./ /proc/self/cwd; do fleetfs --token_file="$0" "$1" $path && exit 1; done; :')
+    done = machine.run("sh", "-c", script, token, api.url, path, user="ann")
+    assert done.returncode == 0 and done.stderr.count("is busy") == 3, done.stderr
+    done = machine.run("fleetfs", api.url, path, variables={"FLEETFS_TOKEN": TOKEN})
+    assert done.returncode == 1 and "is busy" in done.stderr, done.stderr  # root may not read it
+    machine.check("fusermount3", "-u", path, user="ann")
+    until(lambda: not machine.running())
 
 
 def test_of_many_starts_at_once_on_a_dead_mount_point_exactly_one_mounts(fleetfs, sim, mount):
