@@ -155,7 +155,7 @@ static void test_each_broken_response_is_a_failure(void **state)
 	         FAILURE_TRUNCATED,
 	         200,
 	         -1,
-	         "remaining to read"},
+	         "with 73 bytes"},
 		{{.text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
 	                  "chunked\r\n\r\n11\r\n{\"agent_list\"",
 	          .close = true},
