@@ -268,7 +268,7 @@ void ingest_finish(struct ingest *ingest, struct records *records)
 
 void ingest_done(struct ingest *ingest)
 {
-	for (size_t i = 0; i < ingest->count; i++)
+	for (size_t i = 0; ingest->records && i < ingest->count; i++)
 		record_unref(ingest->records[i]);
 	free(ingest->records);
 	page_free(ingest->response);

@@ -150,7 +150,8 @@ void pages_note_stale(struct pages *pages, unsigned int number)
 
 	if (slow && !slow->in_flight)
 		slow = NULL;
-	for (unsigned int i = 0; !slow && pages->in_flight > 0 && i < pages->count; i++)
+	for (unsigned int i = 0; pages->pages && !slow && pages->in_flight > 0 && i < pages->count;
+	     i++)
 		if (pages->pages[i].in_flight)
 			slow = &pages->pages[i];
 	if (!slow || slow->served_stale)

@@ -266,13 +266,15 @@ int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *re
 	/* The file system is mounted at the absolute path. It leads elsewhere than the given path
 	 * if that is relative to a directory below a mount. */
 	mountpoint->path = mountpoint_path_of(fd, path);
-	err = mountpoint->path ? 0 : -errno;
-	same = err == 0 && mountpoint_identify_fd(fd, &given) == 0 &&
+	if (!mountpoint->path) {
+		err = -errno;
+		close(fd);
+		return mountpoint_report_missing(path, err, ret_why, why_bytes);
+	}
+	same = mountpoint_identify_fd(fd, &given) == 0 &&
 	       mountpoint_identify(mountpoint->path, &absolute) == 0 &&
 	       mountpoint_is_same(&given, &absolute);
 	close(fd);
-	if (err < 0)
-		return mountpoint_report_missing(path, err, ret_why, why_bytes);
 	err = mountpoint_detach_dead(mountpoint->path, ret_why, why_bytes);
 	if (err == 0)
 		err = mountpoint_check_path(mountpoint, ret_why, why_bytes);

@@ -110,10 +110,10 @@ static void html_begin(struct report_builder *builder)
 	struct fleet_health health;
 
 	fleet_health(builder->fleet, &health);
-	text_bytes(text, PAGE_BEGIN, sizeof(PAGE_BEGIN) - 1);
+	text_bytes(text, page_begin, sizeof(page_begin) - 1);
 	/* An open page takes the data of a newer page only if that has the same key. */
 	text_printf(text, "{\"key\":\"%016" PRIx64 "\",\"ttl\":%" PRId64 ",\"time\":%" PRId64 ",",
-	            (uint64_t)XXH3_64bits_withSeed(PAGE_BEGIN, sizeof(PAGE_BEGIN), builder->seed),
+	            (uint64_t)XXH3_64bits_withSeed(page_begin, sizeof(page_begin), builder->seed),
 	            fleet_ttl_ms(builder->fleet),
 	            fleet_wall_ns(builder->fleet) / 1000000 - health.list_age_ms);
 	text_printf(text,
@@ -172,7 +172,7 @@ static void html_end(struct report_builder *builder)
 	struct text *text = report_builder_text(builder, 0);
 
 	text_printf(text, "\n]}\n");
-	text_bytes(text, PAGE_END, sizeof(PAGE_END) - 1);
+	text_bytes(text, page_end, sizeof(page_end) - 1);
 }
 
 const struct report_kind report_html = {

@@ -96,9 +96,9 @@ struct report *report_new(report_write_row *write_row, size_t section_count, uin
 /* The number of bytes of a report that is being built. */
 uint64_t report_bytes(const struct report *report);
 
-/* Turns the row that was appended to a section's text into a borrowed chunk. begin: the length of
- * the text without the row. Returns 0 or -ENOMEM. */
-int report_borrow_row(struct report *report, size_t section, size_t begin,
+/* Turns the row that was appended to a section's text into a borrowed chunk. number: of the
+ * section. begin: the length of the text without the row. Returns 0 or -ENOMEM. */
+int report_borrow_row(struct report *report, size_t number, size_t begin,
                       const struct report_row *row);
 
 /* Adds the bytes that were stored since the last call to the hash. Returns 0, or the error of a

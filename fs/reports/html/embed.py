@@ -3,7 +3,7 @@
 """Writes fleet.html without its data as a C header: embed.py PAGE.HTML PAGE.CSS PAGE.JS > PAGE.H
 
 Style and script replace @STYLE@ and @SCRIPT@ in the page. The policy in its head contains their
-hashes, so a browser executes nothing else in the page. PAGE_BEGIN ends before @DATA@, and PAGE_END
+hashes, so a browser executes nothing else in the page. page_begin ends before @DATA@, and page_end
 begins after it."""
 
 import base64
@@ -33,8 +33,8 @@ def main(page, style, script):
         page = page.replace(word, text)
     begin, end = page.split("@DATA@")
     print(f"/* Generated from fs/reports/html/ by embed.py. */\n"
-          f"static const char PAGE_BEGIN[] =\n\t{literal(begin)};\n"
-          f"static const char PAGE_END[] =\n\t{literal(end)};")
+          f"static const char page_begin[] =\n\t{literal(begin)};\n"
+          f"static const char page_end[] =\n\t{literal(end)};")
 
 
 if __name__ == "__main__":
