@@ -353,6 +353,7 @@ def an_endless_chunk_size(wire):
     wire.flood(b"0" * 65536)
 
 
+@pytest.mark.alone
 def test_row_06_floods_are_cut_off_at_their_ceiling_and_memory_is_bounded(scripted, mount,
                                                                           instrumented):
     server = scripted(OLD)

@@ -71,7 +71,7 @@ def test_a_saved_answer_is_mounted_as_the_agents_that_it_holds(mount):
     assert fleet.text(".fleetfs/last_error") == ""
     assert fleet.values(".fleetfs/stats")["requests"] == "0"
     fleet.stop()
-    assert "the file holds 1 of the 42 agents" in fleet.output()
+    assert "the file has 1 agents, but its total_count is 42" in fleet.output()
 
 
 def test_a_mount_and_its_replay_differ_in_nothing(sim, mount, save):
@@ -250,7 +250,7 @@ def test_check_tells_what_is_in_it(fleetfs, save):
     assert done.returncode == 0 and "1042 agents" in done.stdout and "not as many" not in done.stdout
     assert "token" not in done.stdout and not done.stderr
     done = fleetfs("--check", EXAMPLE, token=None)
-    assert done.returncode == 0 and "1 of the 42 agents" in done.stdout
+    assert done.returncode == 0 and "the file has 1 agents, but its total_count is 42" in done.stdout
     done = fleetfs("--check", save(b'{"agent_list":[}'), token=None)
     assert done.returncode == 1 and "line 1, column 16" in done.stderr and not done.stdout
 
