@@ -296,6 +296,7 @@ def test_an_id_in_two_parts_of_a_page_is_the_first_of_them(sim, mount):
     assert fleet.output().count("dup") == 1
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("first, count", [(100, 3), (130, 17), (83, 34)],
                          ids=["at the beginning", "in the middle", "across pages"])
 def test_any_number_of_agents_that_are_too_large_cost_only_themselves(sim, mount, first, count):
