@@ -191,7 +191,7 @@ def test_slow_failures_delay_an_operation_by_two_seconds(scripted, mount, status
         server.answer = Wire.good
         ask_again(fleet)
         assert len(fleet.agents()) == 300 and fleet.read("fleet/summary")
-        time.sleep(1.2)
+        until(lambda: float(fleet.health()["list_age"]) > 1.1)
         server.answer = fail_late
         result, seconds = took(lambda path=path: code_of(lambda: (fleet / path).read_bytes()))
         assert result == code, path
