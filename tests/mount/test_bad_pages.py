@@ -190,7 +190,8 @@ def test_slow_failures_delay_an_operation_by_two_seconds(scripted, mount, status
                        ("tasks/nothing", "ENOENT"), ("agents/n250/id", None)):
         server.answer = Wire.good
         ask_again(fleet)
-        assert len(fleet.agents()) == 300 and fleet.read("fleet/summary")
+        until(lambda: len(fleet.agents()) == 300 and fleet.read("fleet/summary") and
+              float(fleet.health()["list_age"]) < 1)
         until(lambda: float(fleet.health()["list_age"]) > 1.1)
         server.answer = fail_late
         result, seconds = took(lambda path=path: code_of(lambda: (fleet / path).read_bytes()))
