@@ -366,12 +366,13 @@ def age_at_least(times, began, number):
 
 
 class Reader:
-    """A program that reads in a mount, again and again; it may never fail."""
+    """A program that reads in a mount, again and again; it may never fail. It is nice, so that the cache
+    can start beside fifty of them. It stays in this session, since niceness does not count between sessions."""
 
     def __init__(self, mounted, *command):
         self.process = subprocess.Popen(
-            command, cwd=mounted.path, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, start_new_session=True, env={**os.environ, "TERM": "dumb"})
+            ["nice", "-n", "19", *command], cwd=mounted.path, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, process_group=0, env={**os.environ, "TERM": "dumb"})
 
     def stop(self):
         ended = self.process.poll()
@@ -386,14 +387,14 @@ def fleet_of(count, mount, shared, certificates, **options):
 
 
 TTL = 4
-TTLS = 8  # half a minute
+TTLS = 15  # a minute
 PER_PAGE, AGENTS = 20, 40  # as 100 and 200 would, but that 50 times grep leave room for the rest
 
 
 @pytest.mark.alone
 def test_fifty_mounts_cost_what_one_costs(sim, origin, cache, mount, certificates, stopping):
     """Each with grep -r and watch; then the cache dies, and a token is revoked."""
-    signal.alarm(400)  # instead of the limit of a test: two processors are busy all the time
+    signal.alarm(300)  # instead of the limit of a test
     api = sim(agents=0, jwt=JWT)
     api.put_agents([{"agent_id": f"a{i}", "agent_version": "0"} for i in range(AGENTS)])
     way = origin(api)
