@@ -10,10 +10,15 @@
 
 /* Whether the page that the first pass just read is the last. With a consistent total_count the
  * list has exactly ⌈total_count / per_page⌉ pages. Otherwise it ends with a page that is not full,
- * or after several pages without a new agent. */
-static bool sweep_ends_in_page(const struct sweep *sweep, const struct cached_page *page)
+ * or after several pages without a new agent. Such pages end it only where the last list had no
+ * more pages: if many agents left, the pages that expired show the agents of later pages, which are
+ * then read without a new one. */
+static bool sweep_ends_in_page(const struct pages *pages, const struct sweep *sweep,
+                               const struct cached_page *page)
 {
-	if (page->items == 0 || sweep->repeating >= MOST_REPEATING)
+	if (page->items == 0)
+		return true;
+	if (sweep->repeating >= MOST_REPEATING && sweep->pass.at >= pages->last)
 		return true;
 	if (sweep->pass.at >= FLEET_MAX_PAGES)
 		return true;
@@ -58,7 +63,7 @@ static int sweep_read_page(const struct sweeps *sweeps, struct sweep *sweep, uns
 	if (sweep->rechecks > 0)
 		return 0;
 	sweep_count_page(sweeps, sweep, page, sweep->roster.count > count_before);
-	if (sweep_ends_in_page(sweep, page))
+	if (sweep_ends_in_page(sweeps->pages, sweep, page))
 		sweep->pass.count = sweep->pass.at;
 	return 0;
 }

@@ -99,6 +99,43 @@ static void test_listing_after_the_ttl_omits_agents_that_left(void **state)
 	(void)state;
 }
 
+/* Some pages expired and show the list as it is now, others are fresh and show agents that moved to
+ * the former ones. */
+static void test_pages_without_a_new_agent_do_not_end_a_list_that_was_longer(void **state)
+{
+	struct world world;
+
+	for (unsigned int expired = 1; expired <= 20; expired++) {
+		world_init(&world, 2000);
+		world.config.max_connections = 1;
+		world_mount(&world);
+		world.latency_ms = 100;
+		world_list_all(&world);
+		world.now_ms += TTL_MS - (20 - expired) * 100;
+		world.latency_ms = 1;
+		for (unsigned int i = 0; i < 340; i++)
+			world_remove(&world, 0);
+		for (unsigned int i = 0; i < 3; i++) {
+			struct listing listing;
+
+			world_list(&world, &listing);
+			assert_int_equal(listing.err, 0);
+			for (unsigned int p = 340; p < 2000; p++) {
+				char id[ID_BYTES];
+
+				snprintf(id, sizeof(id), "p%u", p);
+				assert_int_equal(listing_times(&listing, id), 1);
+			}
+			listing_done(&listing);
+			world.now_ms += TTL_MS;
+		}
+		assert_int_equal(world.departed, 340);
+		assert_int_equal(world.departed_wrongly, 0);
+		world_done(&world);
+	}
+	(void)state;
+}
+
 static void test_each_change_is_reported_once(void **state)
 {
 	struct world world;
@@ -221,6 +258,7 @@ int main(void)
 		cmocka_unit_test(test_agent_that_moved_a_page_is_found_in_few_requests),
 		cmocka_unit_test(test_agent_that_left_is_not_found_after_the_ttl),
 		cmocka_unit_test(test_listing_after_the_ttl_omits_agents_that_left),
+		cmocka_unit_test(test_pages_without_a_new_agent_do_not_end_a_list_that_was_longer),
 		cmocka_unit_test(test_each_change_is_reported_once),
 		cmocka_unit_test(test_page_is_requested_again_when_a_change_cannot_be_reported),
 		cmocka_unit_test(test_all_agents_may_leave_at_once),
