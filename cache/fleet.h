@@ -91,7 +91,7 @@ int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct query *query,
  * the ttl for a list would otherwise never end. */
 int fleet_whole_list(struct fleet *fleet, struct query *query, uint64_t *ret_list);
 
-/* Returns the newest whole list, expired or not; 0: there is none. */
+/* Returns the newest whole list, also if it has expired; 0 before the first one is complete. */
 uint64_t fleet_newest_list(const struct fleet *fleet);
 
 /* Returns the result for a name that is not in this list: -ENOENT, or -errno of a page that the

@@ -17,7 +17,7 @@ struct record;
 
 #define FLEET_NAME_BYTES 256
 
-/* Limits, whatever the API claims. A page that would exceed the number of agents or their memory is
+/* Limits on what the API sends. A page that would exceed the number of agents or their memory is
  * rejected. */
 #define FLEET_MAX_PAGES  20000               /* highest page that is requested */
 #define FLEET_MAX_AGENTS 1000000             /* known at once */

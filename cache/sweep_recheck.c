@@ -87,7 +87,7 @@ static void recheck_mark_all_of_first(const struct sweeps *sweeps, const struct 
 }
 
 /* Handles the records that were missed, and plans a recheck. *ret_numbers: pages to recheck, which
- * the caller frees; NULL if there are none. 0 or -ENOMEM. */
+ * the caller frees; NULL if no page has to be rechecked. Returns 0 or -ENOMEM. */
 static int recheck_plan(struct sweeps *sweeps, struct sweep *sweep, unsigned int last_page,
                         unsigned int **ret_numbers, size_t *ret_count)
 {

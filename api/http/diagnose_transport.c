@@ -85,8 +85,8 @@ static const struct {
 	{"not yet valid", "check this machine's clock"},
 	{"expired",
          "ask the operator of the API to renew the certificate, if this machine's clock is right"},
-	{"", "if the API has a CA of its own, name it with cacert; if not, somebody may intercept "
-             "the connection"},
+	{"", "if a private CA signed the API's certificate, name that CA with cacert; otherwise do "
+             "not connect: the server there may not be the API"},
 };
 
 static const char *transport_certificate_remedy(const char *reason)

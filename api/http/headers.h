@@ -7,10 +7,10 @@
  * 9110).
  *
  * Age: a cache in front of the API may have stored the response for a while, and that time counts
- * against the ttl. The cache reports it in Age, which is used whatever the clocks say. The RFC has
- * whole numbers, which are rounded down, so the upper bound of the age is a second more. Some
- * caches report a fraction (contrib/cache does), to which nothing is added. If there are several,
- * the largest counts.
+ * against the ttl. The cache reports it in Age, which is used also if the clocks disagree with it.
+ * The RFC has whole numbers, which are rounded down, so the upper bound of the age is a second
+ * more. Some caches report a fraction (contrib/cache does), to which nothing is added. If there are
+ * several, the largest counts.
  *
  * Date: only used if there is an Age that is not valid. Without an Age the response comes from no
  * cache that implements HTTP/1.1, and a wrong clock of the server would make each response seem

@@ -39,8 +39,9 @@ void mailbox_done(struct mailbox *mailbox);
 /* Adds a job to the wanted ones. Takes ownership. */
 void mailbox_want(struct mailbox *mailbox, struct fetch_job *job);
 
-/* Removes and returns the next wanted job; NULL if there is none or after mailbox_stop(). If it
- * returns a job, *ret_reread is whether mailbox_reread() was called since the last one. */
+/* Removes the next wanted job and returns it. Returns NULL if no job is wanted, or after
+ * mailbox_stop(). With a job, *ret_reread tells whether mailbox_reread() was called since the
+ * previous job. */
 struct fetch_job *mailbox_next(struct mailbox *mailbox, bool *ret_reread);
 
 /* Adds a job to the finished ones. Takes ownership. */

@@ -9,7 +9,7 @@
  * over. curl would use such a connection again and again, over HTTP/2 until
  * CURLOPT_MAXLIFETIME_CONN, even while other requests wait on it. The same holds for an HTTP/2
  * connection whose server is gone behind a gateway, which then resets each stream. So a request
- * that ends without a whole response, for whatever reason, retires the pool that it used, and later
+ * that ends without a whole response, for any reason, retires the pool that it used, and later
  * requests get a new, empty one. Requests under way keep the retired pool; the last of them frees
  * it.
  *

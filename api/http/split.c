@@ -111,7 +111,8 @@ static void split_take(struct split *split, struct page *part)
 	split->any = true;
 }
 
-/* Moves on to the next part, which is as large as its offset permits. False: there is none. */
+/* Moves on to the next part, which is as large as its offset permits. Returns false after the last
+ * part. */
 static bool split_advance(struct split *split)
 {
 	split->offset += split->sizes[split->level];

@@ -112,7 +112,7 @@ static int token_file_read_open(const struct token_file *file, int fd, char *ret
 int token_file_read(const struct token_file *file, char *ret_text, size_t *ret_bytes,
                     struct file_identity *ret_identity, struct failure *ret_failure)
 {
-	/* O_NONBLOCK: opening a FIFO that nobody writes to must not block. */
+	/* O_NONBLOCK: opening a FIFO without a writer must not block. */
 	int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	int result;
 

@@ -39,7 +39,8 @@ static bool field_has_key(size_t id, enum agent_place place, const char *key)
 	       strcmp(field->key, key) == 0;
 }
 
-/* Returns the field with a key, or AGENT_FIELDS if there is none. guess: the field to try first. */
+/* Returns the field with a key, or AGENT_FIELDS if no field has it. guess: the field to try first.
+ */
 static size_t field_by_key(enum agent_place place, const char *key, size_t guess)
 {
 	if (field_has_key(guess, place, key))

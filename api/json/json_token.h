@@ -72,8 +72,8 @@ static inline bool json_is_exact(const char *digits, size_t count)
 }
 
 /* Returns whether a JSON number is an integer of at most JSON_MAX_EXACT, and its value: 1.5e1
- * is 15. The result is exact, and the time linear in the length of the text, whatever the exponent
- * is. */
+ * is 15. The result is exact, and the time is linear in the length of the text, also for a huge
+ * exponent. */
 bool json_token_integer(const char *text, size_t bytes, int64_t *ret_value);
 
 /* An escape in a string. */

@@ -71,7 +71,7 @@ bool environment_is_tilde(const char *path)
 }
 
 /* Returns the home directory in the password database, to be freed; or NULL and errno: ENOENT if
- * there is none or the database cannot be read. */
+ * the user is not in the database, has no home there, or the database cannot be read. */
 static char *environment_passwd_home(void)
 {
 	char *strings = NULL, *larger, *home = NULL;

@@ -96,7 +96,7 @@ static int lookup_child(struct request *request, const struct node *directory,
 	return lookup_row(request, directory, ret_node, ret_record);
 }
 
-/* Whether the directory can never have this name, whatever the API sends. Shells, editors and
+/* Whether no response of the API can give the directory this name. Shells, editors and
  * version control look up such names (.git, .hg) all the time; no data is fetched for them. */
 static bool lookup_is_impossible(const struct request *request)
 {

@@ -157,8 +157,8 @@ static struct node *node_find_value(const struct nodes *nodes, enum node_kind ki
 	return NULL;
 }
 
-/* Returns the VALUE or LINK with this text and time, a new one if there is none. agent: the text is
- * its json; NULL: the text is copied. */
+/* Returns the VALUE or LINK with this text and time; makes it if no node has them. agent: the text
+ * is its json; NULL: the text is copied. */
 static struct node *node_share_value(struct nodes *nodes, enum node_kind kind,
                                      const struct agent *agent, const char *text, size_t bytes,
                                      int64_t mtime_ns)

@@ -76,7 +76,7 @@ void nodes_init(struct nodes *nodes, uint64_t seed);
 /* Frees every node. */
 void nodes_done(struct nodes *nodes);
 
-/* Finds a node by its ID. Returns NULL if there is none. */
+/* Returns the node with this ID, or NULL. */
 struct node *nodes_find(const struct nodes *nodes, uint64_t id);
 
 size_t nodes_count(const struct nodes *nodes);

@@ -133,7 +133,7 @@ static bool own_mount_is_same(const struct own_mount *mount, const struct mounti
 }
 
 /* Returns the topmost of the mounts that are stacked on the root of a mount, or the mount itself if
- * there are none. */
+ * no mount is stacked on it. */
 static const struct mountinfo_mount *own_mount_topmost(const struct mountinfo *list,
                                                        const struct mountinfo_mount *line)
 {
@@ -150,7 +150,7 @@ static const struct mountinfo_mount *own_mount_topmost(const struct mountinfo *l
 }
 
 /* Returns the mount that hides a mount: it is stacked on the mount, or mounted over a directory
- * above. NULL: there is none. */
+ * above. NULL: no mount hides it. */
 static const struct mountinfo_mount *own_mount_find_cover(const struct mountinfo *list,
                                                           const struct mountinfo_mount *own)
 {

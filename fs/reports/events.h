@@ -13,9 +13,9 @@
  * dash to "joined"; an agent that departs, from "left" to a dash.
  *
  * The log costs nothing until it is first queried. That query reads the whole list, whose agents
- * are not events; from then on every agent that arrives is compared, whatever it was fetched for.
- * Only queries of the log fetch pages for it: they read the list again once its ttl has expired. If
- * the API cannot be read, the answer is the log as it is.
+ * are not events; from then on every agent that arrives is compared, also if another query fetched
+ * it. Only queries of the log fetch pages for it: they read the list again once its ttl has
+ * expired. If the API cannot be read, the answer is the log as it is.
  *
  * The log is the one file that grows: bytes that were read once stay as they are. When it is full,
  * a new, empty log takes its name and the full one becomes the previous log, events.log.1. That is

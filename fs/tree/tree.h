@@ -88,9 +88,8 @@ size_t tree_entry_count(const struct tree_row *row, const struct agent *agent);
 void tree_entry_name(const struct tree_row *row, const struct agent *agent, size_t index,
                      char ret_name[static NAME_BYTES]);
 
-/* Whether the directory of this row can ever have an entry of this name, whatever data the API
- * returns. If not, a lookup of the name needs no data. group: the directory is a group of this
- * view.
+/* Whether some response of the API can give the directory of this row an entry of this name. If
+ * not, a lookup of the name needs no data. group: the directory is a group of this view.
  */
 bool tree_may_contain(const struct tree_row *directory, bool group, const char *name);
 

@@ -149,7 +149,7 @@ static int do_read(const char *path)
 	return got > 0 ? 0 : -1;
 }
 
-/* The kernel never answers it from a cache: a round trip to who serves the mount. */
+/* The kernel never answers it from a cache: so it is always a round trip to the file system. */
 static int do_statfs(const char *path)
 {
 	struct statvfs attributes;

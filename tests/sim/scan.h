@@ -12,7 +12,7 @@
 
 #include <stddef.h>
 
-/* One value within somebody else's text, white space around it left out. */
+/* One value within a text that the caller owns, without the white space around it. */
 struct scan_piece {
 	const char *text;
 	size_t bytes;

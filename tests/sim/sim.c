@@ -179,7 +179,7 @@ static void sim_done(struct sim *sim)
 	pthread_mutex_destroy(&sim->lock);
 }
 
-/* Fills a sim of zeros; sim_done() is to be called whatever comes of it. 0 or -errno. */
+/* Fills a sim of zeros. Returns 0 or -errno. Call sim_done() also after an error. */
 static int sim_init(struct sim *sim, const struct options *options)
 {
 	int r;

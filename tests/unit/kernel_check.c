@@ -138,7 +138,8 @@ static void check_read(struct kernel *kernel, const struct kernel_request *reque
 	}
 }
 
-/* The node ID in the reply to a LOOKUP; 0 if there is none, or no room for it. */
+/* The node ID in the reply to a LOOKUP; 0 if the reply has no entry, or the table has no room for
+ * it. */
 static uint64_t check_entry_id(const struct kernel *kernel)
 {
 	const struct fuse_entry_out *entry = (const void *)kernel->data;
