@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Checks that each row of docs/faults.md has a number and names tests that exist: faults_check.py [SOURCE]"""
+"""Checks docs/faults.md: faults_check.py [SOURCE]
+
+Each fault has a number and names tests that exist; each ceiling names constants that exist.
+"""
 
 import re
 import sys
@@ -17,8 +20,21 @@ def rows_of_table(text):
     return [row for row in rows if not row.startswith("|---")]
 
 
+def constants_of_ceilings(text):
+    """The constants in parentheses below the heading "Ceilings"."""
+    return re.findall(r"\(`([A-Z_]+)`\)", text.partition("## Ceilings")[2])
+
+
+def source_text(source):
+    return "".join(path.read_text() for room in ("api", "cache", "fs") for path in source.glob(f"{room}/**/*.[ch]"))
+
+
 def main(source):
     wrong, seen = [], []
+    code = source_text(source)
+    for constant in constants_of_ceilings((source / "docs/faults.md").read_text()):
+        if not re.search(rf"#define {constant}\b", code):
+            wrong.append(f"{constant} is not in the source")
     for line in rows_of_table((source / "docs/faults.md").read_text()):
         row = re.match(r"\| (\d+) \|", line)
         if not row:
