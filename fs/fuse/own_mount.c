@@ -31,7 +31,10 @@ static uint64_t own_mount_read_unique_id(int fd)
 	return status.stx_mnt_id;
 }
 
-/* Stores the IDs of the mount that was just made. The last mount listed at a path is the topmost.
+/*
+ * Stores the IDs of the mount that was just made: of the FUSE mounts at the path, it is the one
+ * that is listed last. No other FUSE mount is below it (mountpoint_prepare()), but other mounts may
+ * be, and another process may just have mounted something on top.
  */
 static void own_mount_identify(struct own_mount *mount, const char *path)
 {
@@ -40,7 +43,8 @@ static void own_mount_identify(struct own_mount *mount, const char *path)
 
 	if (mountinfo >= 0 && mountinfo_read(mountinfo, &list) == 0) {
 		for (size_t i = 0; i < list.count; i++) {
-			if (strcmp(list.mounts[i].path, path) != 0)
+			if (strcmp(list.mounts[i].path, path) != 0 ||
+			    strncmp(list.mounts[i].type, "fuse", 4) != 0)
 				continue;
 			mount->id = list.mounts[i].id;
 			snprintf(mount->device, sizeof(mount->device), "%s", list.mounts[i].device);
