@@ -30,7 +30,7 @@ def bundle(folder, certificates):
     return made
 
 
-def test_a_replaced_bundle_counts_for_the_next_connection(scripted, mount, certificates, bundle):
+def test_next_connection_uses_a_replaced_ca_bundle(scripted, mount, certificates, bundle):
     server = scripted(context=context(certificates, "right"))
     fleet = mount(server, cacert=bundle.path, **OPTIONS)
     assert sorted(fleet.agents()) == ["a", "b", "c"]
@@ -42,7 +42,7 @@ def test_a_replaced_bundle_counts_for_the_next_connection(scripted, mount, certi
     until(lambda: code_of(fleet.agents) is None, seconds=5)
 
 
-def test_after_sighup_a_removed_ca_is_trusted_no_longer(scripted, mount, certificates, bundle):
+def test_removed_ca_is_not_trusted_after_sighup(scripted, mount, certificates, bundle):
     """The connection that it vouched for is still open, and used no more."""
     server = scripted(context=context(certificates, "right"))
     fleet = mount(server, cacert=bundle.path, **{**OPTIONS, "ttl": 600})
@@ -60,7 +60,7 @@ def test_after_sighup_a_removed_ca_is_trusted_no_longer(scripted, mount, certifi
     assert server.requests > requests
 
 
-def test_no_connection_resumes_the_trust_of_one_before(scripted, mount, certificates, bundle):
+def test_new_connection_resumes_no_tls_session(scripted, mount, certificates, bundle):
     """TLS could resume a session without verifying the certificate again."""
     server = scripted(context=context(certificates, "right"))
     resumed = []
@@ -79,7 +79,7 @@ def test_no_connection_resumes_the_trust_of_one_before(scripted, mount, certific
     assert not any(resumed)
 
 
-def test_a_bundle_that_cannot_be_read_again_is_refused(fleetfs, folder):
+def test_ca_bundle_that_can_be_read_only_once_is_rejected(fleetfs, folder):
     """A FIFO, or the pipe of a shell's `<(command)`: each connection reads the bundle."""
     fifo = folder / "ca.pem"
     os.mkfifo(fifo)

@@ -114,7 +114,7 @@ def system_calls(trace, pid):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="strace takes its rights from fusermount3")
-def test_requests_and_system_calls(cost, folder):
+def test_requests_and_system_calls_are_as_recorded(cost, folder):
     trace = folder / "trace"
     costs, total, fleet = cost("strace", "-D", "-f", "-s0", "-o", trace)
     until(lambda: re.search(f"^{fleet.pid} .*exited with 0", trace.read_text(), re.MULTILINE))

@@ -44,7 +44,7 @@ def test_a_status_of_the_api_becomes_its_errno(sim, mount, status, code):
 @pytest.mark.parametrize("body", ["<html>Log in</html>", "", "{}", "[]", "null", '{"agent_list":{}}',
                                   '{"agent_list":null}', '{"agent_list":[]} trailing',
                                   '{"agent_list":[{"agent_id":"a"}'])
-def test_a_body_that_is_no_answer_is_eremoteio(sim, mount, body):
+def test_body_that_is_no_list_is_eremoteio(sim, mount, body):
     api, fleet = cold(sim, mount)
     api.body(body)
     assert fails_everywhere(api, fleet, "EREMOTEIO")["http_status"] == "200"
@@ -113,7 +113,7 @@ def test_a_host_that_drops_packets_is_given_up_in_time(mount):
             client.close()
 
 
-def test_mounted_before_the_api_is_there_it_recovers_by_itself(sim, mount):
+def test_mount_made_before_the_api_recovers_without_help(sim, mount):
     api, fleet = cold(sim, mount)
     api.fail(503)
     assert code_of(fleet.agents) == "EREMOTEIO"
@@ -122,7 +122,7 @@ def test_mounted_before_the_api_is_there_it_recovers_by_itself(sim, mount):
     assert fleet.health()["state"] == "ok"
 
 
-def test_a_short_failure_is_retried_and_not_seen(sim, mount):
+def test_short_failure_is_retried_and_not_noticed(sim, mount):
     api, fleet = cold(sim, mount, retries=2)
     for status in (500, 0, 503):
         api.fail(status, times=1, page=1)
@@ -173,7 +173,7 @@ def test_without_stale_the_failure_shows_after_the_ttl(sim, mount):
     assert code_of(fleet.agents) == "EREMOTEIO"
 
 
-def test_stale_data_has_its_end(sim, mount):
+def test_stale_data_is_served_until_stale_has_passed(sim, mount):
     api, fleet = warm(sim, mount, stale=1.5)
     api.fail(500)
     time.sleep(0.7)
@@ -183,7 +183,7 @@ def test_stale_data_has_its_end(sim, mount):
 
 
 @pytest.mark.alone
-def test_a_slow_api_is_waited_for_two_seconds_when_there_is_stale_data(sim, mount):
+def test_slow_api_delays_stale_data_by_two_seconds(sim, mount):
     api, fleet = warm(sim, mount)
     time.sleep(0.7)
     api.hold()
@@ -195,7 +195,7 @@ def test_a_slow_api_is_waited_for_two_seconds_when_there_is_stale_data(sim, moun
     until(lambda: fleet.text("agents/n120/status") == "new\n", seconds=10)
 
 
-def test_a_failing_api_is_not_stormed(sim, mount):
+def test_failing_api_is_requested_with_backoff(sim, mount):
     api, fleet = warm(sim, mount)
     time.sleep(0.7)
     api.fail(503)
@@ -225,7 +225,7 @@ def test_retry_after_is_a_minimum(sim, mount):
 
 # Tokens
 
-def test_a_rotated_token_is_read_again_and_nobody_notices(sim, mount, folder):
+def test_rotated_token_is_read_again_without_a_failure(sim, mount, folder):
     file = folder / "token"
     file.touch(mode=0o600)
     file.write_text(TOKEN + "\n")
@@ -243,7 +243,7 @@ def test_a_rotated_token_is_read_again_and_nobody_notices(sim, mount, folder):
         assert fleet.health()["state"] == "ok"
 
 
-def test_a_token_refused_for_good_is_not_tried_for_ever(sim, mount, folder):
+def test_rejected_token_is_sent_a_few_times(sim, mount, folder):
     file = folder / "token"
     file.touch(mode=0o600)
     file.write_text(TOKEN)
@@ -262,7 +262,7 @@ def test_a_token_refused_for_good_is_not_tried_for_ever(sim, mount, folder):
 
 @pytest.mark.once  # 1 GiB is as much in any other build
 @pytest.mark.parametrize("saved", [False, True])
-def test_more_agents_than_fleetfs_keeps(sim, mount, folder, saved):
+def test_page_beyond_the_memory_limit_is_rejected(sim, mount, folder, saved):
     """Each takes 11 KiB, most of it for GPUs of which nothing is told."""
     gpus = ",".join(["{}"] * 256)
     agents = [f'{{"agent_id":"n{i}","system_stats":{{"gpu_devices":[{gpus}]}}}}'

@@ -72,8 +72,7 @@ def network(stopping):
 
 @pytest.mark.alone
 @pytest.mark.unwrapped
-def test_row_03_a_host_that_drops_packets_is_given_up_and_what_is_cached_is_served(
-        scripted, mount, network):
+def test_dropped_packets_end_in_a_timeout_and_cached_data_is_served(scripted, mount, network):
     network.ip("addr", "add", f"{HOST}/32", "dev", "lo")
     listener = network.socket(socket.SOCK_STREAM, (HOST, 80))
     listener.listen()
@@ -153,7 +152,7 @@ class Resolver:
 
 @pytest.mark.alone
 @pytest.mark.parametrize("answers", [False, True])
-def test_row_15_a_name_that_does_not_resolve_holds_nobody_up(mount, network, stopping, answers):
+def test_unresolvable_host_delays_no_reader_of_cached_data(mount, network, stopping, answers):
     resolver = Resolver(network, answers)
     stopping.append(resolver)
     fleet = mount("http://fleet.example/api/v1", prefix=network.prefix, **COLD)

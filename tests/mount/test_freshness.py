@@ -60,7 +60,7 @@ def test_the_whole_listing_costs_each_page_once(sim, mount):
     assert api.requests() == 11
 
 
-def test_a_reader_that_goes_on_is_served_ahead_by_so_many_connections(sim, mount):
+def test_further_pages_are_fetched_on_at_most_max_connections(sim, mount):
     for most in (6, 2):
         api = sim(agents=2000)
         api.delay(150)
@@ -71,7 +71,7 @@ def test_a_reader_that_goes_on_is_served_ahead_by_so_many_connections(sim, mount
         assert api.requests() == 19
 
 
-def test_a_warm_cat_costs_nothing(sim, mount):
+def test_cached_cat_costs_no_request(sim, mount):
     api = sim(agents=1042)
     fleet = mount(api, ttl=LONG)
     fleet.agents()
@@ -148,7 +148,7 @@ def test_data_is_served_for_the_ttl_and_not_longer(sim, mount):
     assert api.requests() <= (time.monotonic() - began) / ttl + 1
 
 
-def test_within_the_ttl_the_old_value_stands(sim, mount):
+def test_old_value_is_served_within_the_ttl(sim, mount):
     api = sim(agents=1)
     api.put_agents([{"agent_id": "a", "agent_status": "old"}])
     fleet = mount(api, ttl=LONG)
@@ -160,7 +160,7 @@ def test_within_the_ttl_the_old_value_stands(sim, mount):
     assert api.requests() == 1
 
 
-def test_a_name_is_looked_for_until_found_and_missed_only_once_in_a_ttl(sim, mount):
+def test_unknown_name_costs_one_sweep_per_ttl(sim, mount):
     api = sim(agents=1042)
     fleet = mount(api, ttl=LONG)
     assert fleet.text(f"agents/{id_of(api, 250)}/id") == id_of(api, 250) + "\n"
@@ -173,7 +173,7 @@ def test_a_name_is_looked_for_until_found_and_missed_only_once_in_a_ttl(sim, mou
     assert api.pages() == {page: 1 for page in range(1, 12)}
 
 
-def test_names_that_are_not_in_the_tree_cost_nothing(sim, mount):
+def test_names_outside_the_tree_cost_no_request(sim, mount):
     api = sim(agents=1042)
     fleet = mount(api, ttl=LONG)
     for name in ("agent", "lost+found", ".git", "agents.txt", ".fleetfs/nothing"):
@@ -247,7 +247,7 @@ def test_find_newer_names_exactly_the_agents_whose_status_changed(sim, mount, fo
     assert newer == set()
 
 
-def test_what_was_there_at_first_carries_the_time_of_the_mount_and_a_latecomer_its_own(sim, mount):
+def test_first_values_have_the_time_of_the_mount_and_later_agents_their_own(sim, mount):
     api = sim(agents=1)
     api.put_agents([{"agent_id": "early", "agent_status": "idle"}])
     began = time.time()
@@ -267,7 +267,7 @@ def test_what_was_there_at_first_carries_the_time_of_the_mount_and_a_latecomer_i
     assert joined <= os.stat(fleet / "agents/late").st_mtime <= seen  # it has no heartbeat
 
 
-def test_the_time_of_an_agents_folder_is_its_last_heartbeat(sim, mount):
+def test_time_of_an_agents_directory_is_its_last_heartbeat(sim, mount):
     now = int(time.time())
     beats = {"a": now - 10, "b": now - 600, "c": now - 30, "d": now - 301}
     shape = "%Y-%m-%dT%H:%M:%SZ"
@@ -285,7 +285,7 @@ def test_the_time_of_an_agents_folder_is_its_last_heartbeat(sim, mount):
     assert quiet == {f"{fleet.path}/agents/{name}" for name in "bd"}
 
 
-def test_the_time_of_a_folder_moves_when_its_names_do(sim, mount):
+def test_time_of_a_directory_moves_when_its_names_change(sim, mount):
     api = sim(agents=1)
     api.put_agents([{"agent_id": "a", "agent_labels": ["x"], "system_stats": {"gpu_devices": []}}])
     fleet = mount(api, ttl=0.3)

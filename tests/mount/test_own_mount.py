@@ -21,7 +21,7 @@ def serves(blocked, fleet):
 
 
 @pytest.mark.parametrize("part", [".", "agents"])
-def test_a_log_whose_directory_is_covered_by_the_mount_blocks_nothing(sim, mount, blocked, folder, part):
+def test_log_directory_covered_by_the_mount_blocks_nothing(sim, mount, blocked, folder, part):
     logs = folder / "logs"
     logs.mkdir()
     fleet = mount(sim(agents=3), ttl=600, log_file=logs / "fleetfs.log")
@@ -42,7 +42,7 @@ def test_a_log_whose_directory_is_covered_by_the_mount_blocks_nothing(sim, mount
 
 
 @pytest.mark.parametrize("part", [".", "agents"])
-def test_a_token_whose_directory_is_covered_by_the_mount_delays_no_end(sim, mount, folder, part):
+def test_token_directory_covered_by_the_mount_delays_no_end(sim, mount, folder, part):
     secrets = folder / "secrets"
     secrets.mkdir()
     token = give("root", secrets / "token", TOKEN)

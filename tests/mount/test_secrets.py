@@ -57,7 +57,7 @@ def bodies():
 
 
 @pytest.mark.parametrize("status", ["401 No", "500 Oops"])
-def test_no_echo_of_the_token_is_shown(scripted, mount, status):
+def test_echoed_token_is_not_shown(scripted, mount, status):
     server = scripted()
     fleet = mount(server, token=TOKEN, variables={"CYBERUN_KEY": "sk-of-another-variable"}, **OPTIONS,
                   debug=True)
@@ -76,7 +76,7 @@ def test_no_echo_of_the_token_is_shown(scripted, mount, status):
     assert "another-variable" not in outputs(fleet) and "[secret]" in outputs(fleet)
 
 
-def test_where_a_redirect_points_to_is_shown_without_its_query(scripted, mount):
+def test_target_of_a_redirect_is_shown_without_its_query(scripted, mount):
     server = scripted()
     server.answer = lambda wire: wire.reply(b"", status="302 Found", headers=[
         f"Location: https://login.example/{TOKEN}/in?token={TOKEN}&code=oauth-4711#more"])
@@ -86,7 +86,7 @@ def test_where_a_redirect_points_to_is_shown_without_its_query(scripted, mount):
     assert "https://login.example/[secret]/in?..." in said and "oauth" not in said
 
 
-def test_the_token_before_is_a_secret_still(scripted, mount, folder):
+def test_previous_token_is_not_shown(scripted, mount, folder):
     token = folder / "token"
 
     def put(text):

@@ -79,8 +79,8 @@ def forget(network, ports):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("http2", [False, True], ids=["http1", "http2"])
-def test_connections_that_a_nat_forgot_are_replaced_within_the_operation(
-        scripted, mount, certificates, network, http2):
+def test_connections_that_a_nat_forgot_are_replaced_within_the_operation(scripted, mount, certificates,
+                                                                         network, http2):
     listener = network.socket(socket.SOCK_STREAM, ("127.0.0.1" if http2 else HOST, 443))
     listener.listen(64)
     options = {**OPTIONS, "timeout": 5}
@@ -113,8 +113,7 @@ def test_connections_that_a_nat_forgot_are_replaced_within_the_operation(
 @pytest.mark.alone
 @pytest.mark.parametrize("stall", ["silent", "midway"])
 @pytest.mark.parametrize("http2", [False, True], ids=["http1", "http2"])
-def test_after_a_timeout_no_older_connection_is_used_again(scripted, mount, certificates, http2,
-                                                           stall):
+def test_after_a_timeout_no_older_connection_is_used_again(scripted, mount, certificates, http2, stall):
     options = dict(OPTIONS)
     if http2:
         server, spoken = server_of_pages(scripted, certificates, AGENTS[:200])
@@ -168,7 +167,7 @@ def test_after_a_timeout_no_older_connection_is_used_again(scripted, mount, cert
 
 
 @pytest.mark.parametrize("fault", [1, 2, 5, 8, 11, 12, "midway", "status"])
-def test_a_connection_that_resets_its_streams_is_left(scripted, mount, certificates, fault):
+def test_connection_that_resets_its_streams_is_replaced(scripted, mount, certificates, fault):
     """RST_STREAM with this code: at once, within a body of status 200, or within that of an error."""
     class Old(Http2):
         def __init__(self):
@@ -198,7 +197,7 @@ def test_a_connection_that_resets_its_streams_is_left(scripted, mount, certifica
     assert server.connections == connections + 1
 
 
-def test_a_server_that_lets_no_stream_start_is_left(scripted, mount, certificates):
+def test_connection_that_starts_no_stream_is_replaced(scripted, mount, certificates):
     """The first connection gets through TLS and no further."""
     server, spoken = server_of_pages(scripted, certificates, ["a", "b"])
     fresh = Pages.__call__
