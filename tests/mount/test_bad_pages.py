@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A page that stays bad costs its own agents only: the others are listed and read, no name is denied,
-and nothing is reported to have changed."""
+"""A page that stays bad costs its own agents only: the others are listed and read, no name gets ENOENT,
+and no change is reported."""
 
 import errno
 import json
@@ -27,7 +27,7 @@ CODES = {"404": "EINVAL", "403": "EACCES", "closed": "EHOSTUNREACH"}
 
 
 def entries(path):
-    """What a listing of a directory has before it ends, and the errno that it ends with."""
+    """The entries of a directory up to the end of its listing, and the errno with which it ends."""
     names, code = [], None
     try:
         with os.scandir(path) as listing:
@@ -270,7 +270,7 @@ def test_api_that_ignores_the_page_size_is_not_asked_for_all_parts(scripted, mou
 
 
 def test_an_api_that_caps_the_page_size_loses_only_the_page_that_is_too_large(scripted, mount):
-    """Parts of other sizes than those requested do not form the page."""
+    """Parts of another size than requested do not add up to the page."""
     agents = [f"a{i}" for i in range(12)]
     agents[7] = heavy("a7", 9_000_000)
     server = scripted(["a"])

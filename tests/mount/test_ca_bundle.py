@@ -43,7 +43,7 @@ def test_next_connection_uses_a_replaced_ca_bundle(scripted, mount, certificates
 
 
 def test_removed_ca_is_not_trusted_after_sighup(scripted, mount, certificates, bundle):
-    """The connection that it vouched for is still open, and used no more."""
+    """The connection that was verified with it is still open, and must not be used."""
     server = scripted(context=context(certificates, "right"))
     fleet = mount(server, cacert=bundle.path, **{**OPTIONS, "ttl": 600})
     assert sorted(fleet.agents()) == ["a", "b", "c"]
@@ -61,7 +61,7 @@ def test_removed_ca_is_not_trusted_after_sighup(scripted, mount, certificates, b
 
 
 def test_new_connection_resumes_no_tls_session(scripted, mount, certificates, bundle):
-    """TLS could resume a session without verifying the certificate again."""
+    """Resuming a session would skip the verification of the certificate."""
     server = scripted(context=context(certificates, "right"))
     resumed = []
     shake_hands = server.shake_hands
@@ -90,7 +90,7 @@ def test_ca_bundle_that_can_be_read_only_once_is_rejected(fleetfs, folder):
 
 
 def test_a_bundle_replaced_by_a_fifo_blocks_nothing(scripted, mount, certificates, bundle, folder):
-    """Nobody writes to it, so opening it would never end."""
+    """No process writes to the FIFO, so opening it would block for ever."""
     server = scripted(context=context(certificates, "right"))
     fleet = mount(server, cacert=bundle.path, **OPTIONS)
     assert sorted(fleet.agents()) == ["a", "b", "c"]
@@ -107,7 +107,7 @@ def test_a_bundle_replaced_by_a_fifo_blocks_nothing(scripted, mount, certificate
 
 @pytest.mark.parametrize("blocks", ["a FIFO", "a link to a FIFO"])
 def test_a_fifo_in_a_directory_of_cas_blocks_nothing(scripted, mount, certificates, folder, blocks):
-    """OpenSSL would open it, as the certificate of the server's issuer. Others it never opens."""
+    """The FIFO has the name of the issuer's certificate, the only one that OpenSSL opens."""
     directory = folder / "certs"
     directory.mkdir()
     shutil.copy(certificates / "ca.pem", directory)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""`--check`: the way to the fleet step by step, and where it ends with why and what to do."""
+"""`--check`: each step of the connection to the fleet; the step that fails has the reason and the
+remedy."""
 
 import os
 import pty
@@ -17,7 +18,7 @@ from tls import context
 
 @pytest.fixture
 def check(fleetfs, folder):
-    """check(url, …): the steps {name: what is told}, and the line on stderr; status as expected."""
+    """check(url, …): runs it; returns {step: text} and the line on stderr."""
     before = mounts(folder)
 
     def run(*arguments, fails=False, **options):
@@ -32,7 +33,7 @@ def check(fleetfs, folder):
 
 
 def failed(steps, name):
-    """Whether this step is the last one, and the only one that failed."""
+    """Whether this step is the last one and the only one that failed."""
     return (list(steps)[-1] == name and re.fullmatch(r"failed after \d+\.\d{3} s", steps[name])
             and not any(told.startswith("failed") for step, told in steps.items() if step != name))
 
@@ -227,7 +228,7 @@ def test_check_that_cannot_print_fails(programs, sim, folder, stopping):
 
 
 def test_check_needs_no_fuse(programs, sim, folder, stopping):
-    """Where nothing can be mounted (a container, say), the way can be tried all the same."""
+    """It works where nothing can be mounted, for example in a container."""
     if os.getuid() != 0:
         pytest.skip("needs root to hide /dev/fuse")
     api = sim(agents=3)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""When the API fails: stale data while there is some, the right errno when there is none, one silent
-look at a rotated token, no storm, and recovery without anybody's help."""
+"""When the API fails: stale data while there is some, otherwise the right errno; a rotated token is read
+again once; few requests; recovery without help."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ def cold(sim, mount, **options):
 
 
 def fails_everywhere(api, fleet, code):
-    """The listing, an agent and a name that does not exist all fail with this; .fleetfs does not."""
+    """The listing, an agent and an unknown name all fail with this errno; .fleetfs does not."""
     name = api.agents()[0]["agent_id"]
     assert code_of(fleet.agents) == code
     assert code_of(lambda: fleet.read(f"agents/{name}/status")) == code
@@ -95,7 +95,7 @@ def test_an_api_that_never_answers_is_etimedout_in_time(sim, mount):
 
 @pytest.mark.alone
 def test_a_host_that_drops_packets_is_given_up_in_time(mount):
-    """A listener whose queue is full answers no further SYN."""
+    """A listener with a full queue answers no further SYN."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -263,7 +263,7 @@ def test_rejected_token_is_sent_a_few_times(sim, mount, folder):
 @pytest.mark.once  # 1 GiB is as much in any other build
 @pytest.mark.parametrize("saved", [False, True])
 def test_page_beyond_the_memory_limit_is_rejected(sim, mount, folder, saved):
-    """Each takes 11 KiB, most of it for GPUs of which nothing is told."""
+    """Each agent takes 11 KiB, mostly for GPUs without values."""
     gpus = ",".join(["{}"] * 256)
     agents = [f'{{"agent_id":"n{i}","system_stats":{{"gpu_devices":[{gpus}]}}}}'
               for i in range(100000)]

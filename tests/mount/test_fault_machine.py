@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the machine does to fleetfs: clocks that jump, descriptors and threads that run out, logs that
-nobody reads, programs that read everything (rows 24, 30, 31, 33 and 34 of docs/faults.md)."""
+"""Faults of the machine: clocks that jump, no free descriptors or threads, a log that blocks, programs
+that read everything (rows 24, 30, 31, 33 and 34 of docs/faults.md)."""
 
 import itertools
 import os
@@ -101,7 +101,8 @@ def limit_files(pid, soft):
 
 
 def leave_no_file(pid):
-    """Once nothing is open for a moment only, so that the first free one stays beyond the limit."""
+    """Lowers the limit of descriptors to those in use. Waits until none is open for a moment only, since
+    its number would be free again."""
     def first_free():
         held = set(map(int, os.listdir(f"/proc/{pid}/fd")))
         return next(number for number in itertools.count() if number not in held)
@@ -172,7 +173,7 @@ def test_start_without_a_second_thread_fails_with_the_reason(programs, scripted,
 # Row 31
 
 def noisy(server, fleet, times):
-    """Makes it log, again and again."""
+    """Makes fleetfs write to its log repeatedly."""
     for _ in range(times):
         fleet.signal(signal.SIGHUP)
         os.statvfs(fleet.path)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""TLS that does not prove who is there, or does not work: nothing of the token may arrive (rows 14
-and 16 of docs/faults.md). The certificates are made on the spot."""
+"""TLS without a valid certificate, or that does not work: no part of the token may arrive (rows 14 and
+16 of docs/faults.md). The certificates are made by the tests."""
 
 import ssl
 
@@ -80,7 +80,7 @@ def frame(kind, flags=0, stream=0, payload=b""):
 
 
 class Http2:
-    """Just so much of HTTP/2 as it takes to answer, or to say GOAWAY."""
+    """The part of HTTP/2 that is needed to answer a request or to send GOAWAY."""
 
     def __init__(self, refuse):
         self.refuse = refuse  # how many connections get a GOAWAY for their first request
@@ -119,7 +119,7 @@ class Http2:
 
 
 def http2_server(scripted, certificates, spoken, *agents, **options):
-    """A scripted server that speaks HTTP/2 as `spoken` does, an Http2."""
+    """A scripted server that speaks HTTP/2 through `spoken`, an Http2."""
     made = context(certificates, "right")
     made.set_alpn_protocols(["h2"])
     server = scripted(*agents, context=made, **options)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a server can do to a client on the wire, row by row of docs/faults.md: what a reader sees,
-and what the server saw."""
+"""Faults that a server can cause, by row of docs/faults.md: the effect on a reader, and what the server
+receives."""
 
 import concurrent.futures
 import email.utils
@@ -30,7 +30,7 @@ def error_of(fleet):
 
 
 def keeps_its_data(server, fleet):
-    """A mount that has read its fleet, and now meets a fault, serves what it has, and says so."""
+    """Checks that a mount that has read its fleet serves stale data during a fault, and reports it."""
     if "reason" not in own(fleet, "health"):  # nothing has failed yet
         time.sleep(WARM["ttl"] + 0.1)
     ask_again(fleet)
@@ -45,7 +45,7 @@ def keeps_its_data(server, fleet):
 
 
 def recovers(server, fleet):
-    """By itself: nobody tells it that the cause is gone."""
+    """Checks that the mount recovers without help when the fault ends."""
     server.answer = Wire.good
     server.agents = [{"agent_id": "a", "agent_status": "new"}, {"agent_id": "c"}]
     until(lambda: code_of(fleet.agents) is None and sorted(fleet.agents()) == ["a", "c"])
@@ -54,7 +54,8 @@ def recovers(server, fleet):
 
 
 def at_once(check, *prepared):
-    """check(fault, …) of each: it mostly waits, for a server and mounts of its own."""
+    """Runs check(fault, …) for all faults at the same time, each with a server and mounts of its own: it
+    mostly waits."""
     with concurrent.futures.ThreadPoolExecutor(len(prepared)) as pool:
         for those, done in [(those, pool.submit(check, *those)) for those in prepared]:
             try:
@@ -578,7 +579,7 @@ def test_redirect_is_not_followed_and_its_target_gets_no_byte(scripted, mount):
 # Row 16
 
 def test_connection_closed_at_the_next_request_is_not_noticed_by_readers(scripted, mount):
-    """The server promises to keep it, and closes it when the next request is on its way."""
+    """The server promises keep-alive, and closes the connection when the next request arrives."""
     server = scripted(OLD)
 
     def answer(wire):
@@ -633,7 +634,7 @@ def test_http_1_0_is_understood(scripted, mount):
 # Row 18
 
 def test_endless_list_costs_a_bounded_number_of_requests(scripted, mount):
-    """Every page is full of agents that nobody has seen, and the count grows with them."""
+    """Every page is full of new agents, and the count grows with each page."""
     server = scripted()
 
     def answer(wire):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Nothing is fetched until it is read, nothing twice within the ttl, and nothing is served beyond it.
-Requests are counted at the simulator, page 1 at the start included."""
+"""Nothing is fetched before it is read or twice within the ttl, and nothing is served beyond the ttl.
+The simulator counts the requests, including that for page 1 at the start."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ LONG = 600  # a ttl that no test sees the end of
 
 
 def first_entries(folder):
-    """One getdents(2), which is what the first step of a lazy listing costs."""
+    """One getdents(2): the cost of the first step of a lazy listing."""
     return os.scandir(folder)
 
 
@@ -102,7 +102,7 @@ def test_one_agent_after_the_ttl_costs_its_page(sim, mount):
 
 
 def context_switches(pid):
-    """How often the process has slept, over all its threads."""
+    """How often the threads of the process have slept, in total."""
     total = 0
     for thread in os.listdir(f"/proc/{pid}/task"):
         for line in open(f"/proc/{pid}/task/{thread}/status"):
@@ -125,8 +125,8 @@ def test_an_idle_mount_neither_fetches_nor_wakes(sim, mount):
 
 
 def test_data_is_served_for_the_ttl_and_not_longer(sim, mount):
-    """In a loop that reads all the time, the first new answer comes after the ttl of the old one at
-    the latest; the ttl begins when a page arrived, which is a little after it was written."""
+    """In a loop that reads all the time, a new value appears one ttl after the old one at the latest.
+    The ttl begins when the page arrives, a little after it was written."""
     ttl, under_way = 1.0, 0.3
     api = sim(agents=1)
     api.put_agents([{"agent_id": "a", "agent_status": "0"}])
@@ -182,7 +182,7 @@ def test_names_outside_the_tree_cost_no_request(sim, mount):
 
 
 def test_200_cold_readers_make_one_sweep(sim, mount):
-    """All of them at once, on a listing and on agents of every page."""
+    """All start at once, on a listing and on agents of every page."""
     api = sim(agents=1042)
     ids = [agent["agent_id"] for agent in api.agents()]
     fleet = mount(api, ttl=LONG)

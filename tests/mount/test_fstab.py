@@ -13,7 +13,7 @@ USER = "nobody"
 
 
 def prepare(machine, user):
-    """A mount point and a token of this user's."""
+    """A mount point and a token that belong to this user."""
     path, token = machine.folder / "mnt", machine.folder / "token"
     path.mkdir()
     token.touch(mode=0o600)
@@ -73,7 +73,7 @@ def test_mount_with_type_and_options_mounts(sim, machine):
 
 @pytest.mark.parametrize("user", ["root", USER])
 def test_mount_all_mounts_and_only_the_owner_unmounts(sim, machine, user):
-    """`mount -a` takes what is not noauto; another user unmounts nothing."""
+    """`mount -a` mounts lines without noauto; another user cannot unmount."""
     api = sim(agents=3)
     path, token = prepare(machine, "root")
     machine.fstab.write_text(f"{api.url} {path} fuse.fleetfs token_file={token} 0 0\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Names that their owners chose to do harm, and an API that does not know what it says."""
+"""Names that were chosen to do harm, and an API whose answers contradict each other."""
 
 import os
 import subprocess
@@ -88,8 +88,8 @@ def test_ids_that_differ_in_case_or_normal_form_are_different_agents(sim, mount)
 
 
 def test_duplicate_id_is_dropped_counted_and_logged_once(sim, mount):
-    """On the same page it is told; on another it may just as well be one agent that the pages
-    shifted under, so there it is only counted."""
+    """A duplicate on the same page is logged. On another page it may be one agent whose page shifted, so
+    it is only counted."""
     api = sim(agents=1)
     agents = [{"agent_id": f"n{i}", "tool": "first"} for i in range(40)]
     agents.insert(7, {"agent_id": "n3", "tool": "second"})
@@ -151,7 +151,7 @@ def test_repeating_page_ends_the_listing(sim, mount):
 
 
 def test_pages_smaller_than_requested_are_understood(sim, mount):
-    """An API that gives 20 at a time whatever it is asked for."""
+    """An API that returns 20 agents at a time, whatever is requested."""
     api = sim(agents=1)
     for page in range(1, 6):
         members = ",".join(f'{{"agent_id":"n{i}"}}' for i in range(20 * page - 20, 20 * page))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Caches between the API and the mount, and what HTTP has against asking for too much: ages, conditions,
-compression, connections. What is asked is seen at the server, request by request."""
+"""HTTP caches between the API and the mount, and how HTTP saves transfers: ages, conditions, compression
+and connections. The server checks each request."""
 
 import gzip
 import os
@@ -17,7 +17,7 @@ COLD = {"ttl": LONG, "stale": LONG, "retries": 0, "delay_connect": True}
 
 
 def aged(age, *more):
-    """Answers as a cache does that has kept what it sends."""
+    """Answers like a cache that has stored the response."""
     return lambda wire: wire.good(headers=[f"Age: {age}", *more])
 
 
@@ -33,7 +33,7 @@ def set_status(server, status):
 # Age
 
 def test_a_value_is_as_old_as_the_cache_says(scripted, mount):
-    """It is served for what is left of the ttl; one from no cache for all of it."""
+    """A response with an age is served for the rest of the ttl, one without for all of it."""
     cached, direct = scripted(), scripted()
     cached.answer = aged(f"{LONG - 4}.5")
     fleets = []
@@ -158,7 +158,7 @@ def test_no_age_header_makes_data_fresh_for_longer(scripted, mount, age, kind):
 
 
 def test_date_without_age_is_ignored(scripted, mount):
-    """The clock at the other end may be wrong, or ours."""
+    """The clock of the server or of this machine may be wrong."""
     server = scripted()
     server.answer = lambda wire: wire.good(headers=["Date: Thu, 01 Jan 1970 00:00:01 GMT",
                                                     "Via: 1.1 gateway"])
@@ -175,7 +175,7 @@ def statuses(api):
 
 
 def everything(fleet):
-    """All that grep finds of the agents, line by line."""
+    """All lines that grep finds in the agents."""
     return run("grep", "-r", ".", fleet / "agents", fleet / "fleet/agents.tsv")
 
 
@@ -217,7 +217,7 @@ def test_without_validators_no_condition_is_sent(sim, mount):
 
 
 def test_last_modified_is_used_as_a_validator(sim, mount):
-    """But only one that is a second older than the answer: it may change twice within one."""
+    """Only if it is a second older than the response: within one second the list may change twice."""
     api = sim(agents=50)
     api.validators(etag=False, last_modified=True)
     fleet = mount(api, ttl=LONG)
@@ -283,7 +283,7 @@ def test_invalid_validator_is_not_sent_back(scripted, mount, line):
 
 
 def test_body_after_a_304_costs_no_data(scripted, mount):
-    """After a 304 the next answer begins, whatever it says of a length."""
+    """The next response begins right after a 304, whatever length that claims."""
     server = scripted()
 
     def answer(wire):

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 @contextlib.contextmanager
 def hung(other, directory):
-    """Covers a directory with a file system that answers nothing."""
+    """Covers a directory with a file system that answers no request."""
     subprocess.run(["mount", "--bind", other / "agents", directory], check=True)
     other.signal(signal.SIGSTOP)
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From the mount to its end: signals, unmounting, crashes, waiting readers, the background."""
+"""The life of a mount: signals, unmounting, crashes, waiting readers, the background."""
 
 import contextlib
 import errno
@@ -18,12 +18,12 @@ from harness import TOKEN, mounts, suspicious, until
 
 @pytest.fixture
 def clean_s(instrumented):
-    """What "within 2 s" allows; looking for leaks takes its time, too."""
+    """The limit for "within 2 s"; the search for leaks takes time, too."""
     return 6 if instrumented else 2
 
 
 def stalled(sim, mount, blocked, reader=True, **options):
-    """A mount whose page 2 is known, and whose page 1 hangs on its way with somebody waiting."""
+    """A mount with page 2 in the cache and page 1 under way, and a reader that waits for it."""
     api = sim(agents=200)
     ids = [agent["agent_id"] for agent in api.agents()]
     fleet = mount(api, **{"ttl": 600, "timeout": 60, "delay_connect": True, **options})
@@ -287,7 +287,7 @@ def test_token_is_in_no_file_log_or_argument(sim, mount, programs, folder):
 # In the background
 
 def in_background(path):
-    """The pid of the fleetfs that serves this mount point."""
+    """The PID of the fleetfs that serves this mount point."""
     for entry in os.listdir("/proc"):
         with contextlib.suppress(OSError):
             words = Path("/proc", entry, "cmdline").read_bytes().split(b"\0")
@@ -299,7 +299,7 @@ def in_background(path):
 
 @pytest.fixture
 def daemon(fleetfs, folder, started):
-    """daemon(url, …): mounted by a program that has gone into the background."""
+    """daemon(url, …): mounts in the background."""
     path = folder / "mnt"
     path.mkdir()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The limits that the manual states, each tried on a mount: LIMITS in docs/fleetfs.8."""
+"""Tests of each limit that the manual states in LIMITS."""
 
 import ctypes
 import json
@@ -216,7 +216,7 @@ def test_times_count_from_the_mount_for_what_the_first_sweep_found(fleet):
 
 
 def test_df_shows_zeroes_for_the_mount(fleet):
-    """Without operands df leaves out a file system that has no blocks. This is not tried, because df then
+    """Without operands df leaves out a file system without blocks. That is not tested, since df then
     queries every mount of the machine."""
     assert run("df", "-P", fleet.path).splitlines()[1].split()[1:4] == ["0", "0", "0"]
     assert os.statvfs(fleet.path).f_blocks == 0

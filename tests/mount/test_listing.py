@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A listing names every agent that was there throughout, exactly once, whatever moves meanwhile."""
+"""A listing contains every agent that stays exactly once, whatever moves meanwhile."""
 
 import os
 import signal
@@ -68,8 +68,8 @@ def test_known_agents_are_listed_although_the_order_changes_at_every_sweep(sim, 
 
 
 def test_agents_that_stay_are_listed_although_the_count_agrees(sim, mount):
-    """The first agent leaves and one joins at the end, between any two pages: whoever stands at the
-    head of a page moves to the page before it, which was read already."""
+    """Between any two pages the first agent leaves and one joins at the end: the agent at the head of
+    each page moves to the page before it, which was already read."""
     api = sim(agents=1)
     agents = plain(200)
     api.put_agents(agents)
@@ -85,7 +85,7 @@ def test_agents_that_stay_are_listed_although_the_count_agrees(sim, mount):
 
 
 def test_page_that_shifts_during_a_sweep_hides_no_agent(sim, mount, blocked):
-    """The sweep is stopped between two pages, the fleet shifts by one agent, and it goes on."""
+    """The sweep is held between two pages while the fleet shifts by one agent."""
     api = sim(agents=1)
     agents = plain(60)
     api.put_agents(agents)
@@ -152,7 +152,7 @@ def test_paused_listing_continues_without_duplicates(sim, mount):
 
 
 def test_a_partial_listing_does_not_spoil_the_next(sim, mount):
-    """The kernel keeps half a listing; another one that reaches its end must not be mixed into it."""
+    """The kernel caches half a listing. A later listing that reaches its end must not continue it."""
     api = sim(agents=1042)
     fleet = mount(api, ttl=0.3)
     for _ in range(5):
@@ -173,7 +173,7 @@ def test_a_partial_listing_does_not_spoil_the_next(sim, mount):
     [("ls", "agents"), ("ls", "by-status"), ("ls", "tasks"), ("stat", "agents/none")],
 )
 def test_a_listing_expires_after_its_reader_was_killed(sim, mount, blocked, command, path, known, number):
-    """The kernel keeps a complete listing until the directory's mtime moves, and then sends nothing."""
+    """The kernel serves a complete listing without requests until the directory's mtime moves."""
     api = sim(agents=1)
     api.put_agents(plain(3))
     fleet = mount(api, ttl=0.3, timeout=60, delay_connect=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One odd agent never hides another: what is wrong with an element costs that element at most."""
+"""One odd agent never hides another: a fault in an element costs at most that element."""
 
 import json
 import os
@@ -144,7 +144,7 @@ def test_every_invalid_document_of_the_conformance_suite_costs_its_own_page_only
 
 
 def read_strictly(text):
-    """The value of a JSON text, which has to be UTF-8 and may have no number that JSON does not know."""
+    """The value of a JSON text, which must be UTF-8 and contain valid numbers only."""
     def refuse(constant):
         raise ValueError(f"{constant} is not JSON")
     return json.loads(text.decode("utf-8"), parse_constant=refuse)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What people run on files works on these: copies are equal, nothing hangs, nothing can be changed."""
+"""Common programs work on the mount: copies are equal, nothing hangs, nothing can be changed."""
 
 import errno
 import fcntl
@@ -196,7 +196,7 @@ NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 @pytest.fixture
 def device():
-    """/dev/fuse for this test alone, since its mode is everybody's."""
+    """/dev/fuse of this test alone, since its mode affects all users."""
     with open(Path(tempfile.gettempdir(), "fleetfs-test-device.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield "/dev/fuse"
@@ -204,7 +204,7 @@ def device():
 
 @pytest.fixture
 def open_device(device):
-    """As udev makes it; a bare machine has it for root alone."""
+    """The mode that udev sets; on a bare machine only root may open it."""
     mode = os.stat(device).st_mode & 0o7777
     os.chmod(device, 0o666)
     yield

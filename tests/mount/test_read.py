@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An agent's files hold its values, whole and exact, even while they change."""
+"""The files of an agent contain its values, complete and exact, also while they change."""
 
 import json
 import mmap
@@ -161,7 +161,7 @@ def test_reads_during_changes_are_never_torn(sim, mount, blocked):
 
 
 def test_open_file_is_read_to_its_end_unchanged(sim, mount):
-    """Larger than any readahead, so the rest is fetched from fleetfs long after the change."""
+    """The file is larger than any readahead, so the rest is requested long after the change."""
     api = sim(agents=1)
     old, new = "old " * 200_000, "new " * 100_000
     api.put_agents([{"agent_id": "a", "sync_detail": old}])

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A saved list is mounted like the API that gave it: offline, without a token, and with its file
-looked at again once per ttl."""
+"""A saved list is mounted like the API that it came from: offline, without a token, and the file is
+checked once per ttl."""
 
 import ctypes
 import http.client
@@ -21,7 +21,7 @@ root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 def as_list(parts, total=None, per_page=None):
-    """The text of a list (bytes), of agents as JSON texts or objects."""
+    """The text of a list (bytes) of agents, which are JSON texts or objects."""
     parts = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in parts]
     total = len(parts) if total is None else total
     meta = {"current_page": 1, "per_page": per_page or total, "total_count": total}
@@ -35,7 +35,7 @@ def agents_of(count, status="idle"):
 
 @pytest.fixture
 def save(folder):
-    """save(text): makes it the file, as mv does, and returns its path."""
+    """save(text): replaces the file as mv does, and returns its path."""
     def write(text, name="fleet.json"):
         new = folder / f"{name}.new"
         new.write_bytes(text)
@@ -45,7 +45,7 @@ def save(folder):
 
 @pytest.fixture
 def refused(refused, path):
-    """refused(source): a mount of it, without a token, is refused with one line, which is returned."""
+    """refused(source): mounts it without a token, which must fail with one line. Returns the line."""
     def check(source, *options, status=1):
         return refused(*options, source, path, token=None, status=status)
     return check
@@ -58,7 +58,7 @@ def device_of(fleet):
 
 
 def test_saved_response_is_mounted(mount):
-    """It is page 1 of 42 agents, of which it shows one."""
+    """It is page 1 of 42 agents, and contains one of them."""
     fleet = mount(EXAMPLE, token=None, ttl=600)
     assert fleet.agents() == ["gpu-node-01"]
     found = expected.walk(fleet / "agents/gpu-node-01")
@@ -96,7 +96,7 @@ def test_a_mount_is_saved_as_the_readme_says(sim, mount, folder):
 
 
 def test_agents_json_of_a_mount_can_be_mounted(sim, mount):
-    """Straight from another's agents.json, without a copy."""
+    """Directly, without a copy."""
     api = sim(agents=250)
     live = mount(api, ttl=0.2)
     replay = mount(live / "fleet/agents.json", token=None, ttl=0.2)
@@ -107,7 +107,7 @@ def test_agents_json_of_a_mount_can_be_mounted(sim, mount):
 
 
 def test_saved_response_keeps_names_and_numbers(sim, mount, save):
-    """What the API answered, as curl saved it; names and numbers of the odd kind in it."""
+    """The response as curl saves it, with unusual names and numbers."""
     api = sim(agents=1)
     api.put_agents(['{"agent_id":"a/b", "x" : [1.50e+3, 9007199254740993]}',
                     '{"agent_id":"\\u202e","agent_status":"\\n","gpu_capacity":1e400}',
@@ -151,7 +151,7 @@ def test_a_wrong_count_costs_no_agent(mount, save, total):
 @pytest.mark.parametrize("given", ["fleet.json", "./fleet.json", "file://{}", "FILE:{}",
                                    "file://localhost{}"])
 def test_file_is_named_by_path_or_url(fleetfs, folder, save, path, given):
-    """In the background, which works in another folder."""
+    """fleetfs runs in the background, in another working directory."""
     file = save(as_list(agents_of(3)))
     done = fleetfs(given.format(file), path, cwd=folder, token=None)
     assert done.returncode == 0 and not done.stderr, done
@@ -174,7 +174,7 @@ def test_file_name_with_commas_and_spaces_is_the_device(mount, save):
 
 
 def test_no_token_is_read(mount, save, folder):
-    """One that would be refused is not even looked at."""
+    """A token that would be rejected is ignored."""
     fleet = mount(save(as_list(agents_of(1))), token="ak-123", token_file=folder / "none", ttl=600)
     assert fleet.agents() == ["a0000"]
     assert fleet.health()["token_expiry"] == "-"
@@ -256,7 +256,7 @@ def test_check_prints_the_contents_of_a_file(fleetfs, save):
 
 
 def test_replaced_file_is_noticed_after_the_ttl(mount, save):
-    """All pages are as old as the look at the file, whenever they are read."""
+    """All pages have the age of the last check of the file, whenever they are read."""
     fleet = mount(save(as_list(agents_of(250, "old"))), token=None, ttl=4)
     looked = time.monotonic()
     assert fleet.text("agents/a0000/status") == "old\n"
@@ -274,7 +274,7 @@ def test_replaced_file_is_noticed_after_the_ttl(mount, save):
 
 
 def test_unchanged_file_is_read_once(mount, save):
-    """It is looked at, and no more."""
+    """It is only checked again."""
     file = save(as_list(agents_of(250)))
     time.sleep(3.1)  # until its times can be trusted
     libc = ctypes.CDLL(None, use_errno=True)
@@ -300,7 +300,7 @@ def test_sighup_checks_the_file_at_once(mount, save):
 
 
 def test_file_replaced_during_reads_is_the_old_or_the_new_list(mount, save):
-    """Each agent says in two fields which list it is of, and the values differ in length."""
+    """Two fields of each agent name its list, and the values differ in length."""
     def text(word):
         return as_list([{**agent, "sync_detail": word * 40}
                         for agent in agents_of(450, word)])
@@ -401,7 +401,7 @@ def test_symlinked_file_is_followed_to_its_present_target(mount, save, folder):
 
 
 def test_file_may_be_larger_than_a_response(mount, save):
-    """By its bytes, and by its agents."""
+    """In bytes, and in agents."""
     agents = [{**agent, "sync_detail": "x" * 800} for agent in agents_of(10500)]
     text = as_list(agents)
     assert len(text) > 8 << 20
@@ -413,7 +413,7 @@ def test_file_may_be_larger_than_a_response(mount, save):
 
 @pytest.mark.unwrapped  # valgrind does not know that stat(2) may take its time
 def test_slow_file_delays_only_readers_that_need_it(sim, mount, blocked, folder):
-    """It lies on another mount, whose API does not answer."""
+    """It is on another mount, whose API does not answer."""
     api = sim(agents=1)
     below = mount(api, delay_connect=True, timeout=20)
     api.hold()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The files of fleet/ take no more memory than the agents that they show, however much longer their text
-is, and give it back when they are replaced."""
+"""The files of fleet/ take no more memory than their agents, however long their text is, and their
+memory is freed when they are replaced."""
 
 import json
 import os
@@ -15,7 +15,7 @@ AGENTS = 20
 
 
 def as_file(path, agents):
-    """A saved response, put in place at once; agents are objects or bytes."""
+    """Replaces a saved response at once. agents: objects or bytes."""
     parts = [agent if isinstance(agent, bytes) else json.dumps(agent).encode() for agent in agents]
     path.with_suffix(".new").write_bytes(
         b'{"agent_list":[' + b",".join(parts) + b'],"page_meta":{"current_page":1,"per_page":%d,'
@@ -24,7 +24,7 @@ def as_file(path, agents):
 
 
 def size_and_peak(fleet, name):
-    """Reads a file of fleet/ to its end: its size, and how many KiB the daemon had at the most."""
+    """Reads a file of fleet/ to its end; returns its size, and the peak memory of the daemon in KiB."""
     size = peak = 0
     with open(fleet / "fleet" / name, "rb", buffering=0) as file:
         while part := file.read(1 << 20):
@@ -35,7 +35,7 @@ def size_and_peak(fleet, name):
 
 
 def long_agents(key, value):
-    """Agents of nearly 1 MiB, all of it in one value."""
+    """Agents of nearly 1 MiB, almost all of it in one value."""
     return [b'{"agent_id":"a%d","agent_status":"idle","%s":"%s"}' % (i, key, value)
             for i in range(AGENTS)]
 

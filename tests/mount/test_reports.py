@@ -34,7 +34,7 @@ def fleet(sim, mount):
 
 
 def hostile_agents():
-    """Every string that is any trouble, in every place where a string may be."""
+    """Every troublesome string, in every place that can have a string."""
     texts = IDS + [text.decode("utf-8", "surrogateescape") for text in RAW_IDS]
     return [json.dumps({"agent_id": text, "agent_status": text, "agent_labels": [text],
                         "tool": text, "tool_version": text, "agent_version": text,
@@ -45,7 +45,7 @@ def hostile_agents():
 
 
 def total(agents, field):
-    """The sum of a number that some agents have, or of one that their GPUs have."""
+    """The sum of a number of all agents, or of all their GPUs."""
     if field.startswith("vram"):
         return sum(gpu[field] for agent in agents for gpu in agent["system_stats"]["gpu_devices"])
     return sum(agent.get(field, 0) for agent in agents)
@@ -246,7 +246,7 @@ def test_many_readers_at_once_read_the_same(sim, mount):
 # metrics.prom
 
 def check_metrics(fleet):
-    """What promtool has to say."""
+    """Runs promtool on fleet/metrics.prom, which must accept it; returns its complaints."""
     done = subprocess.run([unpacked("promtool"), "check", "metrics"], capture_output=True,
                           input=fleet.read("fleet/metrics.prom"), timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -254,7 +254,7 @@ def check_metrics(fleet):
 
 
 def samples_of(text):
-    """{(name, ((label, value), …)): value}; no two are the same."""
+    """{(name, ((label, value), …)): value}; fails if two are equal."""
     found = {}
     for line in text.splitlines():
         if line.startswith("#"):
@@ -353,7 +353,7 @@ def test_an_agent_without_a_value_has_no_sample(sim, mount):
 
 @contextlib.contextmanager
 def node_exporter(fleet, folder):
-    """What it serves; call what is given to scrape it."""
+    """Runs node_exporter; calling the result scrapes it."""
     log = folder / "node_exporter.log"
     with open(log, "wb") as output:
         process = subprocess.Popen(
@@ -376,7 +376,7 @@ def node_exporter(fleet, folder):
 
 
 def with_labels(samples):
-    """To node_exporter a label without a value is none."""
+    """To node_exporter a label without a value is no label."""
     return {(name, tuple(pair for pair in pairs if pair[1])): value
             for (name, pairs), value in samples.items()}
 
@@ -476,7 +476,7 @@ def attacking_agents():
 
 
 def embedded(text):
-    """What stands in the page's data."""
+    """The data in the page."""
     data = json.loads(re.search(r'<script type="application/json" id="data">\n(.*?)</script>', text,
                                 re.DOTALL)[1])
     return data, [dict(zip(data["fields"], row)) for row in data["agents"]]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A server that echoes the token, or a proxy's password: no output of fleetfs has it (row 49 of
-docs/faults.md). Agents' values are data, and are shown as the API sends them."""
+"""A server that echoes the token, or a proxy's password: no output of fleetfs contains it (row 49 of
+docs/faults.md). Values of agents are data, and are shown as the API sends them."""
 
 import base64
 import json
@@ -39,7 +39,7 @@ RARE_ECHOES = {
 
 
 def outputs(fleet):
-    """The log, and the files about the mount itself."""
+    """The log, and the files of .fleetfs/."""
     names = ("health", "last_error", "stats", "config")
     return fleet.output() + "".join(fleet.text(f".fleetfs/{name}") for name in names)
 
@@ -137,7 +137,7 @@ def test_an_agents_values_are_data(scripted, mount):
 
 
 def test_a_token_as_an_agents_id_is_not_in_the_log(scripted, mount, fleetfs):
-    """What is logged of dropped agents; the tree has the ID, which is data."""
+    """The log of dropped agents. The tree contains the ID, which is data."""
     token = "sk-9f8e7d6c5b4a392817"
     server = scripted()
     server.answer = lambda wire: wire.reply(page(

@@ -43,13 +43,13 @@ def server_of_pages(scripted, certificates, agents, **options):
 
 
 def read_all(fleet, paths):
-    """Reads the files at once; the errno of each, or None."""
+    """Reads the files at the same time; returns the errno of each, or None."""
     codes = at_once([lambda path=path: code_of(lambda: fleet.read(path)) for path in paths])
     return dict(zip(paths, codes))
 
 
 def warm(fleet, server):
-    """Lists the fleet and makes it keep several connections; the ports of the client's ends."""
+    """Lists the fleet on several connections, which stay open; returns the client's ports."""
     assert len(fleet.agents()) == len(server.agents)
     if not server.context:
         time.sleep(OPTIONS["ttl"])
@@ -69,7 +69,7 @@ def network(stopping):
 
 
 def forget(network, ports):
-    """Packets of these connections vanish from now on, without any error."""
+    """From now on packets of these connections are dropped without an error."""
     network.ip("rule", "add", "pref", "1", "lookup", "local")
     network.ip("rule", "del", "pref", "0")
     for port in ports:
@@ -216,7 +216,7 @@ def test_connection_that_starts_no_stream_is_replaced(scripted, mount, certifica
 
 
 def test_a_request_on_a_healthy_connection_survives_the_timeout_of_another(scripted, mount):
-    """The response that is under way when another request times out arrives."""
+    """Its response arrives although another request times out meanwhile."""
     server = scripted(AGENTS[:300])
     server.answer = lambda wire: (time.sleep(0.1), wire.good())
     fleet = mount(server, **{**OPTIONS, "ttl": 600, "timeout": 2, "delay_connect": True})

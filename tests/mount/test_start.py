@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A mount that cannot work is refused: a line that says why and what to do, and nothing mounted."""
+"""A start that cannot work prints one line with the reason and the remedy, and mounts nothing."""
 
 import base64
 import json
@@ -178,7 +178,7 @@ def test_absent_service_manager_stops_nothing(sim, mount, folder):
 
 
 def test_token_sources_have_their_order(sim, mount, refused, path, folder):
-    """Each place is passed over for the one before it."""
+    """Each source is used only if the sources before it are absent."""
     api = sim()
     home = folder / "home"
     config = home / ".config/fleetfs"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""One machine, many users: what a mount shows to others without and with allow_other, what it never
-does, and a mount for each of them instead. Ann and Bob are ordinary users."""
+"""One machine with many users: what others see of a mount without and with allow_other, and a mount for
+each user instead. Ann and Bob are ordinary users."""
 
 import os
 import signal
@@ -83,7 +83,7 @@ def python(machine, user, code, *words):
 
 
 def give(user, path, text=None):
-    """A folder, or with a text a file, of this user's alone."""
+    """Makes a directory, or with a text a file, that only this user can access."""
     if text is None:
         path.mkdir(mode=0o700)
     else:
@@ -94,7 +94,7 @@ def give(user, path, text=None):
 
 
 class Theirs:
-    """A mount of this user's, in the background."""
+    """A mount of this user in the background."""
 
     def __init__(self, machine, api, user, *options, at=None, **variables):
         self.machine, self.user = machine, user
@@ -135,7 +135,7 @@ def theirs(machine):
 
 @pytest.fixture
 def shared(machine, theirs):
-    """shared(api, "ann"): lets others in."""
+    """shared(api, "ann"): a mount with allow_other."""
     machine.fuse_conf.write_text("user_allow_other\n")
     return lambda api, user, *options, **variables: theirs(api, user, "-o", "allow_other", *options,
                                                            **variables)
@@ -143,7 +143,7 @@ def shared(machine, theirs):
 
 @pytest.fixture
 def beside(machine):
-    """beside("cat", path, user="ann"): runs at the same time."""
+    """beside("cat", path, user="ann"): runs a program at the same time."""
     started = []
 
     def start(*command, **options):
@@ -233,7 +233,7 @@ def test_only_the_owner_and_root_unmount(sim, machine, shared, beside):
 
 
 def test_waiting_reader_does_not_delay_other_users(sim, machine, shared, beside):
-    """More of them than the kernel lets read ahead at a time."""
+    """More readers wait than the kernel allows requests in its background queue."""
     api = sim(agents=250)
     fleet = shared(api, "ann", "--ttl=600", "--timeout=60")
     names = [agent["agent_id"] for agent in api.agents()]
@@ -258,7 +258,7 @@ def test_waiting_reader_does_not_delay_other_users(sim, machine, shared, beside)
 
 
 def test_second_reader_of_a_name_waits_no_longer_than_the_first(sim, machine, shared, beside):
-    """Of the second the kernel tells fleetfs nothing before the first has an answer."""
+    """The kernel sends nothing for the second reader before the first has its reply."""
     api = sim(agents=250)
     fleet = shared(api, "ann", "--ttl=600", "--timeout=2")
     path = fleet.path / "agents" / api.agents()[-1]["agent_id"] / "id"

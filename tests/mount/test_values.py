@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a file holds when the API says something odd: exact or empty, one line, never wrong."""
+"""Files of unusual values: exact or empty, one line, never wrong."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The views over the whole fleet are links to its agents: as the API says it, each once, and read
-from the list that was read anyway."""
+"""The views over the whole fleet are symlinks to its agents: each agent once in each of its groups,
+without requests beyond those for the list."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def one_sweep(fleet):
 
 
 def shown(fleet, view):
-    """{group: [agents]} of a view as its links tell it, with each link looked at."""
+    """{group: [agents]} of a view, read from its symlinks, which are checked."""
     found = {}
     for group in os.listdir(fleet / view):
         paths = [fleet / view / group]
@@ -84,7 +84,7 @@ def test_find_through_the_links(fleet):
 
 
 def test_grep_of_the_whole_mount_finds_each_agent_once(fleet):
-    """It does not follow the links, and it ends."""
+    """grep does not follow the symlinks, and ends."""
     for agent in fleet.api.agents()[::40]:
         hits = run("grep", "-rlx", agent["agent_id"], ".", cwd=fleet.path).splitlines()
         assert hits == [f"./agents/{agent['agent_id']}/id"]
@@ -254,7 +254,7 @@ def test_under_churn_views_tables_and_agents_of_one_ttl_agree(sim, mount):
 
 
 def test_agents_that_stay_are_in_each_listing_of_a_view_under_churn(sim, mount, blocked, instrumented):
-    """Whoever kept its label throughout is in each listing, once."""
+    """An agent that keeps its label is in each listing once."""
     api = sim(agents=400, churn=20)
     stays = {agent["agent_id"] for agent in api.agents() if agent["agent_id"] in api.permanent()
              and "a100" in agent["agent_labels"]}
@@ -324,7 +324,7 @@ def test_a_stale_view_is_served_while_the_api_fails_and_no_longer_than_stale(sim
 
 
 def test_view_contains_agents_found_since_an_unfinished_list(scripted, mount):
-    """Though that list was begun later than one that lay unfinished, and could now be completed."""
+    """The list that found the agent began after an unfinished one, which could now be completed."""
     def page_2_lasts_a_moment(wire):
         wire.good(headers=[f"Age: {LONG - 2}.0"] if wire.number == 2 else [])
 
