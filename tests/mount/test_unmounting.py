@@ -135,6 +135,8 @@ def test_a_file_system_that_is_mounted_on_top_during_the_start_is_kept(programs,
     assert process.wait(15) == 1
     assert "(precious) is mounted over it" in log.read_text()
     assert (path / "kept").read_text() == "x"
+    run("umount", path)
+    run("fusermount3", "-uz", path)
 
 
 @pytest.mark.parametrize("count", [1, 3])
