@@ -282,6 +282,7 @@ static int fetcher_init_requests(struct fetcher *fetcher, const struct client_co
 	proxy_add_secrets(&fetcher->secrets);
 	for (size_t i = 0; credential_environment_token(fetcher->credential, i); i++)
 		redact_add(&fetcher->secrets, credential_environment_token(fetcher->credential, i));
+	redact_pin(&fetcher->secrets); /* these do not change; the token of a file may */
 	redact_add(&fetcher->secrets, credential_token(fetcher->credential));
 	fetcher->request_count = config->max_connections;
 	fetcher->requests = calloc(fetcher->request_count, sizeof(*fetcher->requests));
