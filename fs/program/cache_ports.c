@@ -64,6 +64,10 @@ static void port_duplicate(void *user, const struct record *record)
 	struct program *program = user;
 	char name[NAME_BYTES];
 
+	/* Every refresh reports the same duplicates. Only names that are logged are redacted, since
+	 * the FUSE thread waits for that. */
+	if (!malformed_note_duplicate(&program->fetch_results.malformed, record->name))
+		return;
 	/* An agent may be named after the token. */
 	snprintf(name, sizeof(name), "%s", record->name);
 	client_redact(program->client, name, sizeof(name));
