@@ -150,7 +150,8 @@ static bool is_pool_suspect(const struct request *request, CURLcode code)
 }
 
 /* Warns once that a proxy can read the token: allow_http permits a plain http source, and then the
- * request is not encrypted on its way to the proxy either. */
+ * request is not encrypted on its way to the proxy either. A result has room for one note, so another
+ * note defers the warning to the next result. */
 static void fetcher_warn_of_proxy(struct fetcher *fetcher, struct fetch *fetch)
 {
 	if (fetcher->warned || fetcher->settings.tls || !*fetch->trace.proxy || *fetch->note)
@@ -211,13 +212,14 @@ static void fetcher_finish_request(struct fetcher *fetcher, struct request *requ
 	request->job = NULL;
 	request->share = NULL;
 	pool_release(&fetcher->pool, share, is_pool_suspect(request, code));
-	fetcher_warn_of_proxy(fetcher, fetch);
 	if (fetch->page)
 		fetch->page->validator.token_number = request->token_number;
-	if (fetcher_must_continue(fetcher, request, job))
+	if (fetcher_must_continue(fetcher, request, job)) {
 		fetcher_start_request(fetcher, request, job);
-	else
-		fetcher_deliver(fetcher, job);
+		return;
+	}
+	fetcher_warn_of_proxy(fetcher, fetch);
+	fetcher_deliver(fetcher, job);
 }
 
 /* Returns whether a request has ended. */

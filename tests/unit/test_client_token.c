@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -136,6 +138,42 @@ static void test_the_old_token_stays_in_use_while_its_file_is_missing(void **sta
 	server_free(server);
 }
 
+/* Each result has one note. That the token was read again must not take the place of the warning. */
+static void test_the_warning_about_a_proxy_survives_a_replaced_token(void **state)
+{
+	static const struct server_step steps[] = {
+		{.text = "HTTP/1.1 401 No\r\n" EMPTY, .delay_ms = 300},
+		{.text = OK},
+	};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client;
+	struct fetch *fetch;
+	char proxy[40];
+
+	(void)state;
+	snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%u", server_port(server));
+	setenv("http_proxy", proxy, 1);
+	unsetenv("no_proxy");
+	unsetenv("NO_PROXY");
+	client = client_fixture_new_at("http://api.example/api/v1", NULL);
+	assert_int_equal(client_want(client, 1, NULL, false), 0);
+	usleep(150000);
+	client_fixture_write_token("sk-secret-2");
+	fetch = client_fixture_take(client);
+	assert_non_null(fetch->page);
+	assert_non_null(strstr(fetch->note, "token read again"));
+	fetch_free(fetch);
+	fetch = client_fixture_fetch(client, 2);
+	assert_non_null(strstr(fetch->note, "can read the token"));
+	fetch_free(fetch);
+	fetch = client_fixture_fetch(client, 3);
+	assert_string_equal(fetch->note, "");
+	fetch_free(fetch);
+	client_free(client);
+	unsetenv("http_proxy");
+	server_free(server);
+}
+
 /* Another token may be of another team. Its list may have the same ETag, if that is a number of
  * changes, or be older than Last-Modified. */
 static void test_a_validator_is_not_sent_with_another_token(void **state)
@@ -184,6 +222,7 @@ int main(void)
 		CLIENT_TEST(test_denied_requests_are_sent_again_with_the_new_token),
 		CLIENT_TEST(test_a_denied_request_is_sent_again_once),
 		CLIENT_TEST(test_the_old_token_stays_in_use_while_its_file_is_missing),
+		CLIENT_TEST(test_the_warning_about_a_proxy_survives_a_replaced_token),
 		CLIENT_TEST(test_a_validator_is_not_sent_with_another_token),
 	};
 
