@@ -145,8 +145,11 @@ static void fetcher_replay_wanted(struct fetcher *fetcher)
  * transfer the response as a whole, for any reason except that fleetfs rejected it on the way. */
 static bool is_pool_suspect(const struct request *request, CURLcode code)
 {
+	const struct response *response = &request->response;
+	bool complete = code == CURLE_OK && headers_are_complete(&response->headers);
+
 	return request->connection.lost_silent ||
-	       (code != CURLE_OK && request->response.stop == RESPONSE_NOT_STOPPED);
+	       (response->stop == RESPONSE_NOT_STOPPED && !complete);
 }
 
 /* Warns once that a proxy can read the token: allow_http permits a plain http source, and then the
