@@ -156,28 +156,38 @@ static bool transport_lacks_certificate(const struct request *request, CURLcode 
 	       (code == CURLE_SSL_CONNECT_ERROR || transport_is_lost(code));
 }
 
-static void transport_diagnose_timeout(const struct request *request,
-                                       const struct request_settings *settings,
-                                       const struct trace *trace, struct failure *failure)
+/* Returns the limit that passed: timeout, or connect_timeout for a request without a connection. In
+ * curl 8.20 a resolver that does not respond takes the whole timeout. */
+static int64_t transport_passed_limit_ms(const struct request *request,
+                                         const struct request_settings *settings,
+                                         const struct trace *trace)
 {
 	curl_off_t total_us = 0;
 
 	curl_easy_getinfo(request->easy, CURLINFO_TOTAL_TIME_T, &total_us);
+	if (trace->reached >= TRACE_RESPONSE || total_us / 1000 >= settings->timeout_ms)
+		return settings->timeout_ms;
+	return settings->connect_timeout_ms;
+}
+
+static void transport_diagnose_timeout(const struct request *request,
+                                       const struct request_settings *settings,
+                                       const struct trace *trace, struct failure *failure)
+{
+	int64_t limit_ms = transport_passed_limit_ms(request, settings, trace);
+	double limit_s = (double)limit_ms / 1e3;
+
 	if (trace->reached == TRACE_RESOLVE && !request->connection.dialed) {
 		/* Over HTTP/2 a request waits for a connection that others use. */
 		failure_set(failure, FAILURE_TIMEOUT, "no connection was free within %g s",
-		            (double)settings->timeout_ms / 1e3);
+		            limit_s);
+		if (limit_ms < settings->timeout_ms)
+			failure->remedy = "try again, or raise connect_timeout";
 	} else if (trace->reached < TRACE_RESPONSE) {
-		/* In curl 8.20 a resolver that does not respond takes the whole timeout. */
-		bool whole = total_us / 1000 >= settings->timeout_ms;
-
 		failure->remedy = remedies[trace->reached];
-		failure_set(failure, FAILURE_UNREACHABLE, "cannot connect within %g s",
-		            (double)(whole ? settings->timeout_ms : settings->connect_timeout_ms) /
-		                    1e3);
+		failure_set(failure, FAILURE_UNREACHABLE, "cannot connect within %g s", limit_s);
 	} else {
-		failure_set(failure, FAILURE_TIMEOUT, "no complete response within %g s",
-		            (double)settings->timeout_ms / 1e3);
+		failure_set(failure, FAILURE_TIMEOUT, "no complete response within %g s", limit_s);
 	}
 }
 

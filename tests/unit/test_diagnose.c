@@ -120,11 +120,13 @@ static void test_a_timeout_before_a_connection_is_unreachable(void **state)
 	(void)state;
 	for (int reached = TRACE_RESOLVE; reached <= TRACE_STEPS; reached++) {
 		struct request request = {.connection.dialed = true};
+		bool connected = reached >= TRACE_RESPONSE;
 		struct failure failure;
 
 		diagnose(&request, CURLE_OPERATION_TIMEDOUT, 0, (uint8_t)reached, &failure);
-		assert_int_equal(failure.cause,
-		                 reached < TRACE_RESPONSE ? FAILURE_UNREACHABLE : FAILURE_TIMEOUT);
+		assert_int_equal(failure.cause, connected ? FAILURE_TIMEOUT : FAILURE_UNREACHABLE);
+		assert_string_equal(failure.message, connected ? "no complete response within 10 s"
+		                                               : "cannot connect within 3 s");
 	}
 }
 
@@ -136,7 +138,8 @@ static void test_a_request_that_waits_for_another_connection_times_out(void **st
 	(void)state;
 	diagnose(&request, CURLE_OPERATION_TIMEDOUT, 0, TRACE_RESOLVE, &failure);
 	assert_int_equal(failure.cause, FAILURE_TIMEOUT);
-	assert_null(strstr(failure.message, "proxy"));
+	assert_string_equal(failure.message, "no connection was free within 3 s");
+	assert_non_null(strstr(failure_remedy(&failure), "connect_timeout"));
 }
 
 static void test_the_remedy_names_what_the_credential_lacks(void **state)
