@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "api/http/client.h"
+
 static int64_t monotonic_us(void)
 {
 	struct timespec now;
@@ -85,6 +87,22 @@ static void connection_note_address(struct connection *connection, const struct 
 	snprintf(connection->address, sizeof(connection->address), "%s port %u", host, ntohs(port));
 }
 
+/* Checks the files of CAs that the TLS library opens for a connection. Those of the settings are
+ * for the API: curl trusts the system's for an https proxy. */
+static bool connection_check_cas(struct connection *connection)
+{
+	const struct request_settings *settings = connection->settings;
+	const char *bundle, *directory;
+
+	if (settings->tls &&
+	    !ca_files_check(settings->ca_bundle, settings->ca_directories, &connection->ca_fault))
+		return false;
+	if (!proxy_is_https(&connection->proxy))
+		return true;
+	client_system_ca(&bundle, &directory);
+	return ca_files_check(bundle, directory, &connection->ca_fault);
+}
+
 /*
  * Makes the socket of a new connection, as curl would. Notes its address, which curl 8.10 to 8.20
  * only reports after the TLS handshake. Checks the files of CAs, which are read for each
@@ -102,7 +120,7 @@ static curl_socket_t connection_on_socket(void *user, curlsocktype purpose,
 	int fd;
 
 	(void)purpose;
-	if (!ca_files_check(connection->settings, &connection->ca_fault))
+	if (!connection_check_cas(connection))
 		return CURL_SOCKET_BAD;
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 	if (fd < 0)

@@ -7,7 +7,7 @@
 #define SPEAKS_HTTPS  "check the port in the URL: it must speak https, with TLS 1.2 or later"
 #define SPEAKS_HTTP   "check the URL: the server there does not speak HTTP"
 #define FAULTY_HTTP   "ask the operator of the API, or of a proxy in front of it: its HTTP is faulty"
-#define BAD_BUNDLE    "name a file of certificates (PEM) with cacert"
+#define BAD_BUNDLE    "replace it by a file of certificates (PEM), or name one with cacert"
 #define BAD_DIRECTORY "remove it from the directory of CAs, or replace it by a certificate (PEM)"
 #define CLIENT_CERTIFICATE                                                                       \
 	"ask the operator of the API: it requires a client certificate, which fleetfs does not " \
