@@ -153,8 +153,8 @@ static bool is_pool_suspect(const struct request *request, CURLcode code)
 }
 
 /* Warns once that a proxy can read the token: allow_http permits a plain http source, and then the
- * request is not encrypted on its way to the proxy either. A result has room for one note, so another
- * note defers the warning to the next result. */
+ * request is not encrypted on its way to the proxy either. A result has room for one note, so
+ * another note defers the warning to the next result. */
 static void fetcher_warn_of_proxy(struct fetcher *fetcher, struct fetch *fetch)
 {
 	if (fetcher->warned || fetcher->settings.tls || !*fetch->trace.proxy || *fetch->note)

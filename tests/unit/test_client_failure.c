@@ -221,8 +221,8 @@ static void test_each_broken_response_is_a_failure(void **state)
 	assert_failures(rows, LENGTH(rows));
 }
 
-/* curl does not report an error in this case. The other connection of the pool may be affected, too,
- * for example if a gateway restarts. */
+/* curl does not report an error in this case. The other connection of the pool may be affected,
+ * too, for example if a gateway restarts. */
 static void test_after_headers_that_break_off_no_older_connection_is_used(void **state)
 {
 	static const struct server_step steps[] = {

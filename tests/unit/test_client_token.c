@@ -138,7 +138,8 @@ static void test_the_old_token_stays_in_use_while_its_file_is_missing(void **sta
 	server_free(server);
 }
 
-/* Each result has one note. That the token was read again must not take the place of the warning. */
+/* Each result has one note. That the token was read again must not take the place of the warning.
+ */
 static void test_the_warning_about_a_proxy_survives_a_replaced_token(void **state)
 {
 	static const struct server_step steps[] = {
