@@ -57,21 +57,22 @@ static void fetcher_deliver(struct fetcher *fetcher, struct fetch_job *job)
 	mailbox_deliver(fetcher->mailbox, job);
 }
 
-/* Reads the token again if its file has changed, or in any case if force. Notes the outcome. */
-static void fetcher_refresh_token(struct fetcher *fetcher, bool force, struct fetch *fetch)
+/* Reads the token again if its file has changed, or in any case if force. Notes the outcome. Sets
+ * *ret_failure if the file is not acceptable. */
+static void fetcher_refresh_token(struct fetcher *fetcher, bool force, struct fetch *fetch,
+                                  struct failure *ret_failure)
 {
-	struct failure failure = {.message = ""};
-
-	if (credential_refresh(fetcher->credential, force, &failure)) {
+	ret_failure->message[0] = '\0';
+	if (credential_refresh(fetcher->credential, force, ret_failure)) {
 		fetcher->token_number++;
 		pthread_mutex_lock(&fetcher->secrets_lock);
 		redact_add(&fetcher->secrets, credential_token(fetcher->credential));
 		pthread_mutex_unlock(&fetcher->secrets_lock);
 		snprintf(fetch->note, sizeof(fetch->note), "token read again from %s",
 		         credential_source(fetcher->credential));
-	} else if (*failure.message) {
+	} else if (*ret_failure->message) {
 		snprintf(fetch->note, sizeof(fetch->note), "%.200s; the old token stays in use",
-		         failure.message);
+		         ret_failure->message);
 	}
 }
 
@@ -116,6 +117,7 @@ static struct request *fetcher_idle_request(struct fetcher *fetcher)
 
 static void fetcher_start_wanted(struct fetcher *fetcher)
 {
+	struct failure unread; /* noted; it matters only if the API rejects the old token */
 	struct request *request;
 	struct fetch_job *job;
 	bool reread;
@@ -125,7 +127,7 @@ static void fetcher_start_wanted(struct fetcher *fetcher)
 		/* The CA bundle is read for each new connection. */
 		if (reread)
 			pool_retire(&fetcher->pool);
-		fetcher_refresh_token(fetcher, reread, job->fetch);
+		fetcher_refresh_token(fetcher, reread, job->fetch, &unread);
 		fetcher_start_request(fetcher, request, job);
 	}
 }
@@ -165,6 +167,17 @@ static void fetcher_warn_of_proxy(struct fetcher *fetcher, struct fetch *fetch)
 	         fetch->trace.proxy);
 }
 
+/* Adds to a rejection of the token why a newer one was not read from its file. */
+static void fetcher_explain_denied(const struct failure *unread, struct failure *failure)
+{
+	char answer[300];
+
+	snprintf(answer, sizeof(answer), "%s", failure->message);
+	failure_set(failure, failure->cause, "%s; the token was not read again: %s", answer,
+	            unread->message);
+	failure->remedy = "correct the token file";
+}
+
 /* After a response with status 401: reads the token again, once per job. Returns whether the
  * request must be sent again, because the token has changed since it was sent. */
 static bool fetcher_retry_denied(struct fetcher *fetcher, const struct request *request,
@@ -172,16 +185,19 @@ static bool fetcher_retry_denied(struct fetcher *fetcher, const struct request *
 {
 	struct fetch *fetch = job->fetch;
 	int64_t expiry = credential_expiry(fetcher->credential);
+	struct failure unread = {.message = ""};
 	bool first = !job->denied;
 
 	job->denied = true;
 	if (first)
-		fetcher_refresh_token(fetcher, true, fetch);
+		fetcher_refresh_token(fetcher, true, fetch, &unread);
 	/* The new token may already have been read for another request. */
 	if (first && request->token_number != fetcher->token_number)
 		return true;
 	if (expiry != 0 && expiry <= fetch->failure.at_ns / 1000000000)
 		fetch->failure.remedy = "the JWT has expired: get a new one";
+	if (*unread.message)
+		fetcher_explain_denied(&unread, &fetch->failure);
 	return false;
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/unit/client_fixture.h"
@@ -110,6 +111,31 @@ static void test_a_denied_request_is_sent_again_once(void **state)
 	assert_int_equal(fetch->requests, 2);
 	assert_int_equal(server_requests(server), 2);
 	fetch_free(fetch);
+	client_free(client);
+	server_free(server);
+}
+
+static void test_a_denied_request_says_why_the_new_token_was_not_read(void **state)
+{
+	static const struct server_step steps[] = {
+		{.text = "HTTP/1.1 401 No\r\nContent-Length: 14\r\n\r\n{\"error\":\"no\"}"},
+	};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client = client_fixture_new(server);
+
+	(void)state;
+	assert_int_equal(chmod(client_fixture_token_file(), 0644), 0);
+	/* Also when the file has not changed since the last attempt. */
+	for (unsigned int number = 1; number <= 2; number++) {
+		struct fetch *fetch = client_fixture_fetch(client, number);
+
+		assert_int_equal(fetch->failure.cause, FAILURE_CREDENTIAL);
+		assert_memory_equal(fetch->failure.message, "401 Unauthorized: no; ", 22);
+		assert_non_null(strstr(fetch->failure.message, "not read again: token file"));
+		assert_non_null(strstr(fetch->failure.message, "chmod 600"));
+		assert_string_equal(failure_remedy(&fetch->failure), "correct the token file");
+		fetch_free(fetch);
+	}
 	client_free(client);
 	server_free(server);
 }
@@ -222,6 +248,7 @@ int main(void)
 		CLIENT_TEST(test_the_token_is_read_again_when_its_file_changes),
 		CLIENT_TEST(test_denied_requests_are_sent_again_with_the_new_token),
 		CLIENT_TEST(test_a_denied_request_is_sent_again_once),
+		CLIENT_TEST(test_a_denied_request_says_why_the_new_token_was_not_read),
 		CLIENT_TEST(test_the_old_token_stays_in_use_while_its_file_is_missing),
 		CLIENT_TEST(test_the_warning_about_a_proxy_survives_a_replaced_token),
 		CLIENT_TEST(test_a_validator_is_not_sent_with_another_token),
