@@ -187,7 +187,13 @@ static void transport_diagnose_timeout(const struct request *request,
 		failure->remedy = remedies[trace->reached];
 		failure_set(failure, FAILURE_UNREACHABLE, "cannot connect within %g s", limit_s);
 	} else {
-		failure_set(failure, FAILURE_TIMEOUT, "no complete response within %g s", limit_s);
+		/* Without TLS and SOCKS the proxy itself sends the response. Whether it or the API
+		 * is slow is not known. */
+		const struct proxy *proxy = &request->connection.proxy;
+		bool named = *proxy->url && !trace->tls && !proxy_is_socks(proxy);
+
+		failure_set(failure, FAILURE_TIMEOUT, "no complete response within %g s%s%s",
+		            limit_s, named ? " from the proxy " : "", named ? proxy->url : "");
 	}
 }
 

@@ -130,6 +130,37 @@ static void test_a_timeout_before_a_connection_is_unreachable(void **state)
 	}
 }
 
+/* It may be the proxy or the API that is slow, so the remedy is that of a timeout. */
+static void test_a_timeout_names_the_proxy_that_sends_the_responses(void **state)
+{
+	static const struct {
+		const char *proxy;
+		bool tls, named;
+	} rows[] = {
+		{"http://p:1", false, true},
+		{"http://p:1", true, false},
+		{"socks5://p:1", false, false},
+		{"", false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct request request = {.connection = {.dialed = true, .established = true}};
+		struct failure failure;
+
+		snprintf(request.connection.proxy.url, sizeof(request.connection.proxy.url), "%s",
+		         rows[i].proxy);
+		diagnose_over(&request, rows[i].tls, CURLE_OPERATION_TIMEDOUT, 0, TRACE_RESPONSE,
+		              &failure);
+		assert_int_equal(failure.cause, FAILURE_TIMEOUT);
+		assert_string_equal(
+			failure.message,
+			rows[i].named ? "no complete response within 10 s from the proxy http://p:1"
+				      : "no complete response within 10 s");
+		assert_non_null(strstr(failure_remedy(&failure), "raise timeout"));
+	}
+}
+
 static void test_a_request_that_waits_for_another_connection_times_out(void **state)
 {
 	struct request request = {.connection.proxy = {.url = "http://p", .variable = 3}};
@@ -343,6 +374,7 @@ int main(void)
 		cmocka_unit_test(test_each_code_of_curl_has_its_errno),
 		cmocka_unit_test(test_each_status_has_its_errno),
 		cmocka_unit_test(test_a_timeout_before_a_connection_is_unreachable),
+		cmocka_unit_test(test_a_timeout_names_the_proxy_that_sends_the_responses),
 		cmocka_unit_test(test_a_request_that_waits_for_another_connection_times_out),
 		cmocka_unit_test(test_the_remedy_names_what_the_credential_lacks),
 		cmocka_unit_test(test_the_remedy_fits_the_message_and_the_kind_of_token),
