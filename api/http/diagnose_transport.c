@@ -4,15 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/http/diagnose.h"
+
 #define SPEAKS_HTTPS  "check the port in the URL: it must speak https, with TLS 1.2 or later"
 #define SPEAKS_HTTP   "check the URL: the server there does not speak HTTP"
-#define FAULTY_HTTP   "ask the operator of the API, or of a proxy in front of it: its HTTP is faulty"
+#define FAULTY_HTTP   "ask the operator of the API, or of a proxy before it: its HTTP is faulty"
 #define BAD_BUNDLE    "replace it by a file of certificates (PEM), or name one with cacert"
 #define BAD_DIRECTORY "remove it from the directory of CAs, or replace it by a certificate (PEM)"
-#define CLIENT_CERTIFICATE                                                                       \
-	"ask the operator of the API: it requires a client certificate, which fleetfs does not " \
-	"support"
-#define LOCAL_TLS "check this machine's TLS library and its configuration (openssl.cnf)"
+#define LOCAL_TLS     "check this machine's TLS library and its configuration (openssl.cnf)"
 
 /* Remedies by the step at which a connection failed or was lost before a response began. */
 static const char *const remedies[TRACE_STEPS + 1] = {
@@ -65,7 +64,8 @@ static const struct {
          "check the host in the URL, and this machine's name servers"},
 	{CURLE_SSL_CONNECT_ERROR, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", SPEAKS_HTTPS},
 	{CURLE_SSL_CACERT_BADFILE, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", BAD_BUNDLE},
-	{CURLE_SSL_CLIENTCERT, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", CLIENT_CERTIFICATE},
+	{CURLE_SSL_CLIENTCERT, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "",
+         DIAGNOSE_CLIENT_CERTIFICATE("requires")},
 	{CURLE_SSL_ENGINE_NOTFOUND, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
 	{CURLE_SSL_ENGINE_SETFAILED, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
 	{CURLE_SSL_ENGINE_INITFAILED, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
@@ -232,7 +232,7 @@ static void transport_diagnose_code(const struct request *request, CURLcode code
 			failure->remedy = meanings[i].remedy;
 		}
 	if (lacks_certificate)
-		failure->remedy = CLIENT_CERTIFICATE;
+		failure->remedy = DIAGNOSE_CLIENT_CERTIFICATE("may require");
 	/* curl's message about a failed connect() lacks the reason. */
 	curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &error);
 	if (code == CURLE_COULDNT_CONNECT && error > 0 && strerrordesc_np((int)error))

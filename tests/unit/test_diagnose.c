@@ -212,7 +212,7 @@ static void test_the_remedy_fits_the_message_and_the_kind_of_token(void **state)
 		bool sends_team;
 		const char *body, *remedy;
 	} rows[] = {
-		{403, TOKEN_INTEGRATION, false, "no", "SOURCE/r"},
+		{403, TOKEN_INTEGRATION, false, "no", "add /r to the source"},
 		{403, TOKEN_DEVICE, false, "no", "use one that may"},
 		{403, TOKEN_OTHER, false, "no", "use one that may"},
 		{403, TOKEN_JWT, true, "no", "check team"},
@@ -220,7 +220,8 @@ static void test_the_remedy_fits_the_message_and_the_kind_of_token(void **state)
 		{400, TOKEN_OTHER, true, "per_page must be at most 50", "per_page"},
 		{422, TOKEN_DEVICE, false, "[\"query\", \"per_page\"]", "per_page"},
 		{400, TOKEN_DEVICE, false, "bad URL: /agents?per_page=100", "check the URL"},
-		{400, TOKEN_DEVICE, false, "No required SSL certificate was sent", "client cert"},
+		{400, TOKEN_DEVICE, false, "No required SSL certificate was sent",
+	         "requires a client cert"},
 		{426, TOKEN_DEVICE, false, "", "check the URL (the API's base"},
 	};
 
@@ -235,7 +236,7 @@ static void test_the_remedy_fits_the_message_and_the_kind_of_token(void **state)
 		diagnose(&request, CURLE_OK, rows[i].status, TRACE_STEPS, &failure);
 		if (!strstr(failure_remedy(&failure), rows[i].remedy) ||
 		    (rows[i].kind != TOKEN_INTEGRATION &&
-		     strstr(failure_remedy(&failure), "SOURCE/r")))
+		     strstr(failure_remedy(&failure), "add /r to the source")))
 			fail_msg("row %zu: %s", i, failure_remedy(&failure));
 	}
 }
@@ -250,12 +251,13 @@ static void test_a_lost_https_connection_is_not_asked_for_http(void **state)
 	} rows[] = {
 		{CURLE_GOT_NOTHING, TRACE_RESPONSE, false, "its server ended the connection"},
 		{CURLE_RECV_ERROR, TRACE_RESPONSE, false, "its server ended the connection"},
-		{CURLE_GOT_NOTHING, TRACE_RESPONSE, true, "client certificate"},
-		{CURLE_SEND_ERROR, TRACE_RESPONSE, true, "client certificate"},
-		{CURLE_SSL_CONNECT_ERROR, TRACE_TLS, true, "client certificate"},
+		{CURLE_GOT_NOTHING, TRACE_RESPONSE, true, "may require a client certificate"},
+		{CURLE_SEND_ERROR, TRACE_RESPONSE, true, "may require a client certificate"},
+		{CURLE_SSL_CONNECT_ERROR, TRACE_TLS, true, "may require a client certificate"},
 		{CURLE_SSL_CONNECT_ERROR, TRACE_TLS, false, "it must speak https"},
 		{CURLE_PEER_FAILED_VERIFICATION, TRACE_TLS, true, "cacert"},
 		{CURLE_OPERATION_TIMEDOUT, TRACE_TLS, true, "it must speak https"},
+		{CURLE_SSL_CLIENTCERT, TRACE_RESPONSE, true, "it requires a client certificate"},
 	};
 
 	(void)state;
