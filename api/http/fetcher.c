@@ -347,7 +347,7 @@ int fetcher_new(const struct client_config *config, struct credential *credentia
 		return -ENOMEM;
 	fetcher->mailbox = mailbox;
 	fetcher->credential = credential;
-	fetcher->secrets_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	pthread_mutex_init(&fetcher->secrets_lock, NULL);
 	result = fetcher_init_source(fetcher, config);
 	if (result == 0)
 		result = fetcher_init_multi(fetcher, config);
@@ -376,6 +376,7 @@ void fetcher_free(struct fetcher *fetcher)
 	free(fetcher->requests);
 	replay_free(fetcher->replay);
 	curl_multi_cleanup(fetcher->multi);
+	pthread_mutex_destroy(&fetcher->secrets_lock);
 	redact_done(&fetcher->secrets);
 	request_settings_done(&fetcher->settings);
 	free(fetcher);

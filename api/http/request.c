@@ -158,7 +158,6 @@ int request_prepare(struct request *request, const struct request_settings *sett
 	CURLcode code;
 	char *url;
 
-	request_end(request);
 	request->share = share;
 	request->error[0] = '\0';
 	request->easy = share ? request_new_handle(request, settings) : NULL;

@@ -40,9 +40,9 @@ struct request {
 
 /*
  * Makes request->easy, for curl_multi_add_handle(), to send the request that a job needs next.
- * settings must outlive the request. share: the connections that it may use (pool_share()); NULL
- * fails. The caller releases request->share, after request_end() or request_done(). Returns 0 or
- * -ENOMEM; after a failure request_done() must follow.
+ * The request is idle, and settings outlive it. share: the connections that it may use
+ * (pool_share()); NULL fails. The caller releases request->share, after request_end() or
+ * request_done(). Returns 0 or -ENOMEM; after a failure request_done() must follow.
  */
 int request_prepare(struct request *request, const struct request_settings *settings,
                     const struct fetch_job *job, const struct credential *credential,
