@@ -242,6 +242,38 @@ static void test_a_validator_is_not_sent_with_another_token(void **state)
 	server_free(server);
 }
 
+/* This thread searches the secrets while the fetching thread adds to them. */
+static void test_text_is_redacted_while_tokens_are_replaced(void **state)
+{
+	static const struct server_step steps[] = {{.text = OK}};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client = client_fixture_new(server);
+	char token[40], before[40] = "sk-secret";
+
+	(void)state;
+	for (unsigned int i = 0; i < 100; i++) {
+		struct fetch *fetch = NULL;
+
+		/* The length differs, since the times of two files may be equal. */
+		snprintf(token, sizeof(token), "sk-%.*s", (int)(8 + i % 16),
+		         "abcdefghijklmnopqrstuvwxyz" + i % 3);
+		client_fixture_write_token(token);
+		assert_int_equal(client_want(client, 1, NULL, false), 0);
+		while (!fetch) {
+			char text[64];
+
+			snprintf(text, sizeof(text), "old %s", before);
+			client_redact(client, text, sizeof(text));
+			assert_string_equal(text, "old [secret]");
+			fetch = client_take(client);
+		}
+		fetch_free(fetch);
+		strcpy(before, token);
+	}
+	client_free(client);
+	server_free(server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +284,7 @@ int main(void)
 		CLIENT_TEST(test_the_old_token_stays_in_use_while_its_file_is_missing),
 		CLIENT_TEST(test_the_warning_about_a_proxy_survives_a_replaced_token),
 		CLIENT_TEST(test_a_validator_is_not_sent_with_another_token),
+		CLIENT_TEST(test_text_is_redacted_while_tokens_are_replaced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
