@@ -22,14 +22,17 @@
 struct fetcher {
 	struct mailbox *mailbox; /* borrowed */
 	CURLM *multi;
-	struct replay *replay; /* NULL: the source is the API; else the members below are unused */
-	struct request_settings settings; /* of the API; immutable */
+	struct replay *replay; /* the saved list; NULL: the source is the API */
+
+	pthread_mutex_t secrets_lock; /* for secrets, which other threads read (fetcher_redact()) */
+	struct redact secrets; /* tokens, former ones too; passwords of proxies; none of a file */
+
+	/* Of the API; unused with a saved list. Only the fetching thread uses them. */
+	struct request_settings settings; /* immutable */
 	struct request *requests;
 	unsigned int request_count;
 	struct pool pool;
 	struct credential *credential; /* borrowed */
-	pthread_mutex_t secrets_lock;  /* for secrets */
-	struct redact secrets;         /* tokens, former ones too; passwords of proxies */
 	unsigned int token_number;     /* increases whenever the token changes */
 	bool warned;                   /* that a proxy can read the token */
 };
@@ -76,7 +79,7 @@ static void fetcher_refresh_token(struct fetcher *fetcher, bool force, struct fe
 	}
 }
 
-/* Frees all that a request holds except its job. */
+/* Frees all that a request holds. Its job, which remains the caller's, is no longer part of it. */
 static void fetcher_drop_request(struct fetcher *fetcher, struct request *request)
 {
 	CURLSH *share = request->share;

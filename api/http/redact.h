@@ -7,14 +7,15 @@
  *
  * An error page may echo the request, and with it the token. Such text goes into messages and the
  * log, so fetcher.c passes each message through redact_text() before it leaves the fetching thread.
- * Agents' values are not touched: the tree shows data as the API sends it.
+ * Values of agents are only redacted where they are logged (client_redact()): the tree shows data
+ * as the API sends it.
  *
  * A secret is found as it is, in upper or lower case, URL-encoded, with escapes of JSON, C or HTML,
  * with several of these on top of each other, in base64 and in hex. Encodings that a server is
  * unlikely to use, such as base32, are not found. Text is cut to fit, so a part of a secret counts
  * as the secret: 8 consecutive characters, or fewer if the secret is shorter than 10.
  *
- * Plain data. A caller that shares it between threads needs a lock.
+ * Plain data. The caller needs a lock if several threads use it, as those of client.h do.
  */
 
 #include <stdbool.h>
