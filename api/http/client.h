@@ -34,9 +34,10 @@
 struct client_config {
 	const char *base;    /* the API's base URL, http or https, without "/agents" */
 	const char *file;    /* the path of a saved list; used if base is NULL */
-	int64_t ttl_ms;      /* the greatest age of a response from a cache, and of the last check
-	                        of the file */
-	int64_t stale_ms;    /* by how much a response may be older if there is no other */
+	int64_t ttl_ms;      /* the greatest age of a response that a cache stored, and of the last
+	                        check of the file */
+	int64_t stale_ms;    /* by how much such a response may exceed the ttl if the cache has no
+	                        newer one */
 	const char *cacert;  /* a CA bundle, or NULL for the system's */
 	const char *ca_dirs; /* CA directories separated by `:`, or NULL for the system's */
 	bool ca_exclusive;   /* only the CAs in cacert are trusted */

@@ -11,14 +11,14 @@
 #include "api/http/client.h"
 #include "api/model/clock.h"
 
-static int64_t monotonic_us(void)
+static int64_t connection_now_us(void)
 {
 	return clock_ns(CLOCK_MONOTONIC) / 1000;
 }
 
 int64_t connection_elapsed_us(const struct connection *connection)
 {
-	return monotonic_us() - connection->began_us;
+	return connection_now_us() - connection->began_us;
 }
 
 /* Reads "SSL connection using TLSv1.3 / TLS_AES_256_GCM_SHA384". */
@@ -49,7 +49,7 @@ static int connection_on_message(CURL *easy, curl_infotype type, char *message, 
 
 	(void)easy;
 	if (type == CURLINFO_SSL_DATA_OUT && connection->tls_us == 0)
-		connection->tls_us = monotonic_us();
+		connection->tls_us = connection_now_us();
 	if (type == CURLINFO_TEXT) {
 		connection_read_tls_version(connection, message, bytes);
 		proxy_read(message, bytes, &connection->proxy);
@@ -153,7 +153,7 @@ static int connection_on_established(void *user, char *address, char *local_addr
                                      int local_port)
 {
 	struct connection *connection = user;
-	int64_t now_us = monotonic_us();
+	int64_t now_us = connection_now_us();
 
 	(void)address;
 	(void)local_address;
@@ -171,8 +171,8 @@ static int connection_on_established(void *user, char *address, char *local_addr
 void connection_watch(struct connection *connection, CURL *easy,
                       const struct request_settings *settings)
 {
-	*connection =
-		(struct connection){.easy = easy, .settings = settings, .began_us = monotonic_us()};
+	*connection = (struct connection){
+		.easy = easy, .settings = settings, .began_us = connection_now_us()};
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, connection_on_socket);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, connection);
 	curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, connection_on_resolve);

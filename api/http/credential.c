@@ -185,7 +185,7 @@ static bool is_missing(int result)
 }
 
 /* Returns the path of the token in $CREDENTIALS_DIRECTORY, to be freed; or NULL and errno. */
-static char *systemd_path(const char *directory)
+static char *credential_systemd_path(const char *directory)
 {
 	char *absolute = environment_absolute(directory), *path = NULL;
 
@@ -232,7 +232,8 @@ static int credential_find_token(struct credential *credential, const char *toke
 		                           ret_failure);
 	if (directory) {
 		credential->any_mode = true;
-		result = credential_use_file(credential, systemd_path(directory), ret_failure);
+		result = credential_use_file(credential, credential_systemd_path(directory),
+		                             ret_failure);
 		if (!is_missing(result))
 			return result;
 		credential->any_mode = false;

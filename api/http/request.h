@@ -23,9 +23,8 @@
 
 /* Plain data; all zeroes: idle. */
 struct request {
-	/* Set by the caller, except share. */
-	struct fetch_job *job; /* NULL: idle */
-	unsigned int token_number;
+	struct fetch_job *job;     /* set by the caller, which owns it; NULL: idle */
+	unsigned int token_number; /* set by the caller */
 	CURLSH *share; /* the connections that easy uses (pool.h); the caller releases it */
 
 	CURL *easy; /* NULL when idle; its CURLINFO_PRIVATE is the request */

@@ -31,7 +31,7 @@ struct replay {
 	int64_t noted_total;
 };
 
-static int64_t now_ms(void)
+static int64_t replay_now_ms(void)
 {
 	return clock_ns(CLOCK_BOOTTIME) / 1000000;
 }
@@ -221,7 +221,7 @@ static int replay_check(struct replay *replay, struct failure *failure)
 	struct file_identity identity;
 	struct stat status;
 
-	replay->checked_ms = now_ms();
+	replay->checked_ms = replay_now_ms();
 	if (stat(replay->file, &status) < 0) {
 		int error = errno;
 
@@ -266,13 +266,14 @@ static int replay_make_page(struct replay *replay, bool check_now, struct fetch 
 	size_t first = (size_t)(fetch->number - 1) * replay->per_page;
 	struct page *page;
 
-	if ((check_now || !replay->text || now_ms() - replay->checked_ms >= replay->ttl_ms) &&
+	if ((check_now || !replay->text ||
+	     replay_now_ms() - replay->checked_ms >= replay->ttl_ms) &&
 	    replay_check(replay, failure) < 0)
 		return -1;
 	if (decode_list_page(&replay->list, first, replay->per_page, &page, failure) < 0)
 		return -1;
 	replay_note_count(replay, fetch->note, sizeof(fetch->note));
-	page->age_ms = now_ms() - replay->checked_ms;
+	page->age_ms = replay_now_ms() - replay->checked_ms;
 	page->per_page = replay->per_page;
 	/* Without a total_count the cache does not report its listing as verified. So a file with
 	 * a part of a list does not pass for a whole one. */

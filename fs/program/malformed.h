@@ -34,8 +34,8 @@ void malformed_describe(const struct page_fault *fault, unsigned int page, char 
 void malformed_log(struct malformed *malformed, const struct page_fault *faults, size_t count,
                    unsigned int page);
 
-/* Returns whether it is to be logged that the API lists an agent twice: it was not logged before,
- * and now counts as logged. name: of the agent's directory. */
+/* Notes that the API lists an agent twice. Returns whether that must be logged, because it was not
+ * noted before and there is room. name: of the agent's directory. */
 bool malformed_note_duplicate(struct malformed *malformed, const char *name);
 
 /* Logs that the API lists an agent twice. After malformed_note_duplicate(). name: without secrets.
