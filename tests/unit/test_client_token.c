@@ -256,7 +256,7 @@ static void test_text_is_redacted_while_tokens_are_replaced(void **state)
 
 		/* The length differs, since the times of two files may be equal. */
 		snprintf(token, sizeof(token), "sk-%.*s", (int)(8 + i % 16),
-		         "abcdefghijklmnopqrstuvwxyz" + i % 3);
+		         &"abcdefghijklmnopqrstuvwxyz"[i % 3]);
 		client_fixture_write_token(token);
 		assert_int_equal(client_want(client, 1, NULL, false), 0);
 		while (!fetch) {
