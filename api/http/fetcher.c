@@ -25,7 +25,7 @@ struct fetcher {
 	struct replay *replay; /* the saved list; NULL: the source is the API */
 
 	pthread_mutex_t secrets_lock; /* for secrets, which other threads read (fetcher_redact()) */
-	struct redact secrets; /* tokens, former ones too; passwords of proxies; none of a file */
+	struct redact secrets;        /* tokens, former ones too; passwords of proxies */
 
 	/* Of the API; unused with a saved list. Only the fetching thread uses them. */
 	struct request_settings settings; /* immutable */
