@@ -173,11 +173,10 @@ static void fetcher_warn_of_proxy(struct fetcher *fetcher, struct fetch *fetch)
 /* Adds to a rejection of the token why a newer one was not read from its file. */
 static void fetcher_explain_denied(const struct failure *unread, struct failure *failure)
 {
-	char answer[300];
+	const struct failure denied = *failure;
 
-	snprintf(answer, sizeof(answer), "%s", failure->message);
-	failure_set(failure, failure->cause, "%s; the token was not read again: %s", answer,
-	            unread->message);
+	failure_set(failure, denied.cause, "%.250s; the token was not read again: %s",
+	            denied.message, unread->message);
 	failure->remedy = "correct the token file";
 }
 
