@@ -126,7 +126,7 @@ def test_a_proxy_that_is_not_used_is_not_named(check):
         assert "proxy" not in steps and "proxy" not in line and failed(steps, "resolve")
 
 
-@pytest.mark.parametrize("status,remedy", [(401, "check the token"), (403, "add /r to the source")])
+@pytest.mark.parametrize("status,remedy", [(401, "check the token"), (403, "an sk- key reads the API there")])
 def test_a_token_that_is_refused(sim, check, status, remedy):
     api = sim()
     api.fail(status)
