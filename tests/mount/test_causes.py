@@ -122,7 +122,7 @@ def test_required_client_certificate_is_named(scripted, mount, certificates, ver
 
 
 @pytest.mark.parametrize("token,options,remedy", [
-    ("sk-sim", {}, "SOURCE/r"), ("dk-abc123", {}, "use one that may"),
+    ("sk-sim", {}, "add /r to the source"), ("dk-abc123", {}, "use one that may"),
     (jwt(exp=4099999999), {"team": "t1"}, "check team")], ids=["sk", "dk", "jwt"])
 def test_the_remedy_for_403_fits_the_token(scripted, mount, token, options, remedy):
     server = scripted()

@@ -114,23 +114,20 @@ def test_refusing_proxy_is_named(scripted, check):
     assert failed(steps, "tls") and "403" in line and "proxy" in line
 
 
-def test_a_proxy_that_is_not_used_is_not_named(sim, check):
-    """NO_PROXY names hosts, and a proxy from which it exempts the host is not used either."""
-    api = sim()
+def test_a_proxy_that_is_not_used_is_not_named(check):
+    """NO_PROXY names hosts, and a proxy from which it exempts the host is not used either. The host
+    is not loopback, for which the variables have no effect."""
     none = dict.fromkeys(["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
                           "no_proxy", "NO_PROXY"])
     for variables in ({"no_proxy": "127.0.0.1"}, {"NO_PROXY": "localhost,.corp.example"},
-                      {"no_proxy": "*", "http_proxy": "http://127.0.0.1:1"}):
-        steps, _ = check(api.url, variables={**none, **variables})
-        assert "proxy" not in steps, variables
-    for variables in ({"NO_PROXY": ".corp.example"},
+                      {"no_proxy": "*", "https_proxy": "http://127.0.0.1:1"},
                       {"no_proxy": "nowhere.invalid", "https_proxy": "http://127.0.0.1:1"}):
         steps, line = check("--retries=0", "https://nowhere.invalid/api/v1", fails=True,
                             variables={**none, **variables})
         assert "proxy" not in steps and "proxy" not in line and failed(steps, "resolve")
 
 
-@pytest.mark.parametrize("status,remedy", [(401, "check the token"), (403, "SOURCE/r")])
+@pytest.mark.parametrize("status,remedy", [(401, "check the token"), (403, "an sk- key reads the API there")])
 def test_rejected_token_fails_the_authenticate_step(sim, check, status, remedy):
     api = sim()
     api.fail(status)
