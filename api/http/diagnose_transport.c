@@ -219,8 +219,8 @@ static void transport_diagnose_code(const struct request *request, CURLcode code
 		failure->remedy = CLIENT_CERTIFICATE;
 	/* curl's message about a failed connect() lacks the reason. */
 	curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &error);
-	if (code == CURLE_COULDNT_CONNECT && error > 0 && strerrordesc_np((int)error))
-		failure_set(failure, cause, "%s: %s", reason, strerrordesc_np((int)error));
+	if (code == CURLE_COULDNT_CONNECT && error > 0)
+		failure_set(failure, cause, "%s: %s", reason, strerror((int)error));
 	else
 		failure_set(failure, cause, "%s%s", reason, more);
 }
