@@ -222,6 +222,8 @@ static void transport_diagnose_code(const struct request *request, CURLcode code
 	long error = 0;
 
 	code = transport_http2_code(request, code, &reason);
+	if (code == CODE_TOO_LARGE) /* curl 8 does not say what it is */
+		reason = "a header of the response is too large";
 	failure->remedy = began ? NULL : transport_step_remedy(trace);
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
 		failure->remedy = transport_certificate_remedy(reason);
