@@ -217,6 +217,23 @@ static void event_row(struct text *text, const struct record *record, const stru
 			           &(struct file_pair){NULL, 0, after, i});
 }
 
+/* Whether changes of a field are events. Measurements change with each heartbeat, and a derived
+ * value repeats an event of the values that it is derived from: these lines would push all others
+ * out of the log within seconds. */
+static bool event_is_recorded(enum agent_field_id field)
+{
+	switch (field) {
+	case AGENT_LAST_HEARTBEAT:
+	case AGENT_SYNC_PERCENT:
+	case AGENT_GPU_FREE:
+	case AGENT_GPU_VRAM_FREE:
+	case AGENT_GPU_VRAM_USED:
+		return false;
+	default:
+		return true;
+	}
+}
+
 /* Appends the lines of a change. before NULL: the agent joined; after NULL: it departed. */
 static void event_lines(struct text *text, const struct record *record, const struct agent *before,
                         const struct agent *after, int64_t at_ns)
@@ -227,7 +244,7 @@ static void event_lines(struct text *text, const struct record *record, const st
 		return;
 	}
 	for (size_t i = 0; i < tree_row_count; i++)
-		if (tree_is_value(&tree_rows[i]))
+		if (tree_is_value(&tree_rows[i]) && event_is_recorded(tree_rows[i].field))
 			event_row(text, record, before, after, at_ns, &tree_rows[i]);
 }
 

@@ -6,11 +6,12 @@
  * fleet/events.log: a line for each change, in the order of arrival: time, agent, field, old value,
  * new value, separated by tabs.
  *
- * The agent is named as in agents/, and a field as its file (status, gpus/0/vram_free). The values
- * are the texts of the file before and after, their lines joined with commas, and a dash for an
- * empty or missing file. So there is one rule: each file of an agent whose text changed is a line,
- * except agent.json, which contains all the others. An agent that joins is the field `agent` from a
- * dash to "joined"; an agent that departs, from "left" to a dash.
+ * The agent is named as in agents/, and a field as its file (status, gpus/0/name). The values are
+ * the texts of the file before and after, their lines joined with commas, and a dash for an empty
+ * or missing file. Each file of an agent whose text changed is a line, except agent.json, which
+ * contains all the others, and measurements and derived values: last_heartbeat, sync_percent,
+ * gpu_free, vram_free and vram_used. An agent that joins is the field `agent` from a dash to
+ * "joined"; an agent that departs, from "left" to a dash.
  *
  * The log costs nothing until it is first queried. That query reads the whole list, whose agents
  * are not events; from then on every agent that arrives is compared, also if another query fetched
