@@ -24,6 +24,7 @@ struct options {
 	char *mountpoint; /* as given; NULL with help, version and check */
 	int64_t ttl_ms;
 	int64_t stale_ms;
+	int64_t refresh_ms; /* 0: off */
 	int64_t timeout_ms;
 	int64_t connect_timeout_ms;
 	unsigned int retries;

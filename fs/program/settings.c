@@ -56,6 +56,8 @@ const struct setting setting_rows[] = {
          "how long fetched data is served"},
 	{"stale", 0, SETTING_DURATION, FRESHNESS, AT(stale_ms), 300000, 0, 2592000000,
          "how much longer while the API fails"},
+	{"refresh", 0, SETTING_DURATION, FRESHNESS, AT(refresh_ms), 0, 100, 86400000,
+         "how often the list is read without readers"},
 	{"timeout", 0, SETTING_DURATION, NETWORK, AT(timeout_ms), 10000, 100, 3600000,
          "limit for any one file operation"},
 	{"connect_timeout", 0, SETTING_DURATION, NETWORK, AT(connect_timeout_ms), 3000, 100, 600000,
@@ -181,14 +183,21 @@ bool settings_is_passed(const struct setting *setting)
 	return setting->kind == SETTING_PASSED_FLAG || setting->kind == SETTING_PASSED_VALUE;
 }
 
+/* Whether 0 is allowed although it is below the minimum. */
+static bool settings_is_zero_apart(const struct setting *setting)
+{
+	return setting->initial == 0 && setting->min > 0;
+}
+
 void settings_allowed(const struct setting *setting, char ret_allowed[static SETTING_ALLOWED_BYTES])
 {
 	const char *allowed = kinds[setting->kind].allowed;
 	int unit = kinds[setting->kind].unit;
 
 	if (unit)
-		snprintf(ret_allowed, SETTING_ALLOWED_BYTES, "%s from %.10g to %.10g", allowed,
-		         (double)setting->min / unit, (double)setting->max / unit);
+		snprintf(ret_allowed, SETTING_ALLOWED_BYTES, "%s from %.10g to %.10g%s", allowed,
+		         (double)setting->min / unit, (double)setting->max / unit,
+		         settings_is_zero_apart(setting) ? ", or 0" : "");
 	else
 		snprintf(ret_allowed, SETTING_ALLOWED_BYTES, "%s", allowed);
 }
@@ -201,7 +210,8 @@ static int settings_set_number(const struct setting *setting, const char *value,
 	int64_t number = 0;
 
 	if (!value || !(duration ? value_parse_duration : value_parse_count)(value, &number) ||
-	    number < setting->min || number > setting->max)
+	    number > setting->max ||
+	    (number < setting->min && !(number == 0 && settings_is_zero_apart(setting))))
 		return -EINVAL;
 	if (duration)
 		*(int64_t *)member = number;

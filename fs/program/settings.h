@@ -39,12 +39,12 @@ enum setting_kind {
 };
 
 struct setting {
-	const char *name; /* with `_`, of which it has one at most, and without `-` */
-	char letter;      /* the short option; 0: none */
-	uint8_t kind;     /* enum setting_kind */
-	uint8_t section;  /* section of --help */
-	size_t offset;    /* of the member in struct options */
-	int64_t initial, min, max;
+	const char *name;          /* with `_`, of which it has one at most, and without `-` */
+	char letter;               /* the short option; 0: none */
+	uint8_t kind;              /* enum setting_kind */
+	uint8_t section;           /* section of --help */
+	size_t offset;             /* of the member in struct options */
+	int64_t initial, min, max; /* if initial is 0, 0 is allowed whatever min is */
 	const char *help; /* its line of --help; NULL: it is not shown. SETTING_REJECTED: the reason
 	                     and what to do */
 };

@@ -94,6 +94,7 @@ void status_health(const struct status *status, struct text *text)
 	status_time(text, "last_sweep", health.sweep_ns);
 	text_printf(text, "verified: %s\n", !health.swept ? "-" : (health.verified ? "yes" : "no"));
 	status_time(text, "token_expiry", status->token_expiry * 1000000000);
+	status_seconds(text, "next_refresh", health.refresh_ms);
 	if (!health.failing || !failure)
 		return;
 	status_seconds(text, "next_try", health.retry_ms);

@@ -243,6 +243,8 @@ def test_the_files_about_itself_say_what_they_should(sim, mount):
     assert config["source"] == api.url and config["ttl"] == "7.5" and config["per_page"] == "50"
     health = fleet.health()
     assert health["state"] == "ok" and health["agents"] == "250" and health["verified"] == "yes"
+    assert list(health) == ["state", "agents", "pages", "list_age", "last_success", "last_sweep",
+                            "verified", "token_expiry", "next_refresh"]
     stats = fleet.values(".fleetfs/stats")
     assert int(stats["requests"]) == api.requests() == 5
     assert fleet.read(".fleetfs/last_error") == b""

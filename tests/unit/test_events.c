@@ -69,12 +69,13 @@ static int port_changed(void *user, const struct record *record, const struct ag
 	return world->events ? events_changed(world->events, record, before, after, at_ns) : 0;
 }
 
-static int set_up(void **state)
+static int set_up_world(void **state, int64_t refresh_ms)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	const struct fleet_config config = {
 		.ttl_ms = TTL_MS,
 		.stale_ms = STALE_MS,
+		.refresh_ms = refresh_ms,
 		.timeout_ms = 10000,
 		.per_page = 100,
 		.max_connections = 1,
@@ -94,6 +95,16 @@ static int set_up(void **state)
 	world->record = record_ref(record_new("gpu-01", agents_new("gpu-01", "")));
 	*state = world;
 	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_world(state, 0);
+}
+
+static int set_up_refresh(void **state)
+{
+	return set_up_world(state, TTL_MS);
 }
 
 static int tear_down(void **state)
@@ -403,6 +414,51 @@ static void test_end_of_read_fetches_no_list(void **state)
 	assert_int_equal(world->wants, 2);
 }
 
+/* Refreshing without a reader */
+
+static void test_log_of_a_fleet_that_is_refreshed_begins_at_the_mount(void **state)
+{
+	struct world *world = *state;
+
+	fleet_refresh(world->fleet);
+	bring(world, "gpu-01", "idle", (const char *)NULL);
+	fleet_refresh(world->fleet);
+	world->now_ms += TTL_MS;
+	fleet_refresh(world->fleet);
+	bring(world, "gpu-01", "busy", "b", "idle", (const char *)NULL);
+	fleet_refresh(world->fleet);
+	assert_int_equal(world->wanted, 0);
+	assert_string_equal(log_text(query(world)), "gpu-01|status|idle|busy\n"
+	                                            "b|agent|-|joined\n");
+}
+
+static void test_change_before_the_first_list_is_complete_is_an_event(void **state)
+{
+	struct world *world = *state;
+	struct query other = fleet_query(world->fleet);
+	struct record *record;
+
+	assert_int_equal(fleet_find(world->fleet, "gpu-01", &other, &record), -EAGAIN);
+	bring(world, "gpu-01", "idle", (const char *)NULL);
+	fleet_expire(world->fleet);
+	fleet_refresh(world->fleet);
+	bring(world, "gpu-01", "busy", "b", "idle", (const char *)NULL);
+	fleet_refresh(world->fleet);
+	assert_string_equal(log_text(query(world)), "gpu-01|status|idle|busy\n");
+}
+
+static void test_log_of_a_fleet_that_is_refreshed_fails_before_the_first_list(void **state)
+{
+	struct world *world = *state;
+	struct query first = fleet_query(world->fleet);
+	struct event_log *log;
+
+	fleet_refresh(world->fleet);
+	assert_int_equal(events_query(world->events, &first, false, &log), -EAGAIN);
+	fail_page(world);
+	assert_int_equal(events_query(world->events, &first, false, &log), -EREMOTEIO);
+}
+
 /* Failures of the API */
 
 static void test_first_query_fails_without_an_api(void **state)
@@ -563,7 +619,8 @@ static void test_log_is_replaced_at_the_latest_at_its_maximum(void **state)
 
 int main(void)
 {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function)    cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define REFRESH(function) cmocka_unit_test_setup_teardown(function, set_up_refresh, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_each_changed_file_is_a_line_unless_it_is_a_measurement_or_derived),
 		TEST(test_removed_value_is_followed_by_a_dash),
@@ -576,6 +633,9 @@ int main(void)
 		TEST(test_departed_agent_is_an_event),
 		TEST(test_queries_cost_one_list_per_ttl),
 		TEST(test_end_of_read_fetches_no_list),
+		REFRESH(test_log_of_a_fleet_that_is_refreshed_begins_at_the_mount),
+		REFRESH(test_change_before_the_first_list_is_complete_is_an_event),
+		REFRESH(test_log_of_a_fleet_that_is_refreshed_fails_before_the_first_list),
 		TEST(test_first_query_fails_without_an_api),
 		TEST(test_log_is_served_while_the_api_fails),
 		TEST(test_query_waits_a_little_for_a_slow_api),
