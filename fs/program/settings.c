@@ -20,6 +20,7 @@ static const struct {
 	[SETTING_COUNT] = {"=NUMBER", "a number", 1},
 	[SETTING_FILE] = {"=FILE", "a file ('~' is not expanded)", 0},
 	[SETTING_ID] = {"=ID", "letters, digits, '_', '-'", 0},
+	[SETTING_TEXT] = {"=TEXT", "a text of 1 to 64 bytes", 0},
 	[SETTING_FLAG] = {"", "yes or no", 0},
 	[SETTING_ACTION] = {"", "yes or no", 0},
 	[SETTING_PASSED_FLAG] = {"", "it takes no value", 0},
@@ -75,6 +76,8 @@ const struct setting setting_rows[] = {
          "contains the bearer token"},
 	{"team", 0, SETTING_ID, CREDENTIALS, AT(team), 0, 0, 0,
          "X-Team-ID, sent with a JWT [$CYBERUN_TEAM_ID]"},
+	{"name", 0, SETTING_TEXT, RUNNING, AT(name), 0, 0, 0,
+         "of the fleet, in metrics, page and summary"},
 	{"delay_connect", 0, SETTING_FLAG, RUNNING, AT(delay_connect), 0, 0, 0,
          "mount even if the API cannot be reached yet"},
 	{"log_file", 0, SETTING_FILE, RUNNING, AT(log_file), 0, 0, 0,
@@ -227,7 +230,9 @@ static int settings_set_string(const struct setting *setting, const char *value,
 	bool file = setting->kind == SETTING_FILE;
 	char *copy;
 
-	if (!value || !*value || (file ? environment_is_tilde(value) : !value_is_id(value)))
+	if (!value || !*value || (file && environment_is_tilde(value)) ||
+	    (setting->kind == SETTING_ID && !value_is_id(value)) ||
+	    (setting->kind == SETTING_TEXT && strlen(value) > SETTING_TEXT_BYTES))
 		return -EINVAL;
 	copy = file ? environment_absolute(value) : strdup(value);
 	if (!copy)
@@ -253,6 +258,7 @@ int settings_set(const struct setting *setting, const char *value, struct option
 		return settings_set_number(setting, value, options);
 	case SETTING_FILE:
 	case SETTING_ID:
+	case SETTING_TEXT:
 		return settings_set_string(setting, value, options);
 	case SETTING_FLAG:
 	case SETTING_ACTION:
@@ -284,7 +290,8 @@ void settings_init(struct options *options)
 void settings_done(struct options *options)
 {
 	for (const struct setting *row = setting_rows; row->name; row++) {
-		if (row->kind == SETTING_FILE || row->kind == SETTING_ID)
+		if (row->kind == SETTING_FILE || row->kind == SETTING_ID ||
+		    row->kind == SETTING_TEXT)
 			free(*(char **)((char *)options + row->offset));
 	}
 }

@@ -17,6 +17,7 @@
 #define SETTING_NAME_BYTES    48 /* size of a buffer for any name */
 #define SETTING_ALLOWED_BYTES 64 /* size of ret_allowed of settings_allowed() */
 #define SETTINGS_MAX          100
+#define SETTING_TEXT_BYTES    64 /* of a SETTING_TEXT: short, since each metric repeats the name */
 
 struct options;
 struct text;
@@ -27,6 +28,7 @@ enum setting_kind {
 	SETTING_COUNT,    /* unsigned int */
 	SETTING_FILE,     /* char *: a path, which is made absolute */
 	SETTING_ID,       /* char *: letters, digits, `_` and `-` */
+	SETTING_TEXT,     /* char *: 1 to SETTING_TEXT_BYTES bytes */
 	SETTING_FLAG,     /* bool */
 	SETTING_ACTION,   /* bool: an action instead of mounting; not with -o */
 	/* Mount options of FUSE that are passed to libfuse. */

@@ -92,7 +92,10 @@ static int start_status(struct program *program)
 
 	if (start_config(program) < 0)
 		return -ENOMEM;
+	source_title(program->options.source, program->title, sizeof(program->title));
 	program->status = (struct status){
+		.name = program->options.name,
+		.title = program->options.name ? program->options.name : program->title,
 		.config = program->config.bytes,
 		.version = program->version,
 		.mounted_ns = cache_ports_wall_ns(),

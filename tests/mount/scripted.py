@@ -219,7 +219,8 @@ def ask_again(fleet):
     """However fresh the data or the failure is: the next access asks the API. The kernel forgets one
     folder of the root after the other; each is another one then."""
     def folders():
-        return {name: os.stat(fleet.path / name).st_ino for name in os.listdir(fleet.path)}
+        return {entry.name: os.stat(entry.path).st_ino for entry in os.scandir(fleet.path)
+                if entry.is_dir()}
     before, heard = folders(), fleet.output().count("SIGHUP")
     fleet.signal(signal.SIGHUP)
     until(lambda: fleet.output().count("SIGHUP") > heard)

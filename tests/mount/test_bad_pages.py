@@ -74,7 +74,8 @@ def test_a_bad_page_is_no_reason_to_deny_a_group_or_a_task(sim, mount):
     for path in ("by-status/nothing", "by-label/nothing", "tasks/nothing",
                  f"by-status/{status}/nobody"):
         assert code_of(lambda path=path: os.lstat(fleet / path)) == "EREMOTEIO", path
-    for report in ("summary", "agents.tsv", "agents.json", "metrics.prom"):
+    for report in ("summary", "agents.tsv", "gpus.tsv", "agents.json", "agents.jsonl",
+                   "metrics.prom"):
         assert code_of(lambda report=report: fleet.read(f"fleet/{report}")) == "EREMOTEIO", report
 
 
