@@ -34,8 +34,9 @@ struct view {
 };
 
 struct views {
-	struct fleet *fleet; /* borrowed */
-	struct jobs *jobs;   /* borrowed */
+	const struct status *status; /* borrowed */
+	struct fleet *fleet;         /* borrowed */
+	struct jobs *jobs;           /* borrowed */
 	uint64_t seed;
 	int64_t idle_ms;
 	int64_t used_ms;   /* when a view was last used; INT64_MIN: no report is stored */
@@ -46,13 +47,15 @@ struct views {
 static bool view_groups_slice(struct job *job);
 static bool view_report_slice(struct job *job);
 
-struct views *views_new(struct fleet *fleet, struct jobs *jobs, int64_t ttl_ms, uint64_t seed)
+struct views *views_new(const struct status *status, struct jobs *jobs, int64_t ttl_ms,
+                        uint64_t seed)
 {
 	struct views *views = calloc(1, sizeof(*views));
 
 	if (!views)
 		return NULL;
-	views->fleet = fleet;
+	views->status = status;
+	views->fleet = status->fleet;
 	views->jobs = jobs;
 	views->seed = seed;
 	views->idle_ms = 2 * ttl_ms + IDLE_MS;
@@ -321,7 +324,7 @@ static int view_begin_report(struct view *view)
 
 	if (err < 0)
 		return err;
-	view->builder = report_builder_new(report_kinds[view->row->report], views->fleet, list,
+	view->builder = report_builder_new(report_kinds[view->row->report], views->status, list,
 	                                   views->seed);
 	return view->builder ? 0 : -ENOMEM;
 }

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import expected
 import harness
 from harness import until
 from test_reports import ATTACKS, PAGE, attacking_agents, embedded
@@ -135,7 +136,9 @@ def test_tiles_are_the_agents_and_follow_a_live_fleet(sim, mount, browser):
     api.churn(0)
     until(lambda: browser.statuses() == {agent["agent_id"]: agent["agent_status"]
                                          for agent in api.agents()}, every=0.1)
-    assert browser.js("document.title").startswith(f"Fleet: {len(api.agents())} agents")
+    assert browser.js("document.title").startswith(
+        f"{api.host}: {len(api.agents())} agents")
+    assert browser.text("#title") == api.host
     counts = collections.Counter(agent["agent_status"] for agent in api.agents())
     assert sorted(browser.groups()) == sorted(f"{status} ({n})" for status, n in counts.items())
     assert browser.js("document.querySelectorAll('#changes li').length") > 1
@@ -183,6 +186,9 @@ def test_a_tile_and_its_details_tell_what_the_api_tells(sim, mount, browser):
     assert browser.js("[...document.querySelectorAll('.tile .bar span')].map(b => b.style.width)") \
         == ["75%", "0%", "37%"]
     assert "GPUs free 3 of 4" in browser.text("#totals")
+    assert "GPUs available 0" in browser.text("#totals")
+    for status in expected.STATUSES:
+        assert f"{status} {int(status == 'syncing')}" in browser.text("#totals")
     assert "VRAM free 60.0 GiB of 120 GiB" in browser.text("#totals")
     assert browser.js("[...document.querySelectorAll('#models tbody tr')].map(row => "
                       "[...row.children].map(cell => cell.textContent).join())") == \

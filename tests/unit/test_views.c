@@ -22,7 +22,7 @@ static void begin(size_t count)
 {
 	world_begin(count);
 	jobs_init(&jobs);
-	views = views_new(world.fleet, &jobs, WORLD_TTL_MS, WORLD_SEED);
+	views = views_new(&world.status, &jobs, WORLD_TTL_MS, WORLD_SEED);
 	assert_non_null(views);
 }
 

@@ -24,6 +24,7 @@ const $ = id => document.getElementById(id);
 const order = new Intl.Collator("en", {numeric: true}).compare;
 const LETTERS = {idle: "I", busy: "B", syncing: "S", tunnel: "T", unhealthy: "!"};
 const STATUSES = ["unhealthy", "busy", "syncing", "tunnel", "idle"];
+const AVAILABLE = ["idle", "busy"]; /* a free GPU of other agents runs no task */
 
 /* The data, and how it is shown */
 
@@ -316,9 +317,13 @@ function renderTotals(shown) {
 			`${shown.length} of ${agents.length}`),
 		total("GPUs free", `${sum(shown.map(agent => agent.gpu_free))} of ${
 			sum(shown.map(agent => agent.gpu_capacity))}`),
+		total("GPUs available", `${sum(shown.filter(agent => AVAILABLE.includes(agent.status))
+			.map(agent => agent.gpu_free))}`),
 		total("VRAM free", `${bytes(sum(shown.map(agent => agent.free)))} of ${
 			bytes(sum(shown.map(agent => agent.total)))}`),
 	];
+	for (const status of STATUSES)
+		getOrMake(statuses, status, () => 0);
 	for (const status of [...statuses.keys()].sort((a, b) => rank(a) - rank(b) || order(a, b))) {
 		const made = total(status || "no status", `${statuses.get(status)}`);
 		const mark = element("span", "letter", letter(status));
@@ -333,7 +338,8 @@ function renderTotals(shown) {
 		return row([model, its.agents, its.gpus, bytes(its.free), bytes(its.total)]);
 	}));
 	const unhealthy = agents.filter(agent => agent.status === "unhealthy").length;
-	document.title = `Fleet: ${agents.length} agents` + (unhealthy ? `, ${unhealthy} unhealthy` : "");
+	$("title").textContent = page.title || "Fleet";
+	document.title = `${page.title || "Fleet"}: ${agents.length} agents` + (unhealthy ? `, ${unhealthy} unhealthy` : "");
 }
 
 function renderChanges() {
