@@ -149,17 +149,20 @@ bool tree_agent_has(const struct tree_row *row, const struct agent *agent, const
 	return tree_find_value(row, agent, value) != SIZE_MAX;
 }
 
+int64_t tree_value_since_ns(const struct record *record, enum agent_field_id field, size_t index)
+{
+	if (field == AGENT_GPU_NAME)
+		field = CHANGES_GPU_MODEL;
+	else if (field != AGENT_LABELS && field != AGENT_RUNNING_TASKS &&
+	         agent_fields[field].place != AGENT_PLACE_GPU)
+		index = CHANGES_WHOLE;
+	return record_since(record, field, (uint16_t)index);
+}
+
 int64_t tree_link_mtime_ns(const struct tree_row *row, const struct record *record,
                            const char *value)
 {
-	enum agent_field_id field = row->field;
-	size_t index = tree_find_value(row, record->agent, value);
-
-	if (field == AGENT_GPU_NAME)
-		field = CHANGES_GPU_MODEL;
-	else if (field != AGENT_LABELS && field != AGENT_RUNNING_TASKS)
-		index = CHANGES_WHOLE;
-	return record_since(record, field, (uint16_t)index);
+	return tree_value_since_ns(record, row->field, tree_find_value(row, record->agent, value));
 }
 
 const char *tree_permanent_group(const struct tree_row *row, const char *name)
@@ -172,8 +175,14 @@ const char *tree_permanent_group(const struct tree_row *row, const char *name)
 
 void tree_link_target(const struct tree_row *row, const char *agent_name, struct text *text)
 {
-	text_printf(text, row->view == TREE_GROUPS ? "../../%s/" : "../%s/",
-	            tree_rows[TREE_AGENTS].name);
+	tree_agent_path(row->view == TREE_GROUPS ? 2 : 1, agent_name, text);
+}
+
+void tree_agent_path(size_t levels, const char *agent_name, struct text *text)
+{
+	while (levels-- > 0)
+		text_bytes(text, "../", 3);
+	text_printf(text, "%s/", tree_rows[TREE_AGENTS].name);
 	text_bytes(text, agent_name, strlen(agent_name));
 }
 
