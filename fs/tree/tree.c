@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/model/time_stamp.h"
+#include "fs/tree/question.h"
 
 #define DIRECTORY(in, its_name)                                           \
 	{                                                                 \
@@ -48,6 +49,7 @@ const struct tree_row tree_rows[] = {
 	[TREE_GPUS] = OF_FIELD(TREE_AGENT, "gpus", AGENT_GPU_NAME),
 	[TREE_GPU] = EACH(TREE_GPUS, TREE_EACH_GPU, AGENT_FIELDS),
 	[TREE_FLEET] = DIRECTORY(TREE_ROOT, "fleet"),
+	[TREE_WHERE] = DIRECTORY(TREE_ROOT, "where"),
 
 	/* views */
 	{.parent = TREE_ROOT,
@@ -60,6 +62,9 @@ const struct tree_row tree_rows[] = {
 	VIEW("by-gpu", TREE_GROUPS, AGENT_GPU_NAME),
 	VIEW("by-version", TREE_GROUPS, AGENT_VERSION),
 	VIEW("tasks", TREE_LINKS, AGENT_RUNNING_TASKS),
+
+	/* where/ */
+	BY_FUNCTION(TREE_WHERE, "README", question_readme),
 
 	/* fleet/ */
 	REPORT("summary", TREE_SUMMARY),
@@ -126,7 +131,8 @@ enum tree_directory tree_directory_of(const struct tree_row *row)
 
 bool tree_is_constant(const struct tree_row *row)
 {
-	return row->text == status_readme || row->text == status_version;
+	return row->text == status_readme || row->text == status_version ||
+	       row->text == question_readme;
 }
 
 /* The index of a value in a view's field (agent_string()), or SIZE_MAX. */
@@ -240,6 +246,8 @@ bool tree_may_contain(const struct tree_row *directory, bool group, const char *
 {
 	if (group || directory->view)
 		return name_is_canonical(name);
+	if (tree_directory_of(directory) == TREE_WHERE && name_has_operator(name))
+		return true;
 	for (size_t i = 0; i < tree_row_count; i++)
 		if (tree_rows[i].parent == tree_directory_of(directory) &&
 		    tree_row_may_have_name(&tree_rows[i], name))

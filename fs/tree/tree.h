@@ -33,6 +33,7 @@ enum tree_directory {
 	TREE_GPUS,
 	TREE_GPU,
 	TREE_FLEET,
+	TREE_WHERE, /* its entries are questions (fs/tree/question.h), of which it lists none */
 	TREE_DIRECTORIES
 };
 
