@@ -97,13 +97,13 @@ bool directory_has_agent(const struct node *directory, const struct agent *agent
 	return tree_agent_has(directory->row, agent, directory->text);
 }
 
-void directory_agent_name(const struct node *directory, const struct record *record,
-                          char ret_name[static NAME_BYTES])
+const char *directory_agent_name(const struct node *directory, const struct record *record,
+                                 char buffer[static NAME_BYTES])
 {
-	if (directory->kind == NODE_QUESTION && name_has_operator(record->name))
-		name_encode_in_where(record->agent->id, ret_name);
-	else
-		memcpy(ret_name, record->name, strlen(record->name) + 1);
+	if (directory->kind != NODE_QUESTION || !name_has_operator(record->name))
+		return record->name;
+	name_encode_in_where(record->agent->id, buffer);
+	return buffer;
 }
 
 int directory_agent_link(struct filesystem *fs, const struct node *directory,

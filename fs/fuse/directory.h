@@ -43,9 +43,10 @@ int directory_link(struct filesystem *fs, const struct tree_row *row, const stru
  * by the number of comparisons that took. */
 bool directory_has_agent(const struct node *directory, const struct agent *agent, size_t *work);
 
-/* Writes the name of the link to an agent in such a directory, unless the directory is an order. */
-void directory_agent_name(const struct node *directory, const struct record *record,
-                          char ret_name[static NAME_BYTES]);
+/* Returns the name of the link to an agent in such a directory, unless the directory is an order.
+ * The name is the record's, or is written to the buffer. */
+const char *directory_agent_name(const struct node *directory, const struct record *record,
+                                 char buffer[static NAME_BYTES]);
 
 /* Finds or makes the node of the link to an agent that is in such a directory. Returns 0 or -errno.
  */

@@ -134,9 +134,10 @@ static int readdir_list_members(struct request *request, struct reply *reply,
 			return err;
 	}
 	for (size_t i = 0; i < SCAN_AGENTS && work < SCAN_WORK; i++) {
-		char name[NAME_BYTES];
+		char buffer[NAME_BYTES];
 		struct record *record;
 		struct node *node;
+		const char *name;
 
 		request->scanned = cursor;
 		err = fleet_walk(request->fs->fleet, &cursor,
@@ -147,7 +148,7 @@ static int readdir_list_members(struct request *request, struct reply *reply,
 			return err;
 		if (!directory_has_agent(directory, record->agent, &work))
 			continue;
-		directory_agent_name(directory, record, name);
+		name = directory_agent_name(directory, record, buffer);
 		if (!readdir_fits(request, reply, name))
 			return -ENOBUFS;
 		err = directory_agent_link(request->fs, directory, record, &node);

@@ -36,7 +36,8 @@ struct rankings {
 	struct table by_key;
 	struct ranking *oldest; /* by last use; NULL: none */
 	struct ranking *newest;
-	size_t bytes; /* of all rankings that are built */
+	size_t bytes;      /* of all rankings */
+	size_t most_bytes; /* beyond this, rankings are freed */
 };
 
 /* No rankings; allocates nothing. seed: random bits for hashes. */

@@ -256,10 +256,12 @@ bool name_from_where(const char *name, char ret_name[static NAME_BYTES])
 	if (!name_is_canonical_any(name, true))
 		return false;
 	for (; *name; name++) {
-		bool is_operator = strncmp(name, "%3", 2) == 0 && name[2] >= 'C' && name[2] <= 'E';
-
-		ret_name[out++] = is_operator ? (char)('<' + name[2] - 'C') : *name;
-		name += is_operator ? 2 : 0;
+		if (strncmp(name, "%3", 2) == 0 && name[2] >= 'C' && name[2] <= 'E') {
+			ret_name[out++] = "<=>"[name[2] - 'C'];
+			name += 2;
+		} else {
+			ret_name[out++] = *name;
+		}
 	}
 	ret_name[out] = '\0';
 	return true;

@@ -88,7 +88,7 @@ static int pattern_decode_part(const char *name, size_t length, struct pattern_c
 		struct utf8_char c = utf8_next(bytes + at, (size_t)(size - at));
 		bool is_raw = true;
 
-		for (int end = at + c.bytes; at < end; at++)
+		for (int end = at + c.bytes; at < end && at < size; at++)
 			is_raw = is_raw && raw[at];
 		if (is_raw && (c.kind != UTF8_PLAIN || c.code == '/'))
 			return -EINVAL;
