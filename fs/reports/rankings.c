@@ -53,8 +53,13 @@ struct ranking {
 void rankings_init(struct rankings *rankings, struct fleet *fleet, struct jobs *jobs,
                    int64_t idle_ms, uint64_t seed)
 {
-	*rankings =
-		(struct rankings){.fleet = fleet, .jobs = jobs, .idle_ms = idle_ms, .seed = seed};
+	*rankings = (struct rankings){
+		.fleet = fleet,
+		.jobs = jobs,
+		.idle_ms = idle_ms,
+		.seed = seed,
+		.most_bytes = MOST_BYTES,
+	};
 }
 
 static size_t ranking_bytes(const struct ranking *ranking)

@@ -325,7 +325,7 @@ def test_the_readme_explains_it_with_examples_that_work(fleet):
     for example in examples:
         assert not example.startswith("ls where/status") or run("bash", "-c", example, cwd=fleet.path)
         subprocess.run(["bash", "-c", example], cwd=fleet.path, check=True, stdout=subprocess.DEVNULL)
-    assert all(len(line) <= 84 for line in text.splitlines())
+    assert all(len(line) <= 80 for line in text.splitlines())
     assert os.stat(fleet / "where/README").st_mtime_ns == os.stat(fleet / ".fleetfs/README").st_mtime_ns
 
 

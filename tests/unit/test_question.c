@@ -499,7 +499,7 @@ static void test_readme_names_every_field_in_lines_that_fit_a_terminal(void **st
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		assert_non_null(strstr(fields, names[i]));
 	for (char *line = strtok(text.bytes, "\n"); line; line = strtok(NULL, "\n"))
-		if (strlen(line) > 84)
+		if (strlen(line) > 80)
 			fail_msg("too long: %s", line);
 	text_done(&text);
 	(void)state;
