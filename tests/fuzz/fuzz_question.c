@@ -136,6 +136,8 @@ static void fuzz_opposites(const char *value, const struct agent *agent)
 		size_t work = 0;
 		int err;
 
+		if (*value == '=') /* would be a part of the operator */
+			return;
 		for (int n = 0; n < 2; n++) {
 			const char *end = strstr(pairs[i][n], "%s");
 
