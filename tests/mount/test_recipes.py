@@ -81,6 +81,14 @@ def test_label_and_idle(fleet, command):
     assert bash(fleet, command) == sorted(wanted) != []
 
 
+@recipe("The idle agent with a label that has the most free VRAM on one GPU")
+def test_best_of_label_and_idle(fleet, command):
+    best = max((agent for agent in fleet.api.agents()
+                if "a100" in agent["agent_labels"] and agent["agent_status"] == "idle"),
+               key=lambda agent: max(gpu["vram_free"] for gpu in agent["system_stats"]["gpu_devices"]))
+    assert bash(fleet, command) == [best["agent_id"]]
+
+
 @recipe("Free GPUs of each model")
 def test_free_by_model(fleet, command):
     free = {}
