@@ -59,7 +59,7 @@ struct views *views_new(const struct status *status, struct jobs *jobs, int64_t 
 	views->seed = seed;
 	views->idle_ms = 2 * ttl_ms + IDLE_MS;
 	views->used_ms = INT64_MIN;
-	rankings_init(&views->rankings, fleet, jobs, views->idle_ms, seed);
+	rankings_init(&views->rankings, views->fleet, jobs, views->idle_ms, seed);
 	views->rows = calloc(tree_row_count, sizeof(*views->rows));
 	if (!views->rows) {
 		free(views);
@@ -70,7 +70,7 @@ struct views *views_new(const struct status *status, struct jobs *jobs, int64_t 
 
 		view->views = views;
 		view->row = &tree_rows[i];
-		view->build = (struct build){.fleet = fleet, .jobs = jobs};
+		view->build = (struct build){.fleet = views->fleet, .jobs = jobs};
 		view->build.job.slice = view->row->report ? view_report_slice : view_groups_slice;
 		groups_init(&view->groups, seed);
 	}
