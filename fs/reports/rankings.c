@@ -351,6 +351,7 @@ static struct ranking *ranking_new(struct rankings *rankings, struct question *q
 	ranking->build.job.slice = ranking_slice;
 	ranking_link(ranking);
 	rankings->bytes += ranking_bytes(ranking);
+	rankings_make_room(rankings, ranking);
 	return ranking;
 }
 

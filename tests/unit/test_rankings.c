@@ -196,9 +196,25 @@ static void test_any_number_of_questions_takes_a_bounded_amount_of_memory(void *
 		assert_in_range(rankings.bytes, 1, 20000);
 	}
 	assert_in_range(rankings.by_key.entry_count, 10, 25);
-	/* The first was freed, the last was not. */
+	/* The last was not freed, the first was. */
 	assert_int_equal(rank(path, &ranking), 0);
 	assert_true(rank("status!=x0/sort=id", &ranking) > 0);
+	/* Also while none can be built. */
+	world.now_ms += WORLD_TTL_MS + 1;
+	for (int i = 0; i < 100; i++) {
+		struct query query = fleet_query(world.fleet);
+		struct question *condition, *question;
+
+		snprintf(path, sizeof(path), "status!=y%d", i);
+		assert_int_equal(question_parse(NULL, path, &condition), 0);
+		assert_int_equal(question_parse(condition, "sort=id", &question), 0);
+		question_unref(condition);
+		assert_int_equal(rankings_find(&rankings, question, &query, false, &ranking),
+		                 -EAGAIN);
+		assert_in_range(rankings.bytes, 1, 20000);
+		question_unref(question);
+	}
+	world_bring();
 	end();
 	(void)state;
 }
