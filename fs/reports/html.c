@@ -116,6 +116,11 @@ static void html_begin(struct report_builder *builder)
 	            (uint64_t)XXH3_64bits_withSeed(page_begin, sizeof(page_begin), builder->seed),
 	            fleet_ttl_ms(builder->fleet),
 	            fleet_wall_ns(builder->fleet) / 1000000 - health.list_age_ms);
+	if (builder->name) {
+		text_printf(text, "\"name\":");
+		text_json(text, builder->name);
+		html_comma(text);
+	}
 	text_printf(text,
 	            "\"verified\":%s,\n\"fields\":[\"name\",\"heartbeat\",\"connected\","
 	            "\"since\",\"first\",\"gpus\"",

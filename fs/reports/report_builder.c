@@ -9,7 +9,7 @@
 #define STORED_ROW_BYTES (16u << 10)
 
 struct report_builder *report_builder_new(const struct report_kind *kind, struct fleet *fleet,
-                                          uint64_t list, uint64_t seed)
+                                          const char *name, uint64_t list, uint64_t seed)
 {
 	struct report_builder *builder = calloc(1, sizeof(*builder));
 
@@ -17,6 +17,7 @@ struct report_builder *report_builder_new(const struct report_kind *kind, struct
 		return NULL;
 	builder->kind = kind;
 	builder->fleet = fleet;
+	builder->name = name;
 	builder->seed = seed;
 	builder->list = list;
 	builder->cursor = list;

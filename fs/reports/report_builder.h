@@ -39,6 +39,7 @@ struct report_kind {
 struct report_builder {
 	const struct report_kind *kind;
 	struct fleet *fleet; /* borrowed */
+	const char *name;    /* of the fleet; borrowed; NULL: none */
 	uint64_t seed;       /* random bits, the same in every builder of a mount */
 	struct report *report;
 	uint64_t list;        /* that the report shows: a result of fleet_whole_list() */
@@ -48,10 +49,10 @@ struct report_builder {
 	size_t statuses_written;
 };
 
-/* A builder for a list, a result of fleet_whole_list(). fleet is borrowed. Returns NULL without
- * memory. */
+/* A builder for a list, a result of fleet_whole_list(). fleet and name, which may be NULL, are
+ * borrowed. Returns NULL without memory. */
 struct report_builder *report_builder_new(const struct report_kind *kind, struct fleet *fleet,
-                                          uint64_t list, uint64_t seed);
+                                          const char *name, uint64_t list, uint64_t seed);
 
 /* NULL is allowed. */
 void report_builder_free(struct report_builder *builder);

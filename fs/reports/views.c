@@ -36,6 +36,7 @@ struct view {
 struct views {
 	struct fleet *fleet; /* borrowed */
 	struct jobs *jobs;   /* borrowed */
+	const char *name;    /* of the fleet; borrowed; NULL: none */
 	uint64_t seed;
 	int64_t idle_ms;
 	int64_t used_ms;   /* when a view was last used; INT64_MIN: no report is stored */
@@ -71,6 +72,11 @@ struct views *views_new(struct fleet *fleet, struct jobs *jobs, int64_t ttl_ms, 
 		groups_init(&view->groups, seed);
 	}
 	return views;
+}
+
+void views_set_name(struct views *views, const char *name)
+{
+	views->name = name;
 }
 
 static void views_free_reports(struct views *views)
@@ -321,8 +327,8 @@ static int view_begin_report(struct view *view)
 
 	if (err < 0)
 		return err;
-	view->builder = report_builder_new(report_kinds[view->row->report], views->fleet, list,
-	                                   views->seed);
+	view->builder = report_builder_new(report_kinds[view->row->report], views->fleet,
+	                                   views->name, list, views->seed);
 	return view->builder ? 0 : -ENOMEM;
 }
 

@@ -34,6 +34,10 @@ struct views;
 /* fleet and jobs are borrowed. seed: random bits for hashes. Returns NULL without memory. */
 struct views *views_new(struct fleet *fleet, struct jobs *jobs, int64_t ttl_ms, uint64_t seed);
 
+/* Sets the name of the fleet, which reports built from now on show. It is borrowed; NULL, as at
+ * first: the fleet has no name. */
+void views_set_name(struct views *views, const char *name);
+
 /* Removes the jobs from the queue. NULL is allowed. */
 void views_free(struct views *views);
 
