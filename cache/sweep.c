@@ -36,6 +36,7 @@ void sweep_begin_pass(struct sweeps *sweeps, struct sweep *sweep, unsigned int *
 	free(sweep->pass.numbers);
 	sweep->pass = (struct pass){
 		.numbers = numbers,
+		.number_count = numbers ? count : 0,
 		.count = count,
 		.began_seq = ++sweeps->pages->seq,
 		.began_ms = pages_now_ms(sweeps->pages),
@@ -51,7 +52,11 @@ void sweep_end_passes(struct sweep *sweep)
 
 unsigned int sweep_pass_page(const struct sweep *sweep, size_t i)
 {
-	return sweep->pass.numbers ? sweep->pass.numbers[i] : (unsigned int)i + 1;
+	const struct pass *pass = &sweep->pass;
+	unsigned int last = pass->number_count > 0 ? pass->numbers[pass->number_count - 1] : 0;
+
+	return i < pass->number_count ? pass->numbers[i]
+	                              : last + (unsigned int)(i - pass->number_count) + 1;
 }
 
 unsigned int sweep_lacks(const struct sweep *sweep)
@@ -69,6 +74,11 @@ bool sweep_may_take(const struct sweeps *sweeps, const struct sweep *sweep, unsi
 		return page->arrived_seq > sweep->pass.began_seq &&
 		       (page->no_cache || page->arrived_ms >= sweep->pass.began_ms);
 	return page->arrived_seq > sweep->pass.began_seq || page_is_fresh(sweeps->pages, page);
+}
+
+bool sweep_fills_page(const struct sweep *sweep, const struct cached_page *page)
+{
+	return page->arrived_seq > 0 && page->items >= (uint64_t)sweep->page_size;
 }
 
 int sweep_append_page(struct sweep *sweep, const struct cached_page *page)

@@ -30,12 +30,13 @@
 
 /* A reading of pages. */
 struct pass {
-	unsigned int *numbers; /* pages to read, ascending; NULL: 1, 2, 3 and so on */
-	size_t count;          /* pages to read; SIZE_MAX: the end of the list is not known yet */
-	size_t at;             /* pages read or skipped so far */
-	uint64_t began_seq;    /* event number when it began */
-	int64_t began_ms;      /* time when it began */
-	bool moved;            /* agents of its pages moved since these pages were read before */
+	unsigned int *numbers; /* pages to read first, ascending; NULL: none */
+	size_t number_count; /* of numbers; the page after these is the last of them plus 1, or 1 */
+	size_t count;        /* pages to read; SIZE_MAX: the end of the list is not known yet */
+	size_t at;           /* pages read or skipped so far */
+	uint64_t began_seq;  /* event number when it began */
+	int64_t began_ms;    /* time when it began */
+	bool moved;          /* agents of its pages moved since these pages were read before */
 };
 
 struct sweep {
@@ -62,12 +63,14 @@ struct sweep {
 	unsigned int rechecks; /* passes after the first, the one under way included */
 
 	/* Of the first pass */
-	unsigned int list_pages; /* where the list ended; 0: not yet */
+	unsigned int list_pages; /* last page of the list, also if a recheck found it; 0: unknown */
 	size_t items;            /* elements of its pages */
 	size_t dropped;          /* items that are malformed or repeat an id of their page */
-	int64_t total_count;     /* of the latest page of any pass; AGENT_ABSENT if it has none */
+	int64_t total_count;     /* of the page that arrived last; AGENT_ABSENT if it has none */
+	uint64_t count_seq;      /* event number of that arrival */
 	int64_t page_size;       /* elements of a full page, as the latest page said */
-	unsigned int repeating;  /* pages in a row that have agents, but no new one */
+	unsigned int repeating;  /* pages in a row that have agents, but no new one; in a recheck:
+	                            of the pages behind the list */
 
 	/* Pages that it skipped because they stay bad (cache/sweep_gaps.h) */
 	struct set gaps;  /* their numbers */
@@ -97,7 +100,8 @@ struct sweep *sweep_new(struct sweeps *sweeps);
 /* Frees a sweep, which is not in sweeps any more. */
 void sweep_free(struct sweep *sweep);
 
-/* Begins a pass over these pages, and takes the array over. numbers and count: see struct pass. */
+/* Begins a pass over these pages, and takes the array over. numbers: NULL for the first pass.
+ * count: see struct pass. */
 void sweep_begin_pass(struct sweeps *sweeps, struct sweep *sweep, unsigned int *numbers,
                       size_t count);
 
@@ -120,6 +124,9 @@ uint64_t sweep_expected_count(const struct sweep *sweep);
 
 /* Returns whether the list may be served although the API fails or is slow. NULL is allowed. */
 bool sweep_may_serve_stale(const struct sweeps *sweeps, const struct sweep *sweep);
+
+/* Returns whether a page arrived and has as many elements as a full page. */
+bool sweep_fills_page(const struct sweep *sweep, const struct cached_page *page);
 
 /* Appends the agents of a page that are present to the roster. 0 or -ENOMEM. */
 int sweep_append_page(struct sweep *sweep, const struct cached_page *page);

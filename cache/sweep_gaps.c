@@ -40,8 +40,7 @@ uint64_t sweep_covered_items(const struct sweep *sweep)
 	return sweep->items + sweep->gap_count * (uint64_t)sweep->page_size;
 }
 
-/* Whether total_count agrees with the pages so far. */
-static bool sweep_count_is_plausible(const struct sweep *sweep)
+bool sweep_count_is_plausible(const struct sweep *sweep)
 {
 	return sweep->total_count >= 0 && sweep->items <= (uint64_t)sweep->total_count;
 }

@@ -6,46 +6,69 @@
 #include "cache/sweep_gaps.h"
 #include "cache/sweep_recheck.h"
 
-#define MOST_REPEATING 2 /* pages in a row without a new agent; then the list ends */
+/* Whether agents are repeated on more pages in a row than all others up to this one. The API
+ * returns the same page for many numbers. Pages of different ages may repeat agents, too, but only
+ * those of other pages. */
+static bool sweep_only_repeats(const struct sweep *sweep, unsigned int number)
+{
+	return 2 * sweep->repeating > number;
+}
 
-/* Whether the page that the first pass just read is the last. With a consistent total_count the
- * list has exactly ⌈total_count / per_page⌉ pages. Otherwise it ends with a page that is not full,
- * or after several pages without a new agent. Such pages end it only where the last list had no
- * more pages: if many agents left, the pages that expired show the agents of later pages, which are
- * then read without a new one. */
+/* Whether the page that the first pass just read is the last. With a plausible total_count the list
+ * has exactly ⌈total_count / per_page⌉ pages. Otherwise it ends with a page that is not full, or
+ * where the last list ended if its pages only repeat agents. */
 static bool sweep_ends_in_page(const struct pages *pages, const struct sweep *sweep,
                                const struct cached_page *page)
 {
-	if (page->items == 0)
+	unsigned int number = (unsigned int)sweep->pass.at;
+
+	if (page->items == 0 || number >= FLEET_MAX_PAGES)
 		return true;
-	if (sweep->repeating >= MOST_REPEATING && sweep->pass.at >= pages->last)
+	if (number >= pages->last && sweep_only_repeats(sweep, number))
 		return true;
-	if (sweep->pass.at >= FLEET_MAX_PAGES)
-		return true;
-	if (page->total_count >= 0 && sweep->items <= (uint64_t)page->total_count)
-		return sweep_covered_items(sweep) >= (uint64_t)page->total_count;
-	return page->items < (uint64_t)sweep->page_size;
+	if (sweep_count_is_plausible(sweep))
+		return sweep_covered_items(sweep) >= (uint64_t)sweep->total_count;
+	return !sweep_fills_page(sweep, page);
+}
+
+/* Counts pages in a row that have agents, but none that the roster lacked. */
+static void sweep_count_repeating(struct sweep *sweep, const struct cached_page *page,
+                                  bool brought_new)
+{
+	if (brought_new)
+		sweep->repeating = 0;
+	else if (page->dropped < page->items)
+		sweep->repeating++;
 }
 
 /* Counts a page that the first pass read: how much of the list is read, and how old it is. */
 static void sweep_count_page(const struct sweeps *sweeps, struct sweep *sweep,
-                             const struct cached_page *page, bool brought_new)
+                             const struct cached_page *page)
 {
 	int64_t expires_ms = page_expires_ms(sweeps->pages, page);
 
 	sweep->items += page->items;
 	sweep->dropped += page->dropped;
 	sweep->page_size = page->per_page > 0 ? page->per_page : sweeps->pages->config->per_page;
-	if (brought_new)
-		sweep->repeating = 0;
-	else if (page->dropped < page->items)
-		sweep->repeating++;
 	if (sweep->oldest_ms > page->arrived_ms)
 		sweep->oldest_ms = page->arrived_ms;
 	if (sweep->oldest_seq > page->arrived_seq)
 		sweep->oldest_seq = page->arrived_seq;
 	if (sweep->expires_ms > expires_ms)
 		sweep->expires_ms = expires_ms;
+}
+
+/* Whether the recheck goes on behind the page that it just read. The list may be longer than the
+ * first pass found, if that read pages from before the list grew or a total_count that lags. So the
+ * recheck reads on if the last page of the list is full and had an agent that was missed, and as
+ * long as the pages behind that are full. */
+static bool recheck_goes_on(const struct pages *pages, const struct sweep *sweep,
+                            const struct cached_page *page, unsigned int number)
+{
+	return sweep->pass.at == sweep->pass.count && number >= pages->last &&
+	       number < FLEET_MAX_PAGES && sweep_fills_page(sweep, page) &&
+	       (sweep->repeating == 0 || number > sweep->list_pages) &&
+	       !sweep_only_repeats(sweep, number);
 }
 
 /* Reads a page in the pass under way. 0 or -ENOMEM. */
@@ -59,10 +82,18 @@ static int sweep_read_page(const struct sweeps *sweeps, struct sweep *sweep, uns
 		return err;
 	sweep->pass.at++;
 	sweep->pass.moved |= page->moved;
-	sweep->total_count = page->total_count;
-	if (sweep->rechecks > 0)
+	if (sweep->count_seq <= page->arrived_seq) {
+		sweep->count_seq = page->arrived_seq;
+		sweep->total_count = page->total_count;
+	}
+	if (sweep->rechecks > 0 && number <= sweep->list_pages)
+		sweep->repeating = 0; /* usual: the first pass listed its agents */
+	sweep_count_repeating(sweep, page, sweep->roster.count > count_before);
+	if (sweep->rechecks > 0) {
+		sweep->pass.count += recheck_goes_on(sweeps->pages, sweep, page, number);
 		return 0;
-	sweep_count_page(sweeps, sweep, page, sweep->roster.count > count_before);
+	}
+	sweep_count_page(sweeps, sweep, page);
 	if (sweep_ends_in_page(sweeps->pages, sweep, page))
 		sweep->pass.count = sweep->pass.at;
 	return 0;

@@ -10,22 +10,49 @@
 #define MOST_SHORT_RECHECKS 5 /* the same, while total_count shows that agents are missing */
 #define MOST_FIRST_RECHECKS 2 /* of the first sweep, because total_count does not agree */
 
-/* Marks the pages to read again for a record that was missed. First recheck: its last page, the
- * pages next to that, and the other page that had it too. Later ones: all pages. */
-static void recheck_mark_pages(const struct sweeps *sweeps, const struct sweep *sweep,
-                               const struct record *record, unsigned int last_page, bool *marks)
+/* Plans a recheck. */
+struct recheck {
+	unsigned int last_page; /* last page that the list may have: one more if its last is full */
+	bool *marks;            /* by number, up to last_page: whether to read the page again */
+	bool missed;            /* an agent was missed, and has not departed */
+};
+
+static void recheck_mark_page(struct recheck *recheck, const struct sweep *sweep,
+                              unsigned int number)
 {
-	unsigned int center = record->page < last_page ? record->page : last_page;
-	unsigned int first = sweep->rechecks > 0 ? 1 : center - 1;
-	unsigned int last = sweep->rechecks > 0 ? last_page : center + 1;
+	if (number >= 1 && number <= recheck->last_page && !sweep_is_gap(sweep, number))
+		recheck->marks[number] = true;
+}
+
+/* Marks the pages where a record that was missed is likely to be: its last page, the pages next to
+ * that, and the other page that had it too. */
+static void recheck_mark_likely(const struct sweeps *sweeps, const struct sweep *sweep,
+                                const struct record *record, struct recheck *recheck)
+{
+	unsigned int last = sweep->list_pages;
+	unsigned int center = record->page < last ? record->page : last;
 	unsigned int other = record->other_page;
 
-	for (unsigned int page = first; page <= last; page++)
-		if (page >= 1 && page <= last_page && !sweep_is_gap(sweep, page))
-			marks[page] = true;
-	if (other >= 1 && other <= last_page && !sweep_is_gap(sweep, other) &&
+	recheck_mark_page(recheck, sweep, center - 1);
+	recheck_mark_page(recheck, sweep, center);
+	recheck_mark_page(recheck, sweep, center + 1);
+	if (other >= 1 && other <= last &&
 	    pages_find(sweeps->pages, other)->arrived_seq == record->other_seq)
-		marks[other] = true;
+		recheck_mark_page(recheck, sweep, other);
+}
+
+/* Marks the pages where any record that was missed may be. First recheck: pages that are older than
+ * the sweep, since agents may have moved there from any page meanwhile. Later ones: all pages. */
+static void recheck_mark_possible(const struct sweeps *sweeps, const struct sweep *sweep,
+                                  struct recheck *recheck)
+{
+	for (unsigned int number = 1; number <= recheck->last_page; number++) {
+		const struct cached_page *page = pages_find(sweeps->pages, number);
+		bool old = page && page->arrived_seq > 0 && page->arrived_seq < sweep->began_seq;
+
+		if (sweep->rechecks > 0 || old)
+			recheck_mark_page(recheck, sweep, number);
+	}
 }
 
 /* Whether total_count exceeds the agents in the roster by more than it did after the last sweep. An
@@ -48,8 +75,8 @@ static bool recheck_proves_departure(const struct sweeps *sweeps, const struct s
 
 /* Handles each record that the roster lacks: appends it, retains it, removes it, or marks the pages
  * to recheck for it. 0 or -ENOMEM. */
-static int recheck_handle_missed(struct sweeps *sweeps, struct sweep *sweep, unsigned int last_page,
-                                 bool *marks)
+static int recheck_handle_missed(struct sweeps *sweeps, struct sweep *sweep,
+                                 struct recheck *recheck)
 {
 	bool departed = recheck_proves_departure(sweeps, sweep);
 
@@ -59,15 +86,17 @@ static int recheck_handle_missed(struct sweeps *sweeps, struct sweep *sweep, uns
 
 		if (!record || roster_has(&sweep->roster, record))
 			continue;
-		if (record->read_seq > sweep->pass.began_seq)
+		if (record->read_seq > sweep->pass.began_seq) {
 			/* Read meanwhile on a page that another query requested. */
 			err = roster_append(&sweep->roster, record);
-		else if (sweep_may_be_in_gap(sweep, record))
+		} else if (sweep_may_be_in_gap(sweep, record)) {
 			err = sweep_keep_missed(sweeps, sweep, record);
-		else if (departed)
+		} else if (departed) {
 			err = sweeps_depart(sweeps, record);
-		else
-			recheck_mark_pages(sweeps, sweep, record, last_page, marks);
+		} else {
+			recheck->missed = true;
+			recheck_mark_likely(sweeps, sweep, record, recheck);
+		}
 		if (err < 0)
 			return err;
 	}
@@ -76,34 +105,42 @@ static int recheck_handle_missed(struct sweeps *sweeps, struct sweep *sweep, uns
 
 /* Marks all pages that may be requested, if the first sweep disagrees with total_count. */
 static void recheck_mark_all_of_first(const struct sweeps *sweeps, const struct sweep *sweep,
-                                      unsigned int last_page, bool *marks)
+                                      struct recheck *recheck)
 {
 	if (sweeps->records->list_known || sweep->missing_err != 0 || sweep->total_count < 0 ||
 	    sweep->rechecks >= MOST_FIRST_RECHECKS ||
 	    sweep_expected_count(sweep) == (uint64_t)sweep->total_count)
 		return;
-	for (unsigned int page = 1; page <= last_page; page++)
-		marks[page] |= !pages_may_skip(sweeps->pages, page);
+	for (unsigned int page = 1; page <= sweep->list_pages; page++)
+		recheck->marks[page] |= !pages_may_skip(sweeps->pages, page);
 }
 
 /* Handles the records that were missed, and plans a recheck. *ret_numbers: pages to recheck, which
  * the caller frees; NULL if no page has to be rechecked. Returns 0 or -ENOMEM. */
-static int recheck_plan(struct sweeps *sweeps, struct sweep *sweep, unsigned int last_page,
-                        unsigned int **ret_numbers, size_t *ret_count)
+static int recheck_plan(struct sweeps *sweeps, struct sweep *sweep, unsigned int **ret_numbers,
+                        size_t *ret_count)
 {
-	bool *marks = calloc(last_page + 1, sizeof(*marks));
-	unsigned int *numbers = calloc(last_page + 1, sizeof(*numbers));
+	const struct cached_page *end = pages_find(sweeps->pages, sweep->list_pages);
+	unsigned int last = sweep->list_pages;
+	struct recheck recheck = {
+		.last_page =
+			last < FLEET_MAX_PAGES && sweep_fills_page(sweep, end) ? last + 1 : last,
+		.marks = calloc(last + 2, sizeof(*recheck.marks)),
+	};
+	unsigned int *numbers = calloc(last + 1, sizeof(*numbers));
 	size_t count = 0;
 	int err =
-		marks && numbers ? recheck_handle_missed(sweeps, sweep, last_page, marks) : -ENOMEM;
+		recheck.marks && numbers ? recheck_handle_missed(sweeps, sweep, &recheck) : -ENOMEM;
 
 	if (err == 0) {
-		recheck_mark_all_of_first(sweeps, sweep, last_page, marks);
-		for (unsigned int page = 1; page <= last_page; page++)
-			if (marks[page])
+		if (recheck.missed)
+			recheck_mark_possible(sweeps, sweep, &recheck);
+		recheck_mark_all_of_first(sweeps, sweep, &recheck);
+		for (unsigned int page = 1; page <= recheck.last_page; page++)
+			if (recheck.marks[page])
 				numbers[count++] = page;
 	}
-	free(marks);
+	free(recheck.marks);
 	if (err < 0 || count == 0) {
 		free(numbers);
 		numbers = NULL;
@@ -137,7 +174,7 @@ static void sweep_complete(struct sweeps *sweeps, struct sweep *sweep)
 int sweep_end_pass(struct sweeps *sweeps, struct sweep *sweep)
 {
 	struct pages *pages = sweeps->pages;
-	unsigned int last_page, *numbers;
+	unsigned int *numbers;
 	size_t count;
 	int err;
 
@@ -145,9 +182,10 @@ int sweep_end_pass(struct sweeps *sweeps, struct sweep *sweep)
 		sweep->list_pages = (unsigned int)sweep->pass.at;
 		if (!sweep->endless)
 			pages_truncate(pages, sweep->list_pages);
+	} else if (!sweep->endless) {
+		sweep->list_pages = pages->last;
 	}
-	last_page = sweep->endless ? sweep->list_pages : pages->last;
-	err = recheck_plan(sweeps, sweep, last_page, &numbers, &count);
+	err = recheck_plan(sweeps, sweep, &numbers, &count);
 	if (err < 0)
 		return err;
 	if (count == 0) {
@@ -156,6 +194,6 @@ int sweep_end_pass(struct sweeps *sweeps, struct sweep *sweep)
 	}
 	sweep_begin_pass(sweeps, sweep, numbers, count);
 	sweep->rechecks++;
-	sweeps->passes += count == last_page;
+	sweeps->passes += count == sweep->list_pages;
 	return 0;
 }

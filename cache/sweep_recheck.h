@@ -11,6 +11,11 @@
  * so all pages are rechecked. An agent that moves to a page that was already read can be missed any
  * number of times, so after the last recheck it departs anyway.
  *
+ * The first pass reads fresh pages as they are, so its pages may be of different ages. An agent
+ * that was missed may have moved to a page that arrived before the sweep began: the first recheck
+ * reads such pages, too. If the list grew, it may have more pages than the first pass found: a
+ * recheck continues behind a full last page.
+ *
  * The first sweep knows no agents that it may have missed. It rechecks all pages if total_count
  * does not agree. Later sweeps do not: an agreeing count proves little, since one agent may have
  * come for each that was missed, and a new agent that was missed appears with the next sweep.

@@ -26,9 +26,8 @@ void sweeps_done(struct sweeps *sweeps)
 
 static size_t sweep_bytes(const struct sweep *sweep)
 {
-	size_t numbers = sweep->pass.numbers ? sweep->pass.count : 0;
-
-	return sizeof(*sweep) + roster_bytes(&sweep->roster) + numbers * sizeof(unsigned int);
+	return sizeof(*sweep) + roster_bytes(&sweep->roster) +
+	       sweep->pass.number_count * sizeof(*sweep->pass.numbers);
 }
 
 /* Whether to forget a sweep before another. */
@@ -88,8 +87,9 @@ static void sweeps_forget(struct sweeps *sweeps)
 
 /* Choosing */
 
-/* Whether a page that the pass may read next arrived before the query began and has expired. That
- * happens to a sweep that was begun to find one agent, and stopped at the page that had it. */
+/* Whether a page that the pass has yet to read arrived before the query began and has expired, but
+ * may be read since it arrived after the pass began. That happens to a sweep that was begun to find
+ * one agent, and stopped at the page that had it. */
 static bool sweep_fell_behind(const struct sweeps *sweeps, const struct sweep *sweep,
                               const struct query *query)
 {
@@ -97,9 +97,10 @@ static bool sweep_fell_behind(const struct sweeps *sweeps, const struct sweep *s
 		unsigned int number = sweep_pass_page(sweep, i);
 		const struct cached_page *page = pages_find(sweeps->pages, number);
 
-		if (!sweep_may_take(sweeps, sweep, number))
+		if (!page)
 			return false;
-		if (page->arrived_seq <= query->began && !page_is_fresh(sweeps->pages, page))
+		if (sweep_may_take(sweeps, sweep, number) && page->arrived_seq <= query->began &&
+		    !page_is_fresh(sweeps->pages, page))
 			return true;
 	}
 	return false;

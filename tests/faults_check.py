@@ -1,25 +1,36 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Checks that each row of docs/faults.md has a number and names tests that exist: faults_check.py [SOURCE]"""
+"""Checks docs/faults.md: faults_check.py [SOURCE]. Each fault has a number and names tests that exist, and
+the constants that the ceilings name exist."""
 
 import re
 import sys
 from pathlib import Path
 
 
-def rows_of_table(text):
-    """The lines of the table whose head is `| # | fault |`, below that head."""
+def rows_of_table(text, head):
+    """The lines of the table whose head begins with these words, below that head."""
     rows, inside = [], False
     for line in text.splitlines():
         if inside and line.startswith("|"):
             rows.append(line)
-        inside = line.startswith("| # |") or (inside and line.startswith("|"))
+        inside = line.startswith(head) or (inside and line.startswith("|"))
     return [row for row in rows if not row.startswith("|---")]
 
 
+def missing_constants(source, text):
+    """The constants that the ceilings name and no #define of the source makes."""
+    code = "".join(path.read_text() for room in ("api", "cache", "fs")
+                   for path in sorted((source / room).rglob("*.[ch]")))
+    named = re.findall(r"`([A-Z][A-Z0-9_]+)`", "".join(rows_of_table(text, "| what |")))
+    return [name for name in named if not re.search(rf"^#define {name}\b", code, re.M)]
+
+
 def main(source):
-    wrong, seen = [], []
-    for line in rows_of_table((source / "docs/faults.md").read_text()):
+    text = (source / "docs/faults.md").read_text()
+    wrong = [f"{name} is not defined" for name in missing_constants(source, text)]
+    seen = []
+    for line in rows_of_table(text, "| # |"):
         row = re.match(r"\| (\d+) \|", line)
         if not row:
             wrong.append(f"this row has no number: {line}")

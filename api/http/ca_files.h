@@ -9,12 +9,11 @@
  *
  * The library opens the bundle, and those entries of the CA directories that have the name
  * HASH.NUMBER, once it has met a certificate with that hash. So all entries with such names are
- * checked. A file that is missing is not a fault here: curl reports it, or does not need it.
+ * checked. A file that is missing is not a fault here: curl reports it, or does not need it. Nor is
+ * a directory among the entries: reading it fails at once.
  */
 
 #include <stdbool.h>
-
-#include "api/http/request_settings.h"
 
 /* Plain data; all zeroes: no fault. */
 struct ca_fault {
@@ -22,8 +21,8 @@ struct ca_fault {
 	char path[256]; /* of the file; may be truncated; "": no fault */
 };
 
-/* Returns whether the TLS library may open the CAs that the settings name, or the system's; true
- * without TLS. Otherwise describes the first file that is not a regular one. */
-bool ca_files_check(const struct request_settings *settings, struct ca_fault *ret_fault);
+/* Returns whether the TLS library may open a bundle and the entries of directories, which are
+ * separated by `:`; NULL: none. Otherwise describes the first file that may block. */
+bool ca_files_check(const char *bundle, const char *directories, struct ca_fault *ret_fault);
 
 #endif

@@ -10,12 +10,15 @@
  * The client has a thread, the fetching thread. It runs curl_multi, or reads the file, and decodes
  * the responses. So neither DNS nor TLS nor a large body delays the FUSE thread. The threads share
  * two queues (mailbox.h): client_want() wakes the fetching thread, and client_fd() becomes readable
- * when there is a result. Results are handed over as a whole, so nothing else is shared.
+ * when there is a result. Results are handed over as a whole. Apart from the queues the threads
+ * only share the secrets for client_redact(), which have a lock.
  *
- * Each client_want() causes one request. The client makes further requests in three cases only: the
- * API responds with 401 and the token has been replaced; a cache in front of the API sends a
- * response that is too old to use, so the second request bypasses caches; a page is too large as a
- * whole, so it is requested in parts (split.h). The cache (cache/) decides about all other retries.
+ * Each client_want() causes one request. The client makes further requests in three cases only:
+ * - The API responds with 401, and the token has been replaced.
+ * - A cache in front of the API sends a response that is too old to use. The second request
+ * bypasses caches.
+ * - A page is too large as a whole. It is requested in parts (split.h).
+ * The cache (cache/) decides about all other retries.
  *
  * Secrets (tokens, passwords of proxies) are removed from messages, notes and the IDs of dropped
  * agents before they are handed over (redact.h).
@@ -31,9 +34,10 @@
 struct client_config {
 	const char *base;    /* the API's base URL, http or https, without "/agents" */
 	const char *file;    /* the path of a saved list; used if base is NULL */
-	int64_t ttl_ms;      /* the greatest age of a response from a cache, and of the last check
-	                        of the file */
-	int64_t stale_ms;    /* by how much a response may be older if there is no other */
+	int64_t ttl_ms;      /* the greatest age of a response that a cache stored, and of the last
+	                        check of the file */
+	int64_t stale_ms;    /* by how much such a response may exceed the ttl if the cache has no
+	                        newer one */
 	const char *cacert;  /* a CA bundle, or NULL for the system's */
 	const char *ca_dirs; /* CA directories separated by `:`, or NULL for the system's */
 	bool ca_exclusive;   /* only the CAs in cacert are trusted */
@@ -78,8 +82,8 @@ int client_fd(const struct client *client);
 /* Returns the next result, to be freed with fetch_free(), or NULL. Does not block. Any thread. */
 struct fetch *client_take(struct client *client);
 
-/* Replaces each secret in text, in place (redact.h). room: the size of the buffer. For what is
- * logged of the agents' values. Any thread. */
+/* Replaces each secret in text, in place (redact.h). room: the size of the buffer. For values of
+ * agents that are logged. Waits while the fetching thread uses the secrets. Any thread. */
 void client_redact(struct client *client, char *text, size_t room);
 
 /* Makes the client read the token's file or the saved list again before the next page, even if it

@@ -7,19 +7,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
-static int64_t monotonic_us(void)
+#include "api/http/client.h"
+#include "api/model/clock.h"
+
+static int64_t connection_now_us(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+	return clock_ns(CLOCK_MONOTONIC) / 1000;
 }
 
 int64_t connection_elapsed_us(const struct connection *connection)
 {
-	return monotonic_us() - connection->began_us;
+	return connection_now_us() - connection->began_us;
 }
 
 /* Reads "SSL connection using TLSv1.3 / TLS_AES_256_GCM_SHA384". */
@@ -50,7 +49,7 @@ static int connection_on_message(CURL *easy, curl_infotype type, char *message, 
 
 	(void)easy;
 	if (type == CURLINFO_SSL_DATA_OUT && connection->tls_us == 0)
-		connection->tls_us = monotonic_us();
+		connection->tls_us = connection_now_us();
 	if (type == CURLINFO_TEXT) {
 		connection_read_tls_version(connection, message, bytes);
 		proxy_read(message, bytes, &connection->proxy);
@@ -85,6 +84,22 @@ static void connection_note_address(struct connection *connection, const struct 
 	snprintf(connection->address, sizeof(connection->address), "%s port %u", host, ntohs(port));
 }
 
+/* Checks the files of CAs that the TLS library opens for a connection. Those of the settings are
+ * for the API: curl trusts the system's for an https proxy. */
+static bool connection_check_cas(struct connection *connection)
+{
+	const struct request_settings *settings = connection->settings;
+	const char *bundle, *directory;
+
+	if (settings->tls &&
+	    !ca_files_check(settings->ca_bundle, settings->ca_directories, &connection->ca_fault))
+		return false;
+	if (!proxy_is_https(&connection->proxy))
+		return true;
+	client_system_ca(&bundle, &directory);
+	return ca_files_check(bundle, directory, &connection->ca_fault);
+}
+
 /*
  * Makes the socket of a new connection, as curl would. Notes its address, which curl 8.10 to 8.20
  * only reports after the TLS handshake. Checks the files of CAs, which are read for each
@@ -102,7 +117,7 @@ static curl_socket_t connection_on_socket(void *user, curlsocktype purpose,
 	int fd;
 
 	(void)purpose;
-	if (!ca_files_check(connection->settings, &connection->ca_fault))
+	if (!connection_check_cas(connection))
 		return CURL_SOCKET_BAD;
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 	if (fd < 0)
@@ -138,7 +153,7 @@ static int connection_on_established(void *user, char *address, char *local_addr
                                      int local_port)
 {
 	struct connection *connection = user;
-	int64_t now_us = monotonic_us();
+	int64_t now_us = connection_now_us();
 
 	(void)address;
 	(void)local_address;
@@ -156,8 +171,8 @@ static int connection_on_established(void *user, char *address, char *local_addr
 void connection_watch(struct connection *connection, CURL *easy,
                       const struct request_settings *settings)
 {
-	*connection =
-		(struct connection){.easy = easy, .settings = settings, .began_us = monotonic_us()};
+	*connection = (struct connection){
+		.easy = easy, .settings = settings, .began_us = connection_now_us()};
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, connection_on_socket);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, connection);
 	curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, connection_on_resolve);

@@ -30,6 +30,20 @@ static int credential_no_memory(struct failure *ret_failure)
 	return failure_set(ret_failure, FAILURE_MEMORY, "out of memory while reading the token");
 }
 
+/* Reports errno after the path of a token file could not be made absolute. Returns -errno. */
+static int credential_no_path(struct failure *ret_failure)
+{
+	int error = errno;
+
+	if (error == ENOMEM)
+		return credential_no_memory(ret_failure);
+	failure_set(ret_failure, FAILURE_CREDENTIAL,
+	            "the path of the token file is relative, and the working directory is not "
+	            "known: %s: give an absolute path",
+	            strerror(error));
+	return -error;
+}
+
 /* Checks that a token of this kind can read the API. Returns 0, or -EINVAL and a failure. */
 static int credential_check_kind(const struct credential *credential, enum token_kind kind,
                                  struct failure *ret_failure)
@@ -98,14 +112,14 @@ static int credential_read_file(struct credential *credential, bool *ret_changed
 	return result;
 }
 
-/* Reads the token from a file. Takes ownership of path; NULL: there is no memory for it. */
+/* Reads the token from a file. Takes ownership of path; NULL: errno says why there is none. */
 static int credential_use_file(struct credential *credential, char *path,
                                struct failure *ret_failure)
 {
 	bool changed;
 
 	if (!path)
-		return credential_no_memory(ret_failure);
+		return credential_no_path(ret_failure);
 	free(credential->path);
 	free(credential->source);
 	credential->path = path;
@@ -170,8 +184,8 @@ static bool is_missing(int result)
 	return result == -ENOENT || result == -ENOTDIR;
 }
 
-/* Returns the path of the token in $CREDENTIALS_DIRECTORY, to be freed; or NULL. */
-static char *systemd_path(const char *directory)
+/* Returns the path of the token in $CREDENTIALS_DIRECTORY, to be freed; or NULL and errno. */
+static char *credential_systemd_path(const char *directory)
 {
 	char *absolute = environment_absolute(directory), *path = NULL;
 
@@ -188,7 +202,7 @@ static int credential_use_config(struct credential *credential, struct failure *
 	int result;
 
 	if (!path && errno != ENOENT)
-		return credential_no_memory(ret_failure);
+		return credential_no_path(ret_failure);
 	if (!path) {
 		failure_set(ret_failure, FAILURE_CREDENTIAL,
 		            "no token, and no home directory that could have one: name a file with "
@@ -218,7 +232,8 @@ static int credential_find_token(struct credential *credential, const char *toke
 		                           ret_failure);
 	if (directory) {
 		credential->any_mode = true;
-		result = credential_use_file(credential, systemd_path(directory), ret_failure);
+		result = credential_use_file(credential, credential_systemd_path(directory),
+		                             ret_failure);
 		if (!is_missing(result))
 			return result;
 		credential->any_mode = false;

@@ -18,7 +18,6 @@ bool diagnose_failure(const struct request *request, const struct request_settin
                       CURLcode code, long status, const struct trace *trace,
                       struct failure *failure)
 {
-	const struct headers *headers = &request->response.headers;
 	enum response_stop stop = request->response.stop;
 
 	if (stop == RESPONSE_NO_MEMORY)
@@ -34,7 +33,7 @@ bool diagnose_failure(const struct request *request, const struct request_settin
 		            DECODE_MAX_BYTES);
 	else if (code != CURLE_OK)
 		diagnose_transport(request, settings, code, trace, failure);
-	else if (!headers->ended || headers->interim) /* no error for curl */
+	else if (!headers_are_complete(&request->response.headers))
 		failure_set(failure, FAILURE_TRUNCATED,
 		            "the connection ended within the response's headers");
 	else

@@ -15,6 +15,11 @@
 #include "api/model/failure.h"
 #include "api/model/trace.h"
 
+/* The remedy if the server asks for a client certificate. verb: "requires" or "may require". */
+#define DIAGNOSE_CLIENT_CERTIFICATE(verb)       \
+	"ask the operator of the API: it " verb \
+	" a client certificate, which fleetfs does not support"
+
 /*
  * Returns false if the response is complete and its status is 200, or 304 after a condition; its
  * body has not been decoded. Otherwise returns true and sets cause, message, remedy and Retry-After

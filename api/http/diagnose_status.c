@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/http/diagnose.h"
 #include "api/json/decode.h"
 
 /* The statuses that an API or a gateway may send. The phrases are ours, since HTTP/2 has none and
@@ -12,7 +13,7 @@ static const struct {
 	long status;
 	const char *phrase, *remedy;
 } statuses[] = {
-	{204, "No Content", "check the URL: the API's base, without /agents"},
+	{204, "No Content", FAILURE_WRONG_BASE},
 	{301, "Moved Permanently", NULL},
 	{302, "Found", NULL},
 	{303, "See Other", NULL},
@@ -25,13 +26,13 @@ static const struct {
 	{402, "Payment Required",
          "ask the operator of the API: the account or its quota has ended"},
 	{403, "Forbidden", "the token may not list agents here: use one that may"},
-	{404, "Not Found", "check the URL: the API's base, without /agents"},
-	{405, "Method Not Allowed", "check the URL: the API's base, without /agents"},
+	{404, "Not Found", FAILURE_WRONG_BASE},
+	{405, "Method Not Allowed", FAILURE_WRONG_BASE},
 	{406, "Not Acceptable", "check the URL: the server there offers no JSON"},
 	{407, "Proxy Authentication Required",
          "add user and password to the proxy's URL in the environment"},
 	{408, "Request Timeout", "try again"},
-	{410, "Gone", "check the URL: the API's base, without /agents"},
+	{410, "Gone", FAILURE_WRONG_BASE},
 	{413, "Content Too Large", NULL},
 	{421, "Misdirected Request",
          "check the host in the URL: the server there does not know it"},
@@ -41,7 +42,7 @@ static const struct {
 	{431, "Request Header Fields Too Large", "check the token: it is too long for the server"},
 	{451, "Unavailable For Legal Reasons", "ask the operator of the API"},
 	{500, "Internal Server Error", NULL},
-	{501, "Not Implemented", "check the URL: the API's base, without /agents"},
+	{501, "Not Implemented", FAILURE_WRONG_BASE},
 	{502, "Bad Gateway", NULL},
 	{503, "Service Unavailable", NULL},
 	{504, "Gateway Timeout", NULL},
@@ -89,7 +90,7 @@ static const char *status_forbidden_remedy(const struct request *request, bool a
 	if (about_team)
 		return "use a token of the team: an sk- or dk- key has a fixed one";
 	return request->token_kind == TOKEN_INTEGRATION
-	               ? "the token may not list agents here: an sk- key reads SOURCE/r"
+	               ? "add /r to the source: an sk- key reads the API there"
 	               : NULL;
 }
 
@@ -99,9 +100,7 @@ static const char *status_bad_request_remedy(const struct request *request, cons
 	if (status_is_about_per_page(detail))
 		return "set another per_page: the API does not accept this one";
 	if (strcasestr(detail, "SSL certificate was sent")) /* nginx */
-		return "ask the operator of the API: it requires a client certificate, which "
-		       "fleetfs "
-		       "does not support";
+		return DIAGNOSE_CLIENT_CERTIFICATE("requires");
 	if (request->lacks_team)
 		return "name the team, if the token needs one: team or CYBERUN_TEAM_ID";
 	if (!strcasestr(detail, "team"))

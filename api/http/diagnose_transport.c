@@ -4,15 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/http/diagnose.h"
+
 #define SPEAKS_HTTPS  "check the port in the URL: it must speak https, with TLS 1.2 or later"
 #define SPEAKS_HTTP   "check the URL: the server there does not speak HTTP"
-#define FAULTY_HTTP   "ask the operator of the API, or of a proxy in front of it: its HTTP is faulty"
-#define BAD_BUNDLE    "name a file of certificates (PEM) with cacert"
+#define FAULTY_HTTP   "ask the operator of the API, or of a proxy before it: its HTTP is faulty"
+#define BAD_BUNDLE    "replace it by a file of certificates (PEM), or name one with cacert"
 #define BAD_DIRECTORY "remove it from the directory of CAs, or replace it by a certificate (PEM)"
-#define CLIENT_CERTIFICATE                                                                       \
-	"ask the operator of the API: it requires a client certificate, which fleetfs does not " \
-	"support"
-#define LOCAL_TLS "check this machine's TLS library and its configuration (openssl.cnf)"
+#define LOCAL_TLS     "check this machine's TLS library and its configuration (openssl.cnf)"
 
 /* Remedies by the step at which a connection failed or was lost before a response began. */
 static const char *const remedies[TRACE_STEPS + 1] = {
@@ -65,7 +64,8 @@ static const struct {
          "check the host in the URL, and this machine's name servers"},
 	{CURLE_SSL_CONNECT_ERROR, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", SPEAKS_HTTPS},
 	{CURLE_SSL_CACERT_BADFILE, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", BAD_BUNDLE},
-	{CURLE_SSL_CLIENTCERT, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", CLIENT_CERTIFICATE},
+	{CURLE_SSL_CLIENTCERT, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "",
+         DIAGNOSE_CLIENT_CERTIFICATE("requires")},
 	{CURLE_SSL_ENGINE_NOTFOUND, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
 	{CURLE_SSL_ENGINE_SETFAILED, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
 	{CURLE_SSL_ENGINE_INITFAILED, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", LOCAL_TLS},
@@ -156,28 +156,44 @@ static bool transport_lacks_certificate(const struct request *request, CURLcode 
 	       (code == CURLE_SSL_CONNECT_ERROR || transport_is_lost(code));
 }
 
-static void transport_diagnose_timeout(const struct request *request,
-                                       const struct request_settings *settings,
-                                       const struct trace *trace, struct failure *failure)
+/* Returns the limit that passed: timeout, or connect_timeout for a request without a connection. In
+ * curl 8.20 a resolver that does not respond takes the whole timeout. */
+static int64_t transport_passed_limit_ms(const struct request *request,
+                                         const struct request_settings *settings,
+                                         const struct trace *trace)
 {
 	curl_off_t total_us = 0;
 
 	curl_easy_getinfo(request->easy, CURLINFO_TOTAL_TIME_T, &total_us);
+	if (trace->reached >= TRACE_RESPONSE || total_us / 1000 >= settings->timeout_ms)
+		return settings->timeout_ms;
+	return settings->connect_timeout_ms;
+}
+
+static void transport_diagnose_timeout(const struct request *request,
+                                       const struct request_settings *settings,
+                                       const struct trace *trace, struct failure *failure)
+{
+	int64_t limit_ms = transport_passed_limit_ms(request, settings, trace);
+	double limit_s = (double)limit_ms / 1e3;
+
 	if (trace->reached == TRACE_RESOLVE && !request->connection.dialed) {
 		/* Over HTTP/2 a request waits for a connection that others use. */
 		failure_set(failure, FAILURE_TIMEOUT, "no connection was free within %g s",
-		            (double)settings->timeout_ms / 1e3);
+		            limit_s);
+		if (limit_ms < settings->timeout_ms)
+			failure->remedy = "try again, or raise connect_timeout";
 	} else if (trace->reached < TRACE_RESPONSE) {
-		/* In curl 8.20 a resolver that does not respond takes the whole timeout. */
-		bool whole = total_us / 1000 >= settings->timeout_ms;
-
 		failure->remedy = remedies[trace->reached];
-		failure_set(failure, FAILURE_UNREACHABLE, "cannot connect within %g s",
-		            (double)(whole ? settings->timeout_ms : settings->connect_timeout_ms) /
-		                    1e3);
+		failure_set(failure, FAILURE_UNREACHABLE, "cannot connect within %g s", limit_s);
 	} else {
-		failure_set(failure, FAILURE_TIMEOUT, "no complete response within %g s",
-		            (double)settings->timeout_ms / 1e3);
+		/* Without TLS and SOCKS the proxy itself sends the response. Whether it or the API
+		 * is slow is not known. */
+		const struct proxy *proxy = &request->connection.proxy;
+		bool named = *proxy->url && !trace->tls && !proxy_is_socks(proxy);
+
+		failure_set(failure, FAILURE_TIMEOUT, "no complete response within %g s%s%s",
+		            limit_s, named ? " from the proxy " : "", named ? proxy->url : "");
 	}
 }
 
@@ -216,7 +232,7 @@ static void transport_diagnose_code(const struct request *request, CURLcode code
 			failure->remedy = meanings[i].remedy;
 		}
 	if (lacks_certificate)
-		failure->remedy = CLIENT_CERTIFICATE;
+		failure->remedy = DIAGNOSE_CLIENT_CERTIFICATE("may require");
 	/* curl's message about a failed connect() lacks the reason. */
 	curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &error);
 	if (code == CURLE_COULDNT_CONNECT && error > 0 && strerrordesc_np((int)error))

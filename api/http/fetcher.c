@@ -22,14 +22,17 @@
 struct fetcher {
 	struct mailbox *mailbox; /* borrowed */
 	CURLM *multi;
-	struct replay *replay; /* NULL: the source is the API; else the members below are unused */
-	struct request_settings settings; /* of the API; immutable */
+	struct replay *replay; /* the saved list; NULL: the source is the API */
+
+	pthread_mutex_t secrets_lock; /* for secrets, which other threads read (fetcher_redact()) */
+	struct redact secrets;        /* tokens, former ones too; passwords of proxies */
+
+	/* Of the API; unused with a saved list. Only the fetching thread uses them. */
+	struct request_settings settings; /* immutable */
 	struct request *requests;
 	unsigned int request_count;
 	struct pool pool;
 	struct credential *credential; /* borrowed */
-	pthread_mutex_t secrets_lock;  /* for secrets */
-	struct redact secrets;         /* tokens, former ones too; passwords of proxies */
 	unsigned int token_number;     /* increases whenever the token changes */
 	bool warned;                   /* that a proxy can read the token */
 };
@@ -57,25 +60,26 @@ static void fetcher_deliver(struct fetcher *fetcher, struct fetch_job *job)
 	mailbox_deliver(fetcher->mailbox, job);
 }
 
-/* Reads the token again if its file has changed, or in any case if force. Notes the outcome. */
-static void fetcher_refresh_token(struct fetcher *fetcher, bool force, struct fetch *fetch)
+/* Reads the token again if its file has changed, or in any case if force. Notes the outcome. Sets
+ * *ret_failure if the file is not acceptable. */
+static void fetcher_refresh_token(struct fetcher *fetcher, bool force, struct fetch *fetch,
+                                  struct failure *ret_failure)
 {
-	struct failure failure = {.message = ""};
-
-	if (credential_refresh(fetcher->credential, force, &failure)) {
+	ret_failure->message[0] = '\0';
+	if (credential_refresh(fetcher->credential, force, ret_failure)) {
 		fetcher->token_number++;
 		pthread_mutex_lock(&fetcher->secrets_lock);
 		redact_add(&fetcher->secrets, credential_token(fetcher->credential));
 		pthread_mutex_unlock(&fetcher->secrets_lock);
 		snprintf(fetch->note, sizeof(fetch->note), "token read again from %s",
 		         credential_source(fetcher->credential));
-	} else if (*failure.message) {
+	} else if (*ret_failure->message) {
 		snprintf(fetch->note, sizeof(fetch->note), "%.200s; the old token stays in use",
-		         failure.message);
+		         ret_failure->message);
 	}
 }
 
-/* Frees all that a request holds except its job. */
+/* Frees all that a request holds. Its job, which remains the caller's, is no longer part of it. */
 static void fetcher_drop_request(struct fetcher *fetcher, struct request *request)
 {
 	CURLSH *share = request->share;
@@ -116,6 +120,7 @@ static struct request *fetcher_idle_request(struct fetcher *fetcher)
 
 static void fetcher_start_wanted(struct fetcher *fetcher)
 {
+	struct failure unread; /* noted; it matters only if the API rejects the old token */
 	struct request *request;
 	struct fetch_job *job;
 	bool reread;
@@ -125,7 +130,7 @@ static void fetcher_start_wanted(struct fetcher *fetcher)
 		/* The CA bundle is read for each new connection. */
 		if (reread)
 			pool_retire(&fetcher->pool);
-		fetcher_refresh_token(fetcher, reread, job->fetch);
+		fetcher_refresh_token(fetcher, reread, job->fetch, &unread);
 		fetcher_start_request(fetcher, request, job);
 	}
 }
@@ -145,12 +150,16 @@ static void fetcher_replay_wanted(struct fetcher *fetcher)
  * transfer the response as a whole, for any reason except that fleetfs rejected it on the way. */
 static bool is_pool_suspect(const struct request *request, CURLcode code)
 {
+	const struct response *response = &request->response;
+	bool complete = code == CURLE_OK && headers_are_complete(&response->headers);
+
 	return request->connection.lost_silent ||
-	       (code != CURLE_OK && request->response.stop == RESPONSE_NOT_STOPPED);
+	       (response->stop == RESPONSE_NOT_STOPPED && !complete);
 }
 
 /* Warns once that a proxy can read the token: allow_http permits a plain http source, and then the
- * request is not encrypted on its way to the proxy either. */
+ * request is not encrypted on its way to the proxy either. A result has room for one note, so
+ * another note defers the warning to the next result. */
 static void fetcher_warn_of_proxy(struct fetcher *fetcher, struct fetch *fetch)
 {
 	if (fetcher->warned || fetcher->settings.tls || !*fetch->trace.proxy || *fetch->note)
@@ -161,6 +170,16 @@ static void fetcher_warn_of_proxy(struct fetcher *fetcher, struct fetch *fetch)
 	         fetch->trace.proxy);
 }
 
+/* Adds to a rejection of the token why a newer one was not read from its file. */
+static void fetcher_explain_denied(const struct failure *unread, struct failure *failure)
+{
+	const struct failure denied = *failure;
+
+	failure_set(failure, denied.cause, "%.250s; the token was not read again: %s",
+	            denied.message, unread->message);
+	failure->remedy = "correct the token file";
+}
+
 /* After a response with status 401: reads the token again, once per job. Returns whether the
  * request must be sent again, because the token has changed since it was sent. */
 static bool fetcher_retry_denied(struct fetcher *fetcher, const struct request *request,
@@ -168,16 +187,19 @@ static bool fetcher_retry_denied(struct fetcher *fetcher, const struct request *
 {
 	struct fetch *fetch = job->fetch;
 	int64_t expiry = credential_expiry(fetcher->credential);
+	struct failure unread = {.message = ""};
 	bool first = !job->denied;
 
 	job->denied = true;
 	if (first)
-		fetcher_refresh_token(fetcher, true, fetch);
+		fetcher_refresh_token(fetcher, true, fetch, &unread);
 	/* The new token may already have been read for another request. */
 	if (first && request->token_number != fetcher->token_number)
 		return true;
 	if (expiry != 0 && expiry <= fetch->failure.at_ns / 1000000000)
 		fetch->failure.remedy = "the JWT has expired: get a new one";
+	if (*unread.message)
+		fetcher_explain_denied(&unread, &fetch->failure);
 	return false;
 }
 
@@ -211,13 +233,14 @@ static void fetcher_finish_request(struct fetcher *fetcher, struct request *requ
 	request->job = NULL;
 	request->share = NULL;
 	pool_release(&fetcher->pool, share, is_pool_suspect(request, code));
-	fetcher_warn_of_proxy(fetcher, fetch);
 	if (fetch->page)
 		fetch->page->validator.token_number = request->token_number;
-	if (fetcher_must_continue(fetcher, request, job))
+	if (fetcher_must_continue(fetcher, request, job)) {
 		fetcher_start_request(fetcher, request, job);
-	else
-		fetcher_deliver(fetcher, job);
+		return;
+	}
+	fetcher_warn_of_proxy(fetcher, fetch);
+	fetcher_deliver(fetcher, job);
 }
 
 /* Returns whether a request has ended. */
@@ -282,6 +305,7 @@ static int fetcher_init_requests(struct fetcher *fetcher, const struct client_co
 	proxy_add_secrets(&fetcher->secrets);
 	for (size_t i = 0; credential_environment_token(fetcher->credential, i); i++)
 		redact_add(&fetcher->secrets, credential_environment_token(fetcher->credential, i));
+	redact_pin(&fetcher->secrets); /* these do not change; the token of a file may */
 	redact_add(&fetcher->secrets, credential_token(fetcher->credential));
 	fetcher->request_count = config->max_connections;
 	fetcher->requests = calloc(fetcher->request_count, sizeof(*fetcher->requests));
@@ -325,7 +349,7 @@ int fetcher_new(const struct client_config *config, struct credential *credentia
 		return -ENOMEM;
 	fetcher->mailbox = mailbox;
 	fetcher->credential = credential;
-	fetcher->secrets_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	pthread_mutex_init(&fetcher->secrets_lock, NULL);
 	result = fetcher_init_source(fetcher, config);
 	if (result == 0)
 		result = fetcher_init_multi(fetcher, config);
@@ -354,6 +378,7 @@ void fetcher_free(struct fetcher *fetcher)
 	free(fetcher->requests);
 	replay_free(fetcher->replay);
 	curl_multi_cleanup(fetcher->multi);
+	pthread_mutex_destroy(&fetcher->secrets_lock);
 	redact_done(&fetcher->secrets);
 	request_settings_done(&fetcher->settings);
 	free(fetcher);

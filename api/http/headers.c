@@ -163,6 +163,11 @@ static bool is_interim(const char *line, size_t bytes)
 	return at < end && *at == '1';
 }
 
+bool headers_are_complete(const struct headers *headers)
+{
+	return headers->ended && !headers->interim;
+}
+
 void headers_line(struct headers *headers, const char *line, size_t bytes)
 {
 	const char *colon = memchr(line, ':', bytes);

@@ -62,6 +62,10 @@ void headers_begin(struct headers *headers);
  * responses (1xx), too; the lines of the next response replace them. Ignores trailers. */
 void headers_line(struct headers *headers, const char *line, size_t bytes);
 
+/* Whether all headers of a response were read, which is not an interim one. curl does not report an
+ * error if the connection ends before. */
+bool headers_are_complete(const struct headers *headers);
+
 /* Returns the age of the response; zeroes without an Age, since a response that no cache stored is
  * new when it arrives. wall_ms: the current time since 1970. took_ms: the time since the request
  * was sent; the response may have spent all of it on its way, so the upper bound includes it. */

@@ -3,9 +3,9 @@
 #define FLEETFS_API_HTTP_MAILBOX_H
 
 /*
- * The only data that the fetching thread shares with other threads: the queue of wanted pages, the
- * queue of finished ones, and two flags. All functions except init and done may be called by any
- * thread.
+ * What the fetching thread and other threads exchange: the queue of wanted pages, the queue of
+ * finished ones, and two flags. (They also share the secrets, see fetcher_redact().) All functions
+ * except init and done may be called by any thread.
  *
  * A job moves through both queues, so delivering a result needs no memory and cannot fail.
  */

@@ -13,8 +13,9 @@
  * requests get a new, empty one. Requests under way keep the retired pool; the last of them frees
  * it.
  *
- * Rejected: CURLOPT_FRESH_CONNECT, and a CURLOPT_MAXLIFETIME_CONN of the time since then; both
- * leave an HTTP/2 connection in use; a new multi handle, since two would have to be polled.
+ * Rejected: CURLOPT_FRESH_CONNECT, and a CURLOPT_MAXLIFETIME_CONN of the time since the failure.
+ * With either, curl still uses an HTTP/2 connection. A new multi handle would work, but the
+ * fetching thread would have to poll two.
  *
  * Fetching thread only.
  */

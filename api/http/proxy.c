@@ -78,6 +78,11 @@ bool proxy_is_socks(const struct proxy *proxy)
 	return strncasecmp(proxy->url, "socks", 5) == 0;
 }
 
+bool proxy_is_https(const struct proxy *proxy)
+{
+	return strncasecmp(proxy->url, "https:", 6) == 0;
+}
+
 void proxy_add_secrets(struct redact *redact)
 {
 	for (size_t i = 0; i < VARIABLES; i++)

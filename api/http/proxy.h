@@ -30,6 +30,9 @@ const char *proxy_remedy(const struct proxy *proxy);
 /* Whether it is a SOCKS proxy, which has no HTTP status of its own. */
 bool proxy_is_socks(const struct proxy *proxy);
 
+/* Whether it is reached over TLS. */
+bool proxy_is_https(const struct proxy *proxy);
+
 /* Adds the passwords of all proxies in the environment to the secrets. */
 void proxy_add_secrets(struct redact *redact);
 

@@ -44,12 +44,17 @@ static void redact_add_secret(struct redact *redact, const char *secret, bool wh
 	}
 	redact_wipe(redact->secrets[redact->next].text);
 	redact->secrets[redact->next] = (struct redact_secret){.text = copy, .whole = whole};
-	redact->next = (redact->next + 1) % REDACT_SECRETS;
+	redact->next = redact->next + 1 < REDACT_SECRETS ? redact->next + 1 : redact->pinned;
 }
 
 void redact_add(struct redact *redact, const char *secret)
 {
 	redact_add_secret(redact, secret, false);
+}
+
+void redact_pin(struct redact *redact)
+{
+	redact->pinned = redact->next;
 }
 
 /* Adds "user:password", or a user that is an access token without a password. */

@@ -7,20 +7,23 @@
  *
  * An error page may echo the request, and with it the token. Such text goes into messages and the
  * log, so fetcher.c passes each message through redact_text() before it leaves the fetching thread.
- * Agents' values are not touched: the tree shows data as the API sends it.
+ * Values of agents are only redacted where they are logged (client_redact()): the tree shows data
+ * as the API sends it.
  *
  * A secret is found as it is, in upper or lower case, URL-encoded, with escapes of JSON, C or HTML,
  * with several of these on top of each other, in base64 and in hex. Encodings that a server is
  * unlikely to use, such as base32, are not found. Text is cut to fit, so a part of a secret counts
  * as the secret: 8 consecutive characters, or fewer if the secret is shorter than 10.
  *
- * Plain data, one thread at a time.
+ * Plain data. The caller needs a lock if several threads use it, as those of client.h do.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#define REDACT_SECRETS 32 /* the newest are retained; enough for a day of hourly rotation */
+/* At most 22 secrets are of the environment: five proxies with four forms each, and two tokens. The
+ * others are tokens: enough for a day of hourly rotation. */
+#define REDACT_SECRETS 48
 #define REDACT_MARK    "[secret]"
 
 /* Overwrites a secret and frees it. NULL is allowed. */
@@ -34,6 +37,7 @@ struct redact_secret {
 /* All zeroes: no secrets. */
 struct redact {
 	struct redact_secret secrets[REDACT_SECRETS];
+	size_t pinned;   /* the first secrets, which are never replaced */
 	size_t next;     /* index of the next secret, which replaces the oldest */
 	bool incomplete; /* there was no memory for a secret, so any text may contain it */
 };
@@ -43,6 +47,10 @@ void redact_done(struct redact *redact);
 
 /* Adds a secret, which is copied. NULL, "" and known ones are ignored. */
 void redact_add(struct redact *redact, const char *secret);
+
+/* Retains the secrets that were added until now for good. Later secrets replace each other only. To
+ * be called before REDACT_SECRETS of them were added. */
+void redact_pin(struct redact *redact);
 
 /*
  * Adds "user:password" of a proxy's URL and the password, as they are and URL-decoded. If the

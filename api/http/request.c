@@ -13,16 +13,15 @@
 #define CONNECTION_LIFE_S 600 /* so that a change in DNS takes effect */
 
 /* Sets the CAs to trust. Debian's curl has a default directory of CAs, and trusts it in addition to
- * the bundle unless CURLOPT_CAPATH is set to NULL. */
+ * the bundle unless CURLOPT_CAPATH is set to NULL. A TLS library without directories of CAs has
+ * none by default either. */
 static CURLcode request_set_cas(CURL *easy, const struct request_settings *settings)
 {
-	CURLcode code = CURLE_OK;
+	CURLcode code = curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_bundle);
 
-	if (settings->cacert)
-		code = curl_easy_setopt(easy, CURLOPT_CAINFO, settings->cacert);
-	if (code == CURLE_OK && (settings->ca_exclusive || settings->ca_dirs))
-		code = curl_easy_setopt(easy, CURLOPT_CAPATH, settings->ca_dirs);
-	return code;
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(easy, CURLOPT_CAPATH, settings->ca_directories);
+	return code == CURLE_NOT_BUILT_IN && !settings->ca_directories ? CURLE_OK : code;
 }
 
 /*
@@ -159,7 +158,6 @@ int request_prepare(struct request *request, const struct request_settings *sett
 	CURLcode code;
 	char *url;
 
-	request_end(request);
 	request->share = share;
 	request->error[0] = '\0';
 	request->easy = share ? request_new_handle(request, settings) : NULL;

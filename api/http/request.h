@@ -23,9 +23,9 @@
 
 /* Plain data; all zeroes: idle. */
 struct request {
-	struct fetch_job *job;     /* the caller's; NULL: idle */
-	unsigned int token_number; /* the caller's */
-	CURLSH *share;             /* the connections that easy uses (pool.h); the caller's */
+	struct fetch_job *job;     /* set by the caller, which owns it; NULL: idle */
+	unsigned int token_number; /* set by the caller */
+	CURLSH *share; /* the connections that easy uses (pool.h); the caller releases it */
 
 	CURL *easy; /* NULL when idle; its CURLINFO_PRIVATE is the request */
 	struct curl_slist *headers;
@@ -39,10 +39,11 @@ struct request {
 };
 
 /*
- * Makes request->easy, for curl_multi_add_handle(), to send the request that a job needs next.
- * settings must outlive the request. share: the connections that it may use (pool_share()); NULL
- * fails. The caller releases request->share, after request_end() or request_done(). Returns 0 or
- * -ENOMEM; after a failure request_done() must follow.
+ * Makes request->easy, for curl_multi_add_handle(), to send the request that a job needs next. The
+ * request is idle. settings must outlive the easy handle. share: the connections that it may use
+ * (pool_share()); NULL fails. Returns 0 or -ENOMEM; after a failure request_done() must follow.
+ *
+ * The caller must release the share handle (pool_release()) after request_end() or request_done().
  */
 int request_prepare(struct request *request, const struct request_settings *settings,
                     const struct fetch_job *job, const struct credential *credential,
@@ -52,7 +53,8 @@ int request_prepare(struct request *request, const struct request_settings *sett
  * Retains the response's buffer. */
 void request_end(struct request *request);
 
-/* Ends a request, and frees all that it holds except job and share. */
+/* Ends a request, frees all that it owns, and makes it idle. job and share are set to NULL, but
+ * remain the caller's to free or release. */
 void request_done(struct request *request);
 
 #endif

@@ -3,24 +3,22 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <xxhash.h>
 
 #include "api/http/diagnose.h"
 #include "api/http/request_trace.h"
 #include "api/http/split.h"
 #include "api/json/decode.h"
+#include "api/model/clock.h"
 
 static void result_begin_failure(const struct request_settings *settings, struct fetch_job *job)
 {
 	const struct split_part part = split_part(job, settings->per_page);
 	struct failure *failure = &job->fetch->failure;
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	*failure = (struct failure){
 		.retry_after_ms = -1,
-		.at_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
+		.at_ns = clock_ns(CLOCK_REALTIME),
 	};
 	snprintf(failure->url, sizeof(failure->url), REQUEST_URL_FORMAT, settings->base,
 	         part.number, part.size);

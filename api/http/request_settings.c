@@ -48,6 +48,25 @@ static int settings_read_base(CURLU *url, const char *base, struct request_setti
 	return result;
 }
 
+/* Sets the CAs to trust: those of the configuration, each of which replaces its counterpart of the
+ * system. 0 or -ENOMEM. */
+static int settings_choose_cas(const struct client_config *config,
+                               struct request_settings *settings)
+{
+	const char *bundle, *directories;
+
+	client_system_ca(&bundle, &directories);
+	if (config->cacert)
+		bundle = config->cacert;
+	if (config->ca_dirs || config->ca_exclusive)
+		directories = config->ca_dirs;
+	if (bundle && !(settings->ca_bundle = strdup(bundle)))
+		return -ENOMEM;
+	if (directories && !(settings->ca_directories = strdup(directories)))
+		return -ENOMEM;
+	return 0;
+}
+
 int request_settings_init(struct request_settings *ret_settings, const struct client_config *config)
 {
 	struct request_settings settings = {
@@ -57,7 +76,6 @@ int request_settings_init(struct request_settings *ret_settings, const struct cl
 		.connect_timeout_ms = config->connect_timeout_ms,
 		.per_page = config->per_page,
 		.diagnostics = config->diagnostics,
-		.ca_exclusive = config->ca_exclusive,
 	};
 	CURLU *url = curl_url();
 	int result;
@@ -66,10 +84,8 @@ int request_settings_init(struct request_settings *ret_settings, const struct cl
 		return -ENOMEM;
 	result = settings_read_base(url, config->base, &settings);
 	curl_url_cleanup(url);
-	if (result == 0 && config->cacert && !(settings.cacert = strdup(config->cacert)))
-		result = -ENOMEM;
-	if (result == 0 && config->ca_dirs && !(settings.ca_dirs = strdup(config->ca_dirs)))
-		result = -ENOMEM;
+	if (result == 0)
+		result = settings_choose_cas(config, &settings);
 	if (result == 0)
 		*ret_settings = settings;
 	else
@@ -80,6 +96,6 @@ int request_settings_init(struct request_settings *ret_settings, const struct cl
 void request_settings_done(struct request_settings *settings)
 {
 	curl_free(settings->base);
-	free(settings->cacert);
-	free(settings->ca_dirs);
+	free(settings->ca_bundle);
+	free(settings->ca_directories);
 }

@@ -12,9 +12,9 @@ struct client_config;
 struct request_settings {
 	char *base; /* without user information, because it is shown in messages, and without `/` at
 	               the end; from curl's allocator */
-	char *cacert;      /* CA bundle; NULL: the system's */
-	char *ca_dirs;     /* CA directories, separated by `:`; NULL: the system's */
-	bool ca_exclusive; /* only the CAs in cacert are trusted */
+	char *ca_bundle; /* with the CAs that are trusted, those of the system included; NULL: none
+	                  */
+	char *ca_directories; /* the same, separated by `:` */
 	bool direct; /* the host is this machine: no proxy, even if the environment names one */
 	bool tls;    /* https */
 

@@ -2,9 +2,9 @@
 #include "api/http/split.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "api/http/fetch_job.h"
+#include "api/model/clock.h"
 
 #define MOST_LEVELS 8  /* a size of at most 100 has fewer */
 #define MOST_PARTS  10 /* that a page or part is divided into */
@@ -22,10 +22,7 @@ struct split {
 
 static int64_t split_now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return clock_ns(CLOCK_BOOTTIME) / 1000000;
 }
 
 static unsigned int split_divide(unsigned int size)

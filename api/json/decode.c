@@ -50,18 +50,9 @@ int decode_page(const char *body, size_t bytes, struct page **ret_page, struct f
 	return result < 0 ? decode_fail_memory(failure) : 0;
 }
 
-bool decode_breaks_off(const char *body, size_t bytes)
-{
-	struct json_outline outline;
-	struct json_fault fault;
-	int result = bytes > 0 ? json_scan(body, bytes, &page_query, &outline, &fault) : 0;
-
-	if (bytes > 0 && result == 0)
-		json_outline_done(&outline);
-	return bytes == 0 || (result == -EBADMSG && fault.offset == bytes);
-}
-
-bool decode_is_truncated_page(const char *body, size_t bytes, size_t count)
+/* Checks a body of at most count agents. Returns as json_scan() does; -ENODATA if it is JSON up to
+ * its end, which is missing. */
+static int decode_check_beginning(const char *body, size_t bytes, size_t count)
 {
 	struct json_query query = page_query;
 	struct json_outline outline;
@@ -72,7 +63,19 @@ bool decode_is_truncated_page(const char *body, size_t bytes, size_t count)
 	result = json_scan(body, bytes, &query, &outline, &fault);
 	if (result == 0)
 		json_outline_done(&outline);
-	return result == 0 || (result == -EBADMSG && fault.offset == bytes);
+	return result == -EBADMSG && fault.offset == bytes ? -ENODATA : result;
+}
+
+bool decode_breaks_off(const char *body, size_t bytes)
+{
+	return decode_check_beginning(body, bytes, DECODE_MAX_AGENTS) == -ENODATA;
+}
+
+bool decode_is_truncated_page(const char *body, size_t bytes, size_t count)
+{
+	int result = decode_check_beginning(body, bytes, count);
+
+	return result == 0 || result == -ENODATA;
 }
 
 /* Converts an offset to the line and column that an editor shows: from 1, in characters. */

@@ -43,7 +43,11 @@
  */
 int decode_page(const char *body, size_t bytes, struct page **ret_page, struct failure *failure);
 
-/* Returns whether an incomplete body may be the beginning of a page of at most count agents. */
+/* Returns whether a body breaks off: it is empty, or JSON up to its end, which is missing. */
+bool decode_breaks_off(const char *body, size_t bytes);
+
+/* Returns whether a body that is cut after some bytes may be the beginning of a page of at most
+ * count agents. */
 bool decode_is_truncated_page(const char *body, size_t bytes, size_t count);
 
 /* A saved response: a list of agents of any length, which is checked as a whole and decoded in
@@ -72,9 +76,6 @@ int decode_list_page(const struct decode_list *list, size_t first, size_t count,
 
 /* Frees what the list owns; the text is still the caller's. */
 void decode_list_done(struct decode_list *list);
-
-/* Whether a body that decode_page() rejects breaks off: it is empty, or JSON up to its end. */
-bool decode_breaks_off(const char *body, size_t bytes);
 
 /*
  * Copies the message in the body of an HTTP error to ret_text: the string `message`, `error`,

@@ -131,12 +131,12 @@ static const char *scan_number(struct scanner *s, const char *at)
 
 static const char *scan_literal(struct scanner *s, const char *at, const char *word)
 {
-	size_t bytes = strlen(word);
+	size_t bytes = strlen(word), left = (size_t)(s->end - at);
 
-	if ((size_t)(s->end - at) < bytes)
-		return scan_fault(s, s->end, -EBADMSG, "");
-	if (memcmp(at, word, bytes) != 0)
+	if (memcmp(at, word, left < bytes ? left : bytes) != 0)
 		return scan_fault(s, at, -EBADMSG, "no value");
+	if (left < bytes)
+		return scan_fault(s, s->end, -EBADMSG, "");
 	return at + bytes;
 }
 

@@ -2,6 +2,8 @@
 #include "api/json/json_token.h"
 
 #include <ctype.h>
+#include <string.h>
+
 /* Returns the value of four hexadecimal digits, or -1. Sets *upper if one is in upper case. */
 static int json_token_hex4(const char *at, const char *end, bool *upper)
 {

@@ -20,8 +20,7 @@ static const struct {
                             "try again later, or ask the operator of the API"},
 	[FAILURE_REDIRECT] = {EREMOTEIO, true, "redirect",
                               "give the URL that it points to, without /agents"},
-	[FAILURE_MALFORMED] = {EREMOTEIO, false, "malformed",
-                               "check the URL: the API's base, without /agents"},
+	[FAILURE_MALFORMED] = {EREMOTEIO, false, "malformed", FAILURE_WRONG_BASE},
 	[FAILURE_TRUNCATED] = {EREMOTEIO, false, "truncated", "try again"},
 	[FAILURE_OVERSIZED] = {EREMOTEIO, false, "oversized", "check the URL, or reduce per_page"},
 	[FAILURE_OLD] =

@@ -28,6 +28,9 @@ enum failure_cause {
 	FAILURE_CAUSES
 };
 
+/* The remedy if the server is probably not the API. */
+#define FAILURE_WRONG_BASE "check the URL: the API's base, without /agents"
+
 struct failure {
 	uint8_t cause;          /* enum failure_cause */
 	uint16_t http_status;   /* 0 if there was no response */

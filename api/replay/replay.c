@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "api/json/decode.h"
+#include "api/model/clock.h"
 #include "api/model/file_identity.h"
 
 #define RECENT_S 2 /* the resolution of a file's times on FAT, which is the coarsest */
@@ -31,19 +31,9 @@ struct replay {
 	int64_t noted_total;
 };
 
-static struct timespec now_of(clockid_t clock)
+static int64_t replay_now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return now;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now = now_of(CLOCK_BOOTTIME);
-
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return clock_ns(CLOCK_BOOTTIME) / 1000000;
 }
 
 struct replay *replay_new(const char *file, unsigned int per_page, int64_t ttl_ms)
@@ -111,7 +101,9 @@ static int replay_fail_errno(struct failure *failure, int error)
  */
 static bool replay_changed_recently(const struct file_identity *identity)
 {
-	return labs(now_of(CLOCK_REALTIME).tv_sec - identity->changed.tv_sec) <= RECENT_S;
+	int64_t now_s = clock_ns(CLOCK_REALTIME) / 1000000000;
+
+	return llabs(now_s - identity->changed.tv_sec) <= RECENT_S;
 }
 
 /* Accepts regular files only: opening a device or a FIFO has effects, and may block. */
@@ -229,7 +221,7 @@ static int replay_check(struct replay *replay, struct failure *failure)
 	struct file_identity identity;
 	struct stat status;
 
-	replay->checked_ms = now_ms();
+	replay->checked_ms = replay_now_ms();
 	if (stat(replay->file, &status) < 0) {
 		int error = errno;
 
@@ -274,13 +266,14 @@ static int replay_make_page(struct replay *replay, bool check_now, struct fetch 
 	size_t first = (size_t)(fetch->number - 1) * replay->per_page;
 	struct page *page;
 
-	if ((check_now || !replay->text || now_ms() - replay->checked_ms >= replay->ttl_ms) &&
+	if ((check_now || !replay->text ||
+	     replay_now_ms() - replay->checked_ms >= replay->ttl_ms) &&
 	    replay_check(replay, failure) < 0)
 		return -1;
 	if (decode_list_page(&replay->list, first, replay->per_page, &page, failure) < 0)
 		return -1;
 	replay_note_count(replay, fetch->note, sizeof(fetch->note));
-	page->age_ms = now_ms() - replay->checked_ms;
+	page->age_ms = replay_now_ms() - replay->checked_ms;
 	page->per_page = replay->per_page;
 	/* Without a total_count the cache does not report its listing as verified. So a file with
 	 * a part of a list does not pass for a whole one. */
@@ -293,12 +286,11 @@ static int replay_make_page(struct replay *replay, bool check_now, struct fetch 
 void replay_fetch(struct replay *replay, bool check_now, struct fetch *fetch)
 {
 	struct failure *failure = &fetch->failure;
-	struct timespec now = now_of(CLOCK_REALTIME);
 	struct failure reason = {.message = ""};
 
 	*failure = (struct failure){
 		.retry_after_ms = -1,
-		.at_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
+		.at_ns = clock_ns(CLOCK_REALTIME),
 	};
 	snprintf(failure->url, sizeof(failure->url), "%s", replay->file);
 	if (replay_make_page(replay, check_now, fetch, &reason) == 0)

@@ -160,6 +160,7 @@ sub response_fetched {
 	}
 	call keep_retry_after;
 	if (beresp.http.Content-Encoding ~ "^(?i)(x-)?gzip$") {
+		set beresp.http.Content-Encoding = "gzip"; # Varnish knows no other name
 		set beresp.do_gunzip = true;
 	} else if (beresp.http.Content-Encoding && beresp.http.Content-Encoding !~ "^(?i)identity$") {
 		return (error(502, "unknown Content-Encoding"));

@@ -30,7 +30,7 @@ struct loop {
 	bool (*is_busy)(void *user);
 };
 
-/* Runs until signalled() returns true or the mount ends. Returns 0; or -errno if reading /dev/fuse
+/* Runs until handle_signal() returns true or the mount ends. Returns 0; or -errno if reading /dev/fuse
  * or poll(2) fails. */
 int loop_run(const struct loop *loop);
 

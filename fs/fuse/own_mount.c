@@ -14,6 +14,7 @@
 
 #include "fs/fuse/mountinfo.h"
 #include "fs/fuse/mountpoint.h"
+#include "fs/fuse/own_mount_location.h"
 
 #ifndef STATX_MNT_ID_UNIQUE
 #define STATX_MNT_ID_UNIQUE 0x4000u
@@ -31,7 +32,10 @@ static uint64_t own_mount_read_unique_id(int fd)
 	return status.stx_mnt_id;
 }
 
-/* Stores the IDs of the mount that was just made. The last mount listed at a path is the topmost.
+/*
+ * Stores the IDs of the mount that was just made: of the FUSE mounts at the path, it is the one
+ * that is listed last. No other FUSE mount is below it (mountpoint_prepare()), but other mounts may
+ * be, and another process may just have mounted something on top.
  */
 static void own_mount_identify(struct own_mount *mount, const char *path)
 {
@@ -40,7 +44,8 @@ static void own_mount_identify(struct own_mount *mount, const char *path)
 
 	if (mountinfo >= 0 && mountinfo_read(mountinfo, &list) == 0) {
 		for (size_t i = 0; i < list.count; i++) {
-			if (strcmp(list.mounts[i].path, path) != 0)
+			if (strcmp(list.mounts[i].path, path) != 0 ||
+			    strncmp(list.mounts[i].type, "fuse", 4) != 0)
 				continue;
 			mount->id = list.mounts[i].id;
 			snprintf(mount->device, sizeof(mount->device), "%s", list.mounts[i].device);
@@ -117,105 +122,6 @@ int own_mount_make(struct own_mount *mount, struct fuse_session *session, const 
 	return err;
 }
 
-/* Where the own mount is, and the mounts around it. */
-struct own_mount_location {
-	struct mountinfo list;                /* owns the mounts */
-	const struct mountinfo_mount *own;    /* NULL: it is gone */
-	const struct mountinfo_mount *other;  /* another mount of the same file system, or NULL */
-	const struct mountinfo_mount *cover;  /* the topmost mount that hides it, or NULL */
-	const struct mountinfo_mount *inside; /* another file system mounted inside it, or NULL */
-	size_t inside_count;                  /* file systems mounted inside it */
-};
-
-static bool own_mount_is_same(const struct own_mount *mount, const struct mountinfo_mount *line)
-{
-	return line && strcmp(line->device, mount->device) == 0;
-}
-
-/* Returns the topmost of the mounts that are stacked on the root of a mount, or the mount itself if
- * no mount is stacked on it. */
-static const struct mountinfo_mount *own_mount_topmost(const struct mountinfo *list,
-                                                       const struct mountinfo_mount *line)
-{
-	const struct mountinfo_mount *below = NULL;
-
-	while (below != line) {
-		below = line;
-		for (size_t i = 0; i < list->count; i++)
-			if (list->mounts[i].parent_id == below->id && &list->mounts[i] != below &&
-			    strcmp(list->mounts[i].path, below->path) == 0)
-				line = &list->mounts[i];
-	}
-	return line;
-}
-
-/* Returns the mount that hides a mount: it is stacked on the mount, or mounted over a directory
- * above. NULL: no mount hides it. */
-static const struct mountinfo_mount *own_mount_find_cover(const struct mountinfo *list,
-                                                          const struct mountinfo_mount *own)
-{
-	const struct mountinfo_mount *cover = own_mount_topmost(list, own);
-	const struct mountinfo_mount *child = own, *parent;
-
-	if (cover == own)
-		cover = NULL;
-	while ((parent = mountinfo_find(list, child->parent_id)) && parent != child) {
-		for (size_t i = 0; i < list->count; i++) {
-			const struct mountinfo_mount *line = &list->mounts[i];
-
-			if (line->parent_id == parent->id && line != child && line != parent &&
-			    mountinfo_is_below(child->path, line->path))
-				cover = own_mount_topmost(list, line);
-		}
-		child = parent;
-	}
-	return cover;
-}
-
-/* Finds other file systems that are mounted inside the own mount, or inside a bind mount of it that
- * would be unmounted with it. */
-static void own_mount_find_inside(const struct own_mount *mount,
-                                  struct own_mount_location *location)
-{
-	for (size_t i = 0; i < location->list.count; i++) {
-		const struct mountinfo_mount *line = &location->list.mounts[i], *parent;
-
-		if (own_mount_is_same(mount, line) ||
-		    !mountinfo_is_below(line->path, location->own->path))
-			continue;
-		parent = mountinfo_find(&location->list, line->parent_id);
-		if (!own_mount_is_same(mount, parent))
-			continue;
-		location->inside_count++;
-		if (!location->inside)
-			location->inside = line;
-	}
-}
-
-/* Reads where the own mount is. Returns 0, and then the list must be freed; or -errno. */
-static int own_mount_locate(const struct own_mount *mount, struct own_mount_location *ret_location)
-{
-	int err;
-
-	*ret_location = (struct own_mount_location){0};
-	err = mountinfo_read(mount->mountinfo_fd, &ret_location->list);
-	if (err < 0)
-		return err;
-	for (size_t i = 0; i < ret_location->list.count; i++) {
-		const struct mountinfo_mount *line = &ret_location->list.mounts[i];
-
-		if (own_mount_is_same(mount, line) && line->id == mount->id)
-			ret_location->own = line;
-		else if (own_mount_is_same(mount, line))
-			ret_location->other = line;
-	}
-	if (ret_location->own) {
-		ret_location->cover = own_mount_find_cover(&ret_location->list, ret_location->own);
-		own_mount_find_inside(mount, ret_location);
-	}
-	return 0;
-}
-
 /*
  * Opens the root of the own mount, or of a bind mount that is stacked on it. Returns an O_PATH
  * descriptor; -EBUSY if another mount is on top; -ENOENT if the mount is gone and its ID belongs to
@@ -278,17 +184,8 @@ static int own_mount_detach(const struct own_mount *mount, const struct mountinf
 	return err;
 }
 
-/* Whether the mount on top is a bind mount of the own mount in the same place. */
-static bool own_mount_is_stacked(const struct own_mount *mount,
-                                 const struct own_mount_location *location)
-{
-	return own_mount_is_same(mount, location->cover) &&
-	       strcmp(location->cover->path, location->own->path) == 0;
-}
-
 /* Describes why the own mount is left. err: of own_mount_detach(), or 0 if it was not tried. */
-static void own_mount_explain_left(const struct own_mount *mount,
-                                   const struct own_mount_location *location, int err,
+static void own_mount_explain_left(const struct own_mount_location *location, int err,
                                    char *ret_why, size_t why_bytes)
 {
 	const char *path = location->own->path;
@@ -303,13 +200,13 @@ static void own_mount_explain_left(const struct own_mount *mount,
 		         "try fusermount3 -uz %s",
 		         path, err == -EBUSY ? "the path leads elsewhere" : strerror(-err), path,
 		         path);
-	else if (inside && (!cover || own_mount_is_stacked(mount, location)))
+	else if (inside && (!cover || location->cover_is_stacked))
 		snprintf(ret_why, why_bytes,
 		         "cannot unmount %s: a file system of type %s (%s) is mounted inside it at "
 		         "%s%s and would be lost; a dead mount is left: unmount that file system "
 		         "first, then fusermount3 -uz %s",
 		         path, inside->type, inside->source, inside->path, more, path);
-	else if (own_mount_is_same(mount, cover))
+	else if (location->cover_is_own)
 		snprintf(ret_why, why_bytes,
 		         "cannot unmount %s: a bind mount of it at %s hides it; both are left, "
 		         "dead: umount -l %s first, then fusermount3 -uz %s",
@@ -333,7 +230,7 @@ static int own_mount_detach_stack(const struct own_mount *mount, char *ret_why, 
 	while (err == 0 && left) { /* each turn unmounts one mount */
 		const struct mountinfo_mount *cover;
 
-		err = own_mount_locate(mount, &location);
+		err = own_mount_location_read(mount, &location);
 		if (err < 0) {
 			snprintf(ret_why, why_bytes, "cannot read /proc/self/mountinfo: %s",
 			         strerror(-err));
@@ -344,16 +241,15 @@ static int own_mount_detach_stack(const struct own_mount *mount, char *ret_why, 
 		left = location.own && cover;
 		/* A file system on top is not even opened: opening a network file system may hang,
 		 * since that revalidates its root. */
-		if (location.own &&
-		    (location.inside || (cover && !own_mount_is_stacked(mount, &location)))) {
-			own_mount_explain_left(mount, &location, 0, ret_why, why_bytes);
+		if (location.own && (location.inside || (cover && !location.cover_is_stacked))) {
+			own_mount_explain_left(&location, 0, ret_why, why_bytes);
 			err = -EBUSY;
 		} else if (location.own) {
 			err = own_mount_detach(mount, cover ? cover : location.own);
 			if (err < 0)
-				own_mount_explain_left(mount, &location, err, ret_why, why_bytes);
+				own_mount_explain_left(&location, err, ret_why, why_bytes);
 		}
-		mountinfo_free(&location.list);
+		own_mount_location_done(&location);
 	}
 	return err < 0 ? err : other;
 }
@@ -373,7 +269,7 @@ int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char
 	err = own_mount_detach_stack(mount, ret_why, why_bytes);
 	/* Checked only now, since the kernel unmounts copies in shared bind mounts together with
 	 * the own mount. */
-	if (err > 0 && own_mount_locate(mount, &left) == 0) {
+	if (err > 0 && own_mount_location_read(mount, &left) == 0) {
 		err = 0;
 		if (left.other) {
 			snprintf(ret_why, why_bytes,
@@ -381,7 +277,7 @@ int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char
 			         left.other->path, left.other->path);
 			err = -EEXIST;
 		}
-		mountinfo_free(&left.list);
+		own_mount_location_done(&left);
 	}
 	close(mount->mountinfo_fd);
 	return err > 0 ? 0 : err;

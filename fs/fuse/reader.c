@@ -30,7 +30,18 @@ enum reader_mask {
 
 int reader_open_proc(void)
 {
-	return open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char self[16];
+	ssize_t length;
+
+	if (fd < 0)
+		return -1;
+	length = readlinkat(fd, "self", self, sizeof(self) - 1);
+	self[length > 0 ? length : 0] = '\0';
+	if (strtol(self, NULL, 10) == getpid())
+		return fd;
+	close(fd);
+	return -1;
 }
 
 /* Opens the status of a thread. Returns NULL on an error. */

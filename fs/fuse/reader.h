@@ -21,7 +21,8 @@
 bool reader_must_return(int proc_fd, pid_t tid);
 
 /* Opens /proc for reader_must_return(). Call it before mounting: later the path may lead into the
- * mount, and the FUSE thread would wait for itself. Returns a descriptor, or -1. */
+ * mount, and the FUSE thread would wait for itself. Returns a descriptor; or -1 if there is no
+ * /proc, or if it is that of another PID namespace and has other processes under the same IDs. */
 int reader_open_proc(void);
 
 #endif

@@ -3,24 +3,16 @@
 
 #include <stdio.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "api/http/client.h"
+#include "api/model/clock.h"
 #include "fs/fuse/ops.h"
 #include "fs/program/program.h"
 #include "fs/tree/names.h"
 
-static int64_t cache_ports_clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
 int64_t cache_ports_wall_ns(void)
 {
-	return cache_ports_clock_ns(CLOCK_REALTIME);
+	return clock_ns(CLOCK_REALTIME);
 }
 
 uint32_t cache_ports_random(void)
@@ -28,15 +20,14 @@ uint32_t cache_ports_random(void)
 	uint32_t random = 0;
 
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
-		random = (uint32_t)cache_ports_clock_ns(CLOCK_MONOTONIC);
+		random = (uint32_t)clock_ns(CLOCK_MONOTONIC);
 	return random;
 }
 
-/* CLOCK_BOOTTIME: data ages while the machine is suspended, and not when the clock is set. */
 static int64_t port_now_ms(void *user)
 {
 	(void)user;
-	return cache_ports_clock_ns(CLOCK_BOOTTIME) / 1000000;
+	return clock_ns(CLOCK_BOOTTIME) / 1000000;
 }
 
 static int64_t port_wall_ns(void *user)
@@ -64,6 +55,10 @@ static void port_duplicate(void *user, const struct record *record)
 	struct program *program = user;
 	char name[NAME_BYTES];
 
+	/* Every refresh reports the same duplicates. Only names that are logged are redacted, since
+	 * the FUSE thread waits for that. */
+	if (!malformed_note_duplicate(&program->fetch_results.malformed, record->name))
+		return;
 	/* An agent may be named after the token. */
 	snprintf(name, sizeof(name), "%s", record->name);
 	client_redact(program->client, name, sizeof(name));

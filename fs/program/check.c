@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "api/http/client.h"
+#include "api/model/clock.h"
 #include "cache/fleet.h"
 #include "cache/record.h"
 #include "fs/program/ca.h"
@@ -210,7 +210,7 @@ static void check_print_failed_step(struct check *check, double seconds)
 
 int check_run(struct check *check, const struct probe *probe)
 {
-	struct timespec began, ended;
+	int64_t began_ns;
 	struct record *record;
 	uint64_t cursor = 0;
 	double seconds;
@@ -218,13 +218,11 @@ int check_run(struct check *check, const struct probe *probe)
 
 	check_print_token(check);
 	check_print_ca(check);
-	clock_gettime(CLOCK_BOOTTIME, &began);
+	began_ns = clock_ns(CLOCK_BOOTTIME);
 	do {
 		err = probe_next_agent(probe, &cursor, &record);
 	} while (err == 0 && record);
-	clock_gettime(CLOCK_BOOTTIME, &ended);
-	seconds = (double)(ended.tv_sec - began.tv_sec) +
-	          (double)(ended.tv_nsec - began.tv_nsec) / 1e9;
+	seconds = (double)(clock_ns(CLOCK_BOOTTIME) - began_ns) / 1e9;
 	check_erase_bar(check);
 	if (err == 0)
 		check_print_list(check, seconds);

@@ -154,7 +154,7 @@ int main(int argc, char *argv[])
 	char why[OPTIONS_WHY_BYTES];
 	int status;
 
-	process_open_standard_descriptors();
+	process_prepare();
 	status = options_parse(argc, argv, &program.options, why);
 	if (status != 0) {
 		fprintf(stderr, "fleetfs: %s\n", why);

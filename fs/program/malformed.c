@@ -68,12 +68,15 @@ void malformed_log(struct malformed *malformed, const struct page_fault *faults,
 	}
 }
 
-void malformed_log_duplicate(struct malformed *malformed, const char *name)
+bool malformed_note_duplicate(struct malformed *malformed, const char *name)
+{
+	return malformed_remember(malformed, name, "duplicate");
+}
+
+void malformed_log_duplicate(const struct malformed *malformed, const char *name)
 {
 	char text[512];
 
-	if (!malformed_remember(malformed, name, "duplicate"))
-		return;
 	snprintf(text, sizeof(text), "agent %s is listed twice: the second is dropped", name);
 	malformed_warn(malformed, text);
 }

@@ -34,8 +34,12 @@ void malformed_describe(const struct page_fault *fault, unsigned int page, char 
 void malformed_log(struct malformed *malformed, const struct page_fault *faults, size_t count,
                    unsigned int page);
 
-/* Logs that the API lists an agent twice, unless that was logged before. name: of the agent's
- * directory. */
-void malformed_log_duplicate(struct malformed *malformed, const char *name);
+/* Notes that the API lists an agent twice. Returns whether that must be logged, because it was not
+ * noted before and there is room. name: of the agent's directory. */
+bool malformed_note_duplicate(struct malformed *malformed, const char *name);
+
+/* Logs that the API lists an agent twice. After malformed_note_duplicate(). name: without secrets.
+ */
+void malformed_log_duplicate(const struct malformed *malformed, const char *name);
 
 #endif

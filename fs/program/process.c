@@ -18,8 +18,9 @@
  * requests at intervals only. */
 #define TIMEOUT_MARGIN_MS INT64_C(1000)
 
-void process_open_standard_descriptors(void)
+void process_prepare(void)
 {
+	signal(SIGCHLD, SIG_DFL);
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
 		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
 			/* open(2) returns the lowest free number, which is fd. fusermount3 is to
@@ -117,8 +118,6 @@ int process_take_signals(bool foreground)
 		signal(number, SIG_IGN);
 	for (size_t i = 0; !foreground && i < sizeof(terminal) / sizeof(terminal[0]); i++)
 		signal(terminal[i], SIG_IGN);
-	/* If SIGCHLD were ignored, waitpid(2) for fusermount3 would fail. */
-	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&mask);
 	/* A blocked signal is read from the signalfd even if it is ignored, but fusermount3 would
 	 * inherit that it is ignored. */

@@ -14,11 +14,12 @@
 #include <stdint.h>
 
 /*
- * Opens /dev/null on each of the descriptors 0, 1 and 2 that is closed. Otherwise the next file to
- * be opened would get that number, and background_done() would replace it. Call this first in
- * main().
+ * Corrects what the first steps of the program depend on; call it first in main(). Opens /dev/null
+ * on each of the descriptors 0, 1 and 2 that is closed. Otherwise the next file to be opened would
+ * get that number, and background_done() would replace it. Gives SIGCHLD its default action: while
+ * it is ignored, waitpid(2) does not return the exit status of a child.
  */
-void process_open_standard_descriptors(void);
+void process_prepare(void);
 
 /*
  * Raises the soft limits of descriptors and stack to what fleetfs needs, and the default stack size

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures: `sim` and `mount` start a simulator and a mount, as many as a test wants, and see to it
-that each ends as it should: exit status 0, no report of a sanitizer, no mount and no process left."""
+"""Fixtures. `sim` and `mount` start any number of simulators and mounts, and check that each ends well:
+exit status 0, no report of a sanitizer, no mount and no process left."""
 
 import os
 import shutil
@@ -32,14 +32,14 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """A shell starts what is to run in the background deaf to SIGINT, and so would be each reader."""
+    """A shell starts background programs with SIGINT ignored, and every reader would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("--wrapper"):
         harness.PATIENCE = 6
 
 
 def is_instrumented(config):
-    """Whether this is a sanitizer's build, or wrapped, which is slower by far."""
+    """Whether this is a build with sanitizers, or runs under a wrapper: both are much slower."""
     program = Path(config.getoption("--build"), "fleetfs")
     words = program.read_bytes() if program.exists() else b""
     return bool(config.getoption("--wrapper")) or any(
@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport():
-    """With FLEETFS_NO_SKIP=1 a test fails that is skipped because a program is not installed."""
+    """With FLEETFS_NO_SKIP=1 a test that would be skipped because a program is not installed fails."""
     outcome = yield
     report = outcome.get_result()
     if report.skipped and os.environ.get("FLEETFS_NO_SKIP") and \
@@ -89,7 +89,8 @@ def instrumented(request):
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left(request):
-    """No mount and no process outlives the tests; those of other tests that run beside are theirs."""
+    """Fails if a mount or a process outlives the tests. Those of tests that run at the same time are
+    ignored."""
     yield
     left = [where for where, kind in harness.mounts().items()
             if kind == "fuse.fleetfs" and where.startswith(f"{tempfile.gettempdir()}/{PREFIX}")]
@@ -102,7 +103,7 @@ def nothing_left(request):
 
 @pytest.fixture
 def folder(request):
-    """A folder of this test's own, that an ordinary user can reach."""
+    """A directory for this test alone, which an ordinary user can enter."""
     path = Path(tempfile.mkdtemp(prefix=PREFIX))
     path.chmod(0o1777 if request.config.getoption("--wrapper") else 0o755)
     yield path
@@ -114,13 +115,13 @@ def folder(request):
 
 @pytest.fixture
 def started():
-    """What a test started, to be stopped in reverse."""
+    """Everything that a test started; stopped in reverse order."""
     return []
 
 
 @pytest.fixture(autouse=True)
 def limit(started, request):
-    """A test that hangs is ended: its mounts are killed, which frees every reader."""
+    """Ends a test that hangs: kills its mounts, which releases all readers."""
     def ring(_number, _frame):
         for thing in started:
             if isinstance(thing, harness.Mount):
@@ -176,7 +177,7 @@ def scripted(stopping):
 
 @pytest.fixture
 def machine(programs, folder, stopping):
-    """With /etc files of its own, and users (machine.py)."""
+    """A machine with users and /etc files of its own (machine.py)."""
     folder.chmod(0o1777)  # for what a sanitizer has to say of an ordinary user's
     stopping.append(machines.Machine(programs["fleetfs"], folder))
     return stopping[-1]
@@ -184,7 +185,7 @@ def machine(programs, folder, stopping):
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
-    """The folder that holds them."""
+    """The directory of the test certificates."""
     folder = tmp_path_factory.mktemp("certificates")
     tls.make_certificates(folder)
     return folder
@@ -230,8 +231,8 @@ def blocked(stopping):
 
 @pytest.fixture
 def fleetfs(programs, folder, stopping):
-    """fleetfs("--ttl=1", url, path): runs it as a user would, to its end or into the background. Other
-    options are those of subprocess.run()."""
+    """fleetfs("--ttl=1", url, path): runs it as a user would, until it exits or is in the background.
+    Other options are those of subprocess.run()."""
     def run(*arguments, token=harness.TOKEN, variables=None, timeout=30, **options):
         return subprocess.run([programs["fleetfs"], *map(str, arguments)], text=True,
                               stdin=subprocess.DEVNULL, capture_output=True,
@@ -242,7 +243,7 @@ def fleetfs(programs, folder, stopping):
 
 @pytest.fixture
 def refused(fleetfs, folder):
-    """refused(…): runs fleetfs, which must refuse with one line, and returns the line."""
+    """refused(…): runs fleetfs, which must fail with one line and mount nothing. Returns the line."""
     def check(*arguments, status=1, **options):
         before = harness.mounts(folder)
         began = time.monotonic()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The files that an agent ought to have, written from the contract and not from the program."""
+"""The files that an agent must have, derived from the specification and not from the program."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def is_invalid(code):
 
 
 def escape(text):
-    """A string as a text file shows it."""
+    """A string as text files show it."""
     out = []
     for character in text:
         raw = character.encode("utf-8", "surrogateescape")
@@ -44,7 +44,7 @@ def escape(text):
 
 
 def name(text):
-    """A string as a file name (bytes), or, when it is too long, a pattern that the name matches."""
+    """A string as a file name (bytes); if it is too long, a pattern that the name matches."""
     if not text:
         return b"%"
     units = []
@@ -66,12 +66,12 @@ def name(text):
 
 
 def line(value):
-    """A string value's file."""
+    """The content of the file of a string value."""
     return escape(value) + b"\n" if isinstance(value, str) and value else b""
 
 
 def whole(value):
-    """A number, or None for what is none."""
+    """The integer, or None if the value is not one."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > EXACT:
@@ -84,7 +84,7 @@ def number(value):
 
 
 def files(agent):
-    """{path within the agent's folder: content}, all of it but agent.json."""
+    """{path within the agent's directory: content} of all its files except agent.json."""
     capacity, running = whole(agent.get("gpu_capacity")), whole(agent.get("running_count"))
     stats = agent.get("system_stats")
     stats = stats if isinstance(stats, dict) else {}
@@ -116,7 +116,7 @@ VIEWS = ("by-status", "by-label", "by-tool", "by-gpu", "by-version", "tasks")
 
 
 def values(agent, view):
-    """What an agent has of what this view groups by, each once, in the API's order."""
+    """The values of an agent by which this view groups, each once, in the API's order."""
     if view in ("by-status", "by-tool", "by-version"):
         key = {"by-status": "agent_status", "by-tool": "tool", "by-version": "agent_version"}[view]
         found = [agent.get(key)]
@@ -133,7 +133,7 @@ def values(agent, view):
 
 
 def groups(agents, view):
-    """{name of the group: [agents, in the API's order]}; names that are not too long only."""
+    """{name of the group: [agents, in the API's order]}, without names that are too long."""
     found = {}
     for agent in agents:
         for value in values(agent, view):
@@ -143,13 +143,13 @@ def groups(agents, view):
 
 
 def pairs(text):
-    """JSON with everything that could get lost: the order and doubles of keys, numbers as written."""
+    """JSON with the order and the duplicates of keys, and with numbers as they are written."""
     return json.loads(text, object_pairs_hook=tuple, parse_int=lambda n: ("number", n),
                       parse_float=lambda n: ("number", n))
 
 
 def walk(folder):
-    """{path: content} of every file below a folder, each as long as stat says."""
+    """{path: content} of every file below a directory. Checks that each is as long as stat says."""
     found = {}
     for where, _folders, names in os.walk(folder, onerror=raise_it):
         for file in names:

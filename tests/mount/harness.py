@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What the mount tests stand on: the simulator, a mount, and waiting for what happens.
+"""The base of the mount tests: the simulator, a mount, and waiting for conditions.
 
-A test talks to the mount as any program does, through paths, and to the simulator through its
-control surface; what fleetfs thinks inside is none of its business.
+A test uses the mount as any program does, through paths, and the simulator through its control
+interface. It does not look at the state inside fleetfs.
 """
 
 import concurrent.futures
@@ -32,7 +32,7 @@ PATIENCE = 1  # times what each deadline allows; a wrapper takes its time
 
 
 def until(condition, seconds=15, every=0.01):
-    """Waits for a condition that no event tells of, and returns what it returned."""
+    """Waits for a condition that no event reports; returns its result."""
     end = time.monotonic() + seconds * PATIENCE
     while True:
         result = condition()
@@ -44,7 +44,7 @@ def until(condition, seconds=15, every=0.01):
 
 
 def run(*command, status=0, **options):
-    """A program's output; it has to succeed and to complain of nothing."""
+    """Runs a program, which must succeed and print nothing on stderr; returns its output."""
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
                           timeout=60, **options)
     assert done.returncode == status, done.stderr
@@ -87,7 +87,7 @@ def opened(path):
 
 
 def mounts(below="/"):
-    """{mount point: file system type} of this moment, of those below a folder."""
+    """{mount point: file system type} of the present mounts below a directory."""
     table = {}
     for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
         before, after = line.split(" - ", 1)
@@ -98,7 +98,7 @@ def mounts(below="/"):
 
 
 def is_dead(path):
-    """Whether a mount was left there by a crash; stat(2) may be answered from the kernel's memory."""
+    """Whether a crash left a mount there. stat(2) alone may be answered from the kernel's cache."""
     try:
         os.statvfs(path)
     except OSError as fault:
@@ -107,7 +107,7 @@ def is_dead(path):
 
 
 def descendants():
-    """{pid: command line} of every process that is a child of this one, or its child, …"""
+    """{pid: command line} of every descendant of this process."""
     children = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -127,7 +127,7 @@ def descendants():
 
 
 def die_with_parent():
-    """For preexec_fn: whatever becomes of the tests, nothing of theirs is left running."""
+    """For preexec_fn: the program ends when the tests end for any reason."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
@@ -156,7 +156,7 @@ class Sim:
         return text
 
     def another(self):
-        """The same simulator, to be used by another thread."""
+        """A second connection to the same simulator, for use by another thread."""
         twin = object.__new__(Sim)
         twin.__dict__.update(self.__dict__)
         twin.connection = http.client.HTTPConnection(self.host, timeout=30)
@@ -179,7 +179,7 @@ class Sim:
         return json.loads(self.call("GET", "agents").decode("utf-8", "surrogateescape"))
 
     def raw_agents(self):
-        """Each agent's JSON text as it is served; for lists without odd white space."""
+        """The JSON text of each agent as it is served, for lists without unusual white space."""
         text = self.call("GET", "agents").decode("utf-8", "surrogateescape")
         decoder, at, found = json.JSONDecoder(), 1, []
         while text[at] != "]":
@@ -192,7 +192,7 @@ class Sim:
         return json.loads(self.call("GET", "permanent"))
 
     def put_agents(self, agents):
-        """A list of objects, or of JSON texts to be served byte for byte."""
+        """agents: objects, or JSON texts that are served byte for byte."""
         parts = [a if isinstance(a, (str, bytes)) else json.dumps(a) for a in agents]
         parts = [p.encode("utf-8", "surrogateescape") if isinstance(p, str) else p for p in parts]
         self.call("PUT", "agents", b"[" + b",".join(parts) + b"]")
@@ -244,7 +244,7 @@ class Sim:
         self.call("POST", "meta", total=text)
 
     def validators(self, etag=True, last_modified=False):
-        """Answers can be recognised from now on, and are not sent twice."""
+        """From now on responses have validators, and unchanged pages are answered with 304."""
         self.call("POST", "validators", etag=int(etag), last_modified=int(last_modified))
 
     def ok(self):
@@ -260,9 +260,9 @@ class Sim:
 
 
 def environment(folder, token=TOKEN, **more):
-    """The environment of fleetfs: the token given and no other, no team, no CA bundle, and sanitizers
-    that write into the directory, since a program in the background has no stderr. A variable whose
-    value is None is unset."""
+    """The environment of fleetfs: no token but the given one, no team and no CA bundle. Sanitizers write
+    into the directory, since a program in the background has no stderr. A variable whose value is None
+    is unset."""
     variables = {name: value for name, value in os.environ.items()
                  if name not in ("CYBERUN_KEY", "CYBERUN_TEAM_ID", "CREDENTIALS_DIRECTORY",
                                  "FLEETFS_TOKEN", "XDG_CONFIG_HOME", "SSL_CERT_FILE",
@@ -286,7 +286,7 @@ def arguments_of(options):
 
 
 def suspicious(folder):
-    """What the sanitizers, or anybody else, had to say."""
+    """The reports of sanitizers, and logs with a suspicious word."""
     reports = [report.read_text(errors="replace") for report in folder.glob("sanitizer*")]
     found = [report for report in reports if report]
     for log in folder.glob("fleetfs*.log"):
@@ -297,7 +297,7 @@ def suspicious(folder):
 
 
 class Mount:
-    """A fleetfs in the foreground, mounted."""
+    """A mounted fleetfs in the foreground."""
 
     def __init__(self, program, folder, source, path=None, token=TOKEN, variables=None, prefix=(),
                  **options):
@@ -321,7 +321,7 @@ class Mount:
         return self.path / path
 
     def wait_mounted(self, seconds=20):
-        """By the kernel's word: its mount table changed, or the process ended."""
+        """Waits until the kernel's mount table has the mount, or the process has ended."""
         end = time.monotonic() + seconds * PATIENCE
         table = os.open("/proc/self/mountinfo", os.O_RDONLY)
         process = os.pidfd_open(self.pid)
@@ -370,7 +370,7 @@ class Mount:
         self.process.send_signal(number)
 
     def wait_ended(self, seconds=20):
-        """Ended, cleanly, and nothing is left."""
+        """Waits for the process, which must end without a failure and leave no mount."""
         self.ended = True
         try:
             status = self.process.wait(seconds * PATIENCE)
@@ -383,7 +383,7 @@ class Mount:
         assert not self.mounted(), "the mount is left"
 
     def kill(self):
-        """As a crash would."""
+        """Ends the process as a crash would."""
         self.ended = True
         self.process.kill()
         self.process.wait()
@@ -395,7 +395,7 @@ class Mount:
         self.wait_ended()
 
     def clear(self):
-        """After a test that went wrong: whatever it left goes."""
+        """Cleans up after a test that failed."""
         if self.process.poll() is None:
             self.kill()
         if self.mounted():
@@ -403,14 +403,15 @@ class Mount:
 
 
 def counts(mount):
-    """What .fleetfs/stats counted so far. It is written anew for who looks 0.1 s after another."""
+    """The counters of .fleetfs/stats, which is rendered again 0.1 s after it was last read."""
     time.sleep(0.15)
     return {key: int(value) for key, value in mount.values(".fleetfs/stats").items()
             if value.isdigit()}
 
 
 def counted(mount, run):
-    """What run returns, and what it made fleetfs count, less what the looking itself does."""
+    """Returns the result of run(), and by how much it increased each counter, without the cost of
+    reading them."""
     first, second = counts(mount), counts(mount)
     result = run()
     third = counts(mount)
@@ -418,7 +419,7 @@ def counted(mount, run):
 
 
 class Blocked:
-    """A program that reads a path of the mount, and waits there."""
+    """A program that reads a path of the mount and waits there."""
 
     def __init__(self, *command):
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -427,7 +428,7 @@ class Blocked:
         return self.process.poll() is None
 
     def end(self, number):
-        """Sends a signal; how long it took to die of it, and how it ended."""
+        """Sends a signal; returns how long the program took to end, and its exit status."""
         began = time.monotonic()
         self.process.send_signal(number)
         self.process.communicate(timeout=20)
@@ -444,7 +445,7 @@ class Blocked:
 
 
 def copy_program(program, folder):
-    """Where an ordinary user may execute it."""
+    """Copies the program to a place where an ordinary user may execute it."""
     copy = folder / "fleetfs"
     shutil.copy(program, copy)
     copy.chmod(0o755)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A machine to be root of, and ordinary users on it: a mount namespace with an /etc/fstab, an
-/etc/fuse.conf, an /etc/passwd, a /dev/fuse and a /usr/local/bin of its own, so that nothing of the
-real one is touched."""
+"""A machine for tests that need root and ordinary users: a mount namespace with an /etc/fstab, an
+/etc/fuse.conf, an /etc/passwd, a /dev/fuse and a /usr/local/bin of its own. The real machine is not
+changed."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ USERS = {"root": 0, "nobody": 65534, "ann": 20001, "bob": 20002}
 
 
 class Machine:
-    """Of processes it has a namespace, too, so that nothing in it outlives it."""
+    """It also has a PID namespace, so no process in it outlives it."""
 
     def __init__(self, fleetfs, folder):
         self.folder = folder
@@ -45,14 +45,14 @@ class Machine:
                                         for user, uid in USERS.items()))
 
     def own(self, path, text):
-        """A file of the machine that is another one in here."""
+        """Replaces a file, for this machine only."""
         file = self.folder / Path(path).name
         file.write_text(text)
         self.check("mount", "--bind", file, path)
         return file
 
     def command(self, *command, user="root", variables=None):
-        """What subprocess wants to run it in here."""
+        """The arguments of subprocess.run() that run a command on this machine."""
         uid = USERS[user]
         become = ["setpriv", "--pdeathsig=KILL", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
         return {"args": [*self.enter, *become, *map(str, command)], "text": True,
@@ -68,7 +68,8 @@ class Machine:
         return done.stdout
 
     def running(self):
-        """What ended is still there, since the first process of this space waits for nobody."""
+        """Whether fleetfs is running. Zombies do not count: the first process of this namespace waits
+        for none."""
         lines = self.check("ps", "-e", "-o", "args").splitlines()
         return any("fleetfs" in line and "<defunct>" not in line for line in lines)
 

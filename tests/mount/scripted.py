@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A server that does what a test tells it, byte by byte: what no honest HTTP server can be made to do.
+"""A server that a test controls byte by byte, for responses that no correct HTTP server sends.
 
-Each request is answered by `server.answer(wire)`, which the test may exchange at any time; left
-alone, it is an API that works. Everything that arrives is kept, so a test can say what the server
-saw. Threads and plain sockets on 127.0.0.1, or on a listening socket that the test made elsewhere.
+`server.answer(wire)` answers each request; the test may replace it at any time. By default it is an API
+that works. The server keeps everything that arrives. It uses threads and plain sockets on 127.0.0.1, or
+a listening socket that the test made.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from harness import until
 
 
 def page(agents, number=1, per_page=100, total=None):
-    """An answer's body; an agent is an id or a whole object."""
+    """The body of a page. An agent is an ID or a whole object."""
     agents = [{"agent_id": agent} if isinstance(agent, str) else agent for agent in agents]
     return json.dumps({
         "agent_list": agents[(number - 1) * per_page:number * per_page],
@@ -31,11 +31,11 @@ def page(agents, number=1, per_page=100, total=None):
 
 
 class Gone(Exception):
-    """The connection is over, by whoever's will."""
+    """The connection has ended, from either side."""
 
 
 class Wire:
-    """One connection, seen from the server."""
+    """One connection, from the side of the server."""
 
     def __init__(self, server, connection):
         self.server = server
@@ -46,7 +46,7 @@ class Wire:
         self.left = b""
 
     def read_head(self):
-        """The next request; raises Gone when there is none."""
+        """Returns the next request; raises Gone if there is none."""
         data = self.left
         while b"\r\n\r\n" not in data:
             try:
@@ -69,24 +69,25 @@ class Wire:
             raise Gone from fault
 
     def reply(self, body, status="200 OK", headers=(), length=None, version="HTTP/1.1"):
-        """An answer; `length` is what Content-Length claims."""
+        """Sends a response; `length` is the Content-Length that it claims."""
         lines = [f"{version} {status}", "Content-Type: application/json",
                  f"Content-Length: {len(body) if length is None else length}", *headers]
         self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
     def good(self, **how):
-        """What a working API answers."""
+        """Sends the response of a working API."""
         self.reply(self.server.page(self.number), **how)
 
     def trickle(self, data, every):
-        """A byte at a time."""
+        """Sends one byte at a time."""
         for at in range(len(data)):
             self.send(data[at:at + 1])
             if self.server.over.wait(every):
                 raise Gone
 
     def flood(self, chunk, most=2 << 30):
-        """Again and again, until the other side has had enough; returns bytes sent."""
+        """Sends the bytes again and again until the client closes the connection. Notes how many were
+        sent."""
         sent = 0
         while sent < most and not self.server.over.is_set():
             try:
@@ -97,7 +98,7 @@ class Wire:
         raise Gone
 
     def stall(self):
-        """Nothing more, until the other side gives up."""
+        """Sends nothing more until the client closes the connection."""
         with contextlib.suppress(OSError):
             while self.socket.recv(65536):
                 pass
@@ -109,13 +110,13 @@ class Wire:
         raise Gone
 
     def reset(self):
-        """RST instead of FIN."""
+        """Closes with RST instead of FIN."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         raise Gone
 
 
 class Server:
-    """See above. `context` makes it a TLS server, `listener` is a socket that listens already."""
+    """As above. `context` makes it a TLS server; `listener` is a socket that already listens."""
 
     def __init__(self, agents=("a", "b", "c"), context=None, listener=None, port=0, per_page=100):
         self.agents = list(agents)
@@ -216,8 +217,8 @@ class Server:
 # What the tests of faults share
 
 def ask_again(fleet):
-    """However fresh the data or the failure is: the next access asks the API. The kernel forgets one
-    folder of the root after the other; each is another one then."""
+    """Makes the next access request data, however fresh the data or the failure is. The kernel forgets
+    the directories of the root one after the other; each then has another inode."""
     def folders():
         return {name: os.stat(fleet.path / name).st_ino for name in os.listdir(fleet.path)}
     before, heard = folders(), fleet.output().count("SIGHUP")
@@ -227,19 +228,19 @@ def ask_again(fleet):
 
 
 def own(fleet, path):
-    """The values of a file about the mount itself, which the kernel keeps for a moment."""
+    """The values of a file of .fleetfs/, which the kernel caches for a moment."""
     time.sleep(0.15)
     return fleet.values(f".fleetfs/{path}")
 
 
 def took(action):
-    """The result, and for how long one had to wait for it."""
+    """Returns the result, and how long it took."""
     began = time.monotonic()
     result = action()
     return result, time.monotonic() - began
 
 
 def peak_mib(fleet):
-    """The most memory that the daemon has ever had."""
+    """The peak memory of the daemon."""
     status = Path(f"/proc/{fleet.pid}/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The shared cache of contrib/cache, for tests: the real one, between mounts and a simulator that has
-TLS put in front of it."""
+"""The shared cache of contrib/cache for tests: the real programs, between mounts and a simulator behind
+TLS."""
 
 import contextlib
 import http.client
@@ -43,7 +43,7 @@ def free_port():
 
 
 def programs_of(folder):
-    """A PATH on which haproxy and varnishd are, installed or not."""
+    """A PATH that contains haproxy and varnishd, installed or unpacked."""
     programs = folder / "programs"
     programs.mkdir(exist_ok=True)
     for name in ("haproxy", "varnishd", "varnishstat"):
@@ -81,8 +81,8 @@ class Service:
 
 
 class Origin(Service):
-    """TLS in front of simulators: the first answers whom no rule, {a condition of haproxy: another},
-    sends elsewhere."""
+    """TLS in front of simulators. The first gets all requests that no rule, {condition of haproxy:
+    another}, sends elsewhere."""
 
     def __init__(self, folder, certificate, sim, others=None):
         port, rules, backends = free_port(), "", ""
@@ -100,7 +100,7 @@ class Origin(Service):
 
 
 class Asked(Service):
-    """A Service that is asked as the API is."""
+    """A Service that is requested like the API."""
 
     def get(self, path="/api/v1/agents?current_page=1&per_page=100", method="GET", token="sk-sim",
             max_age=10, stale=300, headers=()):
@@ -120,8 +120,8 @@ class Asked(Service):
 
 
     def send(self, data, timeout=30):
-        """All that comes back on a connection of HTTP/1.1 that sends these bytes and then stays open
-        until the cache closes it."""
+        """Sends these bytes on a connection of HTTP/1.1, and returns everything that arrives until the
+        cache closes it."""
         context = ssl.create_default_context(cafile=self.certificates / "ca.pem")
         received = b""
         with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as plain, \
@@ -133,7 +133,8 @@ class Asked(Service):
         return received
 
     def curl(self, *options, stdin=subprocess.DEVNULL):
-        """(Status, body) of a request of HTTP/2, for the usual page unless the options say otherwise."""
+        """(Status, body) of a request over HTTP/2, for the usual page unless the options name
+        another."""
         done = subprocess.run(
             ["curl", "-sS", "--http2", "--max-time", "20", "--cacert", self.certificates / "ca.pem",
              "-H", "Authorization: Bearer sk-sim", "-w", "\n%{http_code}", *options,
@@ -166,12 +167,12 @@ class Cache(Asked):
         return found
 
     def counter(self, name):
-        """What varnishstat counts by this name."""
+        """The counter of varnishstat with this name."""
         line = run(unpacked("varnishstat"), "-n", self.folder / "varnish", "-1", "-f", name)
         return int(line.split()[1])
 
     def kill(self):
-        """As a crash would."""
+        """Ends the cache as a crash would."""
         killed = [*self.children(), self.process.pid]
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
@@ -194,7 +195,7 @@ class Cache(Asked):
         return total / 1024
 
     def metrics(self):
-        """What `fleetfs-cache metrics` prints of this cache: {name: number}."""
+        """The output of `fleetfs-cache metrics` for this cache: {name: number}."""
         text = run(CONTRIB / "fleetfs-cache", "metrics", env=self.environment)
         listen = re.escape(f'{{listen="127.0.0.1:{self.port}"}}')
         return {name: float(value) for name, value in
@@ -205,7 +206,7 @@ class Cache(Asked):
 
 
 class Several(Asked):
-    """contrib/cache/several.cfg, in front of two of them."""
+    """contrib/cache/several.cfg in front of two caches."""
 
     def __init__(self, folder, certificates, caches):
         port, config = free_port(), (CONTRIB / "several.cfg").read_text()

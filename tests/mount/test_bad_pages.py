@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A page that stays bad costs its own agents only: the others are listed and read, no name is denied,
-and nothing is reported to have changed."""
+"""A page that stays bad costs its own agents only: the others are listed and read, no name gets ENOENT,
+and no change is reported."""
 
 import errno
 import json
@@ -27,7 +27,7 @@ CODES = {"404": "EINVAL", "403": "EACCES", "closed": "EHOSTUNREACH"}
 
 
 def entries(path):
-    """What a listing of a directory has before it ends, and the errno that it ends with."""
+    """The entries of a directory up to the end of its listing, and the errno with which it ends."""
     names, code = [], None
     try:
         with os.scandir(path) as listing:
@@ -61,7 +61,7 @@ def test_the_agents_of_the_other_pages_are_listed_and_read(sim, mount, fault):
     assert "current_page=2" in fleet.values(".fleetfs/last_error")["url"]
 
 
-def test_a_bad_page_is_no_reason_to_deny_a_group_or_a_task(sim, mount):
+def test_group_and_task_are_not_denied_while_a_page_is_bad(sim, mount):
     api = sim(agents=300)
     FAULTS["garbage"](api, 2)
     fleet = mount(api, ttl=600, retries=0)
@@ -102,7 +102,7 @@ def test_a_page_that_goes_bad_is_stale_while_the_others_are_fresh(sim, mount):
     assert not [line for line in lines if "left" in line or "joined" in line]
 
 
-def test_beyond_stale_a_bad_page_is_an_error_and_nobody_has_left(sim, mount):
+def test_bad_page_beyond_stale_is_an_error_without_departures(sim, mount):
     api = sim(agents=300)
     fleet = mount(api, ttl=0.2, stale=0.3, retries=0)
     second = names_of(api, 2)[50]
@@ -129,7 +129,7 @@ def test_check_reports_a_bad_page(sim, fleetfs):
     assert api.pages() == {1: 1, 2: 1, 3: 1}
 
 
-def test_expired_data_of_a_stopped_api_is_stale(sim, mount):
+def test_expired_data_is_stale_while_the_api_is_stopped(sim, mount):
     api = sim(agents=150)
     fleet = mount(api, ttl=0.5, timeout=10)
     name = names_of(api, 1)[0]
@@ -165,7 +165,7 @@ def test_an_agent_on_two_pages_does_not_flap(sim, mount):
     assert fleet.output().count("dup") == 1
 
 
-def test_a_name_that_the_last_list_lacked_is_denied_after_two_seconds(sim, mount):
+def test_name_that_the_last_list_lacked_gets_enoent_after_two_seconds(sim, mount):
     api = sim(agents=250)
     fleet = mount(api, ttl=0.3, timeout=10)
     assert len(fleet.agents()) == 250
@@ -258,7 +258,7 @@ def test_one_agent_that_is_too_large_costs_only_itself(sim, mount):
     assert api.requests() <= 2 + 1 + 10 + 10
 
 
-def test_an_api_that_ignores_the_page_size_is_not_asked_for_all_parts(scripted, mount):
+def test_api_that_ignores_the_page_size_is_not_asked_for_all_parts(scripted, mount):
     body = '{"agent_list":[' + ",".join(['{"agent_id":"a","padding":"' + "x" * 900_000 + '"}'] * 10)
     server = scripted(["a"])
     fleet = mount(server, ttl=600, timeout=60, delay_connect=True, retries=0)
@@ -270,7 +270,7 @@ def test_an_api_that_ignores_the_page_size_is_not_asked_for_all_parts(scripted, 
 
 
 def test_an_api_that_caps_the_page_size_loses_only_the_page_that_is_too_large(scripted, mount):
-    """Parts of other sizes than those requested do not form the page."""
+    """Parts of another size than requested do not add up to the page."""
     agents = [f"a{i}" for i in range(12)]
     agents[7] = heavy("a7", 9_000_000)
     server = scripted(["a"])
@@ -328,7 +328,7 @@ def test_an_api_that_ignores_the_page_size_loses_no_agent_of_a_page(scripted, mo
 
 
 @pytest.mark.parametrize("beginning", ["", '{"agent_list":['], ids=["garbage", "one agent"])
-def test_bodies_without_end_are_a_failure_and_nobody_has_left(scripted, mount, beginning):
+def test_endless_bodies_are_failures_without_departures(scripted, mount, beginning):
     server = scripted([f"agent-{at}" for at in range(10)])
     fleet = mount(server, ttl=0.3, per_page=10, timeout=60, retries=0)
     assert len(fleet.agents()) == 10

@@ -30,7 +30,7 @@ def bundle(folder, certificates):
     return made
 
 
-def test_a_replaced_bundle_counts_for_the_next_connection(scripted, mount, certificates, bundle):
+def test_next_connection_uses_a_replaced_ca_bundle(scripted, mount, certificates, bundle):
     server = scripted(context=context(certificates, "right"))
     fleet = mount(server, cacert=bundle.path, **OPTIONS)
     assert sorted(fleet.agents()) == ["a", "b", "c"]
@@ -42,8 +42,8 @@ def test_a_replaced_bundle_counts_for_the_next_connection(scripted, mount, certi
     until(lambda: code_of(fleet.agents) is None, seconds=5)
 
 
-def test_after_sighup_a_removed_ca_is_trusted_no_longer(scripted, mount, certificates, bundle):
-    """The connection that it vouched for is still open, and used no more."""
+def test_removed_ca_is_not_trusted_after_sighup(scripted, mount, certificates, bundle):
+    """The connection that was verified with it is still open, and must not be used."""
     server = scripted(context=context(certificates, "right"))
     fleet = mount(server, cacert=bundle.path, **{**OPTIONS, "ttl": 600})
     assert sorted(fleet.agents()) == ["a", "b", "c"]
@@ -60,8 +60,8 @@ def test_after_sighup_a_removed_ca_is_trusted_no_longer(scripted, mount, certifi
     assert server.requests > requests
 
 
-def test_no_connection_resumes_the_trust_of_one_before(scripted, mount, certificates, bundle):
-    """TLS could resume a session without verifying the certificate again."""
+def test_new_connection_resumes_no_tls_session(scripted, mount, certificates, bundle):
+    """Resuming a session would skip the verification of the certificate."""
     server = scripted(context=context(certificates, "right"))
     resumed = []
     shake_hands = server.shake_hands
@@ -79,7 +79,7 @@ def test_no_connection_resumes_the_trust_of_one_before(scripted, mount, certific
     assert not any(resumed)
 
 
-def test_a_bundle_that_cannot_be_read_again_is_refused(fleetfs, folder):
+def test_ca_bundle_that_can_be_read_only_once_is_rejected(fleetfs, folder):
     """A FIFO, or the pipe of a shell's `<(command)`: each connection reads the bundle."""
     fifo = folder / "ca.pem"
     os.mkfifo(fifo)
@@ -90,7 +90,7 @@ def test_a_bundle_that_cannot_be_read_again_is_refused(fleetfs, folder):
 
 
 def test_a_bundle_replaced_by_a_fifo_blocks_nothing(scripted, mount, certificates, bundle, folder):
-    """Nobody writes to it, so opening it would never end."""
+    """No process writes to the FIFO, so opening it would block for ever."""
     server = scripted(context=context(certificates, "right"))
     fleet = mount(server, cacert=bundle.path, **OPTIONS)
     assert sorted(fleet.agents()) == ["a", "b", "c"]
@@ -107,7 +107,7 @@ def test_a_bundle_replaced_by_a_fifo_blocks_nothing(scripted, mount, certificate
 
 @pytest.mark.parametrize("blocks", ["a FIFO", "a link to a FIFO"])
 def test_a_fifo_in_a_directory_of_cas_blocks_nothing(scripted, mount, certificates, folder, blocks):
-    """OpenSSL would open it, as the certificate of the server's issuer. Others it never opens."""
+    """The FIFO has the name of the issuer's certificate, the only one that OpenSSL opens."""
     directory = folder / "certs"
     directory.mkdir()
     shutil.copy(certificates / "ca.pem", directory)

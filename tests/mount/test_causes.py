@@ -47,7 +47,7 @@ HTTP2 = {
 
 
 @pytest.mark.parametrize("name", HTTP2)
-def test_a_faulty_http2_response_is_the_servers_fault(scripted, mount, certificates, name):
+def test_faulty_http2_response_is_eremoteio(scripted, mount, certificates, name):
     frames, errno = HTTP2[name]
     spoken = Http2(refuse=0)
     server = http2_server(scripted, certificates, spoken, ["a"])
@@ -65,7 +65,7 @@ def test_a_faulty_http2_response_is_the_servers_fault(scripted, mount, certifica
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip", "deflate", "aws-chunked"])
-def test_a_body_that_cannot_be_decompressed(scripted, mount, encoding):
+def test_body_that_cannot_be_decompressed_is_eremoteio(scripted, mount, encoding):
     server = scripted()
     server.answer = lambda wire: wire.reply(b"\xff\xff\xff\xff\xff\xffnothing", headers=[
         f"Content-Encoding: {encoding}"])
@@ -102,7 +102,7 @@ def test_headers_that_break_off_are_truncated(scripted, mount, status):
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_an_https_url_is_not_asked_whether_it_says_http(scripted, mount, certificates, reset):
+def test_remedy_for_a_lost_https_connection_does_not_mention_http(scripted, mount, certificates, reset):
     server = scripted(context=context(certificates, "right"))
     server.answer = lambda wire: wire.reset() if reset else wire.close()
     fleet = mount(server, cacert=certificates / "ca.pem", **OPTIONS)
@@ -112,7 +112,7 @@ def test_an_https_url_is_not_asked_whether_it_says_http(scripted, mount, certifi
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_server_that_requires_a_client_certificate(scripted, mount, certificates, version):
+def test_required_client_certificate_is_named(scripted, mount, certificates, version):
     strict = context(certificates, "right", verify_mode=ssl.CERT_REQUIRED, maximum_version=version)
     strict.load_verify_locations(certificates / "ca.pem")
     server = scripted(context=strict)
@@ -122,7 +122,7 @@ def test_a_server_that_requires_a_client_certificate(scripted, mount, certificat
 
 
 @pytest.mark.parametrize("token,options,remedy", [
-    ("sk-sim", {}, "SOURCE/r"), ("dk-abc123", {}, "use one that may"),
+    ("sk-sim", {}, "add /r to the source"), ("dk-abc123", {}, "use one that may"),
     (jwt(exp=4099999999), {"team": "t1"}, "check team")], ids=["sk", "dk", "jwt"])
 def test_the_remedy_for_403_fits_the_token(scripted, mount, token, options, remedy):
     server = scripted()
@@ -149,7 +149,7 @@ def proxied(url):
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_is_not_there_is_named(fleetfs, scheme):
+def test_absent_proxy_is_named(fleetfs, scheme):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -167,7 +167,7 @@ def test_a_proxy_whose_name_does_not_resolve_is_named(fleetfs):
     assert "the proxy http://proxy.invalid:3128" in done.stderr and "https_proxy" in done.stderr
 
 
-def test_a_proxy_that_wants_a_password(scripted, fleetfs):
+def test_password_that_a_proxy_requires_is_named(scripted, fleetfs):
     proxy = scripted()
     proxy.answer = lambda wire: wire.reply(b"", status="407 Who are you")
     for scheme in ("http", "https"):
@@ -248,7 +248,7 @@ def test_the_headers_of_a_tunnel_are_not_those_of_the_response(scripted, mount, 
         assert fleet.agents() == ["a"] and own(fleet, "health")["state"] == "ok"
 
 
-def test_a_proxy_that_can_read_the_token_is_told(scripted, fleetfs, mount):
+def test_proxy_that_can_read_the_token_is_logged(scripted, fleetfs, mount):
     proxy = scripted()
     url = proxy.url.removesuffix("/api/v1")
     done = fleetfs("--check", "--allow_http", "http://api.invalid/v1", variables=proxied(url))
@@ -258,7 +258,7 @@ def test_a_proxy_that_can_read_the_token_is_told(scripted, fleetfs, mount):
     assert fleet.output().count("can read the token") == 1
 
 
-def test_a_team_that_the_token_does_not_belong_to(scripted, fleetfs):
+def test_remedy_for_403_with_a_team_is_to_check_team(scripted, fleetfs):
     server = scripted()
     server.answer = lambda wire: wire.reply(b'{"message":"not a member of this team"}',
                                             status="403 Forbidden")
@@ -267,14 +267,14 @@ def test_a_team_that_the_token_does_not_belong_to(scripted, fleetfs):
 
 
 @pytest.mark.parametrize("token", ['"sk-sim"', "'sk-sim'", '"opaque"'])
-def test_quotation_marks_around_the_token(scripted, fleetfs, token):
+def test_quotation_marks_around_the_token_are_named(scripted, fleetfs, token):
     server = scripted()
     done = fleetfs("--check", "--retries=0", server.url, token=token)
     assert done.returncode == 1 and "quotation marks" in done.stderr
     assert not server.heads, "the token is not sent"
 
 
-def test_a_retry_after_of_30_digits_is_a_long_time(scripted, mount):
+def test_retry_after_of_30_digits_is_the_longest_pause(scripted, mount):
     server = scripted()
     server.answer = lambda wire: wire.reply(b"", status="429 Busy",
                                             headers=["Retry-After: " + 30 * "9"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Row 37: agents that come and go, for as long as one likes, leave nothing behind in the daemon."""
+"""Agents that come and go leave nothing behind in the daemon (row 37 of docs/faults.md)."""
 
 import os
 import re
@@ -26,7 +26,7 @@ def serve(server, names):
 
 
 def turn_over(server, fleet, turn):
-    """A fleet of nobody who was there before; all are listed, some are read."""
+    """Replaces all agents by new ones, lists all and reads some."""
     names = [f"t{turn}-{i}" for i in range(AT_ONCE)]
     serve(server, names)
     until(lambda: set(fleet.agents()) == set(names))
@@ -36,7 +36,7 @@ def turn_over(server, fleet, turn):
 
 @pytest.mark.long
 @pytest.mark.once  # a sanitizer keeps what was freed
-def test_row_37_a_million_agents_come_and_go_and_take_no_more_memory(scripted, mount):
+def test_memory_does_not_grow_while_a_million_agents_come_and_go(scripted, mount):
     turns = AGENTS // AT_ONCE
     server = scripted()
     fleet = mount(server, ttl=0.1, timeout=60)
@@ -48,8 +48,8 @@ def test_row_37_a_million_agents_come_and_go_and_take_no_more_memory(scripted, m
     assert int(fleet.values(".fleetfs/stats")["nodes"]) < 4 * AT_ONCE
 
 
-def test_row_37_who_works_in_the_folder_is_not_put_out_of_it(scripted, mount):
-    """What the kernel is told to forget includes the name of the folder, for a moment."""
+def test_working_directory_in_the_mount_survives_an_invalidation(scripted, mount):
+    """The invalidation also removes the name of the directory for a moment."""
     server = scripted()
     fleet = mount(server, ttl=0.1, timeout=60)
     turn_over(server, fleet, 0)

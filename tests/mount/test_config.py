@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-""".fleetfs/config shows what is in force: every path absolute, with FUSE's options, without a secret."""
+""".fleetfs/config shows the settings in force: absolute paths, the options of FUSE, and no secret."""
 
 import subprocess
 
@@ -7,7 +7,7 @@ from harness import TOKEN
 
 
 def test_every_path_in_the_config_is_absolute_and_fuse_options_are_shown(sim, fleetfs, folder):
-    """In the background, which works in another directory."""
+    """fleetfs runs in the background, in another working directory."""
     (folder / "mnt").mkdir()
     token = folder / "secret"
     token.touch(mode=0o600)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a fixed script of operations costs, in units that are the same on a busy machine: requests to
-the API and from the kernel, and system calls. What it may cost stands in cost.txt."""
+"""The cost of a fixed script of operations, in units that do not depend on the load of the machine:
+requests to the API and from the kernel, and system calls. cost.txt has the expected costs."""
 
 import collections
 import os
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.once,   # any other build costs something else
 
 
 def recorded():
-    """{figure: (recorded, how far from it is well)}"""
+    """{figure: (recorded, allowed deviation)}"""
     return {figure: (float(value), float(tolerance))
             for figure, value, tolerance in ROW.findall(RECORDED.read_text())}
 
@@ -46,7 +46,7 @@ def record(found):
 
 
 def judge(found):
-    """Fails if one of them is not as recorded, one that was recorded is missing, or one is new."""
+    """Fails if a figure differs from the recorded one, is missing, or is new."""
     found = {**dict.fromkeys(recorded(), 0), **found}
     if os.environ.get("FLEETFS_RECORD"):
         record(found)
@@ -60,8 +60,8 @@ def judge(found):
 
 
 def perform(fleet, began, ttl):
-    """The script: {(step, what): how often}, by what .fleetfs/stats counts; None if something expired
-    too early. Nothing was fetched before it began."""
+    """Runs the script; returns {(step, counter of .fleetfs/stats): increase}, or None if data expired
+    too early. Nothing was fetched before."""
     costs, listed = {}, began
     for step, command in SCRIPT.items():
         if step == "expired grep":
@@ -79,8 +79,8 @@ def perform(fleet, began, ttl):
 
 @pytest.fixture
 def cost(sim, mount):
-    """cost(*prefix): ({(step, what): how often}, {what: how often in all}, the mount, which has
-    ended), of a fleetfs that runs under the prefix."""
+    """cost(*prefix): runs the script on a fleetfs under this prefix. Returns ({(step, counter):
+    increase}, {counter: total}, the mount, which has ended)."""
     api = sim(agents=AGENTS)
 
     def measure(*prefix):
@@ -100,8 +100,9 @@ def fuse_requests(total):
 
 
 def system_calls(trace, pid):
-    """{thread is that of FUSE: system calls}, but for those by which it goes to sleep: a read that
-    finds nothing, and the poll after it. How often it does depends on how busy the machine is."""
+    """{whether the thread is that of FUSE: number of system calls}. A read that finds nothing and the
+    poll after it, with which the thread goes to sleep, do not count: their number depends on the
+    load."""
     calls, last = collections.Counter(), {}
     for thread, name, error in re.findall(
             r"^(\d+) +(?:<\.\.\. )?(\w+)\b.* = \S+ ?(\w*)", trace, re.MULTILINE):
@@ -114,7 +115,7 @@ def system_calls(trace, pid):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="strace takes its rights from fusermount3")
-def test_requests_and_system_calls(cost, folder):
+def test_requests_and_system_calls_are_as_recorded(cost, folder):
     trace = folder / "trace"
     costs, total, fleet = cost("strace", "-D", "-f", "-s0", "-o", trace)
     until(lambda: re.search(f"^{fleet.pid} .*exited with 0", trace.read_text(), re.MULTILINE))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What fleetfs takes from its environment: variables, the home directory, CA bundles, the secrets of a
+"""What fleetfs takes from its environment: variables, the home directory, CA bundles, and secrets of a
 container (rows 70 to 73 of docs/faults.md)."""
 
 import os
@@ -256,7 +256,7 @@ def test_a_secret_that_is_replaced_by_its_symlink_is_read_again(sim, mount, fold
 
 @pytest.fixture
 def ca_directory(certificates, folder):
-    """A directory of CAs as OpenSSL wants it."""
+    """A directory of CAs in the layout of OpenSSL."""
     where = folder / "cas"
     where.mkdir()
     where.joinpath("ca.pem").write_bytes((certificates / "ca.pem").read_bytes())

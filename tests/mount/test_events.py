@@ -63,7 +63,7 @@ def look_again(fleet, ttl):
     return fleet.read(LOG)
 
 
-def test_every_change_between_two_looks_is_told_once(sim, mount):
+def test_each_change_between_two_reads_is_logged_once(sim, mount):
     ttl = 0.5
     api = sim(agents=250)
     fleet = mount(api, ttl=ttl)
@@ -82,7 +82,7 @@ def test_every_change_between_two_looks_is_told_once(sim, mount):
             b"running_tasks"} <= set(told)
 
 
-def test_they_come_in_the_order_of_the_list_and_as_late_as_its_page(sim, mount):
+def test_events_have_the_order_of_the_list_and_the_time_of_their_page(sim, mount):
     ttl = 0.5
     api = sim(agents=42)
     fleet = mount(api, ttl=ttl)
@@ -140,7 +140,7 @@ def test_under_churn_the_events_lead_from_one_state_to_the_other(sim, mount):
     assert sum(field == b"agent" for _, field, _, _ in log) > 10 and len(log) > 1000
 
 
-def test_nothing_is_told_of_before_the_first_look_and_nothing_fetched_without_one(sim, mount):
+def test_log_begins_at_its_first_read_and_fetches_nothing_unread(sim, mount):
     ttl = 0.3
     api = sim(agents=250, churn=50)
     fleet = mount(api, ttl=ttl)
@@ -293,7 +293,7 @@ def test_tail_follows_through_three_rotations(scripted, mount, folder):
         file.close()
 
 
-def test_it_is_there_while_the_api_fails_and_goes_on_after(sim, mount):
+def test_log_is_readable_while_the_api_fails_and_continues(sim, mount):
     api = sim(agents=42)
     fleet = mount(api, ttl=0.3, stale=0)
     fleet.read(LOG)
@@ -316,7 +316,7 @@ def test_it_is_there_while_the_api_fails_and_goes_on_after(sim, mount):
 
 
 @pytest.mark.alone
-def test_a_slow_api_is_waited_for_two_seconds(sim, mount):
+def test_reader_of_the_log_waits_two_seconds_for_a_slow_api(sim, mount):
     api = sim(agents=42)
     fleet = mount(api, ttl=0.3)
     fleet.read(LOG)
@@ -329,7 +329,7 @@ def test_a_slow_api_is_waited_for_two_seconds(sim, mount):
     until(lambda: fleet.read(LOG))
 
 
-def test_before_there_is_anything_the_failure_is_told(sim, mount):
+def test_log_before_the_first_list_fails_with_the_reason(sim, mount):
     api = sim(agents=42)
     api.fail(503)
     fleet = mount(api, ttl=0.3, retries=0, delay_connect=True)
@@ -362,7 +362,7 @@ def test_no_value_forges_a_line(sim, mount):
 
 @pytest.mark.long
 @pytest.mark.once  # a matter of when the list is read, as in tests/unit/test_events.c
-def test_programs_that_read_it_all_come_to_its_end(sim, mount, folder):
+def test_programs_that_read_the_whole_log_end(sim, mount, folder):
     """A fleet that changes faster than its list can be read."""
     api = sim(agents=450, churn=10)
     fleet = mount(api, ttl=0.1)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""When the API fails: stale data while there is some, the right errno when there is none, one silent
-look at a rotated token, no storm, and recovery without anybody's help."""
+"""When the API fails: stale data while there is some, otherwise the right errno; a rotated token is read
+again once; few requests; recovery without help."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ def cold(sim, mount, **options):
 
 
 def fails_everywhere(api, fleet, code):
-    """The listing, an agent and a name that does not exist all fail with this; .fleetfs does not."""
+    """The listing, an agent and an unknown name all fail with this errno; .fleetfs does not."""
     name = api.agents()[0]["agent_id"]
     assert code_of(fleet.agents) == code
     assert code_of(lambda: fleet.read(f"agents/{name}/status")) == code
@@ -44,7 +44,7 @@ def test_a_status_of_the_api_becomes_its_errno(sim, mount, status, code):
 @pytest.mark.parametrize("body", ["<html>Log in</html>", "", "{}", "[]", "null", '{"agent_list":{}}',
                                   '{"agent_list":null}', '{"agent_list":[]} trailing',
                                   '{"agent_list":[{"agent_id":"a"}'])
-def test_a_body_that_is_no_answer_is_eremoteio(sim, mount, body):
+def test_body_that_is_no_list_is_eremoteio(sim, mount, body):
     api, fleet = cold(sim, mount)
     api.body(body)
     assert fails_everywhere(api, fleet, "EREMOTEIO")["http_status"] == "200"
@@ -95,7 +95,7 @@ def test_an_api_that_never_answers_is_etimedout_in_time(sim, mount):
 
 @pytest.mark.alone
 def test_a_host_that_drops_packets_is_given_up_in_time(mount):
-    """A listener whose queue is full answers no further SYN."""
+    """A listener with a full queue answers no further SYN."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -113,7 +113,7 @@ def test_a_host_that_drops_packets_is_given_up_in_time(mount):
             client.close()
 
 
-def test_mounted_before_the_api_is_there_it_recovers_by_itself(sim, mount):
+def test_mount_made_before_the_api_recovers_without_help(sim, mount):
     api, fleet = cold(sim, mount)
     api.fail(503)
     assert code_of(fleet.agents) == "EREMOTEIO"
@@ -122,7 +122,7 @@ def test_mounted_before_the_api_is_there_it_recovers_by_itself(sim, mount):
     assert fleet.health()["state"] == "ok"
 
 
-def test_a_short_failure_is_retried_and_not_seen(sim, mount):
+def test_short_failure_is_retried_and_not_noticed(sim, mount):
     api, fleet = cold(sim, mount, retries=2)
     for status in (500, 0, 503):
         api.fail(status, times=1, page=1)
@@ -173,7 +173,7 @@ def test_without_stale_the_failure_shows_after_the_ttl(sim, mount):
     assert code_of(fleet.agents) == "EREMOTEIO"
 
 
-def test_stale_data_has_its_end(sim, mount):
+def test_stale_data_is_served_until_stale_has_passed(sim, mount):
     api, fleet = warm(sim, mount, stale=1.5)
     api.fail(500)
     time.sleep(0.7)
@@ -183,7 +183,7 @@ def test_stale_data_has_its_end(sim, mount):
 
 
 @pytest.mark.alone
-def test_a_slow_api_is_waited_for_two_seconds_when_there_is_stale_data(sim, mount):
+def test_slow_api_delays_stale_data_by_two_seconds(sim, mount):
     api, fleet = warm(sim, mount)
     time.sleep(0.7)
     api.hold()
@@ -195,7 +195,7 @@ def test_a_slow_api_is_waited_for_two_seconds_when_there_is_stale_data(sim, moun
     until(lambda: fleet.text("agents/n120/status") == "new\n", seconds=10)
 
 
-def test_a_failing_api_is_not_stormed(sim, mount):
+def test_failing_api_is_requested_with_backoff(sim, mount):
     api, fleet = warm(sim, mount)
     time.sleep(0.7)
     api.fail(503)
@@ -225,7 +225,7 @@ def test_retry_after_is_a_minimum(sim, mount):
 
 # Tokens
 
-def test_a_rotated_token_is_read_again_and_nobody_notices(sim, mount, folder):
+def test_rotated_token_is_read_again_without_a_failure(sim, mount, folder):
     file = folder / "token"
     file.touch(mode=0o600)
     file.write_text(TOKEN + "\n")
@@ -243,7 +243,7 @@ def test_a_rotated_token_is_read_again_and_nobody_notices(sim, mount, folder):
         assert fleet.health()["state"] == "ok"
 
 
-def test_a_token_refused_for_good_is_not_tried_for_ever(sim, mount, folder):
+def test_rejected_token_is_sent_a_few_times(sim, mount, folder):
     file = folder / "token"
     file.touch(mode=0o600)
     file.write_text(TOKEN)
@@ -262,8 +262,8 @@ def test_a_token_refused_for_good_is_not_tried_for_ever(sim, mount, folder):
 
 @pytest.mark.once  # 1 GiB is as much in any other build
 @pytest.mark.parametrize("saved", [False, True])
-def test_more_agents_than_fleetfs_keeps(sim, mount, folder, saved):
-    """Each takes 11 KiB, most of it for GPUs of which nothing is told."""
+def test_page_beyond_the_memory_limit_is_rejected(sim, mount, folder, saved):
+    """Each agent takes 11 KiB, mostly for GPUs without values."""
     gpus = ",".join(["{}"] * 256)
     agents = [f'{{"agent_id":"n{i}","system_stats":{{"gpu_devices":[{gpus}]}}}}'
               for i in range(100000)]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the machine does to fleetfs: clocks that jump, descriptors and threads that run out, logs that
-nobody reads, programs that read everything (rows 24, 30, 31, 33 and 34 of docs/faults.md)."""
+"""Faults of the machine: clocks that jump, no free descriptors or threads, a log that blocks, programs
+that read everything (rows 24, 30, 31, 33 and 34 of docs/faults.md)."""
 
 import itertools
 import os
@@ -59,8 +59,7 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 
 @pytest.mark.alone
 @pytest.mark.parametrize("years", [10, -10])
-def test_row_24_a_clock_that_jumps_expires_nothing_and_sleep_does(scripted, mount, folder, years,
-                                                                  instrumented):
+def test_clock_jump_expires_nothing_and_suspend_does(scripted, mount, folder, years, instrumented):
     if instrumented or not shutil.which("cc"):
         pytest.skip("needs a program that takes another library before it, and a compiler")
     (folder / "clocks.c").write_text(CLOCKS)
@@ -102,7 +101,8 @@ def limit_files(pid, soft):
 
 
 def leave_no_file(pid):
-    """Once nothing is open for a moment only, so that the first free one stays beyond the limit."""
+    """Lowers the limit of descriptors to those in use. Waits until none is open for a moment only, since
+    its number would be free again."""
     def first_free():
         held = set(map(int, os.listdir(f"/proc/{pid}/fd")))
         return next(number for number in itertools.count() if number not in held)
@@ -118,7 +118,7 @@ def leave_no_file(pid):
 
 @pytest.mark.alone
 @pytest.mark.unwrapped
-def test_row_30_without_descriptors_a_read_fails_and_recovers(scripted, mount):
+def test_read_without_free_descriptors_fails_and_recovers(scripted, mount):
     server = scripted()
     fleet = mount(server, ttl=600, retries=0, timeout=2, delay_connect=True)
     usual, _ = resource.prlimit(fleet.pid, resource.RLIMIT_NOFILE)
@@ -134,8 +134,7 @@ def test_row_30_without_descriptors_a_read_fails_and_recovers(scripted, mount):
     assert sorted(fleet.agents()) == ["a", "b", "c"]
 
 
-def test_row_30_with_too_few_descriptors_to_start_it_says_so(programs, scripted, folder,
-                                                             instrumented):
+def test_start_with_too_few_descriptors_gives_the_reason(programs, scripted, folder, instrumented):
     if instrumented:
         pytest.skip("the sanitizers need descriptors of their own")
     server, path = scripted(), folder / "mnt"
@@ -156,8 +155,7 @@ def test_row_30_with_too_few_descriptors_to_start_it_says_so(programs, scripted,
 
 
 @root
-def test_row_30_a_thread_that_cannot_start_is_a_start_that_fails(programs, scripted, folder,
-                                                                 instrumented):
+def test_start_without_a_second_thread_fails_with_the_reason(programs, scripted, folder, instrumented):
     if instrumented:
         pytest.skip("the sanitizers need threads of their own")
     server, path = scripted(), folder / "theirs"
@@ -175,14 +173,14 @@ def test_row_30_a_thread_that_cannot_start_is_a_start_that_fails(programs, scrip
 # Row 31
 
 def noisy(server, fleet, times):
-    """Makes it log, again and again."""
+    """Makes fleetfs write to its log repeatedly."""
     for _ in range(times):
         fleet.signal(signal.SIGHUP)
         os.statvfs(fleet.path)
         assert len(fleet.agents()) == 3
 
 
-def test_row_31_a_log_that_nobody_reads_stops_nothing(programs, scripted, folder, started, stopping):
+def test_full_pipe_as_log_blocks_nothing(programs, scripted, folder, started, stopping):
     """stderr is a pipe that is full."""
     server, path = scripted(), folder / "mnt"
     path.mkdir()
@@ -215,7 +213,7 @@ def test_row_31_a_log_that_nobody_reads_stops_nothing(programs, scripted, folder
 
 
 @root
-def test_row_31_a_full_disk_stops_nothing(scripted, mount, folder):
+def test_log_on_a_full_disk_blocks_nothing(scripted, mount, folder):
     disk = folder / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", disk], check=True)
@@ -249,8 +247,7 @@ def test_row_31_a_full_disk_stops_nothing(scripted, mount, folder):
 
 
 @pytest.mark.unwrapped
-def test_row_33_the_token_is_in_no_place_that_others_can_see_and_in_no_core_dump(scripted, mount,
-                                                                                instrumented):
+def test_token_is_neither_in_proc_nor_in_status_files_nor_in_a_core_dump(scripted, mount, instrumented):
     server = scripted()
     fleet = mount(server, ttl=0.1, prefix=["prlimit", "--core=unlimited"])
     fleet.agents()
@@ -273,7 +270,7 @@ def test_row_33_the_token_is_in_no_place_that_others_can_see_and_in_no_core_dump
 
 # Row 34
 
-def test_row_34_programs_that_read_everything_cost_one_sweep(sim, mount):
+def test_programs_that_read_everything_cost_one_sweep(sim, mount):
     api = sim(agents=420)
     fleet = mount(api, ttl=600)
     for command in (["rg", "--hidden", "--no-messages", "NVIDIA", "."], ["grep", "-r", "busy", "."],

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A network that swallows packets, and names that nobody resolves (rows 3 and 15 of docs/faults.md):
-in a network of their own, where fleetfs runs and the server listens."""
+"""A network that drops packets, and names that do not resolve (rows 3 and 15 of docs/faults.md). fleetfs
+and the server run in a network namespace."""
 
 import ctypes
 import os
@@ -25,7 +25,7 @@ COLD = {"ttl": 600, "retries": 0, "timeout": 2, "connect_timeout": 1, "delay_con
 
 
 class Network:
-    """A network namespace: `lo`, and a wire that leads nowhere and drops what is sent there."""
+    """A network namespace with `lo`, and an interface that drops all packets."""
 
     def __init__(self):
         self.holder = subprocess.Popen(["unshare", "--net", "sleep", "600"])
@@ -44,7 +44,7 @@ class Network:
         subprocess.run([*self.prefix, "ip", *arguments], check=True)
 
     def socket(self, kind, address):
-        """A socket in there: it stays where the thread was that made it."""
+        """A socket in the namespace: it stays in the namespace of the thread that made it."""
         made = []
 
         def make():
@@ -72,8 +72,7 @@ def network(stopping):
 
 @pytest.mark.alone
 @pytest.mark.unwrapped
-def test_row_03_a_host_that_drops_packets_is_given_up_and_what_is_cached_is_served(
-        scripted, mount, network):
+def test_dropped_packets_end_in_a_timeout_and_cached_data_is_served(scripted, mount, network):
     network.ip("addr", "add", f"{HOST}/32", "dev", "lo")
     listener = network.socket(socket.SOCK_STREAM, (HOST, 80))
     listener.listen()
@@ -111,7 +110,7 @@ def test_row_03_a_host_that_drops_packets_is_given_up_and_what_is_cached_is_serv
 
 
 class Resolver:
-    """A name server that never answers, or always says that there is no such name."""
+    """A name server that never answers, or always answers that the name does not exist."""
 
     def __init__(self, network, answers):
         words = re.findall(r"^nameserver\s+(\S+)", Path("/etc/resolv.conf").read_text(), re.M)
@@ -153,7 +152,7 @@ class Resolver:
 
 @pytest.mark.alone
 @pytest.mark.parametrize("answers", [False, True])
-def test_row_15_a_name_that_does_not_resolve_holds_nobody_up(mount, network, stopping, answers):
+def test_unresolvable_host_delays_no_reader_of_cached_data(mount, network, stopping, answers):
     resolver = Resolver(network, answers)
     stopping.append(resolver)
     fleet = mount("http://fleet.example/api/v1", prefix=network.prefix, **COLD)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""TLS that does not prove who is there, or does not work: nothing of the token may arrive (rows 14
-and 16 of docs/faults.md). The certificates are made on the spot."""
+"""TLS without a valid certificate, or that does not work: no part of the token may arrive (rows 14 and
+16 of docs/faults.md). The certificates are made by the tests."""
 
 import ssl
 
@@ -13,7 +13,7 @@ from tls import context
 COLD = {"ttl": 600, "retries": 0, "timeout": 3, "connect_timeout": 1, "delay_connect": True}
 
 
-def test_row_14_a_certificate_of_the_ca_that_was_named_is_accepted(scripted, mount, certificates):
+def test_certificate_of_the_cacert_is_accepted(scripted, mount, certificates):
     server = scripted(context=context(certificates, "right"))
     fleet = mount(server, cacert=certificates / "ca.pem", ttl=600)
     assert sorted(fleet.agents()) == ["a", "b", "c"]
@@ -25,8 +25,8 @@ def test_row_14_a_certificate_of_the_ca_that_was_named_is_accepted(scripted, mou
 @pytest.mark.parametrize("name,named", [
     ("self-signed", False), ("self-signed", True), ("right", False), ("elsewhere", True),
     ("expired", True), ("not yet valid", True)])
-def test_row_14_a_certificate_that_proves_nothing_gets_nothing(scripted, mount, certificates, name,
-                                                               named):
+def test_server_with_an_invalid_certificate_gets_no_byte_of_the_token(scripted, mount, certificates, name,
+                                                                      named):
     server = scripted(context=context(certificates, name))
     options = {"cacert": certificates / "ca.pem"} if named else {}
     fleet = mount(server, **{**COLD, **options, "retries": 2})
@@ -40,7 +40,7 @@ def test_row_14_a_certificate_that_proves_nothing_gets_nothing(scripted, mount, 
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_row_14_an_older_tls_than_1_2_is_refused(scripted, mount, certificates):
+def test_tls_older_than_1_2_is_rejected(scripted, mount, certificates):
     old = context(certificates, "right")
     old.set_ciphers("ALL:@SECLEVEL=0")
     old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
@@ -55,7 +55,7 @@ def test_row_14_an_older_tls_than_1_2_is_refused(scripted, mount, certificates):
 
 
 @pytest.mark.alone
-def test_row_14_a_handshake_that_stalls_is_given_up(scripted, mount, certificates):
+def test_stalled_tls_handshake_times_out(scripted, mount, certificates):
     server = scripted()
     fleet = mount(f"https://127.0.0.1:{server.port}/api/v1", cacert=certificates / "ca.pem", **COLD)
     code, seconds = took(lambda: code_of(fleet.agents))
@@ -64,7 +64,7 @@ def test_row_14_a_handshake_that_stalls_is_given_up(scripted, mount, certificate
     assert TOKEN.encode() not in server.received and not server.heads
 
 
-def test_row_14_a_server_that_speaks_no_tls_gets_nothing(scripted, mount, certificates):
+def test_server_without_tls_gets_no_byte_of_the_token(scripted, mount, certificates):
     server = scripted()
     server.greet = lambda wire: wire.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     fleet = mount(f"https://127.0.0.1:{server.port}/api/v1", cacert=certificates / "ca.pem", **COLD)
@@ -80,7 +80,7 @@ def frame(kind, flags=0, stream=0, payload=b""):
 
 
 class Http2:
-    """Just so much of HTTP/2 as it takes to answer, or to say GOAWAY."""
+    """The part of HTTP/2 that is needed to answer a request or to send GOAWAY."""
 
     def __init__(self, refuse):
         self.refuse = refuse  # how many connections get a GOAWAY for their first request
@@ -119,7 +119,7 @@ class Http2:
 
 
 def http2_server(scripted, certificates, spoken, *agents, **options):
-    """A scripted server that speaks HTTP/2 as `spoken` does, an Http2."""
+    """A scripted server that speaks HTTP/2 through `spoken`, an Http2."""
     made = context(certificates, "right")
     made.set_alpn_protocols(["h2"])
     server = scripted(*agents, context=made, **options)
@@ -134,7 +134,7 @@ def http2_server(scripted, certificates, spoken, *agents, **options):
 
 
 @pytest.mark.parametrize("refuse", [0, 1])
-def test_row_16_a_goaway_of_http_2_is_not_noticed(scripted, mount, certificates, refuse):
+def test_goaway_of_http_2_is_not_noticed_by_readers(scripted, mount, certificates, refuse):
     spoken = Http2(refuse)
     server = http2_server(scripted, certificates, spoken)
     fleet = mount(server, cacert=certificates / "ca.pem", **{**COLD, "retries": 2})

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a server can do to a client on the wire, row by row of docs/faults.md: what a reader sees,
-and what the server saw."""
+"""Faults that a server can cause, by row of docs/faults.md: the effect on a reader, and what the server
+receives."""
 
 import concurrent.futures
 import email.utils
@@ -30,7 +30,7 @@ def error_of(fleet):
 
 
 def keeps_its_data(server, fleet):
-    """A mount that has read its fleet, and now meets a fault, serves what it has, and says so."""
+    """Checks that a mount that has read its fleet serves stale data during a fault, and reports it."""
     if "reason" not in own(fleet, "health"):  # nothing has failed yet
         time.sleep(WARM["ttl"] + 0.1)
     ask_again(fleet)
@@ -45,7 +45,7 @@ def keeps_its_data(server, fleet):
 
 
 def recovers(server, fleet):
-    """By itself: nobody tells it that the cause is gone."""
+    """Checks that the mount recovers without help when the fault ends."""
     server.answer = Wire.good
     server.agents = [{"agent_id": "a", "agent_status": "new"}, {"agent_id": "c"}]
     until(lambda: code_of(fleet.agents) is None and sorted(fleet.agents()) == ["a", "c"])
@@ -54,7 +54,8 @@ def recovers(server, fleet):
 
 
 def at_once(check, *prepared):
-    """check(fault, …) of each: it mostly waits, for a server and mounts of its own."""
+    """Runs check(fault, …) for all faults at the same time, each with a server and mounts of its own: it
+    mostly waits."""
     with concurrent.futures.ThreadPoolExecutor(len(prepared)) as pool:
         for those, done in [(those, pool.submit(check, *those)) for those in prepared]:
             try:
@@ -65,7 +66,7 @@ def at_once(check, *prepared):
 
 # Row 1
 
-def test_row_01_a_refused_api_at_mount_is_waited_for_with_delay_connect(scripted, mount):
+def test_delay_connect_mounts_without_an_api_and_recovers(scripted, mount):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     fleet = mount(f"http://127.0.0.1:{port}/api/v1", **COLD)
@@ -94,7 +95,7 @@ def reset_in_the_body(wire):
     wire.reset()
 
 
-def test_row_02_a_connection_that_is_reset_costs_no_data(scripted, mount):
+def test_reset_connection_costs_no_data(scripted, mount):
     servers = [scripted(OLD) for _ in range(3)]
     at_once(is_reset, *[
         (fault, codes, server, mount(server, **WARM), mount(server, **COLD))
@@ -114,7 +115,7 @@ def is_reset(fault, codes, server, warm, cold):
     recovers(server, cold)
 
 
-def test_row_02_a_reset_is_retried_before_anybody_hears_of_it(scripted, mount):
+def test_reset_connection_is_retried_without_a_failure(scripted, mount):
     server = scripted(OLD)
     faults = iter([reset_at_once, reset_in_the_body])
     server.answer = lambda wire: next(faults, Wire.good)(wire)
@@ -154,7 +155,7 @@ SLOW = [trickled_headers, trickled_body, stalled_answer, stalled_headers, stalle
 
 
 @pytest.mark.alone
-def test_row_04_a_trickling_answer_is_given_up(scripted, mount):
+def test_slow_or_stalled_response_ends_in_a_timeout(scripted, mount):
     servers = [scripted(OLD) for _ in SLOW]
     at_once(is_given_up, *[(fault, server, mount(server, **WARM, timeout=1),
                             mount(server, **{**COLD, "timeout": 1}))
@@ -177,8 +178,7 @@ def is_given_up(fault, server, warm, cold):
 
 
 @pytest.mark.alone
-def test_deadline_no_operation_outlasts_the_timeout_and_what_is_cached_waits_for_nothing(
-        scripted, mount):
+def test_waiting_reader_times_out_and_cached_reads_are_not_delayed(scripted, mount):
     servers = [scripted([f"n{i}" for i in range(200)]) for _ in SLOW]
     at_once(waits_for_nothing, *[(fault, server, mount(server, **COLD))
                                  for fault, server in zip(SLOW, servers)])
@@ -211,7 +211,7 @@ def waits_for_nothing(fault, server, fleet):
 
 # Row 5
 
-def test_row_05_an_answer_cut_at_any_byte_is_refused_as_a_whole(scripted, mount):
+def test_response_cut_at_any_byte_is_rejected(scripted, mount):
     server = scripted(OLD)
     warm = mount(server, **WARM)
     cold = mount(server, **COLD)
@@ -237,7 +237,7 @@ def test_row_05_an_answer_cut_at_any_byte_is_refused_as_a_whole(scripted, mount)
     assert sorted(cold.agents()) == ["x", "y"]
 
 
-def test_row_05_a_body_that_ends_with_its_connection_is_refused_when_cut(scripted, mount):
+def test_cut_body_without_content_length_is_rejected(scripted, mount):
     server = scripted()
     fleet = mount(server, **COLD)
     body, cut = page(["x", "y"]), 0
@@ -277,7 +277,7 @@ def two_lengths(wire):
     pytest.param(lambda wire: (wire.reply(b"{}", length="-5"), wire.close()), id="negative"),
     pytest.param(lambda wire: (wire.reply(b"{}", length="9" * 30), wire.close()), id="huge"),
     pytest.param(two_lengths, id="two lengths")])
-def test_row_05_a_wrong_content_length_is_refused(scripted, mount, fault):
+def test_wrong_content_length_is_rejected(scripted, mount, fault):
     server = scripted(OLD)
     warm = mount(server, **WARM)
     cold = mount(server, **{**COLD, "timeout": 1})
@@ -354,8 +354,7 @@ def an_endless_chunk_size(wire):
 
 
 @pytest.mark.alone
-def test_row_06_floods_are_cut_off_at_their_ceiling_and_memory_is_bounded(scripted, mount,
-                                                                          instrumented):
+def test_endless_responses_are_cut_off_and_memory_is_bounded(scripted, mount, instrumented):
     server = scripted(OLD)
     warm = mount(server, **WARM)
     cold = mount(server, **{**COLD, "timeout": 10})
@@ -409,8 +408,7 @@ TREES = {
 
 
 @pytest.mark.alone
-def test_row_07_a_tree_that_is_out_of_all_bounds_is_refused_or_served_at_once(scripted, mount,
-                                                                              instrumented):
+def test_extreme_json_is_rejected_or_served_at_once(scripted, mount, instrumented):
     server = scripted()
     server.answer = lambda wire: wire.reply(body)
     fleet = mount(server, **{**COLD, "timeout": 20})
@@ -431,7 +429,7 @@ def test_row_07_a_tree_that_is_out_of_all_bounds_is_refused_or_served_at_once(sc
 
 # Row 8
 
-def test_row_08_what_is_no_page_costs_no_data(scripted, mount):
+def test_body_that_is_no_page_costs_no_data(scripted, mount):
     server = scripted(OLD)
     warm = mount(server, **WARM)
     cold = mount(server, **COLD)
@@ -462,7 +460,7 @@ def in_seconds(seconds):
     (lambda: "5", 3.5, 5), (lambda: in_seconds(20), 15, 20), (lambda: in_seconds(-1000), 0, 1),
     (lambda: "1000000000", 298, 300), (lambda: "soon", 0, 1), (lambda: "-5", 0, 1),
     (lambda: "0", 0, 1), (lambda: "9" * 40, 0, 300)])
-def test_row_09_retry_after_is_obeyed_within_reason(scripted, mount, value, least, most):
+def test_retry_after_is_obeyed_up_to_five_minutes(scripted, mount, value, least, most):
     server = scripted()
     server.answer = lambda wire: wire.reply(b'{"message":"not so fast"}',
                                             "429 Too Many Requests", [f"Retry-After: {value()}"])
@@ -478,7 +476,7 @@ def test_row_09_retry_after_is_obeyed_within_reason(scripted, mount, value, leas
 
 # Row 10
 
-def test_row_10_an_api_in_trouble_is_asked_no_more_than_once_a_second(scripted, mount):
+def test_failing_api_gets_at_most_one_request_a_second(scripted, mount):
     statuses = itertools.cycle(["500 Oops", "502 Bad", "503 Busy", "504 Late"])
     server = scripted()
     server.answer = lambda wire: wire.reply(b"{}", next(statuses))
@@ -500,7 +498,7 @@ def test_row_10_an_api_in_trouble_is_asked_no_more_than_once_a_second(scripted, 
 
 # Row 11
 
-def test_row_11_a_token_that_rotates_under_a_reader_is_read_again_once(scripted, mount, folder):
+def test_token_rotated_during_a_request_is_read_again_once(scripted, mount, folder):
     file = folder / "token"
     file.touch(mode=0o600)
     file.write_text("sk-first\n")
@@ -537,7 +535,7 @@ def test_row_11_a_token_that_rotates_under_a_reader_is_read_again_once(scripted,
     ("401 Unauthorized", "EACCES", '{"message":"token revoked"}'),
     ("403 Forbidden", "EACCES", '{"error":{"message":"token revoked"}}'),
     ("400 Bad Request", "EINVAL", '{"detail":"X-Team-ID is missing: token revoked"}')])
-def test_row_12_a_refusal_is_told_in_the_apis_own_words_safely(scripted, mount, status, code, words):
+def test_message_of_the_api_is_shown_escaped(scripted, mount, status, code, words):
     server = scripted()
     server.answer = lambda wire: wire.reply(words.encode(), status)
     fleet = mount(server, **{**COLD, "retries": 2})
@@ -556,7 +554,7 @@ def test_row_12_a_refusal_is_told_in_the_apis_own_words_safely(scripted, mount, 
 
 # Row 13
 
-def test_row_13_a_redirect_is_not_followed_and_no_credential_goes_there(scripted, mount):
+def test_redirect_is_not_followed_and_its_target_gets_no_byte(scripted, mount):
     other, server = scripted(), scripted()
     places = [f"http://127.0.0.1:{other.port}/api/v1/agents", f"//127.0.0.1:{other.port}/",
               f"https://127.0.0.1:{other.port}/", f"http://localhost:{other.port}/",
@@ -580,8 +578,8 @@ def test_row_13_a_redirect_is_not_followed_and_no_credential_goes_there(scripted
 
 # Row 16
 
-def test_row_16_a_connection_closed_under_the_next_request_is_not_noticed(scripted, mount):
-    """The server promises to keep it, and closes it when the next request is on its way."""
+def test_connection_closed_at_the_next_request_is_not_noticed_by_readers(scripted, mount):
+    """The server promises keep-alive, and closes the connection when the next request arrives."""
     server = scripted(OLD)
 
     def answer(wire):
@@ -601,7 +599,7 @@ def test_row_16_a_connection_closed_under_the_next_request_is_not_noticed(script
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-def test_row_16_an_idle_connection_that_ended_is_not_noticed(scripted, mount, how):
+def test_closed_idle_connection_is_not_noticed_by_readers(scripted, mount, how):
     server = scripted(OLD)
 
     def answer(wire):
@@ -618,7 +616,7 @@ def test_row_16_an_idle_connection_that_ended_is_not_noticed(scripted, mount, ho
     assert server.connections == server.requests
 
 
-def test_row_16_a_server_of_http_1_0_is_understood(scripted, mount):
+def test_http_1_0_is_understood(scripted, mount):
     agents = [f"n{i}" for i in range(250)]
     server = scripted(agents)
 
@@ -635,8 +633,8 @@ def test_row_16_a_server_of_http_1_0_is_understood(scripted, mount):
 
 # Row 18
 
-def test_row_18_a_list_that_never_ends_is_left_at_a_bound(scripted, mount):
-    """Every page is full of agents that nobody has seen, and the count grows with them."""
+def test_endless_list_costs_a_bounded_number_of_requests(scripted, mount):
+    """Every page is full of new agents, and the count grows with each page."""
     server = scripted()
 
     def answer(wire):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Nothing is fetched until it is read, nothing twice within the ttl, and nothing is served beyond it.
-Requests are counted at the simulator, page 1 at the start included."""
+"""Nothing is fetched before it is read or twice within the ttl, and nothing is served beyond the ttl.
+The simulator counts the requests, including that for page 1 at the start."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ LONG = 600  # a ttl that no test sees the end of
 
 
 def first_entries(folder):
-    """One getdents(2), which is what the first step of a lazy listing costs."""
+    """One getdents(2): the cost of the first step of a lazy listing."""
     return os.scandir(folder)
 
 
@@ -60,7 +60,7 @@ def test_the_whole_listing_costs_each_page_once(sim, mount):
     assert api.requests() == 11
 
 
-def test_a_reader_that_goes_on_is_served_ahead_by_so_many_connections(sim, mount):
+def test_further_pages_are_fetched_on_at_most_max_connections(sim, mount):
     for most in (6, 2):
         api = sim(agents=2000)
         api.delay(150)
@@ -71,7 +71,7 @@ def test_a_reader_that_goes_on_is_served_ahead_by_so_many_connections(sim, mount
         assert api.requests() == 19
 
 
-def test_a_warm_cat_costs_nothing(sim, mount):
+def test_cached_cat_costs_no_request(sim, mount):
     api = sim(agents=1042)
     fleet = mount(api, ttl=LONG)
     fleet.agents()
@@ -102,7 +102,7 @@ def test_one_agent_after_the_ttl_costs_its_page(sim, mount):
 
 
 def context_switches(pid):
-    """How often the process has slept, over all its threads."""
+    """How often the threads of the process have slept, in total."""
     total = 0
     for thread in os.listdir(f"/proc/{pid}/task"):
         for line in open(f"/proc/{pid}/task/{thread}/status"):
@@ -125,8 +125,8 @@ def test_an_idle_mount_neither_fetches_nor_wakes(sim, mount):
 
 
 def test_data_is_served_for_the_ttl_and_not_longer(sim, mount):
-    """In a loop that reads all the time, the first new answer comes after the ttl of the old one at
-    the latest; the ttl begins when a page arrived, which is a little after it was written."""
+    """In a loop that reads all the time, a new value appears one ttl after the old one at the latest.
+    The ttl begins when the page arrives, a little after it was written."""
     ttl, under_way = 1.0, 0.3
     api = sim(agents=1)
     api.put_agents([{"agent_id": "a", "agent_status": "0"}])
@@ -148,7 +148,7 @@ def test_data_is_served_for_the_ttl_and_not_longer(sim, mount):
     assert api.requests() <= (time.monotonic() - began) / ttl + 1
 
 
-def test_within_the_ttl_the_old_value_stands(sim, mount):
+def test_old_value_is_served_within_the_ttl(sim, mount):
     api = sim(agents=1)
     api.put_agents([{"agent_id": "a", "agent_status": "old"}])
     fleet = mount(api, ttl=LONG)
@@ -160,7 +160,7 @@ def test_within_the_ttl_the_old_value_stands(sim, mount):
     assert api.requests() == 1
 
 
-def test_a_name_is_looked_for_until_found_and_missed_only_once_in_a_ttl(sim, mount):
+def test_unknown_name_costs_one_sweep_per_ttl(sim, mount):
     api = sim(agents=1042)
     fleet = mount(api, ttl=LONG)
     assert fleet.text(f"agents/{id_of(api, 250)}/id") == id_of(api, 250) + "\n"
@@ -173,7 +173,7 @@ def test_a_name_is_looked_for_until_found_and_missed_only_once_in_a_ttl(sim, mou
     assert api.pages() == {page: 1 for page in range(1, 12)}
 
 
-def test_names_that_are_not_in_the_tree_cost_nothing(sim, mount):
+def test_names_outside_the_tree_cost_no_request(sim, mount):
     api = sim(agents=1042)
     fleet = mount(api, ttl=LONG)
     for name in ("agent", "lost+found", ".git", "agents.txt", ".fleetfs/nothing"):
@@ -182,7 +182,7 @@ def test_names_that_are_not_in_the_tree_cost_nothing(sim, mount):
 
 
 def test_200_cold_readers_make_one_sweep(sim, mount):
-    """All of them at once, on a listing and on agents of every page."""
+    """All start at once, on a listing and on agents of every page."""
     api = sim(agents=1042)
     ids = [agent["agent_id"] for agent in api.agents()]
     fleet = mount(api, ttl=LONG)
@@ -247,7 +247,7 @@ def test_find_newer_names_exactly_the_agents_whose_status_changed(sim, mount, fo
     assert newer == set()
 
 
-def test_what_was_there_at_first_carries_the_time_of_the_mount_and_a_latecomer_its_own(sim, mount):
+def test_first_values_have_the_time_of_the_mount_and_later_agents_their_own(sim, mount):
     api = sim(agents=1)
     api.put_agents([{"agent_id": "early", "agent_status": "idle"}])
     began = time.time()
@@ -267,7 +267,7 @@ def test_what_was_there_at_first_carries_the_time_of_the_mount_and_a_latecomer_i
     assert joined <= os.stat(fleet / "agents/late").st_mtime <= seen  # it has no heartbeat
 
 
-def test_the_time_of_an_agents_folder_is_its_last_heartbeat(sim, mount):
+def test_time_of_an_agents_directory_is_its_last_heartbeat(sim, mount):
     now = int(time.time())
     beats = {"a": now - 10, "b": now - 600, "c": now - 30, "d": now - 301}
     shape = "%Y-%m-%dT%H:%M:%SZ"
@@ -285,7 +285,7 @@ def test_the_time_of_an_agents_folder_is_its_last_heartbeat(sim, mount):
     assert quiet == {f"{fleet.path}/agents/{name}" for name in "bd"}
 
 
-def test_the_time_of_a_folder_moves_when_its_names_do(sim, mount):
+def test_time_of_a_directory_moves_when_its_names_change(sim, mount):
     api = sim(agents=1)
     api.put_agents([{"agent_id": "a", "agent_labels": ["x"], "system_stats": {"gpu_devices": []}}])
     fleet = mount(api, ttl=0.3)

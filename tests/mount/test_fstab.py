@@ -13,7 +13,7 @@ USER = "nobody"
 
 
 def prepare(machine, user):
-    """A mount point and a token of this user's."""
+    """A mount point and a token that belong to this user."""
     path, token = machine.folder / "mnt", machine.folder / "token"
     path.mkdir()
     token.touch(mode=0o600)
@@ -31,7 +31,7 @@ def shown(machine, path, user):
 
 
 @pytest.mark.parametrize("user", ["root", USER])
-def test_a_line_of_fstab(sim, machine, user):
+def test_fstab_line_mounts(sim, machine, user):
     api = sim(agents=3)
     path, token = prepare(machine, user)
     machine.fstab.write_text(f"{api.url} {path} fuse.fleetfs "
@@ -51,7 +51,7 @@ def test_a_line_of_fstab(sim, machine, user):
 
 
 @pytest.mark.parametrize("user", ["root", USER])
-def test_fleetfs_itself_and_fusermount(sim, machine, user):
+def test_fleetfs_mounts_and_fusermount_unmounts(sim, machine, user):
     api = sim(agents=3)
     path, token = prepare(machine, user)
     machine.check("fleetfs", f"--token_file={token}", api.url, path, user=user)
@@ -60,7 +60,7 @@ def test_fleetfs_itself_and_fusermount(sim, machine, user):
     until(lambda: not machine.running())
 
 
-def test_mount_with_a_type_and_options(sim, machine):
+def test_mount_with_type_and_options_mounts(sim, machine):
     api = sim(agents=3)
     path, token = prepare(machine, "root")
     machine.check("mount", "-t", "fuse.fleetfs", api.url, path, "-o",
@@ -72,8 +72,8 @@ def test_mount_with_a_type_and_options(sim, machine):
 
 
 @pytest.mark.parametrize("user", ["root", USER])
-def test_all_of_fstab_and_whose_a_mount_is(sim, machine, user):
-    """`mount -a` takes what is not noauto; another user unmounts nothing."""
+def test_mount_all_mounts_and_only_the_owner_unmounts(sim, machine, user):
+    """`mount -a` mounts lines without noauto; another user cannot unmount."""
     api = sim(agents=3)
     path, token = prepare(machine, "root")
     machine.fstab.write_text(f"{api.url} {path} fuse.fleetfs token_file={token} 0 0\n")
@@ -91,7 +91,7 @@ def test_all_of_fstab_and_whose_a_mount_is(sim, machine, user):
 @pytest.mark.parametrize("user", ["root", USER])
 @pytest.mark.parametrize("option,words", [("tttl=1", "did you mean 'ttl'"), ("ttl=x", "ttl"),
                                           ("token_file=/none", "/none")])
-def test_a_line_of_fstab_that_is_wrong_says_so(sim, machine, user, option, words):
+def test_wrong_fstab_line_is_rejected_with_the_reason(sim, machine, user, option, words):
     path, token = prepare(machine, user)
     machine.fstab.write_text(f"{sim().url} {path} fuse.fleetfs user,noauto,token_file={token},"
                              f"{option} 0 0\n")

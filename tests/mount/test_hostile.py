@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Names that their owners chose to do harm, and an API that does not know what it says."""
+"""Names that were chosen to do harm, and an API whose answers contradict each other."""
 
 import os
 import subprocess
@@ -87,9 +87,9 @@ def test_ids_that_differ_in_case_or_normal_form_are_different_agents(sim, mount)
         assert fleet.text(f"agents/{text}/id") == text + "\n"
 
 
-def test_a_second_agent_of_the_same_id_is_dropped_and_counted_and_told_once(sim, mount):
-    """On the same page it is told; on another it may just as well be one agent that the pages
-    shifted under, so there it is only counted."""
+def test_duplicate_id_is_dropped_counted_and_logged_once(sim, mount):
+    """A duplicate on the same page is logged. On another page it may be one agent whose page shifted, so
+    it is only counted."""
     api = sim(agents=1)
     agents = [{"agent_id": f"n{i}", "tool": "first"} for i in range(40)]
     agents.insert(7, {"agent_id": "n3", "tool": "second"})
@@ -106,7 +106,7 @@ def test_a_second_agent_of_the_same_id_is_dropped_and_counted_and_told_once(sim,
     assert len(told) == 1, fleet.output()
 
 
-def test_an_element_that_is_no_agent_hides_no_other(sim, mount):
+def test_element_that_is_no_agent_hides_no_other(sim, mount):
     api = sim(agents=1)
     api.put_agents(['{"agent_id":"a"}', "null", "7", '"text"', "[]", "{}", '{"agent_id":5}',
                     '{"agent_id":null}', '{"agent_id":"b"}', '{"id":"c"}'])
@@ -129,7 +129,7 @@ def test_a_page_with_a_raw_nul_is_refused(sim, mount):
 
 @pytest.mark.parametrize("total", ["0", "-1", "9223372036854775808", "7", "1000000", '"42"', "null",
                                    "1e3"])
-def test_a_wrong_total_count_costs_no_agent_and_no_storm(sim, mount, total):
+def test_wrong_total_count_costs_no_agent_and_few_requests(sim, mount, total):
     api = sim(agents=250)
     everybody = sorted(agent["agent_id"] for agent in api.agents())
     api.total(total)
@@ -139,7 +139,7 @@ def test_a_wrong_total_count_costs_no_agent_and_no_storm(sim, mount, total):
     assert fleet.health()["verified"] == "no"
 
 
-def test_a_page_that_repeats_for_ever_ends(sim, mount):
+def test_repeating_page_ends_the_listing(sim, mount):
     api = sim(agents=1)
     members = ",".join(f'{{"agent_id":"n{i}"}}' for i in range(100))
     api.body(f'{{"agent_list":[{members}],"page_meta":{{"current_page":1,"per_page":100,'
@@ -150,8 +150,8 @@ def test_a_page_that_repeats_for_ever_ends(sim, mount):
     assert fleet.health()["verified"] == "no"
 
 
-def test_a_smaller_page_than_asked_for_is_understood(sim, mount):
-    """An API that gives 20 at a time whatever it is asked for."""
+def test_pages_smaller_than_requested_are_understood(sim, mount):
+    """An API that returns 20 agents at a time, whatever is requested."""
     api = sim(agents=1)
     for page in range(1, 6):
         members = ",".join(f'{{"agent_id":"n{i}"}}' for i in range(20 * page - 20, 20 * page))
@@ -162,7 +162,7 @@ def test_a_smaller_page_than_asked_for_is_understood(sim, mount):
     assert fleet.health()["verified"] == "yes"
 
 
-def test_an_empty_page_midway_ends_nothing_for_good(sim, mount):
+def test_empty_page_in_the_middle_costs_no_agent_for_long(sim, mount):
     api = sim(agents=500)
     everybody = sorted(agent["agent_id"] for agent in api.agents())
     fleet = mount(api, ttl=0.3)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Caches between the API and the mount, and what HTTP has against asking for too much: ages, conditions,
-compression, connections. What is asked is seen at the server, request by request."""
+"""HTTP caches between the API and the mount, and how HTTP saves transfers: ages, conditions, compression
+and connections. The server checks each request."""
 
 import gzip
 import os
@@ -17,7 +17,7 @@ COLD = {"ttl": LONG, "stale": LONG, "retries": 0, "delay_connect": True}
 
 
 def aged(age, *more):
-    """Answers as a cache does that has kept what it sends."""
+    """Answers like a cache that has stored the response."""
     return lambda wire: wire.good(headers=[f"Age: {age}", *more])
 
 
@@ -33,7 +33,7 @@ def set_status(server, status):
 # Age
 
 def test_a_value_is_as_old_as_the_cache_says(scripted, mount):
-    """It is served for what is left of the ttl; one from no cache for all of it."""
+    """A response with an age is served for the rest of the ttl, one without for all of it."""
     cached, direct = scripted(), scripted()
     cached.answer = aged(f"{LONG - 4}.5")
     fleets = []
@@ -50,7 +50,7 @@ def test_a_value_is_as_old_as_the_cache_says(scripted, mount):
     assert direct.requests == 1
 
 
-def test_after_a_sighup_no_cache_answers(scripted, mount):
+def test_requests_after_sighup_bypass_all_caches(scripted, mount):
     server = scripted()
     fleet = mount(server, ttl=LONG)
     fleet.text("agents/a/id")
@@ -61,7 +61,7 @@ def test_after_a_sighup_no_cache_answers(scripted, mount):
     assert cache_control == [[f"max-age={LONG}, stale-if-error=300"], ["no-cache"]]
 
 
-def test_only_the_page_that_is_old_is_asked_for_again(scripted, mount):
+def test_only_an_old_page_is_requested_again(scripted, mount):
     server = scripted([f"a{n}" for n in range(30)], per_page=10)
     server.answer = lambda wire: aged(f"{LONG - 4}.5" if wire.number == 2 else 0)(wire)
     fleet = mount(server, ttl=LONG, per_page=10)
@@ -85,7 +85,7 @@ def test_a_listing_is_kept_for_as_long_as_its_oldest_page(scripted, mount, where
     assert server.requests == 3
 
 
-def test_a_cache_is_told_what_is_accepted(scripted, mount):
+def test_request_states_the_accepted_age(scripted, mount):
     server = scripted()
     for options, line in (({}, "max-age=10, stale-if-error=300"),
                           ({"ttl": 2.9, "stale": 7.5}, "max-age=2, stale-if-error=7"),
@@ -94,7 +94,7 @@ def test_a_cache_is_told_what_is_accepted(scripted, mount):
         assert headers_of(server.heads[-1], "Cache-Control") == [line]
 
 
-def test_an_old_answer_is_stale_data_and_not_asked_for_again_at_once(scripted, mount):
+def test_old_response_is_stale_data_and_not_requested_again_at_once(scripted, mount):
     server = scripted()
     server.answer = aged(LONG + 50)
     set_status(server, "kept")
@@ -118,7 +118,7 @@ def test_an_old_answer_is_stale_data_and_not_asked_for_again_at_once(scripted, m
     assert own(fleet, "health")["state"] == "ok"
 
 
-def test_an_answer_beyond_all_use_is_asked_for_past_the_caches(scripted, mount):
+def test_response_older_than_stale_is_requested_bypassing_the_caches(scripted, mount):
     server = scripted()
     fleet = mount(server, **COLD)
     server.answer = aged(2 * LONG)
@@ -146,7 +146,7 @@ def test_an_answer_beyond_all_use_is_asked_for_past_the_caches(scripted, mount):
     ("0\r\n \r\nAge: 99999999999999999999", "old"), ("7" * 4000, None),
     ("x\r\nDate: Thu, 01 Jan 1970 00:00:01 GMT", "old"),
     ("x\r\nDate: Fri, 31 Dec 9999 23:59:59 GMT", None)])
-def test_whatever_an_age_says_nothing_is_served_for_longer(scripted, mount, age, kind):
+def test_no_age_header_makes_data_fresh_for_longer(scripted, mount, age, kind):
     server = scripted()
     server.answer = aged(age)
     fleet = mount(server, **COLD)
@@ -157,8 +157,8 @@ def test_whatever_an_age_says_nothing_is_served_for_longer(scripted, mount, age,
     assert sorted(fleet.agents()) == ["a", "b", "c"]
 
 
-def test_the_date_of_an_answer_from_no_cache_says_nothing(scripted, mount):
-    """The clock at the other end may be wrong, or ours."""
+def test_date_without_age_is_ignored(scripted, mount):
+    """The clock of the server or of this machine may be wrong."""
     server = scripted()
     server.answer = lambda wire: wire.good(headers=["Date: Thu, 01 Jan 1970 00:00:01 GMT",
                                                     "Via: 1.1 gateway"])
@@ -175,7 +175,7 @@ def statuses(api):
 
 
 def everything(fleet):
-    """All that grep finds of the agents, line by line."""
+    """All lines that grep finds in the agents."""
     return run("grep", "-r", ".", fleet / "agents", fleet / "fleet/agents.tsv")
 
 
@@ -216,8 +216,8 @@ def test_without_validators_no_condition_is_sent(sim, mount):
     assert (api.requests(), api.stats()["conditional"]) == (6, 0)
 
 
-def test_a_time_of_change_will_do(sim, mount):
-    """But only one that is a second older than the answer: it may change twice within one."""
+def test_last_modified_is_used_as_a_validator(sim, mount):
+    """Only if it is a second older than the response: within one second the list may change twice."""
     api = sim(agents=50)
     api.validators(etag=False, last_modified=True)
     fleet = mount(api, ttl=LONG)
@@ -234,7 +234,7 @@ def test_a_time_of_change_will_do(sim, mount):
         assert fleet.text(f"agents/{name}/status") == "another\n"
 
 
-def test_under_churn_conditions_hide_and_double_nobody(sim, mount):
+def test_validators_hide_and_double_no_agent_under_churn(sim, mount):
     api = sim(agents=600, churn=200)
     api.validators()
     fleet = mount(api, ttl=0.2)
@@ -255,7 +255,7 @@ def test_under_churn_conditions_hide_and_double_nobody(sim, mount):
     until(agrees)
 
 
-def test_an_answer_to_a_condition_that_nobody_sent_is_none(scripted, mount):
+def test_unsolicited_304_is_a_failure(scripted, mount):
     server = scripted()
     fleet = mount(server, **COLD)
     server.answer = lambda wire: wire.send(b"HTTP/1.1 304 Not Modified\r\n\r\n")
@@ -271,7 +271,7 @@ def test_an_answer_to_a_condition_that_nobody_sent_is_none(scripted, mount):
     "ETag: \"" + "x" * 255 + "\"", "ETag: \"" + "x" * 60000 + "\"", "ETag: *",
     "Last-Modified: yesterday", "Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT",
     "Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT"])
-def test_what_is_no_validator_is_not_sent_back(scripted, mount, line):
+def test_invalid_validator_is_not_sent_back(scripted, mount, line):
     server = scripted()
     server.answer = lambda wire: wire.good(headers=[line])
     fleet = mount(server, **COLD)
@@ -282,8 +282,8 @@ def test_what_is_no_validator_is_not_sent_back(scripted, mount, line):
     assert not re.search(rb"^If-", server.heads[-1], re.M)
 
 
-def test_a_body_where_none_belongs_spoils_nothing(scripted, mount):
-    """After a 304 the next answer begins, whatever it says of a length."""
+def test_body_after_a_304_costs_no_data(scripted, mount):
+    """The next response begins right after a 304, whatever length that claims."""
     server = scripted()
 
     def answer(wire):
@@ -302,7 +302,7 @@ def test_a_body_where_none_belongs_spoils_nothing(scripted, mount):
 
 # The rest of it
 
-def test_one_connection_one_name_and_compression(scripted, mount, fleetfs):
+def test_requests_share_a_connection_and_accept_gzip(scripted, mount, fleetfs):
     server = scripted([f"a{n}" for n in range(50)], per_page=10)
     packed = []
 

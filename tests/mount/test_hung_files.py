@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 @contextlib.contextmanager
 def hung(other, directory):
-    """Covers a directory with a file system that answers nothing."""
+    """Covers a directory with a file system that answers no request."""
     subprocess.run(["mount", "--bind", other / "agents", directory], check=True)
     other.signal(signal.SIGSTOP)
     try:
@@ -29,7 +29,7 @@ def hung(other, directory):
 
 
 @pytest.mark.parametrize("kind", ["token_file", "source"])
-def test_a_file_on_a_file_system_that_hangs_delays_no_end(sim, mount, blocked, folder, kind):
+def test_token_or_source_on_a_hanging_file_system_delays_no_end(sim, mount, blocked, folder, kind):
     other, directory = mount(sim(agents=3)), folder / "files"
     directory.mkdir()
     if kind == "source":

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A name that no directory can have costs no request and no wait: shell prompts, editors and search
-programs look up .git, .ignore and the like wherever they are."""
+programs look up .git, .ignore and the like in every directory."""
 
 import os
 

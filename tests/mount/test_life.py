@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From the mount to its end: signals, unmounting, crashes, waiting readers, the background."""
+"""The life of a mount: signals, unmounting, crashes, waiting readers, the background."""
 
 import contextlib
 import errno
@@ -18,12 +18,12 @@ from harness import TOKEN, mounts, suspicious, until
 
 @pytest.fixture
 def clean_s(instrumented):
-    """What "within 2 s" allows; looking for leaks takes its time, too."""
+    """The limit for "within 2 s"; the search for leaks takes time, too."""
     return 6 if instrumented else 2
 
 
 def stalled(sim, mount, blocked, reader=True, **options):
-    """A mount whose page 2 is known, and whose page 1 hangs on its way with somebody waiting."""
+    """A mount with page 2 in the cache and page 1 under way, and a reader that waits for it."""
     api = sim(agents=200)
     ids = [agent["agent_id"] for agent in api.agents()]
     fleet = mount(api, **{"ttl": 600, "timeout": 60, "delay_connect": True, **options})
@@ -35,7 +35,7 @@ def stalled(sim, mount, blocked, reader=True, **options):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_cleanly_with_a_fetch_in_flight(sim, mount, blocked, clean_s, number):
+def test_signal_unmounts_while_a_fetch_is_in_flight(sim, mount, blocked, clean_s, number):
     _, _, fleet, cat = stalled(sim, mount, blocked)
     began = time.monotonic()
     fleet.signal(number)
@@ -46,7 +46,7 @@ def test_a_signal_ends_it_cleanly_with_a_fetch_in_flight(sim, mount, blocked, cl
 
 
 @pytest.mark.alone
-def test_a_signal_ends_it_with_open_files_and_a_shell_inside(sim, mount, blocked, clean_s):
+def test_signal_unmounts_with_open_files_and_a_shell_inside(sim, mount, blocked, clean_s):
     api = sim(agents=5)
     fleet = mount(api, ttl=600)
     where = fleet / "agents" / api.agents()[0]["agent_id"]
@@ -61,7 +61,7 @@ def test_a_signal_ends_it_with_open_files_and_a_shell_inside(sim, mount, blocked
 @pytest.mark.alone
 @pytest.mark.parametrize("command", [["fusermount3", "-u"], ["umount"], ["umount", "-l"],
                                      ["fusermount3", "-uz"]])
-def test_unmounting_ends_it_with_a_fetch_in_flight(sim, mount, blocked, clean_s, command):
+def test_unmounting_ends_fleetfs_while_a_fetch_is_in_flight(sim, mount, blocked, clean_s, command):
     _, _, fleet, cat = stalled(sim, mount, blocked)
     cat.end(signal.SIGINT)
     began = time.monotonic()
@@ -81,7 +81,7 @@ def test_a_lazy_unmount_lets_the_readers_finish(sim, mount, blocked):
     fleet.wait_ended()
 
 
-def test_a_busy_mount_is_not_unmounted_and_lives_on(sim, mount):
+def test_busy_mount_is_not_unmounted_and_continues(sim, mount):
     fleet = mount(sim(agents=5), ttl=600)
     with open(fleet / ".fleetfs/version"):
         done = subprocess.run(["fusermount3", "-u", fleet.path], capture_output=True, check=False)
@@ -128,7 +128,7 @@ def test_sighup_reads_the_token_again(sim, mount, folder):
 
 
 @pytest.mark.parametrize("looked", [False, True])
-def test_after_a_crash_it_mounts_over_the_dead_mount_point(sim, mount, looked):
+def test_dead_mount_of_a_crash_is_replaced(sim, mount, looked):
     api = sim(agents=5)
     fleet = mount(api, ttl=600)
     fleet.agents()
@@ -148,7 +148,7 @@ def test_after_a_crash_it_mounts_over_the_dead_mount_point(sim, mount, looked):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
-def test_a_reader_that_waits_dies_at_once(sim, mount, blocked, number):
+def test_waiting_reader_is_killed_at_once(sim, mount, blocked, number):
     api, _, fleet, cat = stalled(sim, mount, blocked)
     took, status = cat.end(number)
     assert status == -number and took < 0.1, took
@@ -158,7 +158,7 @@ def test_a_reader_that_waits_dies_at_once(sim, mount, blocked, number):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("path", ["agents", "agents/nobody", "agents/nobody/status"])
-def test_whatever_it_waits_in_it_dies_at_once(sim, mount, blocked, path):
+def test_reader_that_waits_in_any_operation_is_killed_at_once(sim, mount, blocked, path):
     api = sim(agents=200)
     fleet = mount(api, ttl=600, timeout=60, delay_connect=True)
     api.hold()
@@ -177,7 +177,7 @@ def test_whatever_it_waits_in_it_dies_at_once(sim, mount, blocked, path):
 
 
 @pytest.mark.alone
-def test_others_still_get_what_an_interrupted_reader_waited_for(sim, mount, blocked):
+def test_interrupted_reader_does_not_cancel_the_page_for_others(sim, mount, blocked):
     api, ids, fleet, cat = stalled(sim, mount, blocked)
     # Each another name: the kernel asks once for one name, and lets nobody else who waits for it go.
     others = [blocked("cat", fleet / "agents" / name / "id") for name in ids[1:6]]
@@ -191,7 +191,7 @@ def test_others_still_get_what_an_interrupted_reader_waited_for(sim, mount, bloc
 
 
 @pytest.mark.alone
-def test_what_is_cached_is_not_delayed_by_a_stalled_page(sim, mount, blocked):
+def test_stalled_page_does_not_delay_cached_reads(sim, mount, blocked):
     api = sim(agents=300)
     ids = [agent["agent_id"] for agent in api.agents()]
     fleet = mount(api, ttl=600, timeout=60)
@@ -211,7 +211,7 @@ def test_what_is_cached_is_not_delayed_by_a_stalled_page(sim, mount, blocked):
 
 
 @pytest.mark.alone
-def test_df_and_the_files_about_itself_wait_for_nothing(sim, mount, blocked):
+def test_df_and_status_files_never_wait(sim, mount, blocked):
     api = sim(agents=300)
     fleet = mount(api, ttl=600, timeout=60, delay_connect=True)
     api.hold()
@@ -231,7 +231,7 @@ def test_df_and_the_files_about_itself_wait_for_nothing(sim, mount, blocked):
 
 # About itself
 
-def test_the_files_about_itself_say_what_they_should(sim, mount):
+def test_status_files_have_their_contents(sim, mount):
     api = sim(agents=250)
     fleet = mount(api, ttl=7.5, per_page=50)
     assert len(fleet.agents()) == 250
@@ -251,7 +251,7 @@ def test_the_files_about_itself_say_what_they_should(sim, mount):
         assert os.stat(fleet / ".fleetfs" / name).st_size == len(fleet.read(f".fleetfs/{name}"))
 
 
-def test_the_token_is_nowhere_to_be_found(sim, mount, programs, folder):
+def test_token_is_in_no_file_log_or_argument(sim, mount, programs, folder):
     token = "sk-n0b0dy-should-ever-see-this"
     api = sim(agents=20)
     api.token(token)
@@ -287,7 +287,7 @@ def test_the_token_is_nowhere_to_be_found(sim, mount, programs, folder):
 # In the background
 
 def in_background(path):
-    """The pid of the fleetfs that serves this mount point."""
+    """The PID of the fleetfs that serves this mount point."""
     for entry in os.listdir("/proc"):
         with contextlib.suppress(OSError):
             words = Path("/proc", entry, "cmdline").read_bytes().split(b"\0")
@@ -299,7 +299,7 @@ def in_background(path):
 
 @pytest.fixture
 def daemon(fleetfs, folder, started):
-    """daemon(url, …): mounted by a program that has gone into the background."""
+    """daemon(url, …): mounts in the background."""
     path = folder / "mnt"
     path.mkdir()
 
@@ -326,7 +326,7 @@ def end(path, pid):
     os.close(watch)
 
 
-def test_in_the_background_the_parent_ends_when_it_is_mounted(sim, daemon):
+def test_background_start_returns_once_mounted(sim, daemon):
     api = sim(agents=250)
     api.delay(300)
     began = time.monotonic()
@@ -340,7 +340,7 @@ def test_in_the_background_the_parent_ends_when_it_is_mounted(sim, daemon):
     end(path, pid)
 
 
-def test_in_the_background_relative_files_are_those_of_the_shell(sim, daemon, folder):
+def test_relative_paths_of_a_background_start_are_those_of_the_shell(sim, daemon, folder):
     here = folder / "here"
     here.mkdir()
     (here / "token").touch(mode=0o600)

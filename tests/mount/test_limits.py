@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The limits that the manual states, each tried on a mount: LIMITS in docs/fleetfs.8."""
+"""Tests of each limit that the manual states in LIMITS."""
 
 import ctypes
 import json
@@ -64,7 +64,7 @@ def test_inotify_reports_no_change(fleet, libc):
         os.close(queue)
 
 
-def test_tail_with_small_f_stays_at_the_old_value_and_with_large_f_follows(fleet, stopping):
+def test_tail_f_keeps_the_old_value_and_tail_F_follows(fleet, stopping):
     path = str(fleet / f"agents/{fleet.first}/status")
     before, after = fleet.text(f"agents/{fleet.first}/status"), other_status(fleet)
     polling = ("-n", "1", "-s", "0.1", "--max-unchanged-stats=1")
@@ -215,8 +215,8 @@ def test_times_count_from_the_mount_for_what_the_first_sweep_found(fleet):
         str(fleet / f"agents/{fleet.first}/status")]
 
 
-def test_df_leaves_it_out_and_shows_zeroes_when_asked(fleet):
-    """Without operands df leaves out a file system that has no blocks. This is not tried, because df then
+def test_df_shows_zeroes_for_the_mount(fleet):
+    """Without operands df leaves out a file system without blocks. That is not tested, since df then
     queries every mount of the machine."""
     assert run("df", "-P", fleet.path).splitlines()[1].split()[1:4] == ["0", "0", "0"]
     assert os.statvfs(fleet.path).f_blocks == 0

@@ -70,7 +70,7 @@ def test_a_value_that_comes_back_makes_a_new_link(sim, mount):
     assert os.lstat(fleet / "by-gpu/G/a").st_mtime_ns >= back > first
 
 
-def test_what_never_changes_is_as_old_as_the_first_values(sim, mount):
+def test_constant_files_have_the_time_of_the_first_values(sim, mount):
     """So `find agents -newer .fleetfs/README` lists what changed since the mount, whenever README was
     first looked at."""
     api = sim(agents=1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A listing names every agent that was there throughout, exactly once, whatever moves meanwhile."""
+"""A listing contains every agent that stays exactly once, whatever moves meanwhile."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ def plain(count, prefix="n"):
     return [{"agent_id": f"{prefix}{i}"} for i in range(count)]
 
 
-def test_an_empty_fleet_is_an_empty_folder(sim, mount):
+def test_empty_fleet_is_an_empty_directory(sim, mount):
     api = sim(agents=0)
     fleet = mount(api, ttl=600)
     assert fleet.agents() == []
@@ -37,7 +37,7 @@ def test_the_last_page_may_be_full_or_not(sim, mount, count):
 
 
 @pytest.mark.parametrize("churn_ms", [5, 25])
-def test_under_churn_nobody_who_stayed_is_missed_or_doubled(sim, mount, churn_ms, instrumented):
+def test_agents_that_stay_are_listed_once_under_churn(sim, mount, churn_ms, instrumented):
     """Agents come and go at random places, so the pages shift under every sweep."""
     api = sim(agents=400)
     permanent = set(api.permanent())
@@ -54,7 +54,7 @@ def test_under_churn_nobody_who_stayed_is_missed_or_doubled(sim, mount, churn_ms
     assert len(set(listings)) > 5
 
 
-def test_with_another_order_at_every_sweep_nobody_is_missed_once_known(sim, mount):
+def test_known_agents_are_listed_although_the_order_changes_at_every_sweep(sim, mount):
     api = sim(agents=300)
     everybody = {agent["agent_id"] for agent in api.agents()}
     fleet = mount(api, ttl=0.1, per_page=20)
@@ -67,9 +67,9 @@ def test_with_another_order_at_every_sweep_nobody_is_missed_once_known(sim, moun
         assert set(names) == everybody
 
 
-def test_one_leaves_as_another_joins_and_the_count_agrees(sim, mount):
-    """The first agent leaves and one joins at the end, between any two pages: whoever stands at the
-    head of a page moves to the page before it, which was read already."""
+def test_agents_that_stay_are_listed_although_the_count_agrees(sim, mount):
+    """Between any two pages the first agent leaves and one joins at the end: the agent at the head of
+    each page moves to the page before it, which was already read."""
     api = sim(agents=1)
     agents = plain(200)
     api.put_agents(agents)
@@ -84,8 +84,8 @@ def test_one_leaves_as_another_joins_and_the_count_agrees(sim, mount):
         assert stays <= set(names), sorted(stays - set(names))
 
 
-def test_a_page_that_shifts_in_mid_sweep_hides_nobody(sim, mount, blocked):
-    """The sweep is stopped between two pages, the fleet shifts by one agent, and it goes on."""
+def test_page_that_shifts_during_a_sweep_hides_no_agent(sim, mount, blocked):
+    """The sweep is held between two pages while the fleet shifts by one agent."""
     api = sim(agents=1)
     agents = plain(60)
     api.put_agents(agents)
@@ -103,7 +103,7 @@ def test_a_page_that_shifts_in_mid_sweep_hides_nobody(sim, mount, blocked):
     assert {f"n{i}" for i in range(1, 60)} <= names
 
 
-def test_who_left_is_gone_and_who_joined_is_there_after_the_ttl(sim, mount):
+def test_departures_and_arrivals_are_seen_after_the_ttl(sim, mount):
     api = sim(agents=1)
     api.put_agents(plain(150))
     fleet = mount(api, ttl=0.5)
@@ -121,7 +121,7 @@ def test_who_left_is_gone_and_who_joined_is_there_after_the_ttl(sim, mount):
     assert fleet.health()["verified"] == "yes"
 
 
-def test_who_comes_back_is_there_again(sim, mount):
+def test_agent_that_returns_is_listed_again(sim, mount):
     api = sim(agents=1)
     fleet = mount(api, ttl=0.2)
     for turn in range(4):
@@ -139,7 +139,7 @@ def test_a_listing_slower_than_its_ttl_ends(sim, mount):
     assert api.requests() <= 70
 
 
-def test_a_listing_left_alone_halfway_goes_on_without_doubles(sim, mount):
+def test_paused_listing_continues_without_duplicates(sim, mount):
     api = sim(agents=1042)
     everybody = sorted(agent["agent_id"] for agent in api.agents())
     fleet = mount(api, ttl=0.5)
@@ -152,7 +152,7 @@ def test_a_listing_left_alone_halfway_goes_on_without_doubles(sim, mount):
 
 
 def test_a_partial_listing_does_not_spoil_the_next(sim, mount):
-    """The kernel keeps half a listing; another one that reaches its end must not be mixed into it."""
+    """The kernel caches half a listing. A later listing that reaches its end must not continue it."""
     api = sim(agents=1042)
     fleet = mount(api, ttl=0.3)
     for _ in range(5):
@@ -173,7 +173,7 @@ def test_a_partial_listing_does_not_spoil_the_next(sim, mount):
     [("ls", "agents"), ("ls", "by-status"), ("ls", "tasks"), ("stat", "agents/none")],
 )
 def test_a_listing_expires_after_its_reader_was_killed(sim, mount, blocked, command, path, known, number):
-    """The kernel keeps a complete listing until the directory's mtime moves, and then sends nothing."""
+    """The kernel serves a complete listing without requests until the directory's mtime moves."""
     api = sim(agents=1)
     api.put_agents(plain(3))
     fleet = mount(api, ttl=0.3, timeout=60, delay_connect=True)
@@ -202,7 +202,7 @@ def test_rewinding_lists_again(sim, mount):
         os.close(folder)
 
 
-def test_many_list_at_once_while_the_fleet_moves(sim, mount, blocked):
+def test_simultaneous_listings_are_complete_under_churn(sim, mount, blocked):
     api = sim(agents=300, churn=20)
     permanent = set(api.permanent())
     fleet = mount(api, ttl=0.2, per_page=25)
@@ -215,7 +215,7 @@ def test_many_list_at_once_while_the_fleet_moves(sim, mount, blocked):
         assert len(lines) == 25 and all(int(line) > len(permanent) for line in lines)
 
 
-def test_ls_shows_every_agent_as_a_folder(sim, mount):
+def test_ls_shows_every_agent_as_a_directory(sim, mount):
     api = sim(agents=120)
     fleet = mount(api, ttl=600)
     listing = subprocess.run(["ls", "-l", fleet / "agents"], capture_output=True, text=True)

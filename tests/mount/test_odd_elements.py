@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One odd agent never hides another: what is wrong with an element costs that element at most."""
+"""One odd agent never hides another: a fault in an element costs at most that element."""
 
 import json
 import os
@@ -144,7 +144,7 @@ def test_every_invalid_document_of_the_conformance_suite_costs_its_own_page_only
 
 
 def read_strictly(text):
-    """The value of a JSON text, which has to be UTF-8 and may have no number that JSON does not know."""
+    """The value of a JSON text, which must be UTF-8 and contain valid numbers only."""
     def refuse(constant):
         raise ValueError(f"{constant} is not JSON")
     return json.loads(text.decode("utf-8"), parse_constant=refuse)
@@ -290,7 +290,7 @@ def test_an_element_that_is_dropped_from_a_page_read_in_parts_is_logged(sim, mou
                    in line for line in told)
 
 
-def test_pages_of_odd_elements_alone_end_no_listing(sim, mount):
+def test_pages_of_dropped_elements_do_not_end_the_listing(sim, mount):
     api = sim(agents=1)
     api.put_agents(["7"] * 5 + [VALID % "a"] + ["8"] * 3 + [VALID % "b", "9"])
     fleet = mount(api, ttl=600, per_page=1)
@@ -299,7 +299,7 @@ def test_pages_of_odd_elements_alone_end_no_listing(sim, mount):
     assert api.requests() <= 12
 
 
-def test_what_stands_beside_the_list_costs_nothing(sim, mount):
+def test_unknown_members_beside_the_list_are_ignored(sim, mount):
     api = sim(agents=1)
     api.body('{"x":%s,"y":[%s],"\\u0000":"\\u0000","agent_list":[{"agent_id":"a"}],"page_meta":'
              '{"per_page":100,"total_count":1}}' % (deep(40), ",".join("0" * 500001)))
@@ -339,7 +339,7 @@ def test_ids_that_are_not_text_are_different_agents(sim, mount):
     assert tools["%00"] == "0\n" and tools["%C0%80"] == "1\n" and tools["%C0%00"] == "5\n"
 
 
-def test_a_change_between_values_that_are_not_text_is_seen(sim, mount):
+def test_change_between_values_that_are_not_text_is_noticed(sim, mount):
     api = sim(agents=1)
     api.put_agents([b'{"agent_id":"a","tool":"\xff"}'])
     fleet = mount(api, ttl=0.1)

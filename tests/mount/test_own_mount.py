@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Paths that lead into the mount itself: a file there must not make fleetfs wait for itself."""
+"""Paths that lead into the mount itself: fleetfs must not wait for itself."""
 
 import os
 import signal
@@ -15,13 +15,13 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 def serves(blocked, fleet):
-    """Whether another process can list agents, within seconds."""
+    """Whether another process can list the agents within seconds."""
     status, output, _ = blocked("ls", fleet / "agents").result(10)
     return status == 0 and len(output.split()) == 3
 
 
 @pytest.mark.parametrize("part", [".", "agents"])
-def test_a_log_whose_directory_is_covered_by_the_mount_blocks_nothing(sim, mount, blocked, folder, part):
+def test_log_directory_covered_by_the_mount_blocks_nothing(sim, mount, blocked, folder, part):
     logs = folder / "logs"
     logs.mkdir()
     fleet = mount(sim(agents=3), ttl=600, log_file=logs / "fleetfs.log")
@@ -42,7 +42,7 @@ def test_a_log_whose_directory_is_covered_by_the_mount_blocks_nothing(sim, mount
 
 
 @pytest.mark.parametrize("part", [".", "agents"])
-def test_a_token_whose_directory_is_covered_by_the_mount_delays_no_end(sim, mount, folder, part):
+def test_token_directory_covered_by_the_mount_delays_no_end(sim, mount, folder, part):
     secrets = folder / "secrets"
     secrets.mkdir()
     token = give("root", secrets / "token", TOKEN)
@@ -76,7 +76,7 @@ def test_a_service_managers_socket_below_the_mount_point_is_used(sim, mount, blo
 
 
 class Syslog:
-    """/dev/log of a machine, which leads to a socket."""
+    """A machine's /dev/log that leads to a socket of the test."""
 
     def __init__(self, machine, directory):
         self.path = directory / "log"

@@ -158,6 +158,14 @@ def test_signals_that_the_parent_blocked_or_ignored_work(fleetfs, sim, path):
     until(lambda: not mountinfo(path))
 
 
+def ignore_sigchld():
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+def test_a_failed_start_gives_one_reason_although_sigchld_is_ignored(refused, path):
+    assert "refused" in refused("http://127.0.0.1:9", path, preexec_fn=ignore_sigchld)
+
+
 def test_a_hangup_during_the_start_does_not_end_it(programs, sim, folder, path):
     api = sim(agents=3)
     api.hold(page=1)
@@ -518,3 +526,39 @@ def test_a_reader_that_is_killed_after_a_stop_ends_at_once(waiting):
     took, status = cat.end(signal.SIGKILL)
     assert status == -signal.SIGKILL and took < 0.1, took
     api.release()
+
+
+IN_A_PID_NAMESPACE = """
+fleetfs=$0 url=$1 path=$2 pid=$3
+"$fleetfs" --ttl=600 --timeout=60 --delay_connect "$url" "$path" || exit
+echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid
+ls "$path/agents" &
+test $! = "$pid" || exit
+read -r line
+kill -KILL $!
+wait $!
+echo ended
+"""
+
+
+@root
+@pytest.mark.alone
+def test_a_reader_is_killed_at_once_although_proc_is_of_another_pid_namespace(programs, sim, folder, path):
+    """In that /proc another process, here of this test, has the ID of the reader."""
+    api = sim(agents=3)
+    api.hold()
+    script = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "sh", "-c", IN_A_PID_NAMESPACE,
+                               programs["fleetfs"], api.url, path, str(os.getpid())], env=environment(folder),
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        until(lambda: api.held() >= 1)
+        began = time.monotonic()
+        script.stdin.write(b"\n")
+        script.stdin.close()
+        assert script.stdout.readline() == b"ended\n"
+        assert time.monotonic() - began < 2
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+        script.kill()
+        script.wait()
+        script.stdout.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What people run on files works on these: copies are equal, nothing hangs, nothing can be changed."""
+"""Common programs work on the mount: copies are equal, nothing hangs, nothing can be changed."""
 
 import errno
 import fcntl
@@ -53,13 +53,13 @@ def test_rsync_copies_and_then_has_nothing_to_do(fleet, folder):
     one_sweep(fleet)
 
 
-def test_cp_copies_the_folder(fleet, folder):
+def test_cp_copies_the_directory(fleet, folder):
     run("cp", "-r", fleet / "agents", folder / "copy")
     assert run("diff", "-r", fleet / "agents", folder / "copy") == ""
     one_sweep(fleet)
 
 
-def test_the_whole_mount_can_be_copied_files_about_itself_included(fleet, folder):
+def test_whole_mount_can_be_copied_with_its_status_files(fleet, folder):
     run("cp", "-a", fleet.path, folder / "by-cp")
     run("rsync", "-a", f"{fleet.path}/", folder / "by-rsync")
     run("tar", "-C", fleet.path, "-cf", folder / "by-tar", ".")
@@ -77,7 +77,7 @@ def test_find_counts_what_is_there(fleet):
 
 
 @pytest.mark.parametrize("command", [["grep", "-rl"], ["rg", "-l", "--hidden", "--no-ignore"]])
-def test_grep_and_rg_find_the_busy_ones_once_each(fleet, command):
+def test_grep_and_rg_find_each_busy_agent_once(fleet, command):
     statuses = {a["agent_id"]: a["agent_status"] for a in fleet.api.agents()}
     hits = run(*command, "-x", "-g" if command[0] == "rg" else "--include", "status", "busy",
                fleet.path).split()
@@ -113,7 +113,7 @@ def test_mmap_and_sendfile_show_the_same_as_read(fleet, folder):
     assert (folder / "out").read_bytes() == fleet.read(where)
 
 
-def test_a_script_of_a_shell_works_on_the_fleet(fleet):
+def test_shell_script_works_on_the_fleet(fleet):
     free = run("bash", "-c", "total=0; for f in agents/*/gpu_free; do read -r n <$f && "
                              "((total += n)); done; echo $total", cwd=fleet.path)
     wanted = sum(max(0, a["gpu_capacity"] - a["running_count"]) for a in fleet.api.agents()
@@ -159,7 +159,7 @@ def test_nothing_can_be_executed(fleet):
     assert not os.access(where, os.X_OK)
 
 
-def test_ls_asks_for_no_attributes_that_are_not_there(fleet):
+def test_ls_causes_no_xattr_requests(fleet):
     listing = run("ls", "-laZ", "--color=always", fleet / "agents")
     assert len(listing.splitlines()) == AGENTS + 3
     with pytest.raises(OSError) as caught:
@@ -169,7 +169,7 @@ def test_ls_asks_for_no_attributes_that_are_not_there(fleet):
     assert run("df", "--output=size,used,avail", fleet.path).split()[-3:] == ["0", "0", "0"]
 
 
-def test_a_folder_can_be_the_working_folder(fleet):
+def test_directory_can_be_the_working_directory(fleet):
     name = agent(fleet)["agent_id"]
     assert run("bash", "-c", f"cd agents/{name} && cat ../{name}/id ../../agents/{name}/id; pwd -P",
                cwd=fleet.path) == f"{name}\n{name}\n{fleet.path}/agents/{name}\n"
@@ -196,7 +196,7 @@ NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 @pytest.fixture
 def device():
-    """/dev/fuse for this test alone, since its mode is everybody's."""
+    """/dev/fuse of this test alone, since its mode affects all users."""
     with open(Path(tempfile.gettempdir(), "fleetfs-test-device.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield "/dev/fuse"
@@ -204,7 +204,7 @@ def device():
 
 @pytest.fixture
 def open_device(device):
-    """As udev makes it; a bare machine has it for root alone."""
+    """The mode that udev sets; on a bare machine only root may open it."""
     mode = os.stat(device).st_mode & 0o7777
     os.chmod(device, 0o666)
     yield
@@ -238,7 +238,7 @@ def test_an_ordinary_user_mounts_reads_and_unmounts(programs, folder, sim, stopp
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="these tests run as an ordinary user already")
-def test_an_ordinary_user_ends_it_with_a_signal(programs, folder, sim, stopping, open_device):
+def test_ordinary_user_unmounts_with_a_signal(programs, folder, sim, stopping, open_device):
     path = folder / "theirs"
     path.mkdir()
     os.chown(path, 65534, 65534)
@@ -251,7 +251,7 @@ def test_an_ordinary_user_ends_it_with_a_signal(programs, folder, sim, stopping,
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to be somebody else")
-def test_an_ordinary_user_without_the_device_is_told_so(programs, folder, sim, device):
+def test_ordinary_user_without_the_device_gets_the_reason(programs, folder, sim, device):
     if os.stat(device).st_mode & 0o006 == 0o006:
         pytest.skip("/dev/fuse is for everybody here")
     path = folder / "theirs"

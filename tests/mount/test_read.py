@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An agent's files hold its values, whole and exact, even while they change."""
+"""The files of an agent contain its values, complete and exact, also while they change."""
 
 import json
 import mmap
@@ -47,7 +47,7 @@ EXAMPLE = {
 }
 
 
-def test_the_example_of_the_reference_is_read_back_file_by_file(sim, mount):
+def test_example_response_is_read_back_file_by_file(sim, mount):
     example = DATA / "example-response.json"
     fleet = mount(sim(file=example), ttl=600)
     assert sorted(os.listdir(fleet.path)) == [
@@ -80,7 +80,7 @@ def test_250_agents_are_there_byte_for_byte(sim, mount):
     assert api.requests() == 3
 
 
-def test_every_file_and_folder_has_the_attributes_of_its_kind(sim, mount):
+def test_every_file_and_directory_has_the_attributes_of_its_kind(sim, mount):
     fleet = mount(sim(agents=30), ttl=600)
     count = 0
     for where, folders, files in os.walk(fleet.path, onerror=expected.raise_it):
@@ -139,7 +139,7 @@ print(reads, len(seen))
 
 
 @pytest.mark.once  # what the kernel makes of the answers, which are the same in every build
-def test_no_reader_ever_meets_a_torn_value(sim, mount, blocked):
+def test_reads_during_changes_are_never_torn(sim, mount, blocked):
     api = sim(agents=1)
     agent = {"agent_id": "flips", "agent_status": status_of(0)}
     api.put_agents([agent])
@@ -160,8 +160,8 @@ def test_no_reader_ever_meets_a_torn_value(sim, mount, blocked):
         assert reads > 30 and seen > len(LENGTHS) // 2, (reads, seen)
 
 
-def test_what_was_opened_is_read_to_its_end_as_it_was(sim, mount):
-    """Larger than any readahead, so the rest is fetched from fleetfs long after the change."""
+def test_open_file_is_read_to_its_end_unchanged(sim, mount):
+    """The file is larger than any readahead, so the rest is requested long after the change."""
     api = sim(agents=1)
     old, new = "old " * 200_000, "new " * 100_000
     api.put_agents([{"agent_id": "a", "sync_detail": old}])
@@ -207,7 +207,7 @@ def test_a_value_that_did_not_change_stays_the_same_file(sim, mount):
     assert os.stat(status).st_ino != changing.st_ino
 
 
-def test_a_program_on_a_pipe_reads_as_much_as_it_wants(sim, mount):
+def test_pipe_may_be_closed_before_the_end_of_a_file(sim, mount):
     fleet = mount(sim(agents=20), ttl=600)
     command = f"cat {fleet.path}/agents/*/agent.json | head -c 10"
     assert subprocess.run(["bash", "-c", command], capture_output=True).stdout == b'{"agent_id'

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Each recipe of the README does what it says: here it is run as it stands there, and its answer is
-held against what the API says. One without a test, or a test without one, fails."""
+"""Each recipe of the README is run as it is written there, and its output is compared with the API. A
+recipe without a test, or a test without a recipe, fails."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def recipes():
 
 
 def recipe(beginning):
-    """Marks the test of the recipe that begins with these words; it is given the command."""
+    """Marks the test of the recipe whose text begins with these words; the test gets the command."""
     (said, command), = [item for item in recipes().items() if item[0].startswith(beginning)]
 
     def mark(function):

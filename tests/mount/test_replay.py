@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A saved list is mounted like the API that gave it: offline, without a token, and with its file
-looked at again once per ttl."""
+"""A saved list is mounted like the API that it came from: offline, without a token, and the file is
+checked once per ttl."""
 
 import ctypes
 import http.client
@@ -21,7 +21,7 @@ root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 def as_list(parts, total=None, per_page=None):
-    """The text of a list (bytes), of agents as JSON texts or objects."""
+    """The text of a list (bytes) of agents, which are JSON texts or objects."""
     parts = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in parts]
     total = len(parts) if total is None else total
     meta = {"current_page": 1, "per_page": per_page or total, "total_count": total}
@@ -35,7 +35,7 @@ def agents_of(count, status="idle"):
 
 @pytest.fixture
 def save(folder):
-    """save(text): makes it the file, as mv does, and returns its path."""
+    """save(text): replaces the file as mv does, and returns its path."""
     def write(text, name="fleet.json"):
         new = folder / f"{name}.new"
         new.write_bytes(text)
@@ -45,7 +45,7 @@ def save(folder):
 
 @pytest.fixture
 def refused(refused, path):
-    """refused(source): a mount of it, without a token, is refused with one line, which is returned."""
+    """refused(source): mounts it without a token, which must fail with one line. Returns the line."""
     def check(source, *options, status=1):
         return refused(*options, source, path, token=None, status=status)
     return check
@@ -57,8 +57,8 @@ def device_of(fleet):
             if before.split()[4] == str(fleet.path)][0]
 
 
-def test_a_saved_answer_is_mounted_as_the_agents_that_it_holds(mount):
-    """It is page 1 of 42 agents, of which it shows one."""
+def test_saved_response_is_mounted(mount):
+    """It is page 1 of 42 agents, and contains one of them."""
     fleet = mount(EXAMPLE, token=None, ttl=600)
     assert fleet.agents() == ["gpu-node-01"]
     found = expected.walk(fleet / "agents/gpu-node-01")
@@ -74,7 +74,7 @@ def test_a_saved_answer_is_mounted_as_the_agents_that_it_holds(mount):
     assert "the file has 1 agents, but its total_count is 42" in fleet.output()
 
 
-def test_a_mount_and_its_replay_differ_in_nothing(sim, mount, save):
+def test_mount_and_its_replay_are_equal(sim, mount, save):
     api = sim(agents=1042)
     live = mount(api, ttl=600)
     replay = mount(save(as_list(api.raw_agents())), token=None, ttl=600)
@@ -95,8 +95,8 @@ def test_a_mount_is_saved_as_the_readme_says(sim, mount, folder):
     assert replay.read("fleet/agents.json") == file.read_bytes()
 
 
-def test_a_mount_of_a_mount(sim, mount):
-    """Straight from another's agents.json, without a copy."""
+def test_agents_json_of_a_mount_can_be_mounted(sim, mount):
+    """Directly, without a copy."""
     api = sim(agents=250)
     live = mount(api, ttl=0.2)
     replay = mount(live / "fleet/agents.json", token=None, ttl=0.2)
@@ -106,8 +106,8 @@ def test_a_mount_of_a_mount(sim, mount):
     until(lambda: replay.text(f"agents/{name}/status") == "changed\n")
 
 
-def test_a_saved_answer_is_taken_byte_for_byte(sim, mount, save):
-    """What the API answered, as curl saved it; names and numbers of the odd kind in it."""
+def test_saved_response_keeps_names_and_numbers(sim, mount, save):
+    """The response as curl saves it, with unusual names and numbers."""
     api = sim(agents=1)
     api.put_agents(['{"agent_id":"a/b", "x" : [1.50e+3, 9007199254740993]}',
                     '{"agent_id":"\\u202e","agent_status":"\\n","gpu_capacity":1e400}',
@@ -123,7 +123,7 @@ def test_a_saved_answer_is_taken_byte_for_byte(sim, mount, save):
     assert expected.walk(replay / "agents") == held
 
 
-def test_pages_cost_the_readers_of_one_agent_no_whole_list(mount, save):
+def test_reader_of_one_agent_requests_one_page_of_a_file(mount, save):
     fleet = mount(save(as_list(agents_of(1042))), token=None, ttl=600)
     assert fleet.text("agents/a0007/gpu_capacity") == "7\n"
     assert int(fleet.values(".fleetfs/stats")["pages_asked"]) == 1
@@ -134,7 +134,7 @@ def test_pages_cost_the_readers_of_one_agent_no_whole_list(mount, save):
     assert int(fleet.values(".fleetfs/stats")["pages_asked"]) == 11
 
 
-def test_no_agents(mount, save):
+def test_file_without_agents_is_an_empty_fleet(mount, save):
     fleet = mount(save(as_list([])), token=None, ttl=600)
     assert fleet.agents() == []
     assert fleet.health()["verified"] == "yes"
@@ -150,8 +150,8 @@ def test_a_wrong_count_costs_no_agent(mount, save, total):
 
 @pytest.mark.parametrize("given", ["fleet.json", "./fleet.json", "file://{}", "FILE:{}",
                                    "file://localhost{}"])
-def test_each_way_to_name_a_file(fleetfs, folder, save, path, given):
-    """In the background, which works in another folder."""
+def test_file_is_named_by_path_or_url(fleetfs, folder, save, path, given):
+    """fleetfs runs in the background, in another working directory."""
     file = save(as_list(agents_of(3)))
     done = fleetfs(given.format(file), path, cwd=folder, token=None)
     assert done.returncode == 0 and not done.stderr, done
@@ -166,7 +166,7 @@ def test_each_way_to_name_a_file(fleetfs, folder, save, path, given):
         subprocess.run(["fusermount3", "-u", path], check=True)
 
 
-def test_a_name_with_commas_and_spaces_is_the_device(mount, save):
+def test_file_name_with_commas_and_spaces_is_the_device(mount, save):
     file = save(as_list(agents_of(1)), "a, b\\c=%20?#.json")
     fleet = mount(file, token=None, ttl=600)
     assert fleet.agents() == ["a0000"]
@@ -174,7 +174,7 @@ def test_a_name_with_commas_and_spaces_is_the_device(mount, save):
 
 
 def test_no_token_is_read(mount, save, folder):
-    """One that would be refused is not even looked at."""
+    """A token that would be rejected is ignored."""
     fleet = mount(save(as_list(agents_of(1))), token="ak-123", token_file=folder / "none", ttl=600)
     assert fleet.agents() == ["a0000"]
     assert fleet.health()["token_expiry"] == "-"
@@ -198,14 +198,14 @@ NO_LISTS = {
 
 
 @pytest.mark.parametrize("what", NO_LISTS)
-def test_what_is_no_list_is_refused_with_its_place(refused, save, what):
+def test_invalid_file_is_rejected_with_line_and_column(refused, save, what):
     text, place = NO_LISTS[what]
     file = save(text)
     line = refused(file)
     assert str(file) in line and place in line, line
 
 
-def test_a_list_that_was_cut_is_refused_with_the_place_of_its_end(refused, save):
+def test_cut_file_is_rejected_with_the_place_of_its_end(refused, save):
     text = as_list(agents_of(1042)).replace(b"},{", b"},\n{")
     for end in (1, 14, 15, 40, 5000, len(text) // 2, len(text) - 3):
         line = refused(save(text[:end]))
@@ -213,7 +213,7 @@ def test_a_list_that_was_cut_is_refused_with_the_place_of_its_end(refused, save)
         assert f"line {row}, column {column}: it ends early" in line, (end, line)
 
 
-def test_what_is_no_file_is_refused(refused, folder, path):
+def test_source_that_is_no_file_is_rejected(refused, folder, path):
     os.mkfifo(folder / "pipe")
     assert "pipe" in refused(folder / "pipe")
     assert "directory" in refused(folder)
@@ -233,7 +233,7 @@ def test_what_is_no_file_is_refused(refused, folder, path):
 
 
 @root
-def test_a_file_that_may_not_be_read_is_refused(programs, folder, save, path):
+def test_unreadable_file_is_rejected(programs, folder, save, path):
     file = save(as_list([]))
     file.chmod(0o600)
     os.chown(path, 65533, 65533)
@@ -245,7 +245,7 @@ def test_a_file_that_may_not_be_read_is_refused(programs, folder, save, path):
     assert done.stderr == f"fleetfs: {file}: Permission denied: let this user read it\n"
 
 
-def test_check_tells_what_is_in_it(fleetfs, save):
+def test_check_prints_the_contents_of_a_file(fleetfs, save):
     done = fleetfs("--check", save(as_list(agents_of(1042))), token=None)
     assert done.returncode == 0 and "1042 agents" in done.stdout and "not as many" not in done.stdout
     assert "token" not in done.stdout and not done.stderr
@@ -255,8 +255,8 @@ def test_check_tells_what_is_in_it(fleetfs, save):
     assert done.returncode == 1 and "line 1, column 16" in done.stderr and not done.stdout
 
 
-def test_a_new_file_is_seen_after_the_ttl_and_not_before(mount, save):
-    """All pages are as old as the look at the file, whenever they are read."""
+def test_replaced_file_is_noticed_after_the_ttl(mount, save):
+    """All pages have the age of the last check of the file, whenever they are read."""
     fleet = mount(save(as_list(agents_of(250, "old"))), token=None, ttl=4)
     looked = time.monotonic()
     assert fleet.text("agents/a0000/status") == "old\n"
@@ -273,8 +273,8 @@ def test_a_new_file_is_seen_after_the_ttl_and_not_before(mount, save):
     assert fleet.health()["verified"] == "yes"
 
 
-def test_a_file_that_stays_the_same_is_read_once(mount, save):
-    """It is looked at, and no more."""
+def test_unchanged_file_is_read_once(mount, save):
+    """It is only checked again."""
     file = save(as_list(agents_of(250)))
     time.sleep(3.1)  # until its times can be trusted
     libc = ctypes.CDLL(None, use_errno=True)
@@ -291,7 +291,7 @@ def test_a_file_that_stays_the_same_is_read_once(mount, save):
         os.close(watch)
 
 
-def test_sighup_looks_at_the_file_at_once(mount, save):
+def test_sighup_checks_the_file_at_once(mount, save):
     fleet = mount(save(as_list(agents_of(3, "old"))), token=None, ttl=86400)
     assert fleet.text("agents/a0002/status") == "old\n"
     save(as_list(agents_of(3, "new")))
@@ -299,8 +299,8 @@ def test_sighup_looks_at_the_file_at_once(mount, save):
     until(lambda: fleet.text("agents/a0002/status") == "new\n")
 
 
-def test_a_list_replaced_under_its_readers_is_the_old_one_or_the_new(mount, save):
-    """Each agent says in two fields which list it is of, and the values differ in length."""
+def test_file_replaced_during_reads_is_the_old_or_the_new_list(mount, save):
+    """Two fields of each agent name its list, and the values differ in length."""
     def text(word):
         return as_list([{**agent, "sync_detail": word * 40}
                         for agent in agents_of(450, word)])
@@ -352,7 +352,7 @@ def folder_instead(file):
 @pytest.mark.parametrize("spoil,code,reason", [
     (gone, "EHOSTUNREACH", "No such file"), (nonsense, "EREMOTEIO", "line 2, column 2"),
     (folder_instead, "EREMOTEIO", "directory")])
-def test_a_file_that_is_spoilt_is_as_an_api_that_fails(mount, save, spoil, code, reason):
+def test_invalid_file_is_treated_like_a_failing_api(mount, save, spoil, code, reason):
     file = save(as_list(agents_of(250)))
     patient, strict = (mount(file, token=None, ttl=0.2, stale=stale) for stale in (600, 0))
     for fleet in (patient, strict):
@@ -379,7 +379,7 @@ def test_a_file_that_is_spoilt_is_as_an_api_that_fails(mount, save, spoil, code,
         until(lambda: len(fleet.agents()) == 250 and fleet.health()["state"] == "ok", seconds=40)
 
 
-def test_a_file_that_is_not_there_yet_can_be_waited_for(mount, save, folder):
+def test_delay_connect_waits_for_a_missing_file(mount, save, folder):
     fleet = mount(folder / "fleet.json", token=None, ttl=0.2, delay_connect=True)
     assert code_of(fleet.agents) == "EHOSTUNREACH"
     save(as_list(agents_of(3)))
@@ -387,7 +387,7 @@ def test_a_file_that_is_not_there_yet_can_be_waited_for(mount, save, folder):
     assert len(fleet.agents()) == 3
 
 
-def test_a_link_is_followed_wherever_it_points(mount, save, folder):
+def test_symlinked_file_is_followed_to_its_present_target(mount, save, folder):
     for word in ("old", "new"):
         save(as_list(agents_of(3, word)), f"{word}.json")
     link = folder / "latest.json"
@@ -400,8 +400,8 @@ def test_a_link_is_followed_wherever_it_points(mount, save, folder):
     assert device_of(fleet) == str(link)
 
 
-def test_a_list_may_be_longer_than_an_answer(mount, save):
-    """By its bytes, and by its agents."""
+def test_file_may_be_larger_than_a_response(mount, save):
+    """In bytes, and in agents."""
     agents = [{**agent, "sync_detail": "x" * 800} for agent in agents_of(10500)]
     text = as_list(agents)
     assert len(text) > 8 << 20
@@ -412,8 +412,8 @@ def test_a_list_may_be_longer_than_an_answer(mount, save):
 
 
 @pytest.mark.unwrapped  # valgrind does not know that stat(2) may take its time
-def test_a_file_that_is_slow_to_read_holds_up_who_needs_it_alone(sim, mount, blocked, folder):
-    """It lies on another mount, whose API does not answer."""
+def test_slow_file_delays_only_readers_that_need_it(sim, mount, blocked, folder):
+    """It is on another mount, whose API does not answer."""
     api = sim(agents=1)
     below = mount(api, delay_connect=True, timeout=20)
     api.hold()

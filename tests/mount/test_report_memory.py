@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The files of fleet/ take no more memory than the agents that they show, however much longer their text
-is, and give it back when they are replaced."""
+"""The files of fleet/ take no more memory than their agents, however long their text is, and their
+memory is freed when they are replaced."""
 
 import json
 import os
@@ -15,7 +15,7 @@ AGENTS = 20
 
 
 def as_file(path, agents):
-    """A saved response, put in place at once; agents are objects or bytes."""
+    """Replaces a saved response at once. agents: objects or bytes."""
     parts = [agent if isinstance(agent, bytes) else json.dumps(agent).encode() for agent in agents]
     path.with_suffix(".new").write_bytes(
         b'{"agent_list":[' + b",".join(parts) + b'],"page_meta":{"current_page":1,"per_page":%d,'
@@ -24,7 +24,7 @@ def as_file(path, agents):
 
 
 def size_and_peak(fleet, name):
-    """Reads a file of fleet/ to its end: its size, and how many KiB the daemon had at the most."""
+    """Reads a file of fleet/ to its end; returns its size, and the peak memory of the daemon in KiB."""
     size = peak = 0
     with open(fleet / "fleet" / name, "rb", buffering=0) as file:
         while part := file.read(1 << 20):
@@ -35,7 +35,7 @@ def size_and_peak(fleet, name):
 
 
 def long_agents(key, value):
-    """Agents of nearly 1 MiB, all of it in one value."""
+    """Agents of nearly 1 MiB, almost all of it in one value."""
     return [b'{"agent_id":"a%d","agent_status":"idle","%s":"%s"}' % (i, key, value)
             for i in range(AGENTS)]
 
@@ -44,8 +44,7 @@ def long_agents(key, value):
 @pytest.mark.parametrize("name,key,times", [
     ("fleet.html", b"sync_detail", 9), ("agents.tsv", b"tool", 4), ("metrics.prom", b"tool", 5),
     ("agents.json", b"sync_detail", 1)])
-def test_a_file_many_times_as_long_as_the_agents_takes_no_more_memory(
-        mount, folder, instrumented, name, key, times):
+def test_report_longer_than_its_agents_takes_no_more_memory(mount, folder, instrumented, name, key, times):
     as_file(folder / "fleet.json", long_agents(key, b"\xff" * 1_000_000))
     fleet = mount(folder / "fleet.json", ttl=LONG, timeout=60, token=None)
     assert len(fleet.agents()) == AGENTS
@@ -57,7 +56,7 @@ def test_a_file_many_times_as_long_as_the_agents_takes_no_more_memory(
     assert resident_kib(fleet) - before < 40 << 10 or instrumented
 
 
-def test_long_and_short_rows_stand_in_order(mount, folder):
+def test_long_and_short_rows_are_in_order(mount, folder):
     texts = ["short", "x" * 20_000, "\x1b" * 100_000, "", "y" * 900_000, "short"]
     as_file(folder / "fleet.json", [{"agent_id": f"n{i}", "agent_status": "idle", "tool": text}
                                     for i, text in enumerate(texts)])
@@ -74,7 +73,7 @@ def test_long_and_short_rows_stand_in_order(mount, folder):
     assert whole.count(b"fleet_agent_info{") == len(texts)
 
 
-def test_a_status_too_long_for_a_name_is_its_name_in_the_summary(mount, folder):
+def test_long_status_is_shortened_in_the_summary(mount, folder):
     as_file(folder / "fleet.json", [{"agent_id": "a", "agent_status": "\x1b" * 100_000},
                                     {"agent_id": "b", "agent_status": "odd\n"}])
     fleet = mount(folder / "fleet.json", ttl=LONG, timeout=60, token=None)
@@ -84,7 +83,7 @@ def test_a_status_too_long_for_a_name_is_its_name_in_the_summary(mount, folder):
 
 
 @pytest.mark.unwrapped  # as to memory
-def test_a_replaced_file_gives_its_memory_back(mount, folder, instrumented):
+def test_memory_of_a_replaced_report_is_freed(mount, folder, instrumented):
     def put(turn):
         as_file(folder / "fleet.json", [{"agent_id": f"n{i}", "tool": str(turn), "more": "x" * 5000}
                                         for i in range(4000)])

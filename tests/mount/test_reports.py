@@ -34,7 +34,7 @@ def fleet(sim, mount):
 
 
 def hostile_agents():
-    """Every string that is any trouble, in every place where a string may be."""
+    """Every troublesome string, in every place that can have a string."""
     texts = IDS + [text.decode("utf-8", "surrogateescape") for text in RAW_IDS]
     return [json.dumps({"agent_id": text, "agent_status": text, "agent_labels": [text],
                         "tool": text, "tool_version": text, "agent_version": text,
@@ -45,7 +45,7 @@ def hostile_agents():
 
 
 def total(agents, field):
-    """The sum of a number that some agents have, or of one that their GPUs have."""
+    """The sum of a number of all agents, or of all their GPUs."""
     if field.startswith("vram"):
         return sum(gpu[field] for agent in agents for gpu in agent["system_stats"]["gpu_devices"])
     return sum(agent.get(field, 0) for agent in agents)
@@ -79,7 +79,7 @@ def test_the_summary_adds_up(fleet):
 
 # agents.tsv
 
-def test_the_table_is_as_the_api_says_and_in_its_order(fleet):
+def test_table_has_the_values_and_order_of_the_api(fleet):
     header, *lines = fleet.text("fleet/agents.tsv").splitlines()
     assert header.split("\t") == COLUMNS
     agents = fleet.api.agents()
@@ -138,7 +138,7 @@ PROGRAMS = [
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_jq_says_the_same_of_the_pages_and_of_the_file(fleet, folder, program):
+def test_agents_json_has_the_agents_of_all_pages(fleet, folder, program):
     pages = []
     for number in (1, 2, 3):
         asked = urllib.request.Request(
@@ -151,7 +151,7 @@ def test_jq_says_the_same_of_the_pages_and_of_the_file(fleet, folder, program):
     assert run("jq", "-r", program, fleet / "fleet/agents.json") == of_pages != ""
 
 
-def test_the_file_is_one_page_of_the_api(fleet):
+def test_agents_json_is_one_page_of_the_api(fleet):
     text = fleet.read("fleet/agents.json")
     answer = expected.pairs(text)
     assert [key for key, _ in answer] == ["agent_list", "page_meta"]
@@ -163,7 +163,7 @@ def test_the_file_is_one_page_of_the_api(fleet):
 
 
 @pytest.mark.parametrize("agents", [[], [{"agent_id": "a"}]])
-def test_a_fleet_of_none_or_one_is_told_too(sim, mount, agents):
+def test_reports_of_no_agent_and_one_agent_are_complete(sim, mount, agents):
     api = sim(agents=0)
     api.put_agents(agents)
     fleet = mount(api, ttl=LONG)
@@ -184,7 +184,7 @@ def test_hostile_strings_are_json_that_jq_reads(sim, mount):
     assert not any(expected.is_unsafe(ord(c)) for c in text if c != "\n")
 
 
-def test_who_reads_slowly_reads_the_old_one_to_its_end(sim, mount):
+def test_slow_reader_reads_the_old_report_to_its_end(sim, mount):
     api = sim(agents=1)
     agents = [{"agent_id": f"n{i}", "agent_status": "old", "more": "x" * 2500} for i in range(2000)]
     api.put_agents(agents)
@@ -208,7 +208,7 @@ def test_who_reads_slowly_reads_the_old_one_to_its_end(sim, mount):
           == {"new 2"})
 
 
-def test_what_did_not_change_stays_the_same_file(sim, mount):
+def test_unchanged_report_stays_the_same_file(sim, mount):
     api = sim(agents=AGENTS)
     fleet = mount(api, ttl=0.3)
     names = ("summary", "agents.tsv", "agents.json")
@@ -246,7 +246,7 @@ def test_many_readers_at_once_read_the_same(sim, mount):
 # metrics.prom
 
 def check_metrics(fleet):
-    """What promtool has to say."""
+    """Runs promtool on fleet/metrics.prom, which must accept it; returns its complaints."""
     done = subprocess.run([unpacked("promtool"), "check", "metrics"], capture_output=True,
                           input=fleet.read("fleet/metrics.prom"), timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -254,7 +254,7 @@ def check_metrics(fleet):
 
 
 def samples_of(text):
-    """{(name, ((label, value), …)): value}; no two are the same."""
+    """{(name, ((label, value), …)): value}; fails if two are equal."""
     found = {}
     for line in text.splitlines():
         if line.startswith("#"):
@@ -277,7 +277,7 @@ def seconds(text):
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
-def test_promtool_is_content(fleet):
+def test_promtool_has_no_complaint(fleet):
     assert check_metrics(fleet) == ""
 
 
@@ -353,7 +353,7 @@ def test_an_agent_without_a_value_has_no_sample(sim, mount):
 
 @contextlib.contextmanager
 def node_exporter(fleet, folder):
-    """What it serves; call what is given to scrape it."""
+    """Runs node_exporter; calling the result scrapes it."""
     log = folder / "node_exporter.log"
     with open(log, "wb") as output:
         process = subprocess.Popen(
@@ -376,7 +376,7 @@ def node_exporter(fleet, folder):
 
 
 def with_labels(samples):
-    """To node_exporter a label without a value is none."""
+    """To node_exporter a label without a value is no label."""
     return {(name, tuple(pair for pair in pairs if pair[1])): value
             for (name, pairs), value in samples.items()}
 
@@ -392,7 +392,7 @@ def test_node_exporter_exposes_them(fleet, folder):
         int(os.stat(where).st_mtime)
 
 
-def test_node_exporter_says_when_the_api_has_failed_for_too_long(sim, mount, folder):
+def test_node_exporter_reports_an_error_while_the_api_fails_beyond_stale(sim, mount, folder):
     api = sim(agents=3)
     fleet = mount(api, ttl=0.2, stale=0, retries=0)
     with node_exporter(fleet, folder) as scrape:
@@ -426,7 +426,7 @@ def test_no_string_of_an_agent_spoils_the_metrics(sim, mount, folder):
     assert with_labels(fleets) == with_labels(samples)
 
 
-def test_metrics_tell_how_old_they_are_while_the_api_fails(sim, mount):
+def test_metrics_show_their_age_while_the_api_fails(sim, mount):
     api = sim(agents=3)
     fleet = mount(api, ttl=0.3, retries=0)
     first = samples_of(fleet.text("fleet/metrics.prom"))["fleet_list_timestamp_seconds", ()]
@@ -442,7 +442,7 @@ def test_metrics_tell_how_old_they_are_while_the_api_fails(sim, mount):
     assert newer() == pytest.approx(last, abs=0.01)  # written anew, it may be off by a millisecond
 
 
-def test_an_unverified_sweep_is_told(sim, mount):
+def test_unverified_sweep_is_reported(sim, mount):
     api = sim(agents=3)
     api.total("7")
     fleet = mount(api, ttl=LONG)
@@ -476,13 +476,13 @@ def attacking_agents():
 
 
 def embedded(text):
-    """What stands in the page's data."""
+    """The data in the page."""
     data = json.loads(re.search(r'<script type="application/json" id="data">\n(.*?)</script>', text,
                                 re.DOTALL)[1])
     return data, [dict(zip(data["fields"], row)) for row in data["agents"]]
 
 
-def test_the_page_holds_the_fleet_and_needs_nothing_else(sim, mount):
+def test_page_contains_the_fleet_and_loads_nothing(sim, mount):
     api = sim(agents=230)
     fleet = mount(api, ttl=LONG)
     text = fleet.text(PAGE)
@@ -505,7 +505,7 @@ def test_the_page_holds_the_fleet_and_needs_nothing_else(sim, mount):
     assert text.index(policy) < text.index("<style>")
 
 
-def test_whatever_agents_say_stands_in_the_page_as_data(sim, mount):
+def test_hostile_values_are_data_in_the_page(sim, mount):
     api = sim(agents=1)
     api.put_agents(attacking_agents())
     text = mount(api, ttl=LONG).text(PAGE)

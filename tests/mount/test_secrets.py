@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A server that echoes the token, or a proxy's password: no output of fleetfs has it (row 49 of
-docs/faults.md). Agents' values are data, and are shown as the API sends them."""
+"""A server that echoes the token, or a proxy's password: no output of fleetfs contains it (row 49 of
+docs/faults.md). Values of agents are data, and are shown as the API sends them."""
 
 import base64
 import json
@@ -39,7 +39,7 @@ RARE_ECHOES = {
 
 
 def outputs(fleet):
-    """The log, and the files about the mount itself."""
+    """The log, and the files of .fleetfs/."""
     names = ("health", "last_error", "stats", "config")
     return fleet.output() + "".join(fleet.text(f".fleetfs/{name}") for name in names)
 
@@ -57,7 +57,7 @@ def bodies():
 
 
 @pytest.mark.parametrize("status", ["401 No", "500 Oops"])
-def test_no_echo_of_the_token_is_shown(scripted, mount, status):
+def test_echoed_token_is_not_shown(scripted, mount, status):
     server = scripted()
     fleet = mount(server, token=TOKEN, variables={"CYBERUN_KEY": "sk-of-another-variable"}, **OPTIONS,
                   debug=True)
@@ -76,7 +76,7 @@ def test_no_echo_of_the_token_is_shown(scripted, mount, status):
     assert "another-variable" not in outputs(fleet) and "[secret]" in outputs(fleet)
 
 
-def test_where_a_redirect_points_to_is_shown_without_its_query(scripted, mount):
+def test_target_of_a_redirect_is_shown_without_its_query(scripted, mount):
     server = scripted()
     server.answer = lambda wire: wire.reply(b"", status="302 Found", headers=[
         f"Location: https://login.example/{TOKEN}/in?token={TOKEN}&code=oauth-4711#more"])
@@ -86,7 +86,7 @@ def test_where_a_redirect_points_to_is_shown_without_its_query(scripted, mount):
     assert "https://login.example/[secret]/in?..." in said and "oauth" not in said
 
 
-def test_the_token_before_is_a_secret_still(scripted, mount, folder):
+def test_previous_token_is_not_shown(scripted, mount, folder):
     token = folder / "token"
 
     def put(text):
@@ -137,7 +137,7 @@ def test_an_agents_values_are_data(scripted, mount):
 
 
 def test_a_token_as_an_agents_id_is_not_in_the_log(scripted, mount, fleetfs):
-    """What is logged of dropped agents; the tree has the ID, which is data."""
+    """The log of dropped agents. The tree contains the ID, which is data."""
     token = "sk-9f8e7d6c5b4a392817"
     server = scripted()
     server.answer = lambda wire: wire.reply(page(

@@ -50,7 +50,7 @@ def test_nothing_but_get_agents_reaches_the_api(sim, origin, cache):
     assert api.requests() == 4
 
 
-def test_what_it_answers_is_what_the_api_said_with_its_age(sim, origin, cache):
+def test_cached_response_is_that_of_the_api_with_its_age(sim, origin, cache):
     api = sim(agents=3)
     shared = cache(origin(api))
     status, headers, body = shared.get()
@@ -62,7 +62,7 @@ def test_what_it_answers_is_what_the_api_said_with_its_age(sim, origin, cache):
     assert api.requests() == 1
 
 
-def test_the_age_of_what_the_api_kept_itself_is_rounded_up(scripted, origin, cache):
+def test_age_of_a_response_from_the_apis_own_cache_is_rounded_up(scripted, origin, cache):
     server = scripted(agents=["a"])
     server.answer = lambda wire: wire.send(
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nAge: 3\r\n"
@@ -73,14 +73,14 @@ def test_the_age_of_what_the_api_kept_itself_is_rounded_up(scripted, origin, cac
     assert len(server.heads) == 1
 
 
-def test_what_it_keeps_has_a_limit_however_short_the_ttl(sim, origin, cache):
+def test_stored_responses_have_a_limit_at_any_ttl(sim, origin, cache):
     shared = cache(origin(sim(agents=3)))
     assert shared.get(max_age=2, stale=0)[0] == 200
     assert shared.counter("SMA.s0.g_bytes") > 0
 
 
 @pytest.mark.alone
-def test_who_accepts_another_age_has_answers_of_their_own(sim, origin, cache):
+def test_callers_that_accept_other_ages_share_no_response(sim, origin, cache):
     api = sim(agents=3)
     shared = cache(origin(api))
     shared.get(max_age=60)
@@ -93,7 +93,7 @@ def test_who_accepts_another_age_has_answers_of_their_own(sim, origin, cache):
     assert api.requests() == 6
 
 
-def test_answers_are_given_to_the_same_token_and_team_only(sim, origin, cache):
+def test_responses_are_shared_by_the_same_token_and_team_only(sim, origin, cache):
     ours, theirs, others = sim(agents=3, seed=1, jwt=JWT, team="ours"), \
         sim(agents=4, seed=2, jwt=JWT, team="theirs"), sim(agents=5, seed=3, token="sk-other")
     shared = cache(origin(ours, {"{ req.hdr(x-team-id) theirs }": theirs,
@@ -191,7 +191,7 @@ def test_a_stale_answer_comes_within_what_is_accepted_and_tells_its_age(sim, ori
     until(lambda: shared.get(max_age=1, stale=4)[0] == 200)
 
 
-def test_a_copy_that_was_made_for_a_stale_answer_is_held_to_the_same_limit(sim, origin, cache):
+def test_copy_of_a_stale_response_has_the_same_limit_of_age(sim, origin, cache):
     api = sim(agents=3)
     shared = cache(origin(api))
     began = time.monotonic()
@@ -202,7 +202,7 @@ def test_a_copy_that_was_made_for_a_stale_answer_is_held_to_the_same_limit(sim, 
     assert shared.get(max_age=1, stale=3)[0] == 503
 
 
-def test_an_api_that_fails_is_asked_once_a_second_for_everybody(sim, origin, cache):
+def test_failing_api_is_requested_once_a_second_for_all_callers(sim, origin, cache):
     api = sim(agents=3)
     shared = cache(origin(api))
     shared.get(max_age=1)
@@ -217,7 +217,7 @@ def test_an_api_that_fails_is_asked_once_a_second_for_everybody(sim, origin, cac
 
 # The way to the API
 
-def test_neither_sees_of_the_other_what_is_none_of_its_business(scripted, origin, cache):
+def test_headers_that_the_other_side_does_not_need_are_removed(scripted, origin, cache):
     server = scripted(agents=["a"])
     server.answer = lambda wire: wire.good(headers=["Set-Cookie: a=b", "Vary: Cookie"])
     shared = cache(origin(server))
@@ -269,15 +269,14 @@ def test_an_origin_that_dns_does_not_know_keeps_its_address(sim, origin, cache):
 
 @pytest.mark.parametrize("certificate,trusted", [
     ("elsewhere", "ca.pem"), ("expired", "ca.pem"), ("localhost", "self-signed.pem")])
-def test_an_origin_that_does_not_prove_who_it_is_gets_nothing(sim, origin, cache, certificates,
-                                                              certificate, trusted):
+def test_unverified_origin_gets_no_byte_of_the_token(sim, origin, cache, certificates, certificate, trusted):
     api = sim(agents=3)
     shared = cache(origin(api, certificate=certificate), ORIGIN_CA=str(certificates / trusted))
     assert shared.get()[0] == 503
     assert api.requests() == 0
 
 
-def test_the_token_is_nowhere_in_what_it_writes(sim, origin, cache, folder):
+def test_token_is_in_no_output_of_the_cache(sim, origin, cache, folder):
     api = sim(agents=3, token="sk-secret-secret")
     shared = cache(origin(api))
     assert shared.get(token="sk-secret-secret")[0] == 200
@@ -295,8 +294,8 @@ def test_the_token_is_nowhere_in_what_it_writes(sim, origin, cache, folder):
 
 # Several of them, and as a service
 
-def test_several_share_the_pages_and_one_that_dies_leaves_them_to_the_others(
-        sim, origin, cache, folder, certificates, stopping):
+def test_several_caches_share_pages_and_replace_a_dead_one(sim, origin, cache, folder, certificates,
+                                                           stopping):
     api = sim(agents=1900)
     way = origin(api)
     caches = [cache(way) for _ in range(2)]
@@ -392,7 +391,7 @@ PER_PAGE, AGENTS = 20, 40  # as 100 and 200 would, but that 50 times grep leave 
 
 
 @pytest.mark.alone
-def test_fifty_mounts_cost_what_one_costs(sim, origin, cache, mount, certificates, stopping):
+def test_fifty_mounts_cost_the_api_as_much_as_one(sim, origin, cache, mount, certificates, stopping):
     """Each with grep -r and watch; then the cache dies, and a token is revoked."""
     signal.alarm(300)  # instead of the limit of a test
     api = sim(agents=0, jwt=JWT)
@@ -443,8 +442,7 @@ def test_fifty_mounts_cost_what_one_costs(sim, origin, cache, mount, certificate
         assert all(one.health()["state"] == "ok" for one in fleet)
 
 
-def test_what_is_fresh_to_the_cache_is_so_to_a_mount_that_asks_as_it_expires(
-        sim, origin, cache, mount, certificates):
+def test_mount_gets_no_old_response_from_a_cache_that_works(sim, origin, cache, mount, certificates):
     """One alone, whose pages expire when the cache's do."""
     shared = cache(origin(sim(agents=3)))
     fleet = mount(shared, cacert=certificates / "ca.pem", ttl=1)
@@ -487,8 +485,8 @@ def test_two_teams_never_see_each_others_agents(sim, origin, cache, mount, certi
                 assert len(one.agents()) == 150
 
 
-def test_who_was_there_throughout_stays_though_the_cache_has_pages_of_other_times(
-        sim, origin, cache, mount, certificates):
+def test_agents_that_stay_are_listed_although_cached_pages_differ_in_age(sim, origin, cache, mount,
+                                                                         certificates):
     api = sim(agents=0)
     api.put_agents([{"agent_id": f"a{i}"} for i in range(300)])
     shared = cache(origin(api))

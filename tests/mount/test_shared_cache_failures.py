@@ -127,6 +127,20 @@ WELL = [
 ]
 
 
+def test_unusual_responses_that_are_valid_are_stored(scripted, origin, cache):
+    kinds = {
+        "x-gzip": reply(gzip.compress(GOOD), "Content-Encoding: x-gzip"),
+        "gzip in capitals": reply(gzip.compress(GOOD), "Content-Encoding: GZIP"),
+        "90 headers": reply(GOOD, *[f"X-Header-{i}: {i}" for i in range(87)]),
+    }
+    server = scripted(agents=["a"])
+    shared = cache(origin(server))
+    for number, (kind, answer) in enumerate(kinds.items(), 1):
+        server.answer = answer
+        status, _, body = shared.get(PAGE.replace("=1&", f"={number}&"))
+        assert (status, body) == (200, GOOD), kind
+
+
 @pytest.mark.parametrize("part", range(4))
 def test_stale_answer_covers_every_unusable_response(scripted, origin, cache, part):
     """All kinds at the same time, each on a page of its own; ten callers for each page."""

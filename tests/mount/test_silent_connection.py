@@ -43,13 +43,13 @@ def server_of_pages(scripted, certificates, agents, **options):
 
 
 def read_all(fleet, paths):
-    """Reads the files at once; the errno of each, or None."""
+    """Reads the files at the same time; returns the errno of each, or None."""
     codes = at_once([lambda path=path: code_of(lambda: fleet.read(path)) for path in paths])
     return dict(zip(paths, codes))
 
 
 def warm(fleet, server):
-    """Lists the fleet and makes it keep several connections; the ports of the client's ends."""
+    """Lists the fleet on several connections, which stay open; returns the client's ports."""
     assert len(fleet.agents()) == len(server.agents)
     if not server.context:
         time.sleep(OPTIONS["ttl"])
@@ -69,7 +69,7 @@ def network(stopping):
 
 
 def forget(network, ports):
-    """Packets of these connections vanish from now on, without any error."""
+    """From now on packets of these connections are dropped without an error."""
     network.ip("rule", "add", "pref", "1", "lookup", "local")
     network.ip("rule", "del", "pref", "0")
     for port in ports:
@@ -79,8 +79,8 @@ def forget(network, ports):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("http2", [False, True], ids=["http1", "http2"])
-def test_connections_that_a_nat_forgot_are_replaced_within_the_operation(
-        scripted, mount, certificates, network, http2):
+def test_connections_that_a_nat_forgot_are_replaced_within_the_operation(scripted, mount, certificates,
+                                                                         network, http2):
     listener = network.socket(socket.SOCK_STREAM, ("127.0.0.1" if http2 else HOST, 443))
     listener.listen(64)
     options = {**OPTIONS, "timeout": 5}
@@ -113,8 +113,7 @@ def test_connections_that_a_nat_forgot_are_replaced_within_the_operation(
 @pytest.mark.alone
 @pytest.mark.parametrize("stall", ["silent", "midway"])
 @pytest.mark.parametrize("http2", [False, True], ids=["http1", "http2"])
-def test_after_a_timeout_no_older_connection_is_used_again(scripted, mount, certificates, http2,
-                                                           stall):
+def test_after_a_timeout_no_older_connection_is_used_again(scripted, mount, certificates, http2, stall):
     options = dict(OPTIONS)
     if http2:
         server, spoken = server_of_pages(scripted, certificates, AGENTS[:200])
@@ -168,7 +167,7 @@ def test_after_a_timeout_no_older_connection_is_used_again(scripted, mount, cert
 
 
 @pytest.mark.parametrize("fault", [1, 2, 5, 8, 11, 12, "midway", "status"])
-def test_a_connection_that_resets_its_streams_is_left(scripted, mount, certificates, fault):
+def test_connection_that_resets_its_streams_is_replaced(scripted, mount, certificates, fault):
     """RST_STREAM with this code: at once, within a body of status 200, or within that of an error."""
     class Old(Http2):
         def __init__(self):
@@ -198,7 +197,7 @@ def test_a_connection_that_resets_its_streams_is_left(scripted, mount, certifica
     assert server.connections == connections + 1
 
 
-def test_a_server_that_lets_no_stream_start_is_left(scripted, mount, certificates):
+def test_connection_that_starts_no_stream_is_replaced(scripted, mount, certificates):
     """The first connection gets through TLS and no further."""
     server, spoken = server_of_pages(scripted, certificates, ["a", "b"])
     fresh = Pages.__call__
@@ -217,7 +216,7 @@ def test_a_server_that_lets_no_stream_start_is_left(scripted, mount, certificate
 
 
 def test_a_request_on_a_healthy_connection_survives_the_timeout_of_another(scripted, mount):
-    """The response that is under way when another request times out arrives."""
+    """Its response arrives although another request times out meanwhile."""
     server = scripted(AGENTS[:300])
     server.answer = lambda wire: (time.sleep(0.1), wire.good())
     fleet = mount(server, **{**OPTIONS, "ttl": 600, "timeout": 2, "delay_connect": True})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A mount that cannot work is refused: a line that says why and what to do, and nothing mounted."""
+"""A start that cannot work prints one line with the reason and the remedy, and mounts nothing."""
 
 import base64
 import json
@@ -28,13 +28,13 @@ def jwt(**claims):
 
 
 @pytest.mark.parametrize("foreground", [["-f"], []])
-def test_a_token_that_the_api_refuses(sim, refused, path, foreground):
+def test_token_that_the_api_rejects_is_a_failed_start(sim, refused, path, foreground):
     line = refused(*foreground, sim().url, path, token="sk-wrong")
     assert "401" in line and "token" in line and "sk-wrong" not in line
 
 
 @pytest.mark.parametrize("foreground", [["-f"], []])
-def test_an_api_that_cannot_be_reached(refused, path, foreground):
+def test_unreachable_api_is_a_failed_start(refused, path, foreground):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/api/v1"
@@ -44,7 +44,7 @@ def test_an_api_that_cannot_be_reached(refused, path, foreground):
 
 @pytest.mark.alone
 @pytest.mark.unwrapped
-def test_an_api_that_does_not_answer(sim, refused, path):
+def test_silent_api_is_a_failed_start(sim, refused, path):
     api = sim()
     api.hold()
     began = time.monotonic()
@@ -53,7 +53,7 @@ def test_an_api_that_does_not_answer(sim, refused, path):
 
 
 @pytest.mark.parametrize("status,body", [(500, "broken"), (404, "not here"), (200, "<html>login")])
-def test_an_api_that_answers_something_else(sim, refused, path, status, body):
+def test_response_that_is_no_list_is_a_failed_start(sim, refused, path, status, body):
     api = sim()
     if status == 200:
         api.body(body)
@@ -71,13 +71,13 @@ def test_a_message_of_the_api_cannot_forge_a_line(sim, refused, path):
     assert "\x1b" not in line and "\x07" not in line and "403" in line
 
 
-def test_no_token_at_all(sim, refused, path):
+def test_start_without_a_token_is_refused(sim, refused, path):
     line = refused(sim().url, path, token=None)
     assert "token_file" in line and "FLEETFS_TOKEN" in line
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o700 | 0o011])
-def test_a_token_file_that_others_may_read(sim, refused, path, folder, mode):
+def test_token_file_that_others_may_read_is_rejected(sim, refused, path, folder, mode):
     file = token_file(folder, TOKEN, mode)
     line = refused("--token_file", file, sim().url, path, token=None)
     assert str(file) in line and "chmod" in line
@@ -85,13 +85,13 @@ def test_a_token_file_that_others_may_read(sim, refused, path, folder, mode):
 
 @pytest.mark.parametrize("text", ["", "\n", "sk-a b", "sk-a\nsk-b\n", "sk-ä", "sk-a\r\nX: y",
                                   pytest.param("x" * (1 << 20), id="a mebibyte")])
-def test_a_token_file_that_holds_no_token(sim, refused, path, folder, text):
+def test_token_file_without_a_token_is_rejected(sim, refused, path, folder, text):
     file = token_file(folder, text)
     line = refused("--token_file", file, sim().url, path, token=None)
     assert str(file) in line
 
 
-def test_a_token_file_that_is_none(sim, refused, path, folder):
+def test_token_file_that_is_no_regular_file_is_rejected(sim, refused, path, folder):
     url = sim().url
     assert str(folder) in refused("--token_file", folder, url, path, token=None)
     assert "No such file" in refused("--token_file", folder / "none", url, path, token=None)
@@ -99,7 +99,7 @@ def test_a_token_file_that_is_none(sim, refused, path, folder):
     assert "pipe" in refused("--token_file", folder / "pipe", url, path, token=None)
 
 
-def test_a_link_to_a_token_file_is_judged_by_its_target(sim, mount, refused, path, folder):
+def test_symlink_to_a_token_file_is_checked_by_its_target(sim, mount, refused, path, folder):
     file = token_file(folder, TOKEN + "\n")
     (folder / "link").symlink_to(file)
     api = sim()
@@ -108,7 +108,7 @@ def test_a_link_to_a_token_file_is_judged_by_its_target(sim, mount, refused, pat
     refused("--token_file", folder / "link", api.url, path, token=None)
 
 
-def test_an_agents_own_key(sim, refused, path):
+def test_key_of_an_agent_is_rejected(sim, refused, path):
     line = refused(sim().url, path, token="ak-123")
     assert "ak-" in line and "ak-123" not in line
 
@@ -147,13 +147,13 @@ def test_the_log_warns_of_a_token_that_ends_a_day_and_an_hour_before(sim, mount,
     assert len([line for line in fleet.output().splitlines() if "expires" in line]) == 1
 
 
-def test_an_expiry_beyond_all_clocks_is_none(sim, mount):
+def test_expiry_beyond_all_clocks_is_ignored(sim, mount):
     token = jwt(exp=2**53 - 1)
     fleet = mount(sim(jwt=token, team="t"), token=token, team="t")
     assert fleet.health()["token_expiry"] == "-"
 
 
-def test_the_service_manager_is_told(sim, mount, fleetfs, folder, path):
+def test_service_manager_is_notified(sim, mount, fleetfs, folder, path):
     for name in (str(folder / "manager"), f"\0{folder}/abstract"):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(name)
@@ -171,14 +171,14 @@ def test_the_service_manager_is_told(sim, mount, fleetfs, folder, path):
                 manager.recv(100)
 
 
-def test_a_service_manager_that_is_not_there_stops_nothing(sim, mount, folder):
+def test_absent_service_manager_stops_nothing(sim, mount, folder):
     fleet = mount(sim(), variables={"NOTIFY_SOCKET": str(folder / "none")})
     assert len(fleet.agents()) == 42
     assert "service manager" in fleet.output()
 
 
-def test_where_the_token_is_looked_for(sim, mount, refused, path, folder):
-    """Each place is passed over for the one before it."""
+def test_token_sources_have_their_order(sim, mount, refused, path, folder):
+    """Each source is used only if the sources before it are absent."""
     api = sim()
     home = folder / "home"
     config = home / ".config/fleetfs"
@@ -205,12 +205,12 @@ def test_where_the_token_is_looked_for(sim, mount, refused, path, folder):
     ["--ttl=0"], ["--ttl=abc"], ["--ttl=-1"], ["--ttl", "1e3"], ["--per-page=101"], ["--per_page=0"],
     ["--retries=-1"], ["--nonsense"], ["-o", "nonsense"], ["-x"], ["--timeout="], ["--team=a b"],
     ["-o", "ttl=0.01"], ["--token=sk-sim"], ["--max_connections=0"], ["--allow_http=perhaps"]])
-def test_a_bad_option(sim, refused, path, arguments):
+def test_bad_option_is_rejected_with_the_reason(sim, refused, path, arguments):
     line = refused(*arguments, sim().url, path, status=2)
     assert "sk-sim" not in line
 
 
-def test_a_bad_operand(sim, refused, path):
+def test_bad_operand_is_rejected_with_the_reason(sim, refused, path):
     url = sim().url
     refused(status=2)
     refused(url, path, "more", status=2)
@@ -219,12 +219,12 @@ def test_a_bad_operand(sim, refused, path):
     refused(url + "/agents", path, status=2)
 
 
-def test_plain_http_to_another_machine(refused, path):
+def test_plain_http_to_another_host_is_rejected(refused, path):
     line = refused("http://192.0.2.1/api/v1", path)
     assert "allow_http" in line
 
 
-def test_a_mount_point_that_is_not_there(sim, refused, folder):
+def test_missing_mount_point_is_rejected(sim, refused, folder):
     url = sim().url
     assert "missing" in refused(url, folder / "missing")
     (folder / "file").touch()
@@ -249,7 +249,7 @@ def test_a_path_cannot_forge_a_line(sim, refused, folder):
     assert "odd\\x0afleetfs: \\x1b[2J" in line
 
 
-def test_a_mount_point_that_is_busy(sim, mount, fleetfs):
+def test_busy_mount_point_is_rejected(sim, mount, fleetfs):
     api = sim()
     fleet = mount(api)
     before = mounts(fleet.path)
@@ -328,7 +328,7 @@ def test_a_working_directory_that_was_removed_is_refused(sim, path, start_in):
     assert status == 1 and "No such file" in errors
 
 
-def test_a_log_that_cannot_be_written(sim, refused, path, folder):
+def test_log_that_cannot_be_written_is_a_failed_start(sim, refused, path, folder):
     line = refused("--log_file", folder / "none/log", sim().url, path)
     assert "log" in line
 
@@ -359,8 +359,7 @@ def test_options_may_be_spelt_in_three_ways(sim, mount, fleetfs, path, folder):
 
 @pytest.mark.parametrize("option, full", [("--help", True), ("--version", True), ("--check", True),
                                           ("--check", False)])
-def test_an_output_that_cannot_be_written_is_an_error_with_its_reason(programs, sim, folder, option,
-                                                                      full):
+def test_an_output_that_cannot_be_written_is_an_error_with_its_reason(programs, sim, folder, option, full):
     url = [sim(agents=3).url] if option == "--check" else []
     if full:
         output = os.open("/dev/full", os.O_WRONLY)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The statuses that the API documents are always there, in the same order, whether or not an agent has
-one; the others follow, sorted."""
+"""The statuses that the API documents always exist, in the same order, with or without agents; others
+follow, sorted."""
 
 import os
 import re

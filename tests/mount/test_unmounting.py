@@ -116,6 +116,29 @@ def test_a_file_system_on_top_is_named_and_kept(sim, mount, folder, where):
     assert not mounts(path)
 
 
+@pytest.mark.unwrapped
+def test_a_file_system_that_is_mounted_on_top_during_the_start_is_kept(programs, sim, folder, path, instrumented):
+    if instrumented:
+        pytest.skip("the sanitizers do not work under strace")
+    log = folder / "log"
+    with open(log, "wb") as stderr:
+        process = subprocess.Popen([unpacked("strace"), "-D", "-f", "-qq", "-o", folder / "trace",
+                                    "-e", "trace=mount", "-e", "inject=mount:delay_exit=500000:when=1",
+                                    programs["fleetfs"], "-f", sim(agents=3).url, path],
+                                   env=environment(folder), stderr=stderr)
+    until(lambda: mounts(path))
+    # mount(8) would wait for the file system below, which does not answer yet.
+    assert ctypes.CDLL(None).mount(b"precious", os.fsencode(path), b"tmpfs", 0, None) == 0
+    (path / "kept").write_text("x")
+    until(lambda: "fleetfs: mounted" in log.read_text())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) == 1
+    assert "(precious) is mounted over it" in log.read_text()
+    assert (path / "kept").read_text() == "x"
+    run("umount", path)
+    run("fusermount3", "-uz", path)
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_bind_mounts_of_it_on_top_are_unmounted_with_it(sim, mount, count):
     fleet = mount(sim(agents=3), ttl=600)
@@ -247,6 +270,18 @@ def test_an_ordinary_users_starts_at_once_on_a_dead_mount_point(machine, sim):
         statuses, messages = start_all(start, 8)
         assert statuses == [0] + [1] * 7, messages
         assert len(machine.check("ls", path / "agents", user="ann").split()) == 3
+    machine.check("fusermount3", "-u", path, user="ann")
+    until(lambda: not machine.running())
+
+
+def test_an_ordinary_users_dead_mount_is_detached_although_sigchld_is_ignored(machine, sim):
+    path, token = give("ann", machine.folder / "mnt"), give("ann", machine.folder / "token", TOKEN)
+    start = ["sh", "-c", 'trap "" CHLD; exec fleetfs "$@"', "sh", f"--token_file={token}", sim(agents=3).url, path]
+    machine.check(*start, user="ann")
+    machine.check("pkill", "-KILL", "-x", "fleetfs")
+    until(lambda: not machine.running())
+    machine.check(*start, user="ann")
+    assert len(machine.check("ls", path / "agents", user="ann").split()) == 3
     machine.check("fusermount3", "-u", path, user="ann")
     until(lambda: not machine.running())
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""One machine, many users: what a mount shows to others without and with allow_other, what it never
-does, and a mount for each of them instead. Ann and Bob are ordinary users."""
+"""One machine with many users: what others see of a mount without and with allow_other, and a mount for
+each user instead. Ann and Bob are ordinary users."""
 
 import os
 import signal
@@ -83,7 +83,7 @@ def python(machine, user, code, *words):
 
 
 def give(user, path, text=None):
-    """A folder, or with a text a file, of this user's alone."""
+    """Makes a directory, or with a text a file, that only this user can access."""
     if text is None:
         path.mkdir(mode=0o700)
     else:
@@ -94,7 +94,7 @@ def give(user, path, text=None):
 
 
 class Theirs:
-    """A mount of this user's, in the background."""
+    """A mount of this user in the background."""
 
     def __init__(self, machine, api, user, *options, at=None, **variables):
         self.machine, self.user = machine, user
@@ -135,7 +135,7 @@ def theirs(machine):
 
 @pytest.fixture
 def shared(machine, theirs):
-    """shared(api, "ann"): lets others in."""
+    """shared(api, "ann"): a mount with allow_other."""
     machine.fuse_conf.write_text("user_allow_other\n")
     return lambda api, user, *options, **variables: theirs(api, user, "-o", "allow_other", *options,
                                                            **variables)
@@ -143,7 +143,7 @@ def shared(machine, theirs):
 
 @pytest.fixture
 def beside(machine):
-    """beside("cat", path, user="ann"): runs at the same time."""
+    """beside("cat", path, user="ann"): runs a program at the same time."""
     started = []
 
     def start(*command, **options):
@@ -159,7 +159,7 @@ def beside(machine):
 # Without allow_other
 
 @pytest.mark.parametrize("owner", ["ann", "root"])
-def test_nobody_else_gets_in_not_even_root(sim, machine, theirs, owner):
+def test_no_other_user_has_access_not_even_root(sim, machine, theirs, owner):
     fleet = theirs(sim(agents=30), owner)
     assert python(machine, owner, INTRUDER, fleet.path, fleet.agent) == EVERYTHING
     # Now the kernel remembers all that.
@@ -171,7 +171,7 @@ def test_nobody_else_gets_in_not_even_root(sim, machine, theirs, owner):
 
 @pytest.mark.parametrize("owner,options", [("root", []), ("ann", []),
                                            ("ann", ["-o", "default_permissions"])])
-def test_all_read_the_same_from_one_memory_and_nobody_writes(sim, machine, shared, owner, options):
+def test_all_users_share_the_cache_and_none_can_write(sim, machine, shared, owner, options):
     api = sim(agents=30)
     fleet = shared(api, owner, "--ttl=600", *options)
     for user in "bob", "ann", "root":
@@ -183,7 +183,7 @@ def test_all_read_the_same_from_one_memory_and_nobody_writes(sim, machine, share
     assert api.pages() == {1: 1}
 
 
-def test_a_group_shares_what_is_in_its_folder(sim, machine, theirs):
+def test_group_shares_a_mount_in_its_directory(sim, machine, theirs):
     api, group = sim(agents=30), machine.folder / "group"
     fleet = theirs(api, "root", "-o", "allow_other", at=group)
     assert python(machine, "bob", INTRUDER, fleet.path, fleet.agent) == EVERYTHING
@@ -193,7 +193,7 @@ def test_a_group_shares_what_is_in_its_folder(sim, machine, theirs):
     assert python(machine, "bob", INTRUDER, fleet.path, fleet.agent) == []
 
 
-def test_the_log_is_everybodys_and_begins_with_whoever_looks_first(sim, machine, shared):
+def test_event_log_is_shared_and_begins_with_its_first_reader(sim, machine, shared):
     api = sim(agents=30)
     fleet = shared(api, "ann", "--ttl=0.3")
     assert fleet.read("bob", "fleet/events.log") == ""
@@ -205,7 +205,7 @@ def test_the_log_is_everybodys_and_begins_with_whoever_looks_first(sim, machine,
 
 @pytest.mark.unwrapped
 @pytest.mark.parametrize("way", ["file", "variable"])
-def test_the_token_is_the_owners_alone(sim, machine, shared, instrumented, way):
+def test_token_is_hidden_from_other_users(sim, machine, shared, instrumented, way):
     secret = {"FLEETFS_TOKEN": TOKEN} if way == "variable" else {}
     fleet = shared(sim(agents=30), "ann", **secret)
     pid = fleet.pid()
@@ -218,7 +218,7 @@ def test_the_token_is_the_owners_alone(sim, machine, shared, instrumented, way):
 
 
 @pytest.mark.unwrapped
-def test_who_mounted_it_unmounts_it_and_nobody_else(sim, machine, shared, beside):
+def test_only_the_owner_and_root_unmount(sim, machine, shared, beside):
     fleet = shared(sim(agents=30), "ann")
     for command in (["fusermount3", "-u", fleet.path], ["fusermount3", "-uz", fleet.path],
                     ["umount", fleet.path], ["umount", "-l", fleet.path]):
@@ -232,8 +232,8 @@ def test_who_mounted_it_unmounts_it_and_nobody_else(sim, machine, shared, beside
     until(lambda: not fleet.is_mounted())
 
 
-def test_who_waits_holds_up_nobody_else(sim, machine, shared, beside):
-    """More of them than the kernel lets read ahead at a time."""
+def test_waiting_reader_does_not_delay_other_users(sim, machine, shared, beside):
+    """More readers wait than the kernel allows requests in its background queue."""
     api = sim(agents=250)
     fleet = shared(api, "ann", "--ttl=600", "--timeout=60")
     names = [agent["agent_id"] for agent in api.agents()]
@@ -257,8 +257,8 @@ def test_who_waits_holds_up_nobody_else(sim, machine, shared, beside):
         assert each.communicate(timeout=60)[0] and each.returncode == 0
 
 
-def test_who_waits_for_the_same_name_waits_no_longer_than_the_first(sim, machine, shared, beside):
-    """Of the second the kernel tells fleetfs nothing before the first has an answer."""
+def test_second_reader_of_a_name_waits_no_longer_than_the_first(sim, machine, shared, beside):
+    """The kernel sends nothing for the second reader before the first has its reply."""
     api = sim(agents=250)
     fleet = shared(api, "ann", "--ttl=600", "--timeout=2")
     path = fleet.path / "agents" / api.agents()[-1]["agent_id"] / "id"
@@ -273,7 +273,7 @@ def test_who_waits_for_the_same_name_waits_no_longer_than_the_first(sim, machine
 # What is told to who may not
 
 @pytest.mark.parametrize("foreground", [["-f"], []])
-def test_an_ordinary_user_needs_the_machines_leave(sim, machine, foreground):
+def test_allow_other_of_an_ordinary_user_needs_user_allow_other(sim, machine, foreground):
     path, token = give("ann", machine.folder / "mnt"), give("ann", machine.folder / "token", TOKEN)
     machine.fuse_conf.write_text("# user_allow_other\n")
     done = machine.run("fleetfs", *foreground, "-o", "allow_other", f"--token_file={token}",
@@ -285,7 +285,7 @@ def test_an_ordinary_user_needs_the_machines_leave(sim, machine, foreground):
     assert not machine.running()
 
 
-def test_nobody_mounts_over_another_users_folder(sim, machine):
+def test_directory_of_another_user_cannot_be_mounted_on(sim, machine):
     path, token = give("ann", machine.folder / "mnt"), give("bob", machine.folder / "token", TOKEN)
     path.chmod(0o755)
     done = machine.run("fleetfs", f"--token_file={token}", sim().url, path, user="bob")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a file holds when the API says something odd: exact or empty, one line, never wrong."""
+"""Files of unusual values: exact or empty, one line, never wrong."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def test_a_device_with_fields_of_the_wrong_type_keeps_its_number(sim, mount):
     assert {path.split("/")[1] for path in found if path.startswith("gpus/")} == {"0", "1", "2"}
 
 
-def test_an_agent_that_says_nothing_but_its_id_has_all_its_files(sim, mount):
+def test_agent_with_only_an_id_has_all_files(sim, mount):
     api = sim(agents=1)
     api.put_agents([{"agent_id": "a"}])
     fleet = mount(api, ttl=600)
@@ -97,7 +97,7 @@ def test_a_number_is_exact_or_absent(sim, mount, text):
     assert f'"tasks_completed":{text},' in fleet.text("agents/a/agent.json")
 
 
-def test_what_is_derived_is_right_or_absent(sim, mount):
+def test_derived_values_are_right_or_absent(sim, mount):
     cases = {"plain": (8, 3, "5\n"), "none": (4, 4, "0\n"), "over": (1, 3, "0\n"),
              "no-capacity": (None, 3, ""), "no-running": (8, None, "")}
     api = sim(agents=1)
@@ -113,7 +113,7 @@ def test_what_is_derived_is_right_or_absent(sim, mount):
     assert used == ["9007199254740991\n", "", "", "0\n"]
 
 
-def test_a_value_is_one_line_that_drives_no_terminal(sim, mount):
+def test_value_is_one_line_and_cannot_control_a_terminal(sim, mount):
     odd = "a\nb\rc\td\x1b]0;x\x07 \x7f \u0085 \u009b \u061c\u200e\u202e\u2066 \\x41 äöü 漢字 🙂"
     api = sim(agents=1)
     agent = {"agent_id": "a", "sync_detail": odd, "running_tasks": ["x\ny", "z"], "tool": "\n"}
@@ -157,7 +157,7 @@ def test_agent_json_keeps_unknown_fields_their_order_and_numbers_as_they_came(si
         assert raw.count("\n") == 1 and raw.endswith("}\n")
 
 
-def test_a_large_agent_is_whole(sim, mount):
+def test_large_agent_is_complete(sim, mount):
     agent = {"agent_id": "a", "sync_detail": "d" * 300_000,
              "agent_labels": [f"label-{n:03}" for n in range(200)],
              "running_tasks": [f"task-{n:04}" for n in range(2000)],

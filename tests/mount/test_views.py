@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The views over the whole fleet are links to its agents: as the API says it, each once, and read
-from the list that was read anyway."""
+"""The views over the whole fleet are symlinks to its agents: each agent once in each of its groups,
+without requests beyond those for the list."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def one_sweep(fleet):
 
 
 def shown(fleet, view):
-    """{group: [agents]} of a view as its links tell it, with each link looked at."""
+    """{group: [agents]} of a view, read from its symlinks, which are checked."""
     found = {}
     for group in os.listdir(fleet / view):
         paths = [fleet / view / group]
@@ -49,7 +49,7 @@ def shown(fleet, view):
 
 
 @pytest.mark.parametrize("view", expected.VIEWS)
-def test_a_view_shows_each_agent_where_the_api_has_it(fleet, view):
+def test_view_shows_each_agent_in_the_groups_of_its_values(fleet, view):
     assert shown(fleet, view) == expected.groups(fleet.api.agents(), view)
     assert sorted(shown(fleet, view)) == sorted(run("ls", fleet / view).splitlines())
     one_sweep(fleet)
@@ -63,7 +63,7 @@ def test_ls_of_a_label(fleet):
     one_sweep(fleet)
 
 
-def test_readlink_of_tasks_says_who_runs_them(fleet):
+def test_readlink_of_a_task_names_its_agent(fleet):
     running = {task: agent["agent_id"] for agent in fleet.api.agents()
                for task in agent.get("running_tasks", [])}
     assert len(running) > 50
@@ -83,8 +83,8 @@ def test_find_through_the_links(fleet):
     one_sweep(fleet)
 
 
-def test_grep_of_the_whole_mount_meets_every_agent_once_in_agents(fleet):
-    """It does not follow the links, and it ends."""
+def test_grep_of_the_whole_mount_finds_each_agent_once(fleet):
+    """grep does not follow the symlinks, and ends."""
     for agent in fleet.api.agents()[::40]:
         hits = run("grep", "-rlx", agent["agent_id"], ".", cwd=fleet.path).splitlines()
         assert hits == [f"./agents/{agent['agent_id']}/id"]
@@ -151,7 +151,7 @@ def test_hostile_values_are_safe_names_that_lead_back_to_their_agents(sim, mount
     assert len(shown(fleet, "by-label")["all"]) == len(ids)
 
 
-def test_values_too_long_for_a_name_keep_apart(sim, mount):
+def test_values_too_long_for_a_name_stay_different(sim, mount):
     texts = ["x" * 256, "x" * 257, "x" * 255, "%" * 86, "/" * 300]
     api = sim(agents=1)
     api.put_agents([{"agent_id": f"n{i}", "agent_status": text} for i, text in enumerate(texts)])
@@ -166,7 +166,7 @@ def test_values_too_long_for_a_name_keep_apart(sim, mount):
 
 # Freshness
 
-def test_what_a_view_costs(sim, mount):
+def test_views_cost_one_list_and_the_root_none(sim, mount):
     api = sim(agents=AGENTS)
     fleet = mount(api, ttl=LONG)
     for command in (["ls", "--color=always", "-la"], ["ls", "fleet"], ["find", "-maxdepth", "1"]):
@@ -221,7 +221,7 @@ def test_a_view_follows_the_fleet_and_the_time_of_a_link_is_that_of_its_value(si
     assert len(os.listdir(fleet / "by-status/busy")) == 119
 
 
-def test_a_folder_of_a_group_that_is_gone_says_so(sim, mount):
+def test_directory_of_a_vanished_group_is_enoent_until_it_returns(sim, mount):
     api = sim(agents=1)
     api.put_agents([{"agent_id": "a", "agent_status": "odd"}])
     fleet = mount(api, ttl=0.2)
@@ -253,8 +253,8 @@ def test_under_churn_views_tables_and_agents_of_one_ttl_agree(sim, mount):
     assert len(seen) > 6
 
 
-def test_listings_of_views_stand_the_churn_of_short_ttls(sim, mount, blocked, instrumented):
-    """Whoever kept its label throughout is in each listing, once."""
+def test_agents_that_stay_are_in_each_listing_of_a_view_under_churn(sim, mount, blocked, instrumented):
+    """An agent that keeps its label is in each listing once."""
     api = sim(agents=400, churn=20)
     stays = {agent["agent_id"] for agent in api.agents() if agent["agent_id"] in api.permanent()
              and "a100" in agent["agent_labels"]}
@@ -268,7 +268,7 @@ def test_listings_of_views_stand_the_churn_of_short_ttls(sim, mount, blocked, in
 
 
 @pytest.mark.parametrize("view", ["tasks", "by-label", "by-label/all"])
-def test_a_listing_left_alone_goes_on_after_other_lists(sim, mount, view):
+def test_paused_listing_of_a_view_continues_after_other_lists(sim, mount, view):
     api = sim(agents=0)
     names = {f"a-name-that-takes-some-room-{i}" for i in range(1500)}
     api.put_agents([{"agent_id": name, "agent_labels": ["all", name], "current_task_id": name}
@@ -323,8 +323,8 @@ def test_a_stale_view_is_served_while_the_api_fails_and_no_longer_than_stale(sim
     assert fleet.text("fleet/summary") == summary
 
 
-def test_a_view_shows_who_was_met_since_a_list_was_remembered(scripted, mount):
-    """Though that list was begun later than one that lay unfinished, and could now be completed."""
+def test_view_contains_agents_found_since_an_unfinished_list(scripted, mount):
+    """The list that found the agent began after an unfinished one, which could now be completed."""
     def page_2_lasts_a_moment(wire):
         wire.good(headers=[f"Age: {LONG - 2}.0"] if wire.number == 2 else [])
 
@@ -363,10 +363,10 @@ def read_all_views(fleet):
 
 
 @pytest.mark.unwrapped  # as to memory
-def test_what_views_took_is_given_back_when_nobody_looks_any_more(sim, mount, instrumented):
+def test_memory_of_unused_views_is_freed(sim, mount, instrumented):
     agents = 2000 if instrumented else 4000
     api = sim(agents=agents)
-    fleet = mount(api, ttl=0.5, timeout=60)
+    fleet = mount(api, ttl=3, timeout=60)  # none is given back before the last is read
     assert len(fleet.agents()) == agents
     nodes, afters = int(own(fleet, "stats")["nodes"]), []
     for _ in range(3):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Certificates for the tests, made on the spot."""
+"""Certificates for the tests, made when they run."""
 
 import ssl
 import subprocess
@@ -10,8 +10,8 @@ def openssl(*arguments, cwd):
 
 
 def make_certificates(folder):
-    """A CA, and a certificate of it for 127.0.0.1, for localhost, for another host, one that is no
-    longer valid, and one that nobody signed. NAME.both has the key, too."""
+    """Makes a CA, certificates of it for 127.0.0.1, localhost and another host, an expired one and a
+    self-signed one. NAME.both also contains the key."""
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     for name in ("ca", "self-signed"):
         names = ["-addext", "subjectAltName=IP:127.0.0.1"] if name == "self-signed" else []

@@ -26,6 +26,25 @@ static void drift_add(struct world *world, size_t position)
 	world_add(world, position, id);
 }
 
+void drift_join_many(struct world *world, size_t position, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		drift_add(world, position + i);
+}
+
+void drift_leave_many(struct world *world, size_t position, size_t count)
+{
+	size_t kept = position;
+
+	for (size_t i = position; i < world->count; i++) {
+		if (count > 0 && !world->machines[i].permanent)
+			count--;
+		else
+			world->machines[kept++] = world->machines[i];
+	}
+	world->count = kept;
+}
+
 void drift_join(struct world *world)
 {
 	world_join(world);

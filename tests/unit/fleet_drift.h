@@ -10,6 +10,10 @@
 
 #include "tests/unit/fleet_world.h"
 
+/* So many machines join at this position, or leave from there on. */
+void drift_join_many(struct world *world, size_t position, size_t count);
+void drift_leave_many(struct world *world, size_t position, size_t count);
+
 /* A machine joins at a random position. */
 void drift_join(struct world *world);
 

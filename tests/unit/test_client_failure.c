@@ -221,6 +221,37 @@ static void test_each_broken_response_is_a_failure(void **state)
 	assert_failures(rows, LENGTH(rows));
 }
 
+/* curl does not report an error in this case. The other connection of the pool may be affected,
+ * too, for example if a gateway restarts. */
+static void test_after_headers_that_break_off_no_older_connection_is_used(void **state)
+{
+	static const struct server_step steps[] = {
+		{.text = OK, .delay_ms = 200},
+		{.text = OK, .delay_ms = 200},
+		{.text = "HTTP/1.1 200 OK\r\nX: 1\r\n", .close = true},
+		{.text = OK},
+	};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client = client_fixture_new(server);
+	struct fetch *fetch;
+
+	(void)state;
+	for (unsigned int number = 1; number <= 2; number++)
+		assert_int_equal(client_want(client, number, NULL, false), 0);
+	for (unsigned int number = 1; number <= 2; number++)
+		fetch_free(client_fixture_take(client));
+	assert_int_equal(server_connections(server), 2);
+	fetch = client_fixture_fetch(client, 3);
+	assert_int_equal(fetch->failure.cause, FAILURE_TRUNCATED);
+	fetch_free(fetch);
+	fetch = client_fixture_fetch(client, 4);
+	assert_non_null(fetch->page);
+	fetch_free(fetch);
+	assert_int_equal(server_connections(server), 3);
+	client_free(client);
+	server_free(server);
+}
+
 /* The API may ignore per_page. A part that has more agents than were requested ends the attempt,
  * and the failure is that of the whole page. */
 static void test_a_part_with_too_many_agents_ends_the_attempt(void **state)
@@ -281,6 +312,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CLIENT_TEST(test_each_error_status_is_a_failure),
 		CLIENT_TEST(test_each_broken_response_is_a_failure),
+		CLIENT_TEST(test_after_headers_that_break_off_no_older_connection_is_used),
 		CLIENT_TEST(test_a_part_with_too_many_agents_ends_the_attempt),
 		CLIENT_TEST(test_a_folded_first_header_is_harmless),
 	};

@@ -6,7 +6,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/unit/client_fixture.h"
@@ -112,6 +115,31 @@ static void test_a_denied_request_is_sent_again_once(void **state)
 	server_free(server);
 }
 
+static void test_a_denied_request_says_why_the_new_token_was_not_read(void **state)
+{
+	static const struct server_step steps[] = {
+		{.text = "HTTP/1.1 401 No\r\nContent-Length: 14\r\n\r\n{\"error\":\"no\"}"},
+	};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client = client_fixture_new(server);
+
+	(void)state;
+	assert_int_equal(chmod(client_fixture_token_file(), 0644), 0);
+	/* Also when the file has not changed since the last attempt. */
+	for (unsigned int number = 1; number <= 2; number++) {
+		struct fetch *fetch = client_fixture_fetch(client, number);
+
+		assert_int_equal(fetch->failure.cause, FAILURE_CREDENTIAL);
+		assert_memory_equal(fetch->failure.message, "401 Unauthorized: no; ", 22);
+		assert_non_null(strstr(fetch->failure.message, "not read again: token file"));
+		assert_non_null(strstr(fetch->failure.message, "chmod 600"));
+		assert_string_equal(failure_remedy(&fetch->failure), "correct the token file");
+		fetch_free(fetch);
+	}
+	client_free(client);
+	server_free(server);
+}
+
 static void test_the_old_token_stays_in_use_while_its_file_is_missing(void **state)
 {
 	static const struct server_step steps[] = {{.text = OK}};
@@ -133,6 +161,43 @@ static void test_the_old_token_stays_in_use_while_its_file_is_missing(void **sta
 	assert_non_null(strstr(fetch->note, "No such file"));
 	fetch_free(fetch);
 	client_free(client);
+	server_free(server);
+}
+
+/* Each result has one note. That the token was read again must not take the place of the warning.
+ */
+static void test_the_warning_about_a_proxy_survives_a_replaced_token(void **state)
+{
+	static const struct server_step steps[] = {
+		{.text = "HTTP/1.1 401 No\r\n" EMPTY, .delay_ms = 300},
+		{.text = OK},
+	};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client;
+	struct fetch *fetch;
+	char proxy[40];
+
+	(void)state;
+	snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%u", server_port(server));
+	setenv("http_proxy", proxy, 1);
+	unsetenv("no_proxy");
+	unsetenv("NO_PROXY");
+	client = client_fixture_new_at("http://api.example/api/v1", NULL);
+	assert_int_equal(client_want(client, 1, NULL, false), 0);
+	usleep(150000);
+	client_fixture_write_token("sk-secret-2");
+	fetch = client_fixture_take(client);
+	assert_non_null(fetch->page);
+	assert_non_null(strstr(fetch->note, "token read again"));
+	fetch_free(fetch);
+	fetch = client_fixture_fetch(client, 2);
+	assert_non_null(strstr(fetch->note, "can read the token"));
+	fetch_free(fetch);
+	fetch = client_fixture_fetch(client, 3);
+	assert_string_equal(fetch->note, "");
+	fetch_free(fetch);
+	client_free(client);
+	unsetenv("http_proxy");
 	server_free(server);
 }
 
@@ -177,14 +242,49 @@ static void test_a_validator_is_not_sent_with_another_token(void **state)
 	server_free(server);
 }
 
+/* This thread searches the secrets while the fetching thread adds to them. */
+static void test_text_is_redacted_while_tokens_are_replaced(void **state)
+{
+	static const struct server_step steps[] = {{.text = OK}};
+	struct server *server = server_new(steps, LENGTH(steps));
+	struct client *client = client_fixture_new(server);
+	char token[40], before[40] = "sk-secret";
+
+	(void)state;
+	for (unsigned int i = 0; i < 100; i++) {
+		struct fetch *fetch = NULL;
+
+		/* The length differs, since the times of two files may be equal. */
+		snprintf(token, sizeof(token), "sk-%.*s", (int)(8 + i % 16),
+		         &"abcdefghijklmnopqrstuvwxyz"[i % 3]);
+		client_fixture_write_token(token);
+		assert_int_equal(client_want(client, 1, NULL, false), 0);
+		while (!fetch) {
+			char text[64];
+
+			snprintf(text, sizeof(text), "old %s", before);
+			client_redact(client, text, sizeof(text));
+			assert_string_equal(text, "old [secret]");
+			fetch = client_take(client);
+		}
+		fetch_free(fetch);
+		strcpy(before, token);
+	}
+	client_free(client);
+	server_free(server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CLIENT_TEST(test_the_token_is_read_again_when_its_file_changes),
 		CLIENT_TEST(test_denied_requests_are_sent_again_with_the_new_token),
 		CLIENT_TEST(test_a_denied_request_is_sent_again_once),
+		CLIENT_TEST(test_a_denied_request_says_why_the_new_token_was_not_read),
 		CLIENT_TEST(test_the_old_token_stays_in_use_while_its_file_is_missing),
+		CLIENT_TEST(test_the_warning_about_a_proxy_survives_a_replaced_token),
 		CLIENT_TEST(test_a_validator_is_not_sent_with_another_token),
+		CLIENT_TEST(test_text_is_redacted_while_tokens_are_replaced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

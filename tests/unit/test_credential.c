@@ -346,6 +346,22 @@ static void test_a_relative_path_survives_a_chdir(void **state)
 	free(before);
 }
 
+/* The message names the working directory, not memory. */
+static void test_a_relative_path_in_a_removed_directory_is_rejected(void **state)
+{
+	char *before = get_current_dir_name();
+	char removed[160];
+
+	(void)state;
+	snprintf(removed, sizeof(removed), "%s/removed", directory);
+	assert_int_equal(mkdir(removed, 0700), 0);
+	assert_int_equal(chdir(removed), 0);
+	assert_int_equal(rmdir(removed), 0);
+	assert_rejected("token", NULL, -ENOENT, "the working directory is not known: No such file");
+	assert_int_equal(chdir(before), 0);
+	free(before);
+}
+
 static void test_a_changed_file_is_read_again(void **state)
 {
 	struct credential *credential;
@@ -432,6 +448,7 @@ int main(void)
 		TEST(test_the_first_source_that_exists_is_used),
 		TEST(test_a_changed_file_is_read_again),
 		TEST(test_a_relative_path_survives_a_chdir),
+		TEST(test_a_relative_path_in_a_removed_directory_is_rejected),
 		TEST(test_a_token_from_the_environment_never_changes),
 	};
 

@@ -97,7 +97,33 @@ static void test_beginning_of_a_page_is_known_as_one(void **state)
 	for (size_t bytes = 0; bytes < sizeof(body) - 1; bytes++)
 		if (!decode_is_truncated_page(body, bytes, 2))
 			fail_msg("not a page: %.*s", (int)bytes, body);
+	assert_true(decode_is_truncated_page(body, sizeof(body) - 1, 2));
+	assert_false(decode_is_truncated_page(body, sizeof(body) - 1, 1));
 	assert_false(decode_is_truncated_page(bad, sizeof(bad) - 1, 2));
+}
+
+static void test_a_body_breaks_off_if_only_its_end_is_missing(void **state)
+{
+	static const struct {
+		const char *body;
+		bool breaks_off;
+	} rows[] = {
+		{"", true},
+		{" ", true},
+		{"{\"agent_list\": [{\"agent_id\": \"a", true},
+		{"{\"agent_list\": [], \"more\": tru", true},
+		{"{\"agent_list\": []}", false},
+		{"{\"other\": 1} ", false},
+		{"{\"agent_list\": [], \"more\": tx", false},
+		{"<html>", false},
+		{"{\"agent_list\": []} {", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (decode_breaks_off(rows[i].body, strlen(rows[i].body)) != rows[i].breaks_off)
+			fail_msg("%s", rows[i].body);
+	assert_true(decode_breaks_off(NULL, 0));
 }
 
 static void test_truncated_body_is_malformed(void **state)
@@ -515,6 +541,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_example_of_the_api_is_decoded),
 		cmocka_unit_test(test_beginning_of_a_page_is_known_as_one),
+		cmocka_unit_test(test_a_body_breaks_off_if_only_its_end_is_missing),
 		cmocka_unit_test(test_truncated_body_is_malformed),
 		cmocka_unit_test(test_field_of_wrong_type_is_absent),
 		cmocka_unit_test(test_integers_of_at_most_2_53_are_numbers),

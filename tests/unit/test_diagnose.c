@@ -120,11 +120,44 @@ static void test_a_timeout_before_a_connection_is_unreachable(void **state)
 	(void)state;
 	for (int reached = TRACE_RESOLVE; reached <= TRACE_STEPS; reached++) {
 		struct request request = {.connection.dialed = true};
+		bool connected = reached >= TRACE_RESPONSE;
 		struct failure failure;
 
 		diagnose(&request, CURLE_OPERATION_TIMEDOUT, 0, (uint8_t)reached, &failure);
-		assert_int_equal(failure.cause,
-		                 reached < TRACE_RESPONSE ? FAILURE_UNREACHABLE : FAILURE_TIMEOUT);
+		assert_int_equal(failure.cause, connected ? FAILURE_TIMEOUT : FAILURE_UNREACHABLE);
+		assert_string_equal(failure.message, connected ? "no complete response within 10 s"
+		                                               : "cannot connect within 3 s");
+	}
+}
+
+/* It may be the proxy or the API that is slow, so the remedy is that of a timeout. */
+static void test_a_timeout_names_the_proxy_that_sends_the_responses(void **state)
+{
+	static const struct {
+		const char *proxy;
+		bool tls, named;
+	} rows[] = {
+		{"http://p:1", false, true},
+		{"http://p:1", true, false},
+		{"socks5://p:1", false, false},
+		{"", false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct request request = {.connection = {.dialed = true, .established = true}};
+		struct failure failure;
+
+		snprintf(request.connection.proxy.url, sizeof(request.connection.proxy.url), "%s",
+		         rows[i].proxy);
+		diagnose_over(&request, rows[i].tls, CURLE_OPERATION_TIMEDOUT, 0, TRACE_RESPONSE,
+		              &failure);
+		assert_int_equal(failure.cause, FAILURE_TIMEOUT);
+		assert_string_equal(
+			failure.message,
+			rows[i].named ? "no complete response within 10 s from the proxy http://p:1"
+				      : "no complete response within 10 s");
+		assert_non_null(strstr(failure_remedy(&failure), "raise timeout"));
 	}
 }
 
@@ -136,7 +169,8 @@ static void test_a_request_that_waits_for_another_connection_times_out(void **st
 	(void)state;
 	diagnose(&request, CURLE_OPERATION_TIMEDOUT, 0, TRACE_RESOLVE, &failure);
 	assert_int_equal(failure.cause, FAILURE_TIMEOUT);
-	assert_null(strstr(failure.message, "proxy"));
+	assert_string_equal(failure.message, "no connection was free within 3 s");
+	assert_non_null(strstr(failure_remedy(&failure), "connect_timeout"));
 }
 
 static void test_the_remedy_names_what_the_credential_lacks(void **state)
@@ -178,7 +212,7 @@ static void test_the_remedy_fits_the_message_and_the_kind_of_token(void **state)
 		bool sends_team;
 		const char *body, *remedy;
 	} rows[] = {
-		{403, TOKEN_INTEGRATION, false, "no", "SOURCE/r"},
+		{403, TOKEN_INTEGRATION, false, "no", "add /r to the source"},
 		{403, TOKEN_DEVICE, false, "no", "use one that may"},
 		{403, TOKEN_OTHER, false, "no", "use one that may"},
 		{403, TOKEN_JWT, true, "no", "check team"},
@@ -186,7 +220,8 @@ static void test_the_remedy_fits_the_message_and_the_kind_of_token(void **state)
 		{400, TOKEN_OTHER, true, "per_page must be at most 50", "per_page"},
 		{422, TOKEN_DEVICE, false, "[\"query\", \"per_page\"]", "per_page"},
 		{400, TOKEN_DEVICE, false, "bad URL: /agents?per_page=100", "check the URL"},
-		{400, TOKEN_DEVICE, false, "No required SSL certificate was sent", "client cert"},
+		{400, TOKEN_DEVICE, false, "No required SSL certificate was sent",
+	         "requires a client cert"},
 		{426, TOKEN_DEVICE, false, "", "check the URL (the API's base"},
 	};
 
@@ -201,7 +236,7 @@ static void test_the_remedy_fits_the_message_and_the_kind_of_token(void **state)
 		diagnose(&request, CURLE_OK, rows[i].status, TRACE_STEPS, &failure);
 		if (!strstr(failure_remedy(&failure), rows[i].remedy) ||
 		    (rows[i].kind != TOKEN_INTEGRATION &&
-		     strstr(failure_remedy(&failure), "SOURCE/r")))
+		     strstr(failure_remedy(&failure), "add /r to the source")))
 			fail_msg("row %zu: %s", i, failure_remedy(&failure));
 	}
 }
@@ -216,12 +251,13 @@ static void test_a_lost_https_connection_is_not_asked_for_http(void **state)
 	} rows[] = {
 		{CURLE_GOT_NOTHING, TRACE_RESPONSE, false, "its server ended the connection"},
 		{CURLE_RECV_ERROR, TRACE_RESPONSE, false, "its server ended the connection"},
-		{CURLE_GOT_NOTHING, TRACE_RESPONSE, true, "client certificate"},
-		{CURLE_SEND_ERROR, TRACE_RESPONSE, true, "client certificate"},
-		{CURLE_SSL_CONNECT_ERROR, TRACE_TLS, true, "client certificate"},
+		{CURLE_GOT_NOTHING, TRACE_RESPONSE, true, "may require a client certificate"},
+		{CURLE_SEND_ERROR, TRACE_RESPONSE, true, "may require a client certificate"},
+		{CURLE_SSL_CONNECT_ERROR, TRACE_TLS, true, "may require a client certificate"},
 		{CURLE_SSL_CONNECT_ERROR, TRACE_TLS, false, "it must speak https"},
 		{CURLE_PEER_FAILED_VERIFICATION, TRACE_TLS, true, "cacert"},
 		{CURLE_OPERATION_TIMEDOUT, TRACE_TLS, true, "it must speak https"},
+		{CURLE_SSL_CLIENTCERT, TRACE_RESPONSE, true, "it requires a client certificate"},
 	};
 
 	(void)state;
@@ -340,6 +376,7 @@ int main(void)
 		cmocka_unit_test(test_each_code_of_curl_has_its_errno),
 		cmocka_unit_test(test_each_status_has_its_errno),
 		cmocka_unit_test(test_a_timeout_before_a_connection_is_unreachable),
+		cmocka_unit_test(test_a_timeout_names_the_proxy_that_sends_the_responses),
 		cmocka_unit_test(test_a_request_that_waits_for_another_connection_times_out),
 		cmocka_unit_test(test_the_remedy_names_what_the_credential_lacks),
 		cmocka_unit_test(test_the_remedy_fits_the_message_and_the_kind_of_token),

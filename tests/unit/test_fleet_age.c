@@ -43,6 +43,24 @@ static void test_age_of_a_response_shortens_its_ttl(void **state)
 	(void)state;
 }
 
+/* A lookup left a sweep that read page 1 only. Page 3 arrived since, but was old already. */
+static void test_page_that_expired_before_a_listing_is_requested_for_it(void **state)
+{
+	struct world world;
+
+	world_of(&world, 250);
+	assert_int_equal(world_find(&world, "p1", NULL), 0);
+	assert_int_equal(world.requests, 1);
+	world.age_ms = TTL_MS - 10;
+	assert_int_equal(world_arrive(&world, 3, world_page(&world, 3)), 0);
+	world.age_ms = 0;
+	world.now_ms += 10;
+	assert_int_equal(world_list_all(&world), 2);
+	assert_int_equal(fleet_list_left_ms(world.fleet), TTL_MS - 10);
+	world_done(&world);
+	(void)state;
+}
+
 /* An HTTP cache in front of an API that is down. Each page is requested again after 1 s, then 2 s,
  * 4 s and so on up to 30 s. Meanwhile readers get the old data, until `stale` has passed. */
 static void test_response_older_than_the_ttl_is_stale_data(void **state)
@@ -194,6 +212,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_age_of_a_response_shortens_its_ttl),
+		cmocka_unit_test(test_page_that_expired_before_a_listing_is_requested_for_it),
 		cmocka_unit_test(test_response_older_than_the_ttl_is_stale_data),
 		cmocka_unit_test(test_response_older_than_the_known_data_is_ignored),
 		cmocka_unit_test(test_recheck_does_not_accept_a_response_from_a_cache),

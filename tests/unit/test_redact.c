@@ -215,6 +215,25 @@ static void test_the_newest_tokens_are_replaced(void **state)
 	redact_done(&redact);
 }
 
+static void test_pinned_secrets_survive_any_number_of_tokens(void **state)
+{
+	struct redact redact = {0};
+	char token[64];
+
+	(void)state;
+	redact_add_proxy(&redact, "http://ann:p%40ssw0rd@proxy.example:3128");
+	redact_add(&redact, "token-of-the-environment");
+	redact_pin(&redact);
+	for (int i = 0; i < 3 * REDACT_SECRETS; i++) {
+		snprintf(token, sizeof(token), "sk-%d-%d", i * 7919, i);
+		redact_add(&redact, token);
+	}
+	check(&redact, token, REDACT_MARK);
+	check(&redact, "token-of-the-environment", REDACT_MARK);
+	check(&redact, "ann:p%40ssw0rd, password p@ssw0rd", REDACT_MARK ", password " REDACT_MARK);
+	redact_done(&redact);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +245,7 @@ int main(void)
 		cmocka_unit_test(test_passwords_of_proxies_are_replaced),
 		cmocka_unit_test(test_a_short_password_of_a_proxy_is_only_replaced_with_its_user),
 		cmocka_unit_test(test_the_newest_tokens_are_replaced),
+		cmocka_unit_test(test_pinned_secrets_survive_any_number_of_tokens),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
