@@ -518,7 +518,7 @@ def test_unverified_sweep_is_reported(sim, mount):
     assert samples_of(fleet.text("fleet/metrics.prom"))["fleet_list_verified", ()] == 0
 
 
-# The page; what a browser makes of it is in test_html.py
+# The page; what a browser makes of it is in test_html.py and test_html_fleets.py
 
 PAGE = "fleet/fleet.html"
 
