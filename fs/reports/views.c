@@ -32,8 +32,9 @@ struct view {
 };
 
 struct views {
-	struct fleet *fleet; /* borrowed */
-	struct jobs *jobs;   /* borrowed */
+	const struct status *status; /* borrowed */
+	struct fleet *fleet;         /* borrowed */
+	struct jobs *jobs;           /* borrowed */
 	uint64_t seed;
 	int64_t idle_ms;
 	int64_t used_ms; /* when a view was last used; INT64_MIN: no report is stored */
@@ -45,18 +46,20 @@ struct views {
 static bool view_groups_slice(struct job *job);
 static bool view_report_slice(struct job *job);
 
-struct views *views_new(struct fleet *fleet, struct jobs *jobs, int64_t ttl_ms, uint64_t seed)
+struct views *views_new(const struct status *status, struct jobs *jobs, int64_t ttl_ms,
+                        uint64_t seed)
 {
 	struct views *views = calloc(1, sizeof(*views));
 
 	if (!views)
 		return NULL;
-	views->fleet = fleet;
+	views->status = status;
+	views->fleet = status->fleet;
 	views->jobs = jobs;
 	views->seed = seed;
 	views->idle_ms = 2 * ttl_ms + IDLE_MS;
 	views->used_ms = INT64_MIN;
-	rankings_init(&views->rankings, fleet, jobs, views->idle_ms, seed);
+	rankings_init(&views->rankings, views->fleet, jobs, views->idle_ms, seed);
 	views->rows = calloc(tree_row_count, sizeof(*views->rows));
 	if (!views->rows) {
 		free(views);
@@ -67,7 +70,7 @@ struct views *views_new(struct fleet *fleet, struct jobs *jobs, int64_t ttl_ms, 
 
 		view->views = views;
 		view->row = &tree_rows[i];
-		view->build = (struct build){.fleet = fleet, .jobs = jobs};
+		view->build = (struct build){.fleet = views->fleet, .jobs = jobs};
 		view->build.job.slice = view->row->report ? view_report_slice : view_groups_slice;
 		groups_init(&view->groups, seed);
 	}
@@ -297,7 +300,7 @@ static int view_begin_report(struct view *view)
 
 	if (err < 0)
 		return err;
-	view->builder = report_builder_new(report_kinds[view->row->report], views->fleet, list,
+	view->builder = report_builder_new(report_kinds[view->row->report], views->status, list,
 	                                   views->seed);
 	return view->builder ? 0 : -ENOMEM;
 }

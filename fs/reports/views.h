@@ -27,11 +27,14 @@
 #include "fs/reports/rankings.h"
 #include "fs/reports/report.h"
 
+struct status;
 struct tree_row;
 struct views;
 
-/* fleet and jobs are borrowed. seed: random bits for hashes. Returns NULL without memory. */
-struct views *views_new(struct fleet *fleet, struct jobs *jobs, int64_t ttl_ms, uint64_t seed);
+/* Views of status->fleet. status and jobs are borrowed. seed: random bits for hashes. Returns NULL
+ * without memory. */
+struct views *views_new(const struct status *status, struct jobs *jobs, int64_t ttl_ms,
+                        uint64_t seed);
 
 /* Removes the jobs from the queue. NULL is allowed. */
 void views_free(struct views *views);

@@ -51,6 +51,8 @@ const struct tree_row tree_rows[] = {
 	[TREE_FLEET] = DIRECTORY(TREE_ROOT, "fleet"),
 	[TREE_WHERE] = DIRECTORY(TREE_ROOT, "where"),
 
+	BY_FUNCTION(TREE_ROOT, "README", status_readme),
+
 	/* views */
 	{.parent = TREE_ROOT,
          .view = TREE_GROUPS,
@@ -69,7 +71,9 @@ const struct tree_row tree_rows[] = {
 	/* fleet/ */
 	REPORT("summary", TREE_SUMMARY),
 	REPORT("agents.tsv", TREE_TSV),
+	REPORT("gpus.tsv", TREE_GPUS_TSV),
 	REPORT("agents.json", TREE_JSON),
+	REPORT("agents.jsonl", TREE_JSONL),
 	REPORT("metrics.prom", TREE_METRICS),
 	REPORT("fleet.html", TREE_HTML),
 	REPORT("events.log", TREE_EVENTS),
@@ -81,6 +85,7 @@ const struct tree_row tree_rows[] = {
 	BY_FUNCTION(TREE_STATUS, "config", status_config),
 	BY_FUNCTION(TREE_STATUS, "health", status_health),
 	BY_FUNCTION(TREE_STATUS, "stats", status_stats),
+	BY_FUNCTION(TREE_STATUS, "metrics.prom", status_metrics),
 	BY_FUNCTION(TREE_STATUS, "last_error", status_last_error),
 
 	/* agents/<agent>/ */

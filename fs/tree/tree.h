@@ -49,7 +49,9 @@ enum tree_report {
 	TREE_NO_REPORT,
 	TREE_SUMMARY,
 	TREE_TSV,
+	TREE_GPUS_TSV,
 	TREE_JSON,
+	TREE_JSONL,
 	TREE_METRICS,
 	TREE_HTML,
 	TREE_EVENTS,          /* events.log */
