@@ -305,12 +305,13 @@ static bool question_holds(const struct question *question, const struct agent *
 	return found == holds_if_found;
 }
 
+/* Tests the first condition first: often it leaves few agents, and the field of each further one is
+ * in another part of the memory. */
 bool question_matches(const struct question *question, const struct agent *agent, size_t *work)
 {
-	for (; question; question = question->previous)
-		if (!question_is_sorted(question) && !question_holds(question, agent, work))
-			return false;
-	return true;
+	if (question->previous && !question_matches(question->previous, agent, work))
+		return false;
+	return question_is_sorted(question) || question_holds(question, agent, work);
 }
 
 /* Since when one condition holds: since a value that matches appeared; or, if it holds because no
