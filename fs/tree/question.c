@@ -308,9 +308,16 @@ static bool question_holds(const struct question *question, const struct agent *
  * in another part of the memory. */
 bool question_matches(const struct question *question, const struct agent *agent, size_t *work)
 {
-	if (question->previous && !question_matches(question->previous, agent, work))
-		return false;
-	return question_is_sorted(question) || question_holds(question, agent, work);
+	const struct question *components[QUESTION_MAX_CONDITIONS + 1];
+	size_t depth = question->depth;
+
+	for (const struct question *at = question; at; at = at->previous)
+		components[at->depth - 1] = at;
+	for (size_t i = 0; i < depth; i++)
+		if (!question_is_sorted(components[i]) &&
+		    !question_holds(components[i], agent, work))
+			return false;
+	return true;
 }
 
 /* Since when one condition holds: since a value that matches appeared; or, if it holds because no
