@@ -336,7 +336,7 @@ static void test_error_names_option_value_and_what_is_allowed(void **state)
 		{"fleetfs|--con=1|m", "unknown option '--con': fleetfs --help"},
 		{"fleetfs|--=1|m", "unknown option '--': fleetfs --help"},
 		{"fleetfs|---|m", "unknown option '---': fleetfs --help"},
-		{"fleetfs|-f-foreground|m", "unknown option '-f-': fleetfs --help"},
+		{"fleetfs|-f-foreground|m", "unknown option '-f-foreground': did you mean"},
 		{"fleetfs|-ksk-secret|m", "unknown option '-k': fleetfs --help"},
 		{"fleetfs|-fdk-secret|m", "unknown option '-fdk': fleetfs --help"},
 		{"fleetfs|--cahcert=1|m", "unknown option '--cahcert': did you mean '--cacert'?"},
