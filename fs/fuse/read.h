@@ -9,6 +9,10 @@
 /* OPEN and OPENDIR: returns -ENOSYS, see fs/fuse/session.h. */
 int operation_open(struct request *request, struct reply *reply);
 
+/* OPENDIR with auto_unmount: succeeds, so that the kernel sends it for each open(2) of a directory.
+ */
+int operation_opendir(struct request *request, struct reply *reply);
+
 /* Replies with up to request->size bytes of the file request->ino from request->offset on; fewer
  * only at the end of the file. */
 int operation_read(struct request *request, struct reply *reply);

@@ -5,6 +5,8 @@
 static int request_send(struct request *request, const struct reply *reply)
 {
 	const struct statvfs statfs = {.f_bsize = 4096, .f_frsize = 4096, .f_namemax = 255};
+	/* What the kernel assumes after ENOSYS. */
+	const struct fuse_file_info opened = {.keep_cache = 1, .cache_readdir = 1};
 
 	switch (reply->kind) {
 	case REPLY_ENTRY:
@@ -17,6 +19,8 @@ static int request_send(struct request *request, const struct reply *reply)
 		return fuse_reply_readlink(request->req, reply->bytes);
 	case REPLY_STATFS:
 		return fuse_reply_statfs(request->req, &statfs);
+	case REPLY_OPENED:
+		return fuse_reply_open(request->req, &opened);
 	case REPLY_EMPTY:
 		break;
 	}

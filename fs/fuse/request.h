@@ -61,6 +61,7 @@ enum reply_kind {
 	REPLY_BYTES,
 	REPLY_TARGET,
 	REPLY_STATFS,
+	REPLY_OPENED, /* OPENDIR */
 };
 
 /* The reply to a successful request. */

@@ -114,6 +114,13 @@ static void session_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *
 		.req = req, .run = operation_open, .operation = STATUS_OTHER, .ino = ino});
 }
 
+static void session_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)fi;
+	ops_start(&(struct request){
+		.req = req, .run = operation_opendir, .operation = STATUS_OTHER, .ino = ino});
+}
+
 static void session_forget_node(fuse_req_t req, fuse_ino_t ino, uint64_t count)
 {
 	struct filesystem *fs = ops_filesystem(fuse_req_userdata(req));
@@ -176,9 +183,13 @@ static ssize_t session_write_device(int fd, struct iovec *parts, int count, void
 	return writev(fd, parts, count);
 }
 
-struct fuse_session *session_new(struct ops *ops, struct fuse_args *args)
+struct fuse_session *session_new(struct ops *ops, struct fuse_args *args, bool auto_unmount)
 {
-	return fuse_session_new(args, &session_operations, sizeof(session_operations), ops);
+	struct fuse_lowlevel_ops operations = session_operations;
+
+	if (auto_unmount)
+		operations.opendir = session_opendir;
+	return fuse_session_new(args, &operations, sizeof(operations), ops);
 }
 
 int session_attach(struct fuse_session *session)

@@ -84,20 +84,26 @@ static void options_fail_memory(struct parser *parser)
 	options_fail(parser, STATUS_FAILED, "out of memory");
 }
 
-/* argument: as given, with its dashes. Its value is not repeated, since it may be secret. */
-static void options_fail_unknown(struct parser *parser, const char *argument, bool dash_o)
+/* argument: as given, with its dashes. letter: the unknown one of `-abc`; 0: the name is unknown.
+ * What follows the letter or the name is not repeated, since it may be secret. */
+static void options_fail_unknown(struct parser *parser, const char *argument, int letter,
+                                 bool dash_o)
 {
 	int length = (int)strcspn(argument, "=");
 	const char *nearest = nearest_name(argument + (dash_o ? 0 : strspn(argument, "-")), dash_o);
+	const char *found = letter ? strchr(argument + 1, letter) : NULL;
 
-	if (nearest)
+	if (nearest) {
 		options_fail(parser, STATUS_BAD_OPTION,
 		             "unknown option '%.*s': did you mean '%s%s'?", length, argument,
 		             dash_o ? "" : "--", nearest);
-	else
-		options_fail(parser, STATUS_BAD_OPTION,
-		             "unknown option '%.*s': fleetfs --help lists the options",
-		             length < 60 ? length : 60, argument);
+		return;
+	}
+	if (found)
+		length = (int)(found + 1 - argument);
+	options_fail(parser, STATUS_BAD_OPTION,
+	             "unknown option '%.*s': fleetfs --help lists the options",
+	             length < 60 ? length : 60, argument);
 }
 
 /* Sets a member of options. name: the setting's name for the user. value NULL: none was given. */
@@ -159,7 +165,7 @@ static void options_apply_element(struct parser *parser, const char *element)
 	if (setting)
 		options_apply(parser, setting, value ? value + 1 : NULL, true);
 	else
-		options_fail_unknown(parser, element, true);
+		options_fail_unknown(parser, element, 0, true);
 }
 
 /* Parses the value of -o: `NAME[=VALUE][,…]`. A backslash makes the next character, usually a
@@ -216,7 +222,8 @@ static void options_take(struct parser *parser, int code, const char *argument, 
 	           settings_find(argument + 2) == &setting_rows[code - LONG_OPTION]) {
 		options_apply(parser, &setting_rows[code - LONG_OPTION], value, false);
 	} else if (code >= LONG_OPTION || code == '?') {
-		options_fail_unknown(parser, argument, false);
+		options_fail_unknown(parser, argument,
+		                     code == '?' && argument[1] != '-' ? optopt : 0, false);
 		parser->rejected = argument;
 	} else {
 		while (setting->letter != code)

@@ -39,6 +39,7 @@ struct options {
 	char *log_file;   /* NULL: stderr in the foreground, else syslog */
 	char *fuse;       /* mount options for libfuse, separated by `,`; "": none */
 	bool ca_exclusive; /* cacert is the setting: no other CA is trusted (fs/program/ca.h) */
+	bool auto_unmount; /* also in fuse */
 	bool allow_http;
 	bool delay_connect;
 	bool foreground; /* -f or -d */

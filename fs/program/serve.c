@@ -67,7 +67,8 @@ static int serve_mount_session(struct program *program)
 
 	if (joined && fuse_opt_add_arg(&arguments, "fleetfs") == 0 &&
 	    fuse_opt_add_arg(&arguments, "-o") == 0 && fuse_opt_add_arg(&arguments, joined) == 0)
-		program->session = session_new(program->ops, &arguments);
+		program->session =
+			session_new(program->ops, &arguments, program->options.auto_unmount);
 	process_close_on_exec(); /* for fusermount3 */
 	if (program->session)
 		err = own_mount_make(&program->mount, program->session, program->mountpoint.path,

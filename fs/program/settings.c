@@ -89,7 +89,8 @@ const struct setting setting_rows[] = {
 
 	/* Mount options of libfuse, fusermount3 and the kernel. */
 	{"allow_other", 0, SETTING_PASSED_FLAG, FUSE, 0, 0, 0, 0, "let other users read, too"},
-	{"auto_unmount", 0, SETTING_PASSED_FLAG, FUSE, 0, 0, 0, 0, "unmount even after a crash"},
+	{"auto_unmount", 0, SETTING_PASSED_FLAG, FUSE, AT(auto_unmount), 0, 0, 0,
+         "unmount even after a crash"},
 	{"default_permissions", 0, SETTING_PASSED_FLAG, FUSE, 0, 0, 0, 0,
          "let the kernel check file modes"},
 	{"fsname", 0, SETTING_PASSED_VALUE, FUSE, 0, 0, 0, 0,
@@ -264,7 +265,11 @@ int settings_set(const struct setting *setting, const char *value, struct option
 	case SETTING_ACTION:
 		return settings_set_flag(setting, value, options);
 	case SETTING_PASSED_FLAG:
-		return value ? -EINVAL : 0;
+		if (value)
+			return -EINVAL;
+		if (setting->offset) /* fleetfs itself needs it, too */
+			*(bool *)((char *)options + setting->offset) = true;
+		return 0;
 	case SETTING_PASSED_VALUE:
 		return value && *value ? 0 : -EINVAL;
 	case SETTING_IGNORED:

@@ -146,6 +146,18 @@ def test_dead_mount_of_a_crash_is_replaced(sim, mount, looked):
     assert os.listdir(fleet.path) == []
 
 
+@pytest.mark.alone  # fusermount3 tries once, and may do so before the kernel has ended the connection
+@pytest.mark.parametrize("command", [["true"], ["ls"], ["cat", "README"]])
+def test_auto_unmount_removes_the_mount_of_a_crash(sim, mount, command):
+    """Whatever the kernel has cached of the tree."""
+    fleet = mount(sim(agents=5), ttl=600, auto_unmount=True)
+    subprocess.run(command, cwd=fleet.path, check=True, stdout=subprocess.DEVNULL)
+    os.listdir(fleet / "agents")
+    fleet.kill()
+    until(lambda: not fleet.mounted())
+    assert os.listdir(fleet.path) == []
+
+
 # Readers that wait
 
 @pytest.mark.alone

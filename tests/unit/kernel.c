@@ -369,7 +369,7 @@ static int mount_session(struct kernel *kernel)
 	char path[32]; /* libfuse uses a descriptor that is named in this way as the device */
 	int fd;
 
-	kernel->session = session_new(kernel->ops, &args);
+	kernel->session = session_new(kernel->ops, &args, false);
 	fuse_opt_free_args(&args);
 	if (!kernel->session)
 		return -ENOMEM;
