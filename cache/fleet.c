@@ -136,6 +136,11 @@ int64_t fleet_ttl_ms(const struct fleet *fleet)
 	return fleet->config.ttl_ms;
 }
 
+int64_t fleet_refresh_ms(const struct fleet *fleet)
+{
+	return fleet->config.refresh_ms;
+}
+
 int64_t fleet_timeout_ms(const struct fleet *fleet)
 {
 	return fleet->config.timeout_ms;
@@ -167,6 +172,7 @@ void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health)
 		.success_ns = pages->success_ns,
 		.sweep_ns = sweeps->completed_ns,
 		.retry_ms = next_ms > now_ms ? next_ms - now_ms : 0,
+		.refresh_ms = fleet_refresh_left_ms(fleet),
 		.asked = pages->asked,
 		.arrived = pages->arrived,
 		.unchanged = records->unchanged,

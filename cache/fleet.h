@@ -23,6 +23,9 @@
  * the last whole list lacked is denied; a failure that is known earlier is returned instead. A page
  * that stays bad costs its own agents only (cache/sweep_gaps.h).
  *
+ * Refreshing. If it is configured, the cache has one reader of its own, which reads the list
+ * periodically: fleet_refresh().
+ *
  * Layers, each of which calls only those below it: the pages (cache/pages.h), the records of agents
  * (cache/records.h, cache/ingest.h), the sweeps (cache/sweep.h, cache/sweeps.h), these queries.
  *
@@ -110,6 +113,25 @@ int64_t fleet_list_left_ms(const struct fleet *fleet);
  * changed, and 1 ns more for each expiry since, so that the kernel lists again. */
 int64_t fleet_list_mtime_ns(struct fleet *fleet);
 
+/* Refreshing without a reader (refresh_ms of the configuration) */
+
+/*
+ * Begins to read the whole list if that is due, or continues. Call it when a page arrived or
+ * failed, and at fleet_refresh_due_ms().
+ *
+ * A refresh requests every page, however fresh it is. The next one is due refresh_ms later. A whole
+ * list that a reader caused meanwhile takes its place, so there is one list per period. If the API
+ * fails, the refresh continues as soon as the backoff permits. Does nothing if refresh_ms is 0.
+ */
+void fleet_refresh(struct fleet *fleet);
+
+/* Returns when to call fleet_refresh() if nothing arrives before, on the clock of fleet_now_ms();
+ * INT64_MAX: never, or only when something arrives. */
+int64_t fleet_refresh_due_ms(const struct fleet *fleet);
+
+/* The configured refresh_ms. */
+int64_t fleet_refresh_ms(const struct fleet *fleet);
+
 /* Responses */
 
 /* Ingests a response to a request of the port `want`, and takes it over. number: of the page, from
@@ -164,6 +186,7 @@ struct fleet_health {
 	int64_t success_ns;  /* when a page last arrived, wall clock; 0: never */
 	int64_t sweep_ns;    /* when the last whole list was complete, wall clock; 0: never */
 	int64_t retry_ms;    /* until something that failed is requested; 0: with the next query */
+	int64_t refresh_ms;  /* until the next refresh; 0: it is under way; -1: there is none */
 	uint64_t asked;      /* requests */
 	uint64_t arrived;    /* responses */
 	uint64_t unchanged;  /* of arrived: those that said only that the page is unchanged */

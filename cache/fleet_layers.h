@@ -18,6 +18,16 @@ struct fleet {
 	struct sweeps sweeps;
 	struct ingest ingest; /* the response that is being ingested */
 	uint64_t hits;        /* queries answered at once */
+
+	/* Refreshing, in cache/fleet_refresh.c. Zeroes at first. */
+	struct query refresh; /* if refreshing */
+	bool refresh_renews;  /* it takes no page from before it; false: it reads the first list */
+	bool refreshing;      /* a refresh is under way */
+	int64_t refresh_began_ms; /* the last one, if refreshing */
+	int64_t refresh_due_ms;   /* when to begin the next one, or to continue this one */
 };
+
+/* fleet_health.refresh_ms. */
+int64_t fleet_refresh_left_ms(const struct fleet *fleet);
 
 #endif

@@ -73,6 +73,8 @@ bool sweep_may_take(const struct sweeps *sweeps, const struct sweep *sweep, unsi
 	if (sweep->rechecks > 0)
 		return page->arrived_seq > sweep->pass.began_seq &&
 		       (page->no_cache || page->arrived_ms >= sweep->pass.began_ms);
+	if (sweep->renewed_seq > 0)
+		return page->arrived_seq > sweep->renewed_seq;
 	return page->arrived_seq > sweep->pass.began_seq || page_is_fresh(sweeps->pages, page);
 }
 

@@ -43,6 +43,8 @@ struct sweep {
 	struct sweep *older;
 	uint64_t number;      /* from 1; the upper half of a cursor */
 	uint64_t began_seq;   /* event number when it began */
+	uint64_t renewed_seq; /* the first pass reads only pages that arrived after this event; 0:
+	                         any page that is fresh */
 	uint64_t oldest_seq;  /* event number of the oldest arrival; UINT64_MAX: no page yet */
 	int64_t oldest_ms;    /* arrival of the oldest page; INT64_MAX: no page yet */
 	int64_t expires_ms;   /* for queries that began later than it; INT64_MAX: no page yet */
@@ -115,8 +117,8 @@ unsigned int sweep_pass_page(const struct sweep *sweep, size_t i);
 unsigned int sweep_lacks(const struct sweep *sweep);
 
 /* Returns whether the pass may read the page as it is. The first pass may read a page that is
- * fresh. A recheck needs a page that arrived after the recheck began, from the API rather than from
- * an HTTP cache. */
+ * fresh, or with renewed_seq one that arrived after that. A recheck needs a page that arrived after
+ * the recheck began, from the API rather than from an HTTP cache. */
 bool sweep_may_take(const struct sweeps *sweeps, const struct sweep *sweep, unsigned int number);
 
 /* Returns the total_count that the API should report if the roster has all agents. */

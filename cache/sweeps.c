@@ -150,12 +150,11 @@ static void sweeps_drop_empty(struct sweeps *sweeps)
 	sweep_free(sweep);
 }
 
-struct sweep *sweeps_for(struct sweeps *sweeps, const struct query *query, bool from_memory)
+/* Begins a sweep. NULL without memory. */
+static struct sweep *sweeps_begin(struct sweeps *sweeps)
 {
-	struct sweep *sweep = sweeps_usable(sweeps, query, from_memory);
+	struct sweep *sweep;
 
-	if (sweep)
-		return sweep;
 	/* Moves the mtime, so that the kernel does not keep the old listing for the new one. */
 	sweeps_list_mtime_ns(sweeps);
 	sweeps_drop_empty(sweeps);
@@ -166,6 +165,32 @@ struct sweep *sweeps_for(struct sweeps *sweeps, const struct query *query, bool 
 	sweeps->newest = sweep;
 	sweeps_forget(sweeps);
 	return sweep;
+}
+
+struct sweep *sweeps_for(struct sweeps *sweeps, const struct query *query, bool from_memory)
+{
+	struct sweep *sweep = sweeps_usable(sweeps, query, from_memory);
+
+	return sweep ? sweep : sweeps_begin(sweeps);
+}
+
+struct sweep *sweeps_renewal(struct sweeps *sweeps, const struct query *query)
+{
+	struct sweep *found = NULL;
+
+	for (struct sweep *at = sweeps->newest; at && at->began_seq > query->began;
+	     at = at->older) {
+		if (!at->from_memory)
+			found = at;
+		if (at->complete)
+			break;
+	}
+	if (found)
+		return found;
+	found = sweeps_begin(sweeps);
+	if (found)
+		found->renewed_seq = query->began;
+	return found;
 }
 
 struct sweep *sweeps_find(const struct sweeps *sweeps, uint64_t number)

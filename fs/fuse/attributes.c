@@ -16,7 +16,8 @@ static void attributes_set_time(struct timespec *time, int64_t ns)
 /* Whether a node is a directory that shows the list of agents: it changes and expires with it. */
 static bool attributes_shows_list(const struct node *node)
 {
-	return node->row && (tree_directory_of(node->row) == TREE_AGENTS || node->row->view);
+	return node->row && (tree_directory_of(node->row) == TREE_AGENTS || node->row->view ||
+	                     node->kind == NODE_QUESTION);
 }
 
 static int64_t attributes_mtime_ns(struct filesystem *fs, const struct node *node)
@@ -46,8 +47,9 @@ void attributes_fill(struct filesystem *fs, const struct node *node, struct stat
 {
 	static const mode_t modes[] = {
 		[NODE_DIRECTORY] = S_IFDIR | 0555, [NODE_GROUP] = S_IFDIR | 0555,
-		[NODE_VALUE] = S_IFREG | 0444,     [NODE_LINK] = S_IFLNK | 0777,
-		[NODE_REPORT] = S_IFREG | 0444,    [NODE_LOG] = S_IFREG | 0444,
+		[NODE_QUESTION] = S_IFDIR | 0555,  [NODE_VALUE] = S_IFREG | 0444,
+		[NODE_LINK] = S_IFLNK | 0777,      [NODE_REPORT] = S_IFREG | 0444,
+		[NODE_LOG] = S_IFREG | 0444,
 	};
 	uint64_t bytes = attributes_bytes(node);
 
@@ -91,7 +93,8 @@ double attributes_timeout_s(const struct request *request, const struct node *no
 }
 
 /* How long the kernel may keep the entry that leads from a name to this node. A file of the status
- * directory, and the log, may get another node at any time. */
+ * directory, and the log, may get another node at any time. A link that belongs to no agent has a
+ * place in an order. */
 static double attributes_entry_timeout_s(const struct request *request, const struct node *node,
                                          const struct record *record)
 {
@@ -99,7 +102,7 @@ static double attributes_entry_timeout_s(const struct request *request, const st
 		return (double)fleet_record_left_ms(request->fs->fleet, record) / 1000;
 	if (node->log)
 		return BRIEF_S;
-	if (node->kind == NODE_GROUP || node->kind == NODE_REPORT)
+	if (node->kind == NODE_GROUP || node->kind == NODE_REPORT || node->kind == NODE_LINK)
 		return attributes_list_timeout_s(request);
 	return node->row ? ATTRIBUTES_FOREVER_S : BRIEF_S;
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "fs/tree/question.h"
+
 /* Returns when a file of the status directory last changed. fs->text: its text. A file that never
  * changes has the time of data from the first list, so that `find -newer` such a file selects
  * everything that changed since the mount. */
@@ -88,6 +90,39 @@ int directory_link(struct filesystem *fs, const struct tree_row *row, const stru
 	return *ret_node ? 0 : -ENOMEM;
 }
 
+bool directory_has_agent(const struct node *directory, const struct agent *agent, size_t *work)
+{
+	if (directory->kind == NODE_QUESTION)
+		return question_matches(directory->question, agent, work);
+	return tree_agent_has(directory->row, agent, directory->text);
+}
+
+const char *directory_agent_name(const struct node *directory, const struct record *record,
+                                 char buffer[static NAME_BYTES])
+{
+	if (directory->kind != NODE_QUESTION || !name_has_operator(record->name))
+		return record->name;
+	name_encode_in_where(record->agent->id, buffer);
+	return buffer;
+}
+
+int directory_agent_link(struct filesystem *fs, const struct node *directory,
+                         const struct record *record, struct node **ret_node)
+{
+	const struct question *question = directory->question;
+
+	if (directory->kind == NODE_GROUP)
+		return directory_link(fs, directory->row, record, directory->text, ret_node);
+	text_clear(&fs->text);
+	/* The directory itself is one level below where/ for each component. */
+	tree_agent_path(question_depth(question) + 1, record->name, &fs->text);
+	if (text_error(&fs->text) < 0)
+		return text_error(&fs->text);
+	*ret_node = node_link(&fs->nodes, fs->text.bytes, fs->text.length,
+	                      question_since_ns(question, record));
+	return *ret_node ? 0 : -ENOMEM;
+}
+
 int directory_child(struct request *request, const struct tree_row *row, struct record *record,
                     uint16_t index, struct node **ret_node)
 {
@@ -139,6 +174,8 @@ int directory_find(struct request *request, bool fresh, const struct node **ret_
 
 	if (!directory || !directory->row)
 		return -ESTALE;
+	if (directory->kind == NODE_QUESTION)
+		views_touch(fs->views);
 	if (directory->record && fresh)
 		err = fleet_renew(fs->fleet, directory->record, &request->query);
 	else if (directory->kind == NODE_GROUP && fresh)

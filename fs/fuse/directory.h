@@ -39,6 +39,20 @@ uint16_t directory_child_index(const struct node *directory, const struct tree_r
 int directory_link(struct filesystem *fs, const struct tree_row *row, const struct record *record,
                    const char *value, struct node **ret_node);
 
+/* Whether an agent is in a directory of links to agents: a group, or a question. *work is increased
+ * by the number of comparisons that took. */
+bool directory_has_agent(const struct node *directory, const struct agent *agent, size_t *work);
+
+/* Returns the name of the link to an agent in such a directory, unless the directory is an order.
+ * The name is the record's, or is written to the buffer. */
+const char *directory_agent_name(const struct node *directory, const struct record *record,
+                                 char buffer[static NAME_BYTES]);
+
+/* Finds or makes the node of the link to an agent that is in such a directory. Returns 0 or -errno.
+ */
+int directory_agent_link(struct filesystem *fs, const struct node *directory,
+                         const struct record *record, struct node **ret_node);
+
 /* Returns the agent that the link of a group points to, borrowed, in a view with one link for each
  * value (TREE_LINKS). NULL if the agent departed or no longer has the value. */
 struct record *directory_linked_agent(const struct tree_row *row, const struct group *group);

@@ -18,7 +18,7 @@ int filesystem_init(struct filesystem *fs, struct fleet *fleet, struct status *s
 		.uid = getuid(),
 		.gid = getgid(),
 		.status_files = calloc(tree_row_count, sizeof(*fs->status_files)),
-		.views = views_new(fleet, &fs->jobs, fleet_ttl_ms(fleet), seed),
+		.views = views_new(status, &fs->jobs, fleet_ttl_ms(fleet), seed),
 		.events = events_new(fleet, fleet_timeout_ms(fleet), EVENTS_BYTES),
 	};
 	jobs_init(&fs->jobs);

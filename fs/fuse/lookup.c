@@ -6,19 +6,34 @@
 
 #include "fs/fuse/attributes.h"
 #include "fs/fuse/directory.h"
+#include "fs/fuse/where.h"
+#include "fs/tree/question.h"
 #include "fs/tree/tree.h"
 
-/* Finds the link to an agent in a group. */
-static int lookup_member(struct request *request, const struct node *group, struct node **ret_node,
-                         struct record **ret_record)
+/* Finds the link to an agent in a group or a question. */
+static int lookup_member(struct request *request, const struct node *directory,
+                         struct node **ret_node, struct record **ret_record)
 {
-	int err = fleet_find(request->fs->fleet, request->name, &request->query, ret_record);
+	size_t work = 0;
+	int err = directory->kind == NODE_GROUP ? fleet_find(request->fs->fleet, request->name,
+	                                                     &request->query, ret_record)
+	                                        : where_find_agent(request, ret_record);
 
 	if (err < 0)
 		return err;
-	if (!tree_agent_has(group->row, (*ret_record)->agent, group->text))
+	if (!directory_has_agent(directory, (*ret_record)->agent, &work))
 		return -ENOENT;
-	return directory_link(request->fs, group->row, *ret_record, group->text, ret_node);
+	return directory_agent_link(request->fs, directory, *ret_record, ret_node);
+}
+
+/* Finds the link of this number in an order. */
+static int lookup_number(struct request *request, const struct node *directory,
+                         struct node **ret_node)
+{
+	struct record *record;
+	int err = where_find_number(request, directory, &record);
+
+	return err < 0 ? err : directory_agent_link(request->fs, directory, record, ret_node);
 }
 
 /* Finds an entry of a view: the directory of a group, or the link to the first agent in it. */
@@ -89,7 +104,11 @@ static int lookup_row(struct request *request, const struct node *directory, str
 static int lookup_child(struct request *request, const struct node *directory,
                         struct node **ret_node, struct record **ret_record)
 {
-	if (directory->kind == NODE_GROUP)
+	if (where_is_directory(directory) && name_has_operator(request->name))
+		return where_find_question(request, directory, ret_node);
+	if (directory->kind == NODE_QUESTION && question_is_sorted(directory->question))
+		return lookup_number(request, directory, ret_node);
+	if (directory->kind == NODE_GROUP || directory->kind == NODE_QUESTION)
 		return lookup_member(request, directory, ret_node, ret_record);
 	if (directory->row->view)
 		return lookup_group(request, directory->row, ret_node, ret_record);
@@ -102,8 +121,11 @@ static bool lookup_is_impossible(const struct request *request)
 {
 	const struct node *directory = nodes_find(&request->fs->nodes, request->ino);
 
-	return directory && directory->row &&
-	       !tree_may_contain(directory->row, directory->kind == NODE_GROUP, request->name);
+	if (!directory || !directory->row)
+		return false;
+	if (directory->kind == NODE_QUESTION)
+		return where_is_impossible(directory, request->name);
+	return !tree_may_contain(directory->row, directory->kind == NODE_GROUP, request->name);
 }
 
 int operation_lookup(struct request *request, struct reply *reply)

@@ -7,6 +7,7 @@
 
 #include "fs/reports/events.h"
 #include "fs/reports/report.h"
+#include "fs/tree/question.h"
 
 void nodes_init(struct nodes *nodes, uint64_t seed)
 {
@@ -19,6 +20,8 @@ static void node_free(struct node *node)
 	agent_unref(node->agent);
 	report_unref(node->report);
 	event_log_unref(node->log);
+	if (node->kind == NODE_QUESTION)
+		question_unref(node->question);
 	free(node);
 }
 
@@ -121,26 +124,46 @@ struct node *node_directory(struct nodes *nodes, const struct tree_row *row, str
 	return node;
 }
 
-struct node *node_group(struct nodes *nodes, const struct tree_row *row, const char *value)
+/* Finds or makes the directory of this kind with this text, for a row. In a new node, question is
+ * NULL. Returns NULL without memory. */
+static struct node *node_of_text(struct nodes *nodes, enum node_kind kind,
+                                 const struct tree_row *row, const char *text)
 {
-	size_t bytes = strlen(value);
+	size_t bytes = strlen(text);
 	uint64_t key = node_hash_directory(nodes, row, NULL, 0) ^
-	               XXH3_64bits_withSeed(value, bytes, nodes->seed);
+	               XXH3_64bits_withSeed(text, bytes, nodes->seed);
 	struct node *node;
 
 	for (struct table_link *at = table_first(&nodes->by_key, key); at; at = table_next(at)) {
 		node = TABLE_ENTRY(at, struct node, by_key);
-		if (node->kind == NODE_GROUP && node->row == row && node->bytes == bytes &&
-		    node->generation == nodes->generation && memcmp(node->text, value, bytes) == 0)
+		if (node->kind == kind && node->row == row && node->bytes == bytes &&
+		    node->generation == nodes->generation && memcmp(node->text, text, bytes) == 0)
 			return node;
 	}
-	node = node_new(nodes, NODE_GROUP, key, bytes);
+	node = node_new(nodes, kind, key, bytes);
 	if (!node)
 		return NULL;
 	node->row = row;
 	node->generation = nodes->generation;
 	node->bytes = (uint32_t)bytes;
-	memcpy(node->text, value, bytes);
+	memcpy(node->text, text, bytes);
+	return node;
+}
+
+struct node *node_group(struct nodes *nodes, const struct tree_row *row, const char *value)
+{
+	return node_of_text(nodes, NODE_GROUP, row, value);
+}
+
+struct node *node_question(struct nodes *nodes, const struct tree_row *row, const char *path,
+                           struct question *question)
+{
+	struct node *node = node_of_text(nodes, NODE_QUESTION, row, path);
+
+	if (node && !node->question) {
+		node->question = question_ref(question);
+		nodes->questions_made++;
+	}
 	return node;
 }
 

@@ -21,7 +21,9 @@
  * A link is a value whose text is its target. A report (fs/reports/report.h) is an immutable text
  * over the whole fleet, too large to be copied or compared. The event log (fs/reports/events.h) is
  * the one file that grows. The content of a directory changes: its node stands for an agent, a part
- * of an agent, or the group of agents that have a value in common.
+ * of an agent, the group of agents that have a value in common, or the agents that answer a
+ * question (fs/tree/question.h). A question has a node for each path that asks it: the kernel gives
+ * a directory only one name, so a node with several would move between them under its readers.
  *
  * A node lives as long as the kernel refers to it: the kernel counts a lookup for each entry that
  * it receives, and sends the number of lookups that it forgets. Node IDs are never reused in a
@@ -39,34 +41,48 @@
 
 struct report;
 struct event_log;
+struct question;
 struct tree_row;
 
-enum node_kind { NODE_DIRECTORY, NODE_GROUP, NODE_VALUE, NODE_LINK, NODE_REPORT, NODE_LOG };
+enum node_kind {
+	NODE_DIRECTORY,
+	NODE_GROUP,
+	NODE_QUESTION,
+	NODE_VALUE,
+	NODE_LINK,
+	NODE_REPORT,
+	NODE_LOG
+};
 
 struct node {
 	struct table_link by_id;    /* its hash is the node ID */
 	struct table_link by_key;   /* its hash is a hash of the content */
 	uint64_t lookups;           /* references of the kernel */
-	const struct tree_row *row; /* DIRECTORY, GROUP: the row of the tree; else NULL */
+	const struct tree_row *row; /* DIRECTORY, GROUP, QUESTION: the row of the tree; else NULL */
 	struct record *record;      /* DIRECTORY of an agent: a reference; else NULL */
 	const struct agent *agent;  /* VALUE whose text is agent->json: a reference; else NULL */
 	struct report *report;      /* REPORT: a reference; else NULL */
 	struct event_log *log;      /* LOG: a reference; else NULL */
-	int64_t mtime_ns;           /* VALUE, LINK: when it was first seen; wall clock */
-	uint32_t bytes;             /* length of the text */
-	uint32_t generation;        /* DIRECTORY, GROUP: nodes->generation when it was made */
-	uint16_t index;             /* DIRECTORY of a GPU: its number; else 0 */
-	uint8_t kind;               /* enum node_kind */
-	char text[];                /* VALUE, unless it is agent->json; LINK: the target; GROUP: the
-	                             * common value. A NUL follows, which bytes does not count. */
+	union {
+		int64_t mtime_ns;          /* VALUE, LINK: when it was first seen; wall clock */
+		struct question *question; /* QUESTION: a reference */
+	};
+	uint32_t bytes;      /* length of the text */
+	uint32_t generation; /* of a directory: nodes->generation when it was made */
+	uint16_t index;      /* DIRECTORY of a GPU: its number; else 0 */
+	uint8_t kind;        /* enum node_kind */
+	char text[];         /* VALUE, unless it is agent->json; LINK: the target; GROUP: the
+	                      * common value; QUESTION: its path below where/. A NUL follows, which bytes
+	                      * does not count. */
 };
 
 struct nodes {
 	struct table by_id;
 	struct table by_key;
 	uint64_t next_id;
-	uint32_t generation; /* directories of earlier generations are found by ID only */
-	uint64_t seed;       /* of the hashes, since the API controls the texts */
+	uint32_t generation;   /* directories of earlier generations are found by ID only */
+	uint64_t seed;         /* of the hashes, since the API controls the texts */
+	size_t questions_made; /* nodes of questions that were made; the owner may reset it */
 };
 
 /* Initializes an empty table. seed: random bits. The first node gets ID 1, which FUSE reserves for
@@ -100,6 +116,10 @@ struct node *node_directory(struct nodes *nodes, const struct tree_row *row, str
 
 /* The directory of the agents that have a value, in the view of this row. */
 struct node *node_group(struct nodes *nodes, const struct tree_row *row, const char *value);
+
+/* The directory of a question, which the node keeps, at the path below where/ that asks it. */
+struct node *node_question(struct nodes *nodes, const struct tree_row *row, const char *path,
+                           struct question *question);
 
 /* The value with this text, which is copied, and time. */
 struct node *node_value(struct nodes *nodes, const char *text, size_t bytes, int64_t mtime_ns);

@@ -17,6 +17,9 @@
 /* With fewer directories of departed agents the kernel is not made to forget all agents. */
 #define FEW_STALE_DIRECTORIES 1000
 
+/* After so many new questions the kernel is made to forget all. */
+#define MANY_QUESTIONS 1000
+
 struct ops {
 	struct filesystem fs;
 	ops_invalidate *invalidate; /* NULL: none */
@@ -256,6 +259,7 @@ int ops_changed(struct ops *ops, const struct record *record, const struct agent
 
 void ops_retry(struct ops *ops)
 {
+	fleet_refresh(ops->fs.fleet);
 	ops_run_parked(ops, true);
 }
 
@@ -265,9 +269,16 @@ int64_t ops_run_due(struct ops *ops)
 
 	ops_check_readers(ops);
 	ops_run_parked(ops, jobs_run_slice(&ops->fs.jobs));
-	if (views_tidy(ops->fs.views) && ops->invalidate)
+	if (fleet_now_ms(ops->fs.fleet) >= fleet_refresh_due_ms(ops->fs.fleet))
+		fleet_refresh(ops->fs.fleet);
+	if ((views_tidy(ops->fs.views) || ops->fs.nodes.questions_made >= MANY_QUESTIONS) &&
+	    ops->invalidate) {
+		ops->fs.nodes.questions_made = 0;
 		ops->invalidate(ops->user, false);
+	}
 	due_ms = views_due_ms(ops->fs.views);
+	if (due_ms > fleet_refresh_due_ms(ops->fs.fleet))
+		due_ms = fleet_refresh_due_ms(ops->fs.fleet);
 	if (due_ms > ops->readers_due_ms)
 		due_ms = ops->readers_due_ms;
 	for (const struct request *at = ops->parked.next; at != &ops->parked; at = at->next) {

@@ -33,7 +33,9 @@ struct request;
  * bounds the memory of both at about twice what is needed, at the price of reading the present
  * agents again.
  *
- * Views. The names are forgotten when no view was used for a while, since some reports are large.
+ * Views. The names are forgotten when no view was used for a while, since some reports are large;
+ * and after 1,000 new questions below `where/`, since a program may ask any number of different
+ * ones.
  */
 typedef void ops_invalidate(void *user, bool agents_too);
 
@@ -53,11 +55,12 @@ struct filesystem *ops_filesystem(struct ops *ops);
  * that the kernel's request determines: req, run, operation, ino and so on. */
 void ops_start(struct request *request);
 
-/* Runs all parked requests again. Call it when data arrived. */
+/* Runs all parked requests again, and continues a refresh. Call it when data arrived. */
 void ops_retry(struct ops *ops);
 
 /* Does everything that is due: one slice of the first job (fs/reports/jobs.h), parked requests
- * whose deadline or wake_ms has passed, checks of interrupted readers, and freeing unused reports.
+ * whose deadline or wake_ms has passed, checks of interrupted readers, refreshing the list
+ * (fleet_refresh()), and freeing unused reports.
  * Call it in each turn of the loop. Returns how long until something is due again, in ms; -1:
  * nothing is. */
 int64_t ops_run_due(struct ops *ops);

@@ -41,7 +41,8 @@ struct request {
 	off_t offset;                    /* READ: bytes; READDIRPLUS: of an entry, or 0 */
 	int mask;                        /* ACCESS: R_OK, W_OK, X_OK */
 	bool reading;                    /* GETATTR: sent by read(2), to find the end of the file */
-	uint64_t scanned; /* READDIRPLUS of a group: where to search on; 0: from offset */
+	uint64_t scanned; /* where a search in slices goes on: READDIRPLUS of a group or question,
+	                     LOOKUP in a question; 0: at its beginning */
 	bool unfinished;  /* -EAGAIN, but no data is missing: there is more to scan */
 	struct query query;
 

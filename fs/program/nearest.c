@@ -55,7 +55,7 @@ const char *nearest_name(const char *word, bool dash_o)
 		if (row->kind == SETTING_REJECTED || !settings_is_accepted(row, dash_o))
 			continue;
 		distance = nearest_distance(name, row->name);
-		if (distance < smallest && 2 * distance <= length) {
+		if (distance < smallest && 3 * distance <= length + 1) {
 			smallest = distance;
 			nearest = row->name;
 		}

@@ -24,6 +24,7 @@ struct options {
 	char *mountpoint; /* as given; NULL with help, version and check */
 	int64_t ttl_ms;
 	int64_t stale_ms;
+	int64_t refresh_ms; /* 0: off */
 	int64_t timeout_ms;
 	int64_t connect_timeout_ms;
 	unsigned int retries;
@@ -34,6 +35,7 @@ struct options {
 	char *team;       /* by default $CYBERUN_TEAM_ID; NULL: none */
 	char *cacert;     /* CA bundle: the setting, else $SSL_CERT_FILE; NULL: the system's */
 	char *ca_dirs;    /* $SSL_CERT_DIR: paths separated by `:`; NULL: the system's */
+	char *name;       /* of the fleet; NULL: none */
 	char *log_file;   /* NULL: stderr in the foreground, else syslog */
 	char *fuse;       /* mount options for libfuse, separated by `,`; "": none */
 	bool ca_exclusive; /* cacert is the setting: no other CA is trusted (fs/program/ca.h) */

@@ -32,6 +32,7 @@ struct program {
 	struct options options;
 	int64_t configured_timeout_ms; /* `timeout` if the kernel's limit is lower; else 0 */
 	char version[512];             /* the text of --version and .fleetfs/version */
+	char title[256];               /* of the page, unless the fleet has a name */
 	struct text config;            /* the text of .fleetfs/config; ends with NUL */
 	struct status status;
 	struct background background;

@@ -20,6 +20,7 @@ static const struct {
 	[SETTING_COUNT] = {"=NUMBER", "a number", 1},
 	[SETTING_FILE] = {"=FILE", "a file ('~' is not expanded)", 0},
 	[SETTING_ID] = {"=ID", "letters, digits, '_', '-'", 0},
+	[SETTING_TEXT] = {"=TEXT", "a text of 1 to 64 bytes", 0},
 	[SETTING_FLAG] = {"", "yes or no", 0},
 	[SETTING_ACTION] = {"", "yes or no", 0},
 	[SETTING_PASSED_FLAG] = {"", "it takes no value", 0},
@@ -56,6 +57,8 @@ const struct setting setting_rows[] = {
          "how long fetched data is served"},
 	{"stale", 0, SETTING_DURATION, FRESHNESS, AT(stale_ms), 300000, 0, 2592000000,
          "how much longer while the API fails"},
+	{"refresh", 0, SETTING_DURATION, FRESHNESS, AT(refresh_ms), 0, 100, 86400000,
+         "how often the list is read without readers"},
 	{"timeout", 0, SETTING_DURATION, NETWORK, AT(timeout_ms), 10000, 100, 3600000,
          "limit for any one file operation"},
 	{"connect_timeout", 0, SETTING_DURATION, NETWORK, AT(connect_timeout_ms), 3000, 100, 600000,
@@ -73,6 +76,8 @@ const struct setting setting_rows[] = {
          "contains the bearer token"},
 	{"team", 0, SETTING_ID, CREDENTIALS, AT(team), 0, 0, 0,
          "X-Team-ID, sent with a JWT [$CYBERUN_TEAM_ID]"},
+	{"name", 0, SETTING_TEXT, RUNNING, AT(name), 0, 0, 0,
+         "of the fleet, in metrics, page and summary"},
 	{"delay_connect", 0, SETTING_FLAG, RUNNING, AT(delay_connect), 0, 0, 0,
          "mount even if the API cannot be reached yet"},
 	{"log_file", 0, SETTING_FILE, RUNNING, AT(log_file), 0, 0, 0,
@@ -181,14 +186,21 @@ bool settings_is_passed(const struct setting *setting)
 	return setting->kind == SETTING_PASSED_FLAG || setting->kind == SETTING_PASSED_VALUE;
 }
 
+/* Whether 0 is allowed although it is below the minimum. */
+static bool settings_is_zero_apart(const struct setting *setting)
+{
+	return setting->initial == 0 && setting->min > 0;
+}
+
 void settings_allowed(const struct setting *setting, char ret_allowed[static SETTING_ALLOWED_BYTES])
 {
 	const char *allowed = kinds[setting->kind].allowed;
 	int unit = kinds[setting->kind].unit;
 
 	if (unit)
-		snprintf(ret_allowed, SETTING_ALLOWED_BYTES, "%s from %.10g to %.10g", allowed,
-		         (double)setting->min / unit, (double)setting->max / unit);
+		snprintf(ret_allowed, SETTING_ALLOWED_BYTES, "%s from %.10g to %.10g%s", allowed,
+		         (double)setting->min / unit, (double)setting->max / unit,
+		         settings_is_zero_apart(setting) ? ", or 0" : "");
 	else
 		snprintf(ret_allowed, SETTING_ALLOWED_BYTES, "%s", allowed);
 }
@@ -201,7 +213,8 @@ static int settings_set_number(const struct setting *setting, const char *value,
 	int64_t number = 0;
 
 	if (!value || !(duration ? value_parse_duration : value_parse_count)(value, &number) ||
-	    number < setting->min || number > setting->max)
+	    number > setting->max ||
+	    (number < setting->min && !(number == 0 && settings_is_zero_apart(setting))))
 		return -EINVAL;
 	if (duration)
 		*(int64_t *)member = number;
@@ -217,7 +230,9 @@ static int settings_set_string(const struct setting *setting, const char *value,
 	bool file = setting->kind == SETTING_FILE;
 	char *copy;
 
-	if (!value || !*value || (file ? environment_is_tilde(value) : !value_is_id(value)))
+	if (!value || !*value || (file && environment_is_tilde(value)) ||
+	    (setting->kind == SETTING_ID && !value_is_id(value)) ||
+	    (setting->kind == SETTING_TEXT && strlen(value) > SETTING_TEXT_BYTES))
 		return -EINVAL;
 	copy = file ? environment_absolute(value) : strdup(value);
 	if (!copy)
@@ -243,6 +258,7 @@ int settings_set(const struct setting *setting, const char *value, struct option
 		return settings_set_number(setting, value, options);
 	case SETTING_FILE:
 	case SETTING_ID:
+	case SETTING_TEXT:
 		return settings_set_string(setting, value, options);
 	case SETTING_FLAG:
 	case SETTING_ACTION:
@@ -274,7 +290,8 @@ void settings_init(struct options *options)
 void settings_done(struct options *options)
 {
 	for (const struct setting *row = setting_rows; row->name; row++) {
-		if (row->kind == SETTING_FILE || row->kind == SETTING_ID)
+		if (row->kind == SETTING_FILE || row->kind == SETTING_ID ||
+		    row->kind == SETTING_TEXT)
 			free(*(char **)((char *)options + row->offset));
 	}
 }

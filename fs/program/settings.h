@@ -17,6 +17,7 @@
 #define SETTING_NAME_BYTES    48 /* size of a buffer for any name */
 #define SETTING_ALLOWED_BYTES 64 /* size of ret_allowed of settings_allowed() */
 #define SETTINGS_MAX          100
+#define SETTING_TEXT_BYTES    64 /* of a SETTING_TEXT: short, since each metric repeats the name */
 
 struct options;
 struct text;
@@ -27,6 +28,7 @@ enum setting_kind {
 	SETTING_COUNT,    /* unsigned int */
 	SETTING_FILE,     /* char *: a path, which is made absolute */
 	SETTING_ID,       /* char *: letters, digits, `_` and `-` */
+	SETTING_TEXT,     /* char *: 1 to SETTING_TEXT_BYTES bytes */
 	SETTING_FLAG,     /* bool */
 	SETTING_ACTION,   /* bool: an action instead of mounting; not with -o */
 	/* Mount options of FUSE that are passed to libfuse. */
@@ -39,12 +41,12 @@ enum setting_kind {
 };
 
 struct setting {
-	const char *name; /* with `_`, of which it has one at most, and without `-` */
-	char letter;      /* the short option; 0: none */
-	uint8_t kind;     /* enum setting_kind */
-	uint8_t section;  /* section of --help */
-	size_t offset;    /* of the member in struct options */
-	int64_t initial, min, max;
+	const char *name;          /* with `_`, of which it has one at most, and without `-` */
+	char letter;               /* the short option; 0: none */
+	uint8_t kind;              /* enum setting_kind */
+	uint8_t section;           /* section of --help */
+	size_t offset;             /* of the member in struct options */
+	int64_t initial, min, max; /* if initial is 0, 0 is allowed whatever min is */
 	const char *help; /* its line of --help; NULL: it is not shown. SETTING_REJECTED: the reason
 	                     and what to do */
 };

@@ -90,6 +90,17 @@ bool source_is_https(const char *source)
 	return source_has_scheme(source, "https");
 }
 
+void source_title(const char *source, char *ret_title, size_t title_bytes)
+{
+	const char *authority = source_is_file(source) ? NULL : strstr(source, "://");
+
+	if (authority)
+		snprintf(ret_title, title_bytes, "%.*s", (int)strcspn(authority + 3, "/"),
+		         authority + 3);
+	else
+		snprintf(ret_title, title_bytes, "%s", strrchr(source, '/') + 1);
+}
+
 /* Whether SOURCE as the user gave it names a file: file:…, or a word that does not look like a
  * URL. */
 static bool source_names_file(const char *source)

@@ -31,6 +31,10 @@ static inline bool source_is_file(const char *source)
 	return *source == '/';
 }
 
+/* Writes what a source in struct options is called in a title: the host of a URL, with its port if
+ * it has one, or the last part of a path; cut if it is too long. */
+void source_title(const char *source, char *ret_title, size_t title_bytes);
+
 /* Whether a source in struct options is an https URL. */
 bool source_is_https(const char *source);
 

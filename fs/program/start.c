@@ -92,7 +92,10 @@ static int start_status(struct program *program)
 
 	if (start_config(program) < 0)
 		return -ENOMEM;
+	source_title(program->options.source, program->title, sizeof(program->title));
 	program->status = (struct status){
+		.name = program->options.name,
+		.title = program->options.name ? program->options.name : program->title,
 		.config = program->config.bytes,
 		.version = program->version,
 		.mounted_ns = cache_ports_wall_ns(),
@@ -112,7 +115,11 @@ static int start_client(struct program *program)
 	const struct client_config config = {
 		.base = source_is_file(options->source) ? NULL : options->source,
 		.file = options->source,
-		.ttl_ms = options->ttl_ms,
+		/* A response from an HTTP cache, or the last check of a file, must not be older
+	         * than a refresh. */
+		.ttl_ms = options->refresh_ms > 0 && options->refresh_ms < options->ttl_ms
+	                          ? options->refresh_ms
+	                          : options->ttl_ms,
 		.stale_ms = options->stale_ms,
 		.cacert = options->cacert,
 		.ca_dirs = options->ca_dirs,
@@ -137,6 +144,7 @@ static int start_fleet(struct program *program)
 	const struct fleet_config config = {
 		.ttl_ms = options->ttl_ms,
 		.stale_ms = options->stale_ms,
+		.refresh_ms = options->refresh_ms,
 		.timeout_ms = options->timeout_ms,
 		/* A file that cannot be read will not be readable again within a retry. */
 		.retries = source_is_file(options->source) ? 0 : options->retries,

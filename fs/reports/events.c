@@ -15,7 +15,7 @@ struct events {
 	struct fleet *fleet; /* borrowed */
 	int64_t patience_ms; /* how long a query waits for the list if there is a log */
 	uint64_t full_bytes;
-	struct event_log *current;  /* NULL: not queried yet */
+	struct event_log *current;  /* NULL: not begun yet */
 	struct event_log *previous; /* NULL: there was none */
 	int64_t began_ms;           /* when the current log began */
 	int64_t queried_ms;         /* when a query was last answered */
@@ -34,19 +34,6 @@ void event_log_unref(struct event_log *log)
 		return;
 	text_done(&log->text);
 	free(log);
-}
-
-struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full_bytes)
-{
-	struct events *events = calloc(1, sizeof(*events));
-
-	if (!events)
-		return NULL;
-	events->fleet = fleet;
-	events->patience_ms = timeout_ms * 3 / 4 < PATIENCE_MS ? timeout_ms * 3 / 4 : PATIENCE_MS;
-	events->full_bytes = full_bytes;
-	text_init(&events->lines, MAX_TEXT);
-	return events;
 }
 
 void events_free(struct events *events)
@@ -86,7 +73,31 @@ static int events_rotate(struct events *events)
 	return 0;
 }
 
+struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full_bytes)
+{
+	struct events *events = calloc(1, sizeof(*events));
+
+	if (!events)
+		return NULL;
+	events->fleet = fleet;
+	events->patience_ms = timeout_ms * 3 / 4 < PATIENCE_MS ? timeout_ms * 3 / 4 : PATIENCE_MS;
+	events->full_bytes = full_bytes;
+	text_init(&events->lines, MAX_TEXT);
+	if (fleet_refresh_ms(fleet) > 0 && events_rotate(events) < 0) {
+		events_free(events);
+		return NULL;
+	}
+	return events;
+}
+
 /* Queries */
+
+/* Whether the log can be served: it has begun, and the first list, whose agents are no events, has
+ * been read. */
+static bool events_are_known(const struct events *events)
+{
+	return events->current && fleet_newest_list(events->fleet) > 0;
+}
 
 /* The result of a query whose list is missing or failed: 0 to return the log as it is, -EAGAIN to
  * wait longer for the list, or -errno if there is no log. */
@@ -94,7 +105,7 @@ static int events_without_list(const struct events *events, struct query *query,
 {
 	int64_t until_ms = query->began_ms + events->patience_ms;
 
-	if (!events->current)
+	if (!events_are_known(events))
 		return err;
 	if (err != -EAGAIN || fleet_now_ms(events->fleet) >= until_ms)
 		return 0;
@@ -110,7 +121,7 @@ int events_query(struct events *events, struct query *query, bool reading,
 	uint64_t list;
 	int err = 0;
 
-	if (!events->current || !reading || now_ms >= events->queried_ms + JUST_NOW_MS) {
+	if (!events_are_known(events) || !reading || now_ms >= events->queried_ms + JUST_NOW_MS) {
 		err = fleet_whole_list(events->fleet, query, &list);
 		if (err < 0)
 			err = events_without_list(events, query, err);
@@ -217,6 +228,23 @@ static void event_row(struct text *text, const struct record *record, const stru
 			           &(struct file_pair){NULL, 0, after, i});
 }
 
+/* Whether changes of a field are events. Measurements change with each heartbeat, and a derived
+ * value repeats an event of the values that it is derived from: these lines would push all others
+ * out of the log within seconds. */
+static bool event_is_recorded(enum agent_field_id field)
+{
+	switch (field) {
+	case AGENT_LAST_HEARTBEAT:
+	case AGENT_SYNC_PERCENT:
+	case AGENT_GPU_FREE:
+	case AGENT_GPU_VRAM_FREE:
+	case AGENT_GPU_VRAM_USED:
+		return false;
+	default:
+		return true;
+	}
+}
+
 /* Appends the lines of a change. before NULL: the agent joined; after NULL: it departed. */
 static void event_lines(struct text *text, const struct record *record, const struct agent *before,
                         const struct agent *after, int64_t at_ns)
@@ -227,7 +255,7 @@ static void event_lines(struct text *text, const struct record *record, const st
 		return;
 	}
 	for (size_t i = 0; i < tree_row_count; i++)
-		if (tree_is_value(&tree_rows[i]))
+		if (tree_is_value(&tree_rows[i]) && event_is_recorded(tree_rows[i].field))
 			event_row(text, record, before, after, at_ns, &tree_rows[i]);
 }
 
@@ -265,7 +293,7 @@ int events_changed(struct events *events, const struct record *record, const str
 	struct text *lines = &events->lines;
 	int err;
 
-	if (!events->current)
+	if (!events->current || (!before && fleet_newest_list(events->fleet) == 0))
 		return 0;
 	text_clear(lines);
 	event_lines(lines, record, before, after, at_ns);

@@ -6,16 +6,18 @@
  * fleet/events.log: a line for each change, in the order of arrival: time, agent, field, old value,
  * new value, separated by tabs.
  *
- * The agent is named as in agents/, and a field as its file (status, gpus/0/vram_free). The values
- * are the texts of the file before and after, their lines joined with commas, and a dash for an
- * empty or missing file. So there is one rule: each file of an agent whose text changed is a line,
- * except agent.json, which contains all the others. An agent that joins is the field `agent` from a
- * dash to "joined"; an agent that departs, from "left" to a dash.
+ * The agent is named as in agents/, and a field as its file (status, gpus/0/name). The values are
+ * the texts of the file before and after, their lines joined with commas, and a dash for an empty
+ * or missing file. Each file of an agent whose text changed is a line, except agent.json, which
+ * contains all the others, and measurements and derived values: last_heartbeat, sync_percent,
+ * gpu_free, vram_free and vram_used. An agent that joins is the field `agent` from a dash to
+ * "joined"; an agent that departs, from "left" to a dash.
  *
  * The log costs nothing until it is first queried. That query reads the whole list, whose agents
  * are not events; from then on every agent that arrives is compared, also if another query fetched
  * it. Only queries of the log fetch pages for it: they read the list again once its ttl has
- * expired. If the API cannot be read, the answer is the log as it is.
+ * expired. If the API cannot be read, the answer is the log as it is. If the fleet refreshes its
+ * list without a reader (fleet_refresh()), the log begins at the mount.
  *
  * The log is the one file that grows: bytes that were read once stay as they are. When it is full,
  * a new, empty log takes its name and the full one becomes the previous log, events.log.1. That is
@@ -51,7 +53,7 @@ void event_log_unref(struct event_log *log);
 struct events;
 
 /* fleet is borrowed. timeout_ms: of an operation. full_bytes: EVENTS_BYTES, or fewer in tests.
- * Returns NULL without memory. */
+ * Begins the log if the fleet refreshes its list. Returns NULL without memory. */
 struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full_bytes);
 
 /* NULL is allowed. */

@@ -111,8 +111,10 @@ static void html_begin(struct report_builder *builder)
 
 	fleet_health(builder->fleet, &health);
 	text_bytes(text, page_begin, sizeof(page_begin) - 1);
+	text_printf(text, "{\"title\":");
+	text_json(text, builder->status->title);
 	/* An open page takes the data of a newer page only if that has the same key. */
-	text_printf(text, "{\"key\":\"%016" PRIx64 "\",\"ttl\":%" PRId64 ",\"time\":%" PRId64 ",",
+	text_printf(text, ",\"key\":\"%016" PRIx64 "\",\"ttl\":%" PRId64 ",\"time\":%" PRId64 ",",
 	            (uint64_t)XXH3_64bits_withSeed(page_begin, sizeof(page_begin), builder->seed),
 	            fleet_ttl_ms(builder->fleet),
 	            fleet_wall_ns(builder->fleet) / 1000000 - health.list_age_ms);

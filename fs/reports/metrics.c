@@ -2,8 +2,8 @@
 
 /*
  * metrics.prom. Prometheus rejects the whole file if two samples have the same name and labels, and
- * an agent chooses its own strings. So the labels that must differ between samples (agent, and the
- * status of a sum) are written as file names, which differ for different strings.
+ * an agent chooses its own strings. So the labels that must differ between samples (agent, label,
+ * and the status of a sum) are written as file names, which differ for different strings.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -11,17 +11,8 @@
 #include "api/model/time_stamp.h"
 #include "fs/reports/report_kinds.h"
 #include "fs/tree/names.h"
+#include "fs/tree/prometheus.h"
 #include "fs/tree/tree.h"
-
-static void metric_head(struct text *text, const char *name, const char *type, const char *help)
-{
-	text_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void metric_time(struct text *text, int64_t ns)
-{
-	text_printf(text, " %" PRId64 ".%03d\n", ns / 1000000000, (int)(ns / 1000000 % 1000));
-}
 
 /* Metrics of agents: a section for each, since all samples of a metric have to be adjacent. */
 
@@ -33,21 +24,21 @@ struct metric {
 	void (*write)(struct text *text, const struct metric *metric, const struct report_row *row);
 };
 
-static void metric_label(struct text *text, const char *name, const char *value)
-{
-	text_printf(text, "%s=", name);
-	text_quoted(text, value);
-}
-
-/* Begins a sample: its name and its first label. The caller adds `}`. */
+/* Begins a sample of an agent. */
 static void metric_begin_sample(struct text *text, const struct metric *metric,
-                                const struct agent *agent)
+                                const struct report_row *row)
 {
 	char name[NAME_BYTES];
 
-	name_encode(agent->id, name);
-	text_printf(text, "%s{", metric->name);
-	metric_label(text, "agent", name);
+	name_encode(row->agent->id, name);
+	prometheus_begin(text, metric->name, row->fleet_name);
+	prometheus_label(text, "agent", name);
+}
+
+static void metric_end_sample(struct text *text, int64_t value)
+{
+	prometheus_end(text);
+	text_printf(text, "%" PRId64 "\n", value);
 }
 
 static void metric_write_info(struct text *text, const struct metric *metric,
@@ -55,13 +46,28 @@ static void metric_write_info(struct text *text, const struct metric *metric,
 {
 	const struct agent *agent = row->agent;
 
-	metric_begin_sample(text, metric, row->agent);
-	metric_label(text, ",status", agent->status);
-	metric_label(text, ",tool", agent->tool);
-	metric_label(text, ",tool_version", agent->tool_version);
-	metric_label(text, ",version", agent->version);
-	metric_label(text, ",platform_arch", agent->platform_arch);
-	text_printf(text, "} 1\n");
+	metric_begin_sample(text, metric, row);
+	prometheus_label(text, "status", agent->status);
+	prometheus_label(text, "tool", agent->tool);
+	prometheus_label(text, "tool_version", agent->tool_version);
+	prometheus_label(text, "version", agent->version);
+	prometheus_label(text, "platform_arch", agent->platform_arch);
+	metric_end_sample(text, 1);
+}
+
+/* The labels of an agent differ, but two of them may look the same once they are escaped. */
+static void metric_write_labels(struct text *text, const struct metric *metric,
+                                const struct report_row *row)
+{
+	const struct agent_list *labels = agent_value(row->agent, metric->field, 0);
+	char name[NAME_BYTES];
+
+	for (size_t i = 0; i < labels->count; i++) {
+		name_encode(labels->items[i], name);
+		metric_begin_sample(text, metric, row);
+		prometheus_label(text, "label", name);
+		metric_end_sample(text, 1);
+	}
 }
 
 static void metric_write_number(struct text *text, const struct metric *metric,
@@ -71,8 +77,8 @@ static void metric_write_number(struct text *text, const struct metric *metric,
 
 	if (value == AGENT_ABSENT)
 		return;
-	metric_begin_sample(text, metric, row->agent);
-	text_printf(text, "} %" PRId64 "\n", value);
+	metric_begin_sample(text, metric, row);
+	metric_end_sample(text, value);
 }
 
 static void metric_write_ratio(struct text *text, const struct metric *metric,
@@ -83,8 +89,9 @@ static void metric_write_ratio(struct text *text, const struct metric *metric,
 
 	if (percent == AGENT_ABSENT)
 		return;
-	metric_begin_sample(text, metric, row->agent);
-	text_printf(text, "} %s%" PRIu64 ".%02d\n", percent < 0 ? "-" : "", size / 100,
+	metric_begin_sample(text, metric, row);
+	prometheus_end(text);
+	text_printf(text, "%s%" PRIu64 ".%02d\n", percent < 0 ? "-" : "", size / 100,
 	            (int)(size % 100));
 }
 
@@ -96,9 +103,9 @@ static void metric_write_time(struct text *text, const struct metric *metric,
 
 	if (ns < 0)
 		return;
-	metric_begin_sample(text, metric, row->agent);
-	text_printf(text, "}");
-	metric_time(text, ns);
+	metric_begin_sample(text, metric, row);
+	prometheus_end(text);
+	prometheus_time(text, ns);
 }
 
 static void metric_write_gpus(struct text *text, const struct metric *metric,
@@ -111,15 +118,17 @@ static void metric_write_gpus(struct text *text, const struct metric *metric,
 
 		if (value == AGENT_ABSENT)
 			continue;
-		metric_begin_sample(text, metric, row->agent);
+		metric_begin_sample(text, metric, row);
 		text_printf(text, ",gpu=\"%zu\"", i);
-		metric_label(text, ",model", agent->gpus[i].device_name);
-		text_printf(text, "} %" PRId64 "\n", value);
+		prometheus_label(text, "model", agent->gpus[i].device_name);
+		metric_end_sample(text, value);
 	}
 }
 
 static const struct metric metrics[] = {
 	{"fleet_agent_info", "gauge", "What the agent is; always 1.", AGENT_ID, metric_write_info},
+	{"fleet_agent_label", "gauge", "A label of the agent; always 1.", AGENT_LABELS,
+         metric_write_labels},
 	{"fleet_agent_gpu_capacity", "gauge", "GPUs that the agent offers to tasks.",
          AGENT_GPU_CAPACITY, metric_write_number},
 	{"fleet_agent_gpu_free", "gauge", "GPUs of the agent that run no task.", AGENT_GPU_FREE,
@@ -148,6 +157,16 @@ enum { SECTION_LIST, SECTION_STATUSES, SECTION_SUMS, SECTION_METRICS };
 
 /* Metrics of the fleet */
 
+/* Appends the only sample of a metric. */
+static void metrics_write_value(struct report_builder *builder, size_t section, const char *name,
+                                int64_t value)
+{
+	struct text *text = report_builder_text(builder, section);
+
+	prometheus_begin(text, name, builder->status->name);
+	metric_end_sample(text, value);
+}
+
 /* The report is of the newest list, which is the list that the health describes, too. */
 static void metrics_begin(struct report_builder *builder)
 {
@@ -155,17 +174,18 @@ static void metrics_begin(struct report_builder *builder)
 	struct fleet_health health;
 
 	fleet_health(builder->fleet, &health);
-	metric_head(text, "fleet_list_timestamp_seconds", "gauge",
-	            "When the oldest page of the list was read, since 1970.");
-	text_printf(text, "fleet_list_timestamp_seconds");
-	metric_time(text, fleet_wall_ns(builder->fleet) - health.list_age_ms * 1000000);
-	metric_head(text, "fleet_list_verified", "gauge",
-	            "Whether the agents that were read are as many as the API counts.");
-	text_printf(text, "fleet_list_verified %d\n", health.verified);
-	metric_head(text, "fleet_agents", "gauge", "Agents of this status.");
+	prometheus_head(text, "fleet_list_timestamp_seconds", "gauge",
+	                "When the oldest page of the list was read, since 1970.");
+	prometheus_begin(text, "fleet_list_timestamp_seconds", builder->status->name);
+	prometheus_end(text);
+	prometheus_time(text, fleet_wall_ns(builder->fleet) - health.list_age_ms * 1000000);
+	prometheus_head(text, "fleet_list_verified", "gauge",
+	                "Whether the agents that were read are as many as the API counts.");
+	metrics_write_value(builder, SECTION_LIST, "fleet_list_verified", health.verified);
+	prometheus_head(text, "fleet_agents", "gauge", "Agents of this status.");
 	for (size_t i = 0; i < METRICS; i++)
-		metric_head(report_builder_text(builder, SECTION_METRICS + i), metrics[i].name,
-		            metrics[i].type, metrics[i].help);
+		prometheus_head(report_builder_text(builder, SECTION_METRICS + i), metrics[i].name,
+		                metrics[i].type, metrics[i].help);
 }
 
 static void metrics_row(struct text *text, size_t section, const struct report_row *row)
@@ -175,11 +195,13 @@ static void metrics_row(struct text *text, size_t section, const struct report_r
 	metric->write(text, metric, row);
 }
 
-static void metrics_write_count(struct text *text, const char *status, size_t agents)
+static void metrics_write_count(struct report_builder *builder, const char *status, size_t agents)
 {
-	text_printf(text, "fleet_agents{");
-	metric_label(text, "status", status);
-	text_printf(text, "} %zu\n", agents);
+	struct text *text = report_builder_text(builder, SECTION_STATUSES);
+
+	prometheus_begin(text, "fleet_agents", builder->status->name);
+	prometheus_label(text, "status", status);
+	metric_end_sample(text, (int64_t)agents);
 }
 
 static void metrics_status(struct report_builder *builder, const struct group *status)
@@ -187,7 +209,7 @@ static void metrics_status(struct report_builder *builder, const struct group *s
 	char name[NAME_BYTES];
 
 	name_encode(status->value, name);
-	metrics_write_count(report_builder_text(builder, SECTION_STATUSES), name, status->count);
+	metrics_write_count(builder, name, status->count);
 }
 
 /* Counts the agents without a status, so that the sum over all statuses is the number of agents. */
@@ -196,8 +218,7 @@ static void metrics_without_status(struct report_builder *builder)
 	const struct totals *totals = &builder->totals;
 
 	if (totals->with_status < totals->agents)
-		metrics_write_count(report_builder_text(builder, SECTION_STATUSES), "",
-		                    totals->agents - totals->with_status);
+		metrics_write_count(builder, "", totals->agents - totals->with_status);
 }
 
 /* There is no sum of completed tasks: it would fall when an agent departs, which Prometheus takes
@@ -214,6 +235,8 @@ static void metrics_end(struct report_builder *builder)
 		{"fleet_gpu_capacity", "GPUs that all agents offer to tasks.",
 	         totals->gpu_capacity},
 		{"fleet_gpu_free", "GPUs of all agents that run no task.", totals->gpu_free},
+		{"fleet_gpu_available", "GPUs that run no task, of agents that are idle or busy.",
+	         totals->gpu_available},
 		{"fleet_tasks_running", "Tasks that run on all agents.", totals->running_count},
 		{"fleet_vram_total_bytes", "Memory of all GPUs.", totals->vram_total},
 		{"fleet_vram_free_bytes", "Free memory of all GPUs.", totals->vram_free},
@@ -222,8 +245,8 @@ static void metrics_end(struct report_builder *builder)
 
 	metrics_without_status(builder);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		metric_head(text, rows[i].name, "gauge", rows[i].help);
-		text_printf(text, "%s %" PRId64 "\n", rows[i].name, rows[i].value);
+		prometheus_head(text, rows[i].name, "gauge", rows[i].help);
+		metrics_write_value(builder, SECTION_SUMS, rows[i].name, rows[i].value);
 	}
 }
 

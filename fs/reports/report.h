@@ -35,9 +35,10 @@
 /* What the rows of an agent are written from. */
 struct report_row {
 	const struct agent *agent;
-	int64_t first_ns;  /* when the agent was first seen; wall clock */
-	int64_t status_ns; /* since when it has its status; wall clock */
-	bool is_first;     /* the row of the first agent */
+	const char *fleet_name; /* NULL: the fleet has none; borrowed */
+	int64_t first_ns;       /* when the agent was first seen; wall clock */
+	int64_t status_ns;      /* since when it has its status; wall clock */
+	bool is_first;          /* the row of the first agent */
 };
 
 /* Appends an agent's row in a section. It must append the same bytes each time. */

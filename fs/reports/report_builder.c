@@ -8,15 +8,16 @@
 #define SLICE_BYTES      (16u << 10) /* written in a quarter of a millisecond */
 #define STORED_ROW_BYTES (16u << 10)
 
-struct report_builder *report_builder_new(const struct report_kind *kind, struct fleet *fleet,
-                                          uint64_t list, uint64_t seed)
+struct report_builder *report_builder_new(const struct report_kind *kind,
+                                          const struct status *status, uint64_t list, uint64_t seed)
 {
 	struct report_builder *builder = calloc(1, sizeof(*builder));
 
 	if (!builder)
 		return NULL;
 	builder->kind = kind;
-	builder->fleet = fleet;
+	builder->status = status;
+	builder->fleet = status->fleet;
 	builder->seed = seed;
 	builder->list = list;
 	builder->cursor = list;
@@ -85,6 +86,7 @@ static int report_write_agent(struct report_builder *builder)
 	return report_write_rows(
 		builder, &(struct report_row){
 				 .agent = record->agent,
+				 .fleet_name = builder->status->name,
 				 .first_ns = record->first_ns,
 				 .status_ns = record_since(record, AGENT_STATUS, CHANGES_WHOLE),
 				 .is_first = builder->totals.agents == 1,

@@ -19,6 +19,7 @@
 #include "cache/fleet.h"
 #include "fs/reports/report.h"
 #include "fs/reports/totals.h"
+#include "fs/tree/status.h"
 
 struct report_builder;
 
@@ -38,8 +39,9 @@ struct report_kind {
 
 struct report_builder {
 	const struct report_kind *kind;
-	struct fleet *fleet; /* borrowed */
-	uint64_t seed;       /* random bits, the same in every builder of a mount */
+	const struct status *status; /* borrowed */
+	struct fleet *fleet;         /* borrowed */
+	uint64_t seed;               /* random bits, the same in every builder of a mount */
 	struct report *report;
 	uint64_t list;        /* that the report shows: a result of fleet_whole_list() */
 	uint64_t cursor;      /* of the next agent */
@@ -48,10 +50,11 @@ struct report_builder {
 	size_t statuses_written;
 };
 
-/* A builder for a list, a result of fleet_whole_list(). fleet is borrowed. Returns NULL without
- * memory. */
-struct report_builder *report_builder_new(const struct report_kind *kind, struct fleet *fleet,
-                                          uint64_t list, uint64_t seed);
+/* A builder for a list of status->fleet, a result of fleet_whole_list(). status is borrowed, also
+ * by the report. Returns NULL without memory. */
+struct report_builder *report_builder_new(const struct report_kind *kind,
+                                          const struct status *status, uint64_t list,
+                                          uint64_t seed);
 
 /* NULL is allowed. */
 void report_builder_free(struct report_builder *builder);

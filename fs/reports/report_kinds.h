@@ -16,8 +16,14 @@ extern const struct report_kind report_summary;
 /* agents.tsv: a header, and a line for each agent, tab-separated. Absent values are empty. */
 extern const struct report_kind report_tsv;
 
+/* gpus.tsv: a header, and a line for each GPU of each agent. */
+extern const struct report_kind report_gpus_tsv;
+
 /* agents.json: all agents as the API would return them on one page. */
 extern const struct report_kind report_json;
+
+/* agents.jsonl: the JSON object of each agent on a line. */
+extern const struct report_kind report_jsonl;
 
 /* metrics.prom: Prometheus' text format. */
 extern const struct report_kind report_metrics;

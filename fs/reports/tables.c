@@ -10,8 +10,20 @@
 
 enum { SUMMARY_AGENTS, SUMMARY_STATUSES, SUMMARY_SUMS, SUMMARY_SECTIONS };
 
-/* A status that is too long for a file name is written as its name in by-status/, which is cut:
- * escaped, all statuses together could take more memory than there is. */
+static void summary_begin(struct report_builder *builder)
+{
+	struct text *text = report_builder_text(builder, SUMMARY_AGENTS);
+
+	if (!builder->status->name)
+		return;
+	text_printf(text, "name: ");
+	text_escaped(text, builder->status->name);
+	text_printf(text, "\n");
+}
+
+/* A status is written as its name in by-status/, with a colon as %3A and a space as %20. So a key
+ * has neither, different statuses have different keys, and a status of any length takes little
+ * memory. */
 static void summary_status(struct report_builder *builder, const struct group *status)
 {
 	struct text *text = report_builder_text(builder, SUMMARY_STATUSES);
@@ -19,7 +31,12 @@ static void summary_status(struct report_builder *builder, const struct group *s
 
 	name_encode(status->value, name);
 	text_printf(text, "agents_");
-	text_escaped(text, strlen(status->value) < NAME_BYTES ? status->value : name);
+	for (const char *at = name; *at; at++) {
+		if (*at == ':' || *at == ' ')
+			text_printf(text, "%%%02X", (unsigned int)*at);
+		else
+			text_bytes(text, at, 1);
+	}
 	text_printf(text, ": %zu\n", status->count);
 }
 
@@ -33,6 +50,7 @@ static void summary_end(struct report_builder *builder)
 		{"gpu_capacity", totals->gpu_capacity},
 		{"gpu_running", totals->running_count},
 		{"gpu_free", totals->gpu_free},
+		{"gpu_available", totals->gpu_available},
 		{"vram_total", totals->vram_total},
 		{"vram_free", totals->vram_free},
 		{"vram_used", totals->vram_used},
@@ -46,8 +64,10 @@ static void summary_end(struct report_builder *builder)
 		            lines[i].key, lines[i].value);
 }
 
-const struct report_kind report_summary = {
-	.status = summary_status, .end = summary_end, .sections = SUMMARY_SECTIONS};
+const struct report_kind report_summary = {.begin = summary_begin,
+                                           .status = summary_status,
+                                           .end = summary_end,
+                                           .sections = SUMMARY_SECTIONS};
 
 /* agents.tsv */
 
@@ -124,6 +144,99 @@ static void tsv_row(struct text *text, size_t section, const struct report_row *
 const struct report_kind report_tsv = {
 	.begin = tsv_begin, .write_row = tsv_row, .sections = 1, .rows_end = 1};
 
+/* gpus.tsv */
+
+static const struct {
+	const char *name;
+	enum agent_field_id field;
+} gpus_columns[] = {
+	{"name", AGENT_GPU_NAME},
+	{"type", AGENT_GPU_TYPE},
+	{"vram_free", AGENT_GPU_VRAM_FREE},
+	{"vram_used", AGENT_GPU_VRAM_USED},
+	{"vram_total", AGENT_GPU_VRAM_TOTAL},
+	{"status", AGENT_STATUS},
+	{"gpu_free", AGENT_GPU_FREE},
+	{"labels", AGENT_LABELS},
+};
+
+#define GPUS_COLUMNS (sizeof(gpus_columns) / sizeof(gpus_columns[0]))
+
+static void gpus_begin(struct report_builder *builder)
+{
+	struct text *text = report_builder_text(builder, 0);
+
+	text_printf(text, "agent\tgpu");
+	for (size_t i = 0; i < GPUS_COLUMNS; i++)
+		text_printf(text, "\t%s", gpus_columns[i].name);
+	text_printf(text, "\n");
+}
+
+/* Appends a value of the agent, which each of its GPUs repeats. So a value that is too long for a
+ * file name is written as its name in by-status/ or by-label/, which is cut: otherwise an agent of
+ * a few MiB could fill the whole report. */
+static void gpus_repeated(struct text *text, const char *string)
+{
+	char name[NAME_BYTES];
+
+	if (!string || strlen(string) < NAME_BYTES) {
+		text_escaped(text, string);
+		return;
+	}
+	name_encode(string, name);
+	text_bytes(text, name, strlen(name));
+}
+
+static void gpus_cell(struct text *text, const struct agent *agent, enum agent_field_id field,
+                      size_t gpu)
+{
+	const void *value = agent_value(agent, field, gpu);
+
+	switch ((enum agent_type)agent_fields[field].type) {
+	case AGENT_TYPE_STRING:
+		if (agent_fields[field].place == AGENT_PLACE_GPU)
+			text_escaped(text, *(const char *const *)value);
+		else
+			gpus_repeated(text, *(const char *const *)value);
+		break;
+	case AGENT_TYPE_NUMBER:
+		if (*(const int64_t *)value != AGENT_ABSENT)
+			text_printf(text, "%" PRId64, *(const int64_t *)value);
+		break;
+	case AGENT_TYPE_LIST: {
+		const struct agent_list *list = value;
+
+		for (size_t i = 0; i < list->count; i++) {
+			text_bytes(text, ",", i > 0);
+			gpus_repeated(text, list->items[i]);
+		}
+		break;
+	}
+	case AGENT_TYPE_JSON:
+		break;
+	}
+}
+
+static void gpus_row(struct text *text, size_t section, const struct report_row *row)
+{
+	char name[NAME_BYTES];
+
+	(void)section;
+	name_encode(row->agent->id, name);
+	for (size_t gpu = 0; gpu < row->agent->gpu_count; gpu++) {
+		text_bytes(text, name, strlen(name));
+		text_printf(text, "\t%zu", gpu);
+		for (size_t i = 0; i < GPUS_COLUMNS; i++) {
+			text_bytes(text, "\t", 1);
+			gpus_cell(text, row->agent, gpus_columns[i].field, gpu);
+		}
+		text_bytes(text, "\n", 1);
+	}
+}
+
+const struct report_kind report_gpus_tsv = {
+	.begin = gpus_begin, .write_row = gpus_row, .sections = 1, .rows_end = 1};
+
 /* agents.json: a page of the API with all agents. */
 
 static void json_begin(struct report_builder *builder)
@@ -151,3 +264,14 @@ const struct report_kind report_json = {.begin = json_begin,
                                         .sections = 1,
                                         .rows_end = 1,
                                         .rows_are_borrowed = true};
+
+/* agents.jsonl */
+
+static void jsonl_row(struct text *text, size_t section, const struct report_row *row)
+{
+	(void)section;
+	text_bytes(text, row->agent->json, row->agent->json_bytes);
+}
+
+const struct report_kind report_jsonl = {
+	.write_row = jsonl_row, .sections = 1, .rows_end = 1, .rows_are_borrowed = true};

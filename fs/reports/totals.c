@@ -2,6 +2,7 @@
 #include "fs/reports/totals.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 int totals_init(struct totals *totals, uint64_t seed)
 {
@@ -42,6 +43,13 @@ int64_t totals_of_agent(const struct agent *agent, enum agent_field_id field)
 	return is_present ? sum : AGENT_ABSENT;
 }
 
+/* Whether an agent may get a task. GPUs of the others are free, but of no use. */
+static bool totals_is_available(const struct agent *agent)
+{
+	return agent->status &&
+	       (strcmp(agent->status, "idle") == 0 || strcmp(agent->status, "busy") == 0);
+}
+
 int totals_add(struct totals *totals, const struct agent *agent)
 {
 	const struct {
@@ -59,6 +67,8 @@ int totals_add(struct totals *totals, const struct agent *agent)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		totals_add_value(rows[i].sum, totals_of_agent(agent, rows[i].field));
+	if (totals_is_available(agent))
+		totals_add_value(&totals->gpu_available, agent->gpu_free);
 	totals->agents++;
 	if (!agent->status || !*agent->status)
 		return 0;

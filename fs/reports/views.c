@@ -22,9 +22,7 @@
 struct view {
 	struct views *views;
 	const struct tree_row *row;
-	struct job job;
-	int error;                      /* of the last build; 0: it succeeded or is not over */
-	uint64_t list;                  /* that the groups or the report show; 0: none */
+	struct build build;
 	struct groups groups;           /* groups.list: the list of the last or current build */
 	uint64_t cursor;                /* of the current build of groups; 0: none */
 	uint64_t freed_number;          /* highest number of a group when they were freed */
@@ -34,11 +32,13 @@ struct view {
 };
 
 struct views {
-	struct fleet *fleet; /* borrowed */
-	struct jobs *jobs;   /* borrowed */
+	const struct status *status; /* borrowed */
+	struct fleet *fleet;         /* borrowed */
+	struct jobs *jobs;           /* borrowed */
 	uint64_t seed;
 	int64_t idle_ms;
-	int64_t used_ms;   /* when a view was last used; INT64_MIN: no report is stored */
+	int64_t used_ms; /* when a view was last used; INT64_MIN: no report is stored */
+	struct rankings rankings;
 	bool crowded;      /* all groups together take more than KEPT_GROUPS_BYTES */
 	struct view *rows; /* by row of the tree */
 };
@@ -46,17 +46,20 @@ struct views {
 static bool view_groups_slice(struct job *job);
 static bool view_report_slice(struct job *job);
 
-struct views *views_new(struct fleet *fleet, struct jobs *jobs, int64_t ttl_ms, uint64_t seed)
+struct views *views_new(const struct status *status, struct jobs *jobs, int64_t ttl_ms,
+                        uint64_t seed)
 {
 	struct views *views = calloc(1, sizeof(*views));
 
 	if (!views)
 		return NULL;
-	views->fleet = fleet;
+	views->status = status;
+	views->fleet = status->fleet;
 	views->jobs = jobs;
 	views->seed = seed;
 	views->idle_ms = 2 * ttl_ms + IDLE_MS;
 	views->used_ms = INT64_MIN;
+	rankings_init(&views->rankings, views->fleet, jobs, views->idle_ms, seed);
 	views->rows = calloc(tree_row_count, sizeof(*views->rows));
 	if (!views->rows) {
 		free(views);
@@ -67,7 +70,8 @@ struct views *views_new(struct fleet *fleet, struct jobs *jobs, int64_t ttl_ms, 
 
 		view->views = views;
 		view->row = &tree_rows[i];
-		view->job.slice = view->row->report ? view_report_slice : view_groups_slice;
+		view->build = (struct build){.fleet = views->fleet, .jobs = jobs};
+		view->build.job.slice = view->row->report ? view_report_slice : view_groups_slice;
 		groups_init(&view->groups, seed);
 	}
 	return views;
@@ -84,7 +88,7 @@ static void views_free_reports(struct views *views)
 		report_builder_free(view->builder);
 		view->report = NULL;
 		view->builder = NULL;
-		view->list = 0;
+		view->build.list = 0;
 	}
 	views->used_ms = INT64_MIN;
 }
@@ -101,7 +105,7 @@ static void views_measure_groups(struct views *views)
 static void view_free_groups(struct view *view)
 {
 	groups_done(&view->groups);
-	view->list = 0;
+	view->build.list = 0;
 	view->cursor = 0;
 	view->freed_number = view->groups.number;
 	views_measure_groups(view->views);
@@ -129,8 +133,9 @@ void views_free(struct views *views)
 	if (!views)
 		return;
 	views_free_reports(views);
+	rankings_done(&views->rankings);
 	for (size_t i = 0; i < tree_row_count; i++) {
-		job_remove(&views->rows[i].job);
+		job_remove(&views->rows[i].build.job);
 		groups_done(&views->rows[i].groups);
 	}
 	free(views->rows);
@@ -151,6 +156,7 @@ bool views_tidy(struct views *views)
 
 	if (unused)
 		views_free_reports(views);
+	rankings_tidy(&views->rankings);
 	while ((view = views_first_to_free(views, &due_ms)) && now_ms >= due_ms)
 		view_free_groups(view);
 	return unused;
@@ -158,54 +164,25 @@ bool views_tidy(struct views *views)
 
 int64_t views_due_ms(const struct views *views)
 {
-	int64_t reports_ms = views_reports_due_ms(views), groups_ms = INT64_MAX;
+	int64_t rankings_ms = rankings_due_ms(&views->rankings), groups_ms = INT64_MAX;
+	int64_t due_ms = views_reports_due_ms(views);
 
 	views_first_to_free(views, &groups_ms);
-	return reports_ms < groups_ms ? reports_ms : groups_ms;
+	due_ms = groups_ms < due_ms ? groups_ms : due_ms;
+	return rankings_ms < due_ms ? rankings_ms : due_ms;
 }
 
 /* Builds */
 
+void views_touch(struct views *views)
+{
+	views->used_ms = fleet_now_ms(views->fleet);
+}
+
 static void view_touch(struct view *view)
 {
-	view->views->used_ms = fleet_now_ms(view->views->fleet);
+	views_touch(view->views);
 	view->listed_ms = view->views->used_ms;
-}
-
-/* Ends a slice, and the build unless err is -EAGAIN. If the list was forgotten (-ESTALE), the
- * requests that wait queue a build of the newest list. Returns whether the build has ended. */
-static bool view_end_slice(struct view *view, int err)
-{
-	if (err == -EAGAIN) {
-		jobs_add(view->views->jobs, &view->job);
-		return false;
-	}
-	view->error = err;
-	return true;
-}
-
-/* Queues a build if the view is too old for the query. Returns 0 if the view shows the query's list
- * or a later one, -EAGAIN if its build is in the queue or the list lacks a page, or -errno of the
- * list or of a build that the query waited for. */
-static int view_wait(struct view *view, struct query *query)
-{
-	struct views *views = view->views;
-	bool is_new = query->list == 0;
-	uint64_t list;
-	int err = fleet_whole_list(views->fleet, query, &list);
-
-	view_touch(view);
-	if (err == 0 && view->list >= list)
-		query->list = view->list;
-	if (err < 0 || view->list >= list)
-		return err;
-	if (!job_is_queued(&view->job)) {
-		if (!is_new && view->error < 0 && view->error != -ESTALE)
-			return view->error;
-		view->error = 0;
-		jobs_add(views->jobs, &view->job);
-	}
-	return -EAGAIN;
 }
 
 /* Groups */
@@ -246,7 +223,7 @@ static int view_add_agents(struct view *view)
 
 static bool view_groups_slice(struct job *job)
 {
-	struct view *view = JOB_OWNER(job, struct view, job);
+	struct view *view = JOB_OWNER(job, struct view, build.job);
 	struct fleet *fleet = view->views->fleet;
 	int err = 0;
 
@@ -257,7 +234,7 @@ static bool view_groups_slice(struct job *job)
 		err = view_add_agents(view);
 	views_measure_groups(view->views);
 	if (err == -EAGAIN)
-		return view_end_slice(view, err);
+		return build_end_slice(&view->build, err);
 	view->cursor = 0;
 	/* Groups can be listed although a page is missing. */
 	if (err < 0 && err == fleet_list_end(fleet, view->groups.list))
@@ -266,17 +243,19 @@ static bool view_groups_slice(struct job *job)
 		view->groups.absent = fleet_list_absent(fleet, view->groups.list);
 		view->groups.end = fleet_list_end(fleet, view->groups.list);
 		groups_finish(&view->groups);
-		view->list = view->groups.list;
+		view->build.list = view->groups.list;
 	}
-	return view_end_slice(view, err);
+	return build_end_slice(&view->build, err);
 }
 
 int views_groups(struct views *views, const struct tree_row *row, struct query *query,
                  const struct groups **ret_groups)
 {
 	struct view *view = &views->rows[row - tree_rows];
-	int err = view_wait(view, query);
+	int err;
 
+	view_touch(view);
+	err = build_wait(&view->build, query);
 	if (err == 0)
 		*ret_groups = &view->groups;
 	return err;
@@ -288,7 +267,7 @@ const struct groups *views_groups_after(struct views *views, const struct tree_r
 	struct view *view = &views->rows[row - tree_rows];
 
 	view_touch(view);
-	query->list = view->list;
+	query->list = view->build.list;
 	return number > view->freed_number ? &view->groups : NULL;
 }
 
@@ -301,7 +280,7 @@ static void view_store_report(struct view *view)
 	struct report *report = report_builder_finish(view->builder);
 
 	view->builder = NULL;
-	view->list = list;
+	view->build.list = list;
 	if (view->report && view->report->hash == report->hash &&
 	    view->report->bytes == report->bytes) {
 		report_unref(report);
@@ -321,14 +300,14 @@ static int view_begin_report(struct view *view)
 
 	if (err < 0)
 		return err;
-	view->builder = report_builder_new(report_kinds[view->row->report], views->fleet, list,
+	view->builder = report_builder_new(report_kinds[view->row->report], views->status, list,
 	                                   views->seed);
 	return view->builder ? 0 : -ENOMEM;
 }
 
 static bool view_report_slice(struct job *job)
 {
-	struct view *view = JOB_OWNER(job, struct view, job);
+	struct view *view = JOB_OWNER(job, struct view, build.job);
 	int err = 0;
 
 	view_touch(view);
@@ -342,16 +321,27 @@ static bool view_report_slice(struct job *job)
 		report_builder_free(view->builder);
 		view->builder = NULL;
 	}
-	return view_end_slice(view, err);
+	return build_end_slice(&view->build, err);
 }
 
 int views_report(struct views *views, const struct tree_row *row, struct query *query,
                  struct report **ret_report)
 {
 	struct view *view = &views->rows[row - tree_rows];
-	int err = view_wait(view, query);
+	int err;
 
+	view_touch(view);
+	err = build_wait(&view->build, query);
 	if (err == 0)
 		*ret_report = view->report;
 	return err;
+}
+
+/* Orders */
+
+int views_ranking(struct views *views, struct question *question, struct query *query,
+                  bool continues, const struct ranking **ret_ranking)
+{
+	views_touch(views);
+	return rankings_find(&views->rankings, question, query, continues, ret_ranking);
 }

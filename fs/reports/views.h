@@ -3,18 +3,15 @@
 #define FLEETFS_FS_REPORTS_VIEWS_H
 
 /*
- * Views of the whole list of agents. A view is the groups of one directory (by-status/, tasks/), or
- * one report of fleet/. It is built when a request needs it, once for each list, by a job in slices
- * (fs/reports/jobs.h): building one takes 0.8 s for 100,000 agents.
- *
- * A request that needs list N gets -EAGAIN until list N or a later one has been built, and is to be
- * run again when a job has ended. A later list is accepted so that a request cannot starve if
- * building takes longer than the ttl. If the build fails, the requests that waited for it get its
- * error; the next request queues a new build.
+ * Views of the whole list of agents. A view is the groups of one directory (by-status/, tasks/),
+ * one report of fleet/, or the answer to a question with an order (where/…/sort=FIELD/). It is
+ * built when a request needs it, once for each list, by a job in slices (fs/reports/build.h):
+ * building one takes 0.8 s for 100,000 agents.
  *
  * All reports are freed when no view was used for two ttls. Groups stay, since a listing of them
- * may continue at any time (fs/reports/groups.h). If all groups take more than 16 MiB, those of the
- * view that was listed the longest ago are freed, a minute after that listing at the earliest.
+ * may continue at any time (fs/reports/groups.h), and answers are freed one by one
+ * (fs/reports/rankings.h). If all groups take more than 16 MiB, those of the view that was listed
+ * the longest ago are freed, a minute after that listing at the earliest.
  *
  * One thread.
  */
@@ -24,15 +21,20 @@
 #include <stdint.h>
 
 #include "cache/fleet.h"
+#include "fs/reports/build.h"
 #include "fs/reports/groups.h"
 #include "fs/reports/jobs.h"
+#include "fs/reports/rankings.h"
 #include "fs/reports/report.h"
 
+struct status;
 struct tree_row;
 struct views;
 
-/* fleet and jobs are borrowed. seed: random bits for hashes. Returns NULL without memory. */
-struct views *views_new(struct fleet *fleet, struct jobs *jobs, int64_t ttl_ms, uint64_t seed);
+/* Views of status->fleet. status and jobs are borrowed. seed: random bits for hashes. Returns NULL
+ * without memory. */
+struct views *views_new(const struct status *status, struct jobs *jobs, int64_t ttl_ms,
+                        uint64_t seed);
 
 /* Removes the jobs from the queue. NULL is allowed. */
 void views_free(struct views *views);
@@ -52,6 +54,14 @@ const struct groups *views_groups_after(struct views *views, const struct tree_r
 /* The report of a row, with the results of views_groups(). */
 int views_report(struct views *views, const struct tree_row *row, struct query *query,
                  struct report **ret_report);
+
+/* The answer to a question with an order, with the results of views_groups(). continues: a listing
+ * goes on in it, so that any list will do, also an expired one; query->list is then that list. */
+int views_ranking(struct views *views, struct question *question, struct query *query,
+                  bool continues, const struct ranking **ret_ranking);
+
+/* Counts as use of a view, for one that needs nothing built. */
+void views_touch(struct views *views);
 
 /* Frees what was not used for a while. Returns whether the reports were freed. */
 bool views_tidy(struct views *views);

@@ -33,15 +33,22 @@ static bool name_is_unsafe_at_end(char c, bool first)
 	return c == ' ' || (first && (c == '.' || c == '-'));
 }
 
+/* Whether a character is an operator of a condition, or a part of one. */
+static bool name_is_operator(char c)
+{
+	return c == '=' || c == '<' || c == '>';
+}
+
 /* The character at text[at], and whether it has to be escaped. */
 static struct utf8_char name_next_character(const char *text, size_t length, size_t at,
-                                            bool *ret_escaped)
+                                            bool in_where, bool *ret_escaped)
 {
 	struct utf8_char c = {.bytes = 1};
 
 	if (is_plain[(unsigned char)text[at]]) {
-		*ret_escaped =
-			(at == 0 || at + 1 == length) && name_is_unsafe_at_end(text[at], at == 0);
+		*ret_escaped = ((at == 0 || at + 1 == length) &&
+		                name_is_unsafe_at_end(text[at], at == 0)) ||
+		               (in_where && name_is_operator(text[at]));
 		return c;
 	}
 	c = utf8_next_stored(text + at, length - at);
@@ -86,7 +93,9 @@ static void name_end_with_hash(const char *text, size_t length, char *name, size
 	*out = '\0';
 }
 
-void name_encode(const char *text, char ret_name[static NAME_BYTES])
+/* Inlined, so that a name outside of where/ takes no time for operators. */
+__attribute__((always_inline)) static inline void name_encode_any(const char *text, bool in_where,
+                                                                  char ret_name[static NAME_BYTES])
 {
 	size_t length = strlen(text);
 	size_t out = 0;
@@ -97,11 +106,12 @@ void name_encode(const char *text, char ret_name[static NAME_BYTES])
 	for (size_t at = 0; at < length;) {
 		/* The short way for most characters: not at an end and not near a limit. */
 		while (at > 0 && at + 1 < length && out < CUT_BYTES &&
-		       is_plain[(unsigned char)text[at]])
+		       is_plain[(unsigned char)text[at]] &&
+		       !(in_where && name_is_operator(text[at])))
 			ret_name[out++] = text[at++];
 
 		bool escaped;
-		struct utf8_char c = name_next_character(text, length, at, &escaped);
+		struct utf8_char c = name_next_character(text, length, at, in_where, &escaped);
 		unsigned char bytes[4];
 		size_t count = utf8_original(&c, text + at, bytes);
 
@@ -123,6 +133,26 @@ void name_encode(const char *text, char ret_name[static NAME_BYTES])
 		at += c.bytes;
 	}
 	ret_name[out] = '\0';
+}
+
+void name_encode(const char *text, char ret_name[static NAME_BYTES])
+{
+	name_encode_any(text, false, ret_name);
+}
+
+void name_encode_in_where(const char *text, char ret_name[static NAME_BYTES])
+{
+	name_encode_any(text, true, ret_name);
+}
+
+bool name_has_operator(const char *name)
+{
+	return strpbrk(name, "=<>") != NULL;
+}
+
+bool name_is_cut(const char *name)
+{
+	return strstr(name, "%~") != NULL;
 }
 
 /* Checking */
@@ -163,9 +193,9 @@ static bool name_decode(const char *name, size_t length, struct decoded *ret)
 	return true;
 }
 
-/* Whether exactly those bytes are escaped that name_encode() escapes. Decoded bytes are the
- * original ones, so NUL may be among them. */
-static bool name_escapes_are_canonical(const struct decoded *decoded)
+/* Whether exactly those bytes are escaped that name_encode(), or name_encode_in_where(), escapes.
+ * Decoded bytes are the original ones, so NUL may be among them. */
+static bool name_escapes_are_canonical(const struct decoded *decoded, bool in_where)
 {
 	for (size_t at = 0; at < decoded->length;) {
 		size_t left = decoded->length - at;
@@ -174,6 +204,7 @@ static bool name_escapes_are_canonical(const struct decoded *decoded)
 
 		if (at == 0 || left == 1)
 			wanted |= name_is_unsafe_at_end(decoded->bytes[at], at == 0);
+		wanted |= in_where && name_is_operator(decoded->bytes[at]);
 		for (size_t end = at + c.bytes; at < end; at++)
 			if (decoded->escaped[at] != wanted)
 				return false;
@@ -194,7 +225,7 @@ static size_t name_length_before_hash(const char *name, size_t length)
 	return kept;
 }
 
-bool name_is_canonical(const char *name)
+static bool name_is_canonical_any(const char *name, bool in_where)
 {
 	size_t length = strlen(name), kept;
 	struct decoded decoded = {.length = 0};
@@ -210,5 +241,28 @@ bool name_is_canonical(const char *name)
 		decoded.bytes[decoded.length] = 'a';
 		decoded.escaped[decoded.length++] = false;
 	}
-	return name_escapes_are_canonical(&decoded);
+	return name_escapes_are_canonical(&decoded, in_where);
+}
+
+bool name_is_canonical(const char *name)
+{
+	return name_is_canonical_any(name, false);
+}
+
+bool name_from_where(const char *name, char ret_name[static NAME_BYTES])
+{
+	size_t out = 0;
+
+	if (!name_is_canonical_any(name, true))
+		return false;
+	for (; *name; name++) {
+		if (strncmp(name, "%3", 2) == 0 && name[2] >= 'C' && name[2] <= 'E') {
+			ret_name[out++] = "<=>"[name[2] - 'C'];
+			name += 2;
+		} else {
+			ret_name[out++] = *name;
+		}
+	}
+	ret_name[out] = '\0';
+	return true;
 }

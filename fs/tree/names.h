@@ -31,4 +31,22 @@ void name_encode(const char *text, char ret_name[static NAME_BYTES]);
  * of another name needs no data. */
 bool name_is_canonical(const char *name);
 
+/*
+ * Names below where/. There a name with an operator (`=`, `<`, `>`) is a condition. So the name of
+ * an agent has %XX for each operator; otherwise it is the name that it has in agents/.
+ */
+
+/* name_encode() for an agent below where/. */
+void name_encode_in_where(const char *text, char ret_name[static NAME_BYTES]);
+
+/* Whether a name is a condition below where/, valid or not. */
+bool name_has_operator(const char *name);
+
+/* Returns whether an agent may have this name below where/. If so, and unless name_is_cut(), an
+ * agent that has it is named ret_name in agents/. */
+bool name_from_where(const char *name, char ret_name[static NAME_BYTES]);
+
+/* Whether a name was cut. */
+bool name_is_cut(const char *name);
+
 #endif

@@ -7,38 +7,29 @@
 void status_readme(const struct status *status, struct text *text)
 {
 	static const char readme[] =
-		"This is a fleet of GPU machines, mounted by fleetfs. Every file is one value.\n"
+		"A fleet of GPU machines, mounted by fleetfs. Each file contains one value; an\n"
+		"empty file is an absent value. Memory is in bytes. Nothing can be written.\n"
 		"\n"
-		"agents/<agent>/          a directory per agent; its mtime is the last heartbeat\n"
-		"  id status version last_heartbeat connected_at platform_arch\n"
-		"  tool tool_version comfyui_version\n"
-		"  gpu_capacity gpu_free running_count running_tasks current_task_id\n"
-		"  tasks_completed sync_phase sync_detail sync_percent\n"
-		"  labels/<label>         holds the label\n"
-		"  system_stats/          comfyui_version pytorch_version os_type\n"
-		"  gpus/<n>/              name type vram_total vram_free vram_used (bytes)\n"
-		"  agent.json             everything that the API returned for the agent\n"
-		"by-status/<status>/      links to the agents with this status; the same for\n"
-		"                         by-label/ by-tool/ by-gpu/ by-version/\n"
-		"tasks/<task id>          a link to the agent that runs it\n"
-		"fleet/                   of all agents: summary agents.tsv agents.json "
-		"metrics.prom\n"
-		"  fleet.html             a page for a browser\n"
-		"  events.log             changes since the file was first read;\n"
-		"                         events.log.1 is the log before it\n"
-		".fleetfs/                about this mount: version config health stats "
-		"last_error\n"
+		"agents/<agent>/      id status version last_heartbeat connected_at\n"
+		"                     platform_arch tool tool_version comfyui_version\n"
+		"                     gpu_capacity gpu_free running_count running_tasks\n"
+		"                     current_task_id tasks_completed sync_phase sync_detail\n"
+		"                     sync_percent labels/ system_stats/ agent.json\n"
+		"                     gpus/<n>/: name type vram_total vram_free vram_used\n"
+		"by-status/<status>/  links to agents; so are by-label/ by-tool/ by-gpu/\n"
+		"                     by-version/, and tasks/<task id>\n"
+		"where/               questions: ls where/status=idle/label=a100, where/README\n"
+		"fleet/               summary agents.tsv gpus.tsv agents.json agents.jsonl\n"
+		"                     metrics.prom fleet.html events.log events.log.1\n"
+		".fleetfs/            version config health stats metrics.prom last_error\n"
 		"\n"
-		"Nothing is fetched until it is read. Data is served for `ttl` seconds (see\n"
-		"config) and then fetched again. An empty file is an absent value.\n"
-		"The mtime of a file is when this mount first saw its value.\n"
-		"\n"
-		"  cat agents/*/status                     the status of each agent\n"
-		"  ls by-status/idle                       the idle agents\n"
-		"  find agents -name status -mmin -5       statuses that changed lately\n"
-		"  ls -lt agents | head                    the latest heartbeats\n"
-		"  tail -F fleet/events.log                changes as they happen\n"
-		"  cat .fleetfs/last_error                 why a read failed\n";
+		"Cheap: .fleetfs/, and known paths in agents/<agent>/ (one page of the API).\n"
+		"Reads the whole list: ls agents, by-*/, tasks/, where/ and fleet/. Either way,\n"
+		"data is fetched once per ttl (.fleetfs/config), for all readers together.\n"
+		"The mtime of a file is when its value was first seen; of agents/<agent>, its\n"
+		"last heartbeat.  find agents -name status -newer README  # status changes\n"
+		"tail -F fleet/events.log                                 # each change\n"
+		"cat .fleetfs/last_error                                  # why a read failed\n";
 
 	(void)status;
 	text_bytes(text, readme, sizeof(readme) - 1);
@@ -79,14 +70,26 @@ static void status_seconds(struct text *text, const char *key, int64_t ms)
 		text_printf(text, "%s: %" PRId64 ".%03d\n", key, ms / 1000, (int)(ms % 1000));
 }
 
+const char *const status_state_words[STATUS_STATES] = {
+	[STATUS_OK] = "ok",
+	[STATUS_STALE] = "stale",
+	[STATUS_FAILING] = "failing",
+};
+
+enum status_state status_state(const struct fleet_health *health)
+{
+	if (health->stale)
+		return STATUS_STALE;
+	return health->failing ? STATUS_FAILING : STATUS_OK;
+}
+
 void status_health(const struct status *status, struct text *text)
 {
 	const struct failure *failure = fleet_last_failure(status->fleet);
 	struct fleet_health health;
 
 	fleet_health(status->fleet, &health);
-	text_printf(text, "state: %s\n",
-	            health.stale ? "stale" : (health.failing ? "failing" : "ok"));
+	text_printf(text, "state: %s\n", status_state_words[status_state(&health)]);
 	text_printf(text, "agents: %zu\n", health.agents);
 	text_printf(text, "pages: %u\n", health.pages);
 	status_seconds(text, "list_age", health.list_age_ms);
@@ -94,47 +97,13 @@ void status_health(const struct status *status, struct text *text)
 	status_time(text, "last_sweep", health.sweep_ns);
 	text_printf(text, "verified: %s\n", !health.swept ? "-" : (health.verified ? "yes" : "no"));
 	status_time(text, "token_expiry", status->token_expiry * 1000000000);
+	status_seconds(text, "next_refresh", health.refresh_ms);
 	if (!health.failing || !failure)
 		return;
 	status_seconds(text, "next_try", health.retry_ms);
 	text_printf(text, "reason: ");
 	text_escaped(text, failure->message);
 	text_printf(text, "\n");
-}
-
-void status_stats(const struct status *status, struct text *text)
-{
-	static const char *const operations[STATUS_OPERATIONS] = {
-		[STATUS_LOOKUP] = "lookup",       [STATUS_GETATTR] = "getattr",
-		[STATUS_READDIR] = "readdirplus", [STATUS_READ] = "read",
-		[STATUS_READLINK] = "readlink",   [STATUS_STATFS] = "statfs",
-		[STATUS_ACCESS] = "access",       [STATUS_FORGET] = "forget",
-		[STATUS_OTHER] = "other",
-	};
-	struct fleet_health health;
-
-	fleet_health(status->fleet, &health);
-	status_time(text, "mounted", status->mounted_ns);
-	text_printf(text, "requests: %" PRIu64 "\n", status->http_requests);
-	text_printf(text, "bytes: %" PRIu64 "\n", status->http_bytes);
-	text_printf(text, "pages_asked: %" PRIu64 "\n", health.asked);
-	text_printf(text, "pages_arrived: %" PRIu64 "\n", health.arrived);
-	text_printf(text, "pages_unchanged: %" PRIu64 "\n", health.unchanged);
-	text_printf(text, "sweeps: %" PRIu64 "\n", health.sweeps);
-	text_printf(text, "passes: %" PRIu64 "\n", health.passes);
-	text_printf(text, "agents: %zu\n", health.agents);
-	text_printf(text, "duplicates: %" PRIu64 "\n", health.duplicates);
-	text_printf(text, "malformed: %" PRIu64 "\n", health.malformed);
-	text_printf(text, "hits: %" PRIu64 "\n", health.hits);
-	text_printf(text, "coalesced: %" PRIu64 "\n", health.coalesced);
-	text_printf(text, "timeouts: %" PRIu64 "\n", status->timeouts);
-	text_printf(text, "interrupts: %" PRIu64 "\n", status->interrupts);
-	text_printf(text, "nodes: %" PRIu64 "\n", status->nodes);
-	for (size_t i = 0; i < STATUS_OPERATIONS; i++)
-		text_printf(text, "fuse_%s: %" PRIu64 "\n", operations[i], status->operations[i]);
-	for (enum failure_cause cause = 0; cause < FAILURE_CAUSES; cause++)
-		text_printf(text, "failed_%s: %" PRIu64 "\n", failure_word(cause),
-		            health.failures[cause]);
 }
 
 /* Empty if nothing has failed. */

@@ -26,22 +26,32 @@ enum status_operation {
 	STATUS_OPERATIONS
 };
 
+/* The states of a mount, as `health` shows them. */
+enum status_state { STATUS_OK, STATUS_STALE, STATUS_FAILING, STATUS_STATES };
+
 /* What the files show. Pointers are borrowed. */
 struct status {
 	struct fleet *fleet;
-	const char *config;       /* settings in force, a `name: value` line each; ends with NUL */
-	const char *version;      /* of fleetfs and its libraries, a line each */
-	const char *token_kind;   /* "integration key (sk-)"; NULL: no token is needed */
-	const char *token_source; /* a path or the name of an environment variable */
-	int64_t token_expiry;     /* seconds since 1970; 0: not known */
-	int64_t mounted_ns;       /* wall clock */
-	uint64_t http_requests;   /* sent */
-	uint64_t http_bytes;      /* received, before decompression */
+	const char *name;       /* of the fleet; NULL: it has none */
+	const char *title;      /* of the page: the name, the API's host or the file; NULL: none */
+	const char *config;     /* settings in force, a `name: value` line each; ends with NUL */
+	const char *version;    /* of fleetfs and its libraries, a line each */
+	const char *token_kind; /* "integration key (sk-)"; NULL: no token is needed */
+	const char *token_source;               /* a path or the name of an environment variable */
+	int64_t token_expiry;                   /* seconds since 1970; 0: not known */
+	int64_t mounted_ns;                     /* wall clock */
+	uint64_t http_requests;                 /* sent */
+	uint64_t http_bytes;                    /* received, before decompression */
 	uint64_t operations[STATUS_OPERATIONS]; /* FUSE requests answered */
 	uint64_t timeouts;                      /* operations that took longer than `timeout` */
 	uint64_t interrupts; /* operations whose reader was interrupted while it waited */
 	uint64_t nodes;      /* values and directories that the kernel holds */
 };
+
+/* The word of each state in `health`. */
+extern const char *const status_state_words[STATUS_STATES];
+
+enum status_state status_state(const struct fleet_health *health);
 
 /* Each appends the text of the file of its name. */
 void status_readme(const struct status *status, struct text *text);
@@ -50,5 +60,6 @@ void status_config(const struct status *status, struct text *text);
 void status_health(const struct status *status, struct text *text);
 void status_stats(const struct status *status, struct text *text);
 void status_last_error(const struct status *status, struct text *text);
+void status_metrics(const struct status *status, struct text *text);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/model/time_stamp.h"
+#include "fs/tree/question.h"
 
 #define DIRECTORY(in, its_name)                                           \
 	{                                                                 \
@@ -48,6 +49,9 @@ const struct tree_row tree_rows[] = {
 	[TREE_GPUS] = OF_FIELD(TREE_AGENT, "gpus", AGENT_GPU_NAME),
 	[TREE_GPU] = EACH(TREE_GPUS, TREE_EACH_GPU, AGENT_FIELDS),
 	[TREE_FLEET] = DIRECTORY(TREE_ROOT, "fleet"),
+	[TREE_WHERE] = DIRECTORY(TREE_ROOT, "where"),
+
+	BY_FUNCTION(TREE_ROOT, "README", status_readme),
 
 	/* views */
 	{.parent = TREE_ROOT,
@@ -61,10 +65,15 @@ const struct tree_row tree_rows[] = {
 	VIEW("by-version", TREE_GROUPS, AGENT_VERSION),
 	VIEW("tasks", TREE_LINKS, AGENT_RUNNING_TASKS),
 
+	/* where/ */
+	BY_FUNCTION(TREE_WHERE, "README", question_readme),
+
 	/* fleet/ */
 	REPORT("summary", TREE_SUMMARY),
 	REPORT("agents.tsv", TREE_TSV),
+	REPORT("gpus.tsv", TREE_GPUS_TSV),
 	REPORT("agents.json", TREE_JSON),
+	REPORT("agents.jsonl", TREE_JSONL),
 	REPORT("metrics.prom", TREE_METRICS),
 	REPORT("fleet.html", TREE_HTML),
 	REPORT("events.log", TREE_EVENTS),
@@ -76,6 +85,7 @@ const struct tree_row tree_rows[] = {
 	BY_FUNCTION(TREE_STATUS, "config", status_config),
 	BY_FUNCTION(TREE_STATUS, "health", status_health),
 	BY_FUNCTION(TREE_STATUS, "stats", status_stats),
+	BY_FUNCTION(TREE_STATUS, "metrics.prom", status_metrics),
 	BY_FUNCTION(TREE_STATUS, "last_error", status_last_error),
 
 	/* agents/<agent>/ */
@@ -126,7 +136,8 @@ enum tree_directory tree_directory_of(const struct tree_row *row)
 
 bool tree_is_constant(const struct tree_row *row)
 {
-	return row->text == status_readme || row->text == status_version;
+	return row->text == status_readme || row->text == status_version ||
+	       row->text == question_readme;
 }
 
 /* The index of a value in a view's field (agent_string()), or SIZE_MAX. */
@@ -149,17 +160,20 @@ bool tree_agent_has(const struct tree_row *row, const struct agent *agent, const
 	return tree_find_value(row, agent, value) != SIZE_MAX;
 }
 
+int64_t tree_value_since_ns(const struct record *record, enum agent_field_id field, size_t index)
+{
+	if (field == AGENT_GPU_NAME)
+		field = CHANGES_GPU_MODEL;
+	else if (field != AGENT_LABELS && field != AGENT_RUNNING_TASKS &&
+	         agent_fields[field].place != AGENT_PLACE_GPU)
+		index = CHANGES_WHOLE;
+	return record_since(record, field, (uint16_t)index);
+}
+
 int64_t tree_link_mtime_ns(const struct tree_row *row, const struct record *record,
                            const char *value)
 {
-	enum agent_field_id field = row->field;
-	size_t index = tree_find_value(row, record->agent, value);
-
-	if (field == AGENT_GPU_NAME)
-		field = CHANGES_GPU_MODEL;
-	else if (field != AGENT_LABELS && field != AGENT_RUNNING_TASKS)
-		index = CHANGES_WHOLE;
-	return record_since(record, field, (uint16_t)index);
+	return tree_value_since_ns(record, row->field, tree_find_value(row, record->agent, value));
 }
 
 const char *tree_permanent_group(const struct tree_row *row, const char *name)
@@ -172,8 +186,14 @@ const char *tree_permanent_group(const struct tree_row *row, const char *name)
 
 void tree_link_target(const struct tree_row *row, const char *agent_name, struct text *text)
 {
-	text_printf(text, row->view == TREE_GROUPS ? "../../%s/" : "../%s/",
-	            tree_rows[TREE_AGENTS].name);
+	tree_agent_path(row->view == TREE_GROUPS ? 2 : 1, agent_name, text);
+}
+
+void tree_agent_path(size_t levels, const char *agent_name, struct text *text)
+{
+	while (levels-- > 0)
+		text_bytes(text, "../", 3);
+	text_printf(text, "%s/", tree_rows[TREE_AGENTS].name);
 	text_bytes(text, agent_name, strlen(agent_name));
 }
 
@@ -231,6 +251,8 @@ bool tree_may_contain(const struct tree_row *directory, bool group, const char *
 {
 	if (group || directory->view)
 		return name_is_canonical(name);
+	if (tree_directory_of(directory) == TREE_WHERE && name_has_operator(name))
+		return true;
 	for (size_t i = 0; i < tree_row_count; i++)
 		if (tree_rows[i].parent == tree_directory_of(directory) &&
 		    tree_row_may_have_name(&tree_rows[i], name))

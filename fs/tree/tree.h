@@ -33,6 +33,7 @@ enum tree_directory {
 	TREE_GPUS,
 	TREE_GPU,
 	TREE_FLEET,
+	TREE_WHERE, /* its entries are questions (fs/tree/question.h), of which it lists none */
 	TREE_DIRECTORIES
 };
 
@@ -48,7 +49,9 @@ enum tree_report {
 	TREE_NO_REPORT,
 	TREE_SUMMARY,
 	TREE_TSV,
+	TREE_GPUS_TSV,
 	TREE_JSON,
+	TREE_JSONL,
 	TREE_METRICS,
 	TREE_HTML,
 	TREE_EVENTS,          /* events.log */
@@ -128,6 +131,10 @@ size_t tree_file_in_other(const struct tree_row *row, const struct agent *agent,
 /* Whether the agent has this value in a view's field (agent_string()). */
 bool tree_agent_has(const struct tree_row *row, const struct agent *agent, const char *value);
 
+/* When an agent got the value of this index (agent_string()) in a field by which links are made;
+ * wall clock. */
+int64_t tree_value_since_ns(const struct record *record, enum agent_field_id field, size_t index);
+
 /* When the agent got this value, which it has: the time of the link to it in the value's group;
  * wall clock. */
 int64_t tree_link_mtime_ns(const struct tree_row *row, const struct record *record,
@@ -139,5 +146,8 @@ const char *tree_permanent_group(const struct tree_row *row, const char *name);
 
 /* Appends the target of a view's link to an agent, relative to the link. */
 void tree_link_target(const struct tree_row *row, const char *agent_name, struct text *text);
+
+/* Appends the target of a link to an agent from a directory so many levels below the root. */
+void tree_agent_path(size_t levels, const char *agent_name, struct text *text);
 
 #endif

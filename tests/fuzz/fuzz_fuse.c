@@ -132,6 +132,12 @@ static const char *const names[] = {
 	"last_heartbeat",
 };
 
+/* Components of questions, right and wrong ones. */
+static const char *const questions[] = {
+	"where",   "status=s1,s?", "label!=l0", "vram_free>=1M", "gpu=g*",   "sort=-vram_free",
+	"sort=id", "id=*a*",       "task=",     "status=[",      "nosuch=1",
+};
+
 static uint8_t take(struct input *input)
 {
 	return input->at < input->end ? *input->at++ : 0;
@@ -312,6 +318,8 @@ static const char *a_name(struct world *world, const struct kernel *kernel, char
 
 	if (which < 128 && kernel->entry_count > 0)
 		return kernel->entries[which % kernel->entry_count].name;
+	if (which >= 255 - sizeof(questions) / sizeof(questions[0]) && which < 255)
+		return questions[254 - which];
 	if (which < 255)
 		return names[which % (sizeof(names) / sizeof(names[0]))];
 	while (bytes < 255 && (room[bytes] = (char)take(&world->input)) != '\0')

@@ -4,7 +4,7 @@
 #
 #	tests/fuzz/run.sh [SECONDS] [TARGET...]
 #
-# SECONDS (20) for each TARGET (decode headers names text options fuse); 0: the corpora alone.
+# SECONDS (20) for each TARGET (decode headers names question text options fuse); 0: the corpora alone.
 # In corpus/ the files with a name of sense were written by hand (a number is a row of the fault
 # matrix); found-* are fuzzing's own, each for a branch that no other takes.
 # What is found stays in a folder that is told; so do new inputs, in FUZZ_KEEP=FOLDER if that is set.
@@ -12,7 +12,7 @@ set -eu
 
 seconds=${1:-20}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- decode headers names text options fuse
+[ $# -gt 0 ] || set -- decode headers names question text options fuse
 cd "$(dirname "$0")/../.."
 build='build-fuzz'
 found=$(mktemp -d "${TMPDIR:-/tmp}/fleetfs-fuzz.XXXXXX")

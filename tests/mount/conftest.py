@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import browser as browsers
 import harness
 import machine as machines
 import scripted as scripts
@@ -263,3 +264,18 @@ def path(folder):
     where = folder / "mnt"
     where.mkdir()
     return where
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    started = browsers.Browser(tmp_path_factory.mktemp("chromium"))
+    yield started
+    started.driver.quit()
+
+
+@pytest.fixture
+def browser(chromium):
+    """Its console is empty, unless a test reads what it has."""
+    yield chromium
+    chromium.driver.get("about:blank")
+    assert chromium.console() == []

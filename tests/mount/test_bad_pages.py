@@ -74,7 +74,8 @@ def test_group_and_task_are_not_denied_while_a_page_is_bad(sim, mount):
     for path in ("by-status/nothing", "by-label/nothing", "tasks/nothing",
                  f"by-status/{status}/nobody"):
         assert code_of(lambda path=path: os.lstat(fleet / path)) == "EREMOTEIO", path
-    for report in ("summary", "agents.tsv", "agents.json", "metrics.prom"):
+    for report in ("summary", "agents.tsv", "gpus.tsv", "agents.json", "agents.jsonl",
+                   "metrics.prom"):
         assert code_of(lambda report=report: fleet.read(f"fleet/{report}")) == "EREMOTEIO", report
 
 

@@ -15,6 +15,8 @@ import pytest
 
 from harness import TOKEN, mounts, suspicious, until
 
+STATUS_FILES = ("README", "version", "config", "health", "stats", "metrics.prom", "last_error")
+
 
 @pytest.fixture
 def clean_s(instrumented):
@@ -221,7 +223,8 @@ def test_df_and_status_files_never_wait(sim, mount, blocked):
     for _ in range(20):
         assert {".fleetfs", "agents", "fleet", "tasks"} <= set(os.listdir(fleet.path))
         assert os.statvfs(fleet.path).f_blocks == 0
-        for name in ("README", "version", "config", "health", "stats", "last_error"):
+        fleet.read("README")
+        for name in STATUS_FILES:
             fleet.read(f".fleetfs/{name}")
     assert time.monotonic() - began < 1
     subprocess.run(["df", fleet.path], check=True, stdout=subprocess.DEVNULL, timeout=2)
@@ -231,22 +234,36 @@ def test_df_and_status_files_never_wait(sim, mount, blocked):
 
 # About itself
 
+def test_the_readme_shows_the_tree_in_a_screenful(sim, mount):
+    fleet = mount(sim(agents=3, churn=0), ttl=600)
+    lines = fleet.text("README").splitlines()
+    assert len(lines) <= 24 and max(map(len, lines)) < 80
+    words = set(re.split(r"[^\w.<>-]+", fleet.text("README")))
+    agent = fleet.path / "agents" / fleet.agents()[0]
+    for folder in (fleet.path, fleet / "fleet", agent, agent / "gpus/0", fleet / ".fleetfs"):
+        assert set(os.listdir(folder)) <= words, folder
+    assert "where/status=idle/label=a100" in fleet.text("README")
+    assert fleet.read("README") == fleet.read(".fleetfs/README")
+
+
 def test_status_files_have_their_contents(sim, mount):
     api = sim(agents=250)
     fleet = mount(api, ttl=7.5, per_page=50)
     assert len(fleet.agents()) == 250
-    assert sorted(os.listdir(fleet / ".fleetfs")) == sorted(
-        ["README", "version", "config", "health", "stats", "last_error"])
+    assert sorted(os.listdir(fleet / ".fleetfs")) == sorted(STATUS_FILES)
     version = fleet.text(".fleetfs/version")
     assert all(word in version for word in ("fleetfs 0.", "libfuse 3.", "libcurl", "cJSON"))
     config = fleet.values(".fleetfs/config")
     assert config["source"] == api.url and config["ttl"] == "7.5" and config["per_page"] == "50"
     health = fleet.health()
     assert health["state"] == "ok" and health["agents"] == "250" and health["verified"] == "yes"
+    assert list(health) == ["state", "agents", "pages", "list_age", "last_success", "last_sweep",
+                            "verified", "token_expiry", "next_refresh"]
     stats = fleet.values(".fleetfs/stats")
+    assert {"bytes", "pages_arrived", "agents", "hits", "coalesced", "duplicates",
+            "failed_server"} <= set(stats)
     assert int(stats["requests"]) == api.requests() == 5
     assert fleet.read(".fleetfs/last_error") == b""
-    assert "agents/" in fleet.text(".fleetfs/README")
     for name in os.listdir(fleet / ".fleetfs"):
         assert os.stat(fleet / ".fleetfs" / name).st_size == len(fleet.read(f".fleetfs/{name}"))
 

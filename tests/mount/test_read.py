@@ -52,7 +52,7 @@ def test_example_response_is_read_back_file_by_file(sim, mount):
     fleet = mount(sim(file=example), ttl=600)
     assert sorted(os.listdir(fleet.path)) == [
         ".fleetfs", "agents", "by-gpu", "by-label", "by-status", "by-tool", "by-version", "fleet",
-        "tasks"]
+        "tasks", "where"]
     assert fleet.agents() == ["gpu-node-01"]
     found = expected.walk(fleet / "agents/gpu-node-01")
     text = found.pop("agent.json")

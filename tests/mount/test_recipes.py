@@ -2,7 +2,6 @@
 """Each recipe of the README is run as it is written there, and its output is compared with the API. A
 recipe without a test, or a test without a recipe, fails."""
 
-import json
 import os
 import re
 import signal
@@ -12,7 +11,7 @@ import time
 import pytest
 
 import expected
-from harness import HERE, run, unpacked, until
+from harness import HERE, run, until
 
 pytestmark = pytest.mark.once
 
@@ -80,6 +79,14 @@ def test_label_and_idle(fleet, command):
     wanted = [agent["agent_id"] for agent in fleet.api.agents()
               if "a100" in agent["agent_labels"] and agent["agent_status"] == "idle"]
     assert bash(fleet, command) == sorted(wanted) != []
+
+
+@recipe("The idle agent with a label that has the most free VRAM on one GPU")
+def test_best_of_label_and_idle(fleet, command):
+    best = max((agent for agent in fleet.api.agents()
+                if "a100" in agent["agent_labels"] and agent["agent_status"] == "idle"),
+               key=lambda agent: max(gpu["vram_free"] for gpu in agent["system_stats"]["gpu_devices"]))
+    assert bash(fleet, command) == [best["agent_id"]]
 
 
 @recipe("Free GPUs of each model")
@@ -196,47 +203,6 @@ def test_who_is_in_trouble(fleet, command):
         fleet.api.remove_agent(at)
     until(lambda: len(fleet.agents()) == 57)
     until(lambda: bash(fleet, command) == [])
-
-
-def series(samples, now, until_minute):
-    """Samples as `promtool test rules` wants them, in a time that begins at 0: each ten minutes are
-    now, and after so many minutes there is nothing any more."""
-    for line in samples:
-        if line.startswith("#"):
-            continue
-        name, value = line.rsplit(" ", 1)
-        if "_timestamp_seconds" in name:
-            value = str(float(value) - now + 600)
-        yield f"  - series: '{name}'\n    values: '{value}x{until_minute}'\n"
-
-
-def alerts(rule, minute, agents):
-    shown = "".join(f"    - exp_labels: {json.dumps(labels)}\n" for labels in agents)
-    return f"  - alertname: {rule}\n    eval_time: {minute}m\n    exp_alerts:\n{shown}"
-
-
-@recipe("The same as alerting rules for Prometheus")
-def test_rules_for_prometheus(fleet, folder, command):
-    """The rules are run on what the file says: of now, and of a quarter of an hour later, when the
-    file could not be read any more."""
-    unhealthy, quiet = make_trouble(fleet.api)
-    until(lambda: os.listdir(fleet / "by-status/unhealthy") == [unhealthy])
-    lines = fleet.text("fleet/metrics.prom").splitlines()
-    (folder / "rules.yml").write_text(command)
-    run(unpacked("promtool"), "check", "rules", folder / "rules.yml")
-    info = {}
-    for line in lines:
-        if line.startswith("fleet_agent_info{"):
-            labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
-            info[labels["agent"]] = labels
-    (folder / "test.yml").write_text(
-        "rule_files: [rules.yml]\nevaluation_interval: 1m\ntests:\n- interval: 1m\n"
-        "  input_series:\n" + "".join(series(lines, time.time(), 12)) + "  alert_rule_test:\n"
-        + alerts("AgentUnhealthy", 10, [info[unhealthy]])
-        + alerts("AgentQuiet", 10, [{"agent": agent} for agent in quiet])
-        + alerts("AgentGone", 10, []) + alerts("FleetUnknown", 10, [])
-        + alerts("AgentGone", 18, info.values()) + alerts("FleetUnknown", 13, [{}]))
-    run(unpacked("promtool"), "test", "rules", folder / "test.yml")
 
 
 @recipe("Each change, as input of a script")

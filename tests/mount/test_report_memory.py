@@ -79,7 +79,7 @@ def test_long_status_is_shortened_in_the_summary(mount, folder):
     fleet = mount(folder / "fleet.json", ttl=LONG, timeout=60, token=None)
     long_name = next(name for name in os.listdir(fleet / "by-status") if len(name) > 200)
     values = fleet.values("fleet/summary")
-    assert values[f"agents_{long_name}"] == values["agents_odd\\x0a"] == "1"
+    assert values[f"agents_{long_name}"] == values["agents_odd%0A"] == "1"
 
 
 @pytest.mark.unwrapped  # as to memory
@@ -93,7 +93,8 @@ def test_memory_of_a_replaced_report_is_freed(mount, folder, instrumented):
     for turn in range(1, 13):
         put(turn)
         until(lambda: fleet.text("agents/n0/tool") == f"{turn}\n")
-        for name in ("agents.json", "agents.tsv", "metrics.prom", "fleet.html"):
+        for name in ("agents.json", "agents.jsonl", "agents.tsv", "gpus.tsv", "metrics.prom",
+                     "fleet.html"):
             assert fleet.read(f"fleet/{name}")
         kib.append(resident_kib(fleet))
     # There may be two lists for a while, of 20 MB each. A leak would keep all eight.

@@ -66,6 +66,8 @@ def test_the_summary_adds_up(fleet):
         "agents": AGENTS, "gpu_capacity": total(agents, "gpu_capacity"),
         "gpu_running": total(agents, "running_count"),
         "gpu_free": sum(free_of(agent) or 0 for agent in agents),
+        "gpu_available": sum(free_of(agent) or 0 for agent in agents
+                             if agent["agent_status"] in ("idle", "busy")),
         "vram_total": total(agents, "vram_total"), "vram_free": total(agents, "vram_free"),
         "vram_used": total(agents, "vram_total") - total(agents, "vram_free"),
         "tasks_running": total(agents, "running_count"),
@@ -122,9 +124,69 @@ def test_no_value_forges_a_line_or_a_column(sim, mount):
         assert not any(expected.is_unsafe(ord(c)) for cell in cells for c in cell)
         shown = expected.escape(agent["agent_id"]).decode()
         assert [cells[COLUMNS.index(name)] for name in ("id", "status", "labels")] == [shown] * 3
+    header, *gpus = fleet.read("fleet/gpus.tsv").decode("utf-8").split("\n")[:-1]
+    assert len(gpus) == len(agents)
+    for line, agent in zip(gpus, api.agents()):
+        cells = line.split("\t")
+        assert len(cells) == len(header.split("\t"))
+        assert not any(expected.is_unsafe(ord(c)) for cell in cells for c in cell)
+        assert os.path.isdir(fleet / "agents" / cells[0] / "gpus" / cells[1])
+        shown = expected.escape(agent["agent_id"]).decode()
+        assert cells[2] == shown
+        if len(os.fsencode(agent["agent_id"])) <= 255:
+            assert cells[7] == cells[9] == shown
     for line in fleet.read("fleet/summary").decode("utf-8").splitlines():
         assert re.fullmatch(r"\w+(.*): \d+", line) and not any(expected.is_unsafe(ord(c))
                                                                 for c in line)
+
+
+# gpus.tsv
+
+def test_the_table_of_gpus_is_as_the_api_says_and_in_its_order(fleet):
+    header, *lines = fleet.text("fleet/gpus.tsv").splitlines()
+    assert header.split("\t") == ["agent", "gpu", "name", "type", "vram_free", "vram_used",
+                                  "vram_total", "status", "gpu_free", "labels"]
+    wanted = [[agent["agent_id"], str(at), gpu["device_name"], gpu["device_type"],
+               str(gpu["vram_free"]), str(gpu["vram_total"] - gpu["vram_free"]),
+               str(gpu["vram_total"]), agent["agent_status"],
+               "" if free_of(agent) is None else str(free_of(agent)),
+               ",".join(agent["agent_labels"])]
+              for agent in fleet.api.agents()
+              for at, gpu in enumerate(agent["system_stats"]["gpu_devices"])]
+    assert [line.split("\t") for line in lines] == wanted
+    assert len(wanted) > AGENTS
+
+
+def test_a_table_of_gpus_without_values_has_empty_columns(sim, mount):
+    api = sim(agents=1)
+    api.put_agents([{"agent_id": "none"}, {"agent_id": "-x/y", "system_stats": {"gpu_devices": [
+        {}, {"vram_total": 7, "vram_free": "odd"}]}}])
+    lines = mount(api, ttl=LONG).text("fleet/gpus.tsv").splitlines()
+    assert lines[1:] == ["%2Dx%2Fy\t0" + "\t" * 8, "%2Dx%2Fy\t1" + "\t" * 5 + "7" + "\t" * 3]
+
+
+def test_an_agent_with_long_values_and_many_gpus_takes_little_of_the_table(sim, mount):
+    """Its labels are repeated for each GPU."""
+    api = sim(agents=1)
+    api.put_agents([{"agent_id": "odd", "agent_status": "s" * 5000, "agent_labels": ["x" * 900_000, "y"],
+                     "system_stats": {"gpu_devices": [{"device_name": f"g{i}"} for i in range(256)]}},
+                    {"agent_id": "next", "system_stats": {"gpu_devices": [{}]}}])
+    fleet = mount(api, ttl=LONG)
+    assert os.stat(fleet / "fleet/gpus.tsv").st_size < 256 * 600
+    lines = [line.split("\t") for line in fleet.text("fleet/gpus.tsv").splitlines()[1:]]
+    assert [line[2] for line in lines[:-1]] == [f"g{i}" for i in range(256)] and lines[-1][0] == "next"
+    label = next(name for name in os.listdir(fleet / "by-label") if name != "y")
+    status = next(name for name in os.listdir(fleet / "by-status") if name.startswith("ss"))
+    assert {(line[7], line[9]) for line in lines[:-1]} == {(status, f"{label},y")}
+
+
+# agents.jsonl
+
+def test_each_line_is_the_object_of_an_agent(fleet):
+    lines = fleet.read("fleet/agents.jsonl").splitlines(keepends=True)
+    assert b"".join(lines) == b"".join(
+        fleet.read(f"agents/{agent['agent_id']}/agent.json") for agent in fleet.api.agents())
+    assert list(map(expected.pairs, lines)) == list(map(expected.pairs, fleet.api.raw_agents()))
 
 
 # agents.json
@@ -211,7 +273,7 @@ def test_slow_reader_reads_the_old_report_to_its_end(sim, mount):
 def test_unchanged_report_stays_the_same_file(sim, mount):
     api = sim(agents=AGENTS)
     fleet = mount(api, ttl=0.3)
-    names = ("summary", "agents.tsv", "agents.json")
+    names = ("summary", "agents.tsv", "gpus.tsv", "agents.json", "agents.jsonl")
     before = {name: os.stat(fleet / "fleet" / name) for name in names}
     metrics = fleet.read("fleet/metrics.prom")
     until(lambda: fleet.read("fleet/metrics.prom") != metrics)  # another list
@@ -291,6 +353,7 @@ def test_metrics_of_the_fleet_add_up(fleet):
     summary = fleet.values("fleet/summary")
     for name, key in {
             "fleet_gpu_capacity": "gpu_capacity", "fleet_gpu_free": "gpu_free",
+            "fleet_gpu_available": "gpu_available",
             "fleet_tasks_running": "tasks_running", "fleet_vram_total_bytes": "vram_total",
             "fleet_vram_free_bytes": "vram_free", "fleet_vram_used_bytes": "vram_used"}.items():
         assert samples[name, ()] == int(summary[key]), name
@@ -321,6 +384,11 @@ def test_metrics_of_the_agents_are_those_of_the_api(fleet):
         assert of(gpus, name, "agent", "gpu", "model") == {
             (agent, str(at), gpu["device_name"]): gpu[key] for agent, what in agents.items()
             for at, gpu in enumerate(what["system_stats"]["gpu_devices"])}
+    labels = [(dict(pairs)["agent"], dict(pairs)["label"]) for name, pairs in samples
+              if name == "fleet_agent_label"]
+    assert sorted(labels) == sorted((name, label) for name, agent in agents.items()
+                                    for label in agent["agent_labels"])
+    assert {value for (name, _), value in samples.items() if name == "fleet_agent_label"} == {1}
     infos = [dict(pairs) for name, pairs in samples if name == "fleet_agent_info"]
     for info in infos:
         what = agents[info.pop("agent")]
@@ -352,13 +420,13 @@ def test_an_agent_without_a_value_has_no_sample(sim, mount):
 
 
 @contextlib.contextmanager
-def node_exporter(fleet, folder):
-    """Runs node_exporter; calling the result scrapes it."""
+def node_exporter(directory, folder):
+    """Runs node_exporter; calling the result scrapes it. directory: its setting, which may be a pattern."""
     log = folder / "node_exporter.log"
     with open(log, "wb") as output:
         process = subprocess.Popen(
             [unpacked("prometheus-node-exporter"), "--collector.disable-defaults",
-             "--collector.textfile", f"--collector.textfile.directory={fleet.path}/fleet",
+             "--collector.textfile", f"--collector.textfile.directory={directory}",
              "--web.listen-address=127.0.0.1:0", "--web.disable-exporter-metrics"],
             stdout=output, stderr=output, preexec_fn=die_with_parent)
 
@@ -382,7 +450,7 @@ def with_labels(samples):
 
 
 def test_node_exporter_exposes_them(fleet, folder):
-    with node_exporter(fleet, folder) as scrape:
+    with node_exporter(fleet / "fleet", folder) as scrape:
         scraped = scrape()
     assert scraped.pop(("node_textfile_scrape_error", ())) == 0
     own = samples_of(fleet.text("fleet/metrics.prom"))
@@ -395,7 +463,7 @@ def test_node_exporter_exposes_them(fleet, folder):
 def test_node_exporter_reports_an_error_while_the_api_fails_beyond_stale(sim, mount, folder):
     api = sim(agents=3)
     fleet = mount(api, ttl=0.2, stale=0, retries=0)
-    with node_exporter(fleet, folder) as scrape:
+    with node_exporter(fleet / "fleet", folder) as scrape:
         assert scrape()["node_textfile_scrape_error", ()] == 0
         api.fail(503)
         until(lambda: scrape()["node_textfile_scrape_error", ()] == 1, every=0.2)
@@ -407,7 +475,8 @@ def test_node_exporter_reports_an_error_while_the_api_fails_beyond_stale(sim, mo
 
 def test_no_string_of_an_agent_spoils_the_metrics(sim, mount, folder):
     api = sim(agents=1)
-    agents = hostile_agents() + [{"agent_id": text, "agent_status": text}
+    agents = hostile_agents() + [{"agent_id": text, "agent_status": text,
+                                  "agent_labels": ["twin\x1b", "twin\\x1b", "twin%1B", ""]}
                                  for text in ("twin\x1b", "twin\\x1b", "twin\\\\x1b", "twin%1B")]
     api.put_agents(agents)
     fleet = mount(api, ttl=LONG)
@@ -419,7 +488,7 @@ def test_no_string_of_an_agent_spoils_the_metrics(sim, mount, folder):
     assert sum(of(samples, "fleet_agents", "status").values()) == len(agents)
     assert set(of(samples, "fleet_agents", "status")) - {""} == \
         set(os.listdir(fleet / "by-status")) | {"idle", "busy", "syncing", "tunnel", "unhealthy"}
-    with node_exporter(fleet, folder) as scrape:
+    with node_exporter(fleet / "fleet", folder) as scrape:
         scraped = scrape()
     assert scraped["node_textfile_scrape_error", ()] == 0
     fleets = {key: value for key, value in scraped.items() if key[0].startswith("fleet_")}
@@ -449,7 +518,7 @@ def test_unverified_sweep_is_reported(sim, mount):
     assert samples_of(fleet.text("fleet/metrics.prom"))["fleet_list_verified", ()] == 0
 
 
-# The page; what a browser makes of it is in test_html.py
+# The page; what a browser makes of it is in test_html.py and test_html_fleets.py
 
 PAGE = "fleet/fleet.html"
 

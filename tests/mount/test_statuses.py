@@ -30,6 +30,42 @@ def put(api, *statuses):
                     for i, status in enumerate(statuses)])
 
 
+def test_no_status_forges_the_key_of_another_line(sim, mount):
+    """For a parser that splits a line at its first colon, or at spaces."""
+    api = sim(agents=1)
+    odd = {"idle: 99": "agents_idle%3A%2099", "idle 99": "agents_idle%2099", "idle%3A 99": "agents_idle%253A%2099",
+           "idle:": "agents_idle%3A", "": None, "x\nagents_idle: 99": "agents_x%0Aagents_idle%3A%2099"}
+    put(api, "idle", *odd)
+    lines = mount(api, ttl=LONG).text("fleet/summary").splitlines()
+    assert all(re.fullmatch(r"[^ :]+: \d+", line) for line in lines)
+    values = dict(line.split(": ") for line in lines)
+    assert len(values) == len(lines)
+    assert values["agents_idle"] == "1" and values["agents"] == str(len(odd) + 1)
+    assert {values[key] for key in odd.values() if key} == {"1"}
+
+
+def test_gpus_are_available_on_agents_that_are_idle_or_busy(sim, mount):
+    api = sim(agents=1)
+    api.put_agents([{"agent_id": status, "agent_status": status, "gpu_capacity": 8, "running_count": at}
+                    for at, status in enumerate([*STATUSES, "odd"])] +
+                   [{"agent_id": "none", "gpu_capacity": 8, "running_count": 0}])
+    fleet = mount(api, ttl=LONG)
+    values = fleet.values("fleet/summary")
+    assert values["gpu_free"] == str(8 + 7 + 6 + 5 + 4 + 3 + 8) and values["gpu_available"] == str(8 + 7)
+    assert re.search(r"^fleet_gpu_available 15$", fleet.text("fleet/metrics.prom"), re.M)
+
+
+def test_the_order_of_the_summary_is_fixed(sim, mount):
+    api = sim(agents=1)
+    put(api, "odd", "busy")
+    wanted = ["agents", *(f"agents_{status}" for status in (*STATUSES, "odd")), "gpu_capacity",
+              "gpu_running", "gpu_free", "gpu_available", "vram_total", "vram_free", "vram_used",
+              "tasks_running", "tasks_completed"]
+    assert list(mount(api, ttl=LONG).values("fleet/summary")) == wanted
+    assert list(mount(api, ttl=LONG, name="eu").values("fleet/summary").items())[0] == ("name", "eu")
+    assert list(mount(api, ttl=LONG, name="eu").values("fleet/summary")) == ["name", *wanted]
+
+
 @pytest.mark.parametrize("met", [["zoo", "busy", "odd", "idle", "odd"],
                                  ["odd", "odd", "idle", "busy", "zoo"]])
 def test_the_order_of_statuses_is_fixed_and_has_no_gaps(sim, mount, met):

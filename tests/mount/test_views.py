@@ -91,8 +91,8 @@ def test_grep_of_the_whole_mount_finds_each_agent_once(fleet):
         hits = run("grep", "-rlw", agent["agent_id"], ".", cwd=fleet.path).splitlines()
         assert sorted(hits) == [
             f"./agents/{agent['agent_id']}/agent.json", f"./agents/{agent['agent_id']}/id",
-            "./fleet/agents.json", "./fleet/agents.tsv", "./fleet/fleet.html",
-            "./fleet/metrics.prom"]
+            "./fleet/agents.json", "./fleet/agents.jsonl", "./fleet/agents.tsv", "./fleet/fleet.html",
+            "./fleet/gpus.tsv", "./fleet/metrics.prom"]
     everywhere = run("grep", "-rc", "--include=id", ".", ".", cwd=fleet.path).splitlines()
     assert sorted(everywhere) == sorted(f"./agents/{agent['agent_id']}/id:1"
                                         for agent in fleet.api.agents())
@@ -358,7 +358,7 @@ def read_all_views(fleet):
     for view in expected.VIEWS:
         for _where, _folders, _files in os.walk(fleet / view):
             pass
-    for name in ("summary", "agents.tsv", "agents.json", "metrics.prom"):
+    for name in ("summary", "agents.tsv", "gpus.tsv", "agents.json", "agents.jsonl", "metrics.prom"):
         assert fleet.read(f"fleet/{name}")
 
 

@@ -91,7 +91,9 @@ def test_it_holds_what_it_should():
                  "/usr/share/zsh/vendor-completions/_fleetfs", "/etc/fleetfs-cache",
                  "/lib/systemd/system/fleetfs-cache.service", "/usr/share/fleetfs/cache/fleetfs-cache",
                  "/usr/share/fleetfs/cache/check.lua", "/usr/share/fleetfs/cache/fleetfs.vcl",
-                 "/usr/share/fleetfs/cache/haproxy.cfg", "/usr/share/fleetfs/cache/README.md"):
+                 "/usr/share/fleetfs/cache/haproxy.cfg", "/usr/share/fleetfs/cache/README.md",
+                 "/usr/share/fleetfs/prometheus/alerts.yml",
+                 "/usr/share/fleetfs/prometheus/dashboard.json"):
         assert file in files
     assert run("systemctl", "is-enabled", "fleetfs-cache").stdout == "disabled\n"
     assert run("systemctl", "is-active", "fleetfs-cache").stdout == "inactive\n"

@@ -60,6 +60,7 @@ void world_begin(size_t count)
 	world = (struct report_world){.now_ms = 1000, .count = count, .first_status = "idle"};
 	world.fleet = fleet_new(&config, &ports);
 	assert_non_null(world.fleet);
+	world.status = (struct status){.fleet = world.fleet, .title = "world"};
 }
 
 void world_end(void)

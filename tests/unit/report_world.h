@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "cache/fleet.h"
+#include "fs/tree/status.h"
 
 #define WORLD_SEED       12345
 #define WORLD_TTL_MS     10000
@@ -17,6 +18,7 @@
 
 struct report_world {
 	struct fleet *fleet;
+	struct status status; /* of the fleet */
 	int64_t now_ms;
 	unsigned int wanted;   /* pages that were wanted and have not arrived */
 	unsigned int arrivals; /* pages that have arrived */

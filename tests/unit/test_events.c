@@ -69,12 +69,13 @@ static int port_changed(void *user, const struct record *record, const struct ag
 	return world->events ? events_changed(world->events, record, before, after, at_ns) : 0;
 }
 
-static int set_up(void **state)
+static int set_up_world(void **state, int64_t refresh_ms)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	const struct fleet_config config = {
 		.ttl_ms = TTL_MS,
 		.stale_ms = STALE_MS,
+		.refresh_ms = refresh_ms,
 		.timeout_ms = 10000,
 		.per_page = 100,
 		.max_connections = 1,
@@ -94,6 +95,16 @@ static int set_up(void **state)
 	world->record = record_ref(record_new("gpu-01", agents_new("gpu-01", "")));
 	*state = world;
 	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_world(state, 0);
+}
+
+static int set_up_refresh(void **state)
+{
+	return set_up_world(state, TTL_MS);
 }
 
 static int tear_down(void **state)
@@ -181,7 +192,7 @@ static void change(struct world *world, const struct agent *before, const struct
 
 /* Lines */
 
-static void test_each_changed_file_is_a_line(void **state)
+static void test_each_changed_file_is_a_line_unless_it_is_a_measurement_or_derived(void **state)
 {
 	static const char *const tasks[] = {"t1", "t2", "t\n3"};
 	static const struct agent_gpu gpus[] = {{"H100", "cuda", 100, 60, 40},
@@ -212,35 +223,29 @@ static void test_each_changed_file_is_a_line(void **state)
 	after.gpu_count = 2;
 	begin(*state);
 	change(*state, &before, &after);
-	assert_string_equal(log_text(query(*state)),
-	                    "gpu-01|id|gpu-01|gpu-02\n"
-	                    "gpu-01|status|-|busy\n"
-	                    "gpu-01|version|-|2\n"
-	                    "gpu-01|last_heartbeat|-|2026-01-31T12:00:00Z\n"
-	                    "gpu-01|connected_at|-|2026-01-30T12:00:00Z\n"
-	                    "gpu-01|platform_arch|-|linux/amd64\n"
-	                    "gpu-01|tool|-|comfyui\n"
-	                    "gpu-01|tool_version|-|0.3\n"
-	                    "gpu-01|comfyui_version|-|0.4\n"
-	                    "gpu-01|gpu_capacity|-|2\n"
-	                    "gpu-01|gpu_free|-|0\n"
-	                    "gpu-01|running_count|-|3\n"
-	                    "gpu-01|running_tasks|-|t1,t2,t\\x0a3\n"
-	                    "gpu-01|current_task_id|-|t1\n"
-	                    "gpu-01|tasks_completed|-|17\n"
-	                    "gpu-01|sync_phase|-|models\n"
-	                    "gpu-01|sync_detail|-|a b\n"
-	                    "gpu-01|sync_percent|-|5\n"
-	                    "gpu-01|system_stats/comfyui_version|-|0.5\n"
-	                    "gpu-01|system_stats/pytorch_version|-|2.5\n"
-	                    "gpu-01|system_stats/os_type|-|posix\n"
-	                    "gpu-01|gpus/0/name|-|H100\n"
-	                    "gpu-01|gpus/1/name|-|A100\n"
-	                    "gpu-01|gpus/0/type|-|cuda\n"
-	                    "gpu-01|gpus/0/vram_total|-|100\n"
-	                    "gpu-01|gpus/1/vram_total|-|10\n"
-	                    "gpu-01|gpus/0/vram_free|-|60\n"
-	                    "gpu-01|gpus/0/vram_used|-|40\n");
+	assert_string_equal(log_text(query(*state)), "gpu-01|id|gpu-01|gpu-02\n"
+	                                             "gpu-01|status|-|busy\n"
+	                                             "gpu-01|version|-|2\n"
+	                                             "gpu-01|connected_at|-|2026-01-30T12:00:00Z\n"
+	                                             "gpu-01|platform_arch|-|linux/amd64\n"
+	                                             "gpu-01|tool|-|comfyui\n"
+	                                             "gpu-01|tool_version|-|0.3\n"
+	                                             "gpu-01|comfyui_version|-|0.4\n"
+	                                             "gpu-01|gpu_capacity|-|2\n"
+	                                             "gpu-01|running_count|-|3\n"
+	                                             "gpu-01|running_tasks|-|t1,t2,t\\x0a3\n"
+	                                             "gpu-01|current_task_id|-|t1\n"
+	                                             "gpu-01|tasks_completed|-|17\n"
+	                                             "gpu-01|sync_phase|-|models\n"
+	                                             "gpu-01|sync_detail|-|a b\n"
+	                                             "gpu-01|system_stats/comfyui_version|-|0.5\n"
+	                                             "gpu-01|system_stats/pytorch_version|-|2.5\n"
+	                                             "gpu-01|system_stats/os_type|-|posix\n"
+	                                             "gpu-01|gpus/0/name|-|H100\n"
+	                                             "gpu-01|gpus/1/name|-|A100\n"
+	                                             "gpu-01|gpus/0/type|-|cuda\n"
+	                                             "gpu-01|gpus/0/vram_total|-|100\n"
+	                                             "gpu-01|gpus/1/vram_total|-|10\n");
 }
 
 static void test_removed_value_is_followed_by_a_dash(void **state)
@@ -409,6 +414,51 @@ static void test_end_of_read_fetches_no_list(void **state)
 	assert_int_equal(world->wants, 2);
 }
 
+/* Refreshing without a reader */
+
+static void test_log_of_a_fleet_that_is_refreshed_begins_at_the_mount(void **state)
+{
+	struct world *world = *state;
+
+	fleet_refresh(world->fleet);
+	bring(world, "gpu-01", "idle", (const char *)NULL);
+	fleet_refresh(world->fleet);
+	world->now_ms += TTL_MS;
+	fleet_refresh(world->fleet);
+	bring(world, "gpu-01", "busy", "b", "idle", (const char *)NULL);
+	fleet_refresh(world->fleet);
+	assert_int_equal(world->wanted, 0);
+	assert_string_equal(log_text(query(world)), "gpu-01|status|idle|busy\n"
+	                                            "b|agent|-|joined\n");
+}
+
+static void test_change_before_the_first_list_is_complete_is_an_event(void **state)
+{
+	struct world *world = *state;
+	struct query other = fleet_query(world->fleet);
+	struct record *record;
+
+	assert_int_equal(fleet_find(world->fleet, "gpu-01", &other, &record), -EAGAIN);
+	bring(world, "gpu-01", "idle", (const char *)NULL);
+	fleet_expire(world->fleet);
+	fleet_refresh(world->fleet);
+	bring(world, "gpu-01", "busy", "b", "idle", (const char *)NULL);
+	fleet_refresh(world->fleet);
+	assert_string_equal(log_text(query(world)), "gpu-01|status|idle|busy\n");
+}
+
+static void test_log_of_a_fleet_that_is_refreshed_fails_before_the_first_list(void **state)
+{
+	struct world *world = *state;
+	struct query first = fleet_query(world->fleet);
+	struct event_log *log;
+
+	fleet_refresh(world->fleet);
+	assert_int_equal(events_query(world->events, &first, false, &log), -EAGAIN);
+	fail_page(world);
+	assert_int_equal(events_query(world->events, &first, false, &log), -EREMOTEIO);
+}
+
 /* Failures of the API */
 
 static void test_first_query_fails_without_an_api(void **state)
@@ -569,9 +619,10 @@ static void test_log_is_replaced_at_the_latest_at_its_maximum(void **state)
 
 int main(void)
 {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function)    cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define REFRESH(function) cmocka_unit_test_setup_teardown(function, set_up_refresh, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_each_changed_file_is_a_line),
+		TEST(test_each_changed_file_is_a_line_unless_it_is_a_measurement_or_derived),
 		TEST(test_removed_value_is_followed_by_a_dash),
 		TEST(test_labels_are_compared_by_name),
 		TEST(test_same_text_is_no_event),
@@ -582,6 +633,9 @@ int main(void)
 		TEST(test_departed_agent_is_an_event),
 		TEST(test_queries_cost_one_list_per_ttl),
 		TEST(test_end_of_read_fetches_no_list),
+		REFRESH(test_log_of_a_fleet_that_is_refreshed_begins_at_the_mount),
+		REFRESH(test_change_before_the_first_list_is_complete_is_an_event),
+		REFRESH(test_log_of_a_fleet_that_is_refreshed_fails_before_the_first_list),
 		TEST(test_first_query_fails_without_an_api),
 		TEST(test_log_is_served_while_the_api_fails),
 		TEST(test_query_waits_a_little_for_a_slow_api),

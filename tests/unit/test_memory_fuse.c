@@ -268,6 +268,53 @@ static void look_around(void)
 	unmount();
 }
 
+/* The links of a directory, by the targets that a listing in small replies finds. */
+static void expect_links(uint64_t directory, const char *const *targets)
+{
+	struct kernel_entry entries[64];
+	uint64_t offset = 0;
+	size_t count = 0;
+
+	do {
+		ASK(kernel_readdirplus(&kernel, directory, offset, 400));
+		assert_int_equal(kernel.error, 0);
+		for (size_t i = 0; i < kernel.entry_count; i++) {
+			offset = kernel.entries[i].next;
+			if (*kernel.entries[i].name != '.')
+				entries[count++] = kernel.entries[i];
+		}
+	} while (kernel.bytes > 0);
+	for (size_t i = 0; i < count; i++) {
+		assert_non_null(targets[i]);
+		ASK(kernel_readlink(&kernel, entries[i].node));
+		assert_int_equal(kernel.error, 0);
+		assert_int_equal(kernel.bytes, strlen(targets[i]));
+		assert_memory_equal(kernel.data, targets[i], kernel.bytes);
+	}
+	assert_null(targets[count]);
+}
+
+static void ask_questions(void)
+{
+	uint64_t where, question, order;
+
+	mount(5, 2);
+	where = look_up(KERNEL_ROOT, "where");
+	question = look_up(look_up(where, "label=b1,x"), "id!=m[13]");
+	order = look_up(question, "sort=-id");
+	expect_links(order, (const char *const[]){"../../../../agents/m4", "../../../../agents/m2",
+	                                          "../../../../agents/m0", NULL});
+	expect_links(question, (const char *const[]){"../../../agents/m0", "../../../agents/m2",
+	                                             "../../../agents/m4", NULL});
+	assert_true(look_up(order, "3") != 0);
+	assert_int_equal(look_up(order, "4"), 0);
+	assert_true(look_up(question, "m4") != 0);
+	assert_int_equal(look_up(question, "m3"), 0);
+	ASK(kernel_lookup(&kernel, where, "label=["));
+	assert_int_equal(kernel.error, -EINVAL);
+	unmount();
+}
+
 /* Several requests wait for the same page, and one is interrupted. */
 static void wait_together(void)
 {
@@ -293,6 +340,7 @@ static void test_requests_succeed_after_enomem(void **state)
 {
 	(void)state;
 	allocation_fail_each(look_around, 20);
+	allocation_fail_each(ask_questions, 20);
 	allocation_fail_each(wait_together, 20);
 }
 

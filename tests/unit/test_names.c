@@ -293,6 +293,72 @@ static void test_canonical_name_is_the_name_of_its_string(void **state)
 	(void)state;
 }
 
+/* Below where/ */
+
+static void test_operators_are_escaped_below_where(void **state)
+{
+	static const char *const rows[][2] = {
+		{"gpu-01", "gpu-01"},
+		{"", "%"},
+		{"a=b", "a%3Db"},
+		{"status!=idle", "status!%3Didle"},
+		{"<=>", "%3C%3D%3E"},
+		{"a%3Db", "a%253Db"},
+		{" = ", "%20%3D%20"},
+		{"a/b=\n", "a%2Fb%3D%0A"},
+		{"\u00e9=\xff", "\u00e9%3D%FF"},
+		{"%=", "%25%3D"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char name[NAME_BYTES], plain[NAME_BYTES], back[NAME_BYTES];
+
+		name_encode(rows[i][0], plain);
+		name_encode_in_where(rows[i][0], name);
+		assert_string_equal(name, rows[i][1]);
+		assert_true(name_from_where(name, back));
+		assert_string_equal(back, plain);
+		if (name_has_operator(plain))
+			assert_false(name_from_where(plain, back));
+		else
+			assert_string_equal(name, plain);
+	}
+	(void)state;
+}
+
+static void test_long_names_with_operators_differ_below_where(void **state)
+{
+	static const size_t lengths[] = {84, 85, 86, 199, 200, 201, 253, 254, 255, 256, 300};
+	char name[NAME_BYTES], plain[NAME_BYTES], back[NAME_BYTES];
+
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		for (int where = 0; where < 3; where++) {
+			char *text = where < 2 ? repeat("x", lengths[i] - 1, "=")
+			                       : repeat("=", lengths[i], "");
+
+			if (where == 1)
+				text[0] = '=';
+			name_encode(text, plain);
+			name_encode_in_where(text, name);
+			assert_false(name_has_operator(name));
+			assert_in_range(strlen(name), 1, NAME_BYTES - 1);
+			assert_true(name_from_where(name, back));
+			if (!name_has_operator(plain))
+				assert_string_equal(name, plain);
+			else if (!name_is_cut(name))
+				assert_string_equal(back, plain);
+			else
+				assert_string_not_equal(name, plain);
+			free(text);
+		}
+	}
+	assert_false(name_from_where("a=b", back));
+	assert_false(name_from_where("a%3d", back));
+	assert_false(name_from_where(".git", back));
+	assert_false(name_from_where("%41", back));
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +368,8 @@ int main(void)
 		cmocka_unit_test(test_different_strings_have_different_names),
 		cmocka_unit_test(test_name_of_no_string_is_not_canonical),
 		cmocka_unit_test(test_canonical_name_is_the_name_of_its_string),
+		cmocka_unit_test(test_operators_are_escaped_below_where),
+		cmocka_unit_test(test_long_names_with_operators_differ_below_where),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

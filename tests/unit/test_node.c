@@ -11,6 +11,7 @@
 
 #include "cache/record.h"
 #include "fs/fuse/node.h"
+#include "fs/tree/question.h"
 #include "fs/tree/tree.h"
 #include "tests/unit/agents.h"
 
@@ -282,6 +283,39 @@ static void test_random_lookups_and_forgets_match_an_array(void **state)
 	(void)state;
 }
 
+static void test_question_has_a_node_for_each_path_and_keeps_its_components(void **state)
+{
+	const struct tree_row *row = &tree_rows[TREE_WHERE];
+	struct question *first, *second;
+	struct node *one, *again, *other;
+	struct nodes nodes;
+	size_t work = 0;
+
+	nodes_init(&nodes, SEED);
+	assert_int_equal(question_parse(NULL, "vram_free>=1K", &first), 0);
+	assert_int_equal(question_parse(NULL, "vram_free>=1024", &second), 0);
+	one = node_question(&nodes, row, "vram_free>=1K", first);
+	one->lookups++;
+	assert_int_equal(one->kind, NODE_QUESTION);
+	again = node_question(&nodes, row, "vram_free>=1K", second);
+	assert_ptr_equal(one, again);
+	other = node_question(&nodes, row, "vram_free>=1024", second);
+	assert_ptr_not_equal(one, other);
+	assert_int_equal(nodes.questions_made, 2);
+	/* A group of the same text is another node. */
+	again = node_group(&nodes, row, "vram_free>=1K");
+	assert_ptr_not_equal(one, again);
+	node_forget(&nodes, again, 0);
+	question_unref(first);
+	question_unref(second);
+	assert_false(question_matches(one->question, &(struct agent){.id = "a"}, &work));
+	node_forget(&nodes, other, 0);
+	node_forget(&nodes, one, 1);
+	assert_int_equal(nodes_count(&nodes), 0);
+	nodes_done(&nodes);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_json_is_shared_with_its_agent_not_copied),
 		cmocka_unit_test(test_forgetting_too_many_lookups_frees_the_node_once),
 		cmocka_unit_test(test_random_lookups_and_forgets_match_an_array),
+		cmocka_unit_test(test_question_has_a_node_for_each_path_and_keeps_its_components),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,6 +84,8 @@ static void test_every_setting_has_its_default(void **state)
 	assert_string_equal(options.mountpoint, "mnt");
 	assert_int_equal(options.ttl_ms, 10000);
 	assert_int_equal(options.stale_ms, 300000);
+	assert_int_equal(options.refresh_ms, 0);
+	assert_null(options.name);
 	assert_int_equal(options.timeout_ms, 10000);
 	assert_int_equal(options.connect_timeout_ms, 3000);
 	assert_int_equal(options.retries, 2);
@@ -106,6 +108,7 @@ static const struct {
 } settings[] = {
 	{"ttl", "ttl", "0.25", "0.25"},
 	{"stale", "stale", "0", "0"},
+	{"refresh", "refresh", "60", "60"},
 	{"timeout", "timeout", "3600", "3600"},
 	{"connect_timeout", "connect-timeout", "1.5", "1.5"},
 	{"retries", "retries", "0", "0"},
@@ -115,6 +118,7 @@ static const struct {
 	{"allow_http", "allow-http", "yes", "yes"},
 	{"token_file", "token-file", "/run/token", "/run/token"},
 	{"team", "team", "Team_1-a", "Team_1-a"},
+	{"name", "name", "K\xc3\xb6ln \"1\"", "K\xc3\xb6ln \"1\""},
 	{"delay_connect", "delay-connect", "on", "yes"},
 	{"log_file", "log-file", "/var/log/a\x1b.log", "/var/log/a\\x1b.log"},
 	{"foreground", "foreground", "true", "yes"},
@@ -291,6 +295,13 @@ static void test_error_names_option_value_and_what_is_allowed(void **state)
 		{"fleetfs|m|-o|ttl=0.09", "ttl: '0.09' is not allowed: seconds from 0.1 to 86400"},
 		{"fleetfs|--ttl=86401|m", "ttl: '86401' is not allowed"},
 		{"fleetfs|--timeout=3601|m", "seconds from 0.1 to 3600"},
+		{"fleetfs|--refresh=0.09|m",
+	         "refresh: '0.09' is not allowed: seconds from 0.1 to 86400, or 0"},
+		{"fleetfs|--refresh=86401|m", "refresh: '86401' is not allowed"},
+		{"fleetfs|--name=|m", "name: '' is not allowed: a text of 1 to 64 bytes"},
+		{"fleetfs|--name="
+	         "0123456789012345678901234567890123456789012345678901234567890123x|m",
+	         "a text of 1 to 64 bytes"},
 		{"fleetfs|--connect-timeout=601|m", "seconds from 0.1 to 600"},
 		{"fleetfs|--retries=11|m", "retries: '11' is not allowed: a number from 0 to 10"},
 		{"fleetfs|--retries=-1|m", "retries: '-1' is not allowed"},
@@ -333,7 +344,7 @@ static void test_error_names_option_value_and_what_is_allowed(void **state)
 		{"fleetfs|-check|m", "unknown option '-check': did you mean '--check'?"},
 		{"fleetfs|-o|chek|m", "unknown option 'chek': fleetfs --help"}, /* not 'check' */
 		{"fleetfs|-o|noatme|m", "unknown option 'noatme': did you mean 'noatime'?"},
-		{"fleetfs|--noatme|m", "unknown option '--noatme': fleetfs --help"},
+		{"fleetfs|--nodiratme|m", "unknown option '--nodiratme': fleetfs --help"},
 		{"fleetfs|--frobnicate=secret|m", "unknown option '--frobnicate': fleetfs --help"},
 		{"fleetfs|--rw|m", "rw: must be given as -o rw"},
 		{"fleetfs|-o|check|m", "check: must be given as --check"},

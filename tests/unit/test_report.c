@@ -75,7 +75,7 @@ static char expected[TEXT_BYTES], got[TEXT_BYTES];
 static struct report *build_three(size_t slice)
 {
 	struct report_builder *builder =
-		report_builder_new(&three, world.fleet, world_list(), WORLD_SEED);
+		report_builder_new(&three, &world.status, world_list(), WORLD_SEED);
 	int err;
 
 	assert_non_null(builder);
@@ -176,7 +176,7 @@ static void test_row_is_owned_unless_it_takes_more_bytes_than_its_agent(void **s
 	uint64_t stored = 0;
 
 	world_begin(300);
-	builder = report_builder_new(&long_rows, world.fleet, world_list(), WORLD_SEED);
+	builder = report_builder_new(&long_rows, &world.status, world_list(), WORLD_SEED);
 	assert_non_null(builder);
 	while (report_builder_continue(builder, 100) == -EAGAIN)
 		assert_true(report_builder_text(builder, 0)->capacity < 300000);
@@ -185,7 +185,7 @@ static void test_row_is_owned_unless_it_takes_more_bytes_than_its_agent(void **s
 	assert_int_equal(report_read(builder->report, 299 * 100001 + 99990, 100, got), 11);
 	assert_memory_equal(got, "      m299\n", 11);
 	report_builder_free(builder);
-	builder = report_builder_new(&three, world.fleet, world_list(), WORLD_SEED);
+	builder = report_builder_new(&three, &world.status, world_list(), WORLD_SEED);
 	assert_non_null(builder);
 	while (report_builder_continue(builder, 100) == -EAGAIN)
 		;
@@ -210,7 +210,7 @@ static void test_slice_is_short_although_rows_are_long(void **state)
 	size_t slices = 1;
 
 	world_begin(50);
-	builder = report_builder_new(&long_rows, world.fleet, world_list(), WORLD_SEED);
+	builder = report_builder_new(&long_rows, &world.status, world_list(), WORLD_SEED);
 	assert_non_null(builder);
 	while (report_builder_continue(builder, 100) == -EAGAIN)
 		slices++;
@@ -229,7 +229,7 @@ static void test_statuses_are_written_in_slices(void **state)
 	world.own_statuses = true;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct report_builder *builder =
-			report_builder_new(kinds[i], world.fleet, world_list(), WORLD_SEED);
+			report_builder_new(kinds[i], &world.status, world_list(), WORLD_SEED);
 		const struct report *report = builder->report;
 		uint64_t before, after = 0;
 		int err;
@@ -265,7 +265,7 @@ static void test_text_beyond_the_ceiling_is_an_error(void **state)
 	struct report_builder *builder;
 
 	world_begin(20);
-	builder = report_builder_new(&small, world.fleet, world_list(), WORLD_SEED);
+	builder = report_builder_new(&small, &world.status, world_list(), WORLD_SEED);
 	assert_non_null(builder);
 	assert_int_equal(report_builder_continue(builder, 2), -EAGAIN);
 	assert_int_equal(report_builder_continue(builder, 10), -EFBIG);
@@ -280,7 +280,7 @@ static void test_forgotten_list_is_an_error(void **state)
 	struct report_builder *builder;
 
 	world_begin(5);
-	builder = report_builder_new(&three, world.fleet, world_list() + (UINT64_C(1000) << 32),
+	builder = report_builder_new(&three, &world.status, world_list() + (UINT64_C(1000) << 32),
 	                             WORLD_SEED);
 	assert_non_null(builder);
 	assert_int_equal(report_builder_continue(builder, 10), -ESTALE);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -22,7 +23,7 @@ static void begin(size_t count)
 {
 	world_begin(count);
 	jobs_init(&jobs);
-	views = views_new(world.fleet, &jobs, WORLD_TTL_MS, WORLD_SEED);
+	views = views_new(&world.status, &jobs, WORLD_TTL_MS, WORLD_SEED);
 	assert_non_null(views);
 }
 
@@ -215,6 +216,36 @@ static void test_query_ends_although_lists_expire_faster_than_reports_are_built(
 	(void)state;
 }
 
+/* Searches all bytes of the page. */
+static bool page_contains(const char *words)
+{
+	struct report *report;
+	ssize_t bytes;
+	bool found;
+	char *text;
+
+	world.now_ms += WORLD_TTL_MS + 1;
+	query_report(TREE_HTML, &report);
+	text = malloc(report->bytes);
+	assert_non_null(text);
+	bytes = report_read(report, 0, report->bytes, text);
+	assert_int_equal(bytes, report->bytes);
+	found = memmem(text, (size_t)bytes, words, strlen(words)) != NULL;
+	free(text);
+	return found;
+}
+
+static void test_page_has_the_title_of_the_fleet(void **state)
+{
+	begin(1);
+	world.status.title = "Paris \"&\" Rome</script>";
+	assert_true(page_contains(
+		"\"title\":\"Paris \\u0022\\u0026\\u0022 Rome\\u003c/script\\u003e\","));
+	world.status.title = NULL;
+	end();
+	(void)state;
+}
+
 /* Groups */
 
 static const struct tree_row *row_by_status(void)
@@ -312,6 +343,7 @@ int main(void)
 		cmocka_unit_test(test_reports_are_freed_when_unused_for_two_ttls),
 		cmocka_unit_test(
 			test_query_ends_although_lists_expire_faster_than_reports_are_built),
+		cmocka_unit_test(test_page_has_the_title_of_the_fleet),
 		cmocka_unit_test(test_group_keeps_its_number_in_later_lists),
 		cmocka_unit_test(test_large_groups_are_freed_a_minute_after_their_last_listing),
 	};

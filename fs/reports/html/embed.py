@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes fleet.html without its data as a C header: embed.py PAGE.HTML PAGE.CSS PAGE.JS > PAGE.H
+"""Writes fleet.html without its data as a C header: embed.py PAGE.HTML PAGE.CSS PART.JS... > PAGE.H
 
-Style and script replace @STYLE@ and @SCRIPT@ in the page. The policy in its head contains their
-hashes, so a browser executes nothing else in the page. page_begin ends before @DATA@, and page_end
-begins after it."""
+Style and script replace @STYLE@ and @SCRIPT@ in the page. The script is one function of all its parts.
+The policy in the page's head contains their hashes, so a browser executes nothing else in the page.
+page_begin ends before @DATA@, and page_end begins after it."""
 
 import base64
 import hashlib
@@ -24,14 +24,20 @@ def literal(text):
     return '"' + '\\n"\n\t"'.join(lines) + '"'
 
 
-def main(page, style, script):
-    page, style, script = (Path(path).read_text(encoding="ascii") for path in (page, style, script))
+def embed(page, style, *parts):
+    """The page before its data, and after it."""
+    page, style, *parts = (Path(path).read_text(encoding="ascii") for path in (page, style, *parts))
+    script = '\n"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
     assert "</" not in style and "</" not in script and "<!--" not in script
     for word, text in ("@STYLE-SOURCE@", source(style)), ("@SCRIPT-SOURCE@", source(script)), \
                       ("@STYLE@", style), ("@SCRIPT@", script):
         assert page.count(word) == 1, word
         page = page.replace(word, text)
-    begin, end = page.split("@DATA@")
+    return page.split("@DATA@")
+
+
+def main(*paths):
+    begin, end = embed(*paths)
     print(f"/* Generated from fs/reports/html/ by embed.py. */\n"
           f"static const char page_begin[] =\n\t{literal(begin)};\n"
           f"static const char page_end[] =\n\t{literal(end)};")

@@ -1,5 +1,3 @@
-
-"use strict";
 /*
  * Shows the fleet in #data, and reads the file again every ttl. To read it again the page loads it
  * into a hidden frame, where this script only posts the data to the page. So the filter, the order,
@@ -9,397 +7,61 @@
  * Security: a string of an agent becomes the text of a text node, or the value of an attribute that
  * is only a name. No markup is ever parsed.
  */
-(() => {
-const page = JSON.parse(document.getElementById("data").textContent);
-const [FRAME_MARK, FULL, COMPACT, SHOWN_CHANGES] = ["?frame", 300, 1500, 30];
 
-if (window.parent !== window && location.search === FRAME_MARK) {
-	/* A page that knows the key has read this mount already. Other pages get no data. */
-	const known = location.hash === "#" + page.key;
-	window.parent.postMessage(known ? page : null, "*");
-	return;
-}
+const page = JSON.parse($("data").textContent);
+const FRAME_MARK = "?frame";
 
-const $ = id => document.getElementById(id);
-const order = new Intl.Collator("en", {numeric: true}).compare;
-const LETTERS = {idle: "I", busy: "B", syncing: "S", tunnel: "T", unhealthy: "!"};
-const STATUSES = ["unhealthy", "busy", "syncing", "tunnel", "idle"];
-
-/* The data, and how it is shown */
-
-let data, agents = [], byName = new Map(), changes = [], tiles = new Map();
-const state = {q: "", group: "status", sort: "name", agent: ""};
-
-function rank(status) {
-	const at = STATUSES.indexOf(status);
-	return at < 0 ? STATUSES.length : at;
-}
-
-const models = agent => [...new Set(agent.gpus.map(gpu => gpu.name))].sort(order);
-const orNone = (values, none) => values.length ? values : [none];
-const groups = {
-	status: agent => [agent.status || "no status"],
-	label: agent => orNone(agent.labels, "no label"),
-	"GPU model": agent => orNone(models(agent), "no GPU"),
-	version: agent => [agent.version || "no version"],
-	none: () => [""],
-};
-const ascending = value => (a, b) => order(value(a), value(b));
-/* Unknown numbers come last. */
-const descending = value => (a, b) => (value(b) ?? -Infinity) - (value(a) ?? -Infinity) || 0;
-const sorts = {
-	name: () => 0,
-	status: (a, b) => rank(a.status) - rank(b.status) || order(a.status, b.status),
-	label: ascending(agent => agent.labels.join()),
-	"GPU model": ascending(agent => models(agent).join()),
-	version: ascending(agent => agent.version),
-	"free GPUs": descending(agent => agent.gpu_free),
-	"free VRAM": descending(agent => agent.free),
-	"heartbeat": descending(agent => agent.heartbeat),
-};
-
-function sum(values) {
-	return values.reduce((total, value) => total + (value ?? 0), 0);
-}
-
-function setData(page) {
-	const fields = page.fields;
-	const before = byName;
-	data = page;
-	agents = page.agents.map(row => {
-		const agent = {};
-		fields.forEach((field, i) => { agent[field] = row[i]; });
-		agent.gpus = agent.gpus.map(([name, total, free]) => ({
-			name: name || "unnamed GPU", total, free,
-			used: total === null || free === null ? null : total - free}));
-		agent.total = sum(agent.gpus.map(gpu => gpu.total));
-		agent.free = sum(agent.gpus.map(gpu => gpu.free));
-		agent.words = [agent.id, agent.status, agent.version, agent.tool, agent.tool_version,
-			agent.platform_arch, agent.current_task_id, agent.sync_phase, ...agent.labels,
-			...agent.running_tasks, ...models(agent)].join("\n").toLowerCase();
-		return agent;
-	});
-	agents.sort((a, b) => order(a.name, b.name));
-	byName = new Map(agents.map(agent => [agent.name, agent]));
-	changes = (before.size ? changesSince(before).concat(changes) : changesBefore())
-		.slice(0, SHOWN_CHANGES);
-}
-
-/* Changes from before the page was opened: the last change of status of each agent. */
-function changesBefore() {
-	const start = agents.reduce((least, agent) => Math.min(least, agent.first), Infinity);
-	return agents.filter(agent => agent.since > start)
-		.map(agent => ({time: agent.since, agent: agent.name,
-			what: agent.since === agent.first ? "joined" : `is ${agent.status}`}))
-		.sort((a, b) => b.time - a.time);
-}
-
-function changesSince(before) {
-	const found = [];
-	for (const agent of agents) {
-		const old = before.get(agent.name);
-		if (!old)
-			found.push({time: agent.first, agent: agent.name, what: "joined"});
-		else if (old.status !== agent.status)
-			found.push({time: agent.since, agent: agent.name,
-				what: `${old.status || "no status"} \u2192 ${agent.status || "no status"}`});
-	}
-	for (const name of before.keys())
-		if (!byName.has(name))
-			found.push({time: data.time, agent: name, what: "left"});
-	return found.sort((a, b) => b.time - a.time);
-}
-
-/* Words */
-
-function bytes(value) {
-	const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-	let unit = 0;
-	for (; Math.abs(value) >= 1024 && unit < units.length - 1; unit++)
-		value /= 1024;
-	return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
-}
-
-function duration(ms) {
-	const s = Math.max(0, Math.round(ms / 1000));
-	if (s < 120)
-		return `${s} s`;
-	if (s < 7200)
-		return `${Math.floor(s / 60)} min`;
-	return s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
-}
-
-function when(ms) {
-	return ms === null ? "" : `${new Date(ms).toLocaleString()}, ${duration(Date.now() - ms)} ago`;
-}
-
-const letter = status => Object.hasOwn(LETTERS, status) ? LETTERS[status] : "?";
-const running = agent => `${agent.running_count ?? "?"}/${agent.gpu_capacity ?? "?"}`;
-const heard = agent => agent.heartbeat === null ? "never" :
-	duration(Date.now() - agent.heartbeat);
-
-function sync(agent) {
-	if (agent.status !== "syncing" && agent.sync_percent === null)
-		return "";
-	return `${agent.sync_phase || "sync"} ${agent.sync_percent ?? "?"} %`;
-}
-
-function spoken(agent) {
-	return [agent.id, agent.status || "no status", `runs ${running(agent)}`,
-		agent.total ? `VRAM ${bytes(agent.total - agent.free)} of ${bytes(agent.total)} used` : "",
-		sync(agent), `heard ${heard(agent)} ago`].filter(Boolean).join(", ");
-}
-
-/* Elements */
-
-function element(tag, name, text) {
-	const made = document.createElement(tag);
-	if (name)
-		made.className = name;
-	if (text !== undefined)
-		made.textContent = text;
-	return made;
-}
-
-function bar(used, total, kind) {
-	const made = element("span", `bar ${kind}`);
-	const fill = element("span");
-	fill.style.width = `${total > 0 ? Math.min(100, Math.max(0, 100 * used / total)) : 0}%`;
-	made.append(fill);
-	return made;
-}
-
-function fillTile(tile, agent, size) {
-	const known = JSON.stringify([size, agent.status, agent.running_count, agent.gpu_capacity,
-		agent.sync_phase, agent.sync_percent, agent.gpus]);
-	if (tile.known !== known) {
-		tile.known = known;
-		tile.dataset.status = agent.status;
-		tile.replaceChildren(element("span", "letter", letter(agent.status)));
-		tile.age = null;
-		if (size !== "heat")
-			tile.append(element("span", "name", agent.id));
-		if (size === "full") {
-			const line = element("span", "line");
-			tile.age = element("span");
-			line.append(element("span", "", agent.status || "no status"),
-				element("span", "", running(agent)), tile.age);
-			const gpus = element("span", "line");
-			gpus.append(element("span", "", models(agent).join(", ")));
-			tile.append(line, gpus);
-			for (const gpu of agent.gpus)
-				tile.append(bar(gpu.used, gpu.total, "vram"));
-			if (sync(agent))
-				tile.append(element("span", "line", sync(agent)),
-					bar(agent.sync_percent, 100, "sync"));
-		}
-	}
-	if (tile.age)
-		tile.age.textContent = heard(agent);
-	const name = spoken(agent);
-	tile.setAttribute("aria-label", name);
-	tile.title = size === "full" ? "" : name;
-}
-
-/* Makes the children of an element the wanted ones, and moves only those that have to move. */
-function arrange(parent, wanted) {
-	let at = parent.firstChild;
-	for (const child of wanted) {
-		if (child === at)
-			at = at.nextSibling;
-		else
-			parent.insertBefore(child, at);
-	}
-	while (at) {
-		const next = at.nextSibling;
-		at.remove();
-		at = next;
-	}
-}
-
-function section(name) {
-	const made = element("section");
-	made.heading = element("h2");
-	made.list = element("ul");
-	made.items = new Map();
-	made.setAttribute("aria-label", name || "agents");
-	made.append(made.heading, made.list);
-	return made;
-}
-
-function item(name) {
-	const made = element("li");
-	made.tile = element("button", "tile");
-	made.tile.type = "button";
-	made.tile.tabIndex = -1;
-	made.tile.agent = name;
-	made.append(made.tile);
-	return made;
-}
-
-function getOrMake(map, key, make) {
-	if (!map.has(key))
-		map.set(key, make(key));
-	return map.get(key);
-}
-
-function renderTiles(shown, focused) {
-	const size = shown.length <= FULL ? "full" : shown.length <= COMPACT ? "compact" : "heat";
-	const members = new Map();
-	for (const agent of shown)
-		for (const group of groups[state.group](agent))
-			getOrMake(members, group, () => []).push(agent);
-	const names = [...members.keys()].sort((a, b) =>
-		(state.group === "status" ? rank(a) - rank(b) : 0) || order(a, b));
-	const old = tiles;
-	tiles = new Map();
-	for (const name of names) {
-		const its = old.get(name) ?? section(name);
-		const items = new Map();
-		tiles.set(name, its);
-		its.heading.textContent = `${name} (${members.get(name).length})`;
-		its.heading.hidden = state.group === "none";
-		its.list.className = size;
-		for (const agent of members.get(name)) {
-			const made = its.items.get(agent.name) ?? item(agent.name);
-			fillTile(made.tile, agent, size);
-			items.set(agent.name, made);
-		}
-		its.items = items;
-		arrange(its.list, items.values());
-	}
-	arrange($("tiles"), tiles.values());
-	/* A tile that moved lost the focus; a tile that moved to another group is another element. */
-	if (focused && document.activeElement !== focused)
-		(focused.isConnected ? focused : [...document.querySelectorAll(".tile")]
-			.find(tile => tile.agent === focused.agent))?.focus({preventScroll: true});
-	if (!$("tiles").querySelector('[tabindex="0"]'))
-		setStop($("tiles").querySelector(".tile"));
-	if (!shown.length)
-		$("tiles").replaceChildren(element("p", "", agents.length ?
-			"No agent has all these words." : "The fleet has no agents."));
-}
-
-function row(cells) {
-	const made = element("tr");
-	cells.forEach((cell, i) => {
-		const its = element(i ? "td" : "th", "", cell);
-		if (!i)
-			its.scope = "row";
-		made.append(its);
-	});
-	return made;
-}
-
-function renderTotals(shown) {
-	const statuses = new Map();
-	const rows = new Map();
-	for (const agent of shown) {
-		statuses.set(agent.status, (statuses.get(agent.status) ?? 0) + 1);
-		for (const model of orNone(models(agent), "no GPU")) {
-			const its = getOrMake(rows, model, () => ({agents: 0, gpus: 0, free: 0, total: 0}));
-			its.agents++;
-			its.gpus += agent.gpu_free ?? 0;
-		}
-		for (const gpu of agent.gpus) {
-			rows.get(gpu.name).free += gpu.free ?? 0;
-			rows.get(gpu.name).total += gpu.total ?? 0;
-		}
-	}
-	const total = (name, value) => {
-		const made = element("li", "", value);
-		made.prepend(element("span", "", name + " "));
-		return made;
-	};
-	const list = [
-		total("Agents", shown.length === agents.length ? `${agents.length}` :
-			`${shown.length} of ${agents.length}`),
-		total("GPUs free", `${sum(shown.map(agent => agent.gpu_free))} of ${
-			sum(shown.map(agent => agent.gpu_capacity))}`),
-		total("VRAM free", `${bytes(sum(shown.map(agent => agent.free)))} of ${
-			bytes(sum(shown.map(agent => agent.total)))}`),
-	];
-	for (const status of [...statuses.keys()].sort((a, b) => rank(a) - rank(b) || order(a, b))) {
-		const made = total(status || "no status", `${statuses.get(status)}`);
-		const mark = element("span", "letter", letter(status));
-		mark.setAttribute("aria-hidden", "true");
-		made.dataset.status = status;
-		made.prepend(mark);
-		list.push(made);
-	}
-	$("totals").replaceChildren(...list);
-	$("models").querySelector("tbody").replaceChildren(...[...rows.keys()].sort(order).map(model => {
-		const its = rows.get(model);
-		return row([model, its.agents, its.gpus, bytes(its.free), bytes(its.total)]);
-	}));
-	const unhealthy = agents.filter(agent => agent.status === "unhealthy").length;
-	document.title = `Fleet: ${agents.length} agents` + (unhealthy ? `, ${unhealthy} unhealthy` : "");
-}
-
-function renderChanges() {
-	$("changes").querySelector("ul").replaceChildren(...orNone(changes.map(change => element("li", "",
-		`${new Date(change.time).toLocaleTimeString()} ${change.agent} ${change.what}`)),
-		element("li", "", "Nothing yet.")));
-}
-
-/* Details */
-
-/* Quoted for a shell, where users paste it: an agent chose the name. */
-function path(name) {
-	const here = decodeURIComponent(location.pathname).replace(/\/fleet\/[^/]*$/, "");
-	const whole = `${here}/agents/${name}`;
-	return /^[\w@%+=:,./-]+$/.test(whole) ? whole : `'${whole.replaceAll("'", "'\\''")}'`;
-}
-
-function renderDetails() {
-	const agent = byName.get(state.agent);
-	if (!state.agent) {
-		$("agent").close();
-		return;
-	}
-	$("agent-name").textContent = agent ? agent.id : `${state.agent} (left)`;
-	$("path").value = path(state.agent);
-	if (agent) {
-		const rows = [["status", agent.status], ["since", when(agent.since)],
-			["last_heartbeat", when(agent.heartbeat)], ["connected_at", when(agent.connected)],
-			["version", agent.version], ["platform_arch", agent.platform_arch],
-			["tool", `${agent.tool} ${agent.tool_version}`.trim()],
-			["labels", agent.labels.join(", ")], ["running", running(agent)],
-			["current_task_id", agent.current_task_id],
-			["running_tasks", agent.running_tasks.join("\n")],
-			["tasks_completed", agent.tasks_completed],
-			["sync", [sync(agent), agent.sync_detail].filter(Boolean).join(", ")],
-			...agent.gpus.map((gpu, i) => [`gpus/${i}`, `${gpu.name}, ${
-				gpu.free === null ? "?" : bytes(gpu.free)} of ${
-				gpu.total === null ? "?" : bytes(gpu.total)} free`])];
-		$("agent").querySelector("dl").replaceChildren(...rows.flatMap(([name, value]) =>
-			value === "" || value === null ? [] :
-				[element("dt", "", name), element("dd", "", `${value}`)]));
-	}
-	if (!$("agent").open)
-		$("agent").showModal();
-}
-
-/* The whole page */
+/* What is shown, and how. statuses: those that are chosen; none: all. */
+const state = {q: "", statuses: new Set(), group: "status", sort: "name", reverse: false,
+	view: "tiles", agent: ""};
+const VIEWS = ["tiles", "table"];
 
 function render() {
 	const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
-	const shown = agents.filter(agent => words.every(word => agent.words.includes(word)));
-	shown.sort(sorts[state.sort]); /* stable: equal agents stay in the order of names */
+	const matched = agents.filter(agent => words.every(word => agent.words.includes(word)));
+	const counts = countStatuses(matched);
+	const shown = matched.filter(agent => !state.statuses.size ||
+		state.statuses.has(statusKey(agent.status)));
+	const focused = document.activeElement?.closest(".pick");
+	/* Stable: equal agents stay in the order of their names. */
+	shown.sort(comparison(state.sort, state.reverse));
+	renderTitle();
 	renderTotals(shown);
+	renderStatuses(counts);
+	renderModels(shown);
 	renderChanges();
-	renderTiles(shown, document.activeElement?.closest(".tile"));
+	const isTable = state.view === "table";
+	(isTable ? clearTiles : clearTable)();
+	renderLegend((isTable ? renderTable : renderTiles)(shown));
+	$("grouping").hidden = isTable;
+	document.body.classList.toggle("as-table", isTable);
+	restoreFocus(focused);
+	if (!shown.length)
+		$("fleet").replaceChildren(element("p", "", agents.length ?
+			"No agent matches the filter." : "The fleet has no agents."));
+	if (tapped && !byName.has(tapped))
+		readOut(null);
 	renderDetails();
 	renderAge();
+	return shown.length;
+}
+
+/* An element that moved lost the focus; a tile that moved to another group is another element. */
+function restoreFocus(focused) {
+	if (focused && document.activeElement !== focused)
+		(focused.isConnected ? focused : [...document.querySelectorAll(".pick")]
+			.find(made => made.agent === focused.agent))?.focus({preventScroll: true});
+	if (!$("fleet").querySelector('.pick[tabindex="0"]'))
+		setStop($("fleet").querySelector(".pick"));
 }
 
 /* Data is stale after three ttls: one until it expires, one until it is read again, and one for
  * delays. */
 function renderAge() {
-	const age = Date.now() - data.time;
-	const stale = age > 3 * data.ttl + 1000;
+	const passed = Date.now() - data.time;
+	const stale = passed > 3 * data.ttl + 1000;
 	$("age").dataset.time = data.time;
-	$("age").textContent = `${stale ? "STALE: read" : "Read"} ${duration(age)} ago` +
+	$("age").textContent = `${stale ? "STALE: read" : "Read"} ${duration(passed)} ago` +
 		(data.verified ? "" : ", perhaps not all of it");
 	if (document.body.classList.toggle("stale", stale) !== ($("news").textContent !== ""))
 		$("news").textContent = stale ?
@@ -410,36 +72,64 @@ function renderAge() {
 
 function load() {
 	const fields = new URLSearchParams(location.hash.slice(1));
+	const one = (name, known, usual) => known.includes(fields.get(name)) ? fields.get(name) : usual;
 	state.q = fields.get("q") ?? "";
-	state.group = Object.hasOwn(groups, fields.get("group") ?? "") ? fields.get("group") : "status";
-	state.sort = Object.hasOwn(sorts, fields.get("sort") ?? "") ? fields.get("sort") : "name";
+	state.statuses = new Set(fields.getAll("status"));
+	state.group = one("group", Object.keys(groups), "status");
+	state.sort = one("sort", Object.keys(columns), "name");
+	state.view = one("view", VIEWS, "tiles");
+	state.reverse = fields.has("reverse");
 	state.agent = fields.get("agent") ?? "";
-	$("filter").value = state.q;
-	for (const name of ["group", "sort"])
-		for (const input of document.getElementsByName(name))
-			input.checked = input.value === state[name];
+	showState();
+}
+
+function showState() {
+	if ($("filter").value !== state.q)
+		$("filter").value = state.q;
+	for (const name of ["group", "sort", "view"])
+		$(name).value = state[name];
+	$("reverse").setAttribute("aria-pressed", state.reverse);
 }
 
 function change(changed) {
 	Object.assign(state, changed);
-	history.replaceState(null, "", "#" + new URLSearchParams(state));
-	render();
+	const fields = new URLSearchParams({q: state.q, group: state.group, sort: state.sort,
+		view: state.view, agent: state.agent});
+	for (const status of state.statuses)
+		fields.append("status", status);
+	if (state.reverse)
+		fields.set("reverse", "");
+	history.replaceState(null, "", "#" + fields);
+	showState();
+	return render();
 }
 
-/* Keyboard: Tab stops at one tile, and the arrow keys move from there. */
-
-function setStop(tile) {
-	$("tiles").querySelector('[tabindex="0"]')?.setAttribute("tabindex", "-1");
-	tile?.setAttribute("tabindex", "0");
+/* Also tells a screen reader how many agents are left. */
+function filter(changed) {
+	$("found").textContent = `${plural(change(changed), "agent")} shown`;
 }
 
-function neighbour(tile, key) {
-	const all = [...document.querySelectorAll(".tile")];
-	const at = all.indexOf(tile);
+function toggleStatus(key) {
+	const statuses = new Set(state.statuses);
+	if (!statuses.delete(key))
+		statuses.add(key);
+	filter({statuses});
+}
+
+/* Keyboard: Tab stops at one agent, and the arrow keys move from there. */
+
+function setStop(made) {
+	$("fleet").querySelector('.pick[tabindex="0"]')?.setAttribute("tabindex", "-1");
+	made?.setAttribute("tabindex", "0");
+}
+
+function neighbour(made, key) {
+	const all = [...document.querySelectorAll(".pick")];
+	const at = all.indexOf(made);
 	const next = {ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: all.length - 1}[key];
 	if (next !== undefined)
 		return all[next];
-	const from = tile.getBoundingClientRect();
+	const from = made.getBoundingClientRect();
 	const step = key === "ArrowDown" ? 1 : -1;
 	let best, its;
 	for (let i = at + step; all[i]; i += step) {
@@ -454,46 +144,107 @@ function neighbour(tile, key) {
 	return best;
 }
 
-$("tiles").addEventListener("keydown", event => {
-	const tile = event.target.closest(".tile");
-	if (!tile || !/^(Arrow|Home$|End$)/.test(event.key) || event.ctrlKey || event.altKey)
-		return;
-	event.preventDefault();
-	neighbour(tile, event.key)?.focus();
-});
-$("tiles").addEventListener("focusin", event => setStop(event.target.closest(".tile")));
-$("tiles").addEventListener("click", event => {
-	const tile = event.target.closest(".tile");
-	if (tile)
-		change({agent: tile.agent});
-});
-$("agent").addEventListener("close", () => {
-	if (state.agent)
-		change({agent: ""});
-});
-$("close").addEventListener("click", () => $("agent").close());
-$("copy").addEventListener("click", () => {
-	$("path").select();
-	document.execCommand("copy"); /* navigator.clipboard would ask for permission */
-	$("copy").textContent = "Copied";
-	setTimeout(() => { $("copy").textContent = "Copy"; }, 2000);
-});
-$("filter").addEventListener("input", () => change({q: $("filter").value}));
-$("controls").addEventListener("submit", event => event.preventDefault());
-$("controls").addEventListener("change", event => {
-	if (event.target.type === "radio")
-		change({[event.target.name]: event.target.value});
-});
-window.addEventListener("hashchange", () => { load(); render(); });
+/* Small tiles have no room for all of an agent: a line at the bottom of the window has, for the tile
+ * under the pointer, under the finger, or with the focus. A screen reader reads the tile itself. */
 
-function choices(name, values) {
-	for (const value of values) {
-		const label = element("label");
-		const input = element("input");
-		Object.assign(input, {type: "radio", name, value});
-		label.append(input, element("span", "", value));
-		$(name).append(label);
-	}
+let tapped = "";
+
+function readOut(made) {
+	const agent = byName.get(made?.agent);
+	const line = $("readout");
+	tapped = agent?.name ?? "";
+	line.hidden = !agent || !made.closest(".compact, .heat");
+	if (!line.hidden)
+		line.replaceChildren(mark(agent.status), element("b", "", agent.title.length > 80 ?
+			shorten(agent.title, 80) : agent.title), ` ${spoken(agent)}`);
+}
+
+function listenToFleet() {
+	const of = event => event.target.closest(".pick");
+	let touched = "";
+	$("fleet").addEventListener("keydown", event => {
+		if (!of(event) || !/^(Arrow|Home$|End$)/.test(event.key) || event.ctrlKey || event.altKey)
+			return;
+		event.preventDefault();
+		neighbour(of(event), event.key)?.focus();
+	});
+	$("fleet").addEventListener("focusin", event => {
+		if (of(event)) {
+			setStop(of(event));
+			readOut(of(event));
+		}
+	});
+	$("fleet").addEventListener("focusout", () => readOut(null));
+	$("fleet").addEventListener("pointerover", event => readOut(of(event)));
+	$("fleet").addEventListener("pointerleave", event => {
+		if (event.pointerType === "mouse")
+			readOut(document.activeElement.closest(".pick"));
+	});
+	$("fleet").addEventListener("click", event => {
+		const made = of(event);
+		/* A finger covers several squares: the first tap only shows which one it hit. */
+		if (made && event.pointerType === "touch" && made.closest(".heat") && touched !== made.agent) {
+			touched = made.agent;
+			readOut(made);
+		} else if (made) {
+			change({agent: made.agent});
+		} else if (event.target.id === "more") {
+			shownRows = Infinity;
+			render();
+		} else if (event.target.dataset.sort) {
+			const sort = event.target.dataset.sort;
+			change({sort, reverse: sort === state.sort && !state.reverse});
+		}
+	});
+	document.addEventListener("keydown", event => {
+		if (event.key === "Escape")
+			readOut(null);
+	});
+}
+
+function listen() {
+	listenToFleet();
+	$("agent").addEventListener("close", () => {
+		if (state.agent)
+			change({agent: ""});
+	});
+	$("close").addEventListener("click", () => $("agent").close());
+	$("copy").addEventListener("click", () => {
+		$("path").select();
+		document.execCommand("copy"); /* navigator.clipboard would ask for permission */
+		$("copy").textContent = "Copied";
+		setTimeout(() => { $("copy").textContent = "Copy"; }, 2000);
+	});
+	$("statuses").addEventListener("click", event => {
+		const item = event.target.closest("li");
+		if (item)
+			toggleStatus(item.key);
+	});
+	$("filter").addEventListener("input", () => filter({q: $("filter").value}));
+	$("filter").addEventListener("keydown", event => {
+		if (event.key === "ArrowDown")
+			$("fleet").querySelector('.pick[tabindex="0"]')?.focus();
+	});
+	$("controls").addEventListener("submit", event => event.preventDefault());
+	$("reverse").addEventListener("click", () => change({reverse: !state.reverse}));
+	for (const name of ["group", "sort", "view"])
+		$(name).addEventListener("change", () => change({[name]: $(name).value,
+			...(name === "sort" ? {reverse: false} : {})}));
+	window.addEventListener("hashchange", () => { load(); render(); });
+	window.addEventListener("message", event => {
+		if (!frame || event.source !== frame.contentWindow)
+			return;
+		dropFrame(frame);
+		if (event.data === null) { /* another mount: perhaps another version of the page */
+			location.reload();
+			return;
+		}
+		setData(event.data);
+		render();
+		schedule();
+	});
+	document.addEventListener("visibilitychange", readAgain);
+	setInterval(() => { renderAge(); readAgain(); }, 1000);
 }
 
 /* Reading the file again. A hidden page does not, since each read may fetch from the API. */
@@ -532,27 +283,23 @@ function schedule() {
 	setTimeout(readAgain, wait);
 }
 
-window.addEventListener("message", event => {
-	if (!frame || event.source !== frame.contentWindow)
-		return;
-	dropFrame(frame);
-	if (event.data === null) { /* another mount: perhaps another version of the page */
-		location.reload();
-		return;
-	}
-	setData(event.data);
+function start() {
+	for (const [name, values] of [["group", Object.keys(groups)], ["sort", Object.keys(columns)],
+		["view", VIEWS]])
+		$(name).append(...values.map(value => new Option(value)));
+	for (const details of document.querySelectorAll("details"))
+		details.open = window.innerWidth > 700 && page.agents.length > 0;
+	load();
+	setData(page);
+	listen();
 	render();
 	schedule();
-});
-document.addEventListener("visibilitychange", readAgain);
-setInterval(() => { renderAge(); readAgain(); }, 1000);
+}
 
-choices("group", Object.keys(groups));
-choices("sort", Object.keys(sorts));
-for (const details of document.querySelectorAll("details"))
-	details.open = window.innerWidth > 700 && page.agents.length > 0;
-load();
-setData(page);
-render();
-schedule();
-})();
+if (window.parent !== window && location.search === FRAME_MARK) {
+	/* A page that knows the key has read this mount already. Other pages get no data. */
+	const known = location.hash === "#" + page.key;
+	window.parent.postMessage(known ? page : null, "*");
+} else {
+	start();
+}

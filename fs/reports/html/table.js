@@ -1,0 +1,83 @@
+/* The agents as a table, which is sorted by its headings. */
+
+const SHOWN_ROWS = 500;
+const NUMBERS = ["available GPUs", "free GPUs", "tasks", "free VRAM", "heartbeat"];
+
+let rows = new Map(), shownRows = SHOWN_ROWS;
+
+function tableHead() {
+	const made = element("tr");
+	for (const name of Object.keys(columns)) {
+		const head = element("th", NUMBERS.includes(name) ? "number" : "");
+		const button = element("button", "", name);
+		button.type = "button";
+		button.dataset.sort = name;
+		head.scope = "col";
+		head.append(button);
+		made.append(head);
+	}
+	return made;
+}
+
+function tableRow(name) {
+	const made = element("tr");
+	for (const column of Object.keys(columns))
+		made.append(element(column === "name" ? "th" : "td",
+			NUMBERS.includes(column) ? "number" : ""));
+	made.firstChild.scope = "row";
+	made.pick = pick(name, "link");
+	made.firstChild.append(made.pick);
+	return made;
+}
+
+function fillRow(made, agent) {
+	Object.entries(columns).forEach(([column, {text}], i) => {
+		const its = column === "name" ? made.pick : made.children[i];
+		const words = text(agent);
+		if (its.words === words && its.dataset.status === agent.status)
+			return;
+		its.words = words;
+		its.dataset.status = agent.status;
+		its.replaceChildren(...(column === "status" ? [mark(agent.status)] : []), words);
+	});
+	made.pick.setAttribute("aria-label", `${agent.long}, ${spoken(agent)}`);
+	return made;
+}
+
+function renderTable(shown) {
+	const old = rows;
+	rows = new Map();
+	for (const agent of shown.slice(0, shownRows))
+		rows.set(agent.name, fillRow(old.get(agent.name) ?? tableRow(agent.name), agent));
+	if (!$("table")) {
+		const made = element("table");
+		const around = element("div");
+		const more = element("button", "", "");
+		made.id = "table";
+		made.createTHead().append(tableHead());
+		made.createTBody();
+		Object.assign(around, {className: "scroll", tabIndex: 0});
+		around.setAttribute("role", "region");
+		around.setAttribute("aria-label", "Table of agents");
+		around.append(made);
+		Object.assign(more, {id: "more", type: "button"});
+		$("fleet").replaceChildren(around, more);
+	}
+	for (const button of $("table").tHead.querySelectorAll("button")) {
+		const isSorted = button.dataset.sort === state.sort;
+		const isUp = !columns[state.sort].most === !state.reverse;
+		if (isSorted)
+			button.parentNode.setAttribute("aria-sort", isUp ? "ascending" : "descending");
+		else
+			button.parentNode.removeAttribute("aria-sort");
+	}
+	arrange($("table").tBodies[0], rows.values());
+	$("more").hidden = shown.length <= shownRows;
+	$("more").textContent = `Show all ${count(shown.length)} agents`;
+	return "table";
+}
+
+function clearTable() {
+	rows = new Map();
+	shownRows = SHOWN_ROWS;
+}

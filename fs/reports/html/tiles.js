@@ -1,0 +1,164 @@
+/* The agents as tiles, in groups. The more there are, the smaller the tiles. */
+
+const [FULL, COMPACT, SHOWN_BARS] = [120, 1500, 16];
+
+let tiles = new Map();
+
+const isKey = (...values) => JSON.stringify(values);
+
+function fillFull(tile, agent) {
+	const facts = element("span", "line facts");
+	const gpus = element("span", "line vram");
+	const {inTile, text} = columns[state.sort];
+	tile.age = element("span", "heartbeat");
+	facts.append(element("span", "word", statusText(agent.status)),
+		element("span", "free-GPUs", `${ofCapacity(agent)} free`), tile.age);
+	const model = element("span", "line");
+	const bars = element("span", "bars");
+	model.append(element("span", "GPU-model", hardware(agent) || "no GPU"));
+	bars.append(...agent.gpus.slice(0, SHOWN_BARS).map(gpu =>
+		bar(gpu.known ? gpu.total - gpu.free : null, gpu.total, "vram")));
+	if (agent.gpus.length)
+		gpus.append(bars, element("span", "free-VRAM", agent.vramFree === null ?
+			"VRAM unknown" : `${bytes(agent.vramFree)} free`));
+	tile.append(facts, model, gpus);
+	if (agent.gpus.length > SHOWN_BARS)
+		tile.append(element("span", "line", `and ${agent.gpus.length - SHOWN_BARS} more GPUs`));
+	if (sync(agent))
+		tile.append(element("span", "line", sync(agent)),
+			bar(agent.sync_percent, 100, "sync"));
+	if (!inTile) {
+		const line = element("span", "line by");
+		line.append(element("span", "", state.sort), element("span", "", text(agent) || "?"));
+		tile.append(line);
+	}
+}
+
+function fillCompact(tile, agent) {
+	const {short, text} = columns[state.sort];
+	tile.append(element("span", "value", (short ?? text)(agent)));
+	if (agent.gpus.length)
+		tile.append(bar(agent.vramTotal === null ? null : agent.vramTotal - agent.vramFree,
+			agent.vramTotal, "vram"));
+}
+
+function fillTile(tile, agent, size) {
+	const column = columns[state.sort];
+	const cell = (column.cell ?? cellStatus)(agent);
+	const value = size === "compact" && (column.short ?? column.text)(agent);
+	const known = isKey(size, state.sort, agent.status, agent.running_count, agent.gpu_capacity,
+		agent.sync_phase, agent.sync_percent, agent.gpus, agent.long, agent.short, cell, value,
+		column.inTile || column.text(agent));
+	if (tile.known !== known) {
+		tile.known = known;
+		tile.dataset.status = agent.status;
+		/* What needs somebody, and what is free, is filled; the rest is an outline. */
+		tile.classList.toggle("loud", agent.available > 0 || agent.status === "unhealthy");
+		tile.age = null;
+		if (size === "heat") {
+			tile.textContent = cell;
+			tile.classList.toggle("long", cell.length > 2);
+		} else {
+			const head = element("span", "head");
+			head.append(mark(agent.status),
+				element("span", "name", size === "full" ? agent.long : agent.short));
+			tile.replaceChildren(head);
+			(size === "full" ? fillFull : fillCompact)(tile, agent);
+		}
+	}
+	if (tile.age)
+		tile.age.textContent = age(agent.heartbeat, "");
+	tile.setAttribute("aria-label", `${agent.long}, ${spoken(agent)}`);
+}
+
+function section(key) {
+	const made = element("section");
+	made.heading = element("h2");
+	made.summary = element("p");
+	made.list = element("ul");
+	made.items = new Map();
+	made.key = key;
+	made.append(made.heading, made.summary, made.list);
+	return made;
+}
+
+function tileItem(name) {
+	const made = element("li");
+	made.tile = pick(name, "tile");
+	made.append(made.tile);
+	return made;
+}
+
+function renderTiles(shown) {
+	const size = shown.length <= FULL ? "full" : shown.length <= COMPACT ? "compact" : "heat";
+	const old = tiles;
+	tiles = new Map();
+	for (const {key, name, members} of grouped(shown)) {
+		const its = old.get(key) ?? section(key);
+		const items = new Map();
+		const available = sum(members.map(agent => agent.available));
+		tiles.set(key, its);
+		its.setAttribute("aria-label", name);
+		its.heading.textContent = `${name} (${members.length})`;
+		its.summary.textContent = available > 0 ? `${plural(available, "GPU")} available` : "";
+		its.heading.hidden = state.group === "none";
+		its.summary.hidden = its.heading.hidden || !available;
+		its.list.className = size;
+		for (const agent of members) {
+			const made = its.items.get(agent.name) ?? tileItem(agent.name);
+			fillTile(made.tile, agent, size);
+			items.set(agent.name, made);
+		}
+		its.items = items;
+		arrange(its.list, items.values());
+	}
+	$("fleet").dataset.sort = state.sort;
+	$("fleet").style.setProperty("--width", size === "compact" ? compactWidth(shown) : "");
+	arrange($("fleet"), tiles.values());
+	return size;
+}
+
+/* Of the longest name and the longest value, in characters. */
+function compactWidth(shown) {
+	const {short, text} = columns[state.sort];
+	const longest = text => shown.reduce((most, agent) => Math.max(most, text(agent).length), 0);
+	return Math.min(longest(agent => agent.short), SHORT_NAME) +
+		0.9 * Math.min(longest(short ?? text), SHORT_NAME);
+}
+
+function clearTiles() {
+	tiles = new Map();
+}
+
+/* The legend: what is on the tiles, or in the table. */
+
+function sample(kind, text, words) {
+	const made = element("li");
+	made.append(element("span", `sample ${kind}`, text), ` ${words}`);
+	return made;
+}
+
+function bars(words) {
+	const made = element("li");
+	made.append(bar(60, 100, "vram"), ` ${words}, `, bar(null, null, "vram"), " unknown");
+	return made;
+}
+
+function renderLegend(size) {
+	const shortened = size === "compact" && prefix ?
+		[sample("name", prefix + ELLIPSIS, "is left out of the names")] : [];
+	const value = `sorted by ${state.sort}`;
+	const {short, cell} = columns[state.sort];
+	$("legend").replaceChildren(...{
+		full: [sample("", "1/4 free", "GPUs without a task, of all GPUs"),
+			sample("", "5 s", "since the last heartbeat"), bars("VRAM used of each GPU")],
+		compact: [...shortened, short === ofCapacity ?
+			sample("", "1/4", "GPUs without a task, of all GPUs") : sample("", "right:", state.sort),
+			bars("VRAM used")],
+		heat: [...(cell ? [sample("", "number:", value)] :
+			[sample("", "number:", "GPUs available"), sample("", "letter:", "status")]),
+			sample("loud", "", "unhealthy, or GPUs available"), sample("quiet", "", "neither"),
+			sample("", "name:", "point at a square, tap it, or use Tab and the arrow keys")],
+		table: [sample("", "", "available: free GPUs of agents that are idle or busy")],
+	}[size]);
+}

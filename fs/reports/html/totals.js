@@ -1,0 +1,132 @@
+/* What stands above the tiles: sums, statuses, GPU models, changes. */
+
+const [SHOWN_MODELS, SHOWN_STATUSES, NO_STATUS, OTHERS] = [30, 5, "", "\n"];
+
+/* All that could grow with odd agents is cut: at most five statuses besides the documented ones have a
+ * button; OTHERS, which is no status since none contains a line break, are the rest. */
+let ownButton = new Set();
+
+const statusKey = status => ownButton.has(status) ? status : OTHERS;
+
+function countStatuses(matched) {
+	const counts = new Map(STATUSES.map(status => [status, 0]));
+	const all = new Map();
+	for (const agent of agents)
+		all.set(agent.status, (all.get(agent.status) ?? 0) + 1);
+	const others = [...all.keys()].filter(status => !counts.has(status) && status !== NO_STATUS)
+		.sort((a, b) => all.get(b) - all.get(a) || order(a, b)).slice(0, SHOWN_STATUSES);
+	ownButton = new Set([...STATUSES, ...others, ...(all.has(NO_STATUS) ? [NO_STATUS] : [])]);
+	for (const key of [...ownButton, ...state.statuses])
+		counts.set(key, 0);
+	for (const agent of matched) {
+		const key = statusKey(agent.status);
+		counts.set(key, (counts.get(key) ?? 0) + 1);
+	}
+	return counts;
+}
+
+function statusButton() {
+	const made = element("button", "status");
+	made.type = "button";
+	made.append(element("span", "letter"), element("span", "word"), element("strong"));
+	return made;
+}
+
+/* Buttons stay the same elements, so the focus stays, too. */
+function renderStatuses(counts) {
+	const list = $("statuses");
+	const old = new Map([...list.children].map(item => [item.key, item]));
+	arrange(list, [...counts].map(([key, n]) => {
+		const item = old.get(key) ?? element("li");
+		if (!item.firstChild)
+			item.append(statusButton());
+		item.key = key;
+		const button = item.firstChild;
+		const [its, word, number] = button.children;
+		const name = key === OTHERS ? "other statuses" : statusText(visible(key));
+		button.dataset.status = key === OTHERS ? "" : key;
+		button.setAttribute("aria-pressed", state.statuses.has(key));
+		button.setAttribute("aria-label", `${name}: ${n}`);
+		its.textContent = letter(key);
+		word.textContent = `${name} `;
+		number.textContent = n;
+		return item;
+	}));
+}
+
+function renderModels(shown) {
+	const rows = new Map();
+	for (const agent of shown) {
+		const names = agent.models.length ? agent.models : ["no GPU"];
+		for (const model of names) {
+			const its = getOrMake(rows, model, () => ({model, agents: 0, available: 0, free: 0,
+				vramFree: null, vramTotal: null, isMixed: false}));
+			its.agents++;
+			its.available += agent.available ?? 0;
+			its.free += agent.free ?? 0;
+			/* The API does not report which of its GPUs are free. */
+			its.isMixed ||= names.length > 1;
+		}
+		for (const gpu of agent.gpus.filter(gpu => gpu.known)) {
+			rows.get(gpu.name).vramFree += gpu.free;
+			rows.get(gpu.name).vramTotal += gpu.total;
+		}
+	}
+	const kept = [...rows.values()].sort((a, b) => b.agents - a.agents).slice(0, SHOWN_MODELS)
+		.sort((a, b) => order(a.model, b.model));
+	const body = kept.map(its => {
+		const most = value => (its.isMixed ? "\u2264 " : "") + count(value);
+		const made = element("tr");
+		const vram = its.vramTotal === null ? "unknown" : bytesOf(its.vramFree, its.vramTotal);
+		const name = element("th", "", shorten(its.model.replace(brand, ""), SHORT_TEXT));
+		name.scope = "row";
+		made.append(name, ...[count(its.agents), most(its.available), most(its.free),
+			vram].map(text => element("td", "", text)));
+		return made;
+	});
+	if (rows.size > kept.length) {
+		const made = element("tr");
+		made.append(element("th", "", `and ${count(rows.size - kept.length)} more`));
+		body.push(made);
+	}
+	$("models").querySelector("tbody").replaceChildren(...body);
+}
+
+function renderTotals(shown) {
+	const add = key => sum(shown.map(agent => agent[key]));
+	const unknown = add("unknownGpus");
+	const noCount = shown.filter(agent => agent.free === null).length;
+	const total = (name, value, note) => {
+		const made = element("li");
+		made.append(element("span", "", `${name} `), element("strong", "", value));
+		if (note)
+			made.append(element("small", "", ` ${note}`));
+		return made;
+	};
+	$("totals").replaceChildren(
+		total("Agents", shown.length === agents.length ? count(agents.length) :
+			`${count(shown.length)} of ${count(agents.length)}`),
+		total("GPUs available", count(add("available") ?? 0)),
+		total("GPUs free", `${count(add("free") ?? 0)} of ${
+			count(sum(shown.filter(agent => agent.free !== null).map(agent => agent.gpu_capacity)) ?? 0)}`,
+			noCount ? `${plural(noCount, "agent")} unknown` : ""),
+		total("VRAM free", add("vramTotal") === null ? "unknown" :
+			bytesOf(add("vramFree"), add("vramTotal")),
+			unknown ? `${plural(unknown, "GPU")} unknown` : ""));
+}
+
+function renderTitle() {
+	const name = shorten(visible(data.title ?? ""), LONG_NAME) || "Fleet";
+	const unhealthy = agents.filter(agent => agent.status === "unhealthy").length;
+	$("name").textContent = name;
+	document.title = `${name}: ${plural(agents.length, "agent")}` +
+		(unhealthy ? `, ${count(unhealthy)} unhealthy` : "");
+}
+
+function renderChanges() {
+	$("changes").querySelector("ul").replaceChildren(...(changes.length ? changes.map(change => {
+		const made = element("li", "", `${new Date(change.time).toLocaleTimeString()} `);
+		made.append(element("b", "", change.agent), ` ${change.what}`);
+		return made;
+	}) : [element("li", "", "Nothing yet.")]));
+}

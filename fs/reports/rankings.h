@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLEETFS_FS_REPORTS_RANKINGS_H
+#define FLEETFS_FS_REPORTS_RANKINGS_H
+
+/*
+ * Rankings: the agents that answer a question with an order (fs/tree/question.h), in that order.
+ *
+ * A ranking is built when a request needs it, once for each list (fs/reports/build.h). Questions
+ * with the same conditions and order share one, whatever the order of their conditions. It is freed
+ * when it was not used for two ttls, or when all rankings take more than 16 MiB and it is the one
+ * that was not used for the longest time. A listing does not need the ranking that it began with:
+ * its position is a number, with which it continues in the next one.
+ *
+ * Time: building takes the time of a heap sort; while it lasts it refers to all matching agents.
+ * Afterwards a ranking has a reference to each record, 8 bytes.
+ *
+ * One thread.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/fleet.h"
+#include "cache/table.h"
+#include "fs/reports/build.h"
+#include "fs/tree/question.h"
+
+struct ranking;
+
+struct rankings {
+	struct fleet *fleet; /* borrowed */
+	struct jobs *jobs;   /* borrowed */
+	int64_t idle_ms;     /* a ranking that was not used for so long is freed */
+	uint64_t seed;
+	struct table by_key;
+	struct ranking *oldest; /* by last use; NULL: none */
+	struct ranking *newest;
+	size_t bytes;      /* of all rankings */
+	size_t most_bytes; /* beyond this, rankings are freed */
+};
+
+/* No rankings; allocates nothing. seed: random bits for hashes. */
+void rankings_init(struct rankings *rankings, struct fleet *fleet, struct jobs *jobs,
+                   int64_t idle_ms, uint64_t seed);
+
+/* Frees all rankings, and removes their jobs from the queue. */
+void rankings_done(struct rankings *rankings);
+
+/* Finds the ranking of a question that is sorted, of the list that fleet_whole_list() returns for
+ * the query or of a later one; query->list is then that list. any_list: of whatever list, if there
+ * is one. Returns 0 and the ranking, borrowed until the next call; -EAGAIN; or -errno. */
+int rankings_find(struct rankings *rankings, struct question *question, struct query *query,
+                  bool any_list, const struct ranking **ret_ranking);
+
+/* The number of agents. */
+size_t ranking_count(const struct ranking *ranking);
+
+/* The agent at an index below that, borrowed. NULL if it departed, or no longer answers the
+ * question. */
+struct record *ranking_agent(const struct ranking *ranking, size_t index);
+
+/* The result of looking up an index without an agent: -ENOENT, or the -errno of a page that the
+ * list lacks. */
+int ranking_absent(const struct ranking *ranking);
+
+/* The result at the end of a listing: 0 or -errno. */
+int ranking_end(const struct ranking *ranking);
+
+/* Frees the rankings that are due. */
+void rankings_tidy(struct rankings *rankings);
+
+/* When rankings_tidy() is due, on the fleet's clock, in ms; INT64_MAX: there is nothing to free. */
+int64_t rankings_due_ms(const struct rankings *rankings);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#include "fs/tree/question.h"
+#include "fs/tree/question_field.h"
+
+void question_readme(const struct status *status, struct text *text)
+{
+	static const char before_fields[] =
+		"A path below this directory is a question about the agents. It is a\n"
+		"directory of links to the agents for which every condition holds. It is\n"
+		"never listed here.\n"
+		"\n"
+		"  ls where/status=idle/label=a100           idle agents with this label\n"
+		"  ls where/status=idle,busy/gpu_free!=0     idle or busy, and a GPU is free\n"
+		"  ls where/'gpu=*4090*'/'vram_free>=20G'    by GPU model and free VRAM\n"
+		"  ls where/label=a100/label!=reserved       one label, but not another\n"
+		"  ls where/status!=idle,busy                agents in any other state\n"
+		"  ls where/platform_arch=                   agents that report no platform\n"
+		"  cat where/status=idle/*/gpus/0/vram_free  through the links\n"
+		"  readlink where/status=idle/label=a100/sort=-vram_free/1\n"
+		"                                            the one with the most free VRAM\n"
+		"\n"
+		"A condition is FIELD OPERATOR VALUE, without spaces between. A question has\n"
+		"at most 8 of them.\n"
+		"\n"
+		"  = !=        VALUE is one or more patterns, separated by commas. * is any\n"
+		"              text, ? one character, [a-z] one of a set, [!a-z] one that is\n"
+		"              not in it. != holds if no value matches. The empty VALUE\n"
+		"              matches an absent value.\n"
+		"  < <= > >=   VALUE is an integer; K, M, G or T may follow (1024, 1024^2 and\n"
+		"              so on). An absent value, or one that is no integer, does not\n"
+		"              match.\n"
+		"  sort=FIELD  as the last component: the agents in ascending order, named 1,\n"
+		"  sort=-FIELD 2, 3 and so on; or in descending order. Absent values are last.\n"
+		"\n"
+		"If an agent has several values (label, gpu, task, vram_*), one of them has to\n"
+		"match; the largest one counts for sort. VALUE is written as names are: %2C is\n"
+		"a comma, %2A an asterisk, %2F a slash. Quote < > * ? [ in a shell. A wrong\n"
+		"condition is an \"Invalid argument\". In the directory of a question the name\n"
+		"of an agent has %3D for =, %3C for < and %3E for >.\n"
+		"\n"
+		"Fields:\n";
+
+	(void)status;
+	text_bytes(text, before_fields, sizeof(before_fields) - 1);
+	question_field_print_all("  ", text);
+}
