@@ -12,7 +12,7 @@
 #define BAD_BUNDLE    "replace it by a file of certificates (PEM), or name one with cacert"
 #define BAD_DIRECTORY "remove it from the directory of CAs, or replace it by a certificate (PEM)"
 #define LOCAL_TLS     "check this machine's TLS library and its configuration (openssl.cnf)"
-#define PROXY_CERTIFICATE \
+#define PROXY_CERTIFICATE                                                                          \
 	"check the proxy's certificate: it must be for the proxy's host, not expired, and from a " \
 	"CA that the system trusts (cacert, SSL_CERT_FILE and SSL_CERT_DIR are for the API only)"
 

@@ -121,8 +121,8 @@ static bool result_blames_settings(const struct failure *failure)
 	}
 }
 
-/* A later page is only requested after page 1 was read with the same settings. So it may be rejected
- * for another reason, such as a firewall that rejects a label in it. */
+/* A later page is only requested after page 1 was read with the same settings. So it may be
+ * rejected for another reason, such as a firewall that rejects a label in it. */
 static void result_correct_remedy(struct fetch_job *job)
 {
 	if (job->fetch->number > 1 && !job->split && result_blames_settings(&job->fetch->failure))

@@ -256,8 +256,8 @@ static void test_after_headers_that_break_off_no_older_connection_is_used(void *
 {
 	(void)state;
 	assert_pool_is_retired(
-	        (struct server_step){.text = "HTTP/1.1 200 OK\r\nX: 1\r\n", .close = true},
-	        FAILURE_TRUNCATED);
+		(struct server_step){.text = "HTTP/1.1 200 OK\r\nX: 1\r\n", .close = true},
+		FAILURE_TRUNCATED);
 }
 
 static void test_after_a_connection_was_rejected_no_older_connection_is_used(void **state)
