@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Runs the commands of the README as a new user would, on a fresh Debian: a minimal system made by
-# debootstrap, with nothing else installed, /dev/fuse of this machine, and a clone of this commit.
+# The check before a release: demo, tests, lint and package on a fresh Debian, which is a minimal system
+# made by debootstrap, with nothing else installed, and a clone of this commit.
 #
-#	tests/fresh.sh SUITE [--user] [COMMAND...]
+#	tests/fresh.sh SUITE [--user] [--record] [COMMAND...]
 #
-# SUITE: bookworm, trixie or sid. --user: as an ordinary user who may use sudo, instead of root.
-# COMMAND: the default is `./run demo --once`, then `./run test`, each with all programs that tests
-# use. As root. The mirror is that of this machine's apt. Nothing is left behind.
+# SUITE: bookworm, trixie or sid, which has only the demo and the tests. --user: as an ordinary user who
+# may use sudo, instead of root. --record: writes the result into docs/platforms.md. COMMAND: runs this
+# one instead. As root. The mirror is that of this machine's apt. Nothing is left behind.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 
@@ -29,11 +29,15 @@ fi
 
 suite=$1
 shift
-user=root
-if [ "${1:-}" = --user ]; then
-	user=ann
+user=root record=''
+while :; do
+	case ${1:-} in
+	--user) user=ann ;;
+	--record) record=1 ;;
+	*) break ;;
+	esac
 	shift
-fi
+done
 
 # shellcheck disable=SC2016 # apt's own
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
@@ -55,17 +59,27 @@ rm -f "$system.log"
 mount -t proc proc "$system/proc"
 mount -t sysfs sysfs "$system/sys"
 mount -t tmpfs tmpfs "$system/run"
-for device in fuse null zero full random urandom tty; do
-	[ -e "$system/dev/$device" ] || touch "$system/dev/$device"
-	mount --bind "/dev/$device" "$system/dev/$device"
-done
-mkdir -p "$system/dev/pts" "$system/dev/shm"
+mount -t tmpfs -o dev,mode=755 dev "$system/dev"
+while read -r device major minor; do
+	mknod -m 666 "$system/dev/$device" c "$major" "$minor"
+done <<'END'
+null 1 3
+zero 1 5
+full 1 7
+random 1 8
+urandom 1 9
+tty 5 0
+fuse 10 229
+END
+mkdir "$system/dev/pts" "$system/dev/shm"
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$system/dev/pts"
-ln -sf pts/ptmx "$system/dev/ptmx"
+ln -s pts/ptmx "$system/dev/ptmx"
+ln -s /proc/self/fd "$system/dev/fd"
 mount -t tmpfs -o mode=1777 tmpfs "$system/dev/shm"
 cp /etc/resolv.conf "$system/etc/"
 echo "127.0.0.1 localhost" >"$system/etc/hosts"
-cp -r /etc/apt/apt.conf.d "$system/etc/apt/" 2>/dev/null || true
+# How the mirror is reached. Other settings may belong to packages that are installed later.
+apt-config dump | grep -E '^Acquire::(https?|Check-Valid-Until)\b' >"$system/etc/apt/apt.conf.d/00machine" || true
 
 # inside COMMAND...: as root, in the new system.
 inside() {
@@ -82,6 +96,57 @@ fi
 git clone -q "$here" "$system$home/fleetfs"
 inside chown -R "$user:" "$home/fleetfs"
 
-[ $# -gt 0 ] || set -- sh -c './run demo --once && ./run test'
-inside setpriv --reuid "$user" --regid "$user" --init-groups --reset-env \
-	env FLEETFS_NO_SKIP=1 TERM="${TERM:-dumb}" sh -c 'cd ~/fleetfs && exec "$@"' sh "$@"
+# as_user COMMAND...: in the clone.
+as_user() {
+	inside setpriv --reuid "$user" --regid "$user" --init-groups --reset-env \
+		env FLEETFS_NO_SKIP=1 TERM="${TERM:-dumb}" sh -c 'cd ~/fleetfs && exec "$@"' sh "$@"
+}
+
+if [ $# -gt 0 ]; then
+	as_user "$@"
+	exit
+fi
+
+status=0
+# count COMMAND...: prints the sum that a command has as its last line. FAILED: it has none.
+count() {
+	local line
+	line=$(as_user "$@" 2>/dev/null | tee /dev/stderr | tail -n 1) || status=1
+	case $line in
+	*' passed, 0 failed') echo "${line%% *}" ;;
+	*' passed, '*' failed') echo "**$line**" ;;
+	*) echo '**FAILED**' ;;
+	esac
+}
+
+echo "Debian $suite, as $user: demo"
+demo=ok
+as_user ./run demo --once || demo='**FAILED**' status=1
+echo "Debian $suite, as $user: test"
+as_user ./run test || status=1
+unit=$(count sh -c 'python3 -B tests/count.py build*/meson-logs/testlog-*.json')
+mount=$(count sh -c 'python3 -B tests/count.py build*/mount-*.xml')
+lint=- package=-
+if [ "$suite" != sid ]; then
+	echo "Debian $suite, as $user: lint"
+	lint=$(count ./run lint)
+	echo "Debian $suite, as $user: package"
+	test=--test
+	[ "$user" = root ] || test='' # it boots a system
+	package=ok
+	# shellcheck disable=SC2086 # no word if empty
+	as_user ./run package $test || package='**FAILED**' status=1
+fi
+
+# shellcheck disable=SC2016 # expanded there
+versions=$(as_user sh -c 'echo "gcc $(gcc -dumpfullversion), libfuse $(pkg-config --modversion fuse3)," \
+	"curl $(pkg-config --modversion libcurl), Python $(python3 -V | cut -d" " -f2)"')
+[ "$user" = root ] || user=user
+row="| Debian $(cat "$system/etc/debian_version"), $suite, $user |"
+row+=" $(date -u +%F) | $versions | $demo | $unit | $mount | $lint | $package |"
+echo "$row"
+if [ -n "$record" ]; then
+	sed -i "/^| Debian [^|]*, $suite, $user |/d" "$here/docs/platforms.md"
+	echo "$row" >>"$here/docs/platforms.md"
+fi
+exit "$status"

@@ -42,7 +42,12 @@ check_manual() {
 mapfile -t files < <(find api cache fs tests -name '*.[ch]' | sort)
 mapfile -t sources < <(find api cache fs tests -name '*.c' | sort)
 mapfile -t scripts < <(grep -rlE '^#!/bin/(ba)?sh' run .ci contrib debian tests | sort)
-check "clang-format" clang-format --dry-run -Werror "${files[@]}"
+# Versions lay out macros differently, and that of Debian 12 decides.
+if [[ $(clang-format --version) = *' version 14.'* ]]; then
+	check "clang-format" clang-format --dry-run -Werror "${files[@]}"
+else
+	echo "clang-format: not checked, version 14 decides"
+fi
 CC=gcc check "gcc" tests/build.sh build-lint-gcc -Dwerror=true -Dtests=enabled
 CC=clang check "clang" tests/build.sh build-lint -Dwerror=true -Dtests=enabled -Dfuzz=true \
 	-Dbuildtype=debugoptimized

@@ -121,12 +121,17 @@ def zsh_offers(source, fleetfs, line):
     """Returns the text that zsh prints at Ctrl-D after a line, up to its next prompt."""
     pid, fd = pty.fork()
     if pid == 0:
-        os.chdir(source)  # short paths, since zsh breaks long lines within the prompt
-        os.environ.update(TERM="dumb", PATH=f"{fleetfs.parent}:{os.environ['PATH']}")
+        os.chdir(source)
+        os.environ.update(TERM="dumb", COMPLETIONS=str(source / "completions"),
+                          PATH=f"{fleetfs.parent}:{os.environ['PATH']}")
         os.execvp("zsh", ["zsh", "-f", "-i"])
     try:
-        os.write(fd, f"PS1=READY'>'; fpath=('{source}/completions' $fpath); autoload -Uz compinit; "
-                     "compinit -u -D; LISTMAX=1000; stty rows 200 columns 200\n".encode())
+        # Short lines, since zsh breaks them at the width of the terminal.
+        os.write(fd, b"PS1=READY'>'; fpath=($COMPLETIONS $fpath)\n")
+        read_prompt(fd)
+        os.write(fd, b"autoload -Uz compinit; compinit -u -D; LISTMAX=1000\n")
+        read_prompt(fd)
+        os.write(fd, b"stty rows 200 columns 200\n")
         read_prompt(fd)
         os.write(fd, f"{line}\x04".encode())
         return read_prompt(fd)

@@ -229,6 +229,8 @@ static void transport_diagnose_code(const struct request *request, CURLcode code
 	long error = 0;
 
 	code = transport_http2_code(request, code, &reason);
+	if (code == CODE_TOO_LARGE) /* curl 8 does not say what it is */
+		reason = "a header of the response is too large";
 	failure->remedy = began ? NULL : transport_step_remedy(trace);
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
 		failure->remedy = transport_certificate_remedy(reason);
@@ -242,8 +244,8 @@ static void transport_diagnose_code(const struct request *request, CURLcode code
 		failure->remedy = DIAGNOSE_CLIENT_CERTIFICATE("may require");
 	/* curl's message about a failed connect() lacks the reason. */
 	curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &error);
-	if (code == CURLE_COULDNT_CONNECT && error > 0 && strerrordesc_np((int)error))
-		failure_set(failure, cause, "%s: %s", reason, strerrordesc_np((int)error));
+	if (code == CURLE_COULDNT_CONNECT && error > 0)
+		failure_set(failure, cause, "%s: %s", reason, strerror((int)error));
 	else
 		failure_set(failure, cause, "%s%s", reason, more);
 }

@@ -41,8 +41,8 @@ static const char *trace_http_name(CURL *easy)
 }
 
 /*
- * Returns when a step ended, since the request began; 0: it has not ended. before_us: when the step
- * before it ended.
+ * Returns when a step ended, in us since the request began; -1: it has not ended. before_us: when
+ * the step before it ended.
  */
 static curl_off_t trace_step_end_us(const struct request *request, enum trace_step step,
                                     curl_off_t before_us)
@@ -60,19 +60,19 @@ static curl_off_t trace_step_end_us(const struct request *request, enum trace_st
 	curl_easy_getinfo(request->easy, marks[step], &at_us);
 	/* curl sets this mark also if the connection ends without a response. */
 	if (step == TRACE_RESPONSE)
-		return request->response.header_bytes > 0 ? at_us : 0;
+		return request->response.header_bytes > 0 ? at_us : -1;
 	/* With TLS, curl sets this mark only after the handshake. Until then, TCP is known to be
 	 * connected by the first data of TLS (with OpenSSL only) or by a local port (not in curl
 	 * 8.10 to 8.20). Without TLS, only a SOCKS proxy can delay the mark after TCP is connected.
 	 */
 	curl_easy_getinfo(request->easy, CURLINFO_LOCAL_PORT, &local_port);
 	if (step == TRACE_CONNECT && at_us == 0 && connection->tls_us)
-		at_us = connection->tls_us - connection->began_us;
-	else if (step == TRACE_CONNECT && at_us == 0 && local_port > 0 && connection->settings->tls)
-		at_us = before_us;
+		return connection->tls_us - connection->began_us;
+	if (step == TRACE_CONNECT && at_us == 0 && local_port > 0 && connection->settings->tls)
+		return before_us;
 	/* For a connection of the pool curl sets no marks: its steps ended before. */
-	if (at_us == 0 && connection->established)
-		at_us = before_us;
+	if (at_us == 0)
+		return connection->established ? before_us : -1;
 	return at_us;
 }
 
@@ -89,7 +89,7 @@ static void trace_read_steps(const struct request *request, struct trace *trace)
 		if (step == TRACE_TLS && !trace->tls)
 			continue;
 		at_us = trace_step_end_us(request, step, before_us);
-		if (at_us == 0) {
+		if (at_us < 0) {
 			trace->reached = (uint8_t)step;
 			at_us = total_us;
 		}

@@ -94,7 +94,7 @@ static int replay_fail_errno(struct failure *failure, int error)
 		cause = FAILURE_CREDENTIAL;
 	else if (error == ENOMEM)
 		cause = FAILURE_MEMORY;
-	return failure_set(failure, cause, "%s", strerrordesc_np(error));
+	return failure_set(failure, cause, "%s", strerror(error));
 }
 
 /* Returns whether the file changed so recently that a later write may leave its times as they are.

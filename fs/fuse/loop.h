@@ -30,8 +30,8 @@ struct loop {
 	bool (*is_busy)(void *user);
 };
 
-/* Runs until handle_signal() returns true or the mount ends. Returns 0; or -errno if reading /dev/fuse
- * or poll(2) fails. */
+/* Runs until handle_signal() returns true or the mount ends. Returns 0; or -errno if reading
+ * /dev/fuse or poll(2) fails. */
 int loop_run(const struct loop *loop);
 
 #endif

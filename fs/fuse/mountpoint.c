@@ -26,22 +26,41 @@
 #define LOCK_TRIES  200 /* attempts to take the lock, 10 ms apart */
 #define MAX_STACKED 16  /* dead mounts that are detached from one path */
 
+/* Runs a program silently. Returns 0 or -errno, -EPERM if the program fails. */
+static int mountpoint_run(char *const arguments[])
+{
+	posix_spawn_file_actions_t silent;
+	pid_t child;
+	int status = 0, err = posix_spawn_file_actions_init(&silent);
+
+	if (err != 0)
+		return -err;
+	err = posix_spawn_file_actions_addopen(&silent, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	if (err == 0)
+		err = posix_spawnp(&child, arguments[0], &silent, NULL, arguments, environ);
+	posix_spawn_file_actions_destroy(&silent);
+	if (err == 0 && (waitpid(child, &status, 0) < 0 || status != 0))
+		err = EPERM;
+	return -err;
+}
+
 int mountpoint_detach(const char *path)
 {
-	char *const arguments[] = {(char[]){"fusermount3"}, (char[]){"-u"}, (char[]){"-z"},
-	                           (char[]){"-q"},          strdup(path),   NULL};
-	pid_t child;
-	int status = 0, err = 0;
+	char *copy;
+	int err;
 
-	if (umount2(path, MNT_DETACH) < 0) {
-		err = arguments[4]
-		              ? posix_spawnp(&child, arguments[0], NULL, NULL, arguments, environ)
-		              : ENOMEM;
-		if (err == 0 && (waitpid(child, &status, 0) < 0 || status != 0))
-			err = EPERM;
-	}
-	free(arguments[4]);
-	return -err;
+	if (umount2(path, MNT_DETACH) == 0)
+		return 0;
+	copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+	err = mountpoint_run(
+		(char *[]){(char[]){"fusermount3"}, (char[]){"-u"}, (char[]){"-z"}, copy, NULL});
+	/* fusermount3 reads /etc/mtab, which a minimal system may lack. */
+	if (err < 0)
+		err = mountpoint_run((char *[]){(char[]){"umount"}, (char[]){"-l"}, copy, NULL});
+	free(copy);
+	return err;
 }
 
 /* Whether a FUSE file system is mounted at a path: 1, 0 or -errno. Requests no attributes: those of

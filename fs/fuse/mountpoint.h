@@ -46,8 +46,8 @@ void mountpoint_unlock(struct mountpoint *mountpoint);
 /* Frees the path and releases the lock. */
 void mountpoint_done(struct mountpoint *mountpoint);
 
-/* Lazily unmounts the topmost mount at path: as root, or else with fusermount3, which serves the
- * owner of a FUSE mount. Returns 0 or -errno. */
+/* Lazily unmounts the topmost mount at path: as root, or else with fusermount3 or umount, which
+ * serve the owner of a FUSE mount. Returns 0 or -errno. */
 int mountpoint_detach(const char *path);
 
 #endif

@@ -35,7 +35,7 @@ struct question {
 	unsigned int refs;
 	struct question *previous; /* a reference; NULL: none */
 	size_t depth;
-	enum question_operator operator;
+	enum question_operator op;
 	struct question_field field;
 	int64_t number;       /* VALUE of an operator that compares integers */
 	size_t pattern_count; /* VALUE of `=` and `!=`; 0: the empty VALUE */
@@ -118,13 +118,12 @@ static int question_fill(struct question *question, const char *name)
 	size_t field_bytes = 0;
 	const char *value = NULL;
 
-	if (!question_split(name, &field_bytes, &question->operator, & value))
+	if (!question_split(name, &field_bytes, &question->op, &value))
 		return -EINVAL;
-	if (field_bytes == 4 && memcmp(name, "sort", 4) == 0 &&
-	    question->operator== QUESTION_EQUAL) {
+	if (field_bytes == 4 && memcmp(name, "sort", 4) == 0 && question->op == QUESTION_EQUAL) {
 		bool is_descending = *value == '-';
 
-		question->operator= is_descending ? QUESTION_SORT_DESCENDING : QUESTION_SORT;
+		question->op = is_descending ? QUESTION_SORT_DESCENDING : QUESTION_SORT;
 		value += is_descending;
 		return question_field_find(value, strlen(value), &question->field) ? 0 : -EINVAL;
 	}
@@ -132,7 +131,7 @@ static int question_fill(struct question *question, const char *name)
 		return -EINVAL;
 	if (!question_field_find(name, field_bytes, &question->field))
 		return -EINVAL;
-	if (question->operator== QUESTION_EQUAL || question->operator== QUESTION_NOT_EQUAL)
+	if (question->op == QUESTION_EQUAL || question->op == QUESTION_NOT_EQUAL)
 		return question_parse_patterns(question, value);
 	return question_parse_integer(value, true, &question->number) ? 0 : -EINVAL;
 }
@@ -186,7 +185,7 @@ size_t question_depth(const struct question *question)
 
 bool question_is_sorted(const struct question *question)
 {
-	return question->operator>= QUESTION_SORT;
+	return question->op >= QUESTION_SORT;
 }
 
 /* Printing */
@@ -197,10 +196,10 @@ void question_print(const struct question *question, struct text *text)
 
 	if (!is_sorted)
 		question_field_print(&question->field, text);
-	text_printf(text, "%s", operator_texts[question->operator]);
+	text_printf(text, "%s", operator_texts[question->op]);
 	if (is_sorted)
 		question_field_print(&question->field, text);
-	else if (question->operator> QUESTION_NOT_EQUAL)
+	else if (question->op > QUESTION_NOT_EQUAL)
 		text_printf(text, "%" PRId64, question->number);
 	for (size_t i = 0; i < question->pattern_count; i++) {
 		text_bytes(text, ",", i > 0);
@@ -244,7 +243,7 @@ void question_key(const struct question *question, struct text *text)
 
 static bool question_compares(const struct question *question, int64_t number)
 {
-	switch (question->operator) {
+	switch (question->op) {
 	case QUESTION_LESS:
 		return number < question->number;
 	case QUESTION_LESS_EQUAL:
@@ -281,7 +280,7 @@ static bool question_value_matches(const struct question *question,
 	int64_t number = value->number;
 
 	++*work;
-	if (question->operator<= QUESTION_NOT_EQUAL)
+	if (question->op <= QUESTION_NOT_EQUAL)
 		return question_matches_pattern(question, value, work);
 	return (!value->text || question_parse_integer(value->text, false, &number)) &&
 	       question_compares(question, number);
@@ -290,9 +289,9 @@ static bool question_value_matches(const struct question *question,
 /* Whether one condition holds, of whatever operator. */
 static bool question_holds(const struct question *question, const struct agent *agent, size_t *work)
 {
-	bool is_equality = question->operator<= QUESTION_NOT_EQUAL;
+	bool is_equality = question->op <= QUESTION_NOT_EQUAL;
 	bool is_of_absence = is_equality && question->pattern_count == 0; /* the empty VALUE */
-	bool holds_if_found = is_of_absence == (question->operator== QUESTION_NOT_EQUAL);
+	bool holds_if_found = is_of_absence == (question->op == QUESTION_NOT_EQUAL);
 	size_t count = question_value_count(&question->field, agent);
 	bool found = false;
 
@@ -305,10 +304,18 @@ static bool question_holds(const struct question *question, const struct agent *
 	return found == holds_if_found;
 }
 
+/* Tests the first condition first: often it leaves few agents, and the field of each further one is
+ * in another part of the memory. */
 bool question_matches(const struct question *question, const struct agent *agent, size_t *work)
 {
-	for (; question; question = question->previous)
-		if (!question_is_sorted(question) && !question_holds(question, agent, work))
+	const struct question *components[QUESTION_MAX_CONDITIONS + 1];
+	size_t depth = question->depth;
+
+	for (const struct question *at = question; at; at = at->previous)
+		components[at->depth - 1] = at;
+	for (size_t i = 0; i < depth; i++)
+		if (!question_is_sorted(components[i]) &&
+		    !question_holds(components[i], agent, work))
 			return false;
 	return true;
 }
@@ -322,7 +329,7 @@ static int64_t question_condition_since_ns(const struct question *question,
 	size_t count = question_value_count(field, record->agent), work = 0;
 	int64_t since_ns = INT64_MAX;
 
-	if (question->operator!= QUESTION_NOT_EQUAL)
+	if (question->op != QUESTION_NOT_EQUAL)
 		for (size_t i = 0; i < count; i++) {
 			struct question_value value;
 			int64_t value_ns;
@@ -370,7 +377,7 @@ int question_compare_ranks(const struct question *question, const struct questio
 	if (a->kind == RANK_ABSENT || b->kind == RANK_ABSENT)
 		return (a->kind == RANK_ABSENT) - (b->kind == RANK_ABSENT);
 	order = question_compare_values(a, b);
-	return question->operator== QUESTION_SORT_DESCENDING ? -order : order;
+	return question->op == QUESTION_SORT_DESCENDING ? -order : order;
 }
 
 struct question_rank question_rank(const struct question *question, const struct agent *agent,

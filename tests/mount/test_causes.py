@@ -37,7 +37,9 @@ HTTP2 = {
     "Content-Length that is none": ([frame(1, 4, 1, b"\x88" + literal(b"content-length", b"x"))],
                                     "EREMOTEIO"),
     "data before headers": ([frame(0, 1, 1, b"{}")], "EREMOTEIO"),
-    "a frame that is too large": ([b"\xff\xff\xff\0\1" + (1).to_bytes(4, "big")], "EREMOTEIO"),
+    # curl 8.14 notices it, and then waits until the timeout.
+    "a frame that is too large": ([b"\xff\xff\xff\0\1" + (1).to_bytes(4, "big")],
+                                  "EREMOTEIO or ETIMEDOUT"),
     "a reset": ([frame(3, 0, 1, (2).to_bytes(4, "big"))], "EREMOTEIO"),
     "a reset midway": ([frame(1, 4, 1, b"\x88"), frame(3, 0, 1, (2).to_bytes(4, "big"))],
                        "EREMOTEIO"),
@@ -61,7 +63,7 @@ def test_faulty_http2_response_is_eremoteio(scripted, mount, certificates, name)
     spoken.answer = answer
     fleet = mount(server, cacert=certificates / "ca.pem", **OPTIONS)
     code = code_of(fleet.agents)
-    assert code == errno, own(fleet, "last_error")
+    assert code in errno.split(" or "), own(fleet, "last_error")
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip", "deflate", "aws-chunked"])

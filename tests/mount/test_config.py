@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """.fleetfs/config shows the settings in force: absolute paths, the options of FUSE, and no secret."""
 
+import os
 import subprocess
+
+import pytest
 
 from harness import TOKEN
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root for allow_other")
 def test_every_path_in_the_config_is_absolute_and_fuse_options_are_shown(sim, fleetfs, folder):
     """fleetfs runs in the background, in another working directory."""
     (folder / "mnt").mkdir()

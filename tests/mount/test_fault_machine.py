@@ -118,6 +118,7 @@ def leave_no_file(pid):
 
 @pytest.mark.alone
 @pytest.mark.unwrapped
+@root
 def test_read_without_free_descriptors_fails_and_recovers(scripted, mount):
     server = scripted()
     fleet = mount(server, ttl=600, retries=0, timeout=2, delay_connect=True)
@@ -247,6 +248,7 @@ def test_log_on_a_full_disk_blocks_nothing(scripted, mount, folder):
 
 
 @pytest.mark.unwrapped
+@root
 def test_token_is_neither_in_proc_nor_in_status_files_nor_in_a_core_dump(scripted, mount, instrumented):
     server = scripted()
     fleet = mount(server, ttl=0.1, prefix=["prlimit", "--core=unlimited"])

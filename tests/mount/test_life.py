@@ -351,9 +351,10 @@ def test_background_start_returns_once_mounted(sim, daemon):
     assert time.monotonic() - began >= 0.3  # page 1 came first
     api.delay(0)
     assert len(os.listdir(path / "agents")) == 250
-    assert os.readlink(f"/proc/{pid}/cwd") == "/"
     assert os.getsid(pid) == pid
-    assert {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in (0, 1, 2)} == {"/dev/null"}
+    if os.geteuid() == 0:  # its owner may not look into the process
+        assert os.readlink(f"/proc/{pid}/cwd") == "/"
+        assert {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in (0, 1, 2)} == {"/dev/null"}
     end(path, pid)
 
 

@@ -376,6 +376,7 @@ def contents(path):
         return b""
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_leftovers_of_others_and_links_are_left_alone(scripted, origin, cache, folder):
     (folder / "precious").mkdir()
     link = Path("/dev/shm/fleetfs-cache-link00")

@@ -232,6 +232,20 @@ def test_only_the_owner_and_root_unmount(sim, machine, shared, beside):
     until(lambda: not fleet.is_mounted())
 
 
+@pytest.mark.unwrapped
+def test_a_mount_ends_with_its_process_on_a_machine_without_mtab(sim, machine, theirs):
+    """Without it fusermount3 unmounts nothing. Debian's minimal system has none."""
+    etc = machine.folder / "etc"
+    etc.mkdir()
+    machine.check("sh", "-c", f"mount -t tmpfs etc {etc} && cp -a /etc/passwd /etc/nsswitch.conf {etc} && "
+                              f"mount --move {etc} /etc")
+    fleet = theirs(sim(agents=30), "ann")
+    assert machine.run("fusermount3", "-u", fleet.path, user="ann").returncode != 0
+    machine.check("kill", fleet.pid(), user="ann")
+    until(lambda: not machine.running())
+    assert str(fleet.path) not in machine.check("cat", "/proc/self/mountinfo")
+
+
 def test_waiting_reader_does_not_delay_other_users(sim, machine, shared, beside):
     """More readers wait than the kernel allows requests in its background queue."""
     api = sim(agents=250)

@@ -13,15 +13,17 @@ def make_certificates(folder):
     """Makes a CA, certificates of it for 127.0.0.1, localhost and another host, an expired one and a
     self-signed one. NAME.both also contains the key."""
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    for name in ("ca", "self-signed"):
-        names = ["-addext", "subjectAltName=IP:127.0.0.1"] if name == "self-signed" else []
+    for name, extension in (("ca", "keyUsage=critical,keyCertSign,cRLSign"),
+                            ("self-signed", "subjectAltName=IP:127.0.0.1")):
         openssl("req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-days", "9",
-                "-subj", f"/CN={name}", *names, cwd=folder)
+                "-subj", f"/CN={name}", "-addext", extension, cwd=folder)
     (folder / "index").touch()
     (folder / "ca.conf").write_text(
         "[ca]\ndefault_ca=it\n[it]\ndatabase=index\nnew_certs_dir=.\ncertificate=ca.pem\n"
         "private_key=ca.key\ndefault_md=sha256\nrand_serial=yes\npolicy=any\ncopy_extensions=copy\n"
-        "unique_subject=no\n[any]\ncommonName=supplied\n")
+        "unique_subject=no\nx509_extensions=leaf\n[any]\ncommonName=supplied\n"
+        # Python 3.13 rejects a certificate without it, and a CA without keyUsage.
+        "[leaf]\nauthorityKeyIdentifier=keyid\n")
     for name, names, valid in (
             ("right", "IP:127.0.0.1", ("20200101000000Z", "20990101000000Z")),
             ("localhost", "DNS:localhost,IP:127.0.0.1", ("20200101000000Z", "20990101000000Z")),

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Builds the Debian package in build-package/, of the files that git tracks, committed or not, and runs
-# lintian on it. The unit tests run as part of it.
+# Builds the Debian package in build-package/, of the files that git tracks, committed or not, or of all
+# files of an unpacked tarball. The unit tests run as part of it. Then runs lintian on it.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 package=build-package
@@ -14,7 +14,11 @@ grep -q "^  version: '${version%-*}'," meson.build || {
 echo "Building in $package/"
 rm -rf "$package"
 mkdir -p "$package/fleetfs"
-mapfile -d '' -t files < <(git ls-files -z)
+if [ -e .git ]; then
+	mapfile -d '' -t files < <(git ls-files -z)
+else
+	mapfile -d '' -t files < <(find . -path './build*' -prune -o ! -type d -print0)
+fi
 cp --parents -t "$package/fleetfs" "${files[@]}"
 (cd "$package/fleetfs" && DEB_BUILD_OPTIONS=noautodbgsym dpkg-buildpackage -us -uc -b) \
 	>"$package/log" 2>&1 || {

@@ -26,6 +26,10 @@ mount -t overlay overlay "$folder/root" \
 	-o "lowerdir=/,upperdir=$folder/upper,workdir=$folder/work"
 rm -f "$folder/root/usr/sbin/policy-rc.d" # of a container: packages shall start and stop nothing
 cp "$deb" "$here/test_package.py" "$folder/shared"
+# The same package with a lower version, to upgrade from.
+dpkg-deb -R "$deb" "$folder/before"
+sed -i 's/^Version: /&0~/' "$folder/before/DEBIAN/control"
+dpkg-deb -b "$folder/before" "$folder/shared/before.deb" >/dev/null
 cat >"$folder/root/etc/systemd/system/fleetfs-test.service" <<-END
 	[Unit]
 	Requires=basic.target
@@ -40,6 +44,7 @@ cat >"$folder/root/etc/systemd/system/fleetfs-test.service" <<-END
 	StandardError=inherit
 	WorkingDirectory=/shared
 	Environment=FLEETFS_URL=$url FLEETFS_DEB=/shared/$(basename "$deb")
+	Environment=FLEETFS_DEB_BEFORE=/shared/before.deb
 	Environment=DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
 	ExecStart=/usr/bin/python3 -B -m pytest -q --tb=short -p no:cacheprovider test_package.py \
 		--junitxml=report.xml

@@ -4,6 +4,7 @@ removed. Runs as root in a machine that is thrown away (tests/package/run.sh), i
 
 import os
 import pwd
+import re
 import signal
 import subprocess
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 DEB = os.environ["FLEETFS_DEB"]
+DEB_BEFORE = os.environ["FLEETFS_DEB_BEFORE"]
 URL = os.environ["FLEETFS_URL"]
 MOUNTPOINT = Path("/run/fleetfs/prod")
 UNIT = "fleetfs@prod"
@@ -72,7 +74,9 @@ def unit():
 
 
 def test_installing_it_brings_what_it_needs():
-    libraries = ["fuse3", "libfuse3-3", "libcjson1"]
+    needed = check("dpkg-deb", "-f", DEB, "Depends")
+    libraries = re.findall(r"fuse3|libfuse3-\w+|libcjson\w+", needed)
+    assert len(libraries) == 3, needed
     check("apt-get", "-q", "purge", "-y", *libraries)
     assert not any(map(is_installed, libraries))
     check("apt-get", "-q", "install", "-y", "--no-install-recommends", DEB)
@@ -82,14 +86,16 @@ def test_installing_it_brings_what_it_needs():
 
 
 def test_it_holds_what_it_should():
-    files = check("dpkg", "-L", "fleetfs").split()
-    for file in ("/usr/bin/fleetfs", "/lib/systemd/system/fleetfs@.service",
+    # Debian 12 has the units of packages in /lib, later releases in /usr/lib, which is the same.
+    files = [re.sub("^/lib/", "/usr/lib/", file) for file in check("dpkg", "-L", "fleetfs").split()]
+    for file in ("/usr/bin/fleetfs", "/usr/lib/systemd/system/fleetfs@.service",
                  "/usr/lib/systemd/user/fleetfs@.service", "/etc/fleetfs",
                  "/usr/share/doc/fleetfs/copyright", "/usr/share/doc/fleetfs/README.md.gz",
                  "/usr/share/man/man8/fleetfs.8.gz",
                  "/usr/share/bash-completion/completions/fleetfs",
                  "/usr/share/zsh/vendor-completions/_fleetfs", "/etc/fleetfs-cache",
-                 "/lib/systemd/system/fleetfs-cache.service", "/usr/share/fleetfs/cache/fleetfs-cache",
+                 "/usr/lib/systemd/system/fleetfs-cache.service",
+                 "/usr/share/fleetfs/cache/fleetfs-cache",
                  "/usr/share/fleetfs/cache/check.lua", "/usr/share/fleetfs/cache/fleetfs.vcl",
                  "/usr/share/fleetfs/cache/haproxy.cfg", "/usr/share/fleetfs/cache/README.md",
                  "/usr/share/fleetfs/prometheus/alerts.yml",
@@ -227,6 +233,20 @@ def test_each_user_has_a_unit_of_their_own():
     check("loginctl", "disable-linger", "bob")
     until(lambda: not mounted(f"{home}/fleetfs/prod"))
     check(*ann, "systemctl", "--user", "stop", UNIT)
+
+
+def test_an_upgrade_leaves_running_mounts_and_the_next_mount_has_the_new_program(unit):
+    check("apt-get", "-q", "install", "-y", "--no-install-recommends", "--allow-downgrades", DEB_BEFORE)
+    check("systemctl", "start", UNIT)
+    pid = check("systemctl", "show", "-P", "MainPID", UNIT).strip()
+    check("apt-get", "-q", "install", "-y", "--no-install-recommends", DEB)
+    assert check("systemctl", "show", "-P", "MainPID", UNIT).strip() == pid
+    assert not os.path.samefile(f"/proc/{pid}/exe", "/usr/bin/fleetfs")
+    assert len(os.listdir(MOUNTPOINT / "agents")) == 42
+    check("systemctl", "restart", UNIT)
+    pid = check("systemctl", "show", "-P", "MainPID", UNIT).strip()
+    assert os.path.samefile(f"/proc/{pid}/exe", "/usr/bin/fleetfs")
+    assert len(os.listdir(MOUNTPOINT / "agents")) == 42
 
 
 def test_removing_it_unmounts_and_leaves_the_settings(unit):

@@ -42,6 +42,8 @@ char *__wrap_strndup(const char *string, size_t bytes);
 char *__wrap_getcwd(char *buffer, size_t bytes);
 int __wrap_vasprintf(char **ret, const char *format, va_list arguments);
 int __wrap_asprintf(char **ret, const char *format, ...);
+int __wrap___vasprintf_chk(char **ret, int flag, const char *format, va_list arguments);
+int __wrap___asprintf_chk(char **ret, int flag, const char *format, ...);
 void __wrap_free(void *block);
 
 static bool allocation_fails(void)
@@ -132,6 +134,25 @@ int __wrap_asprintf(char **ret, const char *format, ...)
 	va_list arguments;
 	int length;
 
+	va_start(arguments, format);
+	length = __wrap_vasprintf(ret, format, arguments);
+	va_end(arguments);
+	return length;
+}
+
+/* With _FORTIFY_SOURCE the compiler calls the following two. */
+int __wrap___vasprintf_chk(char **ret, int flag, const char *format, va_list arguments)
+{
+	(void)flag;
+	return __wrap_vasprintf(ret, format, arguments);
+}
+
+int __wrap___asprintf_chk(char **ret, int flag, const char *format, ...)
+{
+	va_list arguments;
+	int length;
+
+	(void)flag;
 	va_start(arguments, format);
 	length = __wrap_vasprintf(ret, format, arguments);
 	va_end(arguments);
