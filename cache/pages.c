@@ -123,15 +123,30 @@ int pages_ask(struct pages *pages, unsigned int number, bool no_cache, struct qu
 	return pages_request(pages, page, number, no_cache);
 }
 
+/* Returns the page in flight that a query for this page waits for: the page itself, else another
+ * one, which probes an API that failed. NULL: none is in flight. */
+static struct cached_page *pages_awaited(const struct pages *pages, unsigned int number)
+{
+	struct cached_page *page = pages_find(pages, number);
+
+	if (page && page->in_flight)
+		return page;
+	for (unsigned int i = 0; pages->pages && pages->in_flight > 0 && i < pages->count; i++)
+		if (pages->pages[i].in_flight)
+			return &pages->pages[i];
+	return NULL;
+}
+
 bool pages_patience_is_over(const struct pages *pages, unsigned int number, struct query *query)
 {
 	const struct cached_page *page = pages_find(pages, number);
 	int64_t timeout_ms = pages->config->timeout_ms;
 	int64_t now_ms = pages_now_ms(pages);
 	int64_t until_ms = query->began_ms;
-	bool awaited = page && (page->in_flight || page_is_being_retried(page, now_ms));
 
-	if (awaited && page->awaited_ms < until_ms)
+	if (!page || (!page->in_flight && !page_is_being_retried(page, now_ms)))
+		page = pages->backoff.active ? pages_awaited(pages, number) : NULL;
+	if (page && page->awaited_ms < until_ms)
 		until_ms = page->awaited_ms;
 	if (timeout_ms > 0 && timeout_ms * 3 / 4 < PATIENCE_MS)
 		until_ms += timeout_ms * 3 / 4;
@@ -146,14 +161,8 @@ bool pages_patience_is_over(const struct pages *pages, unsigned int number, stru
 
 void pages_note_stale(struct pages *pages, unsigned int number)
 {
-	struct cached_page *slow = pages_find(pages, number);
+	struct cached_page *slow = pages_awaited(pages, number);
 
-	if (slow && !slow->in_flight)
-		slow = NULL;
-	for (unsigned int i = 0; pages->pages && !slow && pages->in_flight > 0 && i < pages->count;
-	     i++)
-		if (pages->pages[i].in_flight)
-			slow = &pages->pages[i];
 	if (!slow || slow->served_stale)
 		return;
 	slow->served_stale = true;

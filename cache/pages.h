@@ -106,7 +106,7 @@ int pages_ask(struct pages *pages, unsigned int number, bool no_cache, struct qu
 
 /* Returns whether a query waited long enough for a slow page to accept stale data. If not, sets
  * query->wake_ms. The wait counts from the request, retries included, so several queries in turn do
- * not each wait for the same page. */
+ * not each wait for the same page, or for the page that probes an API that failed. */
 bool pages_patience_is_over(const struct pages *pages, unsigned int number, struct query *query);
 
 /* Notes that expired data was served because this page, or another one in flight, is slow. */

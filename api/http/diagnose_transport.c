@@ -12,6 +12,9 @@
 #define BAD_BUNDLE    "replace it by a file of certificates (PEM), or name one with cacert"
 #define BAD_DIRECTORY "remove it from the directory of CAs, or replace it by a certificate (PEM)"
 #define LOCAL_TLS     "check this machine's TLS library and its configuration (openssl.cnf)"
+#define PROXY_CERTIFICATE                                                                          \
+	"check the proxy's certificate: it must be for the proxy's host, not expired, and from a " \
+	"CA that the system trusts (cacert, SSL_CERT_FILE and SSL_CERT_DIR are for the API only)"
 
 /* Remedies by the step at which a connection failed or was lost before a response began. */
 static const char *const remedies[TRACE_STEPS + 1] = {
@@ -129,12 +132,16 @@ static bool transport_is_proxy_failure(const struct request *request, CURLcode c
 	return !connection->established && !(request->response.tunneled && status / 100 == 2);
 }
 
-/* Adds the proxy to the message: curl may name its host, but does not say that it is a proxy. */
-static void transport_add_proxy(const struct request *request, struct failure *failure)
+/* Adds the proxy to the message: curl may name its host, but does not say that it is a proxy. curl
+ * only trusts the system's CAs for the proxy itself. */
+static void transport_add_proxy(const struct request *request, CURLcode code,
+                                struct failure *failure)
 {
 	size_t length = strlen(failure->message);
 
-	failure->remedy = proxy_remedy(&request->connection.proxy);
+	failure->remedy = code == CURLE_PEER_FAILED_VERIFICATION
+	                          ? PROXY_CERTIFICATE
+	                          : proxy_remedy(&request->connection.proxy);
 	if (*request->connection.proxy.url)
 		snprintf(failure->message + length, sizeof(failure->message) - length,
 		         ", by the proxy %s", request->connection.proxy.url);
@@ -264,5 +271,5 @@ void diagnose_transport(const struct request *request, const struct request_sett
 		transport_diagnose_code(request, code, trace, failure);
 	if (failure->cause != FAILURE_TIMEOUT && failure->cause != FAILURE_MEMORY &&
 	    transport_is_proxy_failure(request, code, trace))
-		transport_add_proxy(request, failure);
+		transport_add_proxy(request, code, failure);
 }

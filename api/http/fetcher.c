@@ -147,13 +147,14 @@ static void fetcher_replay_wanted(struct fetcher *fetcher)
 }
 
 /* Whether the outcome of a request makes all connections of its pool suspect: curl could not
- * transfer the response as a whole, for any reason except that fleetfs rejected it on the way. */
-static bool is_pool_suspect(const struct request *request, CURLcode code)
+ * transfer the response as a whole, for any reason except that fleetfs rejected it on the way; or
+ * the status rejects the connection (408 Request Timeout, 421 Misdirected Request). */
+static bool is_pool_suspect(const struct request *request, CURLcode code, unsigned int status)
 {
 	const struct response *response = &request->response;
 	bool complete = code == CURLE_OK && headers_are_complete(&response->headers);
 
-	return request->connection.lost_silent ||
+	return request->connection.lost_silent || status == 408 || status == 421 ||
 	       (response->stop == RESPONSE_NOT_STOPPED && !complete);
 }
 
@@ -232,7 +233,8 @@ static void fetcher_finish_request(struct fetcher *fetcher, struct request *requ
 	request_end(request);
 	request->job = NULL;
 	request->share = NULL;
-	pool_release(&fetcher->pool, share, is_pool_suspect(request, code));
+	pool_release(&fetcher->pool, share,
+	             is_pool_suspect(request, code, fetch->failure.http_status));
 	if (fetch->page)
 		fetch->page->validator.token_number = request->token_number;
 	if (fetcher_must_continue(fetcher, request, job)) {

@@ -10,8 +10,9 @@
  * CURLOPT_MAXLIFETIME_CONN, even while other requests wait on it. The same holds for an HTTP/2
  * connection whose server is gone behind a gateway, which then resets each stream. So a request
  * that ends without a whole response, for any reason, retires the pool that it used, and later
- * requests get a new, empty one. Requests under way keep the retired pool; the last of them frees
- * it.
+ * requests get a new, empty one. So does one whose response rejects the connection (408, 421): the
+ * server may do that for as long as the connection is used. Requests under way keep the retired
+ * pool; the last of them frees it.
  *
  * Rejected: CURLOPT_FRESH_CONNECT, and a CURLOPT_MAXLIFETIME_CONN of the time since the failure.
  * With either, curl still uses an HTTP/2 connection. A new multi handle would work, but the

@@ -105,6 +105,32 @@ static void result_note_size(const struct response *response, long status, struc
 	job->cut_hash = XXH3_64bits(response->body, response->body_bytes);
 }
 
+/* Whether the API rejected a request for a reason that the URL, the token or the team may be. */
+static bool result_blames_settings(const struct failure *failure)
+{
+	switch (failure->http_status) {
+	case 400:
+	case 403:
+	case 404:
+	case 405:
+	case 410:
+	case 422:
+		return true;
+	default:
+		return failure->cause == FAILURE_REDIRECT;
+	}
+}
+
+/* A later page is only requested after page 1 was read with the same settings. So it may be
+ * rejected for another reason, such as a firewall that rejects a label in it. */
+static void result_correct_remedy(struct fetch_job *job)
+{
+	if (job->fetch->number > 1 && !job->split && result_blames_settings(&job->fetch->failure))
+		job->fetch->failure.remedy =
+			"if other pages can be read, ask the operator of the API, or of a firewall "
+			"in front of it; otherwise check URL, token and team with --check";
+}
+
 void request_result_read(const struct request *request, const struct request_settings *settings,
                          CURLcode code, struct fetch_job *job)
 {
@@ -125,4 +151,5 @@ void request_result_read(const struct request *request, const struct request_set
 	if (!diagnose_failure(request, settings, code, status, &fetch->trace, failure))
 		result_read_page(request, settings, status, fetch);
 	result_note_size(&request->response, status, split_part(job, settings->per_page), job);
+	result_correct_remedy(job);
 }

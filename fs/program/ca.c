@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,6 +31,11 @@ int ca_resolve(struct options *options)
 		return -errno;
 	if (directories && !(options->ca_dirs = environment_absolute_list(directories)))
 		return -errno;
+	/* A list of empty elements, such as `:`, counts as unset: curl cannot set an empty path. */
+	if (options->ca_dirs && !*options->ca_dirs) {
+		free(options->ca_dirs);
+		options->ca_dirs = NULL;
+	}
 	return 0;
 }
 

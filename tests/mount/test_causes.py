@@ -146,6 +146,15 @@ def test_the_remedy_for_a_bad_request_fits_the_message(scripted, mount, status, 
     assert remedy in own(fleet, "last_error")["remedy"]
 
 
+@pytest.mark.parametrize("status", ["403 Forbidden", "404 Not Found", "302 Found"])
+def test_the_remedy_for_one_page_does_not_blame_the_settings(scripted, mount, status):
+    server = scripted([f"n{number:03}" for number in range(250)])
+    server.answer = lambda wire: wire.reply(b"<html>", status=status) if wire.number == 2 else wire.good()
+    fleet = mount(server, **OPTIONS)
+    assert code_of(lambda: fleet.read("agents/n150/id"))
+    assert own(fleet, "last_error")["remedy"].startswith("if other pages can be read, ask")
+
+
 def proxied(url):
     return {"https_proxy": url, "http_proxy": url, "no_proxy": ""}
 
@@ -223,6 +232,16 @@ def test_a_faulty_proxy_is_named(fleetfs, proxy, scheme, answer):
                        f"{scheme}://api.invalid/v1", variables=proxied(f"{proxy}://{address}"))
     assert done.returncode == 1
     assert f"by the proxy {proxy}://{address}" in done.stderr and f"{scheme}_proxy" in done.stderr
+
+
+def test_a_proxy_with_an_untrusted_certificate_is_named(scripted, fleetfs, certificates):
+    """cacert is for the API; the proxy's CA must be one of the system's."""
+    proxy = scripted(context=context(certificates, "right"))
+    done = fleetfs("--check", "--retries=0", f"--cacert={certificates / 'ca.pem'}",
+                   "https://api.invalid/v1", variables=proxied(f"https://127.0.0.1:{proxy.port}"))
+    assert done.returncode == 1
+    assert f"by the proxy https://127.0.0.1:{proxy.port}: check the proxy's certificate" in done.stderr
+    assert "a CA that the system trusts" in done.stderr
 
 
 def test_the_headers_of_a_tunnel_are_not_those_of_the_response(scripted, mount, certificates):

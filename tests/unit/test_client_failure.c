@@ -221,28 +221,26 @@ static void test_each_broken_response_is_a_failure(void **state)
 	assert_failures(rows, LENGTH(rows));
 }
 
-/* curl does not report an error in this case. The other connection of the pool may be affected,
- * too, for example if a gateway restarts. */
-static void test_after_headers_that_break_off_no_older_connection_is_used(void **state)
+/* Asserts that after this response no connection is used that was opened before. */
+static void assert_pool_is_retired(struct server_step step, enum failure_cause cause)
 {
-	static const struct server_step steps[] = {
+	const struct server_step steps[] = {
 		{.text = OK, .delay_ms = 200},
 		{.text = OK, .delay_ms = 200},
-		{.text = "HTTP/1.1 200 OK\r\nX: 1\r\n", .close = true},
+		step,
 		{.text = OK},
 	};
 	struct server *server = server_new(steps, LENGTH(steps));
 	struct client *client = client_fixture_new(server);
 	struct fetch *fetch;
 
-	(void)state;
 	for (unsigned int number = 1; number <= 2; number++)
 		assert_int_equal(client_want(client, number, NULL, false), 0);
 	for (unsigned int number = 1; number <= 2; number++)
 		fetch_free(client_fixture_take(client));
 	assert_int_equal(server_connections(server), 2);
 	fetch = client_fixture_fetch(client, 3);
-	assert_int_equal(fetch->failure.cause, FAILURE_TRUNCATED);
+	assert_int_equal(fetch->failure.cause, cause);
 	fetch_free(fetch);
 	fetch = client_fixture_fetch(client, 4);
 	assert_non_null(fetch->page);
@@ -250,6 +248,27 @@ static void test_after_headers_that_break_off_no_older_connection_is_used(void *
 	assert_int_equal(server_connections(server), 3);
 	client_free(client);
 	server_free(server);
+}
+
+/* curl does not report an error in this case. The other connection of the pool may be affected,
+ * too, for example if a gateway restarts. */
+static void test_after_headers_that_break_off_no_older_connection_is_used(void **state)
+{
+	(void)state;
+	assert_pool_is_retired(
+		(struct server_step){.text = "HTTP/1.1 200 OK\r\nX: 1\r\n", .close = true},
+		FAILURE_TRUNCATED);
+}
+
+static void test_after_a_connection_was_rejected_no_older_connection_is_used(void **state)
+{
+	(void)state;
+	assert_pool_is_retired((struct server_step){.text = "HTTP/1.1 408 Request Timeout\r\n"
+	                                                    "Content-Length: 0\r\n\r\n"},
+	                       FAILURE_REQUEST);
+	assert_pool_is_retired((struct server_step){.text = "HTTP/1.1 421 Misdirected Request\r\n"
+	                                                    "Content-Length: 0\r\n\r\n"},
+	                       FAILURE_REQUEST);
 }
 
 /* The API may ignore per_page. A part that has more agents than were requested ends the attempt,
@@ -313,6 +332,7 @@ int main(void)
 		CLIENT_TEST(test_each_error_status_is_a_failure),
 		CLIENT_TEST(test_each_broken_response_is_a_failure),
 		CLIENT_TEST(test_after_headers_that_break_off_no_older_connection_is_used),
+		CLIENT_TEST(test_after_a_connection_was_rejected_no_older_connection_is_used),
 		CLIENT_TEST(test_a_part_with_too_many_agents_ends_the_attempt),
 		CLIENT_TEST(test_a_folded_first_header_is_harmless),
 	};

@@ -132,6 +132,29 @@ static void test_name_is_not_denied_if_the_last_list_has_a_gap(void **state)
 	(void)state;
 }
 
+/* While one request probes an API that failed, queries for other pages wait for that request. */
+static void test_request_that_probes_the_api_is_waited_for_once(void **state)
+{
+	struct world world;
+	struct record *record;
+	int64_t began_ms;
+
+	world_of_slow_failures(&world, FAILURE_TIMEOUT, 0);
+	world.latency_ms = 0;
+	assert_int_equal(ask_list_for_absent_name(&world), -ETIMEDOUT);
+	world.latency_ms = 60000;
+	world.now_ms += 30000;
+	began_ms = world.now_ms;
+	assert_int_equal(world_find(&world, "p150", &record), 0);
+	assert_int_equal(world.now_ms, began_ms + 2000);
+	assert_int_equal(world_find(&world, "p250", &record), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(world_renew(&world, record), 0);
+	assert_int_equal(world.now_ms, began_ms + 2000);
+	world_done(&world);
+	(void)state;
+}
+
 /* Opening a file takes several operations. Only the first one waits for a page and its retries. */
 static void test_retried_page_is_waited_for_once(void **state)
 {
@@ -181,6 +204,7 @@ int main(void)
 		cmocka_unit_test(test_name_gets_a_failure_that_is_known_in_time),
 		cmocka_unit_test(test_name_is_denied_if_the_api_hangs_after_a_failure),
 		cmocka_unit_test(test_name_is_not_denied_if_the_last_list_has_a_gap),
+		cmocka_unit_test(test_request_that_probes_the_api_is_waited_for_once),
 		cmocka_unit_test(test_retried_page_is_waited_for_once),
 		cmocka_unit_test(test_retry_after_a_pause_is_waited_for_anew),
 	};

@@ -468,6 +468,8 @@ static void test_ca_variables_have_no_effect_with_cacert_or_without_https(void *
 	assert_cas("fleetfs|--cacert=/ca.pem|m", "/ca.pem,-,1");
 	setenv("SSL_CERT_FILE", "", 1);
 	assert_cas("fleetfs|m", "-,/a:/b,0");
+	setenv("SSL_CERT_DIR", ":", 1);
+	assert_cas("fleetfs|m", "-,-,0");
 	setenv("SSL_CERT_DIR", "", 1);
 	assert_cas("fleetfs|m", "-,-,0");
 	unsetenv("SSL_CERT_FILE");
