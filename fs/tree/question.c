@@ -220,14 +220,15 @@ void question_key(const struct question *question, struct text *text)
 	size_t count = 0;
 	int err = 0;
 
-	for (; question; question = question->previous) {
+	do {
 		text_init(&components[count], QUESTION_MAX_KEY);
 		question_print(question, &components[count]);
 		text_bytes(&components[count], "", 1);
 		if (text_error(&components[count]) < 0)
 			err = text_error(&components[count]);
 		count++;
-	}
+		question = question->previous;
+	} while (question);
 	if (err == 0)
 		qsort(components, count, sizeof(components[0]), question_compare_texts);
 	for (size_t i = 0; err == 0 && i < count; i++)
