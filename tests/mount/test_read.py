@@ -51,8 +51,8 @@ def test_example_response_is_read_back_file_by_file(sim, mount):
     example = DATA / "example-response.json"
     fleet = mount(sim(file=example), ttl=600)
     assert sorted(os.listdir(fleet.path)) == [
-        ".fleetfs", "agents", "by-gpu", "by-label", "by-status", "by-tool", "by-version", "fleet",
-        "tasks", "where"]
+        ".fleetfs", "README", "agents", "by-gpu", "by-label", "by-status", "by-tool", "by-version",
+        "fleet", "tasks", "where"]
     assert fleet.agents() == ["gpu-node-01"]
     found = expected.walk(fleet / "agents/gpu-node-01")
     text = found.pop("agent.json")
