@@ -57,7 +57,7 @@ static void check_text(const struct options *options)
 		expect(memmem(at, (size_t)(end - at), ": ", 2));
 		at = end + 1;
 	}
-	expect(lines == 18);
+	expect(lines == 20);
 	text_done(&text);
 }
 
