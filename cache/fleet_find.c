@@ -47,7 +47,7 @@ static int fleet_read_around(struct fleet *fleet, const struct record *record, s
 }
 
 /* Finds or begins the sweep for a query, and advances it: 0 at its end, -EAGAIN, or -ENOMEM. */
-static int fleet_sweep_on(struct fleet *fleet, struct query *query, struct sweep **ret_sweep)
+static int fleet_advance_sweep(struct fleet *fleet, struct query *query, struct sweep **ret_sweep)
 {
 	struct sweep *sweep = sweeps_for(&fleet->sweeps, query, false);
 	int err;
@@ -61,7 +61,7 @@ static int fleet_sweep_on(struct fleet *fleet, struct query *query, struct sweep
 
 /* Decides what to do with an agent whose data could not be renewed because of err. Returns 0: serve
  * stale data; -EAGAIN: wait; or the failure. */
-static int fleet_settle(struct fleet *fleet, const struct record *record, struct query *query,
+static int fleet_serve_stale_or_fail(struct fleet *fleet, const struct record *record, struct query *query,
                         int err)
 {
 	if (!pages_may_serve_stale(&fleet->pages, record->read_ms))
@@ -77,7 +77,7 @@ static int fleet_settle(struct fleet *fleet, const struct record *record, struct
 static int fleet_lost_in_gap(const struct fleet *fleet, const struct record *record,
                              const struct query *query)
 {
-	const struct sweep *sweep = sweep_first_whole(fleet->sweeps.newest);
+	const struct sweep *sweep = sweep_newest_complete(fleet->sweeps.newest);
 
 	if (!sweep || sweep->missing_err == 0 || sweep->from_memory ||
 	    !sweeps_serves(&fleet->sweeps, sweep, query))
@@ -106,7 +106,7 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
 	if (err == 0) {
 		/* The agent is not on these pages. Only a whole sweep proves that it left. */
 		record_ref(record);
-		err = fleet_sweep_on(fleet, query, &sweep);
+		err = fleet_advance_sweep(fleet, query, &sweep);
 		if (!record->present)
 			err = -ENOENT;
 		else if (fleet_may_serve(fleet, record, query))
@@ -119,7 +119,7 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
 	}
 	if (err == 0 || err == -ENOENT)
 		return err;
-	return fleet_settle(fleet, record, query, err);
+	return fleet_serve_stale_or_fail(fleet, record, query, err);
 }
 
 /* Decides about a name that is not known while the sweep that looks for it lacks a page. The last
@@ -128,9 +128,9 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
  * on it. Returns -ENOENT, -EAGAIN or -errno. */
 static int fleet_deny_after_patience(struct fleet *fleet, struct sweep *sweep, struct query *query)
 {
-	const struct sweep *last = sweep_first_whole(fleet->sweeps.newest);
+	const struct sweep *last = sweep_newest_complete(fleet->sweeps.newest);
 	struct pages *pages = &fleet->pages;
-	unsigned int number = sweep_lacks(sweep);
+	unsigned int number = sweep_next_page(sweep);
 	int err = sweep_ask(&fleet->sweeps, sweep, query);
 
 	if (err != -EAGAIN || !last || last->gap_err != 0 ||
@@ -151,7 +151,7 @@ int fleet_find(struct fleet *fleet, const char *name, struct query *query,
 
 	query->wake_ms = INT64_MAX;
 	if (!record) {
-		err = fleet_sweep_on(fleet, query, &sweep);
+		err = fleet_advance_sweep(fleet, query, &sweep);
 		record = records_find(&fleet->records, name);
 		if (!record) {
 			if (err == -EAGAIN && sweep)

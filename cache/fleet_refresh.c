@@ -14,7 +14,7 @@
  * sooner. */
 static int64_t fleet_refresh_next_ms(const struct fleet *fleet)
 {
-	const struct sweep *list = sweep_first_whole(fleet->sweeps.newest);
+	const struct sweep *list = sweep_newest_complete(fleet->sweeps.newest);
 	int64_t read_ms = fleet->refresh_began_ms;
 
 	if (list && list->oldest_ms != INT64_MAX && list->oldest_ms > read_ms)

@@ -63,7 +63,7 @@ struct pages {
 
 	struct backoff backoff;      /* of the API as a whole */
 	uint64_t failed_seq;         /* event number of its last failure */
-	bool rejected;               /* only a later request can end its backoff */
+	bool needs_later_success;               /* only a later request can end its backoff */
 	unsigned int suspect;        /* page that failed since the last success; 0: none */
 	int64_t success_ms;          /* last arrival of a page minus its age; monotonic */
 	uint64_t success_seq;        /* of the last arrival that was not outdated; 0: none */

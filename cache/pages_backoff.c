@@ -67,7 +67,7 @@ void pages_end_backoff(struct pages *pages, struct cached_page *page)
  * API rejected the credential or demanded a pause. Pages that were read ahead arrive like that. */
 static bool api_stays_failed(const struct pages *pages, const struct cached_page *page)
 {
-	return pages->backoff.active && pages->rejected && page->asked_seq < pages->failed_seq;
+	return pages->backoff.active && pages->needs_later_success && page->asked_seq < pages->failed_seq;
 }
 
 void pages_succeed(struct pages *pages, struct cached_page *page)
@@ -116,7 +116,7 @@ static void api_note_failure(struct pages *pages, const struct cached_page *page
 	}
 	pages->suspect = 0;
 	pages->failed_seq = pages->seq;
-	pages->rejected = failure->cause == FAILURE_CREDENTIAL ||
+	pages->needs_later_success = failure->cause == FAILURE_CREDENTIAL ||
 	                  failure->cause == FAILURE_REDIRECT || !failure_may_be_of_a_page(failure);
 	backoff_failed(&pages->backoff, failure, retries, pages_now_ms(pages), random);
 }

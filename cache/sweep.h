@@ -114,7 +114,7 @@ void sweep_end_passes(struct sweep *sweep);
 unsigned int sweep_pass_page(const struct sweep *sweep, size_t i);
 
 /* Returns the number of the page that the pass under way reads next. */
-unsigned int sweep_lacks(const struct sweep *sweep);
+unsigned int sweep_next_page(const struct sweep *sweep);
 
 /* Returns whether the pass may read the page as it is. The first pass may read a page that is
  * fresh, or with renewed_seq one that arrived after that. A recheck needs a page that arrived after
@@ -137,6 +137,6 @@ int sweep_append_page(struct sweep *sweep, const struct cached_page *page);
 int sweeps_depart(struct sweeps *sweeps, struct record *record);
 
 /* Returns the newest complete sweep among this one (NULL is allowed) and older ones, or NULL. */
-struct sweep *sweep_first_whole(struct sweep *sweep);
+struct sweep *sweep_newest_complete(struct sweep *sweep);
 
 #endif

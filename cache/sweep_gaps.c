@@ -124,7 +124,7 @@ static unsigned int pages_first_healthy(const struct pages *pages, unsigned int 
 unsigned int sweep_probe(const struct sweeps *sweeps, const struct sweep *sweep, unsigned int last)
 {
 	const struct pages *pages = sweeps->pages;
-	unsigned int next = sweep_lacks(sweep);
+	unsigned int next = sweep_next_page(sweep);
 	unsigned int read, unread;
 
 	if (!pages->backoff.active)

@@ -125,7 +125,7 @@ int sweep_advance(struct sweeps *sweeps, struct sweep *sweep)
 				return err;
 			continue;
 		}
-		number = sweep_lacks(sweep);
+		number = sweep_next_page(sweep);
 		if (sweep_may_take(sweeps, sweep, number))
 			err = sweep_read_page(sweeps, sweep, number);
 		else if (pages_may_skip(sweeps->pages, number))
@@ -164,7 +164,7 @@ int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query)
 	struct pages *pages = sweeps->pages;
 	size_t window = pages->config->max_connections;
 	size_t count = sweep_likely_count(sweeps, sweep);
-	unsigned int number = sweep_lacks(sweep);
+	unsigned int number = sweep_next_page(sweep);
 	/* An HTTP cache may still have the response that the first pass read. */
 	bool no_cache = sweep->rechecks > 0;
 	int err;
@@ -219,9 +219,9 @@ static int sweep_append_known(const struct records *records, struct sweep *sweep
 int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int err)
 {
 	struct pages *pages = sweeps->pages;
-	unsigned int number = sweep_lacks(sweep);
+	unsigned int number = sweep_next_page(sweep);
 	const struct cached_page *lacked = pages_find(pages, number);
-	const struct sweep *before = sweep_first_whole(sweep->older);
+	const struct sweep *before = sweep_newest_complete(sweep->older);
 
 	if (!sweep_may_serve_stale(sweeps, before))
 		return -ENOENT;

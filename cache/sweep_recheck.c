@@ -154,7 +154,7 @@ static void sweep_complete(struct sweeps *sweeps, struct sweep *sweep)
 {
 	uint64_t expected = sweep_expected_count(sweep);
 	uint64_t total = sweep->total_count >= 0 ? (uint64_t)sweep->total_count : 0;
-	const struct sweep *before = sweep_first_whole(sweep->older);
+	const struct sweep *before = sweep_newest_complete(sweep->older);
 
 	sweep_end_passes(sweep);
 	sweep->verified = sweep->total_count >= 0 && expected == total && sweep->missing_err == 0;

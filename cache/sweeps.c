@@ -238,7 +238,7 @@ void sweeps_expire_all(struct sweeps *sweeps)
 
 int64_t sweeps_list_left_ms(const struct sweeps *sweeps)
 {
-	const struct sweep *sweep = sweep_first_whole(sweeps->newest);
+	const struct sweep *sweep = sweep_newest_complete(sweeps->newest);
 	int64_t end_ms;
 
 	if (!sweep || sweep->from_memory || sweep->missing_err != 0)
@@ -267,7 +267,7 @@ static bool sweeps_announce_expiry(struct sweeps *sweeps, int64_t now_ms)
 
 int64_t sweeps_list_mtime_ns(struct sweeps *sweeps)
 {
-	const struct sweep *newest = sweep_first_whole(sweeps->newest);
+	const struct sweep *newest = sweep_newest_complete(sweeps->newest);
 	int64_t *mtime_ns = &sweeps->records->names_mtime_ns;
 	int64_t now_ms = pages_now_ms(sweeps->pages);
 	bool partial = newest && (newest->from_memory || newest->missing_err != 0);
