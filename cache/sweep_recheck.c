@@ -42,7 +42,7 @@ static void recheck_mark_likely(const struct sweeps *sweeps, const struct sweep 
 }
 
 /* Marks the pages where any record that was missed may be. First recheck: pages that are older than
- * the sweep, since agents may have moved there from any page meanwhile. Later ones: all pages. */
+ * the sweep, because agents may have moved there from any page meanwhile. Later ones: all pages. */
 static void recheck_mark_possible(const struct sweeps *sweeps, const struct sweep *sweep,
                                   struct recheck *recheck)
 {
