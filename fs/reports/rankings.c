@@ -45,7 +45,7 @@ struct ranking {
 	size_t heap_count;
 	size_t heap_capacity;
 	struct record **sorted;
-	size_t sorted_capacity; /* room in sorted, of which all from heap_count on are set */
+	size_t sorted_capacity; /* of sorted; the entries from heap_count on are set */
 
 	char key[];
 };

@@ -14,8 +14,7 @@ struct totals {
 	size_t agents;
 	int64_t gpu_capacity;
 	int64_t gpu_free;
-	int64_t gpu_available; /* gpu_free of the agents that run tasks: those that are idle or busy
-	                        */
+	int64_t gpu_available; /* gpu_free of the agents that accept tasks: idle or busy ones */
 	int64_t running_count;
 	int64_t tasks_completed;
 	int64_t vram_total;     /* bytes */
