@@ -2,7 +2,8 @@
 #ifndef FLEETFS_FS_REPORTS_TOTALS_H
 #define FLEETFS_FS_REPORTS_TOTALS_H
 
-/* Sums over all agents of a list. A sum that would exceed INT64_MAX stays INT64_MAX. */
+/* Sums over all agents of a list. A sum that would exceed INT64_MAX becomes INT64_MAX, one that
+ * would fall below -INT64_MAX becomes -INT64_MAX, and both stay so whatever is added. */
 
 #include <stddef.h>
 #include <stdint.h>
