@@ -157,10 +157,11 @@ static struct sweep *sweeps_begin(struct sweeps *sweeps)
 
 	/* Moves the mtime, so that the kernel does not keep the old listing for the new one. */
 	sweeps_list_mtime_ns(sweeps);
-	sweeps_drop_empty(sweeps);
 	sweep = sweep_new(sweeps);
 	if (!sweep)
 		return NULL;
+	/* Only now: had sweep_new() failed, the newest roster could be one that was shrunk. */
+	sweeps_drop_empty(sweeps);
 	sweep->older = sweeps->newest;
 	sweeps->newest = sweep;
 	sweeps_forget(sweeps);
