@@ -99,6 +99,10 @@ int fleet_whole_list(struct fleet *fleet, struct query *query, uint64_t *ret_lis
 /* Returns the newest whole list, also if it has expired; 0 before the first one is complete. */
 uint64_t fleet_newest_list(const struct fleet *fleet);
 
+/* Returns whether a whole list was read of which at least one page arrived. Agents that are found
+ * before that belong to the first list: they may have been there all the time. */
+bool fleet_list_is_known(const struct fleet *fleet);
+
 /* Returns the result for a name that is not in this list: -ENOENT, or -errno of a page that the
  * list does without, since the name may be on it. */
 int fleet_list_absent(struct fleet *fleet, uint64_t list);
@@ -181,7 +185,7 @@ int64_t fleet_timeout_ms(const struct fleet *fleet);
 struct fleet_health {
 	size_t agents;       /* that are known and present */
 	unsigned int pages;  /* of the last whole list */
-	bool swept;          /* there was a whole list */
+	bool swept;          /* fleet_list_is_known() */
 	bool verified;       /* the last whole list agreed with total_count */
 	bool failing;        /* the API is in backoff, or a page is bad */
 	bool stale;          /* failing, and data may be served stale; or expired data was served

@@ -89,6 +89,11 @@ uint64_t fleet_newest_list(const struct fleet *fleet)
 	return sweep ? sweep_cursor(sweep, 0) : 0;
 }
 
+bool fleet_list_is_known(const struct fleet *fleet)
+{
+	return fleet->records.list_known;
+}
+
 /* Returns the sweep of a cursor; for cursor 0 the one that serves the query. 0; -ESTALE if the
  * sweep was forgotten; -ENOMEM; or -EAGAIN for cursor 0 without a query. */
 static int fleet_walk_sweep(struct fleet *fleet, uint64_t cursor, const struct query *query,
