@@ -153,7 +153,7 @@ void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health)
 	const struct pages *pages = &fleet->pages;
 	const struct records *records = &fleet->records;
 	const struct sweeps *sweeps = &fleet->sweeps;
-	const struct sweep *list = sweep_first_whole(sweeps->newest);
+	const struct sweep *list = sweep_newest_complete(sweeps->newest);
 	bool known = list && list->oldest_ms != INT64_MAX;
 	int64_t now_ms = pages_now_ms(pages);
 	bool failing = pages->backoff.active || pages->bad > 0;

@@ -19,9 +19,10 @@
  *
  * Failure. cache/backoff.h defines when a failed request is repeated, cache/pages_backoff.c whether
  * the API or one page is to blame. Meanwhile data is served up to `stale` beyond its ttl: at once
- * while a backoff holds, after 2 s if the API is slow or fails slowly. After these 2 s a name that
- * the last whole list lacked is denied; a failure that is known earlier is returned instead. A page
- * that stays bad costs its own agents only (cache/sweep_gaps.h).
+ * while a backoff holds; while a request is under way or is retried, after 2 s (or 3/4 of the
+ * timeout, if that is less). After the same wait, a name that the last whole list lacks gets
+ * -ENOENT. While a backoff holds, such a name gets the failure. A page that stays bad costs its own
+ * agents only (cache/sweep_gaps.h).
  *
  * Refreshing. If it is configured, the cache has one reader of its own, which reads the list
  * periodically: fleet_refresh().
@@ -73,7 +74,7 @@ int64_t fleet_record_left_ms(const struct fleet *fleet, const struct record *rec
 
 /*
  * Returns the next agent of a listing: 0 and its record, borrowed until the next call, or NULL at
- * the end. Else -EAGAIN; -ESTALE if the list was forgotten, since later ones needed the memory; or
+ * the end. Else -EAGAIN; -ESTALE if the list was forgotten because later ones needed the memory; or
  * -errno of the failure, which for a page that stays bad follows the agents of the other pages.
  *
  * *cursor: 0 to begin with the newest list. A call that returns a record advances it. A value that
@@ -81,8 +82,9 @@ int64_t fleet_record_left_ms(const struct fleet *fleet, const struct record *rec
  * below 2^63.
  *
  * query: with NULL only agents that are known already are returned, and nothing is requested. To
- * fill a reply, pass the query for its first entry and NULL for the others: the cache counts
- * readers by their first call with cursor 0 and by the call with a query that gets the end.
+ * fill a reply, pass the query for its first entry and NULL for the others: only calls with a query
+ * count readers. A call at position 0 of a list begins a reader, and a call that gets the end of
+ * the list ends one.
  */
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct query *query,
                struct record **ret_record);
@@ -96,6 +98,10 @@ int fleet_whole_list(struct fleet *fleet, struct query *query, uint64_t *ret_lis
 
 /* Returns the newest whole list, also if it has expired; 0 before the first one is complete. */
 uint64_t fleet_newest_list(const struct fleet *fleet);
+
+/* Returns whether a whole list was read of which at least one page arrived. Agents that are found
+ * before that belong to the first list: they may have been there all the time. */
+bool fleet_list_is_known(const struct fleet *fleet);
 
 /* Returns the result for a name that is not in this list: -ENOENT, or -errno of a page that the
  * list does without, since the name may be on it. */
@@ -119,9 +125,10 @@ int64_t fleet_list_mtime_ns(struct fleet *fleet);
  * Begins to read the whole list if that is due, or continues. Call it when a page arrived or
  * failed, and at fleet_refresh_due_ms().
  *
- * A refresh requests every page, however fresh it is. The next one is due refresh_ms later. A whole
- * list that a reader caused meanwhile takes its place, so there is one list per period. If the API
- * fails, the refresh continues as soon as the backoff permits. Does nothing if refresh_ms is 0.
+ * A refresh requests every page, however fresh it is; only the first refresh may use fresh pages.
+ * The next one is due refresh_ms later. A whole list that a reader began after the refresh replaces
+ * it, so there is one list per period; that list may use fresh pages. If the API fails, the refresh
+ * continues as soon as the backoff permits. Does nothing if refresh_ms is 0.
  */
 void fleet_refresh(struct fleet *fleet);
 
@@ -141,8 +148,9 @@ int64_t fleet_refresh_ms(const struct fleet *fleet);
  * result, and neither fleet_ingest() nor fleet_failed() meanwhile; or -ENOMEM or -EFBIG: the page
  * counts as not arrived, though some of its agents may be known, and fleet_failed() must follow.
  *
- * A response "unchanged" is ignored if the page's records changed since its last response; the page
- * is then requested as a whole. An outdated response is ignored if the known page is younger. */
+ * A response "unchanged" is ignored if the page's records changed since its last response; the next
+ * request for the page is then unconditional. An outdated response is ignored if the known page is
+ * younger. */
 int fleet_ingest(struct fleet *fleet, unsigned int number, struct page *page);
 
 /* Ingests more of the same response. Returns the same results as fleet_ingest(). */
@@ -177,7 +185,7 @@ int64_t fleet_timeout_ms(const struct fleet *fleet);
 struct fleet_health {
 	size_t agents;       /* that are known and present */
 	unsigned int pages;  /* of the last whole list */
-	bool swept;          /* there was a whole list */
+	bool swept;          /* fleet_list_is_known() */
 	bool verified;       /* the last whole list agreed with total_count */
 	bool failing;        /* the API is in backoff, or a page is bad */
 	bool stale;          /* failing, and data may be served stale; or expired data was served
@@ -188,8 +196,8 @@ struct fleet_health {
 	int64_t retry_ms;    /* until something that failed is requested; 0: with the next query */
 	int64_t refresh_ms;  /* until the next refresh; 0: it is under way; -1: there is none */
 	uint64_t asked;      /* requests */
-	uint64_t arrived;    /* responses */
-	uint64_t unchanged;  /* of arrived: those that said only that the page is unchanged */
+	uint64_t arrived;    /* pages that arrived; without failures and ignored responses */
+	uint64_t unchanged;  /* of arrived: those whose response was only that they are unchanged */
 	uint64_t coalesced;  /* queries whose first request was for a page already in flight */
 	uint64_t hits;       /* queries answered at once */
 	uint64_t sweeps;     /* whole lists */

@@ -7,7 +7,8 @@
 #include "cache/sweep_gaps.h"
 #include "cache/sweep_read.h"
 
-/* Whether the record's data answers the query: it is within its ttl, or arrived since. */
+/* Whether the record's data answers the query: it is within its ttl, or arrived after the query
+ * began. */
 static bool fleet_may_serve(const struct fleet *fleet, const struct record *record,
                             const struct query *query)
 {
@@ -15,9 +16,9 @@ static bool fleet_may_serve(const struct fleet *fleet, const struct record *reco
 	       pages_fresh(&fleet->pages, record->read_ms, record->read_seq);
 }
 
-/* Requests a page unless it arrived since the query began: 0, -EAGAIN or -errno. That the page is
- * fresh is not enough: it arrived without the agent, whose data would be fresh otherwise, so the
- * agent may have moved to it since. */
+/* Requests a page unless it arrived after the query began: 0, -EAGAIN or -errno. A fresh page is
+ * not enough. If it contained the agent, the agent's data would be fresh, too. So it arrived
+ * without the agent, and the agent may have moved to it afterwards. */
 static int fleet_read_since(struct fleet *fleet, unsigned int number, struct query *query)
 {
 	const struct cached_page *page = pages_find(&fleet->pages, number);
@@ -47,7 +48,7 @@ static int fleet_read_around(struct fleet *fleet, const struct record *record, s
 }
 
 /* Finds or begins the sweep for a query, and advances it: 0 at its end, -EAGAIN, or -ENOMEM. */
-static int fleet_sweep_on(struct fleet *fleet, struct query *query, struct sweep **ret_sweep)
+static int fleet_advance_sweep(struct fleet *fleet, struct query *query, struct sweep **ret_sweep)
 {
 	struct sweep *sweep = sweeps_for(&fleet->sweeps, query, false);
 	int err;
@@ -61,8 +62,8 @@ static int fleet_sweep_on(struct fleet *fleet, struct query *query, struct sweep
 
 /* Decides what to do with an agent whose data could not be renewed because of err. Returns 0: serve
  * stale data; -EAGAIN: wait; or the failure. */
-static int fleet_settle(struct fleet *fleet, const struct record *record, struct query *query,
-                        int err)
+static int fleet_serve_stale_or_fail(struct fleet *fleet, const struct record *record,
+                                     struct query *query, int err)
 {
 	if (!pages_may_serve_stale(&fleet->pages, record->read_ms))
 		return err;
@@ -77,7 +78,7 @@ static int fleet_settle(struct fleet *fleet, const struct record *record, struct
 static int fleet_lost_in_gap(const struct fleet *fleet, const struct record *record,
                              const struct query *query)
 {
-	const struct sweep *sweep = sweep_first_whole(fleet->sweeps.newest);
+	const struct sweep *sweep = sweep_newest_complete(fleet->sweeps.newest);
 
 	if (!sweep || sweep->missing_err == 0 || sweep->from_memory ||
 	    !sweeps_serves(&fleet->sweeps, sweep, query))
@@ -106,7 +107,7 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
 	if (err == 0) {
 		/* The agent is not on these pages. Only a whole sweep proves that it left. */
 		record_ref(record);
-		err = fleet_sweep_on(fleet, query, &sweep);
+		err = fleet_advance_sweep(fleet, query, &sweep);
 		if (!record->present)
 			err = -ENOENT;
 		else if (fleet_may_serve(fleet, record, query))
@@ -119,18 +120,18 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
 	}
 	if (err == 0 || err == -ENOENT)
 		return err;
-	return fleet_settle(fleet, record, query, err);
+	return fleet_serve_stale_or_fail(fleet, record, query, err);
 }
 
-/* Decides about a name that is not known while the sweep that looks for it lacks a page. The last
- * whole list did not have the name: that is served as long as other data of that age, after the
- * same wait, also while pages fail and are retried. But if that list lacks a page, the name may be
- * on it. Returns -ENOENT, -EAGAIN or -errno. */
+/* Decides about an unknown name while the sweep that looks for it is incomplete. If the last whole
+ * list lacks the name, its absence is served like stale data: while the list may be served stale,
+ * and after the same wait, retries included. But if that list has a gap, the name may be on the
+ * missing page. Returns -ENOENT, -EAGAIN or -errno. */
 static int fleet_deny_after_patience(struct fleet *fleet, struct sweep *sweep, struct query *query)
 {
-	const struct sweep *last = sweep_first_whole(fleet->sweeps.newest);
+	const struct sweep *last = sweep_newest_complete(fleet->sweeps.newest);
 	struct pages *pages = &fleet->pages;
-	unsigned int number = sweep_lacks(sweep);
+	unsigned int number = sweep_next_page(sweep);
 	int err = sweep_ask(&fleet->sweeps, sweep, query);
 
 	if (err != -EAGAIN || !last || last->gap_err != 0 ||
@@ -151,7 +152,7 @@ int fleet_find(struct fleet *fleet, const char *name, struct query *query,
 
 	query->wake_ms = INT64_MAX;
 	if (!record) {
-		err = fleet_sweep_on(fleet, query, &sweep);
+		err = fleet_advance_sweep(fleet, query, &sweep);
 		record = records_find(&fleet->records, name);
 		if (!record) {
 			if (err == -EAGAIN && sweep)

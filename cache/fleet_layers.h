@@ -21,7 +21,8 @@ struct fleet {
 
 	/* Refreshing, in cache/fleet_refresh.c. Zeroes at first. */
 	struct query refresh; /* if refreshing */
-	bool refresh_renews;  /* it takes no page from before it; false: it reads the first list */
+	bool refresh_renews;  /* the refresh uses no page that arrived before it began; false: it
+	                         reads the first list, and may use fresh pages */
 	bool refreshing;      /* a refresh is under way */
 	int64_t refresh_began_ms; /* the last one, if refreshing */
 	int64_t refresh_due_ms;   /* when to begin the next one, or to continue this one */

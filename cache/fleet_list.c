@@ -38,7 +38,7 @@ static int fleet_wait_or_complete(struct fleet *fleet, struct sweep *sweep, stru
 	bool list_known = fleet->records.list_known;
 
 	if (err == -EAGAIN &&
-	    (!list_known || !pages_patience_is_over(&fleet->pages, sweep_lacks(sweep), query)))
+	    (!list_known || !pages_patience_is_over(&fleet->pages, sweep_next_page(sweep), query)))
 		return err;
 	return sweep_complete_from_memory(&fleet->sweeps, sweep, err) == 0 ? 0 : err;
 }
@@ -84,9 +84,14 @@ int fleet_list_end(struct fleet *fleet, uint64_t list)
 
 uint64_t fleet_newest_list(const struct fleet *fleet)
 {
-	const struct sweep *sweep = sweep_first_whole(fleet->sweeps.newest);
+	const struct sweep *sweep = sweep_newest_complete(fleet->sweeps.newest);
 
 	return sweep ? sweep_cursor(sweep, 0) : 0;
+}
+
+bool fleet_list_is_known(const struct fleet *fleet)
+{
+	return fleet->records.list_known;
 }
 
 /* Returns the sweep of a cursor; for cursor 0 the one that serves the query. 0; -ESTALE if the

@@ -9,12 +9,12 @@
 /* A refresh that failed continues after this time, or when the backoff ends if that is later. */
 #define RETRY_MS 1000
 
-/* Returns when the list is due again that was read last, by whichever reader. Its pages may be
- * older than the reading, since an HTTP cache may have served them: that is no reason to read it
- * sooner. */
+/* Returns when the next refresh is due: refresh_ms after the last list was read, by this refresh or
+ * by a reader. Pages from an HTTP cache may be older than that. Their age does not make the refresh
+ * due sooner. */
 static int64_t fleet_refresh_next_ms(const struct fleet *fleet)
 {
-	const struct sweep *list = sweep_first_whole(fleet->sweeps.newest);
+	const struct sweep *list = sweep_newest_complete(fleet->sweeps.newest);
 	int64_t read_ms = fleet->refresh_began_ms;
 
 	if (list && list->oldest_ms != INT64_MAX && list->oldest_ms > read_ms)

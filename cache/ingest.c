@@ -31,10 +31,13 @@ static bool record_is_on_two_pages(const struct ingest *ingest, const struct pag
 
 /* Whether an agent of the response is on an earlier page too. It is then listed for that page only.
  *
- * If the earlier page expired and the pass under way has not read it, the agent may have moved from
- * there to this page. It did not move here if it was on the earlier page and on other_page at once,
- * and: stays on both; or other_page is not this page; or it is in this response for the second
- * time; or it has the same position on this page as before. */
+ * If the earlier page has expired and did not arrive during the pass under way, the agent may have
+ * moved from there to this page. It did not move if it was on the earlier page and on other_page
+ * when each of them last arrived, and one of these holds:
+ * - it stays on both pages (stays_on_two);
+ * - other_page is another page than this one: the entry here may be the one from there;
+ * - this response has it for the second time;
+ * - it is at the position where this page had it before. */
 static bool ingest_is_on_earlier_page(const struct ingest *ingest, const struct pages *pages,
                                       const struct record *record, uint64_t pass_seq)
 {
@@ -165,8 +168,9 @@ static int ingest_agents(struct ingest *ingest, struct records *records, uint64_
 
 /* The page */
 
-/* Renews a page whose response says that it is unchanged. If its records changed since, ignores the
- * response and drops the validator, so that the next response has the whole page. */
+/* Renews a page that is unchanged according to its response. If its records changed after the
+ * response before, ignores this one and drops the validator, so that the next response has the
+ * whole page. */
 static void ingest_unchanged(const struct ingest *ingest, struct records *records,
                              struct cached_page *page)
 {

@@ -39,7 +39,8 @@ int ingest_begin(struct ingest *ingest, struct records *records, unsigned int nu
  * left; 0: call ingest_finish(); -ENOMEM or -EFBIG: the page counts as not arrived.
  *
  * pass_seq: event number when the pass of the newest sweep began; UINT64_MAX if no pass is under
- * way. A page that arrived later is as good as fresh: the pass relies on it. */
+ * way. A page that arrived during the pass counts as fresh even if it has expired, because the pass
+ * reads it as it is. */
 int ingest_step(struct ingest *ingest, struct records *records, uint64_t pass_seq);
 
 /* Notes that the request of the page has ended, and gives the page the records, unless the response

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PATIENCE_MS 2000 /* how long a query waits for a slow API if there is stale data */
+#define PATIENCE_MS    2000 /* how long a query waits for a slow API if there is stale data */
+#define RETRY_PAUSE_MS 2000 /* a retry that is later after the failure counts as a new request */
 
 void pages_init(struct pages *pages, const struct fleet_config *config,
                 const struct fleet_ports *ports)
@@ -68,11 +69,11 @@ static int pages_check_backoff(const struct backoff *backoff, int64_t now_ms, st
 }
 
 /* Whether the page failed just now and is retried for the queries that waited for it. After a pause
- * without queries a retry is a new request: the API may work again. */
+ * without queries a retry counts as a new request, because the API may work again. */
 static bool page_is_being_retried(const struct cached_page *page, int64_t now_ms)
 {
 	return backoff_is_retrying(&page->backoff) &&
-	       now_ms < page->backoff.failed_ms + PATIENCE_MS;
+	       now_ms < page->backoff.failed_ms + RETRY_PAUSE_MS;
 }
 
 static int pages_request(struct pages *pages, struct cached_page *page, unsigned int number,

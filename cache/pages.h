@@ -9,8 +9,9 @@
  * Lowest layer of the cache. It knows nothing of sweeps, and of records only that pages hold
  * references to them.
  *
- * Time is counted twice: in milliseconds for expiry, and in events (arrivals, failures, queries and
- * passes) for before and after, since much happens within one millisecond.
+ * Time is counted twice: in milliseconds for expiry, and in events for before and after, because
+ * much happens within one millisecond. Events are arrivals, failures, queries, and the beginnings
+ * of sweeps and passes, and pages_expire_all(). A request is no event.
  *
  * A page is never requested twice at once: a query that needs a page in flight waits for it.
  */
@@ -42,12 +43,12 @@ struct cached_page {
 	bool in_flight;
 	bool asked_no_cache; /* no HTTP cache may answer the last request */
 	int64_t awaited_ms;  /* time of the last request, or of the one that it retried */
-	uint64_t asked_seq;  /* event number of the last request */
+	uint64_t asked_seq;  /* number of the last event before the last request */
 	bool served_stale;   /* while it is in flight, expired data was served */
 
 	struct backoff backoff;
 	uint64_t failed_seq; /* event number of its last failure */
-	bool bad;            /* it fails although the API answers for other pages */
+	bool bad;            /* its failure counts for the page, not for the API */
 };
 
 struct pages {
@@ -63,7 +64,8 @@ struct pages {
 
 	struct backoff backoff;      /* of the API as a whole */
 	uint64_t failed_seq;         /* event number of its last failure */
-	bool rejected;               /* only a later request can end its backoff */
+	bool needs_later_success;    /* the API's backoff ends only with a page that was requested
+	                                after the failure */
 	unsigned int suspect;        /* page that failed since the last success; 0: none */
 	int64_t success_ms;          /* last arrival of a page minus its age; monotonic */
 	uint64_t success_seq;        /* of the last arrival that was not outdated; 0: none */
@@ -115,7 +117,7 @@ void pages_note_stale(struct pages *pages, unsigned int number);
 /* Notes that the request of a page has ended: the page is no longer in flight. */
 void pages_land(struct pages *pages, struct cached_page *page);
 
-/* Returns whether the response to the last request is to be ignored, since pages_expire_all() was
+/* Returns whether the response to the last request is to be ignored, because pages_expire_all() was
  * called meanwhile. */
 bool page_ignores_response(const struct pages *pages, const struct cached_page *page);
 

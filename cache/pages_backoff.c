@@ -8,7 +8,7 @@
  * firewall reject it (403, or a redirect to its notice). So the first page that fails backs off
  * alone. When a second page fails before any page arrived, the API is to blame, and all pages wait
  * for its backoff. A page that failed before another one arrived is bad itself, and no longer a
- * reason to blame the API.
+ * reason to blame the API. Before any page has ever arrived, every such failure counts for the API.
  *
  * If the API demands a pause (429, Retry-After), all pages wait at once.
  */
@@ -17,8 +17,8 @@
 
 #define MANY_BAD 16 /* with more bad pages than this, failures are not retried before the hold */
 
-/* Returns whether a failure may be the page's own. The others concern the load, or fleetfs itself
- * (a token that cannot be read, so nothing was sent), or the API itself says when to ask again. */
+/* Returns whether a failure may be the page's own. It is not if its cause is the load or fleetfs
+ * itself (a token that cannot be read, so nothing was sent), or if the API sent Retry-After. */
 static bool failure_may_be_of_a_page(const struct failure *failure)
 {
 	switch ((enum failure_cause)failure->cause) {
@@ -67,7 +67,8 @@ void pages_end_backoff(struct pages *pages, struct cached_page *page)
  * API rejected the credential or demanded a pause. Pages that were read ahead arrive like that. */
 static bool api_stays_failed(const struct pages *pages, const struct cached_page *page)
 {
-	return pages->backoff.active && pages->rejected && page->asked_seq < pages->failed_seq;
+	return pages->backoff.active && pages->needs_later_success &&
+	       page->asked_seq < pages->failed_seq;
 }
 
 void pages_succeed(struct pages *pages, struct cached_page *page)
@@ -116,8 +117,9 @@ static void api_note_failure(struct pages *pages, const struct cached_page *page
 	}
 	pages->suspect = 0;
 	pages->failed_seq = pages->seq;
-	pages->rejected = failure->cause == FAILURE_CREDENTIAL ||
-	                  failure->cause == FAILURE_REDIRECT || !failure_may_be_of_a_page(failure);
+	pages->needs_later_success = failure->cause == FAILURE_CREDENTIAL ||
+	                             failure->cause == FAILURE_REDIRECT ||
+	                             !failure_may_be_of_a_page(failure);
 	backoff_failed(&pages->backoff, failure, retries, pages_now_ms(pages), random);
 }
 

@@ -32,7 +32,7 @@ struct records {
 	uint32_t last_serial;   /* of the newest record */
 	struct agent *departed; /* empty; replaces the agent of a record whose agent left */
 
-	bool list_known;        /* a whole list was read: agents found from now on have joined */
+	bool list_known;        /* fleet_list_is_known(): agents found from now on have joined */
 	int64_t mounted_ns;     /* wall clock when the cache was created */
 	int64_t names_mtime_ns; /* when the set of names last changed, plus 1 ns for each expiry of
 	                           the list since */

@@ -45,7 +45,8 @@ bool roster_has(const struct roster *roster, const struct record *record);
 struct record *roster_next(const struct roster *roster, const struct records *records,
                            size_t *position);
 
-/* Notes that a record left: its index may be used for another record, which the roster lacks. */
+/* Removes the index of a record whose agent left. Another record may get the index; roster_has() is
+ * then false for it. */
 void roster_forget_index(struct roster *roster, size_t index);
 
 /* Frees the memory that only roster_append() and roster_has() need. Neither may be called

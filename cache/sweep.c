@@ -59,7 +59,7 @@ unsigned int sweep_pass_page(const struct sweep *sweep, size_t i)
 	                              : last + (unsigned int)(i - pass->number_count) + 1;
 }
 
-unsigned int sweep_lacks(const struct sweep *sweep)
+unsigned int sweep_next_page(const struct sweep *sweep)
 {
 	return sweep_pass_page(sweep, sweep->pass.at);
 }
@@ -107,7 +107,7 @@ bool sweep_may_serve_stale(const struct sweeps *sweeps, const struct sweep *swee
 	       pages_may_serve_stale(sweeps->pages, sweep->oldest_ms);
 }
 
-struct sweep *sweep_first_whole(struct sweep *sweep)
+struct sweep *sweep_newest_complete(struct sweep *sweep)
 {
 	while (sweep && !sweep->complete)
 		sweep = sweep->older;

@@ -55,11 +55,14 @@ struct sweep {
 	bool complete;    /* no pass is under way */
 	bool announced;   /* it is complete, and its expiry moved the mtime of the list */
 	bool verified;    /* the number of agents agrees with total_count */
-	bool from_memory; /* completed with what was known, since the API failed */
-	int gap_err;     /* -errno of a gap, also of the list that from_memory continues; 0: none */
-	int missing_err; /* -errno for a name that is not listed, since a page failed; 0: -ENOENT */
-	bool lacks_agents; /* agents of a failed page are not listed: the listing ends with
-	                      missing_err */
+	bool from_memory; /* completed with what was known, because the API failed or was slow */
+	/* -errno of its first gap; if from_memory, gap_err of the complete sweep before it. 0:
+	 * none. */
+	int gap_err;
+	/* Result for a name that is not listed: gap_err, or -errno of the failure that ended the
+	 * sweep. 0: -ENOENT. */
+	int missing_err;
+	bool lacks_agents; /* agents of a gap are not listed: the listing ends with missing_err */
 
 	struct pass pass;      /* the one under way */
 	unsigned int rechecks; /* passes after the first, the one under way included */
@@ -71,8 +74,9 @@ struct sweep {
 	int64_t total_count;     /* of the page that arrived last; AGENT_ABSENT if it has none */
 	uint64_t count_seq;      /* event number of that arrival */
 	int64_t page_size;       /* elements of a full page, as the latest page said */
-	unsigned int repeating;  /* pages in a row that have agents, but no new one; in a recheck:
-	                            of the pages behind the list */
+	/* Consecutive pages that have agents, all of which were listed before. In a recheck, each
+	 * page up to list_pages restarts the count. */
+	unsigned int repeating;
 
 	/* Pages that it skipped because they stay bad (cache/sweep_gaps.h) */
 	struct set gaps;  /* their numbers */
@@ -88,7 +92,7 @@ struct sweeps {
 	uint64_t last_number; /* of the newest sweep */
 	uint64_t unexplained; /* excess of total_count over the agents of the last sweep */
 
-	int64_t announced_ms; /* when an expiry last moved the mtime of the list */
+	int64_t announced_ms; /* when sweeps_list_mtime_ns() last moved the mtime */
 
 	/* For struct fleet_health. */
 	int64_t completed_ns; /* when a sweep was last completed, wall clock */
@@ -114,7 +118,7 @@ void sweep_end_passes(struct sweep *sweep);
 unsigned int sweep_pass_page(const struct sweep *sweep, size_t i);
 
 /* Returns the number of the page that the pass under way reads next. */
-unsigned int sweep_lacks(const struct sweep *sweep);
+unsigned int sweep_next_page(const struct sweep *sweep);
 
 /* Returns whether the pass may read the page as it is. The first pass may read a page that is
  * fresh, or with renewed_seq one that arrived after that. A recheck needs a page that arrived after
@@ -137,6 +141,6 @@ int sweep_append_page(struct sweep *sweep, const struct cached_page *page);
 int sweeps_depart(struct sweeps *sweeps, struct record *record);
 
 /* Returns the newest complete sweep among this one (NULL is allowed) and older ones, or NULL. */
-struct sweep *sweep_first_whole(struct sweep *sweep);
+struct sweep *sweep_newest_complete(struct sweep *sweep);
 
 #endif

@@ -4,7 +4,7 @@
 #define MOST_RUN          16    /* gaps in a row, if total_count exceeds FLEET_MAX_AGENTS */
 #define MOST_RUN_UNKNOWN  2     /* gaps in a row, if there is no total_count */
 #define MOST_FIRST_PROBES 2     /* pages to try while no page has ever arrived */
-#define KEEP_MS           60000 /* how long a record is retained after it is not listed any more */
+#define KEEP_MS           60000 /* a missed record is retained so long after its ttl at least */
 
 int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number)
 {
@@ -29,7 +29,8 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 		until_ms = page->backoff.until_ms;
 	if (sweep->expires_ms > until_ms)
 		sweep->expires_ms = until_ms;
-	sweep->oldest_seq = 0; /* serves no query merely because its pages arrived since */
+	/* It serves no query merely because its pages arrived after the query began. */
+	sweep->oldest_seq = 0;
 	if (stale && sweep->oldest_ms > page->arrived_ms)
 		sweep->oldest_ms = page->arrived_ms;
 	return 0;
@@ -124,7 +125,7 @@ static unsigned int pages_first_healthy(const struct pages *pages, unsigned int 
 unsigned int sweep_probe(const struct sweeps *sweeps, const struct sweep *sweep, unsigned int last)
 {
 	const struct pages *pages = sweeps->pages;
-	unsigned int next = sweep_lacks(sweep);
+	unsigned int next = sweep_next_page(sweep);
 	unsigned int read, unread;
 
 	if (!pages->backoff.active)

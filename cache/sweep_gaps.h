@@ -38,8 +38,8 @@ bool sweep_is_gap(const struct sweep *sweep, unsigned int number);
 bool sweep_may_be_in_gap(const struct sweep *sweep, const struct record *record);
 
 /* Handles a record for which sweep_may_be_in_gap() is true. Lists it while it may be served stale.
- * After that it is not listed, and departs a minute later unless the gap is the page where it was
- * last read. 0 or -ENOMEM. */
+ * After that it is not listed, and departs, but not within a minute after the end of its ttl. It
+ * never departs while the page where it was last read is a gap. 0 or -ENOMEM. */
 int sweep_keep_missed(struct sweeps *sweeps, struct sweep *sweep, struct record *record);
 
 /* Returns the page to request when the first pass lacks a page: the lacked one, unless the API is

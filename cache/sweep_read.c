@@ -6,9 +6,9 @@
 #include "cache/sweep_gaps.h"
 #include "cache/sweep_recheck.h"
 
-/* Whether agents are repeated on more pages in a row than all others up to this one. The API
- * returns the same page for many numbers. Pages of different ages may repeat agents, too, but only
- * those of other pages. */
+/* Whether the latest consecutive pages that only repeat agents are more than half of the pages up
+ * to this one. If so, the API returns the same page for many numbers. Pages of different ages may
+ * repeat agents, too, but each of them only the agents of another page, so at most half do. */
 static bool sweep_only_repeats(const struct sweep *sweep, unsigned int number)
 {
 	return 2 * sweep->repeating > number;
@@ -58,10 +58,10 @@ static void sweep_count_page(const struct sweeps *sweeps, struct sweep *sweep,
 		sweep->expires_ms = expires_ms;
 }
 
-/* Whether the recheck goes on behind the page that it just read. The list may be longer than the
- * first pass found, if that read pages from before the list grew or a total_count that lags. So the
- * recheck reads on if the last page of the list is full and had an agent that was missed, and as
- * long as the pages behind that are full. */
+/* Whether the recheck goes on behind the page that it just read. The first pass may have found too
+ * few pages: it read pages from before the list grew, or a total_count that lags. So the recheck
+ * reads on if the last page of the list is full and had an agent that was missed, and as long as
+ * the pages behind the list are full. */
 static bool recheck_goes_on(const struct pages *pages, const struct sweep *sweep,
                             const struct cached_page *page, unsigned int number)
 {
@@ -125,7 +125,7 @@ int sweep_advance(struct sweeps *sweeps, struct sweep *sweep)
 				return err;
 			continue;
 		}
-		number = sweep_lacks(sweep);
+		number = sweep_next_page(sweep);
 		if (sweep_may_take(sweeps, sweep, number))
 			err = sweep_read_page(sweeps, sweep, number);
 		else if (pages_may_skip(sweeps->pages, number))
@@ -164,7 +164,7 @@ int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query)
 	struct pages *pages = sweeps->pages;
 	size_t window = pages->config->max_connections;
 	size_t count = sweep_likely_count(sweeps, sweep);
-	unsigned int number = sweep_lacks(sweep);
+	unsigned int number = sweep_next_page(sweep);
 	/* An HTTP cache may still have the response that the first pass read. */
 	bool no_cache = sweep->rechecks > 0;
 	int err;
@@ -186,7 +186,7 @@ int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query)
 /* When the API fails */
 
 /* Returns when a listing from memory expires: when the API, or the page that the sweep lacks, may
- * be requested again. If only that page fails, after one ttl at most, since the other pages may
+ * be requested again. If only that page fails, after one ttl at most, because the other pages may
  * have changed. */
 static int64_t sweep_memory_expires_ms(const struct pages *pages, const struct cached_page *lacked)
 {
@@ -200,8 +200,8 @@ static int64_t sweep_memory_expires_ms(const struct pages *pages, const struct c
 	return lacked->backoff.until_ms < ttl_end_ms ? lacked->backoff.until_ms : ttl_end_ms;
 }
 
-/* Appends the agents of an earlier sweep in its order, then all others that are known: they were
- * found since, on pages that this sweep did not get to. */
+/* Appends the agents of an earlier sweep in its order, then all others that are known. Those were
+ * found later, on pages that this sweep did not get to. */
 static int sweep_append_known(const struct records *records, struct sweep *sweep,
                               const struct sweep *before)
 {
@@ -219,9 +219,9 @@ static int sweep_append_known(const struct records *records, struct sweep *sweep
 int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int err)
 {
 	struct pages *pages = sweeps->pages;
-	unsigned int number = sweep_lacks(sweep);
+	unsigned int number = sweep_next_page(sweep);
 	const struct cached_page *lacked = pages_find(pages, number);
-	const struct sweep *before = sweep_first_whole(sweep->older);
+	const struct sweep *before = sweep_newest_complete(sweep->older);
 
 	if (!sweep_may_serve_stale(sweeps, before))
 		return -ENOENT;

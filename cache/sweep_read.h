@@ -18,10 +18,12 @@ int sweep_advance(struct sweeps *sweeps, struct sweep *sweep);
  * Returns -EAGAIN, or -errno of a failure. */
 int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query);
 
-/* Completes the sweep with all agents that are known, in the order of the sweep before it. err:
- * why, as sweep_ask() returned it. After a failure it is also the result for names that are not
- * listed; after -EAGAIN, if the API is slow, the sweep before it decides. Returns 0, -ENOENT if
- * there is no list that may still be served, or -ENOMEM. */
+/* Completes the sweep with all agents that are known, in the order of the complete sweep before it.
+ *
+ * err: result of sweep_ask(). A failure becomes the result for names that are not listed. With
+ * -EAGAIN (the API is slow) these names get -ENOENT, or -errno of a gap of the sweep before.
+ *
+ * Returns 0, -ENOENT if there is no list that may still be served, or -ENOMEM. */
 int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int err);
 
 #endif

@@ -42,7 +42,7 @@ static void recheck_mark_likely(const struct sweeps *sweeps, const struct sweep 
 }
 
 /* Marks the pages where any record that was missed may be. First recheck: pages that are older than
- * the sweep, since agents may have moved there from any page meanwhile. Later ones: all pages. */
+ * the sweep, because agents may have moved there from any page meanwhile. Later ones: all pages. */
 static void recheck_mark_possible(const struct sweeps *sweeps, const struct sweep *sweep,
                                   struct recheck *recheck)
 {
@@ -154,7 +154,7 @@ static void sweep_complete(struct sweeps *sweeps, struct sweep *sweep)
 {
 	uint64_t expected = sweep_expected_count(sweep);
 	uint64_t total = sweep->total_count >= 0 ? (uint64_t)sweep->total_count : 0;
-	const struct sweep *before = sweep_first_whole(sweep->older);
+	const struct sweep *before = sweep_newest_complete(sweep->older);
 
 	sweep_end_passes(sweep);
 	sweep->verified = sweep->total_count >= 0 && expected == total && sweep->missing_err == 0;

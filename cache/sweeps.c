@@ -7,7 +7,7 @@
 #define KEPT_SWEEPS    1024        /* number of sweeps, however little memory they take */
 #define FINISHED_BYTES (1u << 20)  /* memory of the sweeps that no reader is in the middle of */
 #define FEW_SWEEPS     16          /* so many are kept, however much memory they take */
-#define PARTIAL_MS     1000        /* how long the kernel keeps a listing that is partial */
+#define PARTIAL_MS     1000        /* how long the kernel keeps a list with gaps or from memory */
 
 void sweeps_init(struct sweeps *sweeps, struct pages *pages, struct records *records)
 {
@@ -39,16 +39,16 @@ static bool sweep_is_needed_less(const struct sweep *sweep, const struct sweep *
 }
 
 /* Returns the link to the sweep to forget first, or NULL if none may be. The newest is being read,
- * and the last whole one is needed while the API fails. */
+ * and the newest complete one is needed while the API fails. */
 static struct sweep **sweeps_least_needed(struct sweeps *sweeps)
 {
 	struct sweep **found = NULL;
-	bool whole = false;
+	bool found_complete = false;
 
 	for (struct sweep **at = &sweeps->newest; *at; at = &(*at)->older) {
-		bool needed = *at == sweeps->newest || ((*at)->complete && !whole);
+		bool needed = *at == sweeps->newest || ((*at)->complete && !found_complete);
 
-		whole |= (*at)->complete;
+		found_complete |= (*at)->complete;
 		if (!needed && (!found || sweep_is_needed_less(*at, *found)))
 			found = at;
 	}
@@ -88,8 +88,8 @@ static void sweeps_forget(struct sweeps *sweeps)
 /* Choosing */
 
 /* Whether a page that the pass has yet to read arrived before the query began and has expired, but
- * may be read since it arrived after the pass began. That happens to a sweep that was begun to find
- * one agent, and stopped at the page that had it. */
+ * the pass may read it because it arrived after the pass began. That happens to a sweep that was
+ * begun to find one agent, and stopped at the page that had it. */
 static bool sweep_fell_behind(const struct sweeps *sweeps, const struct sweep *sweep,
                               const struct query *query)
 {
@@ -118,10 +118,10 @@ bool sweeps_serves(const struct sweeps *sweeps, const struct sweep *sweep,
 	return pages_now_ms(sweeps->pages) < sweep->expires_ms;
 }
 
-/* Returns the oldest sweep that serves the query, from the newest whole one on; NULL if none does.
- * The oldest one ends first: a query that always took the newest might never end. An unfinished
- * sweep from before the newest whole one is never used: completed now, it would be an older list
- * with newer agents. */
+/* Returns the oldest sweep that serves the query, from the newest complete one on; NULL if none
+ * does. The oldest one ends first: a query that always took the newest might never end. An
+ * unfinished sweep from before the newest complete one is never used: completed now, it would be an
+ * older list with newer agents. */
 static struct sweep *sweeps_usable(const struct sweeps *sweeps, const struct query *query,
                                    bool from_memory)
 {
@@ -157,10 +157,11 @@ static struct sweep *sweeps_begin(struct sweeps *sweeps)
 
 	/* Moves the mtime, so that the kernel does not keep the old listing for the new one. */
 	sweeps_list_mtime_ns(sweeps);
-	sweeps_drop_empty(sweeps);
 	sweep = sweep_new(sweeps);
 	if (!sweep)
 		return NULL;
+	/* Only now: had sweep_new() failed, the newest roster could be one that was shrunk. */
+	sweeps_drop_empty(sweeps);
 	sweep->older = sweeps->newest;
 	sweeps->newest = sweep;
 	sweeps_forget(sweeps);
@@ -238,7 +239,7 @@ void sweeps_expire_all(struct sweeps *sweeps)
 
 int64_t sweeps_list_left_ms(const struct sweeps *sweeps)
 {
-	const struct sweep *sweep = sweep_first_whole(sweeps->newest);
+	const struct sweep *sweep = sweep_newest_complete(sweeps->newest);
 	int64_t end_ms;
 
 	if (!sweep || sweep->from_memory || sweep->missing_err != 0)
@@ -251,7 +252,7 @@ int64_t sweeps_list_left_ms(const struct sweeps *sweeps)
 	return end_ms > 0 ? end_ms : 0;
 }
 
-/* Marks the whole lists that have expired. Returns whether one was not marked yet. */
+/* Marks the complete lists that have expired. Returns whether one was not marked yet. */
 static bool sweeps_announce_expiry(struct sweeps *sweeps, int64_t now_ms)
 {
 	bool expired = false;
@@ -267,18 +268,18 @@ static bool sweeps_announce_expiry(struct sweeps *sweeps, int64_t now_ms)
 
 int64_t sweeps_list_mtime_ns(struct sweeps *sweeps)
 {
-	const struct sweep *newest = sweep_first_whole(sweeps->newest);
+	const struct sweep *newest = sweep_newest_complete(sweeps->newest);
 	int64_t *mtime_ns = &sweeps->records->names_mtime_ns;
 	int64_t now_ms = pages_now_ms(sweeps->pages);
-	bool partial = newest && (newest->from_memory || newest->missing_err != 0);
+	bool is_partial = newest && (newest->from_memory || newest->missing_err != 0);
 
-	/* The kernel may hold any whole list, also one that was completed after a newer one, but no
-	 * unfinished list: so each whole list moves the time once, when it has expired. The next
-	 * list does not move it until then: the kernel sees the same time before and after it
-	 * lists, and keeps that listing. A partial list moves it each second, so that the kernel
-	 * asks again. */
+	/* The kernel may hold any complete list, also one that was completed after a newer one, but
+	 * no unfinished list: so each complete list moves the time once, when it has expired. The
+	 * next list does not move it until then: the kernel sees the same time before and after it
+	 * lists, and keeps that listing. A list that has gaps or came from memory moves it each
+	 * second, so that the kernel asks again. */
 	if (sweeps_announce_expiry(sweeps, now_ms) ||
-	    (partial && now_ms >= sweeps->announced_ms + PARTIAL_MS)) {
+	    (is_partial && now_ms >= sweeps->announced_ms + PARTIAL_MS)) {
 		++*mtime_ns;
 		sweeps->announced_ms = now_ms;
 	}

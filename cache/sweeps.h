@@ -28,7 +28,7 @@ void sweeps_done(struct sweeps *sweeps);
  * prove that a name is absent. NULL without memory. */
 struct sweep *sweeps_for(struct sweeps *sweeps, const struct query *query, bool from_memory);
 
-/* Returns the oldest sweep, from the newest whole one on, that began after the query and was not
+/* Returns the oldest sweep, from the newest complete one on, that began after the query and was not
  * completed from memory. Without one it begins a sweep that reads only pages that arrived after the
  * query began. NULL without memory. */
 struct sweep *sweeps_renewal(struct sweeps *sweeps, const struct query *query);
@@ -57,12 +57,13 @@ uint64_t sweeps_pass_seq(const struct sweeps *sweeps);
 /* Expires all sweeps. */
 void sweeps_expire_all(struct sweeps *sweeps);
 
-/* Returns how long the newest whole list may still be served, ms. 0 if it has expired, came from
- * memory or lacks a page: the kernel may not cache it. */
+/* Returns how long the newest complete list may still be served, ms. 0 if it has expired, came from
+ * memory or has gaps: the kernel may not cache it. */
 int64_t sweeps_list_left_ms(const struct sweeps *sweeps);
 
-/* Returns the modification time of the list of names, wall clock. First moves it by 1 ns if a whole
- * list has expired since the last call, or once a second if the newest whole list is partial. */
+/* Returns the modification time of the list of names, wall clock. First moves it by 1 ns if a
+ * complete list has expired since the last call, or once a second if the newest complete list has
+ * gaps or came from memory. */
 int64_t sweeps_list_mtime_ns(struct sweeps *sweeps);
 
 #endif

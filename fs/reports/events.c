@@ -92,8 +92,9 @@ struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full
 
 /* Queries */
 
-/* Whether the log can be served: it has begun, and the first list, whose agents are no events, has
- * been read. */
+/* Whether the log can be served: it has begun, and a list is complete. That list may have gaps
+ * only; the agents that are found after it are then still those of the first list
+ * (events_changed()). */
 static bool events_are_known(const struct events *events)
 {
 	return events->current && fleet_newest_list(events->fleet) > 0;
@@ -293,7 +294,10 @@ int events_changed(struct events *events, const struct record *record, const str
 	struct text *lines = &events->lines;
 	int err;
 
-	if (!events->current || (!before && fleet_newest_list(events->fleet) == 0))
+	if (!events->current)
+		return 0;
+	/* The agents of the first list have not joined. */
+	if (!before && !fleet_list_is_known(events->fleet))
 		return 0;
 	text_clear(lines);
 	event_lines(lines, record, before, after, at_ns);

@@ -7,9 +7,8 @@
  * and how often each was found: what a directory of groups (by-status/) lists and a summary counts.
  *
  * The groups can be built again from another list. A value that is in both lists keeps its group,
- * with its number and its position; groups of other values are removed at the end
- * (groups_finish()).
- * So a number means one position in a listing of groups, however the list of agents changes.
+ * with its number and its position; groups_finish() removes the groups of other values. So a number
+ * means one position in a listing of groups, however the list of agents changes.
  *
  * Values are strings that agents choose. Two values are the same group if they have the same name
  * in the tree. Different values have different names (fs/tree/names.h).

@@ -45,7 +45,7 @@ struct ranking {
 	size_t heap_count;
 	size_t heap_capacity;
 	struct record **sorted;
-	size_t sorted_count; /* room in sorted, of which all from heap_count on are set */
+	size_t sorted_capacity; /* of sorted; the entries from heap_count on are set */
 
 	char key[];
 };
@@ -76,7 +76,7 @@ static void ranking_free_records(struct record **records, size_t from, size_t co
 
 static void ranking_free_build(struct ranking *ranking)
 {
-	ranking_free_records(ranking->sorted, ranking->heap_count, ranking->sorted_count);
+	ranking_free_records(ranking->sorted, ranking->heap_count, ranking->sorted_capacity);
 	for (size_t i = 0; i < ranking->heap_count; i++) {
 		record_unref(ranking->heap[i].record);
 		agent_unref(ranking->heap[i].agent);
@@ -86,7 +86,7 @@ static void ranking_free_build(struct ranking *ranking)
 	ranking->heap_count = 0;
 	ranking->heap_capacity = 0;
 	ranking->sorted = NULL;
-	ranking->sorted_count = 0;
+	ranking->sorted_capacity = 0;
 	ranking->list = 0;
 	ranking->is_read = false;
 }
@@ -262,7 +262,7 @@ static int ranking_sort_slice(struct ranking *ranking)
 		ranking->sorted = malloc(ranking->heap_count * sizeof(struct record *));
 		if (!ranking->sorted)
 			return -ENOMEM;
-		ranking->sorted_count = ranking->heap_count;
+		ranking->sorted_capacity = ranking->heap_count;
 	}
 	for (size_t i = 0; i < SLICE_SORTED && ranking->heap_count > 0; i++)
 		ranking_pop(ranking);
@@ -277,12 +277,12 @@ static void ranking_store(struct ranking *ranking)
 	rankings->bytes -= ranking_bytes(ranking);
 	ranking_free_records(ranking->order, 0, ranking->count);
 	ranking->order = ranking->sorted;
-	ranking->count = ranking->sorted_count;
+	ranking->count = ranking->sorted_capacity;
 	ranking->absent = fleet_list_absent(rankings->fleet, ranking->list);
 	ranking->end = fleet_list_end(rankings->fleet, ranking->list);
 	ranking->build.list = ranking->list;
 	ranking->sorted = NULL;
-	ranking->sorted_count = 0;
+	ranking->sorted_capacity = 0;
 	rankings->bytes += ranking_bytes(ranking);
 	rankings_make_room(rankings, ranking);
 }

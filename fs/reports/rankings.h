@@ -48,8 +48,9 @@ void rankings_init(struct rankings *rankings, struct fleet *fleet, struct jobs *
 void rankings_done(struct rankings *rankings);
 
 /* Finds the ranking of a question that is sorted, of the list that fleet_whole_list() returns for
- * the query or of a later one; query->list is then that list. any_list: of whatever list, if there
- * is one. Returns 0 and the ranking, borrowed until the next call; -EAGAIN; or -errno. */
+ * the query or of a later one; query->list is then that list. any_list: an existing ranking will
+ * do, of whatever list. Returns 0 and the ranking, borrowed until the next call; -EAGAIN; or
+ * -errno. */
 int rankings_find(struct rankings *rankings, struct question *question, struct query *query,
                   bool any_list, const struct ranking **ret_ranking);
 

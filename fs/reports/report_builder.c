@@ -46,7 +46,7 @@ struct text *report_builder_text(struct report_builder *builder, size_t section)
 }
 
 /* Writes the rows of an agent. Borrows them if storing them would take too much memory. */
-static int report_write_rows(struct report_builder *builder, const struct report_row *row)
+static int report_builder_write_rows(struct report_builder *builder, const struct report_row *row)
 {
 	const struct report_kind *kind = builder->kind;
 	size_t begins[UINT8_MAX], bytes = 0;
@@ -70,7 +70,7 @@ static int report_write_rows(struct report_builder *builder, const struct report
 }
 
 /* Writes the next agent, if there is one. */
-static int report_write_agent(struct report_builder *builder)
+static int report_builder_write_agent(struct report_builder *builder)
 {
 	struct record *record = NULL;
 	int err = fleet_walk(builder->fleet, &builder->cursor, NULL, &record);
@@ -83,7 +83,7 @@ static int report_write_agent(struct report_builder *builder)
 	err = totals_add(&builder->totals, record->agent);
 	if (err < 0)
 		return err;
-	return report_write_rows(
+	return report_builder_write_rows(
 		builder, &(struct report_row){
 				 .agent = record->agent,
 				 .fleet_name = builder->status->name,
@@ -101,7 +101,7 @@ static int compare_groups(const void *a, const void *b)
 /* Writes the line of the next status, or after the last one the end of the report. Returns whether
  * the report has ended. The statuses are sorted because the order in which they are found changes
  * from list to list. */
-static bool report_write_status(struct report_builder *builder)
+static bool report_builder_write_status(struct report_builder *builder)
 {
 	const struct groups *statuses = &builder->totals.statuses;
 	const struct report_kind *kind = builder->kind;
@@ -127,9 +127,9 @@ int report_builder_continue(struct report_builder *builder, size_t most)
 
 	for (size_t i = 0; err == 0 && !ended && i < most && report_bytes(report) < enough; i++) {
 		if (!builder->has_all_agents)
-			err = report_write_agent(builder);
+			err = report_builder_write_agent(builder);
 		else
-			ended = report_write_status(builder);
+			ended = report_builder_write_status(builder);
 	}
 	if (err == 0)
 		err = report_hash(report);

@@ -22,10 +22,11 @@ void totals_done(struct totals *totals)
 
 static void totals_add_value(int64_t *sum, int64_t value)
 {
-	if (value == AGENT_ABSENT)
+	if (value == AGENT_ABSENT || *sum == INT64_MAX || *sum == -INT64_MAX)
 		return;
-	if (__builtin_add_overflow(*sum, value, sum))
-		*sum = INT64_MAX;
+	/* INT64_MIN is AGENT_ABSENT, so no sum is as low. */
+	if (__builtin_add_overflow(*sum, value, sum) || *sum == AGENT_ABSENT)
+		*sum = value > 0 ? INT64_MAX : -INT64_MAX;
 }
 
 int64_t totals_of_agent(const struct agent *agent, enum agent_field_id field)

@@ -2,7 +2,8 @@
 #ifndef FLEETFS_FS_REPORTS_TOTALS_H
 #define FLEETFS_FS_REPORTS_TOTALS_H
 
-/* Sums over all agents of a list. A sum that would exceed INT64_MAX stays INT64_MAX. */
+/* Sums over all agents of a list. A sum that would exceed INT64_MAX becomes INT64_MAX, one that
+ * would fall below -INT64_MAX becomes -INT64_MAX, and both stay so whatever is added. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -14,8 +15,7 @@ struct totals {
 	size_t agents;
 	int64_t gpu_capacity;
 	int64_t gpu_free;
-	int64_t gpu_available; /* gpu_free of the agents that run tasks: those that are idle or busy
-	                        */
+	int64_t gpu_available; /* gpu_free of the agents that accept tasks: idle or busy ones */
 	int64_t running_count;
 	int64_t tasks_completed;
 	int64_t vram_total;     /* bytes */

@@ -60,7 +60,8 @@ int views_report(struct views *views, const struct tree_row *row, struct query *
 int views_ranking(struct views *views, struct question *question, struct query *query,
                   bool continues, const struct ranking **ret_ranking);
 
-/* Counts as use of a view, for one that needs nothing built. */
+/* Postpones the freeing of the reports, as the use of a view does. For a question below where/ that
+ * is answered without a view. */
 void views_touch(struct views *views);
 
 /* Frees what was not used for a while. Returns whether the reports were freed. */

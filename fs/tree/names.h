@@ -26,7 +26,7 @@
 /* The name of a stored string (api/model/utf8.h). */
 void name_encode(const char *text, char ret_name[static NAME_BYTES]);
 
-/* Whether name_encode() returns this name for any string. The digits of a hash cannot be verified;
+/* Whether name_encode() returns this name for some string. The digits of a hash cannot be verified;
  * any 32 are accepted. No other name exists in a directory of agents, labels or groups, so a lookup
  * of another name needs no data. */
 bool name_is_canonical(const char *name);

@@ -169,7 +169,8 @@ static int pattern_parse_chars(const struct pattern_char *chars, int count, stru
 		uint32_t *last = pattern->count ? &pattern->codes[pattern->count - 1] : NULL;
 
 		if (pattern_is(c, '*')) {
-			/* No code of a range is special, so the last code is no end of a set. */
+			/* A last code CODE_MANY is a `*`, not the end of a set: no code of a range
+			 * has this value. */
 			if (!last || *last != CODE_MANY)
 				pattern->codes[pattern->count++] = CODE_MANY;
 		} else if (pattern_is(c, '?')) {

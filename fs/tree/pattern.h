@@ -13,8 +13,8 @@
  * The text of a pattern is name-encoded (fs/tree/names.h): `%XX` is a byte, and never special, so
  * `%2A` is an asterisk. Any byte may be written like that; a control character, invalid UTF-8, `/`,
  * `%`, and a space at an end must be. The pattern `%` matches the empty string, whose name it is.
- * The shortened name of a value that is too long for a name is the text of the value there: its
- * hash can be matched, its cut end cannot.
+ * A value that is too long for a name is matched as its shortened name. So a pattern can match its
+ * beginning and its hash, but not the text that was cut.
  *
  * Time: the product of both lengths at most, which are below PATTERN_MAX_BYTES and NAME_BYTES.
  */

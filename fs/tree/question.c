@@ -80,7 +80,7 @@ static int question_parse_patterns(struct question *question, const char *value)
 
 	for (; err == 0 && *value; value = *end ? end + 1 : end) {
 		end = strchrnul(value, ',');
-		/* The end of the list is an empty pattern, too. */
+		/* A comma at the end precedes an empty pattern, which this loop would not see. */
 		if (*end && end[1] == '\0')
 			return -EINVAL;
 		err = pattern_parse(value, (size_t)(end - value),
@@ -321,8 +321,8 @@ bool question_matches(const struct question *question, const struct agent *agent
 	return true;
 }
 
-/* Since when one condition holds: since a value that matches appeared; or, if it holds because no
- * value does, since the values last changed. */
+/* Returns when one condition became true: when the first value that matches appeared; or, if it
+ * holds because no value matches, when the values last changed. */
 static int64_t question_condition_since_ns(const struct question *question,
                                            const struct record *record)
 {

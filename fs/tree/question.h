@@ -13,14 +13,14 @@
  * question if all conditions hold for it.
  *
  * FIELD is the name of a file of agents/<agent>/ (fs/tree/tree.h), with `system_stats.` before the
- * files of system_stats/; a number of gpus/<n>/, such as vram_free; or `label`, `gpu` (the model)
- *or `task`. An agent has any number of values in a field: one for each label, task or GPU, none if
- *the value is absent, otherwise one.
+ * files of system_stats/; a number of gpus/<n>/, such as vram_free; or one of the names `label`,
+ * `gpu` (the model) and `task`. An agent has any number of values in a field: one for each label,
+ * task or GPU; none if the value is absent; otherwise one.
  *
  * `=` holds if a value matches one of the patterns in VALUE (fs/tree/pattern.h), which commas
  * separate; an empty VALUE holds if there is no value. `!=` holds if `=` with the same VALUE does
- * not. `<`, `<=`, `>` and `>=` hold if a value is an integer that compares so with VALUE, which is
- *an integer of at most 2^53 and may end in K, M, G or T (1024, 1024^2, …).
+ * not. `<`, `<=`, `>` and `>=` hold if a value is an integer that compares so with VALUE. VALUE is
+ * then an integer of at most 2^53 and may end in K, M, G or T (1024, 1024^2, …).
  *
  * A component is parsed once, and is immutable. It refers to the components before it.
  */
@@ -67,8 +67,8 @@ bool question_is_sorted(const struct question *question);
  * caller can limit the time of a slice. */
 bool question_matches(const struct question *question, const struct agent *agent, size_t *work);
 
-/* Since when an agent that answers the question does so, by the values that it has now; wall clock.
- */
+/* Returns when an agent that answers the question began to: the latest time at which one of its
+ * conditions became true, judged by the agent's present values. Wall clock. */
 int64_t question_since_ns(const struct question *question, const struct record *record);
 
 /* What an agent is sorted by: the largest value in the field of an order. Integers are smaller than

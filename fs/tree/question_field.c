@@ -7,7 +7,7 @@
 
 #define LINE_BYTES 78
 
-/* The fields that a condition names otherwise than a file. */
+/* Fields whose name in a condition is not the name of a file. */
 static const struct {
 	const char *name;
 	enum agent_field_id id;
@@ -128,7 +128,7 @@ int64_t question_field_since_ns(const struct question_field *field, const struct
 	int64_t since_ns;
 
 	if (agent_fields[whole].place == AGENT_PLACE_GPU)
-		whole = AGENT_GPU_NAME; /* of which the set of GPUs has its time */
+		whole = AGENT_GPU_NAME; /* the changes store the time of the set of GPUs for it */
 	since_ns = record_since(record, whole, CHANGES_WHOLE);
 	if (field->id == AGENT_RUNNING_TASKS && !field->row) {
 		int64_t current_ns = record_since(record, AGENT_CURRENT_TASK_ID, CHANGES_WHOLE);

@@ -94,10 +94,9 @@ void text_printf(struct text *text, const char *format, ...)
 		text->error = -EFBIG; /* longer than INT_MAX: vsnprintf() has no other reason */
 		return;
 	}
-	/* Called also if the text did fit: it may exceed the ceiling by the byte for the NUL. */
-	if (!text_reserve(text, (size_t)length))
-		return;
 	if ((size_t)length >= room) {
+		if (!text_reserve(text, (size_t)length))
+			return;
 		va_start(arguments, format);
 		vsnprintf(text->bytes + text->length, (size_t)length + 1, format, arguments);
 		va_end(arguments);

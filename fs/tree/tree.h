@@ -4,9 +4,9 @@
 
 /*
  * The table of the tree: every file and directory of the mount is one row of it, and no other code
- * in fs/ decides its name or place. To add a file, add a row; to add a directory, add a row and the
- * rows whose parent it is. A view over the fleet (by-status/) is one row, with all that it
- * contains.
+ * in fs/ decides its name or place. To add a file, add a row. To add a directory, add a value to
+ * enum tree_directory, a row at that position, and the rows whose parent it is. A view over the
+ * fleet (by-status/) is one row, with all that it contains.
  *
  * A row is one entry of its parent, or one for each agent, label or GPU (`each`). The text of a
  * file is a field of the agent (`field`), comes from a function (`text`), or is a report
@@ -64,8 +64,8 @@ struct tree_row {
 	uint8_t each;     /* enum tree_each */
 	uint8_t view;     /* enum tree_view */
 	uint8_t report;   /* enum tree_report */
-	uint8_t field;    /* enum agent_field_id of a file's text or a directory's mtime;
-	                     AGENT_FIELDS: none */
+	uint8_t field;    /* enum agent_field_id of a file's text, a view's values or a directory's
+	                     mtime; AGENT_FIELDS: none */
 	const char *name; /* NULL: tree_entry_name() gives each entry its own name */
 	void (*text)(const struct status *status, struct text *text); /* NULL: field or report */
 	const char *const *always; /* values whose groups exist even if no agent has them; ends
@@ -131,8 +131,8 @@ size_t tree_file_in_other(const struct tree_row *row, const struct agent *agent,
 /* Whether the agent has this value in a view's field (agent_string()). */
 bool tree_agent_has(const struct tree_row *row, const struct agent *agent, const char *value);
 
-/* When an agent got the value of this index (agent_string()) in a field by which links are made;
- * wall clock. */
+/* Returns when an agent got the value of this index in a field; wall clock. The index is ignored
+ * for a field with one value. */
 int64_t tree_value_since_ns(const struct record *record, enum agent_field_id field, size_t index);
 
 /* When the agent got this value, which it has: the time of the link to it in the value's group;

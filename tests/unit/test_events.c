@@ -21,13 +21,14 @@
 #define WALL_NS  INT64_C(1700000000250000000)
 #define TIME     "2023-11-14T22:13:20.250Z\t"
 
-/* A fleet whose list is one page of agents with a status, and its log. */
+/* A fleet whose list is usually one page of agents with a status, and its log. */
 struct world {
 	struct fleet *fleet;
 	struct events *events;
 	int64_t now_ms;
 	unsigned int wanted; /* pages that were wanted and have not arrived */
 	unsigned int wants;  /* pages that were wanted */
+	unsigned int page;   /* the last page that was wanted */
 	struct record *record;
 };
 
@@ -38,7 +39,7 @@ static int port_want(void *user, unsigned int page, const struct validator *cond
 
 	(void)condition;
 	(void)no_cache;
-	assert_int_equal(page, 1);
+	world->page = page;
 	world->wanted++;
 	world->wants++;
 	return 0;
@@ -118,13 +119,14 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* The page arrives, with agents of these pairs of ID and status. NULL ends the pairs. */
+/* Page 1 arrives, with agents of these pairs of ID and status. NULL ends the pairs. */
 static void bring(struct world *world, const char *id, ...)
 {
 	struct page *page = agents_page(8);
 	va_list statuses;
 
 	assert_int_equal(world->wanted--, 1);
+	assert_int_equal(world->page, 1);
 	va_start(statuses, id);
 	for (; id; id = va_arg(statuses, const char *))
 		page->agents[page->agent_count++] = agents_new(id, va_arg(statuses, const char *));
@@ -133,12 +135,35 @@ static void bring(struct world *world, const char *id, ...)
 	assert_int_equal(fleet_ingest(world->fleet, 1, page), 0);
 }
 
-static void fail_page(struct world *world)
+static void fail_page(struct world *world, enum failure_cause cause)
 {
-	const struct failure failure = {.cause = FAILURE_SERVER, .retry_after_ms = -1, .at_ns = 1};
+	const struct failure failure = {.cause = cause, .retry_after_ms = -1, .at_ns = 1};
 
 	assert_int_equal(world->wanted--, 1);
-	fleet_failed(world->fleet, 1, &failure);
+	fleet_failed(world->fleet, world->page, &failure);
+}
+
+/* Runs a query, for which the list arrives with one agent on each page. ids: one letter each. */
+static struct event_log *query_pages(struct world *world, const char *ids)
+{
+	struct query query = fleet_query(world->fleet);
+	struct event_log *log = NULL;
+	int err;
+
+	while ((err = events_query(world->events, &query, false, &log)) == -EAGAIN) {
+		struct page *page = agents_page(1);
+
+		assert_int_equal(world->wanted--, 1);
+		assert_in_range(world->page, 1, strlen(ids));
+		page->agents[page->agent_count++] =
+			agents_new((const char[]){ids[world->page - 1], '\0'}, "idle");
+		page->total_count = (int64_t)strlen(ids);
+		page->per_page = 1;
+		assert_int_equal(fleet_ingest(world->fleet, world->page, page), 0);
+	}
+	assert_int_equal(err, 0);
+	assert_non_null(log);
+	return log;
 }
 
 /* Runs a query that returns at once. */
@@ -414,6 +439,26 @@ static void test_end_of_read_fetches_no_list(void **state)
 	assert_int_equal(world->wants, 2);
 }
 
+/* The list that has gaps only, because pages 1 and 2 stay bad, is not the first list. */
+static void test_agent_found_after_a_list_of_gaps_has_not_joined(void **state)
+{
+	struct world *world = *state;
+	struct query first = fleet_query(world->fleet);
+	struct event_log *log;
+
+	for (unsigned int page = 1; page <= 2; page++) {
+		assert_int_equal(events_query(world->events, &first, false, &log), -EAGAIN);
+		assert_int_equal(world->page, page);
+		fail_page(world, FAILURE_MALFORMED);
+	}
+	assert_int_equal(events_query(world->events, &first, false, &log), 0);
+	assert_int_equal(log->text.length, 0);
+	world->now_ms += TTL_MS;
+	assert_string_equal(log_text(query_pages(world, "abc")), "");
+	world->now_ms += TTL_MS;
+	assert_string_equal(log_text(query_pages(world, "abcd")), "d|agent|-|joined\n");
+}
+
 /* Refreshing without a reader */
 
 static void test_log_of_a_fleet_that_is_refreshed_begins_at_the_mount(void **state)
@@ -455,7 +500,7 @@ static void test_log_of_a_fleet_that_is_refreshed_fails_before_the_first_list(vo
 
 	fleet_refresh(world->fleet);
 	assert_int_equal(events_query(world->events, &first, false, &log), -EAGAIN);
-	fail_page(world);
+	fail_page(world, FAILURE_SERVER);
 	assert_int_equal(events_query(world->events, &first, false, &log), -EREMOTEIO);
 }
 
@@ -468,7 +513,7 @@ static void test_first_query_fails_without_an_api(void **state)
 	struct event_log *log;
 
 	assert_int_equal(events_query(world->events, &first, false, &log), -EAGAIN);
-	fail_page(world);
+	fail_page(world, FAILURE_SERVER);
 	assert_int_equal(events_query(world->events, &first, false, &log), -EREMOTEIO);
 	world->now_ms += 2000;
 	begin(world);
@@ -489,7 +534,7 @@ static void test_log_is_served_while_the_api_fails(void **state)
 		world->now_ms += ages_ms[i];
 		poll = fleet_query(world->fleet);
 		assert_int_equal(events_query(world->events, &poll, false, &log), -EAGAIN);
-		fail_page(world);
+		fail_page(world, FAILURE_SERVER);
 		assert_int_equal(events_query(world->events, &poll, false, &log), 0);
 		query(world);
 		assert_int_equal(world->wanted, 0);
@@ -633,6 +678,7 @@ int main(void)
 		TEST(test_departed_agent_is_an_event),
 		TEST(test_queries_cost_one_list_per_ttl),
 		TEST(test_end_of_read_fetches_no_list),
+		TEST(test_agent_found_after_a_list_of_gaps_has_not_joined),
 		REFRESH(test_log_of_a_fleet_that_is_refreshed_begins_at_the_mount),
 		REFRESH(test_change_before_the_first_list_is_complete_is_an_event),
 		REFRESH(test_log_of_a_fleet_that_is_refreshed_fails_before_the_first_list),

@@ -314,6 +314,24 @@ static void test_values_of_an_agent_are_summed_up_to_the_maximum(void **state)
 	(void)state;
 }
 
+static void test_sum_that_reached_a_limit_stays_there(void **state)
+{
+	static const struct agent_gpu gpus[] = {
+		{"a", NULL, INT64_MAX - 1, -INT64_MAX + 1, -1},
+		{"b", NULL, 2, -3, -INT64_MAX},
+		{"c", NULL, -5, 5, 5},
+	};
+	struct agent agent = agents_blank("a");
+
+	agent.gpus = gpus;
+	for (agent.gpu_count = 2; agent.gpu_count <= 3; agent.gpu_count++) {
+		assert_int_equal(totals_of_agent(&agent, AGENT_GPU_VRAM_TOTAL), INT64_MAX);
+		assert_int_equal(totals_of_agent(&agent, AGENT_GPU_VRAM_FREE), -INT64_MAX);
+		assert_int_equal(totals_of_agent(&agent, AGENT_GPU_VRAM_USED), -INT64_MAX);
+	}
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +344,7 @@ int main(void)
 		cmocka_unit_test(test_text_beyond_the_ceiling_is_an_error),
 		cmocka_unit_test(test_forgotten_list_is_an_error),
 		cmocka_unit_test(test_values_of_an_agent_are_summed_up_to_the_maximum),
+		cmocka_unit_test(test_sum_that_reached_a_limit_stays_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
