@@ -44,7 +44,8 @@ static void decode_copy_id(struct decoder *decoder, const struct json_span *span
 	const cJSON *id;
 
 	if (json_scan(decoder->text + span->offset, span->bytes, &query, &outline, &fault) < 0 ||
-	    outline.member.bytes == 0 || outline.member.bytes > MAX_FAULT_ID_BYTES)
+	    outline.member.bytes == 0 || outline.member.bytes > MAX_FAULT_ID_BYTES ||
+	    decode_limit_exceeded(&outline.member))
 		return;
 	outline.member.offset += span->offset;
 	id = decode_parse(decoder, &outline.member);

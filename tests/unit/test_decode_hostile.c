@@ -261,6 +261,14 @@ static void test_dropped_elements_have_position_id_and_reason(void **state)
 	assert_int_equal(page->malformed, 1);
 	assert_int_equal(strlen(page->faults[0].id), 61);
 	page_free(page);
+
+	/* An agent_id that is itself beyond a limit is not parsed. */
+	page = decoding_good(
+		"{\"agent_list\":[{\"agent_id\":"
+		"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}]}");
+	assert_int_equal(page->malformed, 1);
+	assert_string_equal(page->faults[0].id, "");
+	page_free(page);
 }
 
 static void test_page_beyond_a_limit_is_rejected(void **state)
