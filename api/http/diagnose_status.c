@@ -36,6 +36,7 @@ static const struct {
 	{413, "Content Too Large", NULL},
 	{421, "Misdirected Request",
          "check the host in the URL: the server there does not know it"},
+	{422, "Unprocessable Content", NULL},
 	{425, "Too Early", "try again"},
 	{426, "Upgrade Required", NULL},
 	{429, "Too Many Requests", NULL},
