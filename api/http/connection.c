@@ -168,8 +168,8 @@ static int connection_on_established(void *user, char *address, char *local_addr
 	return CURL_PREREQFUNC_OK;
 }
 
-void connection_watch(struct connection *connection, CURL *easy,
-                      const struct request_settings *settings)
+void connection_attach(struct connection *connection, CURL *easy,
+                       const struct request_settings *settings)
 {
 	*connection = (struct connection){
 		.easy = easy, .settings = settings, .began_us = connection_now_us()};

@@ -45,8 +45,8 @@ struct connection {
 
 /* Clears a connection, and makes curl report to it how it gets a connection for a request. It must
  * not move until the request has ended. */
-void connection_watch(struct connection *connection, CURL *easy,
-                      const struct request_settings *settings);
+void connection_attach(struct connection *connection, CURL *easy,
+                       const struct request_settings *settings);
 
 /* Returns the time since the request began. */
 int64_t connection_elapsed_us(const struct connection *connection);

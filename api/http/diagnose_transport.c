@@ -129,7 +129,7 @@ static bool transport_is_proxy_failure(const struct request *request, CURLcode c
 	if (!trace->tls)
 		return !connection->established || request->response.header_bytes == 0;
 	curl_easy_getinfo(request->easy, CURLINFO_HTTP_CONNECTCODE, &status);
-	return !connection->established && !(request->response.tunneled && status / 100 == 2);
+	return !connection->established && !(request->response.connect_ended && status / 100 == 2);
 }
 
 /* Adds the proxy to the message: curl may name its host, but does not say that it is a proxy. curl

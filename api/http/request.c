@@ -147,7 +147,7 @@ static int request_set_headers(struct request *request, const struct request_set
 	request->conditional = validator_is_present(condition);
 	request->lacks_team = credential_lacks_team(credential);
 	request->sends_team = team;
-	request->token_kind = credential_token_kind(credential);
+	request->token_kind = credential_kind(credential);
 	return 0;
 }
 
@@ -171,13 +171,13 @@ int request_prepare(struct request *request, const struct request_settings *sett
 	if (code != CURLE_OK)
 		return -ENOMEM;
 	response_receive(&request->response, request->easy, &request->connection);
-	connection_watch(&request->connection, request->easy, settings);
+	connection_attach(&request->connection, request->easy, settings);
 	return 0;
 }
 
 /* A handle serves one request: up to 8.1.0, curl uses a header of the previous response, which it
  * has freed, if the first line of a response begins with a space. */
-void request_end(struct request *request)
+void request_release_handle(struct request *request)
 {
 	curl_easy_cleanup(request->easy);
 	request->easy = NULL;
@@ -190,7 +190,7 @@ void request_end(struct request *request)
 
 void request_done(struct request *request)
 {
-	request_end(request);
+	request_release_handle(request);
 	response_done(&request->response);
 	*request = (struct request){0};
 }

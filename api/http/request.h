@@ -43,7 +43,8 @@ struct request {
  * request is idle. settings must outlive the easy handle. share: the connections that it may use
  * (pool_share()); NULL fails. Returns 0 or -ENOMEM; after a failure request_done() must follow.
  *
- * The caller must release the share handle (pool_release()) after request_end() or request_done().
+ * The caller must release the share handle (pool_release()) after request_release_handle() or
+ * request_done().
  */
 int request_prepare(struct request *request, const struct request_settings *settings,
                     const struct fetch_job *job, const struct credential *credential,
@@ -51,7 +52,7 @@ int request_prepare(struct request *request, const struct request_settings *sett
 
 /* Frees the easy handle, after curl_multi_remove_handle(), and wipes the token in the headers.
  * Retains the response's buffer. */
-void request_end(struct request *request);
+void request_release_handle(struct request *request);
 
 /* Ends a request, frees all that it owns, and makes it idle. job and share are set to NULL, but
  * remain the caller's to free or release. */

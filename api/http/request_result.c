@@ -41,7 +41,7 @@ static struct headers_age result_age(const struct request *request, const struct
 }
 
 /* Corrects the failure of a compressed body that breaks off, which curl does not report. */
-static void result_note_cut(const struct response *response, struct failure *failure)
+static void result_correct_truncated(const struct response *response, struct failure *failure)
 {
 	if (failure->cause != FAILURE_MALFORMED || !response->headers.encoded ||
 	    !decode_breaks_off(response->body, response->body_bytes))
@@ -62,7 +62,7 @@ static int result_decode(const struct response *response, long status, struct pa
 	if (status != 304) {
 		result = decode_page(response->body, response->body_bytes, ret_page, failure);
 		if (result < 0)
-			result_note_cut(response, failure);
+			result_correct_truncated(response, failure);
 		return result;
 	}
 	*ret_page = calloc(1, sizeof(struct page));

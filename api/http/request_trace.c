@@ -121,7 +121,7 @@ void request_trace_read(const struct request *request, const struct request_sett
 	trace_read_steps(request, &trace);
 	trace_read_address(request, &trace);
 	curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects);
-	trace.made = connects > 0 || trace.reached < TRACE_RESPONSE;
+	trace.is_new_connection = connects > 0 || trace.reached < TRACE_RESPONSE;
 	trace.http = trace_http_name(request->easy);
 	trace.certificate_end = settings->diagnostics ? trace_certificate_end(request->easy) : 0;
 	memcpy(trace.proxy, connection->proxy.url, sizeof(trace.proxy));

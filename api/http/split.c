@@ -82,7 +82,7 @@ struct split_part split_part(const struct fetch_job *job, unsigned int per_page)
  */
 static bool split_fits(const struct split *split, const struct page *part)
 {
-	size_t size = split->sizes[split->level], count = part->agent_count + part->malformed;
+	size_t size = split->sizes[split->level], count = part->agent_count + part->dropped;
 
 	return count == size || (count < size && (part->per_page == AGENT_ABSENT ||
 	                                          part->per_page == (int64_t)size));
@@ -102,7 +102,7 @@ static void split_take(struct split *split, struct page *part, const struct fail
 		page->faults[page->fault_count] = part->faults[i];
 		page->faults[page->fault_count++].position += split->offset;
 	}
-	page->malformed += part->malformed;
+	page->dropped += part->dropped;
 	page->total_count = part->total_count;
 	page->old |= part->old;
 	if (part->old)
@@ -181,7 +181,7 @@ static bool split_drop_agent(struct split *split, uint64_t cut_hash)
 			.reason = "it is larger than a response may be",
 			.position = split->offset + 1,
 		};
-	page->malformed++;
+	page->dropped++;
 	return true;
 }
 
@@ -193,7 +193,7 @@ bool split_continue(struct fetch_job *job, unsigned int per_page)
 	if (!split)
 		return split_begin(job, per_page);
 	if (fetch->page) {
-		size_t count = fetch->page->agent_count + fetch->page->malformed;
+		size_t count = fetch->page->agent_count + fetch->page->dropped;
 
 		if (!split_fits(split, fetch->page))
 			return split_give_up(job);

@@ -59,7 +59,7 @@ static void decode_record_fault(struct decoder *decoder, const struct json_span 
 {
 	struct page_fault *fault;
 
-	page->malformed++;
+	page->dropped++;
 	if (page->fault_count == PAGE_MAX_FAULTS)
 		return;
 	fault = &page->faults[page->fault_count++];

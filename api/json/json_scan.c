@@ -89,8 +89,9 @@ static const char *scan_string(struct scanner *s, const char *at)
 			if (c.kind != UTF8_PLAIN)
 				s->flags |= JSON_NEEDS_SANITIZE;
 			if (c.kind == UTF8_INVALID)
-				s->flags |= JSON_LOSSY |
-				            (*at == UTF8_STORED_C0[0] ? JSON_NEEDS_NORMALIZE : 0);
+				s->flags |=
+					JSON_LOSSY |
+					(*at == UTF8_STORED_BYTE_C0[0] ? JSON_NEEDS_NORMALIZE : 0);
 			at += c.bytes;
 		}
 	}

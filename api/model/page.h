@@ -41,7 +41,7 @@ struct page {
 	int64_t age_ms;      /* upper bound of the age of its data when the page was made */
 	int64_t total_count; /* of page_meta; AGENT_ABSENT if missing or not a count */
 	int64_t per_page;    /* of page_meta; AGENT_ABSENT if missing or out of range */
-	size_t malformed;    /* number of dropped elements of agent_list */
+	size_t dropped;      /* number of dropped elements of agent_list */
 	struct page_fault faults[PAGE_MAX_FAULTS]; /* the first dropped elements */
 	size_t fault_count;                        /* entries in faults */
 	size_t agent_count;                        /* entries in agents */
