@@ -73,7 +73,7 @@ enum token_kind credential_kind(const struct credential *credential);
  * "token". Static. */
 const char *credential_kind_name(const struct credential *credential);
 
-/* Returns where the token was found for messages: a path or "$FLEETFS_TOKEN". Valid as long as the
+/* Returns the source of the token, for messages: a path or "$FLEETFS_TOKEN". Valid as long as the
  * credential. */
 const char *credential_source(const struct credential *credential);
 

@@ -245,7 +245,7 @@ static void fetcher_finish_request(struct fetcher *fetcher, struct request *requ
 	fetcher_deliver(fetcher, job);
 }
 
-/* Returns whether a request has ended. */
+/* Finishes all requests that curl has ended. Returns whether there were any. */
 static bool fetcher_finish_ended(struct fetcher *fetcher)
 {
 	bool any = false;

@@ -26,8 +26,9 @@ static CURLcode request_set_cas(CURL *easy, const struct request_settings *setti
 
 /*
  * Makes curl send the token only to the host of the API, after its verification: no redirect (on
- * which curl would send X-Team-ID), no other protocol, no credentials from elsewhere, no headers of
- * ours to a proxy.
+ * which curl would send X-Team-ID), no other protocol, and no credentials from elsewhere. With
+ * https, a proxy gets a CONNECT without headers of fleetfs. With plain http, a proxy gets the whole
+ * request.
  */
 static CURLcode request_set_security(CURL *easy, const struct request_settings *settings)
 {
@@ -108,8 +109,8 @@ __attribute__((format(printf, 2, 3))) static int request_add_header(struct reque
 	return 0;
 }
 
-/* Limits the responses that a cache in front of the API may send: one that is older than the ttl
- * only if the API fails. The header has whole seconds. */
+/* Asks a cache in front of the API to send a response older than the ttl only if the API fails. The
+ * header has whole seconds, so times are rounded down, and a stale below 1 s is left out. */
 static int request_add_cache_control(struct request *request,
                                      const struct request_settings *settings,
                                      const struct fetch *fetch)

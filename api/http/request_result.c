@@ -30,7 +30,8 @@ void request_result_no_memory(const struct request_settings *settings, struct fe
 	failure_set(&job->fetch->failure, FAILURE_MEMORY, "out of memory");
 }
 
-/* Returns the age of the response now, so it includes the time that decoding took. */
+/* Returns the age of the response at the time of the call. With an Age, the upper bound includes
+ * all time since the request was sent, and so the time that decoding took. */
 static struct headers_age result_age(const struct request *request, const struct failure *failure)
 {
 	curl_off_t sent_us = 0; /* from the beginning until the request was sent */

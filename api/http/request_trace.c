@@ -61,10 +61,9 @@ static curl_off_t trace_step_end_us(const struct request *request, enum trace_st
 	/* curl sets this mark also if the connection ends without a response. */
 	if (step == TRACE_RESPONSE)
 		return request->response.header_bytes > 0 ? at_us : -1;
-	/* With TLS, curl sets this mark only after the handshake. Until then, TCP is known to be
-	 * connected by the first data of TLS (with OpenSSL only) or by a local port (not in curl
-	 * 8.10 to 8.20). Without TLS, only a SOCKS proxy can delay the mark after TCP is connected.
-	 */
+	/* With TLS, curl sets this mark only after the handshake. Until then, TLS data (with
+	 * OpenSSL only) or a local port (not in curl 8.10 to 8.20) shows that TCP is connected.
+	 * Without TLS, only a SOCKS proxy can delay the mark after TCP is connected. */
 	curl_easy_getinfo(request->easy, CURLINFO_LOCAL_PORT, &local_port);
 	if (step == TRACE_CONNECT && at_us == 0 && connection->tls_us)
 		return connection->tls_us - connection->began_us;

@@ -20,7 +20,7 @@ static void decode_copy_truncated(const char *text, char *ret_text, size_t text_
 
 	if (length >= text_bytes) {
 		length = text_bytes - 1;
-		/* The pairs of the stored form (C0 80, C0 81) end like a character of two bytes. */
+		/* The pairs of the stored form (utf8.h) end like a character of two bytes. */
 		while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
 			length--;
 	}

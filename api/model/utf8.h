@@ -35,9 +35,10 @@ struct utf8_char utf8_next(const char *text, size_t len);
  * The stored form of strings
  *
  * A JSON string may contain NUL (\u0000), which would end a C string. The decoder therefore stores
- * NUL as C0 80, and the byte C0, which valid UTF-8 never contains, as C0 81. All other bytes are
- * stored as they are. Different strings have different stored forms, so strcmp() and hashes work
- * on the stored form, and only code that shows a string has to know about it.
+ * NUL as the bytes 0xC0 0x80. It stores the byte 0xC0, which valid UTF-8 never contains, as 0xC0
+ * 0x81. All other bytes are stored as they are. Different strings have different stored forms, so
+ * strcmp() and hashes work on the stored form, and only code that shows a string has to know about
+ * it.
  */
 #define UTF8_STORED_NUL     "\xc0\x80"
 #define UTF8_STORED_BYTE_C0 "\xc0\x81"
