@@ -207,14 +207,14 @@ static void ingest_content(struct ingest *ingest, struct records *records, struc
 	page->count = count;
 	ingest->records = NULL;
 	ingest->count = 0;
-	page->items = response->agent_count + response->malformed;
+	page->items = response->agent_count + response->dropped;
 	page->dropped = ingest->dropped;
 	page->total_count = response->total_count;
 	page->per_page = response->per_page;
 	page->validator = response->validator;
 	if (records->pages->last < ingest->number && count > 0)
 		records->pages->last = ingest->number;
-	records->malformed += response->malformed;
+	records->malformed += response->dropped;
 	pages_note_arrival(records->pages, page, response, ingest->at_ms, ingest->seq);
 }
 
@@ -240,7 +240,7 @@ int ingest_begin(struct ingest *ingest, struct records *records, unsigned int nu
 		.at_ms = pages_now_ms(pages) - response->age_ms,
 		.at_ns = pages_wall_ns(pages),
 		.first_serial = records->last_serial + 1,
-		.dropped = response->malformed,
+		.dropped = response->dropped,
 		.records = malloc((response->agent_count + 1) * sizeof(struct record *)),
 	};
 	if (ingest->records && pages_create(pages, number))

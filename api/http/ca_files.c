@@ -63,8 +63,8 @@ static bool ca_directory_is_safe(const char *path, size_t length, struct ca_faul
 	return safe;
 }
 
-/* Measured with the 145 CAs of Debian 12 in /etc/ssl/certs: 0.5 ms of processor time for each
- * connection, which takes 17 ms to read the CAs. */
+/* Measured with the 145 CAs of Debian 12 in /etc/ssl/certs: the check takes 0.5 ms of processor
+ * time for each connection. The TLS library takes 17 ms to read the CAs. */
 bool ca_files_check(const char *bundle, const char *directories, struct ca_fault *ret_fault)
 {
 	if (bundle && !ca_bundle_is_safe(bundle, ret_fault))

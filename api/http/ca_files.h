@@ -7,10 +7,10 @@
  * a FIFO has replaced one of them, the library waits for a writer, and with it the fetching thread,
  * forever. A device may block a read in the same way.
  *
- * The library opens the bundle, and those entries of the CA directories that have the name
- * HASH.NUMBER, once it has met a certificate with that hash. So all entries with such names are
- * checked. A file that is missing is not a fault here: curl reports it, or does not need it. Nor is
- * a directory among the entries: reading it fails at once.
+ * The library opens the bundle. While it verifies a certificate, it also opens entries of the CA
+ * directories: HASH.NUMBER, where HASH is that of the issuer, and HASH.rNUMBER for a CRL. So all
+ * entries with such names are checked. A file that is missing is not a fault here: curl reports it,
+ * or does not need it. Nor is a directory among the entries: reading it fails at once.
  */
 
 #include <stdbool.h>

@@ -13,12 +13,13 @@
  * when there is a result. Results are handed over as a whole. Apart from the queues the threads
  * only share the secrets for client_redact(), which have a lock.
  *
- * Each client_want() causes one request. The client makes further requests in three cases only:
+ * Each client_want() causes one request. The client makes further requests in three cases:
  * - The API responds with 401, and the token has been replaced.
  * - A cache in front of the API sends a response that is too old to use. The second request
  * bypasses caches.
  * - A page is too large as a whole. It is requested in parts (split.h).
- * The cache (cache/) decides about all other retries.
+ * curl itself repeats a request if a reused connection ends without a response (connection.h). The
+ * cache (cache/) decides about all other retries.
  *
  * Secrets (tokens, passwords of proxies) are removed from messages, notes and the IDs of dropped
  * agents before they are handed over (redact.h).
@@ -34,13 +35,13 @@
 struct client_config {
 	const char *base;    /* the API's base URL, http or https, without "/agents" */
 	const char *file;    /* the path of a saved list; used if base is NULL */
-	int64_t ttl_ms;      /* the greatest age of a response that a cache stored, and of the last
-	                        check of the file */
+	int64_t ttl_ms;      /* a response that a cache stored is old from this age on; the file is
+	                        checked again after this time */
 	int64_t stale_ms;    /* by how much such a response may exceed the ttl if the cache has no
 	                        newer one */
 	const char *cacert;  /* a CA bundle, or NULL for the system's */
 	const char *ca_dirs; /* CA directories separated by `:`, or NULL for the system's */
-	bool ca_exclusive;   /* only the CAs in cacert are trusted */
+	bool ca_exclusive;   /* the system's CA directories are not trusted */
 	int64_t timeout_ms;  /* for one request, everything included */
 	int64_t connect_timeout_ms;   /* for resolving, connecting and TLS */
 	unsigned int per_page;        /* 1 to 100 */
@@ -52,8 +53,8 @@ struct client;
 
 /*
  * Starts a client. Its thread blocks all signals. Copies config; credential is NULL if the source
- * is a file, and is owned by the client on success. Calls curl_global_init(), so a process that
- * forks must do that before. Returns 0 or -errno; -EINVAL for a base that is not usable.
+ * is a file, and is owned by the client on success. Calls curl_global_init(), so the process must
+ * not fork after this call. Returns 0 or -errno; -EINVAL for a base that is not usable.
  */
 int client_new(const struct client_config *config, struct credential *credential,
                struct client **ret_client);
@@ -61,7 +62,8 @@ int client_new(const struct client_config *config, struct credential *credential
 /*
  * Aborts all requests, ends the thread and frees everything. NULL is allowed. Returns false, and
  * frees nothing, if the thread does not end within a second, because it reads the token or the
- * saved list on a file system that hangs. Then the process must end with _exit(2).
+ * saved list on a file system that hangs. Then the process must end by _exit(), since the
+ * thread uses memory that exit() may release.
  */
 bool client_free(struct client *client);
 

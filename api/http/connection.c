@@ -84,8 +84,8 @@ static void connection_note_address(struct connection *connection, const struct 
 	snprintf(connection->address, sizeof(connection->address), "%s port %u", host, ntohs(port));
 }
 
-/* Checks the files of CAs that the TLS library opens for a connection. Those of the settings are
- * for the API: curl trusts the system's for an https proxy. */
+/* Checks the files of CAs that the TLS library opens for a connection. The settings name the CAs
+ * for the API. For an https proxy, curl uses the CAs of the system. */
 static bool connection_check_cas(struct connection *connection)
 {
 	const struct request_settings *settings = connection->settings;
@@ -106,8 +106,8 @@ static bool connection_check_cas(struct connection *connection)
  * connection.
  *
  * TCP_USER_TIMEOUT makes the kernel give up a connection whose data is not acknowledged for
- * connect_timeout. So a connection that went silent costs a reader that long and a retry on a new
- * connection, but not all of its timeout.
+ * connect_timeout. Then curl retries on a new connection. So a silent connection delays a reader by
+ * connect_timeout, and not by its whole timeout.
  */
 static curl_socket_t connection_on_socket(void *user, curlsocktype purpose,
                                           struct curl_sockaddr *address)
@@ -168,8 +168,8 @@ static int connection_on_established(void *user, char *address, char *local_addr
 	return CURL_PREREQFUNC_OK;
 }
 
-void connection_watch(struct connection *connection, CURL *easy,
-                      const struct request_settings *settings)
+void connection_attach(struct connection *connection, CURL *easy,
+                       const struct request_settings *settings)
 {
 	*connection = (struct connection){
 		.easy = easy, .settings = settings, .began_us = connection_now_us()};

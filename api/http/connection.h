@@ -3,8 +3,12 @@
 #define FLEETFS_API_HTTP_CONNECTION_H
 
 /*
- * Watches how curl gets a connection for a request: makes its sockets, and notes the facts that
- * curl_easy_getinfo() does not report. Fetching thread only.
+ * Controls and observes how curl gets a connection for a request. Checks the files of CAs, makes
+ * the sockets, and makes each retry use a new connection. Notes the facts that curl_easy_getinfo()
+ * does not report. Fetching thread only.
+ *
+ * If a connection of the pool ends without a response, curl sends the request again on another one,
+ * up to five times.
  *
  * Only curl's verbose messages contain the TLS version, the proxy (proxy.h), and whether a request
  * without a response was sent over HTTP/2. Rejected for the TLS version: CURLINFO_TLS_SSL_PTR,
@@ -12,9 +16,9 @@
  * fleetfs would have to link with the same library (SSL_get_version() of OpenSSL), and with any
  * other library the version would be missing. CURLINFO_CERTINFO does not contain it.
  *
- * TLS starts when curl reports the first TLS data. Rejected: CURLOPT_SSL_CTX_FUNCTION. If it is
- * set, curl 8.3 and later reads the CAs before it sends that data, not while it waits for the
- * server.
+ * The TLS step is measured from the first TLS data that curl reports. Rejected:
+ * CURLOPT_SSL_CTX_FUNCTION. If it is set, curl 8.3 and later reads the CAs before it sends that
+ * data, not while it waits for the server.
  */
 
 #include <curl/curl.h>
@@ -45,8 +49,8 @@ struct connection {
 
 /* Clears a connection, and makes curl report to it how it gets a connection for a request. It must
  * not move until the request has ended. */
-void connection_watch(struct connection *connection, CURL *easy,
-                      const struct request_settings *settings);
+void connection_attach(struct connection *connection, CURL *easy,
+                       const struct request_settings *settings);
 
 /* Returns the time since the request began. */
 int64_t connection_elapsed_us(const struct connection *connection);

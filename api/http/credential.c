@@ -329,12 +329,12 @@ bool credential_lacks_team(const struct credential *credential)
 	return token_takes_team(credential->kind) && !credential->team;
 }
 
-enum token_kind credential_token_kind(const struct credential *credential)
+enum token_kind credential_kind(const struct credential *credential)
 {
 	return credential->kind;
 }
 
-const char *credential_kind(const struct credential *credential)
+const char *credential_kind_name(const struct credential *credential)
 {
 	return token_kind_name(credential->kind);
 }

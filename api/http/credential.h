@@ -67,13 +67,13 @@ const char *credential_team(const struct credential *credential);
 bool credential_lacks_team(const struct credential *credential);
 
 /* Returns the kind of the token. */
-enum token_kind credential_token_kind(const struct credential *credential);
+enum token_kind credential_kind(const struct credential *credential);
 
 /* Returns the kind of the token for messages: "JWT", "integration key (sk-)", "device key (dk-)",
  * "token". Static. */
-const char *credential_kind(const struct credential *credential);
+const char *credential_kind_name(const struct credential *credential);
 
-/* Returns where the token was found for messages: a path or "$FLEETFS_TOKEN". Valid as long as the
+/* Returns the source of the token, for messages: a path or "$FLEETFS_TOKEN". Valid as long as the
  * credential. */
 const char *credential_source(const struct credential *credential);
 

@@ -21,9 +21,9 @@
 	" a client certificate, which fleetfs does not support"
 
 /*
- * Returns false if the response is complete and its status is 200, or 304 after a condition; its
- * body has not been decoded. Otherwise returns true and sets cause, message, remedy and Retry-After
- * of the failure.
+ * Returns false if the response is complete and its status is 200, or 304 to a request with a
+ * condition. The body may still be invalid, since it is decoded later. Otherwise returns true and
+ * sets cause, message, remedy and Retry-After of the failure.
  */
 bool diagnose_failure(const struct request *request, const struct request_settings *settings,
                       CURLcode code, long status, const struct trace *trace,

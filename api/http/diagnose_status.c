@@ -36,6 +36,7 @@ static const struct {
 	{413, "Content Too Large", NULL},
 	{421, "Misdirected Request",
          "check the host in the URL: the server there does not know it"},
+	{422, "Unprocessable Content", NULL},
 	{425, "Too Early", "try again"},
 	{426, "Upgrade Required", NULL},
 	{429, "Too Many Requests", NULL},
@@ -110,7 +111,8 @@ static const char *status_bad_request_remedy(const struct request *request, cons
 	                             "team, so X-Team-ID is not sent";
 }
 
-/* Returns the remedy for a status that the request explains, else NULL. */
+/* Returns the remedy for a status if it depends on the request or on the API's message, else NULL.
+ */
 static const char *status_remedy(const struct request *request,
                                  const struct request_settings *settings, long status,
                                  const char *detail)

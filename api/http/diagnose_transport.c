@@ -77,7 +77,8 @@ static const struct {
 };
 
 /* Remedies for a certificate that fails verification, by a part of the message of OpenSSL or curl.
- * The first match counts, since the name of a host in the message may contain any of these. */
+ * The first match counts. The messages that contain the name of a host come first, since that name
+ * may contain the other parts. */
 static const struct {
 	const char *part, *remedy;
 } certificates[] = {
@@ -101,7 +102,8 @@ static const char *transport_certificate_remedy(const char *reason)
 	return certificates[i].remedy;
 }
 
-/* Whether a code means that a connection was not made or was lost, for no reason of its own. */
+/* Whether a code only means that a connection was not made or was lost, and does not state the
+ * cause. */
 static bool transport_is_lost(CURLcode code)
 {
 	return code == CURLE_OPERATION_TIMEDOUT || code == CURLE_COULDNT_CONNECT ||
@@ -110,8 +112,8 @@ static bool transport_is_lost(CURLcode code)
 
 /*
  * Whether a failure occurred at the proxy or on the way to it, not on the way from it to the API.
- * That is known of a tunnel (https, or SOCKS). Without one the proxy itself sends the responses,
- * and is at fault if it sends none, or none of HTTP.
+ * With a tunnel (https, or SOCKS) the step that failed shows this. Without a tunnel the proxy
+ * itself responds, so it is at fault if there is no response, or if the response is not HTTP.
  */
 static bool transport_is_proxy_failure(const struct request *request, CURLcode code,
                                        const struct trace *trace)
@@ -129,7 +131,7 @@ static bool transport_is_proxy_failure(const struct request *request, CURLcode c
 	if (!trace->tls)
 		return !connection->established || request->response.header_bytes == 0;
 	curl_easy_getinfo(request->easy, CURLINFO_HTTP_CONNECTCODE, &status);
-	return !connection->established && !(request->response.tunneled && status / 100 == 2);
+	return !connection->established && !(request->response.connect_ended && status / 100 == 2);
 }
 
 /* Adds the proxy to the message: curl may name its host, but does not say that it is a proxy. curl

@@ -120,7 +120,7 @@ static struct request *fetcher_idle_request(struct fetcher *fetcher)
 
 static void fetcher_start_wanted(struct fetcher *fetcher)
 {
-	struct failure unread; /* noted; it matters only if the API rejects the old token */
+	struct failure reread_failure; /* noted; it matters only if the API rejects the old token */
 	struct request *request;
 	struct fetch_job *job;
 	bool reread;
@@ -130,7 +130,7 @@ static void fetcher_start_wanted(struct fetcher *fetcher)
 		/* The CA bundle is read for each new connection. */
 		if (reread)
 			pool_retire(&fetcher->pool);
-		fetcher_refresh_token(fetcher, reread, job->fetch, &unread);
+		fetcher_refresh_token(fetcher, reread, job->fetch, &reread_failure);
 		fetcher_start_request(fetcher, request, job);
 	}
 }
@@ -172,12 +172,12 @@ static void fetcher_warn_of_proxy(struct fetcher *fetcher, struct fetch *fetch)
 }
 
 /* Adds to a rejection of the token why a newer one was not read from its file. */
-static void fetcher_explain_denied(const struct failure *unread, struct failure *failure)
+static void fetcher_explain_denied(const struct failure *reread_failure, struct failure *failure)
 {
 	const struct failure denied = *failure;
 
 	failure_set(failure, denied.cause, "%.250s; the token was not read again: %s",
-	            denied.message, unread->message);
+	            denied.message, reread_failure->message);
 	failure->remedy = "correct the token file";
 }
 
@@ -188,19 +188,19 @@ static bool fetcher_retry_denied(struct fetcher *fetcher, const struct request *
 {
 	struct fetch *fetch = job->fetch;
 	int64_t expiry = credential_expiry(fetcher->credential);
-	struct failure unread = {.message = ""};
+	struct failure reread_failure = {.message = ""};
 	bool first = !job->denied;
 
 	job->denied = true;
 	if (first)
-		fetcher_refresh_token(fetcher, true, fetch, &unread);
+		fetcher_refresh_token(fetcher, true, fetch, &reread_failure);
 	/* The new token may already have been read for another request. */
 	if (first && request->token_number != fetcher->token_number)
 		return true;
 	if (expiry != 0 && expiry <= fetch->failure.at_ns / 1000000000)
 		fetch->failure.remedy = "the JWT has expired: get a new one";
-	if (*unread.message)
-		fetcher_explain_denied(&unread, &fetch->failure);
+	if (*reread_failure.message)
+		fetcher_explain_denied(&reread_failure, &fetch->failure);
 	return false;
 }
 
@@ -230,7 +230,7 @@ static void fetcher_finish_request(struct fetcher *fetcher, struct request *requ
 	CURLSH *share = request->share;
 
 	request_result_read(request, &fetcher->settings, code, job);
-	request_end(request);
+	request_release_handle(request);
 	request->job = NULL;
 	request->share = NULL;
 	pool_release(&fetcher->pool, share,
@@ -245,7 +245,7 @@ static void fetcher_finish_request(struct fetcher *fetcher, struct request *requ
 	fetcher_deliver(fetcher, job);
 }
 
-/* Returns whether a request has ended. */
+/* Finishes all requests that curl has ended. Returns whether there were any. */
 static bool fetcher_finish_ended(struct fetcher *fetcher)
 {
 	bool any = false;

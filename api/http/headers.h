@@ -7,10 +7,10 @@
  * 9110).
  *
  * Age: a cache in front of the API may have stored the response for a while, and that time counts
- * against the ttl. The cache reports it in Age, which is used also if the clocks disagree with it.
- * The RFC has whole numbers, which are rounded down, so the upper bound of the age is a second
- * more. Some caches report a fraction (contrib/cache does), to which nothing is added. If there are
- * several, the largest counts.
+ * against the ttl. The cache reports it in Age, which is used even if Date and the clock of this
+ * machine indicate another age. The RFC has whole numbers, which are rounded down, so the upper
+ * bound of the age is a second more. Some caches report a fraction (contrib/cache does), to which
+ * nothing is added. If there are several, the largest counts.
  *
  * Date: only used if there is an Age that is not valid. Without an Age the response comes from no
  * cache that implements HTTP/1.1, and a wrong clock of the server would make each response seem
@@ -62,13 +62,14 @@ void headers_begin(struct headers *headers);
  * responses (1xx), too; the lines of the next response replace them. Ignores trailers. */
 void headers_line(struct headers *headers, const char *line, size_t bytes);
 
-/* Whether all headers of a response were read, which is not an interim one. curl does not report an
- * error if the connection ends before. */
+/* Whether all headers of a final (not interim) response were read. curl does not report an error if
+ * the connection ends within the headers. */
 bool headers_are_complete(const struct headers *headers);
 
 /* Returns the age of the response; zeroes without an Age, since a response that no cache stored is
  * new when it arrives. wall_ms: the current time since 1970. took_ms: the time since the request
- * was sent; the response may have spent all of it on its way, so the upper bound includes it. */
+ * was sent. With an Age, the upper bound includes took_ms, since the response may have spent all of
+ * that time on its way. */
 struct headers_age headers_age(const struct headers *headers, int64_t wall_ms, int64_t took_ms);
 
 /* Returns the wait that Retry-After asks for, in ms from wall_ms on: 0 for a date in the past, at

@@ -40,7 +40,7 @@ void mailbox_done(struct mailbox *mailbox);
 void mailbox_want(struct mailbox *mailbox, struct fetch_job *job);
 
 /* Removes the next wanted job and returns it. Returns NULL if no job is wanted, or after
- * mailbox_stop(). With a job, *ret_reread tells whether mailbox_reread() was called since the
+ * mailbox_stop(). With a job, sets *ret_reread to whether mailbox_reread() was called since the
  * previous job. */
 struct fetch_job *mailbox_next(struct mailbox *mailbox, bool *ret_reread);
 

@@ -8,11 +8,12 @@
  * A connection can go silent without an error, for example when a NAT forgets it or a server fails
  * over. curl would use such a connection again and again, over HTTP/2 until
  * CURLOPT_MAXLIFETIME_CONN, even while other requests wait on it. The same holds for an HTTP/2
- * connection whose server is gone behind a gateway, which then resets each stream. So a request
- * that ends without a whole response, for any reason, retires the pool that it used, and later
- * requests get a new, empty one. So does one whose response rejects the connection (408, 421): the
- * server may do that for as long as the connection is used. Requests under way keep the retired
- * pool; the last of them frees it.
+ * connection to a gateway that has lost its server and resets each stream.
+ *
+ * So a request that ends without a whole response, for any reason, retires the share handle that it
+ * used. Later requests get a new, empty one. A request also retires the share handle if the
+ * response rejects the connection (408, 421), since the server may do that for as long as the
+ * connection is used. Requests under way keep the retired share handle; the last of them frees it.
  *
  * Rejected: CURLOPT_FRESH_CONNECT, and a CURLOPT_MAXLIFETIME_CONN of the time since the failure.
  * With either, curl still uses an HTTP/2 connection. A new multi handle would work, but the
@@ -37,7 +38,7 @@ CURLSH *pool_share(struct pool *pool);
  * new one. Frees it if it is retired and no request uses it any more. NULL is allowed. */
 void pool_release(struct pool *pool, CURLSH *share, bool retire);
 
-/* Retires the current share handle. This also frees the pool if no request uses it any more. */
+/* Retires the current share handle. Frees it if no request uses it any more. */
 void pool_retire(struct pool *pool);
 
 #endif

@@ -70,6 +70,8 @@ void proxy_read(const char *message, size_t bytes, struct proxy *ret_proxy)
 
 const char *proxy_remedy(const struct proxy *proxy)
 {
+	if (!*proxy->url)
+		return REMEDY("https_proxy, http_proxy or all_proxy");
 	return variables[proxy->variable].remedy;
 }
 

@@ -24,7 +24,8 @@ struct proxy {
  * a proxy. */
 void proxy_read(const char *message, size_t bytes, struct proxy *ret_proxy);
 
-/* Returns what to do if the proxy fails, in one clause; static. */
+/* Returns what to do if the proxy fails, in one clause; static. For an unknown proxy the clause
+ * names all variables that may name it. */
 const char *proxy_remedy(const struct proxy *proxy);
 
 /* Whether it is a SOCKS proxy, which has no HTTP status of its own. */

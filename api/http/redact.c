@@ -145,9 +145,8 @@ static size_t common_length(const char *a, size_t a_bytes, const char *b, size_t
 	return length;
 }
 
-/* Returns how many consecutive bytes of a secret count as the secret: 8 of 10 or more. Of 6 to 9
- * bytes two may be missing, because the text may have been cut there. Of 4 or 5 bytes 4 count, of
- * fewer all. */
+/* Returns how many consecutive bytes of a secret count as the secret, by its length. 10 or more: 8.
+ * 6 to 9: all but 2, which may be missing because the text was cut there. 4 or 5: 4. Fewer: all. */
 static size_t least_bytes(size_t secret_bytes)
 {
 	if (secret_bytes >= LEAST_BYTES + 2)
@@ -177,7 +176,8 @@ static void redact_mark_secret(const struct decoded *text, const char *secret, s
 }
 
 /* Encodes a secret in base64 as it appears after `skip` other bytes (modulo 3). Omits the digits at
- * both ends, which depend on the neighbouring bytes, too. ret_digits: secret_bytes * 4 / 3. */
+ * both ends, which depend on the neighbouring bytes, too. ret_digits has room for
+ * 4 / 3 * secret_bytes digits. */
 static size_t encode_base64(const char *secret, size_t secret_bytes, size_t skip, char *ret_digits)
 {
 	static const char digits[] =
@@ -194,7 +194,7 @@ static size_t encode_base64(const char *secret, size_t secret_bytes, size_t skip
 	return length;
 }
 
-/* ret_digits: 2 * secret_bytes. */
+/* Encodes a secret in hex. ret_digits has room for 2 * secret_bytes digits. */
 static void encode_hex(const char *secret, size_t secret_bytes, char *ret_digits)
 {
 	static const char digits[] = "0123456789abcdef";

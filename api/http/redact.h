@@ -48,8 +48,8 @@ void redact_done(struct redact *redact);
 /* Adds a secret, which is copied. NULL, "" and known ones are ignored. */
 void redact_add(struct redact *redact, const char *secret);
 
-/* Retains the secrets that were added until now for good. Later secrets replace each other only. To
- * be called before REDACT_SECRETS of them were added. */
+/* Retains the secrets that were added until now for good. Secrets that are added later replace only
+ * each other. Call this before REDACT_SECRETS of them were added. */
 void redact_pin(struct redact *redact);
 
 /*

@@ -26,8 +26,9 @@ static CURLcode request_set_cas(CURL *easy, const struct request_settings *setti
 
 /*
  * Makes curl send the token only to the host of the API, after its verification: no redirect (on
- * which curl would send X-Team-ID), no other protocol, no credentials from elsewhere, no headers of
- * ours to a proxy.
+ * which curl would send X-Team-ID), no other protocol, and no credentials from elsewhere. With
+ * https, a proxy gets a CONNECT without headers of fleetfs. With plain http, a proxy gets the whole
+ * request.
  */
 static CURLcode request_set_security(CURL *easy, const struct request_settings *settings)
 {
@@ -108,8 +109,8 @@ __attribute__((format(printf, 2, 3))) static int request_add_header(struct reque
 	return 0;
 }
 
-/* Limits the responses that a cache in front of the API may send: one that is older than the ttl
- * only if the API fails. The header has whole seconds. */
+/* Asks a cache in front of the API to send a response older than the ttl only if the API fails. The
+ * header has whole seconds, so times are rounded down, and a stale below 1 s is left out. */
 static int request_add_cache_control(struct request *request,
                                      const struct request_settings *settings,
                                      const struct fetch *fetch)
@@ -147,7 +148,7 @@ static int request_set_headers(struct request *request, const struct request_set
 	request->conditional = validator_is_present(condition);
 	request->lacks_team = credential_lacks_team(credential);
 	request->sends_team = team;
-	request->token_kind = credential_token_kind(credential);
+	request->token_kind = credential_kind(credential);
 	return 0;
 }
 
@@ -171,13 +172,13 @@ int request_prepare(struct request *request, const struct request_settings *sett
 	if (code != CURLE_OK)
 		return -ENOMEM;
 	response_receive(&request->response, request->easy, &request->connection);
-	connection_watch(&request->connection, request->easy, settings);
+	connection_attach(&request->connection, request->easy, settings);
 	return 0;
 }
 
 /* A handle serves one request: up to 8.1.0, curl uses a header of the previous response, which it
  * has freed, if the first line of a response begins with a space. */
-void request_end(struct request *request)
+void request_release_handle(struct request *request)
 {
 	curl_easy_cleanup(request->easy);
 	request->easy = NULL;
@@ -190,7 +191,7 @@ void request_end(struct request *request)
 
 void request_done(struct request *request)
 {
-	request_end(request);
+	request_release_handle(request);
 	response_done(&request->response);
 	*request = (struct request){0};
 }

@@ -21,9 +21,9 @@
 /* Format of a request's URL. Arguments: the API's base URL, the page's number, the page size. */
 #define REQUEST_URL_FORMAT "%s/agents?current_page=%u&per_page=%u"
 
-/* Plain data; all zeroes: idle. */
+/* Plain data; all zeroes: idle. A request is idle while its job is NULL. */
 struct request {
-	struct fetch_job *job;     /* set by the caller, which owns it; NULL: idle */
+	struct fetch_job *job;     /* set by the caller, which owns it */
 	unsigned int token_number; /* set by the caller */
 	CURLSH *share; /* the connections that easy uses (pool.h); the caller releases it */
 
@@ -40,18 +40,20 @@ struct request {
 
 /*
  * Makes request->easy, for curl_multi_add_handle(), to send the request that a job needs next. The
- * request is idle. settings must outlive the easy handle. share: the connections that it may use
- * (pool_share()); NULL fails. Returns 0 or -ENOMEM; after a failure request_done() must follow.
+ * request must be idle. settings must outlive the easy handle. share: the connections that it may
+ * use (pool_share()). Returns 0; or -ENOMEM, also if share is NULL. After a failure request_done()
+ * must follow.
  *
- * The caller must release the share handle (pool_release()) after request_end() or request_done().
+ * The caller must release the share handle (pool_release()) after request_release_handle() or
+ * request_done().
  */
 int request_prepare(struct request *request, const struct request_settings *settings,
                     const struct fetch_job *job, const struct credential *credential,
                     CURLSH *share);
 
 /* Frees the easy handle, after curl_multi_remove_handle(), and wipes the token in the headers.
- * Retains the response's buffer. */
-void request_end(struct request *request);
+ * Retains the response's buffer. job and share stay as they are. */
+void request_release_handle(struct request *request);
 
 /* Ends a request, frees all that it owns, and makes it idle. job and share are set to NULL, but
  * remain the caller's to free or release. */

@@ -30,7 +30,8 @@ void request_result_no_memory(const struct request_settings *settings, struct fe
 	failure_set(&job->fetch->failure, FAILURE_MEMORY, "out of memory");
 }
 
-/* Returns the age of the response now, so it includes the time that decoding took. */
+/* Returns the age of the response at the time of the call. With an Age, the upper bound includes
+ * all time since the request was sent, and so the time that decoding took. */
 static struct headers_age result_age(const struct request *request, const struct failure *failure)
 {
 	curl_off_t sent_us = 0; /* from the beginning until the request was sent */
@@ -41,7 +42,7 @@ static struct headers_age result_age(const struct request *request, const struct
 }
 
 /* Corrects the failure of a compressed body that breaks off, which curl does not report. */
-static void result_note_cut(const struct response *response, struct failure *failure)
+static void result_correct_truncated(const struct response *response, struct failure *failure)
 {
 	if (failure->cause != FAILURE_MALFORMED || !response->headers.encoded ||
 	    !decode_breaks_off(response->body, response->body_bytes))
@@ -62,7 +63,7 @@ static int result_decode(const struct response *response, long status, struct pa
 	if (status != 304) {
 		result = decode_page(response->body, response->body_bytes, ret_page, failure);
 		if (result < 0)
-			result_note_cut(response, failure);
+			result_correct_truncated(response, failure);
 		return result;
 	}
 	*ret_page = calloc(1, sizeof(struct page));

@@ -12,9 +12,9 @@ struct client_config;
 struct request_settings {
 	char *base; /* without user information, because it is shown in messages, and without `/` at
 	               the end; from curl's allocator */
-	char *ca_bundle; /* with the CAs that are trusted, those of the system included; NULL: none
-	                  */
-	char *ca_directories; /* the same, separated by `:` */
+	char *ca_bundle;      /* cacert, else that of the system; NULL: none */
+	char *ca_directories; /* ca_dirs, else those of the system unless ca_exclusive; separated by
+	                         `:`; NULL: none */
 	bool direct; /* the host is this machine: no proxy, even if the environment names one */
 	bool tls;    /* https */
 

@@ -61,10 +61,9 @@ static curl_off_t trace_step_end_us(const struct request *request, enum trace_st
 	/* curl sets this mark also if the connection ends without a response. */
 	if (step == TRACE_RESPONSE)
 		return request->response.header_bytes > 0 ? at_us : -1;
-	/* With TLS, curl sets this mark only after the handshake. Until then, TCP is known to be
-	 * connected by the first data of TLS (with OpenSSL only) or by a local port (not in curl
-	 * 8.10 to 8.20). Without TLS, only a SOCKS proxy can delay the mark after TCP is connected.
-	 */
+	/* With TLS, curl sets this mark only after the handshake. Until then, TLS data (with
+	 * OpenSSL only) or a local port (not in curl 8.10 to 8.20) shows that TCP is connected.
+	 * Without TLS, only a SOCKS proxy can delay the mark after TCP is connected. */
 	curl_easy_getinfo(request->easy, CURLINFO_LOCAL_PORT, &local_port);
 	if (step == TRACE_CONNECT && at_us == 0 && connection->tls_us)
 		return connection->tls_us - connection->began_us;
@@ -121,7 +120,7 @@ void request_trace_read(const struct request *request, const struct request_sett
 	trace_read_steps(request, &trace);
 	trace_read_address(request, &trace);
 	curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects);
-	trace.made = connects > 0 || trace.reached < TRACE_RESPONSE;
+	trace.is_new_connection = connects > 0 || trace.reached < TRACE_RESPONSE;
 	trace.http = trace_http_name(request->easy);
 	trace.certificate_end = settings->diagnostics ? trace_certificate_end(request->easy) : 0;
 	memcpy(trace.proxy, connection->proxy.url, sizeof(trace.proxy));

@@ -8,7 +8,8 @@
 #include "api/http/request_settings.h"
 #include "api/model/trace.h"
 
-/* After curl has ended the request, and before request_end(). */
+/* Sets *ret_trace to the steps and the connection of a request. Call it after curl has ended the
+ * request, and before request_release_handle(). */
 void request_trace_read(const struct request *request, const struct request_settings *settings,
                         struct trace *ret_trace);
 

@@ -56,7 +56,7 @@ static size_t response_on_body(char *data, size_t one, size_t bytes, void *user)
  * it reads byte by byte, without a timeout: 2 s of a busy processor. */
 static size_t response_on_proxy_header(struct response *response, const char *data, size_t bytes)
 {
-	response->tunneled = *data == '\r' || *data == '\n';
+	response->connect_ended = *data == '\r' || *data == '\n';
 	response->proxy_header_bytes += bytes;
 	if (response->proxy_header_bytes <= RESPONSE_MAX_HEADER_BYTES)
 		return bytes;
@@ -86,7 +86,7 @@ void response_receive(struct response *response, CURL *easy, const struct connec
 	response->easy = easy;
 	response->connection = connection;
 	response->proxy_header_bytes = 0;
-	response->tunneled = false;
+	response->connect_ended = false;
 	response->body_bytes = 0;
 	response->header_bytes = 0;
 	response->stop = RESPONSE_NOT_STOPPED;

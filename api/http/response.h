@@ -35,12 +35,12 @@ struct response {
 	size_t header_bytes; /* of all header lines, interim responses and trailers included */
 	struct headers headers;
 	size_t proxy_header_bytes; /* of the proxy's responses to CONNECT */
-	bool tunneled; /* the proxy's response to CONNECT is complete, whatever its status */
+	bool connect_ended; /* the proxy's response to CONNECT is complete, whatever its status */
 	enum response_stop stop;
 };
 
 /* Makes the response empty, and makes curl write the response to a request into it. It must not
- * move until the request has ended. connection: that of the request (connection_watch()). */
+ * move until the request has ended. connection: that of the request (connection_attach()). */
 void response_receive(struct response *response, CURL *easy, const struct connection *connection);
 
 /* Frees the buffer of the body if it is larger than most bodies need. */

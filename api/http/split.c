@@ -17,6 +17,7 @@ struct split {
 	bool any;                        /* a part was received */
 	uint64_t dropped_hash;           /* cut_hash of the agent that was dropped last */
 	struct failure whole_failure;    /* of the whole page: why it was divided */
+	struct failure old_failure;      /* of the last part that was old: why it was old */
 	struct page *page; /* the agents received so far; has room for per_page of them */
 };
 
@@ -81,14 +82,15 @@ struct split_part split_part(const struct fetch_job *job, unsigned int per_page)
  */
 static bool split_fits(const struct split *split, const struct page *part)
 {
-	size_t size = split->sizes[split->level], count = part->agent_count + part->malformed;
+	size_t size = split->sizes[split->level], count = part->agent_count + part->dropped;
 
 	return count == size || (count < size && (part->per_page == AGENT_ABSENT ||
 	                                          part->per_page == (int64_t)size));
 }
 
-/* Moves the agents of a part into the page. */
-static void split_take(struct split *split, struct page *part)
+/* Moves the agents of a part into the page. If the part is old, so is the page: retains the failure
+ * that states why, since the next part replaces that of the fetch. */
+static void split_take(struct split *split, struct page *part, const struct failure *failure)
 {
 	struct page *page = split->page;
 	int64_t made_ms = split_now_ms() - part->age_ms;
@@ -100,9 +102,11 @@ static void split_take(struct split *split, struct page *part)
 		page->faults[page->fault_count] = part->faults[i];
 		page->faults[page->fault_count++].position += split->offset;
 	}
-	page->malformed += part->malformed;
+	page->dropped += part->dropped;
 	page->total_count = part->total_count;
 	page->old |= part->old;
+	if (part->old)
+		split->old_failure = *failure;
 	if (!split->any || split->oldest_ms > made_ms)
 		split->oldest_ms = made_ms;
 	split->any = true;
@@ -131,7 +135,9 @@ static bool split_end(struct fetch_job *job, bool whole)
 		/* The page is as old as its oldest part, so it expires with that. */
 		if (split->any)
 			split->page->age_ms = split_now_ms() - split->oldest_ms;
-		if (!split->page->old)
+		if (split->page->old)
+			fetch->failure = split->old_failure;
+		else
 			fetch->failure.message[0] = '\0';
 		split->page = NULL;
 	}
@@ -175,7 +181,7 @@ static bool split_drop_agent(struct split *split, uint64_t cut_hash)
 			.reason = "it is larger than a response may be",
 			.position = split->offset + 1,
 		};
-	page->malformed++;
+	page->dropped++;
 	return true;
 }
 
@@ -187,11 +193,11 @@ bool split_continue(struct fetch_job *job, unsigned int per_page)
 	if (!split)
 		return split_begin(job, per_page);
 	if (fetch->page) {
-		size_t count = fetch->page->agent_count + fetch->page->malformed;
+		size_t count = fetch->page->agent_count + fetch->page->dropped;
 
 		if (!split_fits(split, fetch->page))
 			return split_give_up(job);
-		split_take(split, fetch->page);
+		split_take(split, fetch->page, &fetch->failure);
 		if (count < split->sizes[split->level])
 			return split_end(job, true);
 	} else if (fetch->failure.cause != FAILURE_OVERSIZED) {

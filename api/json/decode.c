@@ -50,8 +50,8 @@ int decode_page(const char *body, size_t bytes, struct page **ret_page, struct f
 	return result < 0 ? decode_fail_memory(failure) : 0;
 }
 
-/* Checks a body of at most count agents. Returns as json_scan() does; -ENODATA if it is JSON up to
- * its end, which is missing. */
+/* Checks a body of at most count agents. Returns as json_scan() does; but -ENODATA if the body is
+ * valid JSON so far and ends early. */
 static int decode_check_beginning(const char *body, size_t bytes, size_t count)
 {
 	struct json_query query = page_query;

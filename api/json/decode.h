@@ -30,7 +30,8 @@
 #define DECODE_MAX_DEPTH       32     /* nested arrays and objects in one element */
 #define DECODE_MAX_TOKENS      500000 /* values and keys in one element */
 
-/* Seconds since 1970; a later time (after 2262) does not fit into 64 bits as nanoseconds. */
+/* The latest expiry that is accepted, in seconds since 1970. As nanoseconds, a later one (after
+ * 2262) does not fit into 64 bits. */
 #define DECODE_MAX_EXPIRY INT64_C(9223372036)
 
 /* Limits of a saved list. The limits of one element are those above. */
@@ -43,15 +44,16 @@
  */
 int decode_page(const char *body, size_t bytes, struct page **ret_page, struct failure *failure);
 
-/* Returns whether a body breaks off: it is empty, or JSON up to its end, which is missing. */
+/* Returns whether a body breaks off: it is the beginning of a JSON text, and the rest is missing.
+ * This is also true of an empty body. */
 bool decode_breaks_off(const char *body, size_t bytes);
 
 /* Returns whether a body that is cut after some bytes may be the beginning of a page of at most
  * count agents. */
 bool decode_is_truncated_page(const char *body, size_t bytes, size_t count);
 
-/* A saved response: a list of agents of any length, which is checked as a whole and decoded in
- * parts. The members are read-only for callers. */
+/* A saved response: a list of agents, which may exceed the limits of one response. It is checked as
+ * a whole and decoded in parts. The members are read-only for callers. */
 struct decode_list {
 	size_t count;        /* elements of agent_list */
 	int64_t total_count; /* of page_meta; AGENT_ABSENT if missing or not a count */
@@ -85,7 +87,7 @@ void decode_list_done(struct decode_list *list);
 void decode_message(const char *body, size_t bytes, char *ret_text, size_t text_bytes);
 
 /* Returns when a JWT (RFC 7519) with this payload expires, its `exp`: seconds since 1970; 0 if it
- * is missing, invalid, or later than DECODE_MAX_EXPIRY. */
+ * is missing, is not a positive integer, or is later than DECODE_MAX_EXPIRY. */
 int64_t decode_jwt_expiry(const char *json, size_t bytes);
 
 /* Returns the version of the cJSON library: "1.7.15". */

@@ -20,7 +20,7 @@ static void decode_copy_truncated(const char *text, char *ret_text, size_t text_
 
 	if (length >= text_bytes) {
 		length = text_bytes - 1;
-		/* The pairs of the stored form (C0 80, C0 81) end like a character of two bytes. */
+		/* The pairs of the stored form (utf8.h) end like a character of two bytes. */
 		while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
 			length--;
 	}
@@ -44,7 +44,8 @@ static void decode_copy_id(struct decoder *decoder, const struct json_span *span
 	const cJSON *id;
 
 	if (json_scan(decoder->text + span->offset, span->bytes, &query, &outline, &fault) < 0 ||
-	    outline.member.bytes == 0 || outline.member.bytes > MAX_FAULT_ID_BYTES)
+	    outline.member.bytes == 0 || outline.member.bytes > MAX_FAULT_ID_BYTES ||
+	    decode_limit_exceeded(&outline.member))
 		return;
 	outline.member.offset += span->offset;
 	id = decode_parse(decoder, &outline.member);
@@ -58,7 +59,7 @@ static void decode_record_fault(struct decoder *decoder, const struct json_span 
 {
 	struct page_fault *fault;
 
-	page->malformed++;
+	page->dropped++;
 	if (page->fault_count == PAGE_MAX_FAULTS)
 		return;
 	fault = &page->faults[page->fault_count++];

@@ -31,8 +31,8 @@ struct json_pool {
 	size_t used;  /* of bytes */
 };
 
-/* Allocates a pool for one value at a time of at most text_bytes: for its tree and for a copy by
- * json_sanitize(). Returns false if out of memory. */
+/* Allocates a pool for one value at a time of at most text_bytes: for its tree, its normalized text
+ * and a copy by json_sanitize(). Returns false if out of memory. */
 bool json_pool_init(struct json_pool *pool, size_t text_bytes);
 
 /* Frees a pool. One of all zeroes is allowed. */

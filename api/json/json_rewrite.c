@@ -42,8 +42,8 @@ static char *normalize_string(char *dst, const char **at, const char *end)
 			else
 				dst = rewrite_append(dst, *at, escape.bytes);
 			*at += escape.bytes;
-		} else if (**at == UTF8_STORED_C0[0]) {
-			dst = rewrite_append(dst, UTF8_STORED_C0, 2);
+		} else if (**at == UTF8_STORED_BYTE_C0[0]) {
+			dst = rewrite_append(dst, UTF8_STORED_BYTE_C0, 2);
 			++*at;
 		} else {
 			*dst++ = *(*at)++;

@@ -33,8 +33,8 @@ struct scanner {
 	enum scan_inside inside;
 	size_t capacity; /* of outline->elements */
 
-	/* These describe the value to return that contains the position. If none does, they have no
-	 * meaning. */
+	/* The state of the returned value that contains the position. Outside of such a value they
+	 * have no meaning. */
 	const char *begin;
 	size_t begin_depth;
 	size_t tokens;
@@ -88,9 +88,11 @@ static const char *scan_string(struct scanner *s, const char *at)
 
 			if (c.kind != UTF8_PLAIN)
 				s->flags |= JSON_NEEDS_SANITIZE;
-			if (c.kind == UTF8_INVALID)
-				s->flags |= JSON_LOSSY |
-				            (*at == UTF8_STORED_C0[0] ? JSON_NEEDS_NORMALIZE : 0);
+			if (c.kind == UTF8_INVALID) {
+				s->flags |= JSON_LOSSY;
+				if (*at == UTF8_STORED_BYTE_C0[0])
+					s->flags |= JSON_NEEDS_NORMALIZE;
+			}
 			at += c.bytes;
 		}
 	}

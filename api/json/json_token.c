@@ -74,8 +74,8 @@ struct decimal {
 	int64_t scale;
 };
 
-/* Returns the exponent after an `e`. Stops at 2^40, which moves any number of at most 4 GiB of text
- * out of range. */
+/* Returns the exponent after an `e`. Stops reading when the exponent reaches 2^40. With such an
+ * exponent, no number of at most 4 GiB of text is an integer of at most 2^53, except 0. */
 static int64_t json_token_exponent(const char *at, const char *end)
 {
 	const int64_t most = INT64_C(1) << 40;
@@ -89,8 +89,8 @@ static int64_t json_token_exponent(const char *at, const char *end)
 	return negative ? -value : value;
 }
 
-/* Reads a number without its sign. Leading zeros count as digits before the first one that is kept,
- * so they lower the scale. */
+/* Reads a number without its sign. Leading zeros are not kept; each of them lowers the scale by 1.
+ */
 static struct decimal json_token_decimal(const char *at, const char *end)
 {
 	struct decimal decimal = {0};

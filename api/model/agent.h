@@ -24,7 +24,7 @@
 #define AGENT_ABSENT INT64_MIN
 
 /* Upper limits, since the input is untrusted. Further items are left out of the lists, but are in
- * agent.json. */
+ * agent.json. AGENT_MAX_LABELS also counts labels that are left out as duplicates. */
 #define AGENT_MAX_LABELS 256
 #define AGENT_MAX_GPUS   256
 #define AGENT_MAX_TASKS  4096
@@ -171,15 +171,18 @@ bool agent_equal(const struct agent *a, const struct agent *b);
 extern const char *const agent_statuses[AGENT_STATUSES + 1];
 
 /*
- * Returns the number of strings by which a field puts an agent into groups: the items of a list;
- * for a field of a GPU one string for each GPU; for any other field its one string.
- * AGENT_RUNNING_TASKS has current_task_id as an additional last string. A string may be absent, and
- * the same string may occur more than once. The field must not be a number or AGENT_JSON.
+ * Returns the number of strings of a field: the items of a list; for a field of a GPU one string
+ * for each GPU; for any other field its one string. AGENT_RUNNING_TASKS has current_task_id as an
+ * additional last string. A string may be absent, and the same string may occur more than once. The
+ * field must not be a number or AGENT_JSON.
+ *
+ * The strings of a field name the groups that contain the agent: "idle" that of by-status, for
+ * example.
  */
 size_t agent_string_count(const struct agent *agent, enum agent_field_id field);
 
-/* Returns the string at index, which must be below agent_string_count(). NULL if it is absent or
- * empty; only a label may be the empty string. */
+/* Returns the string at index, which must be below agent_string_count(). Returns NULL if it is
+ * absent, or if it is empty and not a label. */
 const char *agent_string(const struct agent *agent, enum agent_field_id field, size_t index);
 
 #define AGENT_MAX_STRINGS (AGENT_MAX_TASKS + 1) /* upper limit of agent_string_count() */

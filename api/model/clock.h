@@ -4,8 +4,8 @@
 
 /*
  * The clocks of the system. CLOCK_REALTIME is the wall clock, since 1970. The age of data is
- * measured with CLOCK_BOOTTIME: data ages while the machine is suspended, and not when the wall
- * clock is set. Any thread.
+ * measured with CLOCK_BOOTTIME. That clock also counts the time during which the machine is
+ * suspended, and it does not change when the wall clock is set. Any thread.
  */
 
 #include <stdint.h>

@@ -36,7 +36,7 @@ char *environment_absolute_list(const char *paths);
  */
 bool environment_is_tilde(const char *path);
 
-/* The second half of an error message about such a path. */
+/* The predicate of an error message about a path for which environment_is_tilde() is true. */
 #define ENVIRONMENT_TILDE_FAULT "begins with '~', which is not expanded here: write the whole path"
 
 /*

@@ -18,8 +18,10 @@ enum failure_cause {
 	FAILURE_BUSY,        /* 429 */
 	FAILURE_SERVER,      /* 5xx, or a status that GET /agents must not return */
 	FAILURE_REDIRECT,    /* 3xx; never followed */
-	FAILURE_MALFORMED,   /* 200, but the body is not a list of agents */
-	FAILURE_TRUNCATED,   /* 200, but the connection ended within the body */
+	FAILURE_MALFORMED,   /* the response or the file is not a list of agents; or 304 without a
+	                        condition */
+	FAILURE_TRUNCATED,   /* the response ended early, in headers or body; or the file changed
+	                        during a read */
 	FAILURE_OVERSIZED,   /* 413; larger headers or body, or more agents, than allowed */
 	FAILURE_OLD,         /* 200, but a cache had stored the response for longer than the ttl */
 	FAILURE_UNREACHABLE, /* no connection, no valid certificate, or lost before a response */

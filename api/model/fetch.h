@@ -23,8 +23,8 @@ struct fetch {
 
 	/* What it resulted in. */
 	struct page *page; /* NULL: failed. Owned by the fetch; to keep it, set this to NULL */
-	/* If there is no page: why. If the page is old: why there is no newer one; else message is
-	 * "". url, http_status and at_ns are always set. */
+	/* Without a page: why the fetch failed. With an old page: why it is old. Otherwise message
+	 * is "". url, http_status and at_ns are always set. */
 	struct failure failure;
 	unsigned int requests; /* HTTP requests made for it; 0 if the source is a file */
 	uint64_t bytes;        /* received, headers included, as on the wire (compressed) */

@@ -24,8 +24,8 @@ struct file_identity file_identity_of(const struct stat *status);
 /* Returns whether all members are equal: the same file, with the same content and mode. */
 bool file_identity_equal(const struct file_identity *a, const struct file_identity *b);
 
-/* Returns whether size and mtime are equal. For an open file, whose ctime also changes when
- * rename() puts another file in its place, although its content stays as it was. */
+/* Returns whether size and mtime are equal. Use it for an open file: when rename() replaces that
+ * file, its ctime changes, but its content does not. */
 bool file_identity_same_content(const struct file_identity *a, const struct file_identity *b);
 
 #endif

@@ -27,7 +27,7 @@ struct validator {
 /* Returns whether there is an ETag or a Last-Modified. */
 bool validator_is_present(const struct validator *validator);
 
-/* An element of agent_list that was dropped because it is malformed. */
+/* An element of agent_list that was dropped, because it is not an agent or exceeds a limit. */
 struct page_fault {
 	const char *reason; /* static, lower case: "it is nested deeper than 32" */
 	uint32_t position;  /* in agent_list of the response or the file, from 1 */
@@ -38,10 +38,11 @@ struct page_fault {
 
 /* One response to GET /agents, or a part of a saved one. */
 struct page {
-	int64_t age_ms;      /* upper bound of the age of its data when the page was made */
+	int64_t age_ms; /* upper bound of its age when the page was made; a response that no cache
+	                   stored is new when it arrives */
 	int64_t total_count; /* of page_meta; AGENT_ABSENT if missing or not a count */
 	int64_t per_page;    /* of page_meta; AGENT_ABSENT if missing or out of range */
-	size_t malformed;    /* number of dropped elements of agent_list */
+	size_t dropped;      /* number of dropped elements of agent_list */
 	struct page_fault faults[PAGE_MAX_FAULTS]; /* the first dropped elements */
 	size_t fault_count;                        /* entries in faults */
 	size_t agent_count;                        /* entries in agents */

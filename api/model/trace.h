@@ -19,7 +19,7 @@ enum trace_step {
 };
 
 struct trace {
-	bool made;                    /* opened a connection instead of reusing one */
+	bool is_new_connection;       /* opened a connection instead of reusing one */
 	bool tls;                     /* https */
 	uint8_t reached;              /* enum trace_step that failed; TRACE_STEPS if none did */
 	int64_t step_us[TRACE_STEPS]; /* duration of each step, also of the one that failed */

@@ -52,7 +52,7 @@ struct utf8_char utf8_next_stored(const char *text, size_t len)
 {
 	if (len >= 2 && memcmp(text, UTF8_STORED_NUL, 2) == 0)
 		return (struct utf8_char){0, 2, UTF8_CONTROL, true};
-	if (len >= 2 && memcmp(text, UTF8_STORED_C0, 2) == 0)
+	if (len >= 2 && memcmp(text, UTF8_STORED_BYTE_C0, 2) == 0)
 		return (struct utf8_char){0xc0, 2, UTF8_INVALID, true};
 	return utf8_next(text, len);
 }

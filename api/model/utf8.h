@@ -25,7 +25,7 @@ struct utf8_char {
 	uint32_t code; /* code point; for UTF8_INVALID the byte itself */
 	uint8_t bytes; /* 1 to 4; 1 for UTF8_INVALID unless `pair` is set */
 	uint8_t kind;  /* enum utf8_kind */
-	bool pair;     /* the two bytes of UTF8_STORED_NUL or UTF8_STORED_C0 */
+	bool pair;     /* the two bytes of UTF8_STORED_NUL or UTF8_STORED_BYTE_C0 */
 };
 
 /* Returns the character that begins at text[0]. len: bytes in text, at least 1. */
@@ -35,12 +35,13 @@ struct utf8_char utf8_next(const char *text, size_t len);
  * The stored form of strings
  *
  * A JSON string may contain NUL (\u0000), which would end a C string. The decoder therefore stores
- * NUL as C0 80, and the byte C0, which valid UTF-8 never contains, as C0 81. All other bytes are
- * stored as they are. Different strings have different stored forms, so strcmp() and hashes work
- * on the stored form, and only code that shows a string has to know about it.
+ * NUL as the bytes 0xC0 0x80. It stores the byte 0xC0, which valid UTF-8 never contains, as 0xC0
+ * 0x81. All other bytes are stored as they are. Different strings have different stored forms, so
+ * strcmp() and hashes work on the stored form, and only code that shows a string has to know about
+ * it.
  */
-#define UTF8_STORED_NUL "\xc0\x80"
-#define UTF8_STORED_C0  "\xc0\x81"
+#define UTF8_STORED_NUL     "\xc0\x80"
+#define UTF8_STORED_BYTE_C0 "\xc0\x81"
 
 /* utf8_next() for a string in the stored form: each of the two pairs above is one character. */
 struct utf8_char utf8_next_stored(const char *text, size_t len);

@@ -7,9 +7,10 @@
  * or the fleet/agents.json of a mount.
  *
  * The file is read and checked as a whole. Its text is retained, so a page costs no more than the
- * decoding of its agents. When a page is requested and the last check is at least a ttl ago, the
- * file is checked again by stat(). It is read again if it was replaced or its times changed, or if
- * its ctime was so recent when it was read that a later write may have left the times as they were.
+ * decoding of its agents. When a page is requested, the file is checked again by stat() if the last
+ * check is at least a ttl ago or found no valid list. It is read again if it was replaced or its
+ * times changed, or if its ctime was so recent when it was read that a later write may have left
+ * the times as they were.
  *
  * All pages are as old as the last check, so they expire together. If the list is replaced by
  * rename(), they are all from the old list or all from the new one. A file that changes while it is
@@ -36,8 +37,9 @@ void replay_free(struct replay *replay);
  * Fills fetch->page, of number fetch->number, or fetch->failure. Pages after the end of the list
  * are empty. check_now: checks the file even if the ttl has not passed.
  *
- * Sets fetch->note if the number of agents in the file differs from its total_count, for
- * example because it has one page of many; once for each pair of these numbers.
+ * Sets fetch->note if the total_count in the file is missing or differs from the number of its
+ * agents, for example because it has one page of many. Repeats this only after one of the two
+ * numbers has changed.
  */
 void replay_fetch(struct replay *replay, bool check_now, struct fetch *fetch);
 

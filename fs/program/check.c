@@ -122,7 +122,7 @@ static void check_print_connection(struct check *check, const struct failure *fa
 	const struct trace *trace = &check->trace;
 	struct text text;
 
-	if (check->connection_printed || !trace->made)
+	if (check->connection_printed || !trace->is_new_connection)
 		return;
 	check->connection_printed = true;
 	text_init(&text, MAX_LINE_BYTES);
@@ -175,7 +175,7 @@ static void check_draw_bar(struct check *check, int64_t total_count)
 void check_take_result(struct check *check, const struct trace *trace,
                        const struct failure *failure, int64_t total_count)
 {
-	if (trace->made && !check->connection_printed)
+	if (trace->is_new_connection && !check->connection_printed)
 		check->trace = *trace;
 	if (failure)
 		return; /* a retry may succeed; else check_run() prints the failed step */

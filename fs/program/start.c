@@ -102,7 +102,7 @@ static int start_status(struct program *program)
 	};
 	if (!credential)
 		return 0;
-	program->status.token_kind = credential_kind(credential);
+	program->status.token_kind = credential_kind_name(credential);
 	program->status.token_source = strdup(credential_source(credential));
 	program->status.token_expiry = credential_expiry(credential);
 	return program->status.token_source ? 0 : -ENOMEM;

@@ -129,10 +129,10 @@ static void check_list_parts(const char *body, size_t size, const struct page *w
 		for (size_t i = 0; i < page->agent_count; i++)
 			expect(count < whole->agent_count &&
 			       agents_are_equal(page->agents[i], whole->agents[count++]));
-		malformed += page->malformed;
+		malformed += page->dropped;
 		page_free(page);
 	}
-	expect(count == whole->agent_count && malformed == whole->malformed);
+	expect(count == whole->agent_count && malformed == whole->dropped);
 	decode_list_done(&list);
 }
 
@@ -152,12 +152,12 @@ static void check_rejected_list(const char *body, size_t size)
 
 static void check_faults(const struct page *page)
 {
-	expect(page->fault_count <= page->malformed && page->fault_count <= PAGE_MAX_FAULTS);
+	expect(page->fault_count <= page->dropped && page->fault_count <= PAGE_MAX_FAULTS);
 	for (size_t i = 0; i < page->fault_count; i++) {
 		const struct page_fault *fault = &page->faults[i];
 
 		expect(fault->reason && fault->position > 0);
-		expect(fault->position <= page->agent_count + page->malformed);
+		expect(fault->position <= page->agent_count + page->dropped);
 		expect(memchr(fault->id, '\0', sizeof(fault->id)));
 	}
 }

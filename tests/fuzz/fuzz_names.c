@@ -18,7 +18,7 @@ static char *stored(const uint8_t *data, size_t size)
 	expect(text);
 	for (size_t i = 0; i < size; i++) {
 		if (data[i] == 0 || data[i] == 0xc0)
-			at = stpcpy(at, data[i] ? UTF8_STORED_C0 : UTF8_STORED_NUL);
+			at = stpcpy(at, data[i] ? UTF8_STORED_BYTE_C0 : UTF8_STORED_NUL);
 		else
 			*at++ = (char)data[i];
 	}
@@ -51,7 +51,7 @@ static bool decode(const char *name, char *ret_text)
 		expect(high >= 0 && low >= 0);
 		byte = (uint8_t)(high << 4 | low);
 		if (byte == 0 || byte == 0xc0)
-			ret_text = stpcpy(ret_text, byte ? UTF8_STORED_C0 : UTF8_STORED_NUL);
+			ret_text = stpcpy(ret_text, byte ? UTF8_STORED_BYTE_C0 : UTF8_STORED_NUL);
 		else
 			*ret_text++ = (char)byte;
 		name += 3;

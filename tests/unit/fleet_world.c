@@ -119,7 +119,7 @@ static int64_t world_total_count(struct world *world)
 /* Sets an ETag that depends on all that the page contains. */
 static void page_set_etag(struct page *page)
 {
-	uint64_t hash = (uint64_t)page->total_count * 31 + page->malformed;
+	uint64_t hash = (uint64_t)page->total_count * 31 + page->dropped;
 
 	for (size_t i = 0; i < page->agent_count; i++)
 		for (const char *at = page->agents[i]->json; *at; at++)
@@ -151,7 +151,7 @@ struct page *world_page(struct world *world, unsigned int number)
 	}
 	page->age_ms = world->age_ms;
 	page->old = world->outdated;
-	page->malformed = world->malformed;
+	page->dropped = world->malformed;
 	page->total_count = world_total_count(world);
 	page->per_page = world->per_page;
 	if (world->etags)

@@ -133,6 +133,54 @@ static void test_a_response_has_the_age_that_the_cache_reports(void **state)
 	}
 }
 
+#define PART(headers)                 \
+	"HTTP/1.1 200 OK\r\n" headers \
+	"Content-Length: 33\r\n\r\n{\"agent_list\":[{\"agent_id\":\"a\"}]}"
+#define TOO_LARGE "HTTP/1.1 413 No\r\n" EMPTY
+
+/* A page of two agents is fetched in two parts. */
+static void test_a_divided_page_with_an_old_part_is_old(void **state)
+{
+	static const char old[] =
+		"the response is 20.5 s old: a cache in front of the API keeps it for longer than "
+		"10 s";
+	static const struct {
+		struct server_step steps[3];
+		size_t agents;
+		const char *message;
+	} rows[] = {
+		{{{.text = TOO_LARGE}, {.text = PART("Age: 20.5\r\n")}, {.text = PART("")}},
+	         2,
+	         old},
+		{{{.text = TOO_LARGE}, {.text = PART("")}, {.text = PART("Age: 20.5\r\n")}},
+	         2,
+	         old},
+		{{{.text = TOO_LARGE}, {.text = PART("Age: 20.5\r\n")}, {.text = TOO_LARGE}},
+	         1,
+	         old},
+		{{{.text = TOO_LARGE}, {.text = PART("")}, {.text = TOO_LARGE}}, 1, ""},
+	};
+
+	(void)state;
+	client_fixture_config.per_page = 2;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		struct server *server = server_new(rows[i].steps, LENGTH(rows[i].steps));
+		struct client *client = client_fixture_new(server);
+		struct fetch *fetch = client_fixture_fetch(client, 1);
+
+		assert_non_null(fetch->page);
+		assert_int_equal(fetch->page->agent_count, rows[i].agents);
+		assert_int_equal(fetch->page->old, *rows[i].message != '\0');
+		assert_string_equal(fetch->failure.message, rows[i].message);
+		if (fetch->page->old)
+			assert_int_equal(fetch->failure.cause, FAILURE_OLD);
+		assert_int_equal(fetch->requests, 3);
+		fetch_free(fetch);
+		client_free(client);
+		server_free(server);
+	}
+}
+
 /* A second request that bypasses caches would have the same result. */
 static void test_a_request_that_bypasses_caches_is_sent_once(void **state)
 {
@@ -238,6 +286,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CLIENT_TEST(test_cache_control_states_ttl_and_stale),
 		CLIENT_TEST(test_a_response_has_the_age_that_the_cache_reports),
+		CLIENT_TEST(test_a_divided_page_with_an_old_part_is_old),
 		CLIENT_TEST(test_a_request_that_bypasses_caches_is_sent_once),
 		CLIENT_TEST(test_an_unchanged_page_is_recognised_by_its_validators),
 	};

@@ -122,7 +122,7 @@ static void test_the_prefix_of_a_token_decides_its_kind(void **state)
 		write_file(file, rows[i].token);
 		credential = new_credential(file, rows[i].team);
 		assert_string_equal(credential_token(credential), rows[i].token);
-		assert_string_equal(credential_kind(credential), rows[i].kind);
+		assert_string_equal(credential_kind_name(credential), rows[i].kind);
 		assert_string_equal(credential_source(credential), file);
 		assert_int_equal(credential_expiry(credential), rows[i].expiry);
 		if (rows[i].sent)
@@ -383,7 +383,7 @@ static void test_a_changed_file_is_read_again(void **state)
 	/* Written in place, with a token of another kind. */
 	write_file(file, "opaque-now");
 	assert_true(credential_refresh(credential, false, &why));
-	assert_string_equal(credential_kind(credential), "token");
+	assert_string_equal(credential_kind_name(credential), "token");
 	assert_string_equal(why.message, "");
 
 	/* A file that is not acceptable is reported once, and again if forced. */

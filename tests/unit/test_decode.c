@@ -43,7 +43,7 @@ static void test_example_of_the_api_is_decoded(void **state)
 	(void)state;
 	assert_int_equal(page->total_count, 42);
 	assert_int_equal(page->per_page, 20);
-	assert_int_equal(page->malformed, 0);
+	assert_int_equal(page->dropped, 0);
 	assert_int_equal(page->agent_count, 1);
 	agent = page->agents[0];
 	assert_int_equal(agent->refs, 1);
@@ -206,10 +206,10 @@ static void test_field_of_wrong_type_is_absent(void **state)
 			struct page *page = decode_with((enum agent_field_id)id, value);
 
 			if (id == AGENT_ID && !right_type) {
-				assert_int_equal(page->malformed, 1);
+				assert_int_equal(page->dropped, 1);
 				assert_int_equal(page->agent_count, 1);
 			} else {
-				assert_int_equal(page->malformed, 0);
+				assert_int_equal(page->dropped, 0);
 				assert_int_equal(page->agent_count, 2);
 				assert_int_equal(page->agents[0]->gpu_count, 1);
 				for (int other = 0; other < AGENT_FIELDS; other++)

@@ -168,7 +168,7 @@ static void test_malformed_elements_do_not_hide_others(void **state)
 		"{\"agent_list\":[7,null,\"x\",[],[{\"agent_id\":\"no\"}],{},{\"agent_id\":1},"
 		"{\"agent_id\":\"no\",\"agent_id\":null},{\"Agent_Id\":\"no\"},"
 		"{\"agent_id\":\"\"},{\"agent_id\":\"good\"}]}");
-	assert_int_equal(page->malformed, 9);
+	assert_int_equal(page->dropped, 9);
 	assert_int_equal(page->agent_count, 2);
 	assert_string_equal(page->agents[0]->id, "");
 	assert_string_equal(page->agents[1]->id, "good");
@@ -177,7 +177,7 @@ static void test_malformed_elements_do_not_hide_others(void **state)
 	body = repeat("{\"agent_list\":[{\"agent_id\":\"huge\",\"n\":[", "123456789", 110000,
 	              "]},{\"agent_id\":\"good\"}]}");
 	page = decoding_good(body);
-	assert_int_equal(page->malformed, 1);
+	assert_int_equal(page->dropped, 1);
 	assert_int_equal(page->agent_count, 1);
 	assert_string_equal(page->agents[0]->id, "good");
 	page_free(page);
@@ -244,7 +244,7 @@ static void test_dropped_elements_have_position_id_and_reason(void **state)
 	         long_id);
 	page = decoding_good(body);
 	assert_int_equal(page->agent_count, 2);
-	assert_int_equal(page->malformed, 10);
+	assert_int_equal(page->dropped, 10);
 	assert_string_equal(page->faults[0].reason, "it is not an object");
 	assert_string_equal(page->faults[0].id, "");
 	assert_string_equal(page->faults[1].reason, "it has no agent_id that is a string");
@@ -258,8 +258,16 @@ static void test_dropped_elements_have_position_id_and_reason(void **state)
 	         "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}]}",
 	         long_id);
 	page = decoding_good(body);
-	assert_int_equal(page->malformed, 1);
+	assert_int_equal(page->dropped, 1);
 	assert_int_equal(strlen(page->faults[0].id), 61);
+	page_free(page);
+
+	/* An agent_id that is itself beyond a limit is not parsed. */
+	page = decoding_good(
+		"{\"agent_list\":[{\"agent_id\":"
+		"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}]}");
+	assert_int_equal(page->dropped, 1);
+	assert_string_equal(page->faults[0].id, "");
 	page_free(page);
 }
 
@@ -315,9 +323,9 @@ static void test_element_beyond_a_limit_is_dropped_alone(void **state)
 		memset(at + depth, ']', depth);
 		strcpy(at + 2 * depth, after);
 		page = decoding_good(text);
-		assert_int_equal(page->malformed, depth + 1 > DECODE_MAX_DEPTH);
-		assert_int_equal(page->agent_count, 3 - page->malformed);
-		if (page->malformed) {
+		assert_int_equal(page->dropped, depth + 1 > DECODE_MAX_DEPTH);
+		assert_int_equal(page->agent_count, 3 - page->dropped);
+		if (page->dropped) {
 			assert_string_equal(page->faults[0].id, "odd");
 			assert_int_equal(page->faults[0].position, 2);
 			assert_non_null(strstr(page->faults[0].reason, "nested deeper than 32"));
@@ -327,7 +335,7 @@ static void test_element_beyond_a_limit_is_dropped_alone(void **state)
 	snprintf(start, sizeof(start), "%s[", before);
 	body = repeat(start, "0", DECODE_MAX_TOKENS, "]},{\"agent_id\":\"b\"}]}");
 	page = decoding_good(body);
-	assert_int_equal(page->malformed, 1);
+	assert_int_equal(page->dropped, 1);
 	assert_int_equal(page->agent_count, 2);
 	page_free(page);
 	free(body);
@@ -369,7 +377,7 @@ static void test_large_bodies_are_decoded_in_time(void **state)
 		double start = seconds();
 		struct page *page = decoding_good(body);
 
-		assert_true(page->agent_count + page->malformed > 0);
+		assert_true(page->agent_count + page->dropped > 0);
 		page_free(page);
 		free(body);
 		if (seconds() - start > 2.0)

@@ -27,24 +27,24 @@ static void assert_same_list(const char *text, size_t part)
 	if (decode_list_init(text, strlen(text), &list, &failure) < 0)
 		fail_msg("%s: %s", failure.message, text);
 	assert_int_equal(list.total_count, whole->total_count);
-	assert_int_equal(list.count, whole->agent_count + whole->malformed);
+	assert_int_equal(list.count, whole->agent_count + whole->dropped);
 	for (size_t first = 0; first <= list.count; first += part) {
 		struct page *page;
 
 		assert_int_equal(decode_list_page(&list, first, part, &page, &failure), 0);
 		assert_int_equal(page->total_count, AGENT_ABSENT);
-		assert_true(page->agent_count + page->malformed <= part);
+		assert_true(page->agent_count + page->dropped <= part);
 		for (size_t i = 0; i < page->agent_count; i++)
 			assert_true(agent_field_equal(page->agents[i], whole->agents[count++],
 			                              AGENT_JSON, 0));
 		for (size_t i = 0; i < page->fault_count; i++)
 			assert_int_equal(page->faults[i].position,
 			                 whole->faults[malformed + i].position);
-		malformed += page->malformed;
+		malformed += page->dropped;
 		page_free(page);
 	}
 	assert_int_equal(count, whole->agent_count);
-	assert_int_equal(malformed, whole->malformed);
+	assert_int_equal(malformed, whole->dropped);
 	decode_list_done(&list);
 	page_free(whole);
 }

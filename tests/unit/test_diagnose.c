@@ -321,6 +321,32 @@ static void test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it(void **stat
 	}
 }
 
+static void test_the_remedy_for_an_unknown_proxy_names_every_variable(void **state)
+{
+	static const char *const variables[] = {"https_proxy", "http_proxy", "all_proxy"};
+	struct request request = {.lacks_team = false};
+	struct failure failure;
+
+	(void)state;
+	diagnose(&request, CURLE_COULDNT_RESOLVE_PROXY, 0, TRACE_RESOLVE, &failure);
+	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++)
+		assert_non_null(strstr(failure_remedy(&failure), variables[i]));
+}
+
+static void test_a_status_that_has_a_remedy_has_a_phrase(void **state)
+{
+	static const long statuses[] = {400, 403, 422, 426};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(*statuses); i++) {
+		struct request request = {.lacks_team = false};
+		struct failure failure;
+
+		diagnose(&request, CURLE_OK, statuses[i], TRACE_STEPS, &failure);
+		assert_null(strstr(failure.message, "unexpected status"));
+	}
+}
+
 static void test_the_url_of_a_proxy_is_kept_without_user_and_password(void **state)
 {
 	static const struct {
@@ -382,6 +408,8 @@ int main(void)
 		cmocka_unit_test(test_the_remedy_fits_the_message_and_the_kind_of_token),
 		cmocka_unit_test(test_a_lost_https_connection_is_not_asked_for_http),
 		cmocka_unit_test(test_a_proxy_is_blamed_for_what_happens_on_the_way_to_it),
+		cmocka_unit_test(test_the_remedy_for_an_unknown_proxy_names_every_variable),
+		cmocka_unit_test(test_a_status_that_has_a_remedy_has_a_phrase),
 		cmocka_unit_test(test_the_url_of_a_proxy_is_kept_without_user_and_password),
 		cmocka_unit_test(test_no_proxy_is_not_a_proxy),
 	};

@@ -69,7 +69,7 @@ static void decode(void)
 		assert_int_equal(decode_page(body->text, body->bytes, &page, &failure), 0);
 	}
 	assert_int_equal(page->agent_count, right->agent_count);
-	assert_int_equal(page->malformed, right->malformed);
+	assert_int_equal(page->dropped, right->dropped);
 	assert_int_equal(page->total_count, right->total_count);
 	for (size_t i = 0; i < page->agent_count; i++)
 		for (enum agent_field_id field = 0; field < AGENT_FIELDS; field++)
@@ -380,7 +380,7 @@ static void replay(void)
 			replay_fetch(replay, false, &fetch);
 			assert_non_null(fetch.page);
 		}
-		assert_int_equal(fetch.page->agent_count + fetch.page->malformed, 1);
+		assert_int_equal(fetch.page->agent_count + fetch.page->dropped, 1);
 		page_free(fetch.page);
 	}
 	replay_free(replay);

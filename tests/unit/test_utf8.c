@@ -114,7 +114,7 @@ static void test_every_code_point_is_read_back(void **state)
 	}
 }
 
-/* NUL and the byte C0 are stored as two bytes; every other byte is stored unchanged. */
+/* NUL and the byte 0xC0 are stored as two bytes; every other byte is stored unchanged. */
 static void test_stored_form_is_decoded(void **state)
 {
 	static const struct {
