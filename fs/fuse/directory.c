@@ -74,7 +74,7 @@ static int directory_log(struct request *request, const struct tree_row *row,
 	if (err < 0)
 		return err;
 	*ret_node = log ? node_log(&fs->nodes, log)
-	                : node_value(&fs->nodes, "", 0, fs->status->mounted_ns);
+	                : node_value(&fs->nodes, "", 0, fs->status->started_ns);
 	return *ret_node ? 0 : -ENOMEM;
 }
 
