@@ -157,8 +157,10 @@ static void own_mount_disconnect(struct own_mount *mount, struct fuse_session *s
 
 	if (mount->hangup_fd >= 0 && dup3(mount->hangup_fd, fd, O_CLOEXEC) >= 0)
 		fuse_session_unmount(session);
-	else
-		close(fd); /* no pipe, or the limit of descriptors was lowered below fd */
+	/* Without a pipe only the connection is closed. The number stays in use: otherwise another
+	 * thread could open a file under it, which fuse_session_destroy() would close. */
+	else if (dup3(mount->mountinfo_fd, fd, O_CLOEXEC) < 0)
+		close(fd); /* the limit was lowered below fd, so no new file gets the number */
 	if (mount->hangup_fd >= 0)
 		close(mount->hangup_fd);
 	mount->hangup_fd = -1;
