@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Checks what each room includes. A room is a directory; the table below lists the other rooms and the
-# libraries that it may use. Includes between files have no circle. Tests include what they test, never
+# Checks what each library of the project includes. A library is a directory (a room below); the table
+# lists the other libraries that it may use. There are no include cycles. Tests include what they test, never
 # the reverse.
 set -euo pipefail
 cd "${1:-$(dirname "$0")/..}"

@@ -31,7 +31,7 @@ static int64_t attributes_mtime_ns(struct filesystem *fs, const struct node *nod
 	if (node->record)
 		return tree_mtime_ns(node->row, node->record, node->index);
 	return attributes_shows_list(node) ? fleet_list_mtime_ns(fs->fleet)
-	                                   : fs->status->mounted_ns;
+	                                   : fs->status->started_ns;
 }
 
 uint64_t attributes_bytes(const struct node *node)
@@ -93,8 +93,8 @@ double attributes_timeout_s(const struct request *request, const struct node *no
 }
 
 /* How long the kernel may keep the entry that leads from a name to this node. A file of the status
- * directory, and the log, may get another node at any time. A link that belongs to no agent has a
- * place in an order. */
+ * directory, and the log, may get another node at any time. For a numbered link of a ranking,
+ * record is NULL: it may lead to another agent in the next list. */
 static double attributes_entry_timeout_s(const struct request *request, const struct node *node,
                                          const struct record *record)
 {

@@ -74,7 +74,7 @@ static int directory_log(struct request *request, const struct tree_row *row,
 	if (err < 0)
 		return err;
 	*ret_node = log ? node_log(&fs->nodes, log)
-	                : node_value(&fs->nodes, "", 0, fs->status->mounted_ns);
+	                : node_value(&fs->nodes, "", 0, fs->status->started_ns);
 	return *ret_node ? 0 : -ENOMEM;
 }
 
@@ -123,6 +123,12 @@ int directory_agent_link(struct filesystem *fs, const struct node *directory,
 	return *ret_node ? 0 : -ENOMEM;
 }
 
+/* Whether a row is a file. tree_directory_of() returns TREE_DIRECTORIES for files and views. */
+static bool directory_row_is_file(const struct tree_row *row)
+{
+	return tree_directory_of(row) == TREE_DIRECTORIES && !row->view;
+}
+
 int directory_child(struct request *request, const struct tree_row *row, struct record *record,
                     uint16_t index, struct node **ret_node)
 {
@@ -130,7 +136,7 @@ int directory_child(struct request *request, const struct tree_row *row, struct 
 		return directory_log(request, row, ret_node);
 	if (row->report)
 		return directory_report(request, row, ret_node);
-	if (tree_directory_of(row) == TREE_DIRECTORIES && !row->view)
+	if (directory_row_is_file(row))
 		return directory_value(request->fs, row, record, index, ret_node);
 	*ret_node = node_directory(&request->fs->nodes, row, record, index);
 	return *ret_node ? 0 : -ENOMEM;

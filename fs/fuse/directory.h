@@ -29,9 +29,8 @@ int directory_find(struct request *request, bool fresh, const struct node **ret_
 int directory_child(struct request *request, const struct tree_row *row, struct record *record,
                     uint16_t index, struct node **ret_node);
 
-/* Returns the index of a node for directory_child(): of entry n of a row in a directory. If the row
- * has an entry for each label or GPU, that is n. If it has one entry, it is the index of the
- * directory, which is the number of its GPU. */
+/* Returns the argument `index` of directory_child() for entry n of a row in a directory: n if the
+ * row has an entry for each label or GPU; else directory->index. */
 uint16_t directory_child_index(const struct node *directory, const struct tree_row *row, size_t n);
 
 /* Finds or makes the node of a link to an agent, in the view of this row and the group of this
@@ -39,17 +38,17 @@ uint16_t directory_child_index(const struct node *directory, const struct tree_r
 int directory_link(struct filesystem *fs, const struct tree_row *row, const struct record *record,
                    const char *value, struct node **ret_node);
 
-/* Whether an agent is in a directory of links to agents: a group, or a question. *work is increased
- * by the number of comparisons that took. */
+/* Whether an agent is in a directory of links to agents: a group or a question. *work is increased
+ * by the number of comparisons that this took. */
 bool directory_has_agent(const struct node *directory, const struct agent *agent, size_t *work);
 
-/* Returns the name of the link to an agent in such a directory, unless the directory is an order.
- * The name is the record's, or is written to the buffer. */
+/* Returns the name of the link to an agent in a group, or in a question that is not a ranking. The
+ * name is the record's, or is written to the buffer. */
 const char *directory_agent_name(const struct node *directory, const struct record *record,
                                  char buffer[static NAME_BYTES]);
 
-/* Finds or makes the node of the link to an agent that is in such a directory. Returns 0 or -errno.
- */
+/* Finds or makes the node of the link to an agent that is in a group or question. Returns 0 or
+ * -errno. */
 int directory_agent_link(struct filesystem *fs, const struct node *directory,
                          const struct record *record, struct node **ret_node);
 

@@ -3,23 +3,23 @@
 #define FLEETFS_FS_FUSE_INVALIDATOR_H
 
 /*
- * Makes the kernel forget the names in the directories of the root: `agents/`, `fleet/` and the
- * views. The kernel then forgets their nodes, except those in use, such as an open file or a
- * working directory.
+ * Makes the kernel forget the entries of the root except `.fleetfs/`, and everything below them;
+ * `agents/` only if that is wanted. The kernel then forgets their nodes, except those in use, such
+ * as an open file or a working directory.
  *
- * One notification is sent for each of these directories. It invalidates the entry of the directory
- * in the root, and with it everything below. A notification for each agent would be finer, but the
- * kernel would take the lock of `agents/` exclusively for it. A lookup there that waits for the API
- * holds that lock, so the notification would wait for the lookup, and every later reader of
- * `agents/` for the notification. Lookups in the root never wait for long.
+ * One notification is sent for each entry of the root. It invalidates this entry, and with it
+ * everything below. A notification for each agent would be finer, but the kernel would take the
+ * lock of `agents/` exclusively for it. A lookup there that waits for the API holds that lock, so
+ * the notification would wait for the lookup, and every later reader of `agents/` for the
+ * notification. Lookups in the root never wait for long.
  *
- * After the notification the directory has no name, until its path is looked up again: in a process
- * that works in it getcwd(2) fails, and a further notification does not find it. So the invalidator
- * looks the path up at once.
+ * After the notification a directory has no name until its path is looked up again. Until then
+ * getcwd(2) fails in a process whose working directory it is, and a further notification does not
+ * find it. So the invalidator looks the path up at once.
  *
  * The kernel finishes a notification only after a pending lookup in the root was replied to, and
  * the FUSE thread replies to lookups. Therefore a thread of its own sends the notifications. It
- * exists only as long as there is work. The other functions are called by the FUSE thread.
+ * exists only as long as there is work. Only the FUSE thread calls the functions below.
  */
 
 #include <pthread.h>
@@ -32,8 +32,8 @@ struct invalidator {
 	struct fuse_session *session; /* borrowed */
 	char *path;                   /* of the mount point */
 	pthread_mutex_t lock;         /* protects the next three members */
-	bool wanted;                  /* the thread must go through all directories once more */
-	bool agents_too;              /* then `agents/` included */
+	bool wanted;                  /* the thread must go through the entries once more */
+	bool agents_too;              /* the next time with `agents/` */
 	bool running;                 /* the thread has not finished */
 	bool started;                 /* the thread has to be joined */
 	pthread_t thread;
@@ -44,9 +44,9 @@ struct invalidator {
 int invalidator_init(struct invalidator *invalidator, struct fuse_session *session,
                      const char *mountpoint);
 
-/* Starts to make the kernel forget the names in `fleet/` and the views; with agents_too also those
- * in `agents/`. A thread that is running starts again when it has finished. If no thread can be
- * made, the kernel keeps the names. */
+/* Starts to make the kernel forget all entries of the root except `.fleetfs/` and `agents/`, and
+ * everything below them; with agents_too also `agents/`. A thread that is running starts again when
+ * it has finished. If no thread can be made, the kernel keeps the names. */
 void invalidator_begin(struct invalidator *invalidator, bool agents_too);
 
 /* Whether the thread is running. The session must be served as long as it is. */

@@ -26,7 +26,7 @@ static int lookup_member(struct request *request, const struct node *directory,
 	return directory_agent_link(request->fs, directory, *ret_record, ret_node);
 }
 
-/* Finds the link of this number in an order. */
+/* Finds the link with the rank request->name in a ranking. */
 static int lookup_number(struct request *request, const struct node *directory,
                          struct node **ret_node)
 {

@@ -58,7 +58,9 @@ static int loop_turn(const struct loop *loop, struct fuse_buf *buffer, bool *mor
 
 	if (err <= 0)
 		return err;
-	due_ms = *more ? 0 : ops_run_due(loop->ops);
+	due_ms = ops_run_due(loop->ops);
+	if (*more)
+		due_ms = 0;
 	if (poll(polled, 3, due_ms > INT_MAX ? INT_MAX : (int)due_ms) < 0)
 		return errno == EINTR ? 1 : -errno;
 	if (polled[1].revents || *more) {

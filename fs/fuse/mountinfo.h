@@ -40,8 +40,9 @@ const struct mountinfo_mount *mountinfo_find(const struct mountinfo *mountinfo, 
 /* Returns whether a path is below a directory. Both are absolute and without symlinks. */
 bool mountinfo_is_below(const char *path, const char *directory);
 
-/* Returns the ID of the mount that a descriptor leads to, or 0 without /proc. Sends no request to
- * the file system, which may be dead or served by this thread. */
+/* Returns the ID of the mount that a descriptor leads to; 0 if /proc is missing or hidden, or if no
+ * descriptor is free. Sends no request to the file system, which may be dead or served by this
+ * thread. */
 int mountinfo_id_of(int fd);
 
 #endif

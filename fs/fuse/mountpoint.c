@@ -65,7 +65,7 @@ int mountpoint_detach(const char *path)
 
 /* Whether a FUSE file system is mounted at a path: 1, 0 or -errno. Requests no attributes: those of
  * another user's mount may not be read. */
-static int mountpoint_is_mounted(const char *path)
+static int mountpoint_query_mounted(const char *path)
 {
 	struct statx status;
 	struct statfs fs;
@@ -245,7 +245,7 @@ static char *mountpoint_path_of(int fd, const char *path)
 static int mountpoint_check_path(struct mountpoint *mountpoint, char *ret_why, size_t why_bytes)
 {
 	const char *path = mountpoint->path;
-	int mounted = mountpoint_is_mounted(path), err = 0;
+	int mounted = mountpoint_query_mounted(path), err = 0;
 
 	if (mounted <= 0) {
 		err = mountpoint_check_directory(path, ret_why, why_bytes);
@@ -262,15 +262,18 @@ static int mountpoint_check_path(struct mountpoint *mountpoint, char *ret_why, s
 			return err;
 		}
 		/* Another fleetfs may have mounted between the check and the lock. */
-		mounted = err == 0 ? mountpoint_is_mounted(path) : err;
+		if (err == 0)
+			mounted = mountpoint_query_mounted(path);
 	}
 	if (mounted > 0)
 		return mountpoint_report_busy(path, ret_why, why_bytes);
-	if (mounted == 0)
-		mounted = mountpoint_identify(path, &mountpoint->directory);
 	if (mounted < 0)
-		snprintf(ret_why, why_bytes, "mount point %s: %s", path, strerror(-mounted));
-	return mounted;
+		err = mounted;
+	if (err == 0)
+		err = mountpoint_identify(path, &mountpoint->directory);
+	if (err < 0)
+		snprintf(ret_why, why_bytes, "mount point %s: %s", path, strerror(-err));
+	return err;
 }
 
 int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *ret_why,
@@ -282,8 +285,8 @@ int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *re
 
 	if (fd < 0)
 		return mountpoint_report_missing(path, -errno, ret_why, why_bytes);
-	/* The file system is mounted at the absolute path. It leads elsewhere than the given path
-	 * if that is relative to a directory below a mount. */
+	/* The file system is mounted at the absolute path. If the working directory is hidden by a
+	 * mount, a relative path and its absolute form lead to different directories. */
 	mountpoint->path = mountpoint_path_of(fd, path);
 	if (!mountpoint->path) {
 		err = -errno;
@@ -297,7 +300,8 @@ int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *re
 	err = mountpoint_detach_dead(mountpoint->path, ret_why, why_bytes);
 	if (err == 0)
 		err = mountpoint_check_path(mountpoint, ret_why, why_bytes);
-	/* A working directory in a dead mount was the same only before that was detached. */
+	/* If the working directory is in a dead mount, only the comparison before the detach
+	 * (`same`) counts. */
 	if (err < 0 || same || mountpoint_is_same(&given, &mountpoint->directory))
 		return err;
 	snprintf(

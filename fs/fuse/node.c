@@ -125,7 +125,7 @@ struct node *node_directory(struct nodes *nodes, const struct tree_row *row, str
 }
 
 /* Finds or makes the directory of this kind with this text, for a row. In a new node, question is
- * NULL. Returns NULL without memory. */
+ * NULL. Returns NULL if out of memory. */
 static struct node *node_of_text(struct nodes *nodes, enum node_kind kind,
                                  const struct tree_row *row, const char *text)
 {
@@ -220,7 +220,7 @@ struct node *node_link(struct nodes *nodes, const char *target, size_t bytes, in
 }
 
 /* Finds the node of a report or a log by the address of the content, or makes it. In a new node,
- * report and log are NULL: the caller stores a reference. Returns NULL without memory. */
+ * report and log are NULL: the caller stores a reference. Returns NULL if out of memory. */
 static struct node *node_of_content(struct nodes *nodes, enum node_kind kind, const void *content)
 {
 	const uintptr_t address = (uintptr_t)content;

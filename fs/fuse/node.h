@@ -67,8 +67,8 @@ struct node {
 		int64_t mtime_ns;          /* VALUE, LINK: when it was first seen; wall clock */
 		struct question *question; /* QUESTION: a reference */
 	};
-	uint32_t bytes;      /* length of the text */
-	uint32_t generation; /* of a directory: nodes->generation when it was made */
+	uint32_t bytes;      /* length of the text; REPORT, LOG: 0 */
+	uint32_t generation; /* DIRECTORY, GROUP, QUESTION: nodes->generation when it was made */
 	uint16_t index;      /* DIRECTORY of a GPU: its number; else 0 */
 	uint8_t kind;        /* enum node_kind */
 	char text[];         /* VALUE, unless it is agent->json; LINK: the target; GROUP: the
@@ -107,7 +107,7 @@ struct node *nodes_find_directory(const struct nodes *nodes, const struct tree_r
 /*
  * The functions below return the node with this content; a new node if the kernel refers to none.
  * A new node has no lookups: the caller must count one or call node_forget(). They return NULL
- * without memory.
+ * if out of memory.
  */
 
 /* The directory that nodes_find_directory() finds. */
@@ -136,7 +136,7 @@ struct node *node_report(struct nodes *nodes, struct report *report);
 /* The node of an event log; the node keeps it. */
 struct node *node_log(struct nodes *nodes, struct event_log *log);
 
-/* The text of a VALUE: node->bytes bytes. */
+/* The text of a VALUE, LINK or LOG: attributes_bytes() bytes. */
 const char *node_text(const struct node *node);
 
 /* Subtracts count from the lookups of a node, and frees the node if none is left. count: 0 frees a

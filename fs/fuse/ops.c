@@ -15,10 +15,10 @@
 #define READERS_MS 50
 
 /* With fewer directories of departed agents the kernel is not made to forget all agents. */
-#define FEW_STALE_DIRECTORIES 1000
+#define MIN_STALE_DIRECTORIES 1000
 
-/* After so many new questions the kernel is made to forget all. */
-#define MANY_QUESTIONS 1000
+/* After this many new questions the kernel is made to forget all questions. */
+#define MAX_NEW_QUESTIONS 1000
 
 struct ops {
 	struct filesystem fs;
@@ -156,7 +156,7 @@ static bool ops_request_slice(struct job *job)
 	return false;
 }
 
-/* Copies a request from the stack to the heap. NULL without memory. */
+/* Copies a request from the stack to the heap. Returns NULL if out of memory. */
 static struct request *ops_copy_request(const struct request *on_stack)
 {
 	struct request *request = malloc(sizeof(*request));
@@ -240,7 +240,7 @@ static void ops_note_departure(struct ops *ops, const struct record *record)
 	if (nodes_find_directory(&ops->fs.nodes, &tree_rows[TREE_AGENT], record, 0))
 		ops->stale_directories++;
 	fleet_health(ops->fs.fleet, &health);
-	if (ops->stale_directories < FEW_STALE_DIRECTORIES ||
+	if (ops->stale_directories < MIN_STALE_DIRECTORIES ||
 	    ops->stale_directories < health.agents || !ops->invalidate)
 		return;
 	ops->stale_directories = 0;
@@ -271,7 +271,7 @@ int64_t ops_run_due(struct ops *ops)
 	ops_run_parked(ops, jobs_run_slice(&ops->fs.jobs));
 	if (fleet_now_ms(ops->fs.fleet) >= fleet_refresh_due_ms(ops->fs.fleet))
 		fleet_refresh(ops->fs.fleet);
-	if ((views_tidy(ops->fs.views) || ops->fs.nodes.questions_made >= MANY_QUESTIONS) &&
+	if ((views_tidy(ops->fs.views) || ops->fs.nodes.questions_made >= MAX_NEW_QUESTIONS) &&
 	    ops->invalidate) {
 		ops->fs.nodes.questions_made = 0;
 		ops->invalidate(ops->user, false);

@@ -24,8 +24,8 @@ struct ops;
 struct request;
 
 /*
- * Makes the kernel forget names (fs/fuse/invalidator.h): those in `fleet/` and the views; with
- * agents_too also those in `agents/`.
+ * Makes the kernel forget names (fs/fuse/invalidator.h): those of everything in the root except
+ * `.fleetfs/` and `agents/`; with agents_too also those of `agents/`.
  *
  * Agents. The kernel keeps the directory of a departed agent until it needs the memory, and until
  * then the node and its record stay in memory, too. So once there are as many such directories as
@@ -40,7 +40,7 @@ struct request;
 typedef void ops_invalidate(void *user, bool agents_too);
 
 /* fleet and status are borrowed. seed: random bits, for the hash tables. invalidate: may be NULL.
- * Returns NULL without memory. */
+ * Returns NULL if out of memory. */
 struct ops *ops_new(struct fleet *fleet, struct status *status, uint64_t seed,
                     ops_invalidate *invalidate, void *user);
 

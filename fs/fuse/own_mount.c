@@ -123,20 +123,20 @@ int own_mount_make(struct own_mount *mount, struct fuse_session *session, const 
 }
 
 /*
- * Opens the root of the own mount, or of a bind mount that is stacked on it. Returns an O_PATH
- * descriptor; -EBUSY if another mount is on top; -ENOENT if the mount is gone and its ID belongs to
- * another mount; or -errno.
+ * Opens the root of the target: the own mount, or a bind mount that is stacked on it. Returns an
+ * O_PATH descriptor; -EBUSY if another mount is on top; -ENOENT if the mount is gone and its ID
+ * belongs to another mount; or -errno.
  */
-static int own_mount_open(const struct own_mount *mount, const struct mountinfo_mount *line)
+static int own_mount_open(const struct own_mount *mount, const struct mountinfo_mount *target)
 {
-	int fd = open(line->path, O_PATH | O_NOFOLLOW | O_CLOEXEC), err = 0, id;
+	int fd = open(target->path, O_PATH | O_NOFOLLOW | O_CLOEXEC), err = 0, id;
 
 	if (fd < 0)
 		return errno == ENOENT ? -EBUSY : -errno;
 	id = mountinfo_id_of(fd);
 	if (id == 0) /* /proc is hidden, or there is no free descriptor */
 		err = -EMFILE;
-	else if (id != line->id)
+	else if (id != target->id)
 		err = -EBUSY;
 	else if (id == mount->id && mount->unique_id != 0 &&
 	         mount->unique_id != own_mount_read_unique_id(fd))
@@ -157,29 +157,32 @@ static void own_mount_disconnect(struct own_mount *mount, struct fuse_session *s
 
 	if (mount->hangup_fd >= 0 && dup3(mount->hangup_fd, fd, O_CLOEXEC) >= 0)
 		fuse_session_unmount(session);
-	else
-		close(fd); /* no pipe, or the limit of descriptors was lowered below fd */
+	/* Without a pipe only the connection is closed. The number stays in use: otherwise another
+	 * thread could open a file under it, which fuse_session_destroy() would close. */
+	else if (dup3(mount->mountinfo_fd, fd, O_CLOEXEC) < 0)
+		close(fd); /* the limit was lowered below fd, so no new file gets the number */
 	if (mount->hangup_fd >= 0)
 		close(mount->hangup_fd);
 	mount->hangup_fd = -1;
 }
 
-/* Unmounts one mount, which nothing hides. Returns 0, also if it is gone, or -errno. */
-static int own_mount_detach(const struct own_mount *mount, const struct mountinfo_mount *line)
+/* Unmounts the own mount, or a bind mount of it; nothing hides the target. Returns 0, also if it is
+ * gone, or -errno. */
+static int own_mount_detach(const struct own_mount *mount, const struct mountinfo_mount *target)
 {
 	char name[64];
-	int fd = own_mount_open(mount, line), err;
+	int fd = own_mount_open(mount, target), err;
 
 	if (fd == -ENOENT)
 		return 0;
 	/* Without a free descriptor the list alone has to prove that the path leads to the mount.
 	 */
 	if (fd == -EMFILE || fd == -ENFILE)
-		return mountpoint_detach(line->path);
+		return mountpoint_detach(target->path);
 	if (fd < 0)
 		return fd;
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	err = umount2(name, MNT_DETACH) < 0 ? mountpoint_detach(line->path) : 0;
+	err = umount2(name, MNT_DETACH) < 0 ? mountpoint_detach(target->path) : 0;
 	close(fd);
 	return err;
 }
@@ -273,7 +276,8 @@ int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char
 		err = 0;
 		if (left.other) {
 			snprintf(ret_why, why_bytes,
-			         "a bind mount of it is left at %s, dead: try umount %s",
+			         "a bind mount of the unmounted file system is left at %s, "
+			         "dead: try umount %s",
 			         left.other->path, left.other->path);
 			err = -EEXIST;
 		}

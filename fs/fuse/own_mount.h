@@ -23,8 +23,8 @@ struct own_mount {
 	char device[32];    /* of the file system, as in mountinfo */
 	/* Opened with the mount: at the end there may be no free descriptor, and the mount point or
 	 * another mount may hide /proc. */
-	int mountinfo_fd; /* of mountinfo_open(), if id is not 0 */
-	int hangup_fd;    /* a pipe without a reader, if id is not 0 and it is not -1 */
+	int mountinfo_fd; /* of mountinfo_open(). Not set while id is 0 */
+	int hangup_fd; /* write end of a pipe without a reader; -1: none. Not set while id is 0 */
 };
 
 /*
@@ -38,8 +38,8 @@ int own_mount_make(struct own_mount *mount, struct fuse_session *session, const 
 /*
  * Closes the session's connection and unmounts the own mount, wherever it is now, and bind mounts
  * of it that are stacked on it. It may be gone already. Every request must have been replied to.
- * Needs no free descriptor, unless fusermount3 does. Another file system that is mounted over it or
- * inside it stays, and so does the own mount. Returns 0; -EEXIST if it is unmounted and a bind
+ * Needs no free descriptor, except to run fusermount3. Another file system that is mounted over it
+ * or inside it stays, and so does the own mount. Returns 0; -EEXIST if it is unmounted and a bind
  * mount of it is left; or -errno if a dead mount is left. Unless it returns 0, ret_why has a
  * sentence.
  */

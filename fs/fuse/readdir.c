@@ -15,8 +15,8 @@
 #define FIRST_CURSOR    (UINT64_C(1) << 32) /* offsets from here on are cursors of fleet_walk() */
 #define MIN_ENTRY_BYTES 152        /* no entry is shorter: the size with a name of one byte */
 #define UNKNOWN_INO     0xffffffff /* inode number of an entry without a node; 0 would hide it */
-#define SCAN_AGENTS     1024       /* agents that are searched in a slice for members of a group */
-#define SCAN_WORK       50000      /* comparisons with patterns in a slice; 0.1 to 0.2 ms */
+#define SCAN_AGENTS     1024  /* agents that a slice searches for members of a group or question */
+#define SCAN_WORK       50000 /* comparisons with patterns in a slice; 0.1 to 0.2 ms */
 
 /* Makes room for a reply of this many bytes and for the nodes in it. Returns 0 or -ENOMEM. */
 static int readdir_reserve(struct filesystem *fs, size_t bytes)
@@ -142,7 +142,9 @@ static int readdir_list_members(struct request *request, struct reply *reply,
 		request->scanned = cursor;
 		err = fleet_walk(request->fs->fleet, &cursor,
 		                 reply->entries > 0 ? NULL : &request->query, &record);
-		if (err == -EAGAIN) /* incomplete list, of which no listing returned an offset */
+		/* The offset is in a list that is not complete. A listing of this directory never
+		 * returns such an offset, so the caller made it up. */
+		if (err == -EAGAIN)
 			err = -ESTALE;
 		if (err < 0 || !record)
 			return err;
@@ -161,8 +163,8 @@ static int readdir_list_members(struct request *request, struct reply *reply,
 	return -EAGAIN;
 }
 
-/* Lists the numbers of an order. Since an offset contains a number, a listing continues with the
- * next one, also in a later list. */
+/* Lists the links of a ranking, whose names are ranks. Since an offset contains a rank, a listing
+ * continues with the next rank, also in a later list. */
 static int readdir_list_ranking(struct request *request, struct reply *reply,
                                 const struct node *directory)
 {

@@ -12,6 +12,7 @@
  *	1, 2       after `.`, after `..`
  *	rows       2 + the number of entries listed after `..`
  *	groups     2 + the number of the group (fs/reports/groups.h)
+ *	rankings   2 + the rank (fs/reports/rankings.h)
  *	agents     a cursor of fleet_walk(), 2^32 or more
  */
 

@@ -12,8 +12,9 @@
  *  - returns -EAGAIN: data is missing. The request is parked, and the operation runs again from the
  *    start when data arrived, or at request->query.wake_ms (fs/fuse/ops.h).
  * Because it may run many times, an operation must not change anything that a second run depends
- * on, except request->query, request->scanned and request->unfinished. It counts lookups only of
- * the nodes in a listing that it returns with 0.
+ * on, except request->query, request->scanned and request->unfinished. An operation increments
+ * node->lookups only for the entries of a listing, and must return 0 once it did. request_reply()
+ * counts the lookup of reply->node.
  */
 
 #include <fuse_lowlevel.h>

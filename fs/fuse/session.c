@@ -200,7 +200,8 @@ int session_attach(struct fuse_session *session)
 
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
 		return -errno;
-	/* Since 3.17 libfuse passes FUSE_CAP_PARALLEL_DIROPS to the kernel itself, and 3.18 does
-	 * not support such functions. */
+	/* Before libfuse 3.17 only custom read and write functions can pass
+	 * FUSE_CAP_PARALLEL_DIROPS to the kernel. Later versions pass it themselves, and 3.18 does
+	 * not support custom functions. */
 	return fuse_version() < 317 ? fuse_session_custom_io(session, &io, fd) : 0;
 }

@@ -10,7 +10,7 @@
 #include "fs/tree/question.h"
 #include "fs/tree/tree.h"
 
-#define SCAN_AGENTS 1024 /* agents whose names are compared in a slice */
+#define SCAN_NAMES 1024 /* agents whose names are compared in a slice */
 
 bool where_is_directory(const struct node *directory)
 {
@@ -18,7 +18,7 @@ bool where_is_directory(const struct node *directory)
 	       (directory->row && tree_directory_of(directory->row) == TREE_WHERE);
 }
 
-/* The index of a number in an order; SIZE_MAX if the name is not one. */
+/* The index of an agent in a ranking: its rank less 1; SIZE_MAX if the name is not a rank. */
 static size_t where_index(const char *name)
 {
 	size_t digits = strspn(name, "0123456789");
@@ -83,7 +83,7 @@ static int where_scan(struct request *request, struct record **ret_record)
 		return err;
 	if (cursor == 0)
 		cursor = list;
-	for (size_t i = 0; i < SCAN_AGENTS; i++) {
+	for (size_t i = 0; i < SCAN_NAMES; i++) {
 		err = fleet_walk(fleet, &cursor, NULL, &record);
 		if (err < 0)
 			return err;

@@ -6,7 +6,8 @@
  * Lookups in where/ and in the directories of questions (fs/tree/question.h).
  *
  * A name with an operator is a component of a question: it needs no data, and always exists. Any
- * other name in a question is that of an agent (fs/tree/names.h), or a number after an order.
+ * other name in a question is that of an agent (fs/tree/names.h) or, after a component `sort=…`, a
+ * rank. A question that ends in `sort=…` is a ranking (fs/reports/rankings.h).
  */
 
 #include <stdbool.h>
@@ -30,7 +31,8 @@ int where_find_question(struct request *request, const struct node *directory,
  * checked. Returns 0 and its record, -ENOENT, -EAGAIN or -errno. */
 int where_find_agent(struct request *request, struct record **ret_record);
 
-/* Finds the agent whose number in an order is request->name. Returns as above. */
+/* Finds the agent whose rank in a ranking is request->name. Returns 0 and its record, -ENOENT,
+ * -EAGAIN or -errno. */
 int where_find_number(struct request *request, const struct node *question,
                       struct record **ret_record);
 

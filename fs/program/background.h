@@ -14,8 +14,9 @@ struct background {
 };
 
 /* Forks. Call it before there are threads and before libcurl is initialised, since neither survives
- * a fork. Returns -1 in the child, which continues with the start. Returns the exit status in the
- * parent, once the start has ended, and after a failure, whose reason is printed. */
+ * a fork. Returns -1 in the child, which continues with the start. Otherwise returns the exit
+ * status, with which the process must end: in the parent once the start has ended; and in either
+ * process after a failure, whose reason is printed. */
 int background_begin(struct background *background);
 
 /* Lets the parent exit, and replaces the standard descriptors with /dev/null. Does nothing in the

@@ -14,9 +14,9 @@ struct options;
 struct text;
 
 /*
- * Completes the CA members of options (cacert, ca_dirs, ca_exclusive) from the environment. Its
- * source and its setting `cacert` are known. Returns 0; or -errno if memory is short or the working
- * directory was removed, and options is still valid.
+ * Completes the CA members of options (cacert, ca_dirs, ca_exclusive) from the environment.
+ * options->source must be set, and options->cacert if it is given as a setting. Returns 0; or
+ * -errno if memory is short or the working directory was removed, and options is still valid.
  */
 int ca_resolve(struct options *options);
 

@@ -17,9 +17,9 @@ bool expiry_due(struct expiry *state, int64_t expiry, int64_t now)
 		due = 0;
 	if (expiry != state->expiry)
 		*state = (struct expiry){.expiry = expiry};
-	if (due <= state->warnings)
+	if (due <= state->passed)
 		return false;
-	state->warnings = due;
+	state->passed = due;
 	return true;
 }
 

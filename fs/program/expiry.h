@@ -15,7 +15,7 @@
 /* Zeroes at first. */
 struct expiry {
 	int64_t expiry; /* of the token that the warnings were about */
-	int warnings;   /* how many of the three times have passed, with or without a warning */
+	int passed;     /* how many of the three times have passed, with or without a warning */
 };
 
 /* Whether to warn now. expiry: of the token; 0: not known. Another expiry than in the last call is

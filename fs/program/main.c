@@ -109,7 +109,7 @@ static int main_run(struct program *program)
 	if (!options->foreground && !options->check) {
 		status = background_begin(&program->background);
 		if (status >= 0)
-			return status; /* in the parent */
+			return status; /* in the parent, or after a failure */
 	}
 	status = start_signals(program);
 	if (status == 0)

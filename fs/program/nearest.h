@@ -7,8 +7,8 @@
 /*
  * Returns the name of the setting that a mistyped word most likely means, or NULL if no name is
  * near. word: `NAME` or `NAME=VALUE`. dash_o: considers only settings that -o accepts, else only
- * those that `--` accepts. A name is near if at most two characters differ, or one if the word has
- * fewer than five.
+ * those that `--` accepts. A name is near if its edit distance (insert, delete, replace, or swap
+ * two neighbours) is at most 2; at most 1 if NAME has two to four characters; 0 if it has one.
  */
 const char *nearest_name(const char *word, bool dash_o);
 

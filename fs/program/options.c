@@ -244,7 +244,7 @@ static void options_fill_table(struct option_table *table)
 		char *dashed = table->dashed_names[i], *underscore;
 		struct option option = {
 			.name = setting->name,
-			.has_arg = settings_takes_value(setting) ? required_argument
+			.has_arg = settings_needs_value(setting) ? required_argument
 		                                                 : optional_argument,
 			.val = LONG_OPTION + i,
 		};

@@ -34,7 +34,8 @@ void process_prepare(void)
 	}
 }
 
-/* Raises a soft limit to at least `needed`, as far as the hard limit allows. */
+/* Raises a soft limit to `needed` if it is lower. Returns false, and changes nothing, if the hard
+ * limit is lower, too. */
 static bool process_raise_limit(int resource, rlim_t needed)
 {
 	struct rlimit limit;

@@ -30,7 +30,8 @@ struct ops;
 /* Pointers are owned, and NULL until the part is started. Descriptors are -1 until then. */
 struct program {
 	struct options options;
-	int64_t configured_timeout_ms; /* `timeout` if the kernel's limit is lower; else 0 */
+	int64_t configured_timeout_ms; /* `timeout` as configured, if it was lowered to the kernel's
+	                                  limit; else 0 */
 	char version[512];             /* the text of --version and .fleetfs/version */
 	char title[256];               /* of the page, unless the fleet has a name */
 	struct text config;            /* the text of .fleetfs/config; ends with NUL */

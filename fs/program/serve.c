@@ -44,8 +44,8 @@ static void serve_connect_manager(struct program *program)
 		            getenv("NOTIFY_SOCKET"), strerror(-err));
 }
 
-/* Sends a state to the service manager. It started the parent, which has exited, so MAINPID tells
- * it the process ID of the child. */
+/* Sends a state to the service manager. In the background the manager knows the process ID of the
+ * parent, which has exited; MAINPID is that of this process, the child. */
 static void serve_notify_manager(const struct program *program, const char *state)
 {
 	char message[64];

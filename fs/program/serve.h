@@ -15,7 +15,8 @@ struct program;
  */
 int serve_mount(struct program *program);
 
-/* Runs the loop until a signal or until the mount ends, and unmounts. Returns the exit status. */
+/* Runs the loop until a signal that ends the process (process_must_end()) or until the mount ends,
+ * and unmounts. Returns the exit status. */
 int serve_run(struct program *program);
 
 /*

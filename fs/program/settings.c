@@ -14,7 +14,8 @@
 static const struct {
 	const char *argument; /* the value in --help; "": a value is not needed */
 	const char *allowed;  /* the allowed values, for messages */
-	int unit; /* of a number: stored value of a written 1, such as 1000 ms for 1 s; else 0 */
+	int unit; /* factor from the written to the stored number: 1000 for seconds stored in ms;
+	             0: not a number */
 } kinds[] = {
 	[SETTING_DURATION] = {"=SECONDS", "seconds", 1000},
 	[SETTING_COUNT] = {"=NUMBER", "a number", 1},
@@ -177,7 +178,7 @@ bool settings_is_accepted(const struct setting *setting, bool dash_o)
 	return setting->kind != (dash_o ? SETTING_ACTION : SETTING_IGNORED);
 }
 
-bool settings_takes_value(const struct setting *setting)
+bool settings_needs_value(const struct setting *setting)
 {
 	return *kinds[setting->kind].argument;
 }
@@ -188,7 +189,7 @@ bool settings_is_passed(const struct setting *setting)
 }
 
 /* Whether 0 is allowed although it is below the minimum. */
-static bool settings_is_zero_apart(const struct setting *setting)
+static bool settings_allows_zero_below_min(const struct setting *setting)
 {
 	return setting->initial == 0 && setting->min > 0;
 }
@@ -201,7 +202,7 @@ void settings_allowed(const struct setting *setting, char ret_allowed[static SET
 	if (unit)
 		snprintf(ret_allowed, SETTING_ALLOWED_BYTES, "%s from %.10g to %.10g%s", allowed,
 		         (double)setting->min / unit, (double)setting->max / unit,
-		         settings_is_zero_apart(setting) ? ", or 0" : "");
+		         settings_allows_zero_below_min(setting) ? ", or 0" : "");
 	else
 		snprintf(ret_allowed, SETTING_ALLOWED_BYTES, "%s", allowed);
 }
@@ -215,7 +216,7 @@ static int settings_set_number(const struct setting *setting, const char *value,
 
 	if (!value || !(duration ? value_parse_duration : value_parse_count)(value, &number) ||
 	    number > setting->max ||
-	    (number < setting->min && !(number == 0 && settings_is_zero_apart(setting))))
+	    (number < setting->min && !(number == 0 && settings_allows_zero_below_min(setting))))
 		return -EINVAL;
 	if (duration)
 		*(int64_t *)member = number;

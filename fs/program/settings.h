@@ -3,7 +3,8 @@
 #define FLEETFS_FS_PROGRAM_SETTINGS_H
 
 /*
- * The table of all options and settings. fs/program/options.c parses the command line with it.
+ * The table of all settings: command line options and mount options. fs/program/options.c parses
+ * the command line with it.
  * --help and .fleetfs/config are written from it, and the completions of the shells read --help.
  * The manual, docs/fleetfs.8, is written by hand; tests/options_check.py compares it with --help.
  *
@@ -61,7 +62,7 @@ const struct setting *settings_find(const char *word);
 bool settings_is_accepted(const struct setting *setting, bool dash_o);
 
 /* Whether a setting must have a value. */
-bool settings_takes_value(const struct setting *setting);
+bool settings_needs_value(const struct setting *setting);
 
 /* Whether a setting is passed to libfuse. */
 bool settings_is_passed(const struct setting *setting);

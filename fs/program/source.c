@@ -77,7 +77,8 @@ static const char *source_url_fault(const char *url, bool *ret_plain)
 	return NULL;
 }
 
-/* Whether a source begins with `scheme:`. The path of such a file is written with `./` first. */
+/* Whether a source begins with `scheme:`. To give a file whose name begins so, the user writes
+ * `./NAME`. */
 static bool source_has_scheme(const char *source, const char *scheme)
 {
 	size_t length = strlen(scheme);

@@ -98,7 +98,7 @@ static int start_status(struct program *program)
 		.title = program->options.name ? program->options.name : program->title,
 		.config = program->config.bytes,
 		.version = program->version,
-		.mounted_ns = cache_ports_wall_ns(),
+		.started_ns = cache_ports_wall_ns(),
 	};
 	if (!credential)
 		return 0;
@@ -116,7 +116,7 @@ static int start_client(struct program *program)
 		.base = source_is_file(options->source) ? NULL : options->source,
 		.file = options->source,
 		/* A response from an HTTP cache, or the last check of a file, must not be older
-	         * than a refresh. */
+	         * than the interval `refresh`. */
 		.ttl_ms = options->refresh_ms > 0 && options->refresh_ms < options->ttl_ms
 	                          ? options->refresh_ms
 	                          : options->ttl_ms,

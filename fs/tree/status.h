@@ -37,11 +37,11 @@ struct status {
 	const char *config;     /* settings in force, a `name: value` line each; ends with NUL */
 	const char *version;    /* of fleetfs and its libraries, a line each */
 	const char *token_kind; /* "integration key (sk-)"; NULL: no token is needed */
-	const char *token_source;               /* a path or the name of an environment variable */
-	int64_t token_expiry;                   /* seconds since 1970; 0: not known */
-	int64_t mounted_ns;                     /* wall clock */
-	uint64_t http_requests;                 /* sent */
-	uint64_t http_bytes;                    /* received, before decompression */
+	const char *token_source; /* a path or the name of an environment variable */
+	int64_t token_expiry;     /* seconds since 1970; 0: not known */
+	int64_t started_ns;       /* of the process, before the first page is fetched; wall clock */
+	uint64_t http_requests;   /* sent */
+	uint64_t http_bytes;      /* received, before decompression */
 	uint64_t operations[STATUS_OPERATIONS]; /* FUSE requests answered */
 	uint64_t timeouts;                      /* operations that took longer than `timeout` */
 	uint64_t interrupts; /* operations whose reader was interrupted while it waited */

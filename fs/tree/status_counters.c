@@ -97,7 +97,7 @@ void status_stats(const struct status *status, struct text *text)
 	fleet_health(status->fleet, &health);
 	status_count(status, &health, values);
 	text_printf(text, "mounted: ");
-	text_time(text, status->mounted_ns);
+	text_time(text, status->started_ns);
 	text_printf(text, "\n");
 	for (size_t i = 0; i < COUNTERS; i++)
 		text_printf(text, "%s: %" PRIu64 "\n", counters[i].key, values[i]);
@@ -144,7 +144,7 @@ static void status_health_metrics(const struct status *status, const struct flee
 		int64_t ns; /* negative: not known */
 	} seconds[] = {
 		{"fleetfs_start_time_seconds", "When the mount was made, since 1970.",
-	         status->mounted_ns},
+	         status->started_ns},
 		{"fleetfs_list_age_seconds", "Age of the oldest page of the list.",
 	         health->list_age_ms * 1000000},
 		{"fleetfs_last_success_timestamp_seconds", "When a page last arrived, since 1970.",

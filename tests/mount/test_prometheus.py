@@ -111,16 +111,35 @@ def test_one_node_exporter_reads_two_mounts_in_place(fleets, folder):
         assert_scraped(scrape(), fleets)
 
 
-def test_one_node_exporter_reads_copies_of_two_mounts(fleets, folder):
+def copy_metrics(folder, before=""):
+    """Runs the script of the README after another. Returns the directory of the copies."""
     script = re.search(r"\n    for fleet in .*?\n    done\n", (CONTRIB / "README.md").read_text(),
                        re.DOTALL)[0]
     copies = folder / "copies"
-    copies.mkdir()
-    run("bash", "-c", script.replace("/fleets/", f"{folder}/fleets/").replace(
+    copies.mkdir(exist_ok=True)
+    run("bash", "-c", before + script.replace("/fleets/", f"{folder}/fleets/").replace(
         "/var/lib/prometheus/node-exporter", str(copies)))
-    assert len(list(copies.iterdir())) == 2
+    return copies
+
+
+def test_one_node_exporter_reads_copies_of_two_mounts(fleets, folder):
+    copies = copy_metrics(folder)
+    assert len(list(copies.iterdir())) == 4
     with node_exporter(copies, folder) as scrape:
         assert_scraped(scrape(), fleets)
+
+
+def test_the_copy_of_the_state_is_current_while_the_list_cannot_be_read(folder):
+    mount = folder / "fleets/eu"
+    for part in ("fleet", ".fleetfs"):
+        (mount / part).mkdir(parents=True)
+        (mount / part / "metrics.prom").write_text("old\n")
+    copies = copy_metrics(folder)
+    (mount / "fleet/metrics.prom").unlink()
+    (mount / ".fleetfs/metrics.prom").write_text("new\n")
+    copy_metrics(folder, "exec 2>/dev/null")
+    assert {path.name: path.read_text() for path in copies.glob("*.prom")} == {
+        "fleet-eu-fleet.prom": "old\n", "fleet-eu-fleetfs.prom": "new\n"}
 
 
 # Rules and dashboard

@@ -408,7 +408,7 @@ int kernel_init(struct kernel *kernel, unsigned int per_page)
 		.version = "fleetfs 0\n",
 		.token_kind = "token",
 		.token_source = "$FLEETFS_TOKEN",
-		.mounted_ns = port_wall_ns(kernel),
+		.started_ns = port_wall_ns(kernel),
 	};
 	kernel->session = NULL;
 	kernel->ops = NULL;
