@@ -137,7 +137,7 @@ static void bring(struct world *world, const char *id, ...)
 
 static void fail_page(struct world *world, enum failure_cause cause)
 {
-	const struct failure failure = {.cause = cause, .retry_after_ms = -1, .at_ns = 1};
+	const struct failure failure = {.cause = (uint8_t)cause, .retry_after_ms = -1, .at_ns = 1};
 
 	assert_int_equal(world->wanted--, 1);
 	fleet_failed(world->fleet, world->page, &failure);
