@@ -194,7 +194,7 @@ struct fleet_health {
 	int64_t success_ns;  /* when a page last arrived, wall clock; 0: never */
 	int64_t sweep_ns;    /* when the last whole list was complete, wall clock; 0: never */
 	int64_t retry_ms;    /* until something that failed is requested; 0: with the next query */
-	int64_t refresh_ms;  /* until the next refresh; 0: it is under way; -1: there is none */
+	int64_t refresh_ms;  /* until the next refresh; 0: it is under way; -1: refreshing is off */
 	uint64_t asked;      /* requests */
 	uint64_t arrived;    /* pages that arrived; without failures and ignored responses */
 	uint64_t unchanged;  /* of arrived: those whose response was only that they are unchanged */

@@ -112,7 +112,8 @@ static int credential_read_file(struct credential *credential, bool *ret_changed
 	return result;
 }
 
-/* Reads the token from a file. Takes ownership of path; NULL: errno says why there is none. */
+/* Reads the token from a file. Takes ownership of path. If path is NULL, errno has the reason,
+ * which becomes the failure. */
 static int credential_use_file(struct credential *credential, char *path,
                                struct failure *ret_failure)
 {

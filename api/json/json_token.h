@@ -15,9 +15,9 @@
 
 /*
  * Finds the first special byte of a string among the eight bytes of a word: a control character, a
- * quote, a backslash, or a byte of 0x7f or more. Returns 0 if there is none. Otherwise the lowest
- * set bit of the result is bit 7 of the first special byte. The bits above it may be wrong, since
- * the subtractions borrow.
+ * quote, a backslash, or a byte of 0x7f or more. Returns 0 if no byte is special. Otherwise the
+ * lowest set bit of the result is bit 7 of the first special byte. The bits above it may be wrong,
+ * since the subtractions borrow.
  */
 static inline uint64_t json_special_bytes(uint64_t word)
 {

@@ -46,7 +46,7 @@ class Wire:
         self.left = b""
 
     def read_head(self):
-        """Returns the next request; raises Gone if there is none."""
+        """Returns the next request. Raises Gone when the client has closed the connection."""
         data = self.left
         while b"\r\n\r\n" not in data:
             try:

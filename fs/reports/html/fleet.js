@@ -2,7 +2,7 @@
 
 const order = new Intl.Collator("en", {numeric: true}).compare;
 const LETTERS = {unhealthy: "!", idle: "I", busy: "B", syncing: "S", tunnel: "T"};
-/* What needs somebody comes first, then what is free. */
+/* In the order of the page: the status that needs repair, then those with free GPUs. */
 const STATUSES = Object.keys(LETTERS);
 const [LONG_NAME, SHORT_NAME, SHORT_TEXT, SHOWN_CHANGES, SHOWN_GROUPS] = [40, 18, 28, 30, 40];
 
@@ -16,7 +16,7 @@ function rank(status) {
 const letter = status => Object.hasOwn(LETTERS, status) ? LETTERS[status] : "?";
 const statusText = status => shorten(status, SHORT_TEXT) || "no status";
 
-/* The sum of the known values; null if there is none. */
+/* The sum of the known values; null if no value is known. */
 function sum(values) {
 	return values.reduce((total, value) => value === null ? total : (total ?? 0) + value, null);
 }
@@ -216,7 +216,8 @@ function comparison(column, reverse) {
 	};
 }
 
-/* Groups: the values by which an agent is in groups. none: their name if there is none. */
+/* Groups. values: of an agent; it is in a group for each of them. none: the group of the agents without
+ * a value. others: the group that replaces the smallest ones. */
 
 const groups = {
 	status: {values: agent => [agent.status], none: "no status", others: "other statuses"},

@@ -104,7 +104,7 @@ function change(changed) {
 	return render();
 }
 
-/* Also tells a screen reader how many agents are left. */
+/* Shows how many agents match the filter; a screen reader reads that out. */
 function filter(changed) {
 	$("found").textContent = `${plural(change(changed), "agent")} shown`;
 }

@@ -52,7 +52,7 @@ function fillTile(tile, agent, size) {
 	if (tile.known !== known) {
 		tile.known = known;
 		tile.dataset.status = agent.status;
-		/* What needs somebody, and what is free, is filled; the rest is an outline. */
+		/* Tiles of unhealthy agents and of agents with available GPUs are filled, others are outlines. */
 		tile.classList.toggle("loud", agent.available > 0 || agent.status === "unhealthy");
 		tile.age = null;
 		if (size === "heat") {

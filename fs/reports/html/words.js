@@ -12,7 +12,7 @@ function shorten(text, limit) {
 		[...text.slice(-2 * tail)].slice(-tail).join("");
 }
 
-/* Shows the characters that nobody can see. */
+/* Replaces invisible characters by their code points: `\u{200b}`. */
 function visible(text) {
 	return /^[ -~]*$/.test(text) ? text : text.replace(/[\p{Cf}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu,
 		character => `\\u{${character.codePointAt(0).toString(16)}}`);
