@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/http/token.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
 #include "api/json/decode.h"
 
+#define MIN_HIDDEN_BYTES  6          /* after the prefix; what is shorter is a word */
 #define MAX_PAYLOAD_BYTES (8u << 10) /* of a JWT; no server accepts a header as long as that */
 
 const char *const token_variables[TOKEN_VARIABLES] = {"FLEETFS_TOKEN", "CYBERUN_KEY"};
@@ -38,6 +40,29 @@ const char *token_kind_name(enum token_kind kind)
 bool token_takes_team(enum token_kind kind)
 {
 	return kinds[kind].team;
+}
+
+/* Returns the number of bytes at text that a token may contain; after a prefix. */
+static size_t token_span(const char *text)
+{
+	return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.+~=");
+}
+
+void token_hide(char *text)
+{
+	static const char shown[] = "***";
+
+	for (char *at = text; *at; at++) {
+		enum token_kind kind = token_kind_of(at);
+		char *secret = at + strlen(kinds[kind].prefix);
+		size_t bytes = kind == TOKEN_OTHER ? 0 : token_span(secret);
+
+		if (bytes < MIN_HIDDEN_BYTES || (at > text && isalnum((unsigned char)at[-1])))
+			continue;
+		memmove(secret + strlen(shown), secret + bytes, strlen(secret + bytes) + 1);
+		memcpy(secret, shown, strlen(shown));
+		at = secret;
+	}
 }
 
 /* The value of a base64url digit (RFC 4648, section 5), or -1. */

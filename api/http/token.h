@@ -33,6 +33,11 @@ const char *token_kind_name(enum token_kind kind);
 /* Whether a token of this kind is sent with X-Team-ID. The other kinds belong to one team. */
 bool token_takes_team(enum token_kind kind);
 
+/* Replaces each word of a text that looks like a token, by its prefix and length, with the prefix
+ * and
+ * `***`. For messages that quote the command line, where a token may stand by mistake. */
+void token_hide(char *text);
+
 /*
  * Checks that text, which is not terminated by NUL, can be a token: not empty, no line end, only
  * bytes of 0x21 to 0x7e, no quotation marks or `NAME=` around it. source is named in the message.

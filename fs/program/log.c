@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/http/token.h"
 #include "fs/program/syslog.h"
 #include "fs/tree/text.h"
 
@@ -282,6 +283,8 @@ int log_failed_start(const char *format, ...)
 	va_start(arguments, format);
 	length = vasprintf(&message, format, arguments);
 	va_end(arguments);
+	if (length >= 0)
+		token_hide(message);
 	text_init(&line, FAILED_START_BYTES);
 	text_printf(&line, "fleetfs: ");
 	text_escaped(&line, length < 0 ? "out of memory" : message);

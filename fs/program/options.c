@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/http/token.h"
 #include "api/model/environment.h"
 #include "fs/program/ca.h"
 #include "fs/program/nearest.h"
@@ -69,6 +70,7 @@ __attribute__((format(printf, 3, 4))) static void options_fail(struct parser *pa
 	va_start(arguments, format);
 	vsnprintf(message, sizeof(message), format, arguments);
 	va_end(arguments);
+	token_hide(message);
 	text_init(&safe, OPTIONS_WHY_BYTES - 1);
 	text_escaped(&safe, message);
 	if (text_error(&safe) == -ENOMEM)

@@ -71,6 +71,13 @@ def test_a_message_of_the_api_cannot_forge_a_line(sim, refused, path):
     assert "\x1b" not in line and "\x07" not in line and "403" in line
 
 
+@pytest.mark.parametrize("option", ["token_file", "cacert", "log_file"])
+def test_token_given_as_another_value_is_not_shown(sim, refused, path, folder, option):
+    key = "sk-a8b7c6d5e4f3"
+    line = refused(f"--{option}={folder}/none/{key}", sim().url, path)
+    assert key not in line and "sk-***" in line
+
+
 def test_start_without_a_token_is_refused(sim, refused, path):
     line = refused(sim().url, path, token=None)
     assert "token_file" in line and "FLEETFS_TOKEN" in line
