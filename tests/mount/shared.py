@@ -42,15 +42,20 @@ def free_port():
         return one.getsockname()[1]
 
 
+# Varnish compiles its configuration when it starts. With the optimization of its default command that takes more
+# than a second of processor time.
+COMPILE = "exec cc -O0 -pthread -fpic -shared -o %o %s"
+
+
 def programs_of(folder):
     """A PATH that contains haproxy and varnishd, installed or unpacked."""
     programs = folder / "programs"
     programs.mkdir(exist_ok=True)
     for name in ("haproxy", "varnishd", "varnishstat"):
         path = unpacked(name)
-        options = ""
+        options = f"-p cc_command='{COMPILE}'" if name == "varnishd" else ""
         if str(UNPACKED) in path and name == "varnishd":
-            options = f"-p vmod_path={next((UNPACKED / 'usr/lib').glob('*/varnish/vmods'))}"
+            options += f" -p vmod_path={next((UNPACKED / 'usr/lib').glob('*/varnish/vmods'))}"
         (programs / name).write_text(f'#!/bin/sh\nexec {path} {options} "$@"\n')
         (programs / name).chmod(0o755)
     return f"{programs}:{os.environ['PATH']}"
@@ -155,7 +160,7 @@ class Cache(Asked):
             "ORIGIN_CA": str(certificates / "ca.pem"), "LISTEN": f"127.0.0.1:{port}",
             "CERTIFICATE": str(certificates / "localhost.both"), **variables})
         self.url = f"https://127.0.0.1:{port}/api/v1"
-        until(self.answers)
+        until(self.answers, seconds=60)
         self.folder = Path(re.search(r"/dev/shm/fleetfs-cache-\w+", str(self.children()))[0])
 
     def children(self):
