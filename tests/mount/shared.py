@@ -72,7 +72,15 @@ class Service:
             self.process = subprocess.Popen(
                 list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=self.environment, preexec_fn=die_with_parent)
-        until(self.listens)
+        try:
+            until(self.is_ready, seconds=60)
+        except BaseException:
+            self.process.terminate()
+            self.process.wait()
+            raise
+
+    def is_ready(self):
+        return self.listens()
 
     def listens(self):
         assert self.process.poll() is None, self.log.read_text()
@@ -160,7 +168,6 @@ class Cache(Asked):
             "ORIGIN_CA": str(certificates / "ca.pem"), "LISTEN": f"127.0.0.1:{port}",
             "CERTIFICATE": str(certificates / "localhost.both"), **variables})
         self.url = f"https://127.0.0.1:{port}/api/v1"
-        until(self.answers, seconds=60)
         self.folder = Path(re.search(r"/dev/shm/fleetfs-cache-\w+", str(self.children()))[0])
 
     def children(self):
@@ -206,8 +213,8 @@ class Cache(Asked):
         return {name: float(value) for name, value in
                 re.findall(rf"(?m)^fleetfs_cache_(\w+){listen} (\S+)$", text)}
 
-    def answers(self):
-        return self.get("/ready")[0] == 404
+    def is_ready(self):
+        return self.listens() and self.get("/ready")[0] == 404
 
 
 class Several(Asked):
