@@ -22,7 +22,7 @@ def meson(path):
     for line in open(path, encoding="utf-8"):
         run = json.loads(line)
         if run["result"] == "SKIP":
-            print(f"{run['name']}: skipped: {run.get('stderr', '').strip()}")
+            print(f"{run['name']}: skipped: {', '.join(run.get('stderr', '').splitlines())}")
             continue
         output = run.get("stdout", "")
         good = len(re.findall(r"^ok \d+(?!.* # SKIP)", output, re.M))
