@@ -105,6 +105,13 @@ class Rig:
         self.stack.callback(mounted.clear)
         return mounted
 
+    def far(self, port, round_trip_ms):
+        """The port of a relay to this one: tests/bench/relay.py."""
+        relay = subprocess.Popen([sys.executable, HERE / "relay.py", str(round_trip_ms), str(port)],
+                                 stdout=subprocess.PIPE, text=True)
+        self.stack.callback(relay.kill)
+        return int(relay.stdout.readline())
+
     def peer(self, command, path):
         peer = Peer(command, path)
         self.stack.callback(peer.clear)
