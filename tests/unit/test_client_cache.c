@@ -50,7 +50,7 @@ static void test_a_response_has_the_age_that_the_cache_reports(void **state)
 {
 	static const struct {
 		struct server_step steps[2];
-		int64_t least_ms; /* of the page; -1: there is none */
+		int64_t least_ms; /* age of the page; -1: no page */
 		const char *message;
 		unsigned int requests;
 	} rows[] = {
