@@ -97,8 +97,23 @@ static void own_mount_explain(int fd, const char *path, char *ret_why, size_t wh
 		         "cannot mount on %s: start with -d to see the reason of libfuse", path);
 }
 
+/*
+ * With auto_unmount, fusermount3 waits for the end of this process: until its socket to the process
+ * closes. It then opens the mount point once, and unmounts only if that fails with ENOTCONN. When a
+ * process is killed, the kernel closes the file with the highest number first. libfuse has given
+ * the socket a higher number than /dev/fuse: so the mount would not be dead yet. This returns a
+ * copy of /dev/fuse with a higher number, or -1.
+ */
+static int own_mount_copy_device(struct fuse_session *session)
+{
+	int fd = fuse_session_fd(session);
+
+	/* All numbers up to that of the socket are in use. */
+	return fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
+}
+
 int own_mount_make(struct own_mount *mount, struct fuse_session *session, const char *path,
-                   bool debug, char *ret_why, size_t why_bytes)
+                   bool auto_unmount, bool debug, char *ret_why, size_t why_bytes)
 {
 	/* fusermount3 would write to stderr, where a failed start prints one line only. */
 	int messages = debug ? -1 : memfd_create("messages", MFD_CLOEXEC);
@@ -109,6 +124,9 @@ int own_mount_make(struct own_mount *mount, struct fuse_session *session, const 
 		dup2(messages, STDERR_FILENO);
 	err = fuse_session_mount(session, path) < 0 ? -EIO : 0;
 	mount->mounted = err == 0;
+	mount->last_fd = -1;
+	if (err == 0 && auto_unmount)
+		mount->last_fd = own_mount_copy_device(session);
 	if (err == 0)
 		own_mount_identify(mount, path);
 	if (saved_stderr >= 0) {
@@ -263,6 +281,8 @@ int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char
 	struct own_mount_location left;
 	int err;
 
+	if (mount->last_fd >= 0)
+		close(mount->last_fd);
 	if (mount->id == 0) {
 		/* Without /proc only the path is known. */
 		fuse_session_unmount(session);

@@ -25,15 +25,16 @@ struct own_mount {
 	 * another mount may hide /proc. */
 	int mountinfo_fd; /* of mountinfo_open(). Not set while id is 0 */
 	int hangup_fd; /* write end of a pipe without a reader; -1: none. Not set while id is 0 */
+	int last_fd;   /* copy of /dev/fuse, for auto_unmount; -1: none */
 };
 
 /*
  * Mounts a session at path, which is absolute and without symlinks. fusermount3 inherits no
- * descriptors. debug: the messages of fusermount3 go to stderr. Returns 0; or -errno, with a
- * sentence in ret_why.
+ * descriptors. auto_unmount: the session has this option. debug: the messages of fusermount3 go to
+ * stderr. Returns 0; or -errno, with a sentence in ret_why.
  */
 int own_mount_make(struct own_mount *mount, struct fuse_session *session, const char *path,
-                   bool debug, char *ret_why, size_t why_bytes);
+                   bool auto_unmount, bool debug, char *ret_why, size_t why_bytes);
 
 /*
  * Closes the session's connection and unmounts the own mount, wherever it is now, and bind mounts

@@ -72,7 +72,8 @@ static int serve_mount_session(struct program *program)
 	process_close_on_exec(); /* for fusermount3 */
 	if (program->session)
 		err = own_mount_make(&program->mount, program->session, program->mountpoint.path,
-		                     program->options.debug, program->why, sizeof(program->why));
+		                     program->options.auto_unmount, program->options.debug,
+		                     program->why, sizeof(program->why));
 	mountpoint_unlock(&program->mountpoint);
 	fuse_opt_free_args(&arguments);
 	free(joined);
