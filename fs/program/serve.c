@@ -87,9 +87,12 @@ int serve_mount(struct program *program)
 {
 	int err;
 
+	program->waiting_for = program->options.log_file;
 	if (serve_open_log(&program->options) != 0)
 		return EXIT_FAILURE;
+	program->waiting_for = "the socket at $NOTIFY_SOCKET";
 	serve_connect_manager(program);
+	program->waiting_for = program->options.mountpoint;
 	if (mountpoint_check_unchanged(&program->mountpoint, program->why, sizeof(program->why)) <
 	    0)
 		return log_failed_start("%s", program->why);
