@@ -146,7 +146,6 @@ def test_dead_mount_of_a_crash_is_replaced(sim, mount, looked):
     assert os.listdir(fleet.path) == []
 
 
-@pytest.mark.alone  # fusermount3 tries once, and may do so before the kernel has ended the connection
 @pytest.mark.parametrize("command", [["true"], ["ls"], ["cat", "README"]])
 def test_auto_unmount_removes_the_mount_of_a_crash(sim, mount, command):
     """Whatever the kernel has cached of the tree."""
@@ -156,6 +155,26 @@ def test_auto_unmount_removes_the_mount_of_a_crash(sim, mount, command):
     fleet.kill()
     until(lambda: not fleet.mounted())
     assert os.listdir(fleet.path) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_auto_unmount_removes_the_mount_of_a_process_that_ends_slowly(sim, mount):
+    """fusermount3 looks once, when its socket to the process closes. The connection must have ended by then."""
+    fleet = mount(sim(agents=5), ttl=600, auto_unmount=True)
+    os.listdir(fleet / "agents")
+    helper = int(Path(f"/proc/{fleet.pid}/task/{fleet.pid}/children").read_text())
+    processor = {min(os.sched_getaffinity(0))}
+    with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as busy:
+        for pid in busy.pid, helper, *map(int, os.listdir(f"/proc/{fleet.pid}/task")):
+            os.sched_setaffinity(pid, processor)
+        for thread in os.listdir(f"/proc/{fleet.pid}/task"):
+            os.sched_setscheduler(int(thread), os.SCHED_IDLE, os.sched_param(0))
+        os.sched_setscheduler(helper, os.SCHED_FIFO, os.sched_param(1))
+        fleet.signal(signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{helper}").exists())
+        busy.kill()
+    fleet.kill()
+    assert not fleet.mounted()
 
 
 # Readers that wait
