@@ -8,7 +8,8 @@
  * firewall reject it (403, or a redirect to its notice). So the first page that fails backs off
  * alone. When a second page fails before any page arrived, the API is to blame, and all pages wait
  * for its backoff. A page that failed before another one arrived is bad itself, and no longer a
- * reason to blame the API. Before any page has ever arrived, every such failure counts for the API.
+ * reason to blame the API. Before any page has ever arrived, every such failure counts for the API,
+ * except that of a part of a page: the API answered the request of the whole page (page_only).
  *
  * If the API demands a pause (429, Retry-After), all pages wait at once.
  */
@@ -35,12 +36,19 @@ static bool failure_may_be_of_a_page(const struct failure *failure)
 	}
 }
 
+/* Returns whether a failure certainly is the page's own. */
+static bool failure_is_of_page_alone(const struct failure *failure)
+{
+	return !failure_is_general(failure->cause) ||
+	       (failure->page_only && failure_may_be_of_a_page(failure));
+}
+
 static bool page_is_to_blame(const struct pages *pages, unsigned int number,
                              const struct failure *failure)
 {
 	const struct cached_page *page = &pages->pages[number - 1];
 
-	if (!failure_is_general(failure->cause))
+	if (failure_is_of_page_alone(failure))
 		return true;
 	if (!failure_may_be_of_a_page(failure) || pages->backoff.active || pages->success_seq == 0)
 		return false;
@@ -138,7 +146,7 @@ void pages_fail(struct pages *pages, unsigned int number, const struct failure *
 	if (page_ignores_response(pages, page))
 		return;
 	own = page_is_to_blame(pages, number, failure);
-	if (own && failure_is_general(failure->cause) && !page->backoff.active)
+	if (own && !failure_is_of_page_alone(failure) && !page->backoff.active)
 		pages->suspect = number;
 	if (own)
 		page_set_bad(pages, page, true);

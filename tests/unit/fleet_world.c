@@ -299,6 +299,7 @@ static void world_fail(struct world *world, unsigned int number, enum failure_ca
 {
 	const struct failure failure = {
 		.cause = (uint8_t)cause,
+		.page_only = world->page_only,
 		.http_status = world->status_absent ? 0 : world_status(cause),
 		.retry_after_ms = retry_after_ms,
 		.at_ns = world_wall_ns(world),

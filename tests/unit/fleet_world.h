@@ -102,6 +102,7 @@ struct world {
 	unsigned int failing_page;  /* only requests for this page; 0: for any page */
 	bool bad_pages[MOST_PAGES]; /* fail in any case, by page number */
 	enum failure_cause cause;
+	bool page_only;         /* the API answered requests for parts of these pages */
 	bool status_absent;     /* they fail without a response, for example without a token */
 	int64_t retry_after_ms; /* -1: not given */
 	bool changes_fail;      /* the port that reports changes is out of memory */

@@ -108,6 +108,33 @@ static void test_the_first_listing_past_a_bad_page_is_complete(void **state)
 	(void)state;
 }
 
+/* Without an arrival before, a failure of a whole page would count for the API. */
+static void test_pages_whose_parts_are_refused_cost_their_own_agents_from_the_start(void **state)
+{
+	static const char *const layouts[] = {"x--", "-x-", "-xx-", "x-x-"};
+
+	for (size_t i = 0; i < BAD_CAUSES * 4; i++) {
+		const char *pages = layouts[i / BAD_CAUSES];
+		struct world world;
+		int err;
+
+		world_of(&world, 100 * strlen(pages));
+		world.cause = bad_causes[i % BAD_CAUSES];
+		world.page_only = true;
+		err = -failure_errno(world.cause);
+		world_set_bad_pages(&world, pages);
+		assert_lists_the_good_pages(&world, err);
+		assert_agents_of_good_pages_are_read(&world, err);
+		assert_true(world_health(&world).failing);
+		assert_false(world_health(&world).verified);
+		world_set_bad_pages(&world, "");
+		world.now_ms += 30000;
+		world_list_all(&world);
+		world_done(&world);
+	}
+	(void)state;
+}
+
 /* The agents of the other pages stay fresh. */
 static void test_agents_of_a_page_that_goes_bad_are_served_stale_then_fail(void **state)
 {
@@ -322,6 +349,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_bad_page_costs_its_own_agents_only),
 		cmocka_unit_test(test_the_first_listing_past_a_bad_page_is_complete),
+		cmocka_unit_test(
+			test_pages_whose_parts_are_refused_cost_their_own_agents_from_the_start),
 		cmocka_unit_test(test_agents_of_a_page_that_goes_bad_are_served_stale_then_fail),
 		cmocka_unit_test(test_what_may_be_on_a_bad_page_is_not_treated_as_departed),
 		cmocka_unit_test(test_bad_pages_are_not_stormed),
