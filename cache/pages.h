@@ -129,7 +129,10 @@ bool pages_fresh(const struct pages *pages, int64_t read_ms, uint64_t read_seq);
 /* Returns for how many ms such data is still within its ttl; 0: it has expired. */
 int64_t pages_left_ms(const struct pages *pages, int64_t read_ms, uint64_t read_seq);
 
-/* Returns whether data with this read_ms may be served although a refresh fails or is slow. */
+/* Returns until when data with this read_ms may be served although a refresh fails or is slow. */
+int64_t pages_stale_end_ms(const struct pages *pages, int64_t read_ms);
+
+/* Returns whether that time is still to come. */
 bool pages_may_serve_stale(const struct pages *pages, int64_t read_ms);
 
 /* Returns when a page expires: after its ttl; but if its last response was outdated, when it may be

@@ -173,7 +173,7 @@ int64_t pages_next_try_ms(const struct pages *pages)
 	for (unsigned int i = 0; i < pages->count; i++) {
 		const struct cached_page *page = &pages->pages[i];
 
-		if (page->bad && next_ms > page->backoff.until_ms)
+		if (page->backoff.active && next_ms > page->backoff.until_ms)
 			next_ms = page->backoff.until_ms;
 	}
 	return next_ms;

@@ -83,6 +83,20 @@ bool sweep_fills_page(const struct sweep *sweep, const struct cached_page *page)
 	return page->arrived_seq > 0 && page->items >= (uint64_t)sweep->page_size;
 }
 
+int sweep_append_stale(const struct sweeps *sweeps, struct sweep *sweep,
+                       const struct record *record)
+{
+	int64_t end_ms = pages_stale_end_ms(sweeps->pages, record->read_ms);
+
+	if (pages_now_ms(sweeps->pages) >= end_ms) {
+		sweep->lacks_agents = true;
+		return 0;
+	}
+	if (sweep->expires_ms > end_ms)
+		sweep->expires_ms = end_ms;
+	return roster_append(&sweep->roster, record);
+}
+
 int sweep_append_page(struct sweep *sweep, const struct cached_page *page)
 {
 	for (size_t i = 0; i < page->count; i++) {

@@ -134,6 +134,11 @@ bool sweep_may_serve_stale(const struct sweeps *sweeps, const struct sweep *swee
 /* Returns whether a page arrived and has as many elements as a full page. */
 bool sweep_fills_page(const struct sweep *sweep, const struct cached_page *page);
 
+/* Appends a record whose data has expired, and lets the list expire when that data may no longer be
+ * served stale. If it may not be served now, the list lacks the agent. 0 or -ENOMEM. */
+int sweep_append_stale(const struct sweeps *sweeps, struct sweep *sweep,
+                       const struct record *record);
+
 /* Appends the agents of a page that are present to the roster. 0 or -ENOMEM. */
 int sweep_append_page(struct sweep *sweep, const struct cached_page *page);
 

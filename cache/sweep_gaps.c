@@ -31,8 +31,12 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 		sweep->expires_ms = until_ms;
 	/* It serves no query merely because its pages arrived after the query began. */
 	sweep->oldest_seq = 0;
-	if (stale && sweep->oldest_ms > page->arrived_ms)
+	if (!stale)
+		return 0;
+	if (sweep->oldest_ms > page->arrived_ms)
 		sweep->oldest_ms = page->arrived_ms;
+	if (sweep->expires_ms > pages_stale_end_ms(sweeps->pages, page->arrived_ms))
+		sweep->expires_ms = pages_stale_end_ms(sweeps->pages, page->arrived_ms);
 	return 0;
 }
 
@@ -101,7 +105,7 @@ int sweep_keep_missed(struct sweeps *sweeps, struct sweep *sweep, struct record 
 	int64_t expired_ms = record->read_ms + pages->config->ttl_ms;
 
 	if (pages_may_serve_stale(pages, record->read_ms))
-		return roster_append(&sweep->roster, record);
+		return sweep_append_stale(sweeps, sweep, record);
 	/* The number of agents of the bad page itself is limited. That of agents that were missed
 	 * elsewhere grows as agents come and go, so they are not retained for ever. */
 	if (sweep_is_gap(sweep, record->page) || pages_now_ms(pages) < expired_ms + KEEP_MS)

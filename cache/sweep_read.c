@@ -201,19 +201,30 @@ static int64_t sweep_memory_expires_ms(const struct pages *pages, const struct c
 }
 
 /* Appends the agents of an earlier sweep in its order, then all others that are known. Those were
- * found later, on pages that this sweep did not get to. */
-static int sweep_append_known(const struct records *records, struct sweep *sweep,
+ * found later, on pages that this sweep did not get to. 0 or -ENOMEM. */
+static int sweep_append_known(const struct sweeps *sweeps, struct sweep *sweep,
                               const struct sweep *before)
 {
+	const struct records *records = sweeps->records;
 	struct record *record;
+	int err = 0;
 
-	for (size_t i = 0; (record = roster_next(&before->roster, records, &i)); i++)
-		if (roster_append(&sweep->roster, record) < 0)
-			return -ENOMEM;
+	for (size_t i = 0; err == 0 && (record = roster_next(&before->roster, records, &i)); i++)
+		err = sweep_append_stale(sweeps, sweep, record);
+	for (size_t i = 0; err == 0 && i < records->count; i++)
+		if (records->by_index[i])
+			err = sweep_append_stale(sweeps, sweep, records->by_index[i]);
+	return err;
+}
+
+/* Whether the data of any agent may be served stale. */
+static bool records_may_serve_stale(const struct records *records)
+{
 	for (size_t i = 0; i < records->count; i++)
-		if (records->by_index[i] && roster_append(&sweep->roster, records->by_index[i]) < 0)
-			return -ENOMEM;
-	return 0;
+		if (records->by_index[i] &&
+		    pages_may_serve_stale(records->pages, records->by_index[i]->read_ms))
+			return true;
+	return false;
 }
 
 int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int err)
@@ -222,21 +233,27 @@ int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int e
 	unsigned int number = sweep_next_page(sweep);
 	const struct cached_page *lacked = pages_find(pages, number);
 	const struct sweep *before = sweep_newest_complete(sweep->older);
+	bool lacked_agents = sweep->lacks_agents;
 
-	if (!sweep_may_serve_stale(sweeps, before))
+	if (!before || (!sweep_may_serve_stale(sweeps, before) &&
+	                (err == -EAGAIN || !records_may_serve_stale(sweeps->records))))
 		return -ENOENT;
-	if (sweep_append_known(sweeps->records, sweep, before) < 0)
+	sweep->expires_ms = sweep_memory_expires_ms(pages, lacked);
+	sweep->lacks_agents = before->lacks_agents;
+	if (sweep_append_known(sweeps, sweep, before) < 0) {
+		sweep->lacks_agents = lacked_agents;
 		return -ENOMEM;
+	}
 	sweep_end_passes(sweep);
 	sweep->from_memory = true;
-	sweep->verified = before->verified;
+	sweep->verified = before->verified && !sweep->lacks_agents;
 	sweep->list_pages = before->list_pages;
 	sweep->oldest_ms = before->oldest_ms;
 	sweep->oldest_seq = 0;
-	sweep->expires_ms = sweep_memory_expires_ms(pages, lacked);
-	sweep->lacks_agents = before->lacks_agents;
 	sweep->gap_err = before->gap_err;
 	sweep->missing_err = err == -EAGAIN ? before->gap_err : err;
+	if (sweep->lacks_agents && sweep->missing_err == 0)
+		sweep->missing_err = -failure_errno(FAILURE_TIMEOUT);
 	pages_note_stale(pages, number);
 	return 0;
 }
