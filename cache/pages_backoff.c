@@ -16,6 +16,8 @@
 
 #include "cache/pages.h"
 
+#include <inttypes.h>
+
 #define MANY_BAD 16 /* with more bad pages than this, failures are not retried before the hold */
 
 /* Returns whether a failure may be the page's own. It is not if its cause is the load or fleetfs
@@ -69,6 +71,7 @@ void pages_end_backoff(struct pages *pages, struct cached_page *page)
 	pages->backed_off -= page->backoff.active;
 	backoff_clear(&page->backoff);
 	page_set_bad(pages, page, false);
+	page->hole = false;
 }
 
 /* Whether the API is still to blame although this page arrived: the page was requested before the
@@ -81,7 +84,8 @@ static bool api_stays_failed(const struct pages *pages, const struct cached_page
 
 void pages_succeed(struct pages *pages, struct cached_page *page)
 {
-	pages_end_backoff(pages, page);
+	if (!page->hole || page->items > 0)
+		pages_end_backoff(pages, page);
 	pages->success_seq = pages->seq;
 	if (api_stays_failed(pages, page))
 		return;
@@ -154,6 +158,29 @@ void pages_fail(struct pages *pages, unsigned int number, const struct failure *
 		api_note_failure(pages, page, failure, random);
 	if (own || failure_may_be_of_a_page(failure))
 		page_note_failure(pages, page, failure, random);
+}
+
+void pages_fail_empty(struct pages *pages, unsigned int number)
+{
+	struct cached_page *page = pages_find(pages, number);
+	struct failure failure = {.retry_after_ms = -1, .at_ns = pages_wall_ns(pages)};
+
+	if (page->arrived_seq == 0)
+		return;
+	failure_set(&failure, FAILURE_MALFORMED,
+	            "page %u is empty, but total_count is %" PRId64
+	            " and pages behind it have agents",
+	            number, page->total_count);
+	failure.remedy = "ask the operator of the API";
+	++pages->seq;
+	pages->last_failure = failure;
+	pages->failures_of[FAILURE_MALFORMED]++;
+	page_reset(page);
+	page_set_bad(pages, page, true);
+	page->hole = true;
+	pages->backed_off += !page->backoff.active;
+	page->failed_seq = pages->seq;
+	backoff_failed(&page->backoff, &failure, 0, pages_now_ms(pages), 0);
 }
 
 bool pages_may_skip(const struct pages *pages, unsigned int number)

@@ -70,6 +70,8 @@ bool sweep_may_take(const struct sweeps *sweeps, const struct sweep *sweep, unsi
 
 	if (!page || page->arrived_seq == 0)
 		return false;
+	if (sweep->rechecks == 0 && page->arrived_seq <= sweep->empty_seq)
+		return false;
 	if (sweep->rechecks > 0)
 		return page->arrived_seq > sweep->pass.began_seq &&
 		       (page->no_cache || page->arrived_ms >= sweep->pass.began_ms);

@@ -1,16 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/sweep_gaps.h"
 
-#define MOST_RUN          16    /* gaps in a row, if total_count exceeds FLEET_MAX_AGENTS */
+#include <errno.h>
+
+#define MOST_RUN          16 /* empty pages in a row; gaps, if total_count exceeds FLEET_MAX_AGENTS */
 #define MOST_RUN_UNKNOWN  2     /* gaps in a row, if there is no total_count */
 #define MOST_FIRST_PROBES 2     /* pages to try while no page has ever arrived */
 #define KEEP_MS           60000 /* a missed record is retained so long after its ttl at least */
 
+/* Whether the agents of a page, as far as they are known, may be served stale, so that the listing
+ * does not lack them. */
+static bool page_may_serve_stale(const struct sweeps *sweeps, const struct cached_page *page,
+                                 unsigned int number)
+{
+	const struct records *records = sweeps->records;
+
+	if (page->arrived_seq > 0)
+		return pages_may_serve_stale(sweeps->pages, page->arrived_ms);
+	/* Its agents, which arrived before it was empty, are missed (sweep_keep_missed()). */
+	for (size_t i = 0; page->hole && i < records->count; i++) {
+		const struct record *record = records->by_index[i];
+
+		if (record && record->page == number &&
+		    pages_may_serve_stale(sweeps->pages, record->read_ms))
+			return true;
+	}
+	return false;
+}
+
 int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number)
 {
 	const struct cached_page *page = pages_find(sweeps->pages, number);
-	bool stale =
-		page->arrived_seq > 0 && pages_may_serve_stale(sweeps->pages, page->arrived_ms);
+	bool stale = page_may_serve_stale(sweeps, page, number);
 	int64_t until_ms = pages_now_ms(sweeps->pages) + BACKOFF_HOLD_MS;
 	int err = set_add(&sweep->gaps, number);
 
@@ -31,13 +52,88 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 		sweep->expires_ms = until_ms;
 	/* It serves no query merely because its pages arrived after the query began. */
 	sweep->oldest_seq = 0;
-	if (!stale)
+	if (!stale || page->arrived_seq == 0)
 		return 0;
 	if (sweep->oldest_ms > page->arrived_ms)
 		sweep->oldest_ms = page->arrived_ms;
 	if (sweep->expires_ms > pages_stale_end_ms(sweeps->pages, page->arrived_ms))
 		sweep->expires_ms = pages_stale_end_ms(sweeps->pages, page->arrived_ms);
 	return 0;
+}
+
+void sweep_count_empty(struct sweep *sweep, const struct cached_page *page, unsigned int number)
+{
+	if (page->items > 0) {
+		sweep->empty_first = 0;
+		sweep->empty_count = 0;
+		sweep->empty_seq = 0;
+		sweep->empty_again = false;
+		return;
+	}
+	if (sweep->empty_count++ == 0) {
+		sweep->empty_first = number;
+		sweep->empty_seq = page->asked_seq;
+	}
+}
+
+/* Makes the pass go back to the first empty page, unless it did so before or the page is known to
+ * stay empty. Returns whether it went back. */
+static bool sweep_go_back(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number)
+{
+	bool gaps = sweep->empty_first + sweep->empty_count != number;
+
+	if (sweep->empty_again || gaps || pages_find(sweeps->pages, sweep->empty_first)->hole)
+		return false;
+	sweep->pass.at -= sweep->empty_count;
+	sweep->empty_count = 0;
+	sweep->empty_again = true;
+	sweep->empty_seq = ++sweeps->pages->seq;
+	return true;
+}
+
+int sweep_skip_empty(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number)
+{
+	if (sweep->empty_count == 0)
+		return 0;
+	if (sweep_go_back(sweeps, sweep, number))
+		return -EAGAIN;
+	for (unsigned int empty = sweep->empty_first; empty < number; empty++) {
+		int err = 0;
+
+		if (set_has(&sweep->gaps, empty))
+			continue;
+		pages_fail_empty(sweeps->pages, empty);
+		err = sweep_add_gap(sweeps, sweep, empty);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+bool sweep_ends_in_empty_page(const struct sweeps *sweeps, const struct sweep *sweep,
+                              const struct cached_page *page)
+{
+	uint64_t size =
+		page->per_page > 0 ? (uint64_t)page->per_page : sweeps->pages->config->per_page;
+
+	if (page->total_count < 0 || page->total_count > FLEET_MAX_AGENTS)
+		return true;
+	/* The last list found no agents for the excess of total_count. */
+	return sweep->empty_count >= MOST_RUN ||
+	       sweep->pass.at * size + sweeps->unexplained >= (uint64_t)page->total_count;
+}
+
+unsigned int sweep_end_list(const struct sweeps *sweeps, const struct sweep *sweep)
+{
+	unsigned int last = (unsigned int)sweep->pass.at;
+	struct cached_page *end = pages_find(sweeps->pages, sweep->empty_first);
+
+	/* A gap behind the empty pages may have agents. */
+	if (!end || sweep->empty_first + sweep->empty_count != last + 1)
+		return last;
+	if (end->hole)
+		pages_end_backoff(sweeps->pages, end);
+	return sweep->empty_first;
 }
 
 uint64_t sweep_covered_items(const struct sweep *sweep)

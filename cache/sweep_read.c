@@ -17,14 +17,16 @@ static bool sweep_only_repeats(const struct sweep *sweep, unsigned int number)
 /* Whether the page that the first pass just read is the last. With a plausible total_count the list
  * has exactly ⌈total_count / per_page⌉ pages. Otherwise it ends with a page that is not full, or
  * where the last list ended if its pages only repeat agents. */
-static bool sweep_ends_in_page(const struct pages *pages, const struct sweep *sweep,
+static bool sweep_ends_in_page(const struct sweeps *sweeps, const struct sweep *sweep,
                                const struct cached_page *page)
 {
 	unsigned int number = (unsigned int)sweep->pass.at;
 
-	if (page->items == 0 || number >= FLEET_MAX_PAGES)
+	if (number >= FLEET_MAX_PAGES)
 		return true;
-	if (number >= pages->last && sweep_only_repeats(sweep, number))
+	if (page->items == 0)
+		return sweep_ends_in_empty_page(sweeps, sweep, page);
+	if (number >= sweeps->pages->last && sweep_only_repeats(sweep, number))
 		return true;
 	if (sweep_count_is_plausible(sweep))
 		return sweep_covered_items(sweep) >= (uint64_t)sweep->total_count;
@@ -76,8 +78,15 @@ static int sweep_read_page(const struct sweeps *sweeps, struct sweep *sweep, uns
 {
 	const struct cached_page *page = pages_find(sweeps->pages, number);
 	size_t count_before = sweep->roster.count;
-	int err = sweep_append_page(sweep, page);
+	int err = 0;
 
+	if (sweep->rechecks == 0 && page->items > 0)
+		err = sweep_skip_empty(sweeps, sweep, number);
+
+	if (err == -EAGAIN)
+		return 0;
+	if (err == 0)
+		err = sweep_append_page(sweep, page);
 	if (err < 0)
 		return err;
 	sweep->pass.at++;
@@ -94,7 +103,8 @@ static int sweep_read_page(const struct sweeps *sweeps, struct sweep *sweep, uns
 		return 0;
 	}
 	sweep_count_page(sweeps, sweep, page);
-	if (sweep_ends_in_page(sweeps->pages, sweep, page))
+	sweep_count_empty(sweep, page, number);
+	if (sweep_ends_in_page(sweeps, sweep, page))
 		sweep->pass.count = sweep->pass.at;
 	return 0;
 }
@@ -143,7 +153,7 @@ int sweep_advance(struct sweeps *sweeps, struct sweep *sweep)
 /* Returns how many pages the pass likely has, so that reading ahead does not run past the end. */
 static size_t sweep_likely_count(const struct sweeps *sweeps, const struct sweep *sweep)
 {
-	size_t read = sweep->pass.at - sweep->gap_count;
+	size_t read = sweep->pass.at - sweep->gap_count - sweep->empty_count;
 	uint64_t size, pages;
 
 	if (sweep->rechecks > 0)

@@ -136,7 +136,8 @@ struct page *world_page(struct world *world, unsigned int number)
 
 	if (end > world->count)
 		end = world->count;
-	if (number == world->empty_page)
+	if (number == world->empty_page ||
+	    (number > world->empty_page && number <= world->last_empty_page))
 		end = 0;
 	page = agents_page(end > first ? end - first : 0);
 	for (size_t i = first; i < end; i++) {

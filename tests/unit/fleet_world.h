@@ -90,9 +90,11 @@ struct world {
 	/* Responses. */
 	unsigned int per_page; /* machines on a page, whatever the request asks for */
 	enum count count_reported;
-	int64_t fixed_count;        /* for COUNT_FIXED */
-	bool one_page_for_all;      /* every page number gets page 1 */
-	unsigned int empty_page;    /* this page is empty; 0: none */
+	int64_t fixed_count;   /* for COUNT_FIXED */
+	bool one_page_for_all; /* every page number gets page 1 */
+	unsigned int
+		empty_page; /* this page and, up to last_empty_page, the next are empty; 0: none */
+	unsigned int last_empty_page;
 	unsigned int malformed;     /* elements of each page that are no agents */
 	bool large_agents;          /* each fills an ingest step of its own */
 	bool etags;                 /* responses have an ETag, and requests may be conditional */
