@@ -78,9 +78,9 @@ struct sweep {
 	 * page up to list_pages restarts the count. */
 	unsigned int repeating;
 
-	/* The empty pages that the first pass read last, one after the other but for gaps */
-	unsigned int empty_first; /* the first of them; 0: none */
-	unsigned int empty_count; /* of them */
+	/* The empty pages that the first pass read last, one after the other */
+	unsigned int empty_count;
+	unsigned int empty_first; /* the first of them, if there is one */
 	bool empty_again;         /* the pass went back to read them again */
 	uint64_t empty_seq; /* event number; pages that arrived before it are not read: when the
 	                       first of them was requested, or when the pass went back; 0: none */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/sweep_gaps.h"
 
-#include <errno.h>
-
 #define MOST_RUN          16 /* empty pages in a row; gaps, if total_count exceeds FLEET_MAX_AGENTS */
 #define MOST_RUN_UNKNOWN  2     /* gaps in a row, if there is no total_count */
 #define MOST_FIRST_PROBES 2     /* pages to try while no page has ever arrived */
@@ -64,25 +62,18 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 void sweep_count_empty(struct sweep *sweep, const struct cached_page *page, unsigned int number)
 {
 	if (page->items > 0) {
-		sweep->empty_first = 0;
-		sweep->empty_count = 0;
-		sweep->empty_seq = 0;
 		sweep->empty_again = false;
-		return;
-	}
-	if (sweep->empty_count++ == 0) {
+		sweep->empty_seq = 0;
+	} else if (sweep->empty_count++ == 0) {
 		sweep->empty_first = number;
 		sweep->empty_seq = page->asked_seq;
 	}
 }
 
-/* Makes the pass go back to the first empty page, unless it did so before or the page is known to
- * stay empty. Returns whether it went back. */
-static bool sweep_go_back(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number)
+bool sweep_reads_empty_again(const struct sweeps *sweeps, struct sweep *sweep)
 {
-	bool gaps = sweep->empty_first + sweep->empty_count != number;
-
-	if (sweep->empty_again || gaps || pages_find(sweeps->pages, sweep->empty_first)->hole)
+	if (sweep->empty_count == 0 || sweep->empty_again ||
+	    pages_find(sweeps->pages, sweep->empty_first)->hole)
 		return false;
 	sweep->pass.at -= sweep->empty_count;
 	sweep->empty_count = 0;
@@ -91,22 +82,18 @@ static bool sweep_go_back(const struct sweeps *sweeps, struct sweep *sweep, unsi
 	return true;
 }
 
-int sweep_skip_empty(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number)
+int sweep_skip_empty(const struct sweeps *sweeps, struct sweep *sweep)
 {
-	if (sweep->empty_count == 0)
-		return 0;
-	if (sweep_go_back(sweeps, sweep, number))
-		return -EAGAIN;
-	for (unsigned int empty = sweep->empty_first; empty < number; empty++) {
-		int err = 0;
+	for (; sweep->empty_count > 0; sweep->empty_first++, sweep->empty_count--) {
+		int err;
 
-		if (set_has(&sweep->gaps, empty))
-			continue;
-		pages_fail_empty(sweeps->pages, empty);
-		err = sweep_add_gap(sweeps, sweep, empty);
+		pages_fail_empty(sweeps->pages, sweep->empty_first);
+		err = sweep_add_gap(sweeps, sweep, sweep->empty_first);
 		if (err < 0)
 			return err;
 	}
+	sweep->empty_again = false;
+	sweep->empty_seq = 0;
 	return 0;
 }
 
@@ -125,12 +112,11 @@ bool sweep_ends_in_empty_page(const struct sweeps *sweeps, const struct sweep *s
 
 unsigned int sweep_end_list(const struct sweeps *sweeps, const struct sweep *sweep)
 {
-	unsigned int last = (unsigned int)sweep->pass.at;
-	struct cached_page *end = pages_find(sweeps->pages, sweep->empty_first);
+	struct cached_page *end;
 
-	/* A gap behind the empty pages may have agents. */
-	if (!end || sweep->empty_first + sweep->empty_count != last + 1)
-		return last;
+	if (sweep->empty_count == 0)
+		return (unsigned int)sweep->pass.at;
+	end = pages_find(sweeps->pages, sweep->empty_first);
 	if (end->hole)
 		pages_end_backoff(sweeps->pages, end);
 	return sweep->empty_first;
@@ -199,14 +185,14 @@ int sweep_keep_missed(struct sweeps *sweeps, struct sweep *sweep, struct record 
 {
 	const struct pages *pages = sweeps->pages;
 	int64_t expired_ms = record->read_ms + pages->config->ttl_ms;
+	int64_t now_ms = pages_now_ms(pages);
 
-	if (pages_may_serve_stale(pages, record->read_ms))
-		return sweep_append_stale(sweeps, sweep, record);
 	/* The number of agents of the bad page itself is limited. That of agents that were missed
 	 * elsewhere grows as agents come and go, so they are not retained for ever. */
-	if (sweep_is_gap(sweep, record->page) || pages_now_ms(pages) < expired_ms + KEEP_MS)
-		return 0;
-	return sweeps_depart(sweeps, record);
+	if (!pages_may_serve_stale(pages, record->read_ms) && now_ms >= expired_ms + KEEP_MS &&
+	    !sweep_is_gap(sweep, record->page))
+		return sweeps_depart(sweeps, record);
+	return sweep_append_stale(sweeps, sweep, record);
 }
 
 /* Returns the first of these pages that has not failed, 0 if all have. */

@@ -26,12 +26,15 @@
 /* Makes the page a gap. 0, or -ENOMEM: call it again. */
 int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number);
 
-/* Decides about the empty pages that the first pass read before this page, which has elements.
- * Returns 0: they are gaps; -EAGAIN: the pass went back to read them and this page again; or
- * -ENOMEM: call it again. */
-int sweep_skip_empty(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number);
+/* Call this before the first pass reads a page that has elements. Returns whether the pass went
+ * back to read the empty pages before it, and then this page, again. */
+bool sweep_reads_empty_again(const struct sweeps *sweeps, struct sweep *sweep);
 
-/* Counts the empty pages that the first pass read last. page: the one that it reads. */
+/* Makes the empty pages that the first pass read last gaps, because it reads a page behind them
+ * that has elements, or skips one that may have. 0, or -ENOMEM: call it again. */
+int sweep_skip_empty(const struct sweeps *sweeps, struct sweep *sweep);
+
+/* Counts the empty pages that the first pass read last. page: the one that it just read. */
 void sweep_count_empty(struct sweep *sweep, const struct cached_page *page, unsigned int number);
 
 /* Returns whether the first pass ends after the empty page that it just read. */

@@ -80,11 +80,11 @@ static int sweep_read_page(const struct sweeps *sweeps, struct sweep *sweep, uns
 	size_t count_before = sweep->roster.count;
 	int err = 0;
 
-	if (sweep->rechecks == 0 && page->items > 0)
-		err = sweep_skip_empty(sweeps, sweep, number);
-
-	if (err == -EAGAIN)
-		return 0;
+	if (sweep->rechecks == 0 && page->items > 0) {
+		if (sweep_reads_empty_again(sweeps, sweep))
+			return 0;
+		err = sweep_skip_empty(sweeps, sweep);
+	}
 	if (err == 0)
 		err = sweep_append_page(sweep, page);
 	if (err < 0)
@@ -112,8 +112,10 @@ static int sweep_read_page(const struct sweeps *sweeps, struct sweep *sweep, uns
 /* Skips a page that stays bad. 0 or -ENOMEM. */
 static int sweep_skip_page(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number)
 {
-	int err = sweep_add_gap(sweeps, sweep, number);
+	int err = sweep->rechecks == 0 ? sweep_skip_empty(sweeps, sweep) : 0;
 
+	if (err == 0)
+		err = sweep_add_gap(sweeps, sweep, number);
 	if (err < 0)
 		return err;
 	sweep->pass.at++;
