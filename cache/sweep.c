@@ -80,6 +80,14 @@ bool sweep_may_take(const struct sweeps *sweeps, const struct sweep *sweep, unsi
 	return page->arrived_seq > sweep->pass.began_seq || page_is_fresh(sweeps->pages, page);
 }
 
+void sweep_note_count(struct sweep *sweep, const struct cached_page *page)
+{
+	if (sweep->count_seq > page->arrived_seq)
+		return;
+	sweep->count_seq = page->arrived_seq;
+	sweep->total_count = page->total_count;
+}
+
 bool sweep_fills_page(const struct sweep *sweep, const struct cached_page *page)
 {
 	return page->arrived_seq > 0 && page->items >= (uint64_t)sweep->page_size;

@@ -133,6 +133,9 @@ unsigned int sweep_next_page(const struct sweep *sweep);
  * that arrived after the recheck began, from the API rather than from an HTTP cache. */
 bool sweep_may_take(const struct sweeps *sweeps, const struct sweep *sweep, unsigned int number);
 
+/* Notes the total_count of a page, unless a page that arrived later was noted. */
+void sweep_note_count(struct sweep *sweep, const struct cached_page *page);
+
 /* Returns the total_count that the API should report if the roster has all agents. */
 uint64_t sweep_expected_count(const struct sweep *sweep);
 

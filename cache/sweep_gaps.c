@@ -52,6 +52,7 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 	sweep->oldest_seq = 0;
 	if (!stale || page->arrived_seq == 0)
 		return 0;
+	sweep_note_count(sweep, page);
 	if (sweep->oldest_ms > page->arrived_ms)
 		sweep->oldest_ms = page->arrived_ms;
 	if (sweep->expires_ms > pages_stale_end_ms(sweeps->pages, page->arrived_ms))
@@ -151,9 +152,11 @@ bool sweep_ends_in_gap(const struct sweeps *sweeps, struct sweep *sweep)
 		return true;
 	if (number < sweeps->pages->last)
 		return false;
-	/* Without a count the list has as many pages as before. */
-	if (!counted && sweeps->pages->last > 0)
+	/* Without a count the list has as many pages as before, if there was a whole list. */
+	if (!counted && sweeps->pages->last > 0) {
+		sweep->lacks_agents |= !sweeps->records->list_known;
 		return true;
+	}
 	if (counted)
 		most = sweep->total_count <= FLEET_MAX_AGENTS ? FLEET_MAX_PAGES : MOST_RUN;
 	sweep->endless = number >= FLEET_MAX_PAGES || sweep_has_run_of_gaps(sweep, number, most);

@@ -91,10 +91,7 @@ static int sweep_read_page(const struct sweeps *sweeps, struct sweep *sweep, uns
 		return err;
 	sweep->pass.at++;
 	sweep->pass.moved |= page->moved;
-	if (sweep->count_seq <= page->arrived_seq) {
-		sweep->count_seq = page->arrived_seq;
-		sweep->total_count = page->total_count;
-	}
+	sweep_note_count(sweep, page);
 	if (sweep->rechecks > 0 && number <= sweep->list_pages)
 		sweep->repeating = 0; /* usual: the first pass listed its agents */
 	sweep_count_repeating(sweep, page, sweep->roster.count > count_before);

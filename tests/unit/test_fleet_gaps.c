@@ -203,6 +203,28 @@ static void test_a_page_that_stays_empty_hides_no_other_page(void **state)
 	(void)state;
 }
 
+/* Only the first pages were ever read, and now all pages are bad. */
+static void test_a_list_that_was_never_read_to_its_end_does_not_end_without_an_error(void **state)
+{
+	for (int counted = 0; counted <= 1; counted++) {
+		struct world world;
+		struct listing listing;
+
+		world_of(&world, 500);
+		world.count_reported = counted ? COUNT_RIGHT : COUNT_ABSENT;
+		assert_int_equal(world_find(&world, "p150", NULL), 0);
+		world.now_ms += TTL_MS;
+		world.cause = FAILURE_MALFORMED;
+		set_run(&world, 1, 5);
+		world_list(&world, &listing);
+		assert_int_equal(listing.err, -EREMOTEIO);
+		assert_int_equal(listing.count, 200);
+		listing_done(&listing);
+		world_done(&world);
+	}
+	(void)state;
+}
+
 static void world_fill_page(struct world *world)
 {
 	if (world->requests_of[world->empty_page] > 0)
@@ -261,6 +283,8 @@ int main(void)
 		cmocka_unit_test(test_a_run_of_bad_pages_hides_no_page_that_total_count_promises),
 		cmocka_unit_test(test_pages_known_from_before_are_read_behind_a_run_of_bad_pages),
 		cmocka_unit_test(test_agents_that_move_to_a_bad_page_do_not_leave),
+		cmocka_unit_test(
+			test_a_list_that_was_never_read_to_its_end_does_not_end_without_an_error),
 		cmocka_unit_test(test_a_page_that_stays_empty_hides_no_other_page),
 		cmocka_unit_test(test_a_page_that_is_empty_once_is_read_again),
 		cmocka_unit_test(test_a_list_that_shrank_ends_at_its_first_empty_page),
