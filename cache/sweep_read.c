@@ -180,10 +180,9 @@ int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query)
 
 	if (sweep->rechecks == 0) {
 		number = sweep_probe(sweeps, sweep, (unsigned int)count);
-		/* One page for a reader that needs only the first entries; for a reader that
-		 * continues, twice as many as the pass has read. */
-		if (window > 2 * sweep->pass.at)
-			window = 2 * sweep->pass.at;
+		/* One page for a reader that needs only the first entries. */
+		if (sweep->pass.at == 0)
+			window = 1;
 	}
 	err = pages_ask(pages, number, no_cache, query);
 	for (size_t i = sweep->pass.at + 1; i < sweep->pass.at + window && i < count; i++)

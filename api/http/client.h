@@ -37,8 +37,8 @@ struct client_config {
 	const char *file;    /* the path of a saved list; used if base is NULL */
 	int64_t ttl_ms;      /* a response that a cache stored is old from this age on; the file is
 	                        checked again after this time */
-	int64_t stale_ms;    /* by how much such a response may exceed the ttl if the cache has no
-	                        newer one */
+	int64_t stale_ms;    /* by how much such a response may exceed the ttl if the cache in front
+	                        of the API has no newer one */
 	const char *cacert;  /* a CA bundle, or NULL for the system's */
 	const char *ca_dirs; /* CA directories separated by `:`, or NULL for the system's */
 	bool ca_exclusive;   /* the system's CA directories are not trusted */

@@ -95,8 +95,8 @@ void agent_unref(const struct agent *agent);
  * agent_fields. A new field needs a value here, a row of the table and a member of the struct; to
  * be shown, also a row of the tree.
  *
- * AGENT_GPU_CAPACITY and AGENT_GPU_FREE are fields of the agent; the fields from AGENT_GPU_NAME on
- * are fields of one of its GPUs.
+ * AGENT_GPU_CAPACITY and AGENT_GPU_FREE are fields of the agent; AGENT_GPU_NAME to
+ * AGENT_GPU_VRAM_USED are fields of one of its GPUs.
  */
 enum agent_field_id {
 	AGENT_ID,

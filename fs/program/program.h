@@ -39,7 +39,7 @@ struct program {
 	struct background background;
 	int signals_fd;                /* a signalfd(2) */
 	int terminal_fd;               /* as in process_must_end() */
-	int manager_fd;                /* socket of the service manager; -1: there is none */
+	int manager_fd;                /* socket of the service manager, or -1 without one */
 	struct credential *credential; /* NULL also once the client has taken it over */
 	struct client *client;
 	struct fleet *fleet;

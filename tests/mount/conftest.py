@@ -221,6 +221,15 @@ def mount(programs, folder, stopping):
 
 
 @pytest.fixture
+def fleet(sim, mount):
+    """A mount of three pages of agents that do not expire."""
+    api = sim(agents=harness.AGENTS)
+    mounted = mount(api, ttl=harness.LONG)
+    mounted.api = api
+    return mounted
+
+
+@pytest.fixture
 def blocked(stopping):
     """blocked("cat", path): a program in the background."""
     def start(*command):

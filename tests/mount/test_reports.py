@@ -15,22 +15,12 @@ from datetime import datetime
 import pytest
 
 import expected
-from harness import TOKEN, die_with_parent, run, unpacked, until
+from harness import AGENTS, LONG, TOKEN, die_with_parent, run, unpacked, until
 from test_hostile import IDS, RAW_IDS
 
-AGENTS = 230
-LONG = 600
 COLUMNS = ["id", "status", "running_count", "gpu_capacity", "gpu_free", "vram_free", "vram_total",
            "tool", "tool_version", "version", "platform_arch", "last_heartbeat", "current_task_id",
            "labels"]
-
-
-@pytest.fixture
-def fleet(sim, mount):
-    api = sim(agents=AGENTS)
-    mounted = mount(api, ttl=LONG)
-    mounted.api = api
-    return mounted
 
 
 def hostile_agents():

@@ -12,25 +12,15 @@ import time
 import pytest
 
 import expected
-from harness import code_of, counted, opened, run, until
+from harness import AGENTS, LONG, code_of, counted, opened, run, until
 from scripted import ask_again, own, took
 
-AGENTS = 230
-LONG = 600
 GIB = 1 << 30
 
 
 @pytest.fixture
-def fleet(sim, mount):
-    api = sim(agents=AGENTS)
-    mounted = mount(api, ttl=LONG)
-    mounted.api = api
-    return mounted
-
-
-@pytest.fixture
 def of(sim, mount):
-    """of(agents, ttl=1): a mount of these agents."""
+    """of(agents, ttl=LONG): a mount of these agents."""
     def start(agents, **options):
         api = sim(agents=1)
         api.put_agents(agents)
@@ -381,19 +371,6 @@ def test_conditions_cost_no_request_and_an_answer_costs_one_list_per_ttl(sim, mo
             cwd=fleet.path)
         run("bash", "-c", "cat where/status=busy/*/id", cwd=fleet.path)
     assert api.pages() == {1: 1, 2: 1, 3: 1}
-
-
-def test_questions_cost_one_sweep_per_ttl(sim, mount):
-    ttl = 2
-    api = sim(agents=AGENTS)
-    fleet = mount(api, ttl=ttl)
-    asked, began = 0, time.monotonic()
-    while time.monotonic() < began + 2.5 * ttl:
-        run("ls", "-R", "where/status=idle", "where/label=a100/sort=-vram_free", cwd=fleet.path)
-        asked += 1
-    assert asked > 5
-    for page, count in api.pages().items():
-        assert 2 <= count <= (time.monotonic() - began) / ttl + 1, page
 
 
 def test_a_warm_answer_costs_no_request_to_fleetfs(fleet):

@@ -50,7 +50,7 @@ static void test_a_response_has_the_age_that_the_cache_reports(void **state)
 {
 	static const struct {
 		struct server_step steps[2];
-		int64_t least_ms; /* of the page; -1: there is none */
+		int64_t least_ms; /* age of the page; -1: no page */
 		const char *message;
 		unsigned int requests;
 	} rows[] = {
@@ -85,7 +85,7 @@ static void test_a_response_has_the_age_that_the_cache_reports(void **state)
 	         2},
 		{{{.text = AGED("310")}, {.text = AGED("99999999999999999999")}},
 	         -1,
-	         "the response is 2.14748e+09 s old: a cache in front of the API keeps it for "
+	         "the response is 2147483648 s old: a cache in front of the API keeps it for "
 	         "longer "
 	         "than 10 s",
 	         2},

@@ -343,6 +343,7 @@ static void test_error_names_option_value_and_what_is_allowed(void **state)
 		{"fleetfs|-o|sk-secret1|m", "unknown option 'sk-***'"},
 		{"fleetfs|--ttl=sk-secret1|m", "ttl: 'sk-***' is not allowed"},
 		{"fleetfs|-o|team=x/dk-secret1|m", "team: 'x/dk-***' is not allowed"},
+		{"fleetfs|--ttl=sk-a/b+c/secret1|m", "ttl: 'sk-***' is not allowed"},
 		{"fleetfs|--ttl=task-secret1|m", "ttl: 'task-secret1' is not allowed"},
 		{"fleetfs|--cahcert=1|m", "unknown option '--cahcert': did you mean '--cacert'?"},
 		{"fleetfs|--logfile=1|m", "did you mean '--log_file'?"},
