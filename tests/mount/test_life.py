@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import TOKEN, mounts, suspicious, until
+from harness import TOKEN, counted, counts, mounts, suspicious, until
 
 STATUS_FILES = ("README", "version", "config", "health", "stats", "metrics.prom", "last_error")
 
@@ -278,6 +278,28 @@ def test_status_files_have_their_contents(sim, mount):
     assert fleet.read(".fleetfs/last_error") == b""
     for name in os.listdir(fleet / ".fleetfs"):
         assert os.stat(fleet / ".fleetfs" / name).st_size == len(fleet.read(f".fleetfs/{name}"))
+
+
+def test_stats_count_what_happened(sim, mount, blocked):
+    api = sim(agents=250)
+    fleet = mount(api, ttl=600, retries=0)
+    api.hold(2)
+    readers = [blocked("ls", fleet / path) for path in ("by-status", "by-label", "tasks")]
+    until(lambda: api.held() == 1)
+    until(lambda: counts(fleet)["coalesced"] == 2)
+    api.release(2)
+    assert all(reader.result()[0] == 0 for reader in readers)
+    stats = counts(fleet)
+    assert stats["agents"] == 250 and stats["pages_arrived"] == 3
+    assert stats["requests"] == api.requests()
+    assert 0 < stats["bytes"] - api.stats()["bytes"] < 3000  # those of the headers
+    _, cost = counted(fleet, lambda: fleet.text("fleet/agents.tsv"))
+    assert cost["hits"] > 0 and cost["requests"] == 0
+    fleet.signal(signal.SIGHUP)
+    api.fail(503, times=1)
+    with contextlib.suppress(OSError):
+        fleet.text("fleet/summary")
+    assert counts(fleet)["failed_server"] == stats["failed_server"] + 1
 
 
 def test_token_is_in_no_file_log_or_argument(sim, mount, programs, folder):
