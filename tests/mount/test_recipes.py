@@ -282,9 +282,10 @@ def available(fleet):
 @recipe("The number of available GPUs in the prompt")
 def test_prompt(mounted, command):
     fleet = mounted(ttl=60)
-    prompts = f"PS1='> '\n{command}\nfor i in {{1..20}}; do echo \"${{PS1@P}}\"; done"
+    prompts = f"PS1='> '\n{command}\nfor i in {{1..5}}; do echo \"${{PS1@P}}\"; done"
     assert bash(fleet, "cat fleet/summary >/dev/null") == []
-    assert bash(fleet, prompts) == [f"{available(fleet)} GPUs > "] * 20
+    # On a loaded machine sed alone can take the 0.2 s.
+    until(lambda: bash(fleet, prompts) == [f"{available(fleet)} GPUs > "] * 5, seconds=60)
     assert fleet.api.pages() == {1: 1}
 
 
