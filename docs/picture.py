@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Draws docs/session.svg, the picture in the README, from the output of `./run demo --once`."""
+"""Draws docs/session.svg, the picture of the demo, from the output of `./run demo --once`."""
 
 import html
 import re

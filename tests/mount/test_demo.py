@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The demo, and the picture in the README that is drawn from it."""
+"""The demo, and the picture that is drawn from it."""
 
 import os
 import re
@@ -61,7 +61,8 @@ def test_picture_shows_the_present_demo(build):
         "the picture is of another demo: docs/picture.py"
 
 
-def test_demo_stays_until_ctrl_c(build, folder):
+def test_demo_stays_until_ctrl_c(commands, build, folder):
+    assert commands == ["./run demo\n"]
     demo = subprocess.Popen([DEMO, build, folder / "fleet"], stdout=subprocess.PIPE,
                             stderr=subprocess.DEVNULL, text=True, start_new_session=True)
     try:
