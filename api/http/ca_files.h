@@ -4,8 +4,8 @@
 
 /*
  * Checks the files of CAs before the TLS library opens them, which it does for each connection. If
- * a FIFO has replaced one of them, the library waits for a writer, and with it the fetching thread,
- * forever. A device may block a read in the same way.
+ * a FIFO has replaced one of them, the library waits for a writer forever, which blocks the
+ * fetching thread. A device may block a read in the same way.
  *
  * The library opens the bundle. While it verifies a certificate, it also opens entries of the CA
  * directories: HASH.NUMBER, where HASH is that of the issuer, and HASH.rNUMBER for a CRL. So all

@@ -37,8 +37,8 @@ struct client_config {
 	const char *file;    /* the path of a saved list; used if base is NULL */
 	int64_t ttl_ms;      /* a response that a cache stored is old from this age on; the file is
 	                        checked again after this time */
-	int64_t stale_ms;    /* by how much such a response may exceed the ttl if the cache has no
-	                        newer one */
+	int64_t stale_ms;    /* by how much such a response may exceed the ttl if the cache in front
+	                        of the API has no newer one */
 	const char *cacert;  /* a CA bundle, or NULL for the system's */
 	const char *ca_dirs; /* CA directories separated by `:`, or NULL for the system's */
 	bool ca_exclusive;   /* the system's CA directories are not trusted */
@@ -94,7 +94,7 @@ void client_redact(struct client *client, char *text, size_t room);
 void client_reread(struct client *client);
 
 /* Returns the version of libcurl and of the libraries that it uses: "libcurl/7.88.1 OpenSSL/3.0
- * ...". Static. */
+ * ...". Static. Sets an environment variable, so no other thread may exist. */
 const char *client_version(void);
 
 /* Returns the bundle and the directory of CAs that libcurl trusts by default. Static; NULL: none.

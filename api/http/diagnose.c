@@ -47,8 +47,8 @@ bool diagnose_age(const struct request_settings *settings, int64_t age_ms, struc
 	if (age_ms == 0 || age_ms < settings->ttl_ms)
 		return false;
 	failure_set(failure, FAILURE_OLD,
-	            "the response is %g s old: a cache in front of the API keeps it for longer "
-	            "than %g s",
+	            "the response is %.10g s old: a cache in front of the API keeps it for longer "
+	            "than %.10g s",
 	            (double)age_ms / 1e3, (double)settings->ttl_ms / 1e3);
 	return true;
 }

@@ -27,9 +27,8 @@ static const char *const remedies[TRACE_STEPS + 1] = {
 /* The same for TRACE_RESPONSE with https. */
 #define LOST_HTTPS "try again, or ask the operator of the API: its server ended the connection"
 
-/* Codes that curl 7.88 does not have yet. */
-#define CODE_UNRECOVERABLE_POLL ((CURLcode)99)
-#define CODE_TOO_LARGE          ((CURLcode)100)
+/* A code that curl 7.88 does not have yet. */
+#define CODE_TOO_LARGE ((CURLcode)100)
 
 /*
  * The cause of a failure by curl's code: before a response began and within one. `more` is appended
@@ -62,7 +61,7 @@ static const struct {
 	{CURLE_BAD_CONTENT_ENCODING, FAILURE_MALFORMED, FAILURE_MALFORMED, "",
          "ask the operator of the API: its compression is faulty, or not the one asked for (gzip)"},
 	{CURLE_BAD_FUNCTION_ARGUMENT, FAILURE_MEMORY, FAILURE_MEMORY, "", NULL},
-	{CODE_UNRECOVERABLE_POLL, FAILURE_MEMORY, FAILURE_MEMORY, "", NULL},
+	{CURLE_UNRECOVERABLE_POLL, FAILURE_MEMORY, FAILURE_MEMORY, "", NULL},
 	{CURLE_COULDNT_RESOLVE_HOST, FAILURE_UNREACHABLE, FAILURE_TRUNCATED, "",
          "check the host in the URL, and this machine's name servers"},
 	{CURLE_SSL_CONNECT_ERROR, FAILURE_UNREACHABLE, FAILURE_UNREACHABLE, "", SPEAKS_HTTPS},
@@ -146,7 +145,7 @@ static void transport_add_proxy(const struct request *request, CURLcode code,
 	                          : proxy_remedy(&request->connection.proxy);
 	if (*request->connection.proxy.url)
 		snprintf(failure->message + length, sizeof(failure->message) - length,
-		         ", by the proxy %s", request->connection.proxy.url);
+		         " (proxy %s)", request->connection.proxy.url);
 }
 
 /* Returns the remedy for a connection that failed or was lost before a response began. */
@@ -165,11 +164,11 @@ static bool transport_lacks_certificate(const struct request *request, CURLcode 
 	       (code == CURLE_SSL_CONNECT_ERROR || transport_is_lost(code));
 }
 
-/* Returns the limit that passed: timeout, or connect_timeout for a request without a connection. In
- * curl 8.20 a resolver that does not respond takes the whole timeout. */
-static int64_t transport_passed_limit_ms(const struct request *request,
-                                         const struct request_settings *settings,
-                                         const struct trace *trace)
+/* Returns the timeout that expired: timeout, or connect_timeout for a request without a connection.
+ * In curl 8.20 a resolver that does not respond takes the whole timeout. */
+static int64_t transport_expired_timeout_ms(const struct request *request,
+                                            const struct request_settings *settings,
+                                            const struct trace *trace)
 {
 	curl_off_t total_us = 0;
 
@@ -183,7 +182,7 @@ static void transport_diagnose_timeout(const struct request *request,
                                        const struct request_settings *settings,
                                        const struct trace *trace, struct failure *failure)
 {
-	int64_t limit_ms = transport_passed_limit_ms(request, settings, trace);
+	int64_t limit_ms = transport_expired_timeout_ms(request, settings, trace);
 	double limit_s = (double)limit_ms / 1e3;
 
 	if (trace->reached == TRACE_RESOLVE && !request->connection.dialed) {

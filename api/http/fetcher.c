@@ -171,7 +171,7 @@ static void fetcher_warn_of_proxy(struct fetcher *fetcher, struct fetch *fetch)
 	         fetch->trace.proxy);
 }
 
-/* Adds to a rejection of the token why a newer one was not read from its file. */
+/* Appends to the message of a rejected token why its file could not be read again. */
 static void fetcher_explain_denied(const struct failure *reread_failure, struct failure *failure)
 {
 	const struct failure denied = *failure;

@@ -57,7 +57,7 @@ void redact_pin(struct redact *redact)
 	redact->pinned = redact->next;
 }
 
-/* Adds "user:password", or a user that is an access token without a password. */
+/* Adds "user:password", or a user that is an access token: its password is empty or missing. */
 static void redact_add_user(struct redact *redact, const char *user)
 {
 	const char *colon = user ? strchr(user, ':') : NULL;
@@ -70,6 +70,14 @@ static void redact_add_user(struct redact *redact, const char *user)
 		redact_add(redact, password);
 	} else if (colon && *password) {
 		redact_add_secret(redact, user, true);
+	} else if (colon && colon - user >= LEAST_ALONE) {
+		char *token = strndup(user, (size_t)(colon - user));
+
+		if (token)
+			redact_add(redact, token);
+		else
+			redact->incomplete = true;
+		redact_wipe(token);
 	}
 }
 

@@ -13,8 +13,8 @@
 #define CONNECTION_LIFE_S 600 /* so that a change in DNS takes effect */
 
 /* Sets the CAs to trust. Debian's curl has a default directory of CAs, and trusts it in addition to
- * the bundle unless CURLOPT_CAPATH is set to NULL. A TLS library without directories of CAs has
- * none by default either. */
+ * the bundle unless CURLOPT_CAPATH is set to NULL. A TLS library that does not support
+ * directories of CAs returns CURLE_NOT_BUILT_IN; it has no default directory to replace, either. */
 static CURLcode request_set_cas(CURL *easy, const struct request_settings *settings)
 {
 	CURLcode code = curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_bundle);
@@ -50,8 +50,9 @@ static CURLcode request_set_security(CURL *easy, const struct request_settings *
 	curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 	curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
-	/* curl copies these strings, which fails without memory. The request must not be sent
-	 * without them. All other strings that are set are either not copied or not essential. */
+	/* curl copies the proxy and the paths of CAs, which fails without memory. The request must
+	 * not be sent without them. Of the other strings only the URL is copied and essential;
+	 * request_prepare() checks it. */
 	code = settings->direct ? curl_easy_setopt(easy, CURLOPT_PROXY, "") : CURLE_OK;
 	return code == CURLE_OK ? request_set_cas(easy, settings) : code;
 }
@@ -75,8 +76,8 @@ static CURL *request_new_handle(struct request *request, const struct request_se
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)settings->timeout_ms);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)settings->connect_timeout_ms);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	/* Without it curl_multi_perform() waits for a resolver that does not respond: 9 s instead
-	 * of 1 s. */
+	/* Without it, curl waits for a resolver that does not respond after the request has timed
+	 * out: with connect_timeout=1 a request took 9 s instead of 1 s. */
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	if (settings->diagnostics)
 		curl_easy_setopt(easy, CURLOPT_CERTINFO, 1L);

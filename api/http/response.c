@@ -52,8 +52,9 @@ static size_t response_on_body(char *data, size_t one, size_t bytes, void *user)
 	return response->stop ? 0 : bytes;
 }
 
-/* Counts a header line of a proxy's response to CONNECT. curl only has a ceiling of 300 kB, which
- * it reads byte by byte, without a timeout: 2 s of a busy processor. */
+/* Counts a header line of a proxy's response to CONNECT. curl's own ceiling is
+ * 300 kB. It reads these headers byte by byte, without a timeout: 300 kB take 2 s of processor
+ * time. */
 static size_t response_on_proxy_header(struct response *response, const char *data, size_t bytes)
 {
 	response->connect_ended = *data == '\r' || *data == '\n';

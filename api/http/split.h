@@ -7,7 +7,7 @@
  *
  * Page n of size P is pages (n-1)k+1 to nk of size P/k. The parts are requested one after the other
  * and put together into one page. A part that is still too large is divided again; an agent that is
- * too large by itself is dropped and counted as malformed, and the other agents of its page are
+ * too large by itself is dropped and counted (page.dropped), and the other agents of its page are
  * kept. A page takes fewer than 2 * per_page further requests; at most 110 if per_page is
  * 100.
  *
@@ -15,6 +15,9 @@
  * requested: if it has more agents than requested; if it has fewer agents and reports another
  * per_page; or if it has the same beginning as the last agent that was dropped, which shows that
  * the API ignores which part is requested.
+ *
+ * If the request of a part fails for another reason, the attempt ends with that failure, marked as
+ * page_only: the API answered the request of the whole page.
  *
  * Fetching thread only.
  */

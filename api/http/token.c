@@ -42,10 +42,11 @@ bool token_takes_team(enum token_kind kind)
 	return kinds[kind].team;
 }
 
-/* Returns the number of bytes at text that a token may contain; after a prefix. */
+/* Returns how many bytes at text, which follows a prefix, can belong to a token (RFC 6750). */
 static size_t token_span(const char *text)
 {
-	return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.+~=");
+	return strspn(text,
+	              "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.+~/=");
 }
 
 void token_hide(char *text)
@@ -90,8 +91,10 @@ int64_t token_jwt_expiry(const char *jwt)
 	for (payload++; *payload && *payload != '.' && *payload != '='; payload++) {
 		int digit = base64url_digit(*payload);
 
-		if (digit < 0 || bytes == sizeof(json))
+		if (digit < 0 || bytes == sizeof(json)) {
+			explicit_bzero(json, bytes);
 			return 0;
+		}
 		bits = bits << 6 | (uint32_t)digit;
 		count += 6;
 		if (count >= 8) {

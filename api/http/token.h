@@ -33,9 +33,9 @@ const char *token_kind_name(enum token_kind kind);
 /* Whether a token of this kind is sent with X-Team-ID. The other kinds belong to one team. */
 bool token_takes_team(enum token_kind kind);
 
-/* Replaces each word of a text that looks like a token, by its prefix and length, with the prefix
- * and
- * `***`. For messages that quote the command line, where a token may stand by mistake. */
+/* Hides the tokens in a text: a word that begins with the prefix of a kind and is long enough
+ * counts as a token, and all after its prefix becomes `***`. For messages that quote the command
+ * line, where a token may stand by mistake. */
 void token_hide(char *text);
 
 /*

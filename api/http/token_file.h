@@ -4,7 +4,7 @@
 
 /*
  * Reads a token file, under the conditions that ssh sets for a key: no other user can read or
- * replace it. No state.
+ * write it. No state.
  *
  * A token file is a regular file (symlinks are followed) owned by the user or root, of at most 64
  * KiB. Group and others have no permission, with two exceptions: in $CREDENTIALS_DIRECTORY, which

@@ -9,8 +9,8 @@
  * DECODE_MAX_AGENTS is rejected as a whole. An element of agent_list that is not an agent (not an
  * object, or without an agent_id of type string) or that exceeds a limit of one element (size,
  * depth, number of values) is dropped and counted, without an effect on other elements. A field of
- * the wrong type is absent. A number must be an integer of at most 2^53, in any notation. If a key
- * occurs more than once in an object, the last one counts.
+ * the wrong type is absent. A number must be an integer from -2^53 to 2^53, in any notation. If a
+ * key occurs more than once in an object, the last one counts.
  *
  * No state: any thread may call these functions.
  */

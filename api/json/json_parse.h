@@ -13,9 +13,9 @@
  *
  * Callers read a tree's struct members directly (child, next, string, valuestring), and search with
  * json_member(). cJSON_IsString() and similar functions cost a call for each value of each agent;
- * cJSON_GetObjectItem() ignores case, and its variant that does not returns the first of several
- * equal keys, not the last. Strings and keys are in the stored form (api/model/utf8.h), so they do
- * not contain NUL.
+ * cJSON_GetObjectItem() ignores case. cJSON_GetObjectItemCaseSensitive() returns the first of
+ * several equal keys, but the last one counts. Strings and keys are in the stored form
+ * (api/model/utf8.h), so they do not contain NUL.
  *
  * A pool belongs to one thread.
  */
@@ -63,7 +63,8 @@ static inline bool json_is(const cJSON *item, int type)
 /* Returns the last member with a key; or NULL, also if object is NULL or not an object. */
 const cJSON *json_member(const cJSON *object, const char *key);
 
-/* Returns an integer of at most 2^53; AGENT_ABSENT for any other number, another type and NULL. */
+/* Returns an integer from -2^53 to 2^53; AGENT_ABSENT for any other number, another type and NULL.
+ */
 int64_t json_integer(const cJSON *item);
 
 /* Returns json_integer(), or AGENT_ABSENT if it is less than min or greater than max. */

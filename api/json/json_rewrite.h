@@ -21,7 +21,7 @@
  * Rewrites a value so that cJSON reads it exactly. dst has room for JSON_NORMALIZE_GROWTH times the
  * bytes of the text. Returns the number of bytes written.
  *
- * A number that is an integer of at most 2^53 is written in decimal digits. Any other number
+ * A number that is an integer from -2^53 to 2^53 is written in decimal digits. Any other number
  * becomes an empty array: wherever a number or a string is expected, an array has the wrong type,
  * and no parser can round it. In strings, NUL and the byte C0 get their stored form
  * (api/model/utf8.h), and an unpaired surrogate becomes the three bytes that UTF-8 would have for

@@ -102,7 +102,7 @@ static const char *scan_string(struct scanner *s, const char *at)
 static const char *scan_number(struct scanner *s, const char *at)
 {
 	const char *digits = *at == '-' ? at + 1 : at;
-	bool unusual; /* not certainly an integer of at most 2^53 */
+	bool unusual; /* not certainly an integer from -2^53 to 2^53 */
 
 	at = json_skip_digits(digits, s->end);
 	if (at == digits)
@@ -152,7 +152,7 @@ static const char *scan_space(struct scanner *s, const char *at)
 }
 
 /* Returns whether the value at the current depth is one to return. Members are at depth 1, elements
- * of the list at depth 2. Most values are deeper, so callers check the depth first. */
+ * of the list at depth 2. The depth must be at most 2: deeper values are never returned. */
 static bool scan_is_returned(const struct scanner *s)
 {
 	if (s->depth == 0)

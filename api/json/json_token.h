@@ -64,17 +64,18 @@ static inline const char *json_skip_digits(const char *at, const char *end)
 	return at;
 }
 
-#define JSON_MAX_EXACT (INT64_C(1) << 53) /* a double cannot hold all larger integers */
+#define JSON_MAX_EXACT (INT64_C(1) << 53) /* beyond it, a double cannot hold every integer */
 
-/* Returns whether a number of decimal digits without leading zeros is at most JSON_MAX_EXACT. */
+/* Returns whether the value of these decimal digits, which have no leading zero, is at most
+ * JSON_MAX_EXACT. */
 static inline bool json_is_exact(const char *digits, size_t count)
 {
 	return count < 16 || (count == 16 && memcmp(digits, "9007199254740992", 16) <= 0);
 }
 
-/* Returns whether a JSON number is an integer of at most JSON_MAX_EXACT, and its value: 1.5e1
- * is 15. The result is exact, and the time is linear in the length of the text, also for a huge
- * exponent. */
+/* Returns whether a JSON number is an integer from -JSON_MAX_EXACT to JSON_MAX_EXACT, and its
+ * value: 1.5e1 is 15. The result is exact, and the time is linear in the length of the text, also
+ * for a huge exponent. */
 bool json_token_integer(const char *text, size_t bytes, int64_t *ret_value);
 
 /* An escape in a string. */

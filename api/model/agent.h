@@ -95,8 +95,8 @@ void agent_unref(const struct agent *agent);
  * agent_fields. A new field needs a value here, a row of the table and a member of the struct; to
  * be shown, also a row of the tree.
  *
- * AGENT_GPU_CAPACITY and AGENT_GPU_FREE are fields of the agent; the fields from AGENT_GPU_NAME on
- * are fields of one of its GPUs.
+ * AGENT_GPU_CAPACITY and AGENT_GPU_FREE are fields of the agent; AGENT_GPU_NAME to
+ * AGENT_GPU_VRAM_USED are fields of one of its GPUs.
  */
 enum agent_field_id {
 	AGENT_ID,
@@ -173,8 +173,8 @@ extern const char *const agent_statuses[AGENT_STATUSES + 1];
 /*
  * Returns the number of strings of a field: the items of a list; for a field of a GPU one string
  * for each GPU; for any other field its one string. AGENT_RUNNING_TASKS has current_task_id as an
- * additional last string. A string may be absent, and the same string may occur more than once. The
- * field must not be a number or AGENT_JSON.
+ * additional last string. A string may be absent, and the same string may occur more than once. A
+ * number counts as one string. The field must not be AGENT_JSON.
  *
  * The strings of a field name the groups that contain the agent: "idle" that of by-status, for
  * example.

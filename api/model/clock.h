@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Returns the time of a clock that the system has, in ns. */
+/* Returns the time of a clock in ns. The system must support the clock: errors are not checked. */
 int64_t clock_ns(clockid_t clock);
 
 #endif

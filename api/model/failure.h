@@ -13,20 +13,21 @@
 #include <stdint.h>
 
 enum failure_cause {
-	FAILURE_CREDENTIAL,  /* 401, 403 */
-	FAILURE_REQUEST,     /* 400 and every other 4xx */
-	FAILURE_BUSY,        /* 429 */
-	FAILURE_SERVER,      /* 5xx, or a status that GET /agents must not return */
-	FAILURE_REDIRECT,    /* 3xx; never followed */
-	FAILURE_MALFORMED,   /* the response or the file is not a list of agents; or 304 without a
-	                        condition */
-	FAILURE_TRUNCATED,   /* the response ended early, in headers or body; or the file changed
-	                        during a read */
-	FAILURE_OVERSIZED,   /* 413; larger headers or body, or more agents, than allowed */
-	FAILURE_OLD,         /* 200, but a cache had stored the response for longer than the ttl */
-	FAILURE_UNREACHABLE, /* no connection, no valid certificate, or lost before a response */
-	FAILURE_TIMEOUT,     /* no complete response in time, wherever it stalled */
-	FAILURE_MEMORY,      /* fleetfs is out of memory */
+	FAILURE_CREDENTIAL, /* 401, 403; no usable token or team; a list that may not be read */
+	FAILURE_REQUEST,    /* 400 and every other 4xx */
+	FAILURE_BUSY,       /* 429 */
+	FAILURE_SERVER,     /* 5xx, a status that GET /agents must not return, or no valid HTTP */
+	FAILURE_REDIRECT,   /* 3xx; never followed */
+	FAILURE_MALFORMED,  /* the response or the file is not a list of agents; or 304 without a
+	                       condition */
+	FAILURE_TRUNCATED,  /* the response ended early, in headers or body; or the file changed
+	                       during a read */
+	FAILURE_OVERSIZED,  /* 413; larger headers or body, or more agents, than allowed */
+	FAILURE_OLD, /* 200 or 304, but a cache had stored the response for longer than the ttl */
+	FAILURE_UNREACHABLE, /* no connection (in time), no valid certificate, or lost before a
+	                        response */
+	FAILURE_TIMEOUT, /* connected, but no complete response in time; or no connection free */
+	FAILURE_MEMORY,  /* fleetfs is out of memory */
 	FAILURE_CAUSES
 };
 
@@ -35,8 +36,9 @@ enum failure_cause {
 
 struct failure {
 	uint8_t cause;          /* enum failure_cause */
+	bool page_only;         /* the API answered other requests for parts of the same page */
 	uint16_t http_status;   /* 0 if there was no response */
-	int64_t retry_after_ms; /* Retry-After, from now, without an upper limit; -1 if absent */
+	int64_t retry_after_ms; /* Retry-After, from at_ns, at most 68 years; -1 if absent */
 	int64_t at_ns;          /* when it happened, wall clock, since 1970 */
 	char url[256];          /* of the request, without secrets; may be truncated */
 	const char *remedy;     /* what to do about it, static; NULL: the remedy of the cause */

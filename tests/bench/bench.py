@@ -18,6 +18,7 @@ import random
 import subprocess
 import time
 
+import far
 import rig
 from rig import HERE, alternate, table
 from harness import counted, environment
@@ -39,15 +40,17 @@ class Size:
     ttl: float
     idle_s: int
     probe_ms: int
+    readers: int
+    far: list  # of agents: fleets that are listed from far away
 
 
 SIZES = {
     "smoke": Size(40, [100, 300], 300, rounds=1, warm=1, peer_rounds=0, ttl=1, idle_s=1,
-                  probe_ms=50),
+                  probe_ms=50, readers=2, far=[300]),
     "quick": Size(2000, [1000, 10_000], 100_000, rounds=3, warm=3, peer_rounds=1, ttl=5, idle_s=10,
-                  probe_ms=500),
+                  probe_ms=500, readers=20, far=[100, 1000, 10_000]),
     "full": Size(2000, [1000, 10_000, 100_000], 100_000, rounds=7, warm=3, peer_rounds=2, ttl=5,
-                 idle_s=60, probe_ms=2000),
+                 idle_s=60, probe_ms=2000, readers=20, far=[100, 1000, 10_000]),
 }
 
 # What is run in each tree, and whether the quick form has the peers do it.
@@ -95,23 +98,24 @@ EXPIRED, CHANGED = "after the ttl, nothing changed", "after the ttl, a third cha
 
 # What was promised: figure (Bench.got has it by this name), relation, limit, unit.
 BARS = [
-    ("grep -r, warm", "≤", 1.10, "× tmpfs"),
-    ("find, warm", "≤", 1.05, "× tmpfs"),
+    ("grep -r, warm", "≤", 1.25, "× tmpfs"),
+    ("find, warm", "≤", 1.0, "× tmpfs"),
     ("ls -lR, warm", "≤", 1.0, "× tmpfs"),
     ("open+read+close, cached", "≤", 1.3, "× tmpfs"),
     ("grep -r, cold", "≤", 3.0, "× tmpfs"),
-    (f"grep -r, {EXPIRED}", "≤", 2.0, "× tmpfs"),
+    (f"grep -r, {EXPIRED}", "≤", 2.4, "× tmpfs"),
     ("open+read+close, cached, p99 during a sweep", "≤", 1000, "µs"),
     *((question, "≥", 5, "× as fast as curl, jq") for question in QUESTIONS),
     ("listing of the largest fleet", "≤", 1.5, "× the bare loop"),
+    (far.LISTING, "≤", 1.0, "× curl --parallel"),
     ("HTTP requests beyond one a page", "=", 0, ""),
     ("memory after the listing", "≤", 2048, "bytes per agent"),
     ("memory after everything was read", "≤", 4096, "bytes per agent"),
     *((name, "≤", 1.2, "× the smallest fleet's") for name in GROWING),
     ("ls of the largest fleet, warm", "≤", 1.0, "s"),
     ("the slowest view", "≤", 2.0, "s"),
-    ("ls of a question with three conditions", "≤", 1.5, "× ls by-status/idle"),
-    ("statfs, p99 while views are made", "≤", 10, "ms"),
+    ("three conditions on the largest fleet, first ls", "≤", 1.5, "× ls by-status/idle"),
+    ("statfs, p99 while views are made", "≤", 1, "ms"),
     ("statfs, slowest while a large page arrives", "≤", 10, "ms"),
     ("wake-ups of an idle mount", "=", 0, ""),
 ]
@@ -337,6 +341,33 @@ class Bench(rig.Rig):
                      ["", "cold, s", "CPU s", f"{EXPIRED}, s", "CPU s"],
                      [[name, *figures] for name, figures in took.items()])
 
+    # Readers at once
+
+    def many_readers(self):
+        """All read everything at the same time, of a mount that nobody has read before."""
+        command = COMMANDS["grep -r"][0]
+        counts = {1: command, self.size.readers:
+                  f"for i in $(seq {self.size.readers}); do {command} >/dev/null & done; wait"}
+
+        def cold(what):
+            fleet = self.mount(self.api)
+            took, tally = counted(fleet, lambda: self.shell(what, fleet.path))
+            fleet.stop()
+            return took, tally["requests"]
+
+        steps = []
+        for count, what in counts.items():
+            steps += [(("tmpfs", count), lambda what=what: (self.shell(what, self.tree), 0)),
+                      (("fleetfs", count), lambda what=what: cold(what))]
+        took = alternate(self.size.rounds, steps)
+        rows = []
+        for count in counts:
+            base, (ours, requests) = took["tmpfs", count][0], took["fleetfs", count]
+            rows.append([f"{count} × grep -r, cold", base, ours, ours / base, int(requests)])
+        return table("Readers at once", f"Each reads all files of {self.size.agents:,} agents; seconds "
+                     "until the last has ended.",
+                     ["", "tmpfs s", "fleetfs s", "fleetfs", "HTTP requests"], rows)
+
     # Views
 
     def views(self):
@@ -355,7 +386,7 @@ class Bench(rig.Rig):
         *took, p99_ms = alternate(self.size.rounds, [("views", made)])["views"]
         api.stop()
         self.got["the slowest view"] = max(took)
-        self.got["ls of a question with three conditions"] = (
+        self.got["three conditions on the largest fleet, first ls"] = (
             took[VIEWS.index(QUESTION)] / took[VIEWS.index(OF_STATUS)])
         self.got["statfs, p99 while views are made"] = p99_ms
         return table("Views", f"The first read, with {self.size.large:,} agents, in seconds; the list "
@@ -560,7 +591,7 @@ def main():
     with rig.started(Bench, SIZES[arguments.form], arguments.build) as bench:
         report.machine(bench.build)
         for part in (bench.trees, bench.expiry, bench.processors, bench.questions, bench.operations,
-                     bench.views, bench.large_page, bench.growth, bench.life, bench.bars):
+                     bench.many_readers, lambda: far.measure(bench), bench.views, bench.large_page, bench.growth, bench.life, bench.bars):
             report.show(part())
         report.end()
     if arguments.write:

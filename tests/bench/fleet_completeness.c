@@ -24,22 +24,22 @@
  *	8 seeds, 100 listings each of 450 agents on 23 pages
  *	drift                       cold missed doubled departed   late   gone requests  most
  *	none                           0      0       0        0      0      0     23.0    23
- *	joins, 2 % of requests         0      0       0        0      0      0     28.8   101
- *	leaves, 2 %                    1      0       0        0      0      0     28.4    80
- *	joins, 30 %                    0      0       0        0      0      0    115.3   148
- *	leaves, 30 %                  13      0       0        0     13      0     90.7    96
- *	joins and leaves, 30 %         0      0       0        0      2      0     89.2    96
- *	one for one, 5 %               0      0       0        0      0      0     49.7    89
- *	one for one, 30 %              0      0       0        0      2      0     91.1    94
- *	one for one, 100 %             0      0       0        0      0      0     91.8    95
- *	first out, last in, 30 %      34      0       0        0     24      0     69.5    90
- *	last out, first in, 30 %       0      0       0        0      0      0     72.8    84
- *	move to front, 30 %            0      0       0        0      0      0     53.4    65
- *	move to front, 100 %           0      0       0        0      0      0     59.0    90
+ *	joins, 2 % of requests         0      0       0        0      0      0     29.0   119
+ *	leaves, 2 %                    0      0       0        0      0      0     29.7    84
+ *	joins, 30 %                    0      0       0        0      0      0    115.7   149
+ *	leaves, 30 %                  14      0       0        0     10      0     90.6    96
+ *	joins and leaves, 30 %         0      0       0        0      2      0     89.3   114
+ *	one for one, 5 %               1      0       0        0      0      0     50.2    89
+ *	one for one, 30 %              3      0       0        0      3      0     91.1    94
+ *	one for one, 100 %             0      0       0        0      0      0     91.8    94
+ *	first out, last in, 30 %      36      0       0        0     19      0     69.4    90
+ *	last out, first in, 30 %       0      0       0        0      0      0     72.9    81
+ *	move to front, 30 %            0      0       0        0      0      0     53.1    64
+ *	move to front, 100 %           0      0       0        0      0      0     57.0    91
  *	shuffle in pages, 100 %        0      0       0        0      0      0     23.0    23
  *	new order each listing         0      0       0        0      0      0     23.0    23
- *	new order, one for one         0      0       0        0      2      0     91.0    94
- *	new order, 5 %                 1      1       0        1      2      0     54.7   136
+ *	new order, one for one         3      0       0        0      3      0     91.0    94
+ *	new order, 5 %                 1      0       0        0      1      0     53.4   136
  */
 
 #include <errno.h>

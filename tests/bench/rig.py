@@ -105,6 +105,13 @@ class Rig:
         self.stack.callback(mounted.clear)
         return mounted
 
+    def far(self, port, round_trip_ms):
+        """The port of a relay to this one: tests/bench/relay.py."""
+        relay = subprocess.Popen([sys.executable, HERE / "relay.py", str(round_trip_ms), str(port)],
+                                 stdout=subprocess.PIPE, text=True)
+        self.stack.callback(relay.kill)
+        return int(relay.stdout.readline())
+
     def peer(self, command, path):
         peer = Peer(command, path)
         self.stack.callback(peer.clear)
@@ -234,7 +241,8 @@ def machine(build):
         capture_output=True, text=True, check=False)
     idle = [path.read_text().strip() for path in (GOVERNOR, HALT_POLL) if path.exists()]
     return {"processors": f"{os.cpu_count()} × {cpu}",
-            "processors that idle": f"{' with guest_halt_poll_ns = '.join(idle) or 'as they like'}",
+            "processors that idle": " with guest_halt_poll_ns = ".join(idle) or
+            "halt at once (no cpuidle driver); the host of a virtual machine may poll for them",
             "memory": f"{memory:.1f} GiB",
             "kernel": platform.release(), "fleetfs": ", ".join(version.stdout.splitlines()),
             "beside it": packages.stdout.strip(", "),

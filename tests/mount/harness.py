@@ -27,7 +27,8 @@ UNPACKED = HERE.parent.parent / "build-unpacked"
 SUSPICIOUS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer", "runtime error",
               "ThreadSanitizer", "Assertion", "double free", "corrupted", "Segmentation fault")
 
-
+AGENTS = 230  # of a fleet of three pages
+LONG = 600  # a ttl that does not end during a test
 PATIENCE = 1  # times what each deadline allows; a wrapper takes its time
 
 

@@ -231,7 +231,7 @@ def test_a_faulty_proxy_is_named(fleetfs, proxy, scheme, answer):
         done = fleetfs("--check", "--retries=0", "--timeout=8", "--connect_timeout=2", "--allow_http",
                        f"{scheme}://api.invalid/v1", variables=proxied(f"{proxy}://{address}"))
     assert done.returncode == 1
-    assert f"by the proxy {proxy}://{address}" in done.stderr and f"{scheme}_proxy" in done.stderr
+    assert f"(proxy {proxy}://{address})" in done.stderr and f"{scheme}_proxy" in done.stderr
 
 
 def test_a_proxy_with_an_untrusted_certificate_is_named(scripted, fleetfs, certificates):
@@ -240,7 +240,7 @@ def test_a_proxy_with_an_untrusted_certificate_is_named(scripted, fleetfs, certi
     done = fleetfs("--check", "--retries=0", f"--cacert={certificates / 'ca.pem'}",
                    "https://api.invalid/v1", variables=proxied(f"https://127.0.0.1:{proxy.port}"))
     assert done.returncode == 1
-    assert f"by the proxy https://127.0.0.1:{proxy.port}: check the proxy's certificate" in done.stderr
+    assert f"(proxy https://127.0.0.1:{proxy.port}): check the proxy's certificate" in done.stderr
     assert "a CA that the system trusts" in done.stderr
 
 

@@ -15,22 +15,12 @@ from datetime import datetime
 import pytest
 
 import expected
-from harness import TOKEN, die_with_parent, run, unpacked, until
+from harness import AGENTS, LONG, TOKEN, die_with_parent, run, unpacked, until
 from test_hostile import IDS, RAW_IDS
 
-AGENTS = 230
-LONG = 600
 COLUMNS = ["id", "status", "running_count", "gpu_capacity", "gpu_free", "vram_free", "vram_total",
            "tool", "tool_version", "version", "platform_arch", "last_heartbeat", "current_task_id",
            "labels"]
-
-
-@pytest.fixture
-def fleet(sim, mount):
-    api = sim(agents=AGENTS)
-    mounted = mount(api, ttl=LONG)
-    mounted.api = api
-    return mounted
 
 
 def hostile_agents():
@@ -572,6 +562,13 @@ def test_page_contains_the_fleet_and_loads_nothing(sim, mount):
                         r"script-src 'sha256-[\w+/]{43}='; frame-src 'self' file:; "
                         r"base-uri 'none'; form-action 'none'", policy)
     assert text.index(policy) < text.index("<style>")
+
+
+@pytest.mark.parametrize("name", ["eu", "</script><b>", None])
+def test_title_of_the_page_is_the_name_or_the_host(sim, mount, name):
+    api = sim(agents=1)
+    fleet = mount(api, ttl=LONG, **({"name": name} if name else {}))
+    assert embedded(fleet.text(PAGE))[0]["title"] == name or api.host
 
 
 def test_hostile_values_are_data_in_the_page(sim, mount):

@@ -9,7 +9,7 @@
 
 /*
  * Calls a function again and again, and lets another allocation in it fail each time: the first,
- * the second, and so on until there is none left to fail. Then the same, and all later allocations
+ * the second, and so on until each has failed once. Then the same, and all later allocations
  * fail too until allocation_succeed(). Fails the test if blocks are not freed, or if the function
  * makes fewer allocations than least.
  */

@@ -46,7 +46,7 @@ static bool server_wait(struct server *server, int fd, int timeout_ms)
 	return !ready[0].revents;
 }
 
-/* Reads a request without a body. Returns false if there is none. */
+/* Reads a request without a body. Returns false at the end of the connection. */
 static bool server_read_request(struct server *server, int fd, char *head, size_t room)
 {
 	size_t bytes = 0;

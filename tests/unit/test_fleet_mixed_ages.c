@@ -118,7 +118,7 @@ static void test_agents_that_moved_to_an_old_page_are_found(void **state)
 struct history {
 	struct world world;
 	struct listing paused; /* of a reader that pauses in its listing */
-	uint64_t cursor;       /* of that reader; 0: there is none */
+	uint64_t cursor;       /* of that reader, or 0 without one */
 };
 
 /* Between one agent and four pages join or leave, at the front or anywhere. */

@@ -24,7 +24,7 @@ static void world_of_refresh(struct world *world, size_t count, int64_t refresh_
 	world_mount(world);
 }
 
-/* Returns the flight that arrives first; world->in_flight if there is none. */
+/* Returns the flight that arrives first; world->in_flight if none is under way. */
 static unsigned int world_first_flight(const struct world *world)
 {
 	unsigned int first = 0;

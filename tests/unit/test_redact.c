@@ -162,11 +162,14 @@ static void test_passwords_of_proxies_are_replaced(void **state)
 	redact_add_proxy(&redact, "http://proxy.example:3128");
 	redact_add_proxy(&redact, "http://ann:p%40ss/w@rd!x@proxy.example:3128/");
 	redact_add_proxy(&redact, "bob:tr0mbone@proxy");
+	redact_add_proxy(&redact, "http://acc3ss-t0ken:@proxy");
 	check(&redact, "bad proxy 'http://ann:p%40ss/w@rd!x@proxy.example:3128/'",
 	      "bad proxy 'http://" REDACT_MARK "@proxy.example:3128/'");
 	check(&redact, "password p@ss/w@rd!x", "password " REDACT_MARK);
 	check(&redact, "Basic Ym9iOnRyMG1ib25l", "Basic " REDACT_MARK);
 	check(&redact, "tr0mbone", REDACT_MARK);
+	check(&redact, "user acc3ss-t0ken is unknown", "user " REDACT_MARK " is unknown");
+	check(&redact, "Basic YWNjM3NzLXQwa2VuOg==", "Basic " REDACT_MARK "Og==");
 	redact_done(&redact);
 }
 
@@ -174,7 +177,7 @@ static void test_passwords_of_proxies_are_replaced(void **state)
 static void test_a_short_password_of_a_proxy_is_only_replaced_with_its_user(void **state)
 {
 	static const char *const harmless[] = {
-		"cannot connect, by the proxy http://proxy:3128",
+		"cannot connect (proxy http://proxy:3128)",
 		"user:password can be added",
 		"bad proxy 'http://can@a.example:3128'",
 		"bad proxy 'http://a:@a.example:3128'",
