@@ -118,9 +118,10 @@ static void history_check_listing(const struct history *history, const struct li
 		for (size_t j = 0; j < i; j++)
 			assert_string_not_equal(listing->records[i]->name,
 			                        listing->records[j]->name);
-	if (listing->err == 0)
+	/* An agent that moved to a bad page may be missing; then the count does not agree. */
+	if (listing->err == 0 && (health.verified || !history->churn))
 		world_check_listing(world, listing);
-	else
+	else if (listing->err < 0)
 		assert_true(health.failing || health.stale);
 }
 
