@@ -14,8 +14,9 @@
  * it arrived. If the response had a validator, the next request is conditional, as long as the
  * records of the page are still as that response had them.
  *
- * Completeness. A listing contains every agent that stayed connected exactly once, although agents
- * move between pages while the pages are read (cache/sweep.h).
+ * Completeness. A listing contains every known agent that stayed connected exactly once, although
+ * agents move between pages while the pages are read. A new agent may be missed until the next
+ * listing (cache/sweep.h).
  *
  * Failure. cache/backoff.h defines when a failed request is repeated, cache/pages_backoff.c whether
  * the API or one page is to blame. Meanwhile data is served up to `stale` beyond its ttl: at once
@@ -75,7 +76,8 @@ int64_t fleet_record_left_ms(const struct fleet *fleet, const struct record *rec
 /*
  * Returns the next agent of a listing: 0 and its record, borrowed until the next call, or NULL at
  * the end. Else -EAGAIN; -ESTALE if the list was forgotten because later ones needed the memory; or
- * -errno of the failure, which for a page that stays bad follows the agents of the other pages.
+ * -errno of the failure. If a page stays bad, the agents of the other pages come first, and then
+ * its -errno.
  *
  * *cursor: 0 to begin with the newest list. A call that returns a record advances it. A value that
  * this function returned always means the same position in the same list; it is at least 2^32 and

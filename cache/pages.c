@@ -244,6 +244,7 @@ void pages_note_arrival(struct pages *pages, struct cached_page *page, const str
 {
 	page->arrived_ms = at_ms;
 	page->arrived_seq = seq;
+	page->was_missing = false;
 	page->no_cache = page->asked_no_cache;
 	if (!response->old)
 		pages_succeed(pages, page);

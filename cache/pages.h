@@ -38,7 +38,8 @@ struct cached_page {
 	int64_t arrived_ms;         /* arrival minus its age; monotonic */
 	uint64_t arrived_seq;       /* event number of its arrival; 0: it never arrived */
 	bool no_cache;              /* the data did not come from an HTTP cache */
-	bool moved; /* the last response had other agents, or another order, than the one before */
+	bool moved; /* the last response had other agents, or another order, than the one before;
+	             * also if agents only joined or left */
 
 	bool in_flight;
 	bool asked_no_cache; /* no HTTP cache may answer the last request */
@@ -50,6 +51,7 @@ struct cached_page {
 	uint64_t failed_seq; /* event number of its last failure */
 	bool bad;            /* its failure counts for the page, not for the API */
 	bool hole;           /* its failure is that it is empty (pages_fail_empty()) */
+	bool was_missing;    /* lists went without it, so its agents may be in the list for long */
 };
 
 struct pages {
@@ -103,8 +105,8 @@ struct cached_page *pages_find(const struct pages *pages, unsigned int number);
 
 /* Requests a page for a query, unless it is in flight or a backoff forbids it. no_cache: no HTTP
  * cache may answer; always set for a page that pages_expire_all() expired. Returns -EAGAIN if
- * the query should wait, -errno of the failure during backoff, -EFBIG beyond FLEET_MAX_PAGES, or
- * -ENOMEM. */
+ * the query should wait, also for a retry (then query->wake_ms is set); -errno of the failure while
+ * a backoff holds; -EFBIG beyond FLEET_MAX_PAGES; or -ENOMEM. */
 int pages_ask(struct pages *pages, unsigned int number, bool no_cache, struct query *query);
 
 /* Returns whether a query waited long enough for a slow page to accept stale data. If not, sets
@@ -158,7 +160,8 @@ void pages_note_arrival(struct pages *pages, struct cached_page *page, const str
 /* Removes the content of a page. */
 void page_reset(struct cached_page *page);
 
-/* Removes the content of all pages after the last one. */
+/* Makes this the last page of the list: removes the content of the pages after it, and ends their
+ * backoffs. */
 void pages_truncate(struct pages *pages, unsigned int last);
 
 /* Returns whether the records of the page are still as its last response had them: each is present
@@ -179,7 +182,8 @@ void pages_fail_empty(struct pages *pages, unsigned int number);
 /* Ends the backoff of a page. */
 void pages_end_backoff(struct pages *pages, struct cached_page *page);
 
-/* Notes a success: ends the backoffs of the API and of this page, and shortens those of others. */
+/* Notes a success: ends the backoffs of the API and of this page, and shortens those of others. If
+ * the API needs a later success (needs_later_success), only ends that of this page. */
 void pages_succeed(struct pages *pages, struct cached_page *page);
 
 /* Returns whether readers should go on without this page: it stays bad, is not to be requested

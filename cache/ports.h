@@ -52,7 +52,8 @@ struct fleet_ports {
 	/* Writes the name of an agent in the tree. Different ids have different names. */
 	void (*name)(const char *id, char ret_name[static FLEET_NAME_BYTES]);
 
-	/* Reports that an agent joined (before is NULL), changed, or left (after is NULL; only
+	/* Reports a new agent (before is NULL; also those of the first list, but not those of a
+	 * page that lists went without), a change, or that an agent left (after is NULL; only
 	 * references then keep its record). Called before the change is applied, once per change;
 	 * for the agents of a page in the page's order. at_ns: wall clock when the page arrived.
 	 * Returns 0, or -ENOMEM: the change is then not applied, and is reported again later. May

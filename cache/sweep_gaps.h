@@ -51,7 +51,8 @@ bool sweep_ends_in_gap(const struct sweeps *sweeps, struct sweep *sweep);
 /* Returns the elements of the pages of the first pass so far; a gap counts as a full page. */
 uint64_t sweep_covered_items(const struct sweep *sweep);
 
-/* Returns whether total_count may be right: it is not less than the pages of the first pass had. */
+/* Returns whether total_count may be right: it is at least the number of elements on the
+ * pages of the first pass. */
 bool sweep_count_is_plausible(const struct sweep *sweep);
 
 /* Returns whether the page is a gap. Any number is allowed. */

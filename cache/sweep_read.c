@@ -8,7 +8,8 @@
 
 /* Whether the latest consecutive pages that only repeat agents are more than half of the pages up
  * to this one. If so, the API returns the same page for many numbers. Pages of different ages may
- * repeat agents, too, but each of them only the agents of another page, so at most half do. */
+ * repeat agents, too. But a page that only repeats needs another one that had its agents first, so
+ * at most half of the pages do. */
 static bool sweep_only_repeats(const struct sweep *sweep, unsigned int number)
 {
 	return 2 * sweep->repeating > number;

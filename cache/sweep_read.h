@@ -14,8 +14,8 @@
  * 0; or -ENOMEM: call it again. */
 int sweep_advance(struct sweeps *sweeps, struct sweep *sweep);
 
-/* Requests the pages that an incomplete sweep needs next: more at once the further its reader got.
- * Returns -EAGAIN, or -errno of a failure. */
+/* Requests the pages that an incomplete sweep needs next: one before the first page was read,
+ * afterwards up to max_connections at once. Returns -EAGAIN, or -errno of a failure. */
 int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query);
 
 /* Completes the sweep with all agents whose data may be served stale, in the order of the complete
