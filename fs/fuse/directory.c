@@ -16,7 +16,7 @@ static int64_t directory_status_mtime_ns(struct filesystem *fs, const struct tre
 	uint64_t hash = XXH3_64bits(fs->text.length ? fs->text.bytes : "", fs->text.length);
 
 	if (tree_is_constant(row))
-		return fleet_mounted_ns(fs->fleet);
+		return fleet_started_ns(fs->fleet);
 	if (file->since_ns == 0 || file->hash != hash)
 		*file = (struct filesystem_status_file){hash, fleet_wall_ns(fs->fleet)};
 	return file->since_ns;

@@ -42,12 +42,12 @@ static uint32_t port_random(void *user)
 	return cache_ports_random();
 }
 
-static int port_want(void *user, unsigned int page, const struct validator *condition,
-                     bool no_cache)
+static int port_request_page(void *user, unsigned int page, const struct validator *condition,
+                             bool no_cache)
 {
 	const struct program *program = user;
 
-	return client_want(program->client, page, condition, no_cache);
+	return client_request_page(program->client, page, condition, no_cache);
 }
 
 static void port_duplicate(void *user, const struct record *record)
@@ -80,7 +80,7 @@ struct fleet_ports cache_ports(struct program *program)
 {
 	return (struct fleet_ports){
 		.user = program,
-		.want = port_want,
+		.request_page = port_request_page,
 		.now_ms = port_now_ms,
 		.wall_ns = port_wall_ns,
 		.random = port_random,
