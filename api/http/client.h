@@ -4,7 +4,7 @@
 
 /*
  * The client fetches pages: from the API, or from a saved list (api/replay/replay.h). The caller
- * asks for a page with client_request_page() and receives its result with client_take(), in the
+ * requests a page with client_request_page() and receives its result with client_take(), in the
  * same way for both sources.
  *
  * The client has a thread, the fetching thread. It runs curl_multi, or reads the file, and decodes
@@ -68,7 +68,7 @@ int client_new(const struct client_config *config, struct credential *credential
 bool client_free(struct client *client);
 
 /*
- * Asks for a page. Exactly one result with this number follows, in any order with those of other
+ * Requests a page. Exactly one result with this number follows, in any order with those of other
  * pages. Returns 0 or -ENOMEM. Any thread.
  *
  * number: from 1. condition: the validator of an earlier response, or NULL. If the page has not

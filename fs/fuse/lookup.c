@@ -100,7 +100,8 @@ static int lookup_row(struct request *request, const struct node *directory, str
 	return -ENOENT;
 }
 
-/* ret_record: the agent that the entry belongs to; untouched if it belongs to none. */
+/* Finds an entry. *ret_record must be NULL before. Returns 0, and in *ret_record the agent that the
+ * entry belongs to, or NULL if it belongs to none; or -errno, and then *ret_record is undefined. */
 static int lookup_child(struct request *request, const struct node *directory,
                         struct node **ret_node, struct record **ret_record)
 {
@@ -115,8 +116,9 @@ static int lookup_child(struct request *request, const struct node *directory,
 	return lookup_row(request, directory, ret_node, ret_record);
 }
 
-/* Whether no response of the API can give the directory this name. Shells, editors and
- * version control look up such names (.git, .hg) all the time; no data is fetched for them. */
+/* Returns whether this name can never exist in the directory, whatever the API responds. Shells,
+ * editors and version control look up such names (.git, .hg) all the time; no data is fetched for
+ * them. */
 static bool lookup_is_impossible(const struct request *request)
 {
 	const struct node *directory = nodes_find(&request->fs->nodes, request->ino);

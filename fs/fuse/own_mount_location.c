@@ -5,7 +5,8 @@
 
 #include "fs/fuse/own_mount.h"
 
-/* Whether a mount is of the file system of the own mount. candidate: may be NULL. */
+/* Returns whether a mount shows the file system of the own mount: it is the own mount, or a bind
+ * mount of it. candidate: may be NULL. */
 static bool own_mount_location_shows_own(const struct own_mount *mount,
                                          const struct mountinfo_mount *candidate)
 {

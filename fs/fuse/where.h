@@ -18,8 +18,8 @@
 /* Whether a directory is where/ or a question. */
 bool where_is_directory(const struct node *directory);
 
-/* Whether no response of the API can give a question this name, so that a lookup of it needs no
- * data. */
+/* Returns whether this name can never exist in a question, whatever the API responds. A lookup of
+ * such a name needs no data. */
 bool where_cannot_contain(const struct node *question, const char *name);
 
 /* Finds or makes the directory of a question: request->name in where/ or in another question.

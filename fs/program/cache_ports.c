@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/program/cache_ports.h"
 
-#include <stdio.h>
 #include <sys/random.h>
 
 #include "api/http/client.h"
@@ -53,16 +52,8 @@ static int port_request_page(void *user, unsigned int page, const struct validat
 static void port_duplicate(void *user, const struct record *record)
 {
 	struct program *program = user;
-	char name[NAME_BYTES];
 
-	/* Every refresh reports the same duplicates. Only names that are logged are redacted, since
-	 * the FUSE thread waits for that. */
-	if (!malformed_note_duplicate(&program->fetch_results.malformed, record->name))
-		return;
-	/* An agent may be named after the token. */
-	snprintf(name, sizeof(name), "%s", record->name);
-	client_redact(program->client, name, sizeof(name));
-	malformed_log_duplicate(&program->fetch_results.malformed, name);
+	fetch_results_note_duplicate(&program->fetch_results, record->name);
 }
 
 static int port_changed(void *user, const struct record *record, const struct agent *before,

@@ -8,8 +8,8 @@
  * built when a request needs it, once for each list, by a job in slices (fs/reports/build.h):
  * building one takes 0.8 s for 100,000 agents.
  *
- * All reports are freed when no view was used for two ttls. Groups stay, since a listing of them
- * may continue at any time (fs/reports/groups.h), and answers are freed one by one
+ * All reports are freed when no view was used for two ttls and a second. Groups stay, since a
+ * listing of them may continue at any time (fs/reports/groups.h), and answers are freed one by one
  * (fs/reports/rankings.h). If all groups take more than 16 MiB, those of the view that was listed
  * the longest ago are freed, a minute after that listing at the earliest.
  *
