@@ -156,7 +156,7 @@ void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health)
 	const struct sweep *list = sweep_newest_complete(sweeps->newest);
 	bool known = list && list->oldest_ms != INT64_MAX;
 	int64_t now_ms = pages_now_ms(pages);
-	bool failing = pages->backoff.active || pages->bad > 0;
+	bool failing = pages->backoff.active || pages->backed_off > 0;
 	bool stale = pages->stale > 0 || (failing && pages->success_ns > 0 &&
 	                                  pages_may_serve_stale(pages, pages->success_ms));
 	int64_t next_ms = failing ? pages_next_try_ms(pages) : now_ms;

@@ -187,7 +187,7 @@ struct fleet_health {
 	unsigned int pages;  /* of the last whole list */
 	bool swept;          /* fleet_list_is_known() */
 	bool verified;       /* the last whole list agreed with total_count */
-	bool failing;        /* the API is in backoff, or a page is bad */
+	bool failing;        /* the API or a page failed and has not succeeded since */
 	bool stale;          /* failing, and data may be served stale; or expired data was served
 	                        because the API is slow */
 	int64_t list_age_ms; /* of the oldest page of the last whole list; -1: none */

@@ -197,15 +197,20 @@ int64_t pages_left_ms(const struct pages *pages, int64_t read_ms, uint64_t read_
 	return read_seq > pages->expired_seq && left_ms > 0 ? left_ms : 0;
 }
 
+int64_t pages_stale_end_ms(const struct pages *pages, int64_t read_ms)
+{
+	return read_ms + pages->config->ttl_ms + pages->config->stale_ms;
+}
+
 bool pages_may_serve_stale(const struct pages *pages, int64_t read_ms)
 {
-	return pages_now_ms(pages) < read_ms + pages->config->ttl_ms + pages->config->stale_ms;
+	return pages_now_ms(pages) < pages_stale_end_ms(pages, read_ms);
 }
 
 int64_t page_expires_ms(const struct pages *pages, const struct cached_page *page)
 {
 	int64_t end_ms = page->arrived_ms + pages->config->ttl_ms;
-	int64_t stale_ms = end_ms + pages->config->stale_ms;
+	int64_t stale_ms = pages_stale_end_ms(pages, page->arrived_ms);
 
 	if (page->arrived_seq <= pages->expired_seq)
 		return 0;

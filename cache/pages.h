@@ -49,6 +49,7 @@ struct cached_page {
 	struct backoff backoff;
 	uint64_t failed_seq; /* event number of its last failure */
 	bool bad;            /* its failure counts for the page, not for the API */
+	bool hole;           /* its failure is that it is empty (pages_fail_empty()) */
 };
 
 struct pages {
@@ -129,7 +130,10 @@ bool pages_fresh(const struct pages *pages, int64_t read_ms, uint64_t read_seq);
 /* Returns for how many ms such data is still within its ttl; 0: it has expired. */
 int64_t pages_left_ms(const struct pages *pages, int64_t read_ms, uint64_t read_seq);
 
-/* Returns whether data with this read_ms may be served although a refresh fails or is slow. */
+/* Returns until when data with this read_ms may be served although a refresh fails or is slow. */
+int64_t pages_stale_end_ms(const struct pages *pages, int64_t read_ms);
+
+/* Returns whether that time is still to come. */
 bool pages_may_serve_stale(const struct pages *pages, int64_t read_ms);
 
 /* Returns when a page expires: after its ttl; but if its last response was outdated, when it may be
@@ -166,6 +170,11 @@ bool page_is_intact(const struct cached_page *page, unsigned int number);
 
 /* Notes a failure of a page in flight, and decides whether the page or the API is to blame. */
 void pages_fail(struct pages *pages, unsigned int number, const struct failure *failure);
+
+/* Notes as a failure that a page arrived without elements, though pages behind it have agents.
+ * Removes its content. The failure ends when the page arrives with elements. Does nothing if the
+ * page has no content. */
+void pages_fail_empty(struct pages *pages, unsigned int number);
 
 /* Ends the backoff of a page. */
 void pages_end_backoff(struct pages *pages, struct cached_page *page);

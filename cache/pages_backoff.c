@@ -8,12 +8,15 @@
  * firewall reject it (403, or a redirect to its notice). So the first page that fails backs off
  * alone. When a second page fails before any page arrived, the API is to blame, and all pages wait
  * for its backoff. A page that failed before another one arrived is bad itself, and no longer a
- * reason to blame the API. Before any page has ever arrived, every such failure counts for the API.
+ * reason to blame the API. Before any page has ever arrived, every such failure counts for the API,
+ * except that of a part of a page: the API answered the request of the whole page (page_only).
  *
  * If the API demands a pause (429, Retry-After), all pages wait at once.
  */
 
 #include "cache/pages.h"
+
+#include <inttypes.h>
 
 #define MANY_BAD 16 /* with more bad pages than this, failures are not retried before the hold */
 
@@ -35,12 +38,19 @@ static bool failure_may_be_of_a_page(const struct failure *failure)
 	}
 }
 
+/* Returns whether a failure certainly is the page's own. */
+static bool failure_is_of_page_alone(const struct failure *failure)
+{
+	return !failure_is_general(failure->cause) ||
+	       (failure->page_only && failure_may_be_of_a_page(failure));
+}
+
 static bool page_is_to_blame(const struct pages *pages, unsigned int number,
                              const struct failure *failure)
 {
 	const struct cached_page *page = &pages->pages[number - 1];
 
-	if (!failure_is_general(failure->cause))
+	if (failure_is_of_page_alone(failure))
 		return true;
 	if (!failure_may_be_of_a_page(failure) || pages->backoff.active || pages->success_seq == 0)
 		return false;
@@ -61,6 +71,7 @@ void pages_end_backoff(struct pages *pages, struct cached_page *page)
 	pages->backed_off -= page->backoff.active;
 	backoff_clear(&page->backoff);
 	page_set_bad(pages, page, false);
+	page->hole = false;
 }
 
 /* Whether the API is still to blame although this page arrived: the page was requested before the
@@ -73,7 +84,8 @@ static bool api_stays_failed(const struct pages *pages, const struct cached_page
 
 void pages_succeed(struct pages *pages, struct cached_page *page)
 {
-	pages_end_backoff(pages, page);
+	if (!page->hole || page->items > 0)
+		pages_end_backoff(pages, page);
 	pages->success_seq = pages->seq;
 	if (api_stays_failed(pages, page))
 		return;
@@ -138,7 +150,7 @@ void pages_fail(struct pages *pages, unsigned int number, const struct failure *
 	if (page_ignores_response(pages, page))
 		return;
 	own = page_is_to_blame(pages, number, failure);
-	if (own && failure_is_general(failure->cause) && !page->backoff.active)
+	if (own && !failure_is_of_page_alone(failure) && !page->backoff.active)
 		pages->suspect = number;
 	if (own)
 		page_set_bad(pages, page, true);
@@ -146,6 +158,29 @@ void pages_fail(struct pages *pages, unsigned int number, const struct failure *
 		api_note_failure(pages, page, failure, random);
 	if (own || failure_may_be_of_a_page(failure))
 		page_note_failure(pages, page, failure, random);
+}
+
+void pages_fail_empty(struct pages *pages, unsigned int number)
+{
+	struct cached_page *page = pages_find(pages, number);
+	struct failure failure = {.retry_after_ms = -1, .at_ns = pages_wall_ns(pages)};
+
+	if (page->arrived_seq == 0)
+		return;
+	failure_set(&failure, FAILURE_MALFORMED,
+	            "page %u is empty, but total_count is %" PRId64
+	            " and pages behind it have agents",
+	            number, page->total_count);
+	failure.remedy = "ask the operator of the API";
+	++pages->seq;
+	pages->last_failure = failure;
+	pages->failures_of[FAILURE_MALFORMED]++;
+	page_reset(page);
+	page_set_bad(pages, page, true);
+	page->hole = true;
+	pages->backed_off += !page->backoff.active;
+	page->failed_seq = pages->seq;
+	backoff_failed(&page->backoff, &failure, 0, pages_now_ms(pages), 0);
 }
 
 bool pages_may_skip(const struct pages *pages, unsigned int number)
@@ -165,7 +200,7 @@ int64_t pages_next_try_ms(const struct pages *pages)
 	for (unsigned int i = 0; i < pages->count; i++) {
 		const struct cached_page *page = &pages->pages[i];
 
-		if (page->bad && next_ms > page->backoff.until_ms)
+		if (page->backoff.active && next_ms > page->backoff.until_ms)
 			next_ms = page->backoff.until_ms;
 	}
 	return next_ms;

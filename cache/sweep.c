@@ -70,6 +70,8 @@ bool sweep_may_take(const struct sweeps *sweeps, const struct sweep *sweep, unsi
 
 	if (!page || page->arrived_seq == 0)
 		return false;
+	if (sweep->rechecks == 0 && page->arrived_seq <= sweep->empty_seq)
+		return false;
 	if (sweep->rechecks > 0)
 		return page->arrived_seq > sweep->pass.began_seq &&
 		       (page->no_cache || page->arrived_ms >= sweep->pass.began_ms);
@@ -78,9 +80,31 @@ bool sweep_may_take(const struct sweeps *sweeps, const struct sweep *sweep, unsi
 	return page->arrived_seq > sweep->pass.began_seq || page_is_fresh(sweeps->pages, page);
 }
 
+void sweep_note_count(struct sweep *sweep, const struct cached_page *page)
+{
+	if (sweep->count_seq > page->arrived_seq)
+		return;
+	sweep->count_seq = page->arrived_seq;
+	sweep->total_count = page->total_count;
+}
+
 bool sweep_fills_page(const struct sweep *sweep, const struct cached_page *page)
 {
 	return page->arrived_seq > 0 && page->items >= (uint64_t)sweep->page_size;
+}
+
+int sweep_append_stale(const struct sweeps *sweeps, struct sweep *sweep,
+                       const struct record *record)
+{
+	int64_t end_ms = pages_stale_end_ms(sweeps->pages, record->read_ms);
+
+	if (pages_now_ms(sweeps->pages) >= end_ms) {
+		sweep->lacks_agents = true;
+		return 0;
+	}
+	if (sweep->expires_ms > end_ms)
+		sweep->expires_ms = end_ms;
+	return roster_append(&sweep->roster, record);
 }
 
 int sweep_append_page(struct sweep *sweep, const struct cached_page *page)

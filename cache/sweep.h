@@ -78,6 +78,13 @@ struct sweep {
 	 * page up to list_pages restarts the count. */
 	unsigned int repeating;
 
+	/* The empty pages that the first pass read last, one after the other */
+	unsigned int empty_count;
+	unsigned int empty_first; /* the first of them, if there is one */
+	bool empty_again;         /* the pass went back to read them again */
+	uint64_t empty_seq; /* event number; pages that arrived before it are not read: when the
+	                       first of them was requested, or when the pass went back; 0: none */
+
 	/* Pages that it skipped because they stay bad (cache/sweep_gaps.h) */
 	struct set gaps;  /* their numbers */
 	size_t gap_count; /* of gaps */
@@ -121,9 +128,13 @@ unsigned int sweep_pass_page(const struct sweep *sweep, size_t i);
 unsigned int sweep_next_page(const struct sweep *sweep);
 
 /* Returns whether the pass may read the page as it is. The first pass may read a page that is
- * fresh, or with renewed_seq one that arrived after that. A recheck needs a page that arrived after
- * the recheck began, from the API rather than from an HTTP cache. */
+ * fresh, or with renewed_seq one that arrived after that; behind an empty page only one that
+ * arrived after the request of that page, because the list may have shrunk. A recheck needs a page
+ * that arrived after the recheck began, from the API rather than from an HTTP cache. */
 bool sweep_may_take(const struct sweeps *sweeps, const struct sweep *sweep, unsigned int number);
+
+/* Notes the total_count of a page, unless a page that arrived later was noted. */
+void sweep_note_count(struct sweep *sweep, const struct cached_page *page);
 
 /* Returns the total_count that the API should report if the roster has all agents. */
 uint64_t sweep_expected_count(const struct sweep *sweep);
@@ -133,6 +144,11 @@ bool sweep_may_serve_stale(const struct sweeps *sweeps, const struct sweep *swee
 
 /* Returns whether a page arrived and has as many elements as a full page. */
 bool sweep_fills_page(const struct sweep *sweep, const struct cached_page *page);
+
+/* Appends a record whose data has expired, and lets the list expire when that data may no longer be
+ * served stale. If it may not be served now, the list lacks the agent. 0 or -ENOMEM. */
+int sweep_append_stale(const struct sweeps *sweeps, struct sweep *sweep,
+                       const struct record *record);
 
 /* Appends the agents of a page that are present to the roster. 0 or -ENOMEM. */
 int sweep_append_page(struct sweep *sweep, const struct cached_page *page);

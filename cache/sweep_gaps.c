@@ -1,16 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/sweep_gaps.h"
 
-#define MOST_RUN          16    /* gaps in a row, if total_count exceeds FLEET_MAX_AGENTS */
+#define MOST_RUN          16 /* empty pages in a row; gaps, if total_count exceeds FLEET_MAX_AGENTS */
 #define MOST_RUN_UNKNOWN  2     /* gaps in a row, if there is no total_count */
 #define MOST_FIRST_PROBES 2     /* pages to try while no page has ever arrived */
 #define KEEP_MS           60000 /* a missed record is retained so long after its ttl at least */
 
+/* Whether the agents of a page, as far as they are known, may be served stale, so that the listing
+ * does not lack them. */
+static bool page_may_serve_stale(const struct sweeps *sweeps, const struct cached_page *page,
+                                 unsigned int number)
+{
+	const struct records *records = sweeps->records;
+
+	if (page->arrived_seq > 0)
+		return pages_may_serve_stale(sweeps->pages, page->arrived_ms);
+	/* Its agents, which arrived before it was empty, are missed (sweep_keep_missed()). */
+	for (size_t i = 0; page->hole && i < records->count; i++) {
+		const struct record *record = records->by_index[i];
+
+		if (record && record->page == number &&
+		    pages_may_serve_stale(sweeps->pages, record->read_ms))
+			return true;
+	}
+	return false;
+}
+
 int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number)
 {
 	const struct cached_page *page = pages_find(sweeps->pages, number);
-	bool stale =
-		page->arrived_seq > 0 && pages_may_serve_stale(sweeps->pages, page->arrived_ms);
+	bool stale = page_may_serve_stale(sweeps, page, number);
 	int64_t until_ms = pages_now_ms(sweeps->pages) + BACKOFF_HOLD_MS;
 	int err = set_add(&sweep->gaps, number);
 
@@ -31,9 +50,77 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 		sweep->expires_ms = until_ms;
 	/* It serves no query merely because its pages arrived after the query began. */
 	sweep->oldest_seq = 0;
-	if (stale && sweep->oldest_ms > page->arrived_ms)
+	if (!stale || page->arrived_seq == 0)
+		return 0;
+	sweep_note_count(sweep, page);
+	if (sweep->oldest_ms > page->arrived_ms)
 		sweep->oldest_ms = page->arrived_ms;
+	if (sweep->expires_ms > pages_stale_end_ms(sweeps->pages, page->arrived_ms))
+		sweep->expires_ms = pages_stale_end_ms(sweeps->pages, page->arrived_ms);
 	return 0;
+}
+
+void sweep_count_empty(struct sweep *sweep, const struct cached_page *page, unsigned int number)
+{
+	if (page->items > 0) {
+		sweep->empty_again = false;
+		sweep->empty_seq = 0;
+	} else if (sweep->empty_count++ == 0) {
+		sweep->empty_first = number;
+		sweep->empty_seq = page->asked_seq;
+	}
+}
+
+bool sweep_reads_empty_again(const struct sweeps *sweeps, struct sweep *sweep)
+{
+	if (sweep->empty_count == 0 || sweep->empty_again ||
+	    pages_find(sweeps->pages, sweep->empty_first)->hole)
+		return false;
+	sweep->pass.at -= sweep->empty_count;
+	sweep->empty_count = 0;
+	sweep->empty_again = true;
+	sweep->empty_seq = ++sweeps->pages->seq;
+	return true;
+}
+
+int sweep_skip_empty(const struct sweeps *sweeps, struct sweep *sweep)
+{
+	for (; sweep->empty_count > 0; sweep->empty_first++, sweep->empty_count--) {
+		int err;
+
+		pages_fail_empty(sweeps->pages, sweep->empty_first);
+		err = sweep_add_gap(sweeps, sweep, sweep->empty_first);
+		if (err < 0)
+			return err;
+	}
+	sweep->empty_again = false;
+	sweep->empty_seq = 0;
+	return 0;
+}
+
+bool sweep_ends_in_empty_page(const struct sweeps *sweeps, const struct sweep *sweep,
+                              const struct cached_page *page)
+{
+	uint64_t size =
+		page->per_page > 0 ? (uint64_t)page->per_page : sweeps->pages->config->per_page;
+
+	if (page->total_count < 0 || page->total_count > FLEET_MAX_AGENTS)
+		return true;
+	/* The last list found no agents for the excess of total_count. */
+	return sweep->empty_count >= MOST_RUN ||
+	       sweep->pass.at * size + sweeps->unexplained >= (uint64_t)page->total_count;
+}
+
+unsigned int sweep_end_list(const struct sweeps *sweeps, const struct sweep *sweep)
+{
+	struct cached_page *end;
+
+	if (sweep->empty_count == 0)
+		return (unsigned int)sweep->pass.at;
+	end = pages_find(sweeps->pages, sweep->empty_first);
+	if (end->hole)
+		pages_end_backoff(sweeps->pages, end);
+	return sweep->empty_first;
 }
 
 uint64_t sweep_covered_items(const struct sweep *sweep)
@@ -65,9 +152,11 @@ bool sweep_ends_in_gap(const struct sweeps *sweeps, struct sweep *sweep)
 		return true;
 	if (number < sweeps->pages->last)
 		return false;
-	/* Without a count the list has as many pages as before. */
-	if (!counted && sweeps->pages->last > 0)
+	/* Without a count the list has as many pages as before, if there was a whole list. */
+	if (!counted && sweeps->pages->last > 0) {
+		sweep->lacks_agents |= !sweeps->records->list_known;
 		return true;
+	}
 	if (counted)
 		most = sweep->total_count <= FLEET_MAX_AGENTS ? FLEET_MAX_PAGES : MOST_RUN;
 	sweep->endless = number >= FLEET_MAX_PAGES || sweep_has_run_of_gaps(sweep, number, most);
@@ -99,14 +188,14 @@ int sweep_keep_missed(struct sweeps *sweeps, struct sweep *sweep, struct record 
 {
 	const struct pages *pages = sweeps->pages;
 	int64_t expired_ms = record->read_ms + pages->config->ttl_ms;
+	int64_t now_ms = pages_now_ms(pages);
 
-	if (pages_may_serve_stale(pages, record->read_ms))
-		return roster_append(&sweep->roster, record);
 	/* The number of agents of the bad page itself is limited. That of agents that were missed
 	 * elsewhere grows as agents come and go, so they are not retained for ever. */
-	if (sweep_is_gap(sweep, record->page) || pages_now_ms(pages) < expired_ms + KEEP_MS)
-		return 0;
-	return sweeps_depart(sweeps, record);
+	if (!pages_may_serve_stale(pages, record->read_ms) && now_ms >= expired_ms + KEEP_MS &&
+	    !sweep_is_gap(sweep, record->page))
+		return sweeps_depart(sweeps, record);
+	return sweep_append_stale(sweeps, sweep, record);
 }
 
 /* Returns the first of these pages that has not failed, 0 if all have. */

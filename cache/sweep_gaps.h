@@ -10,6 +10,12 @@
  * ends with the page's error. Any other agent may be on the page as well, so no name is denied. An
  * agent that the sweep missed has not departed if it was last seen next to the gap, or if the API
  * counts more agents than are listed.
+ *
+ * Empty pages. The first empty page usually ends the list. But if total_count, as that page has it,
+ * counts agents behind the page, the first pass goes on. If a later page has agents, the pass reads
+ * the empty pages before it once more, and those that stay empty are gaps. If no later page has
+ * agents, the list ends at the first empty page: it shrank, and total_count lags or is wrong. The
+ * next sweep does not look for these agents again.
  */
 
 #include <stdbool.h>
@@ -19,6 +25,24 @@
 
 /* Makes the page a gap. 0, or -ENOMEM: call it again. */
 int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number);
+
+/* Call this before the first pass reads a page that has elements. Returns whether the pass went
+ * back to read the empty pages before it, and then this page, again. */
+bool sweep_reads_empty_again(const struct sweeps *sweeps, struct sweep *sweep);
+
+/* Makes the empty pages that the first pass read last gaps, because it reads a page behind them
+ * that has elements, or skips one that may have. 0, or -ENOMEM: call it again. */
+int sweep_skip_empty(const struct sweeps *sweeps, struct sweep *sweep);
+
+/* Counts the empty pages that the first pass read last. page: the one that it just read. */
+void sweep_count_empty(struct sweep *sweep, const struct cached_page *page, unsigned int number);
+
+/* Returns whether the first pass ends after the empty page that it just read. */
+bool sweep_ends_in_empty_page(const struct sweeps *sweeps, const struct sweep *sweep,
+                              const struct cached_page *page);
+
+/* Ends the first pass: returns the last page of the list. */
+unsigned int sweep_end_list(const struct sweeps *sweeps, const struct sweep *sweep);
 
 /* Returns whether the first pass ends after the gap that was just added. Sets sweep->endless if
  * more pages may follow, but too many in a row are gaps. */

@@ -17,14 +17,16 @@ static bool sweep_only_repeats(const struct sweep *sweep, unsigned int number)
 /* Whether the page that the first pass just read is the last. With a plausible total_count the list
  * has exactly ⌈total_count / per_page⌉ pages. Otherwise it ends with a page that is not full, or
  * where the last list ended if its pages only repeat agents. */
-static bool sweep_ends_in_page(const struct pages *pages, const struct sweep *sweep,
+static bool sweep_ends_in_page(const struct sweeps *sweeps, const struct sweep *sweep,
                                const struct cached_page *page)
 {
 	unsigned int number = (unsigned int)sweep->pass.at;
 
-	if (page->items == 0 || number >= FLEET_MAX_PAGES)
+	if (number >= FLEET_MAX_PAGES)
 		return true;
-	if (number >= pages->last && sweep_only_repeats(sweep, number))
+	if (page->items == 0)
+		return sweep_ends_in_empty_page(sweeps, sweep, page);
+	if (number >= sweeps->pages->last && sweep_only_repeats(sweep, number))
 		return true;
 	if (sweep_count_is_plausible(sweep))
 		return sweep_covered_items(sweep) >= (uint64_t)sweep->total_count;
@@ -76,16 +78,20 @@ static int sweep_read_page(const struct sweeps *sweeps, struct sweep *sweep, uns
 {
 	const struct cached_page *page = pages_find(sweeps->pages, number);
 	size_t count_before = sweep->roster.count;
-	int err = sweep_append_page(sweep, page);
+	int err = 0;
 
+	if (sweep->rechecks == 0 && page->items > 0) {
+		if (sweep_reads_empty_again(sweeps, sweep))
+			return 0;
+		err = sweep_skip_empty(sweeps, sweep);
+	}
+	if (err == 0)
+		err = sweep_append_page(sweep, page);
 	if (err < 0)
 		return err;
 	sweep->pass.at++;
 	sweep->pass.moved |= page->moved;
-	if (sweep->count_seq <= page->arrived_seq) {
-		sweep->count_seq = page->arrived_seq;
-		sweep->total_count = page->total_count;
-	}
+	sweep_note_count(sweep, page);
 	if (sweep->rechecks > 0 && number <= sweep->list_pages)
 		sweep->repeating = 0; /* usual: the first pass listed its agents */
 	sweep_count_repeating(sweep, page, sweep->roster.count > count_before);
@@ -94,7 +100,8 @@ static int sweep_read_page(const struct sweeps *sweeps, struct sweep *sweep, uns
 		return 0;
 	}
 	sweep_count_page(sweeps, sweep, page);
-	if (sweep_ends_in_page(sweeps->pages, sweep, page))
+	sweep_count_empty(sweep, page, number);
+	if (sweep_ends_in_page(sweeps, sweep, page))
 		sweep->pass.count = sweep->pass.at;
 	return 0;
 }
@@ -102,8 +109,10 @@ static int sweep_read_page(const struct sweeps *sweeps, struct sweep *sweep, uns
 /* Skips a page that stays bad. 0 or -ENOMEM. */
 static int sweep_skip_page(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number)
 {
-	int err = sweep_add_gap(sweeps, sweep, number);
+	int err = sweep->rechecks == 0 ? sweep_skip_empty(sweeps, sweep) : 0;
 
+	if (err == 0)
+		err = sweep_add_gap(sweeps, sweep, number);
 	if (err < 0)
 		return err;
 	sweep->pass.at++;
@@ -143,7 +152,7 @@ int sweep_advance(struct sweeps *sweeps, struct sweep *sweep)
 /* Returns how many pages the pass likely has, so that reading ahead does not run past the end. */
 static size_t sweep_likely_count(const struct sweeps *sweeps, const struct sweep *sweep)
 {
-	size_t read = sweep->pass.at - sweep->gap_count;
+	size_t read = sweep->pass.at - sweep->gap_count - sweep->empty_count;
 	uint64_t size, pages;
 
 	if (sweep->rechecks > 0)
@@ -200,19 +209,30 @@ static int64_t sweep_memory_expires_ms(const struct pages *pages, const struct c
 }
 
 /* Appends the agents of an earlier sweep in its order, then all others that are known. Those were
- * found later, on pages that this sweep did not get to. */
-static int sweep_append_known(const struct records *records, struct sweep *sweep,
+ * found later, on pages that this sweep did not get to. 0 or -ENOMEM. */
+static int sweep_append_known(const struct sweeps *sweeps, struct sweep *sweep,
                               const struct sweep *before)
 {
+	const struct records *records = sweeps->records;
 	struct record *record;
+	int err = 0;
 
-	for (size_t i = 0; (record = roster_next(&before->roster, records, &i)); i++)
-		if (roster_append(&sweep->roster, record) < 0)
-			return -ENOMEM;
+	for (size_t i = 0; err == 0 && (record = roster_next(&before->roster, records, &i)); i++)
+		err = sweep_append_stale(sweeps, sweep, record);
+	for (size_t i = 0; err == 0 && i < records->count; i++)
+		if (records->by_index[i])
+			err = sweep_append_stale(sweeps, sweep, records->by_index[i]);
+	return err;
+}
+
+/* Whether the data of any agent may be served stale. */
+static bool records_may_serve_stale(const struct records *records)
+{
 	for (size_t i = 0; i < records->count; i++)
-		if (records->by_index[i] && roster_append(&sweep->roster, records->by_index[i]) < 0)
-			return -ENOMEM;
-	return 0;
+		if (records->by_index[i] &&
+		    pages_may_serve_stale(records->pages, records->by_index[i]->read_ms))
+			return true;
+	return false;
 }
 
 int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int err)
@@ -221,21 +241,27 @@ int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int e
 	unsigned int number = sweep_next_page(sweep);
 	const struct cached_page *lacked = pages_find(pages, number);
 	const struct sweep *before = sweep_newest_complete(sweep->older);
+	bool lacked_agents = sweep->lacks_agents;
 
-	if (!sweep_may_serve_stale(sweeps, before))
+	if (!before || (!sweep_may_serve_stale(sweeps, before) &&
+	                (err == -EAGAIN || !records_may_serve_stale(sweeps->records))))
 		return -ENOENT;
-	if (sweep_append_known(sweeps->records, sweep, before) < 0)
+	sweep->expires_ms = sweep_memory_expires_ms(pages, lacked);
+	sweep->lacks_agents = before->lacks_agents;
+	if (sweep_append_known(sweeps, sweep, before) < 0) {
+		sweep->lacks_agents = lacked_agents;
 		return -ENOMEM;
+	}
 	sweep_end_passes(sweep);
 	sweep->from_memory = true;
-	sweep->verified = before->verified;
+	sweep->verified = before->verified && !sweep->lacks_agents;
 	sweep->list_pages = before->list_pages;
 	sweep->oldest_ms = before->oldest_ms;
 	sweep->oldest_seq = 0;
-	sweep->expires_ms = sweep_memory_expires_ms(pages, lacked);
-	sweep->lacks_agents = before->lacks_agents;
 	sweep->gap_err = before->gap_err;
 	sweep->missing_err = err == -EAGAIN ? before->gap_err : err;
+	if (sweep->lacks_agents && sweep->missing_err == 0)
+		sweep->missing_err = -failure_errno(FAILURE_TIMEOUT);
 	pages_note_stale(pages, number);
 	return 0;
 }

@@ -18,12 +18,14 @@ int sweep_advance(struct sweeps *sweeps, struct sweep *sweep);
  * Returns -EAGAIN, or -errno of a failure. */
 int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query);
 
-/* Completes the sweep with all agents that are known, in the order of the complete sweep before it.
+/* Completes the sweep with all agents whose data may be served stale, in the order of the complete
+ * sweep before it. If the data of others is too old, the listing lacks them.
  *
  * err: result of sweep_ask(). A failure becomes the result for names that are not listed. With
  * -EAGAIN (the API is slow) these names get -ENOENT, or -errno of a gap of the sweep before.
  *
- * Returns 0, -ENOENT if there is no list that may still be served, or -ENOMEM. */
+ * Returns 0, -ENOENT if no data may be served stale (with -EAGAIN also if only that of the whole
+ * list before may not), or -ENOMEM. */
 int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int err);
 
 #endif

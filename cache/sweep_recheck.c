@@ -179,7 +179,7 @@ int sweep_end_pass(struct sweeps *sweeps, struct sweep *sweep)
 	int err;
 
 	if (sweep->rechecks == 0) {
-		sweep->list_pages = (unsigned int)sweep->pass.at;
+		sweep->list_pages = sweep_end_list(sweeps, sweep);
 		if (!sweep->endless)
 			pages_truncate(pages, sweep->list_pages);
 	} else if (!sweep->endless) {

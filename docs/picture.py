@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Draws docs/session.svg, the picture in the README, from the output of `./run demo --once`."""
+"""Draws docs/session.svg, the picture of the demo, from the output of `./run demo --once`."""
 
 import html
 import re
@@ -20,13 +20,16 @@ STYLE = """
 
 
 def session():
-    """Yields (is_command, text) for each line after the start messages."""
+    """Yields (class of CSS, text) for each line between the start messages and the hints at the end."""
     done = subprocess.run([HERE.parent / "run", "demo", "--once"], check=True, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    lines = done.stdout.split("\n$ cd ", 1)[1].split("\n\n", 1)[1].rstrip().splitlines()
-    for line in lines:
+    lines = done.stdout.split("\n$ cd ", 1)[1].split("\n\n", 1)[1]
+    for line in lines.split("\n\nWhat next:")[0].splitlines():
         command = re.match(r"\$ (.*)", line)
-        yield bool(command), command[1] if command else line
+        if command:
+            yield "command", command[1]
+        else:
+            yield "prompt" if line.startswith("# ") else "", line
 
 
 def draw(lines):
@@ -38,11 +41,13 @@ def draw(lines):
              "<title>A session in a mounted fleet</title>", f"<style>{STYLE}</style>",
              f'<rect class="back" x="0.5" y="0.5" width="{width - 1:.0f}" height="{height - 1}" '
              'rx="8"/>']
-    for at, (command, text) in enumerate(lines):
+    for at, (kind, text) in enumerate(lines):
         y = MARGIN + at * LINE + 14
         shown = html.escape(text.expandtabs())
-        if command:
-            shown = f'<tspan class="prompt">$ </tspan><tspan class="command">{shown}</tspan>'
+        if kind:
+            shown = f'<tspan class="{kind}">{shown}</tspan>'
+        if kind == "command":
+            shown = f'<tspan class="prompt">$ </tspan>{shown}'
         parts.append(f'<text x="{MARGIN}" y="{y}" xml:space="preserve">{shown}</text>')
     return "\n".join([*parts, "</svg>", ""])
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compares what `fleetfs --help` prints with the manual and with what the completions of bash and zsh
-offer: options_check.py SOURCE FLEETFS
+"""Compares what `fleetfs --help` prints with the manual and with what the completions of bash, zsh
+and fish offer: options_check.py SOURCE FLEETFS
 
 tests/unit/test_manual.c checks that the manual has the settings that --help does not show.
 
@@ -156,6 +156,26 @@ def check_zsh(source, fleetfs, rows):
     return wrong
 
 
+def check_fish(source, fleetfs, rows):
+    def offers(line):
+        done = subprocess.run(["fish", "--no-config", "--private", "-c",
+                               "source completions/fleetfs.fish; complete -C $argv[1]", line],
+                              cwd=source, capture_output=True, text=True, timeout=LIMIT_S,
+                              env={**os.environ, "PATH": f"{fleetfs.parent}:{os.environ['PATH']}"})
+        assert not done.stderr, done.stderr
+        return sorted(offer.split("\t")[0] for offer in done.stdout.splitlines())
+    dashed = ["-o"] + [f"--{row[2]}" for row in rows] + [f"-{row[1]}" for row in rows if row[1]]
+    listed = [row[2] + ("=" if row[3] else "") for row in rows if not row[0].startswith("Instead")]
+    wrong = differences("fish, dashes", offers("fleetfs -"), sorted(dashed))
+    wrong += differences("fish, -o", offers("fleetfs -o "), sorted(listed))
+    wrong += differences("fish, in a list", offers("fleetfs -o ttl=5,st"), ["ttl=5,stale="])
+    wrong += differences("fish, a file", offers("fleetfs --token_file completions/_fl"),
+                         ["completions/_fleetfs"])
+    wrong += differences("fish, a number", offers("fleetfs --ttl "), [])
+    wrong += differences("fish, a mount point", offers("fleetfs completio"), ["completions/"])
+    return wrong
+
+
 def main(source, fleetfs):
     shown = subprocess.run([fleetfs, "--help"], capture_output=True, text=True, check=True).stdout
     rows = rows_of_help(shown)
@@ -169,6 +189,10 @@ def main(source, fleetfs):
         wrong += check_zsh(source, fleetfs, rows)
     else:
         skipped.append("zsh is not installed")
+    if shutil.which("fish"):
+        wrong += check_fish(source, fleetfs, rows)
+    else:
+        skipped.append("fish is not installed")
     for reason in wrong + skipped:
         print(reason, file=sys.stderr)
     if skipped and os.environ.get("FLEETFS_NO_SKIP"):

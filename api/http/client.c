@@ -131,6 +131,9 @@ void client_reread(struct client *client)
 
 const char *client_version(void)
 {
+	/* libldap, which libcurl may be linked with, would otherwise read files in the home and the
+	 * current directory, whose file systems may hang. */
+	setenv("LDAPNOINIT", "1", 0);
 	return curl_version();
 }
 

@@ -94,7 +94,7 @@ void client_redact(struct client *client, char *text, size_t room);
 void client_reread(struct client *client);
 
 /* Returns the version of libcurl and of the libraries that it uses: "libcurl/7.88.1 OpenSSL/3.0
- * ...". Static. */
+ * ...". Static. Sets an environment variable, so no other thread may exist. */
 const char *client_version(void);
 
 /* Returns the bundle and the directory of CAs that libcurl trusts by default. Static; NULL: none.

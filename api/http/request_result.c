@@ -122,11 +122,12 @@ static bool result_may_be_settings(const struct failure *failure)
 	}
 }
 
-/* A later page is only requested after page 1 was read with the same settings. So it may be
- * rejected for another reason, such as a firewall that rejects a label in it. */
+/* A later page is only requested after page 1 was read with the same settings, and a part after the
+ * whole page. So it may be rejected for another reason, such as a firewall that rejects a label in
+ * it. */
 static void result_correct_remedy(struct fetch_job *job)
 {
-	if (job->fetch->number > 1 && !job->split && result_may_be_settings(&job->fetch->failure))
+	if ((job->fetch->number > 1 || job->split) && result_may_be_settings(&job->fetch->failure))
 		job->fetch->failure.remedy =
 			"if other pages can be read, ask the operator of the API, or of a firewall "
 			"in front of it; otherwise check URL, token and team with --check";

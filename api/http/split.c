@@ -201,6 +201,7 @@ bool split_continue(struct fetch_job *job, unsigned int per_page)
 		if (count < split->sizes[split->level])
 			return split_end(job, true);
 	} else if (fetch->failure.cause != FAILURE_OVERSIZED) {
+		fetch->failure.page_only = true;
 		return split_end(job, false);
 	} else if (job->divisible && split->sizes[split->level] > 1) {
 		split->level++;

@@ -16,6 +16,9 @@
  * per_page; or if it has the same beginning as the last agent that was dropped, which shows that
  * the API ignores which part is requested.
  *
+ * If the request of a part fails for another reason, the attempt ends with that failure, marked as
+ * page_only: the API answered the request of the whole page.
+ *
  * Fetching thread only.
  */
 

@@ -173,8 +173,8 @@ extern const char *const agent_statuses[AGENT_STATUSES + 1];
 /*
  * Returns the number of strings of a field: the items of a list; for a field of a GPU one string
  * for each GPU; for any other field its one string. AGENT_RUNNING_TASKS has current_task_id as an
- * additional last string. A string may be absent, and the same string may occur more than once. The
- * field must not be a number or AGENT_JSON.
+ * additional last string. A string may be absent, and the same string may occur more than once. A
+ * number counts as one string. The field must not be AGENT_JSON.
  *
  * The strings of a field name the groups that contain the agent: "idle" that of by-status, for
  * example.

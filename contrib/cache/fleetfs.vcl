@@ -53,12 +53,13 @@ sub recv_check {
 	if (req.method != "GET") {
 		return (synth(405, "the method must be GET"));
 	}
-	if (req.url !~ "^(/[A-Za-z0-9][A-Za-z0-9._~-]*){0,10}/agents(\?[a-z0-9_=&]*)?$" ||
-	    req.url ~ "^.{256}") {
+	if (req.url !~ "^(/[A-Za-z0-9][A-Za-z0-9._~-]*){0,10}/agents(\?|$)" || req.url ~ "^.{256}") {
 		return (synth(404, "only /agents is served"));
 	}
-	if (req.url !~ "^[^?]*(\?(current_page=[0-9]{1,10}(&per_page=[0-9]{1,10})?|per_page=[0-9]{1,10}(&current_page=[0-9]{1,10})?))?$") {
-		return (synth(404, "the query must be current_page and per_page"));
+	# fleetfs requests at most page 2000000, which is agent 2000000 alone. One spelling is accepted, so that equal
+	# requests have the same key.
+	if (req.url !~ "^[^?]*\?current_page=[1-9][0-9]{0,6}&per_page=([1-9][0-9]?|100)$") {
+		return (synth(400, "the query must be ?current_page=NUMBER&per_page=NUMBER, from 1 and from 1 to 100"));
 	}
 	if (req.http.Authorization !~ "^Bearer [!-+\x2d-~]+$") {
 		return (synth(401, "no bearer token"));
@@ -68,10 +69,8 @@ sub recv_check {
 	}
 }
 
-# Composes the request for the API, which is also the key: equal requests in different spellings get equal text.
+# Composes the limits of age for the API and for the key.
 sub recv_compose {
-	set req.url = regsub(req.url, "^([^?]*)\?(per_page=[0-9]+)&(current_page=[0-9]+)$", "\1?\3&\2");
-	set req.url = regsuball(req.url, "=0+([0-9])", "=\1");
 	std.collect(req.http.Cache-Control);
 	if (!req.http.Cache-Control) {
 		set req.http.Cache-Control = "max-age=10";

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,27 +64,41 @@ static char *mountinfo_read_text(int fd)
 	return NULL;
 }
 
+/* Returns the number after a name, such as " shared:", in the optional fields; 0: there is none. */
+static int mountinfo_group(const char *optional, const char *name)
+{
+	const char *at = strstr(optional, name);
+
+	return at ? (int)strtol(at + strlen(name), NULL, 10) : 0;
+}
+
 /* Splits a line, which it changes. Returns false if the line has too few fields. */
 static bool mountinfo_parse(char *line, struct mountinfo_mount *ret_mount)
 {
-	char *fields[FIELDS], *rest = line, *type, *source;
+	char *fields[FIELDS], *rest = line, *optional, *type, *source;
 
 	for (size_t i = 0; i < FIELDS; i++)
 		fields[i] = strsep(&rest, " ");
 	/* Optional fields end with a hyphen. */
+	optional = rest;
 	rest = rest ? strstr(rest, " - ") : NULL;
 	if (!rest)
 		return false;
+	*rest = '\0';
 	rest += strlen(" - ");
 	type = strsep(&rest, " ");
 	source = rest ? strsep(&rest, " ") : type + strlen(type);
+	mountinfo_unescape(fields[3]);
 	mountinfo_unescape(fields[4]);
 	mountinfo_unescape(type);
 	mountinfo_unescape(source);
 	*ret_mount = (struct mountinfo_mount){
 		.id = (int)strtol(fields[0], NULL, 10),
 		.parent_id = (int)strtol(fields[1], NULL, 10),
+		.peer_group = mountinfo_group(optional, " shared:"),
+		.master_group = mountinfo_group(optional, " master:"),
 		.device = fields[2],
+		.root = fields[3],
 		.path = fields[4],
 		.type = type,
 		.source = source,
@@ -125,6 +140,40 @@ const struct mountinfo_mount *mountinfo_find(const struct mountinfo *mountinfo, 
 	for (size_t i = 0; i < mountinfo->count; i++)
 		if (mountinfo->mounts[i].id == id)
 			return &mountinfo->mounts[i];
+	return NULL;
+}
+
+/* Writes the path of a directory within the file system of the mount that contains it. */
+static void mountinfo_place(const struct mountinfo_mount *mount, const char *path,
+                            char ret_place[static 2 * PATH_MAX])
+{
+	const char *root = mount->root[1] ? mount->root : "";
+	size_t length = mount->path[1] ? strlen(mount->path) : 0;
+
+	snprintf(ret_place, 2 * PATH_MAX, "%s%s", root, path + length);
+}
+
+const struct mountinfo_mount *mountinfo_find_copied(const struct mountinfo *mountinfo,
+                                                    const char *path, int id)
+{
+	const struct mountinfo_mount *holder = mountinfo_find(mountinfo, id);
+	char place[2 * PATH_MAX], other[2 * PATH_MAX];
+
+	if (!holder || holder->peer_group == 0)
+		return NULL;
+	mountinfo_place(holder, path, place);
+	for (size_t i = 0; i < mountinfo->count; i++) {
+		const struct mountinfo_mount *mount = &mountinfo->mounts[i];
+		const struct mountinfo_mount *parent = mountinfo_find(mountinfo, mount->parent_id);
+
+		if (!parent || parent == holder || strcmp(parent->device, holder->device) != 0 ||
+		    (parent->peer_group != holder->peer_group &&
+		     parent->master_group != holder->peer_group))
+			continue;
+		mountinfo_place(parent, mount->path, other);
+		if (strcmp(place, other) == 0)
+			return mount;
+	}
 	return NULL;
 }
 

@@ -12,7 +12,10 @@
 struct mountinfo_mount {
 	int id; /* greater than 0; the kernel reuses the IDs of mounts that are gone */
 	int parent_id;
+	int peer_group; /* of a shared mount, else 0: mounts in one peer are copied to the others */
+	int master_group;   /* mounts in that group are copied here; 0: none */
 	const char *device; /* of the file system, such as "0:61" */
+	const char *root;   /* the directory of the file system that is mounted */
 	const char *path;   /* of the mount point */
 	const char *type;   /* of the file system, such as "tmpfs" */
 	const char *source; /* as mount(8) shows it */
@@ -36,6 +39,12 @@ void mountinfo_free(struct mountinfo *mountinfo);
 
 /* Returns the mount with an ID, or NULL. */
 const struct mountinfo_mount *mountinfo_find(const struct mountinfo *mountinfo, int id);
+
+/* Returns a mount on the same directory under another path, where the kernel would put a copy of a
+ * new mount at path; or NULL. id: of the mount that contains path, which is absolute and without
+ * symlinks. */
+const struct mountinfo_mount *mountinfo_find_copied(const struct mountinfo *mountinfo,
+                                                    const char *path, int id);
 
 /* Returns whether a path is below a directory. Both are absolute and without symlinks. */
 bool mountinfo_is_below(const char *path, const char *directory);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,15 +24,40 @@
 
 #define FUSE_SUPER_MAGIC 0x65735546
 
-#define LOCK_TRIES  200 /* attempts to take the lock, 10 ms apart */
+#define MAX_TRIES   200 /* of what is tried every 10 ms, for at most 2 s */
 #define MAX_STACKED 16  /* dead mounts that are detached from one path */
 
-/* Runs a program silently. Returns 0 or -errno, -EPERM if the program fails. */
+static void mountpoint_pause(void)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+
+	nanosleep(&pause, NULL);
+}
+
+/* Waits for a program, and kills it after 2 s. Needs no free descriptor. Returns 0, -EPERM if the
+ * program fails, or -ETIMEDOUT. */
+static int mountpoint_await(pid_t child)
+{
+	int status;
+
+	for (int i = 0; i < MAX_TRIES; i++) {
+		pid_t ended = waitpid(child, &status, WNOHANG);
+
+		if (ended != 0)
+			return ended == child && status == 0 ? 0 : -EPERM;
+		mountpoint_pause();
+	}
+	/* Not waited for: in a system call that hangs it does not even respond to SIGKILL. */
+	kill(child, SIGKILL);
+	return -ETIMEDOUT;
+}
+
+/* Runs a program silently, for 2 s at most. Returns 0 or -errno, -EPERM if the program fails. */
 static int mountpoint_run(char *const arguments[])
 {
 	posix_spawn_file_actions_t silent;
 	pid_t child;
-	int status = 0, err = posix_spawn_file_actions_init(&silent);
+	int err = posix_spawn_file_actions_init(&silent);
 
 	if (err != 0)
 		return -err;
@@ -39,9 +65,7 @@ static int mountpoint_run(char *const arguments[])
 	if (err == 0)
 		err = posix_spawnp(&child, arguments[0], &silent, NULL, arguments, environ);
 	posix_spawn_file_actions_destroy(&silent);
-	if (err == 0 && (waitpid(child, &status, 0) < 0 || status != 0))
-		err = EPERM;
-	return -err;
+	return err == 0 ? mountpoint_await(child) : -err;
 }
 
 int mountpoint_detach(const char *path)
@@ -57,10 +81,17 @@ int mountpoint_detach(const char *path)
 	err = mountpoint_run(
 		(char *[]){(char[]){"fusermount3"}, (char[]){"-u"}, (char[]){"-z"}, copy, NULL});
 	/* fusermount3 reads /etc/mtab, which a minimal system may lack. */
-	if (err < 0)
+	if (err < 0 && err != -ETIMEDOUT)
 		err = mountpoint_run((char *[]){(char[]){"umount"}, (char[]){"-l"}, copy, NULL});
 	free(copy);
 	return err;
+}
+
+const char *mountpoint_detach_error(int err)
+{
+	if (err == -ETIMEDOUT)
+		return "fusermount3 or umount did not end within 2 s";
+	return err == -EPERM ? "fusermount3 and umount failed" : strerror(-err);
 }
 
 /* Whether a FUSE file system is mounted at a path: 1, 0 or -errno. Requests no attributes: those of
@@ -124,15 +155,14 @@ static int mountpoint_lock(struct mountpoint *mountpoint, const char *path)
  */
 static int mountpoint_lock_parent(const char *path)
 {
-	const struct timespec pause = {.tv_nsec = 10000000};
 	char *copy = strdup(path), *parent = copy ? dirname(copy) : NULL;
 	int lock = -1;
 
-	for (int i = 0; parent && i < LOCK_TRIES; i++) {
+	for (int i = 0; parent && i < MAX_TRIES; i++) {
 		lock = mountpoint_lock_directory(parent);
 		if (lock != -EBUSY)
 			break;
-		nanosleep(&pause, NULL);
+		mountpoint_pause();
 	}
 	free(copy);
 	return lock < 0 ? -1 : lock;
@@ -186,7 +216,7 @@ static int mountpoint_detach_dead(const char *path, char *ret_why, size_t why_by
 		snprintf(ret_why, why_bytes,
 		         "%s is left from a crash and cannot be detached (%s): try fusermount3 -uz "
 		         "%s",
-		         path, strerror(-err), path);
+		         path, mountpoint_detach_error(err), path);
 	return err;
 }
 
@@ -241,6 +271,31 @@ static char *mountpoint_path_of(int fd, const char *path)
 	return strdup(real);
 }
 
+/* Checks that nothing is mounted on the same directory under another path, if the kernel would copy
+ * the new mount to there. Returns 0, or -EBUSY with a sentence in ret_why. */
+static int mountpoint_check_copied(const struct mountpoint *mountpoint, char *ret_why,
+                                   size_t why_bytes)
+{
+	const struct mountinfo_mount *copied;
+	struct mountinfo list;
+	int fd = mountinfo_open(), err = fd < 0 ? fd : mountinfo_read(fd, &list);
+
+	if (fd >= 0)
+		close(fd);
+	if (err < 0) /* without /proc */
+		return 0;
+	copied = mountinfo_find_copied(&list, mountpoint->path, mountpoint->directory.mount_id);
+	if (copied) {
+		snprintf(ret_why, why_bytes,
+		         "mount point %s is busy, something is mounted on the same directory at "
+		         "%s: fusermount3 -u %s, or choose another",
+		         mountpoint->path, copied->path, copied->path);
+		err = -EBUSY;
+	}
+	mountinfo_free(&list);
+	return err;
+}
+
 /* Checks the absolute path and locks it. Returns 0, or -errno with a sentence in ret_why. */
 static int mountpoint_check_path(struct mountpoint *mountpoint, char *ret_why, size_t why_bytes)
 {
@@ -271,8 +326,9 @@ static int mountpoint_check_path(struct mountpoint *mountpoint, char *ret_why, s
 		err = mounted;
 	if (err == 0)
 		err = mountpoint_identify(path, &mountpoint->directory);
-	if (err < 0)
-		snprintf(ret_why, why_bytes, "mount point %s: %s", path, strerror(-err));
+	if (err == 0)
+		return mountpoint_check_copied(mountpoint, ret_why, why_bytes);
+	snprintf(ret_why, why_bytes, "mount point %s: %s", path, strerror(-err));
 	return err;
 }
 

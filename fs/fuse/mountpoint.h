@@ -47,7 +47,11 @@ void mountpoint_unlock(struct mountpoint *mountpoint);
 void mountpoint_done(struct mountpoint *mountpoint);
 
 /* Lazily unmounts the topmost mount at path: as root, or else with fusermount3 or umount, which
- * serve the owner of a FUSE mount. Returns 0 or -errno. */
+ * serve the owner of a FUSE mount; each is killed after 2 s. Returns 0 or -errno. */
 int mountpoint_detach(const char *path);
+
+/* Returns the end of a sentence about an error of mountpoint_detach(). Static, or as strerror(3).
+ */
+const char *mountpoint_detach_error(int err);
 
 #endif

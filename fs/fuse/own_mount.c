@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 #include "fs/fuse/mountinfo.h"
 #include "fs/fuse/mountpoint.h"
 #include "fs/fuse/own_mount_location.h"
+
+#define MESSAGES_BYTES 1023 /* of fusermount3 */
 
 #ifndef STATX_MNT_ID_UNIQUE
 #define STATX_MNT_ID_UNIQUE 0x4000u
@@ -71,17 +74,45 @@ static void own_mount_identify(struct own_mount *mount, const char *path)
 		close(fd);
 }
 
+/* Opens a file in memory that cannot grow beyond what is read of it. Returns -1 on an error. */
+static int own_mount_open_messages(void)
+{
+	int fd = memfd_create("messages", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd >= 0 && (ftruncate(fd, MESSAGES_BYTES) < 0 ||
+	                fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK) < 0)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Returns what to do about a message of fusermount3 or libfuse, as the end of a sentence. Static.
+ */
+static const char *own_mount_remedy(const char *message)
+{
+	if (strstr(message, "failed to exec"))
+		return ": install the package fuse3";
+	if (strstr(message, "Operation not permitted"))
+		return ": this needs a fusermount3 that is setuid root, or CAP_SYS_ADMIN";
+	if (strstr(message, "mount failed: Permission denied"))
+		return ": AppArmor or SELinux may forbid it, see the log of the kernel";
+	return "";
+}
+
 /* Describes why mounting failed. fd: a file with the messages of fusermount3, or -1. The last line
  * has the reason, after "fusermount3: ". */
 static void own_mount_explain(int fd, const char *path, char *ret_why, size_t why_bytes)
 {
-	char text[1024];
-	ssize_t length = fd < 0 ? 0 : pread(fd, text, sizeof(text) - 1, 0);
+	char text[MESSAGES_BYTES + 1];
+	ssize_t got = fd < 0 ? 0 : pread(fd, text, sizeof(text) - 1, 0);
 	const char *line, *reason;
+	size_t length;
 
+	text[got > 0 ? got : 0] = '\0';
+	length = strlen(text);
 	while (length > 0 && text[length - 1] == '\n')
-		length--;
-	text[length > 0 ? length : 0] = '\0';
+		text[--length] = '\0';
 	line = strrchr(text, '\n');
 	line = line ? line + 1 : text;
 	reason = strstr(line, ": ");
@@ -91,18 +122,35 @@ static void own_mount_explain(int fd, const char *path, char *ret_why, size_t wh
 		         "0666)",
 		         path, strerror(errno));
 	else if (*line)
-		snprintf(ret_why, why_bytes, "cannot mount on %s: %s", path,
-		         reason ? reason + 2 : line);
+		snprintf(ret_why, why_bytes, "cannot mount on %s: %s%s", path,
+		         reason ? reason + 2 : line, own_mount_remedy(line));
 	else
 		snprintf(ret_why, why_bytes,
-		         "cannot mount on %s: start with -d to see the reason of libfuse", path);
+		         "cannot mount on %s: no reason is known: start with -d to see what "
+		         "libfuse reports, and check that fusermount3 works",
+		         path);
+}
+
+/*
+ * With auto_unmount, fusermount3 waits for the end of this process: until its socket to the process
+ * closes. It then opens the mount point once, and unmounts only if that fails with ENOTCONN. When a
+ * process is killed, the kernel closes the file with the highest number first. libfuse has given
+ * the socket a higher number than /dev/fuse: so the mount would not be dead yet. This returns a
+ * copy of /dev/fuse with a higher number, or -1.
+ */
+static int own_mount_copy_device(struct fuse_session *session)
+{
+	int fd = fuse_session_fd(session);
+
+	/* All numbers up to that of the socket are in use. */
+	return fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
 }
 
 int own_mount_make(struct own_mount *mount, struct fuse_session *session, const char *path,
-                   bool debug, char *ret_why, size_t why_bytes)
+                   bool auto_unmount, bool debug, char *ret_why, size_t why_bytes)
 {
 	/* fusermount3 would write to stderr, where a failed start prints one line only. */
-	int messages = debug ? -1 : memfd_create("messages", MFD_CLOEXEC);
+	int messages = debug ? -1 : own_mount_open_messages();
 	int saved_stderr = messages < 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 	int err;
 
@@ -110,6 +158,10 @@ int own_mount_make(struct own_mount *mount, struct fuse_session *session, const 
 		dup2(messages, STDERR_FILENO);
 	err = fuse_session_mount(session, path) < 0 ? -EIO : 0;
 	mount->mounted = err == 0;
+	mount->path = path;
+	mount->last_fd = -1;
+	if (err == 0 && auto_unmount)
+		mount->last_fd = own_mount_copy_device(session);
 	if (err == 0)
 		own_mount_identify(mount, path);
 	if (saved_stderr >= 0) {
@@ -125,7 +177,7 @@ int own_mount_make(struct own_mount *mount, struct fuse_session *session, const 
 
 /*
  * Opens the root of the target: the own mount, or a bind mount that is stacked on it. Returns an
- * O_PATH descriptor; -EBUSY if another mount is on top; -ENOENT if the mount is gone and its ID
+ * O_PATH descriptor; -EBUSY if another mount is on top; -ESTALE if the mount is gone and its ID
  * belongs to another mount; or -errno.
  */
 static int own_mount_open(const struct own_mount *mount, const struct mountinfo_mount *target)
@@ -139,9 +191,9 @@ static int own_mount_open(const struct own_mount *mount, const struct mountinfo_
 		err = -EMFILE;
 	else if (id != target->id)
 		err = -EBUSY;
-	else if (id == mount->id && mount->unique_id != 0 &&
+	else if (id == mount->id && mount->unique_id != 0 && !mount->device_is_own &&
 	         mount->unique_id != own_mount_read_unique_id(fd))
-		err = -ENOENT;
+		err = -ESTALE;
 	if (err == 0)
 		return fd;
 	close(fd);
@@ -167,15 +219,13 @@ static void own_mount_disconnect(struct own_mount *mount, struct fuse_session *s
 	mount->hangup_fd = -1;
 }
 
-/* Unmounts the own mount, or a bind mount of it; nothing hides the target. Returns 0, also if it is
- * gone, or -errno. */
+/* Unmounts the own mount, or a bind mount of it; nothing hides the target. Returns 0; -ESTALE
+ * if it is gone; or another -errno. */
 static int own_mount_detach(const struct own_mount *mount, const struct mountinfo_mount *target)
 {
 	char name[64];
 	int fd = own_mount_open(mount, target), err;
 
-	if (fd == -ENOENT)
-		return 0;
 	/* Without a free descriptor the list alone has to prove that the path leads to the mount.
 	 */
 	if (fd == -EMFILE || fd == -ENFILE)
@@ -202,8 +252,9 @@ static void own_mount_explain_left(const struct own_mount_location *location, in
 		snprintf(ret_why, why_bytes,
 		         "cannot unmount %s: %s; a dead mount is left there: see findmnt %s, and "
 		         "try fusermount3 -uz %s",
-		         path, err == -EBUSY ? "the path leads elsewhere" : strerror(-err), path,
-		         path);
+		         path,
+		         err == -EBUSY ? "the path leads elsewhere" : mountpoint_detach_error(err),
+		         path, path);
 	else if (inside && (!cover || location->cover_is_stacked))
 		snprintf(ret_why, why_bytes,
 		         "cannot unmount %s: a file system of type %s (%s) is mounted inside it at "
@@ -223,8 +274,9 @@ static void own_mount_explain_left(const struct own_mount_location *location, in
 		         path, cover->type, cover->source, cover->path, path);
 }
 
-/* Unmounts the own mount, after the bind mounts that are stacked on it. Returns 1 if a bind mount
- * elsewhere existed, 0, or -errno with a sentence in ret_why. */
+/* Unmounts the own mount, after the bind mounts that are stacked on it, and those that have
+ * replaced it. Returns 1 if a bind mount elsewhere existed, 0, or -errno with a sentence in
+ * ret_why. */
 static int own_mount_detach_stack(const struct own_mount *mount, char *ret_why, size_t why_bytes)
 {
 	struct own_mount_location location;
@@ -242,7 +294,8 @@ static int own_mount_detach_stack(const struct own_mount *mount, char *ret_why, 
 		}
 		cover = location.cover;
 		other = location.other != NULL;
-		left = location.own && cover;
+		/* Decided from this list: in a later one, the device may belong to a new mount. */
+		left = location.own_count > 1;
 		/* A file system on top is not even opened: opening a network file system may hang,
 		 * since that revalidates its root. */
 		if (location.own && (location.inside || (cover && !location.cover_is_stacked))) {
@@ -250,25 +303,30 @@ static int own_mount_detach_stack(const struct own_mount *mount, char *ret_why, 
 			err = -EBUSY;
 		} else if (location.own) {
 			err = own_mount_detach(mount, cover ? cover : location.own);
-			if (err < 0)
+			if (err < 0 && err != -ESTALE)
 				own_mount_explain_left(&location, err, ret_why, why_bytes);
 		}
 		own_mount_location_done(&location);
 	}
-	return err < 0 ? err : other;
+	return err < 0 && err != -ESTALE ? err : other;
 }
 
 int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char *ret_why,
                      size_t why_bytes)
 {
+	/* POLLERR: the file system ended, or its connection was aborted. */
+	struct pollfd connection = {.fd = fuse_session_fd(session)};
 	struct own_mount_location left;
 	int err;
 
+	if (mount->last_fd >= 0)
+		close(mount->last_fd);
 	if (mount->id == 0) {
 		/* Without /proc only the path is known. */
 		fuse_session_unmount(session);
 		return 0;
 	}
+	mount->device_is_own = poll(&connection, 1, 0) == 0;
 	own_mount_disconnect(mount, session);
 	err = own_mount_detach_stack(mount, ret_why, why_bytes);
 	/* Checked only now, since the kernel unmounts copies in shared bind mounts together with

@@ -20,28 +20,32 @@ struct own_mount {
 	bool mounted; /* set by own_mount_make(); the caller of own_mount_remove() clears it */
 	int id;       /* as in mountinfo; 0: not known */
 	uint64_t unique_id; /* never reused; 0: not known, as before Linux 6.8 */
+	const char *path;   /* where it was mounted; borrowed */
 	char device[32];    /* of the file system, as in mountinfo */
+	bool device_is_own; /* the file system existed when own_mount_remove() was called, so no
+	                       other has its device */
 	/* Opened with the mount: at the end there may be no free descriptor, and the mount point or
 	 * another mount may hide /proc. */
 	int mountinfo_fd; /* of mountinfo_open(). Not set while id is 0 */
 	int hangup_fd; /* write end of a pipe without a reader; -1: none. Not set while id is 0 */
+	int last_fd;   /* copy of /dev/fuse, for auto_unmount; -1: none */
 };
 
 /*
- * Mounts a session at path, which is absolute and without symlinks. fusermount3 inherits no
- * descriptors. debug: the messages of fusermount3 go to stderr. Returns 0; or -errno, with a
- * sentence in ret_why.
+ * Mounts a session at path, which is absolute, without symlinks, and borrowed until the end.
+ * fusermount3 inherits no descriptors. auto_unmount: the session has this option. debug: the
+ * messages of fusermount3 go to stderr. Returns 0; or -errno, with a sentence in ret_why.
  */
 int own_mount_make(struct own_mount *mount, struct fuse_session *session, const char *path,
-                   bool debug, char *ret_why, size_t why_bytes);
+                   bool auto_unmount, bool debug, char *ret_why, size_t why_bytes);
 
 /*
  * Closes the session's connection and unmounts the own mount, wherever it is now, and bind mounts
  * of it that are stacked on it. It may be gone already. Every request must have been replied to.
- * Needs no free descriptor, except to run fusermount3. Another file system that is mounted over it
- * or inside it stays, and so does the own mount. Returns 0; -EEXIST if it is unmounted and a bind
- * mount of it is left; or -errno if a dead mount is left. Unless it returns 0, ret_why has a
- * sentence.
+ * A bind mount that has replaced it in its place is unmounted, too. Needs no free descriptor,
+ * except to run fusermount3. Another file system that is mounted over it or inside it stays, and so
+ * does the own mount. Returns 0; -EEXIST if it is unmounted and a bind mount of it is left; or
+ * -errno if a dead mount is left. Unless it returns 0, ret_why has a sentence.
  */
 int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char *ret_why,
                      size_t why_bytes);

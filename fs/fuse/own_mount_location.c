@@ -88,12 +88,23 @@ int own_mount_location_read(const struct own_mount *mount, struct own_mount_loca
 		else if (own_mount_location_shows_own(mount, candidate))
 			location.other = candidate;
 	}
+	/* The own mount is gone, but a bind mount of it has taken its place. */
+	for (size_t i = 0; !location.own && mount->device_is_own && i < location.list.count; i++)
+		if (own_mount_location_shows_own(mount, &location.list.mounts[i]) &&
+		    strcmp(location.list.mounts[i].path, mount->path) == 0)
+			location.own = &location.list.mounts[i];
+	if (location.own == location.other)
+		location.other = NULL;
 	if (location.own) {
 		location.cover = own_mount_location_find_cover(&location.list, location.own);
 		location.cover_is_own = own_mount_location_shows_own(mount, location.cover);
 		location.cover_is_stacked = location.cover_is_own &&
 		                            strcmp(location.cover->path, location.own->path) == 0;
 		own_mount_location_find_inside(mount, &location);
+		for (size_t i = 0; i < location.list.count; i++)
+			if (own_mount_location_shows_own(mount, &location.list.mounts[i]) &&
+			    strcmp(location.list.mounts[i].path, location.own->path) == 0)
+				location.own_count++;
 	}
 	*ret_location = location;
 	return 0;

@@ -18,6 +18,7 @@
 #include "api/json/decode.h"
 #include "cache/fleet.h"
 #include "fs/fuse/ops.h"
+#include "fs/program/bounded.h"
 #include "fs/program/libfuse_log.h"
 #include "fs/program/log.h"
 #include "fs/program/probe.h"
@@ -81,7 +82,7 @@ static int main_fetch_and_serve(struct program *program)
 	if (!program->options.delay_connect)
 		status = probe_first_page(&probe);
 	if (status == 0)
-		status = serve_mount(program);
+		status = bounded_run(program, serve_mount);
 	return status == 0 ? serve_run(program) : status;
 }
 
@@ -169,7 +170,7 @@ int main(int argc, char *argv[])
 	snprintf(program.version, sizeof(program.version), "fleetfs %s\nlibfuse %s\n%s\ncJSON %s\n",
 	         FLEETFS_VERSION, fuse_pkgversion(), client_version(), decode_cjson_version());
 	status = main_run(&program);
-	if (!main_finish(&program))
+	if (program.abandoned || !main_finish(&program))
 		_exit(status);
 	return status;
 }

@@ -171,10 +171,11 @@ static void options_apply_element(struct parser *parser, const char *element)
 }
 
 /* Parses the value of -o: `NAME[=VALUE][,…]`. A backslash makes the next character, usually a
- * comma, part of the value. */
+ * comma, part of the value. So do double quotes around the value, as in mount(8). */
 static void options_parse_list(struct parser *parser, const char *list)
 {
 	char *element = calloc(1, strlen(list) + 1), *end = element;
+	bool quoted = false;
 
 	if (!element) {
 		options_fail_memory(parser);
@@ -182,7 +183,20 @@ static void options_parse_list(struct parser *parser, const char *list)
 	}
 	for (bool last = false; !last; list++) {
 		last = !*list;
-		if (*list && *list != ',') {
+		if (*list == '"' && (quoted || memchr(element, '=', end - element) == end - 1)) {
+			quoted = !quoted;
+			if (quoted || !list[1] || list[1] == ',')
+				continue;
+			quoted = last = true; /* the closing quote is not at the end */
+		}
+		if (quoted && (last || !*list)) {
+			options_fail(parser, STATUS_BAD_OPTION,
+			             "-o %.*s: the value must end with '\"', since it begins so: "
+			             "write \\\" if the value has a quote, and \\, for a comma",
+			             (int)strcspn(element, "="), element);
+			break;
+		}
+		if (*list && (quoted || *list != ',')) {
 			if (*list == '\\' && list[1])
 				list++;
 			*end++ = *list;

@@ -72,6 +72,7 @@ static bool paths_is_hidden(const char *mountpoint, const char *file)
 /* Arguments of paths_check(). */
 struct paths_arguments {
 	const char *mountpoint;
+	const char *_Atomic *ret_current;
 	char *ret_why;
 	size_t why_bytes;
 };
@@ -81,7 +82,10 @@ struct paths_arguments {
 static int paths_check_one(const struct paths_arguments *arguments, const char *name,
                            const char *path)
 {
-	if (!path || *path != '/' || !paths_is_hidden(arguments->mountpoint, path))
+	if (!path || *path != '/')
+		return 0;
+	*arguments->ret_current = path;
+	if (!paths_is_hidden(arguments->mountpoint, path))
 		return 0;
 	snprintf(arguments->ret_why, arguments->why_bytes,
 	         "%s %s is below the mount point %s, which would hide it: choose another mount "
@@ -108,9 +112,9 @@ static int paths_check_list(const struct paths_arguments *arguments, const char 
 }
 
 int paths_check(const char *mountpoint, const struct options *options, const char *token_file,
-                char *ret_why, size_t why_bytes)
+                const char *_Atomic *ret_current, char *ret_why, size_t why_bytes)
 {
-	const struct paths_arguments arguments = {mountpoint, ret_why, why_bytes};
+	const struct paths_arguments arguments = {mountpoint, ret_current, ret_why, why_bytes};
 	const struct {
 		const char *name;
 		const char *path;

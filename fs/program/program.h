@@ -5,10 +5,11 @@
 /*
  * The parts of the running program. main.c creates and destroys it, start.c starts the parts,
  * cache_ports.c connects the cache to them, and serve.c runs the mount. Used by the FUSE thread
- * alone.
+ * alone, and during the start by the thread of bounded_run() while the FUSE thread waits for it.
  */
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "fs/fuse/invalidator.h"
@@ -50,6 +51,9 @@ struct program {
 	struct fuse_session *session;
 	struct own_mount mount;
 	struct invalidator invalidator;
+	/* What a step of bounded_run() waits for: a path or a description. Set by its thread. */
+	const char *_Atomic waiting_for;
+	bool abandoned;         /* a step of bounded_run() still runs */
 	char why[3 * PATH_MAX]; /* why a step failed: a sentence that may name two paths. Here,
 	                           since the stack may be small before process_raise_limits() */
 };

@@ -74,7 +74,8 @@ static int serve_mount_session(struct program *program)
 	process_close_on_exec(); /* for fusermount3 */
 	if (program->session)
 		err = own_mount_make(&program->mount, program->session, program->mountpoint.path,
-		                     program->options.debug, program->why, sizeof(program->why));
+		                     program->options.auto_unmount, program->options.debug,
+		                     program->why, sizeof(program->why));
 	mountpoint_unlock(&program->mountpoint);
 	fuse_opt_free_args(&arguments);
 	free(joined);
@@ -90,9 +91,12 @@ int serve_mount(struct program *program)
 {
 	int err;
 
+	program->waiting_for = program->options.log_file;
 	if (serve_open_log(&program->options) != 0)
 		return EXIT_FAILURE;
+	program->waiting_for = "the socket at $NOTIFY_SOCKET";
 	serve_connect_manager(program);
+	program->waiting_for = program->options.mountpoint;
 	if (mountpoint_check_unchanged(&program->mountpoint, program->why, sizeof(program->why)) <
 	    0)
 		return log_failed_start("%s", program->why);

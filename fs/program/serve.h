@@ -10,8 +10,8 @@ struct program;
 
 /*
  * Mounts the tree and lets the parent process exit. The log, the sockets and /dev/null are opened
- * before the mount, since their paths may lead into it afterwards. Returns 0; or the exit status,
- * after the reason was printed on stderr.
+ * before the mount, since their paths may lead into it afterwards. A step of bounded_run(). Returns
+ * 0; or the exit status, after the reason was printed on stderr.
  */
 int serve_mount(struct program *program);
 

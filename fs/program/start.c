@@ -8,6 +8,7 @@
 #include "api/http/credential.h"
 #include "cache/fleet.h"
 #include "fs/fuse/ops.h"
+#include "fs/program/bounded.h"
 #include "fs/program/ca.h"
 #include "fs/program/cache_ports.h"
 #include "fs/program/log.h"
@@ -33,19 +34,20 @@ static void start_limit_timeout(struct program *program)
 	program->options.timeout_ms = longest_ms;
 }
 
-int start_check_local(struct program *program)
+/* Does what start_check_local() does after the limits: a step of bounded_run(). */
+static int start_check_files(struct program *program)
 {
 	const struct options *options = &program->options;
 	struct failure failure = {0};
 
-	if (process_raise_limits(OTHER_DESCRIPTORS + options->max_connections, program->why,
-	                         sizeof(program->why)) < 0)
-		return log_failed_start("%s", program->why);
+	program->waiting_for = options->mountpoint;
 	if (!options->check && mountpoint_prepare(&program->mountpoint, options->mountpoint,
 	                                          program->why, sizeof(program->why)) < 0)
 		return log_failed_start("%s", program->why);
+	program->waiting_for = options->cacert;
 	if (ca_check(options, program->why, sizeof(program->why)) < 0)
 		return log_failed_start("%s", program->why);
+	program->waiting_for = options->token_file ? options->token_file : "the token file";
 	if (!source_is_file(options->source) &&
 	    credential_new(options->token_file, options->team, &program->credential, &failure) < 0)
 		return log_failed_start("%s", failure.message);
@@ -54,9 +56,17 @@ int start_check_local(struct program *program)
 	if (!options->check &&
 	    paths_check(program->mountpoint.path, options,
 	                program->credential ? credential_source(program->credential) : NULL,
-	                program->why, sizeof(program->why)) < 0)
+	                &program->waiting_for, program->why, sizeof(program->why)) < 0)
 		return log_failed_start("%s", program->why);
 	return 0;
+}
+
+int start_check_local(struct program *program)
+{
+	if (process_raise_limits(OTHER_DESCRIPTORS + program->options.max_connections, program->why,
+	                         sizeof(program->why)) < 0)
+		return log_failed_start("%s", program->why);
+	return bounded_run(program, start_check_files);
 }
 
 int start_signals(struct program *program)

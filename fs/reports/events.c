@@ -92,8 +92,8 @@ struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full
 
 /* Queries */
 
-/* Whether the log can be served: it has begun, and a list is complete. That list may have gaps
- * only; the agents that are found after it are then still those of the first list
+/* Whether the log can be served: it has begun, and a list is complete. All pages of
+ * that list may be gaps. Agents that are found after it then still belong to the first list
  * (events_changed()). */
 static bool events_are_known(const struct events *events)
 {
@@ -256,7 +256,7 @@ static void event_lines(struct text *text, const struct record *record, const st
 		return;
 	}
 	for (size_t i = 0; i < tree_row_count; i++)
-		if (tree_is_value(&tree_rows[i]) && event_is_recorded(tree_rows[i].field))
+		if (tree_is_field_file(&tree_rows[i]) && event_is_recorded(tree_rows[i].field))
 			event_row(text, record, before, after, at_ns, &tree_rows[i]);
 }
 

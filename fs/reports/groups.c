@@ -51,6 +51,18 @@ void groups_finish(struct groups *groups)
 	groups->count = count;
 }
 
+static int groups_compare(const void *a, const void *b)
+{
+	return strcmp((*(struct group *const *)a)->value, (*(struct group *const *)b)->value);
+}
+
+void groups_sort_from(struct groups *groups, size_t first)
+{
+	if (groups->count > first)
+		qsort(groups->order + first, groups->count - first, sizeof(*groups->order),
+		      groups_compare);
+}
+
 size_t groups_after(const struct groups *groups, uint64_t number)
 {
 	size_t low = 0, high = groups->count;

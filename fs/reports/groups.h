@@ -33,7 +33,7 @@ struct group {
 
 struct groups {
 	struct table by_name;
-	struct group **order; /* by number */
+	struct group **order; /* by number, until groups_sort_from() */
 	size_t count;
 	size_t capacity;
 	size_t bytes;    /* memory of the groups */
@@ -55,6 +55,9 @@ void groups_done(struct groups *groups);
 
 /* Ends building: removes the groups whose value is not in groups->list. */
 void groups_finish(struct groups *groups);
+
+/* Sorts groups->order from a position on by value. groups_after() must not be called any more. */
+void groups_sort_from(struct groups *groups, size_t first);
 
 /* The position in groups->order of the first group after this number. */
 size_t groups_after(const struct groups *groups, uint64_t number);

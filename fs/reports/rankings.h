@@ -6,13 +6,13 @@
  * Rankings: the agents that answer a question with an order (fs/tree/question.h), in that order.
  *
  * A ranking is built when a request needs it, once for each list (fs/reports/build.h). Questions
- * with the same conditions and order share one, whatever the order of their conditions. It is freed
- * when it was not used for two ttls and a second, or when all rankings take more than 16 MiB and it
- * is the one that was not used for the longest time. A listing does not need the ranking that it
- * began with: its position is a number, with which it continues in the next one.
+ * with the same conditions, in any sequence, and the same sort= share one. It is freed when it was
+ * not used for two ttls and a second, or when all rankings take more than 16 MiB and it is the one
+ * that was not used for the longest time. A listing does not need the ranking that it began with:
+ * its position is a number, with which it continues in the next one.
  *
- * Time: building takes the time of a heap sort; while it lasts it refers to all matching agents.
- * Afterwards a ranking has a reference to each record, 8 bytes.
+ * Time: that of a heap sort. Memory: during a build a reference to each matching agent; afterwards
+ * one to each record, 8 bytes.
  *
  * One thread.
  */

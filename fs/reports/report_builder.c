@@ -93,22 +93,16 @@ static int report_builder_write_agent(struct report_builder *builder)
 			 });
 }
 
-static int compare_groups(const void *a, const void *b)
-{
-	return strcmp((*(struct group *const *)a)->value, (*(struct group *const *)b)->value);
-}
-
 /* Writes the line of the next status, or after the last one the end of the report. Returns whether
  * the report has ended. The statuses are sorted because the order in which they are found changes
  * from list to list. */
 static bool report_builder_write_status(struct report_builder *builder)
 {
-	const struct groups *statuses = &builder->totals.statuses;
+	struct groups *statuses = &builder->totals.statuses;
 	const struct report_kind *kind = builder->kind;
 
-	if (builder->statuses_written == 0 && statuses->count > AGENT_STATUSES)
-		qsort(statuses->order + AGENT_STATUSES, statuses->count - AGENT_STATUSES,
-		      sizeof(struct group *), compare_groups);
+	if (builder->statuses_written == 0)
+		groups_sort_from(statuses, AGENT_STATUSES);
 	if (kind->status && builder->statuses_written < statuses->count) {
 		kind->status(builder, statuses->order[builder->statuses_written++]);
 		return false;

@@ -3,13 +3,13 @@
 #define FLEETFS_FS_REPORTS_VIEWS_H
 
 /*
- * Views of the whole list of agents. A view is the groups of one directory (by-status/, tasks/),
- * one report of fleet/, or the answer to a question with an order (where/…/sort=FIELD/). It is
- * built when a request needs it, once for each list, by a job in slices (fs/reports/build.h):
- * building one takes 0.8 s for 100,000 agents.
+ * What is built from the whole list of agents, here called a view: the groups of one directory
+ * (by-status/, tasks/), one report of fleet/, or a ranking, which answers a question with an order
+ * (where/…/sort=FIELD/). A view is built when a request needs it, once for each list, by a job in
+ * slices (fs/reports/build.h): building one takes 0.8 s for 100,000 agents.
  *
  * All reports are freed when no view was used for two ttls and a second. Groups stay, since a
- * listing of them may continue at any time (fs/reports/groups.h), and answers are freed one by one
+ * listing of them may continue at any time (fs/reports/groups.h), and rankings are freed one by one
  * (fs/reports/rankings.h). If all groups take more than 16 MiB, those of the view that was listed
  * the longest ago are freed, a minute after that listing at the earliest.
  *
@@ -51,17 +51,19 @@ int views_groups(struct views *views, const struct tree_row *row, struct query *
 const struct groups *views_groups_after(struct views *views, const struct tree_row *row,
                                         struct query *query, uint64_t number);
 
-/* The report of a row, with the results of views_groups(). */
+/* The report of a row. Returns 0, -EAGAIN or -errno, and sets query->list, as views_groups() does.
+ */
 int views_report(struct views *views, const struct tree_row *row, struct query *query,
                  struct report **ret_report);
 
-/* The answer to a question with an order, with the results of views_groups(). continues: a listing
- * goes on in it, so that any list will do, also an expired one; query->list is then that list. */
+/* The answer to a question with an order. Returns 0, -EAGAIN or -errno, and sets query->list, as
+ * views_groups() does. continues: a listing goes on in it, so that any list will do, also an
+ * expired one; query->list is then that list. */
 int views_ranking(struct views *views, struct question *question, struct query *query,
                   bool continues, const struct ranking **ret_ranking);
 
 /* Postpones the freeing of the reports, as the use of a view does. For a question below where/ that
- * is answered without a view. */
+ * needs no ranking. */
 void views_touch(struct views *views);
 
 /* Frees what was not used for a while. Returns whether the reports were freed. */

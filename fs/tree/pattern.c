@@ -199,7 +199,7 @@ int pattern_parse(const char *text, size_t length, struct pattern **ret_pattern)
 	count = pattern_decode(text, length, chars);
 	if (count < 0)
 		return count;
-	/* A set `[a]` takes the most: four codes for three characters. */
+	/* A set takes the most: 2 + 2n codes for the n + 2 characters of [abc…]. */
 	pattern = malloc(sizeof(*pattern) + 2 * (size_t)count * sizeof(pattern->codes[0]));
 	if (!pattern)
 		return -ENOMEM;

@@ -287,7 +287,9 @@ static bool question_value_matches(const struct question *question,
 	       question_compares(question, number);
 }
 
-/* Whether one condition holds, of whatever operator. */
+/* Whether one condition holds, of whatever operator. A value is found if it matches VALUE; with an
+ * empty VALUE, if any value exists. `=` and comparisons hold if one is found, `!=` if none is; with
+ * an empty VALUE it is the other way round. */
 static bool question_holds(const struct question *question, const struct agent *agent, size_t *work)
 {
 	bool is_equality = question->op <= QUESTION_NOT_EQUAL;
@@ -305,8 +307,8 @@ static bool question_holds(const struct question *question, const struct agent *
 	return found == holds_if_found;
 }
 
-/* Tests the first condition first: often it leaves few agents, and the field of each further one is
- * in another part of the memory. */
+/* Tests the first condition first: often it leaves few agents, and each further condition reads a
+ * field in another part of the agent's memory. */
 bool question_matches(const struct question *question, const struct agent *agent, size_t *work)
 {
 	const struct question *components[QUESTION_MAX_CONDITIONS + 1];

@@ -18,7 +18,7 @@ static const struct {
 /* What precedes the name of a file in the name of its field; NULL: no condition names the field. */
 static const char *question_field_prefix(const struct tree_row *row)
 {
-	if (!tree_is_value(row))
+	if (!tree_is_field_file(row))
 		return NULL;
 	switch ((enum tree_directory)row->parent) {
 	case TREE_AGENT:

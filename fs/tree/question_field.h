@@ -34,7 +34,7 @@ struct question_value {
 	int64_t number;
 };
 
-/* The number of values of a field that an agent can have, including absent ones. */
+/* The number of indexes of question_value() for an agent; some of the values may be absent. */
 size_t question_value_count(const struct question_field *field, const struct agent *agent);
 
 /* Returns a value, by its index; for a string that is the index of agent_string(). Returns false if

@@ -116,7 +116,7 @@ void status_last_error(const struct status *status, struct text *text)
 	status_time(text, "time", failure->at_ns);
 	text_printf(text, "kind: %s\n", failure_word(failure->cause));
 	text_printf(text, "url: ");
-	text_escaped(text, failure->url);
+	text_escaped(text, *failure->url ? failure->url : "-");
 	text_printf(text, "\nhttp_status: ");
 	if (failure->http_status)
 		text_printf(text, "%u", failure->http_status);

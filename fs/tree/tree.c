@@ -302,7 +302,7 @@ void tree_field_text(const struct tree_row *row, const struct agent *agent, size
 
 /* Files of an agent, in any of its directories */
 
-bool tree_is_value(const struct tree_row *row)
+bool tree_is_field_file(const struct tree_row *row)
 {
 	return tree_directory_of(row) == TREE_DIRECTORIES && !row->view && row->field < AGENT_JSON;
 }

@@ -111,10 +111,10 @@ int64_t tree_mtime_ns(const struct tree_row *row, const struct record *record, s
 
 /* Files of an agent, in any of its directories */
 
-/* Whether the row is a file that shows one value of an agent. */
-bool tree_is_value(const struct tree_row *row);
+/* Whether the row is a file that shows a field of an agent; agent.json shows all of them. */
+bool tree_is_field_file(const struct tree_row *row);
 
-/* How many files an agent has of a row with tree_is_value(), in all directories together. */
+/* How many files an agent has of a row with tree_is_field_file(), in all directories together. */
 size_t tree_file_count(const struct tree_row *row, const struct agent *agent);
 
 /* Appends the path of the file with this index, relative to the agent's directory. */

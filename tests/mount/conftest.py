@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import browser as browsers
+import documents
 import harness
 import machine as machines
 import scripted as scripts
@@ -265,6 +266,12 @@ def refused(fleetfs, folder):
         assert time.monotonic() - began < 15 * harness.PATIENCE
         return lines[0]
     return check
+
+
+@pytest.fixture
+def commands(request):
+    """The blocks of commands in the documents that this test runs (documents.py)."""
+    return documents.commands_of(request.function.__name__, documents.DOCUMENTS)
 
 
 @pytest.fixture

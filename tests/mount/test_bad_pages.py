@@ -259,6 +259,32 @@ def test_one_agent_that_is_too_large_costs_only_itself(sim, mount):
     assert api.requests() <= 2 + 1 + 10 + 10
 
 
+@pytest.mark.parametrize("refusal, code", [("500", "EREMOTEIO"), ("403", "EACCES"), ("reset", "EHOSTUNREACH"),
+                                           ("garbage", "EREMOTEIO")])
+def test_a_refused_part_of_a_page_costs_the_agents_of_that_page(scripted, mount, refusal, code):
+    """From the first request on, when no page has arrived yet."""
+    server = scripted([heavy(f"agent-{at}", 100_000 if at < 100 else 10) for at in range(300)])
+    bodies = {}
+
+    def answer(wire):
+        size = int(re.search(rb"per_page=(\d+)", wire.head)[1])
+        body = bodies.setdefault((wire.number, size), page(server.agents, wire.number, size))
+        if size == 100 or b'"agent-17"' not in body:
+            wire.reply(body)
+        elif refusal == "reset":
+            wire.reset()
+        else:
+            wire.reply(b"<p>no", status="200 OK" if refusal == "garbage" else f"{refusal} No")
+
+    server.answer = answer
+    fleet = mount(server, ttl=600, timeout=60)
+    assert entries(fleet / "agents") == ([f"agent-{at}" for at in range(100, 300)], code)
+    assert fleet.text("agents/agent-250/id") == "agent-250\n"
+    for name in ("agent-18", "no-such-agent"):
+        assert code_of(lambda name=name: fleet.read(f"agents/{name}/id")) == code
+    assert fleet.health()["state"] != "ok" and fleet.health()["verified"] == "no"
+
+
 def test_api_that_ignores_the_page_size_is_not_asked_for_all_parts(scripted, mount):
     body = '{"agent_list":[' + ",".join(['{"agent_id":"a","padding":"' + "x" * 900_000 + '"}'] * 10)
     server = scripted(["a"])

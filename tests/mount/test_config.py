@@ -2,6 +2,7 @@
 """.fleetfs/config shows the settings in force: absolute paths, the options of FUSE, and no secret."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -33,6 +34,22 @@ def test_every_path_in_the_config_is_absolute_and_fuse_options_are_shown(sim, fl
         assert config["mount_options"] == "ro,nosuid,nodev,noexec,allow_other,fsname=a\\,b"
     finally:
         subprocess.run(["fusermount3", "-u", folder / "mnt"], check=True)
+
+
+def test_every_setting_is_shown_with_the_value_in_force(sim, mount, fleetfs, folder):
+    given = {"ttl": "7.5", "stale": "20", "refresh": "60", "timeout": "9", "connect_timeout": "2.5",
+             "retries": "1", "per_page": "50", "max_connections": "3", "name": "eu", "team": "red",
+             "log_file": str(folder / "fleet.log"), "delay_connect": True, "allow_http": True}
+    settings = fleetfs("--help").stdout.split("FUSE's own:")[0]
+    offered = set(re.findall(r"^ +--(\w+)", settings, re.M))
+    assert offered >= set(given)
+    config = mount(sim(), **given).values(".fleetfs/config")
+    assert offered <= set(config)
+    for name, value in given.items():
+        assert config[name] == ("yes" if value is True else value), name
+    defaults = mount(sim()).values(".fleetfs/config")
+    assert (defaults["ttl"], defaults["stale"], defaults["allow_http"], defaults["name"]) == (
+        "10", "300", "no", "-")
 
 
 def test_a_mount_without_fuse_options_shows_those_of_every_mount(sim, mount):

@@ -389,7 +389,7 @@ def test_programs_that_read_the_whole_log_end(sim, mount, folder):
 
 
 def test_a_script_can_watch_the_fleet(sim, mount):
-    """The recipe of the README."""
+    """The example of the manual."""
     api = sim(agents=42)
     fleet = mount(api, ttl=0.5)
     victim = api.agents()[7]

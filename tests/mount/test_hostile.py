@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Names that were chosen to do harm, and an API whose answers contradict each other."""
 
+import errno
 import os
 import subprocess
 import time
@@ -174,3 +175,23 @@ def test_empty_page_in_the_middle_costs_no_agent_for_long(sim, mount):
     assert api.requests() <= 30
     api.ok()
     until(lambda: sorted(fleet.agents()) == everybody)
+
+
+def test_page_that_stays_empty_hides_no_other_page(sim, mount):
+    api = sim(agents=500)
+    names = [agent["agent_id"] for agent in api.agents()]
+    api.body('{"agent_list":[],"page_meta":{"current_page":3,"per_page":100,"total_count":500}}',
+             page=3)
+    fleet = mount(api, ttl=1)
+    listed = []
+    with pytest.raises(OSError) as fault, os.scandir(fleet / "agents") as listing:
+        listed.extend(entry.name for entry in listing)
+    assert fault.value.errno == errno.EREMOTEIO
+    assert listed == names[:200] + names[300:]
+    assert fleet.text(f"agents/{names[450]}/id") == f"{names[450]}\n"
+    assert code_of(lambda: fleet.read("agents/no-such-agent/id")) == "EREMOTEIO"
+    assert fleet.health()["state"] != "ok" and fleet.health()["verified"] == "no"
+    assert "page 3 is empty" in fleet.values(".fleetfs/last_error")["message"]
+    api.ok()
+    until(lambda: code_of(fleet.agents) is None and sorted(fleet.agents()) == sorted(names))
+    assert fleet.health()["state"] == "ok" and fleet.health()["verified"] == "yes"

@@ -28,6 +28,44 @@ def hung(other, directory):
         subprocess.run(["umount", "-l", directory], check=True)
 
 
+@pytest.fixture
+def hanging(sim, mount, folder):
+    """A directory on a file system that does not respond. Its files existed before."""
+    other, directory = mount(sim(agents=3)), folder / "files"
+    directory.mkdir()
+    with hung(other, directory):
+        yield directory
+
+
+@pytest.mark.parametrize("option", ["--token_file={}/token", "--log_file={}/log", "--cacert={}/ca.pem"])
+def test_a_start_with_a_file_on_a_hanging_file_system_fails(hanging, sim, refused, path, option):
+    line = refused(option.format(hanging), sim(agents=3).url, path)
+    assert f"{hanging}/" in line and "no response within 5 s" in line
+
+
+@pytest.mark.parametrize("foreground", [["-f"], []])
+def test_a_start_with_a_source_on_a_hanging_file_system_fails(hanging, refused, path, foreground):
+    assert f"{hanging}/fleet.json: no response" in refused(*foreground, hanging / "fleet.json", path)
+
+
+def test_a_check_of_a_source_on_a_hanging_file_system_fails(hanging, fleetfs):
+    done = fleetfs("--check", "--timeout=1", hanging / "fleet.json")
+    assert done.returncode == 1 and f"no response from {hanging}/fleet.json" in done.stderr
+
+
+def test_a_start_with_a_home_directory_that_hangs_fails(hanging, sim, refused, path):
+    line = refused(sim(agents=3).url, path, token=None, variables={"HOME": str(hanging)})
+    assert "token file" in line and "no response" in line
+
+
+@pytest.mark.parametrize("foreground", [["-f"], []])
+@pytest.mark.parametrize("name", [".", "agents", "mnt"])
+def test_a_start_on_a_mount_point_that_hangs_fails(hanging, sim, refused, foreground, name):
+    """On it, in it, or on a name that has to be looked up."""
+    line = refused(*foreground, sim(agents=3).url, hanging / name)
+    assert f"mount point {hanging}" in line and "no response within 5 s" in line and "fusermount3 -uz" in line
+
+
 @pytest.mark.parametrize("kind", ["token_file", "source"])
 def test_token_or_source_on_a_hanging_file_system_delays_no_end(sim, mount, blocked, folder, kind):
     other, directory = mount(sim(agents=3)), folder / "files"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import TOKEN, mounts, suspicious, until
+from harness import TOKEN, counted, counts, mounts, suspicious, until
 
 STATUS_FILES = ("README", "version", "config", "health", "stats", "metrics.prom", "last_error")
 
@@ -146,7 +146,6 @@ def test_dead_mount_of_a_crash_is_replaced(sim, mount, looked):
     assert os.listdir(fleet.path) == []
 
 
-@pytest.mark.alone  # fusermount3 tries once, and may do so before the kernel has ended the connection
 @pytest.mark.parametrize("command", [["true"], ["ls"], ["cat", "README"]])
 def test_auto_unmount_removes_the_mount_of_a_crash(sim, mount, command):
     """Whatever the kernel has cached of the tree."""
@@ -156,6 +155,26 @@ def test_auto_unmount_removes_the_mount_of_a_crash(sim, mount, command):
     fleet.kill()
     until(lambda: not fleet.mounted())
     assert os.listdir(fleet.path) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_auto_unmount_removes_the_mount_of_a_process_that_ends_slowly(sim, mount):
+    """fusermount3 looks once, when its socket to the process closes. The connection must have ended by then."""
+    fleet = mount(sim(agents=5), ttl=600, auto_unmount=True)
+    os.listdir(fleet / "agents")
+    helper = int(Path(f"/proc/{fleet.pid}/task/{fleet.pid}/children").read_text())
+    processor = {min(os.sched_getaffinity(0))}
+    with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as busy:
+        for pid in busy.pid, helper, *map(int, os.listdir(f"/proc/{fleet.pid}/task")):
+            os.sched_setaffinity(pid, processor)
+        for thread in os.listdir(f"/proc/{fleet.pid}/task"):
+            os.sched_setscheduler(int(thread), os.SCHED_IDLE, os.sched_param(0))
+        os.sched_setscheduler(helper, os.SCHED_FIFO, os.sched_param(1))
+        fleet.signal(signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{helper}").exists())
+        busy.kill()
+    fleet.kill()
+    assert not fleet.mounted()
 
 
 # Readers that wait
@@ -278,6 +297,28 @@ def test_status_files_have_their_contents(sim, mount):
     assert fleet.read(".fleetfs/last_error") == b""
     for name in os.listdir(fleet / ".fleetfs"):
         assert os.stat(fleet / ".fleetfs" / name).st_size == len(fleet.read(f".fleetfs/{name}"))
+
+
+def test_stats_count_what_happened(sim, mount, blocked):
+    api = sim(agents=250)
+    fleet = mount(api, ttl=600, retries=0)
+    api.hold(2)
+    readers = [blocked("ls", fleet / path) for path in ("by-status", "by-label", "tasks")]
+    until(lambda: api.held() == 1)
+    until(lambda: counts(fleet)["coalesced"] == 2)
+    api.release(2)
+    assert all(reader.result()[0] == 0 for reader in readers)
+    stats = counts(fleet)
+    assert stats["agents"] == 250 and stats["pages_arrived"] == 3
+    assert stats["requests"] == api.requests()
+    assert 0 < stats["bytes"] - api.stats()["bytes"] < 3000  # those of the headers
+    _, cost = counted(fleet, lambda: fleet.text("fleet/agents.tsv"))
+    assert cost["hits"] > 0 and cost["requests"] == 0
+    fleet.signal(signal.SIGHUP)
+    api.fail(503, times=1)
+    with contextlib.suppress(OSError):
+        fleet.text("fleet/summary")
+    assert counts(fleet)["failed_server"] == stats["failed_server"] + 1
 
 
 def test_token_is_in_no_file_log_or_argument(sim, mount, programs, folder):

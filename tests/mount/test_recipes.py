@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Each recipe of the README is run as it is written there, and its output is compared with the API. A
+"""Each recipe of docs/usage.md is run as it is written there, and its output is compared with the API. A
 recipe without a test, or a test without a recipe, fails."""
 
 import os
@@ -7,24 +7,24 @@ import re
 import signal
 import subprocess
 import time
+import urllib.request
 
 import pytest
 
 import expected
-from harness import HERE, run, until
+from harness import HERE, code_of, run, unpacked, until
 
 pytestmark = pytest.mark.once
 
-README = HERE.parent.parent / "README.md"
+USAGE = HERE.parent.parent / "docs/usage.md"
 TESTED = set()
 
 
 def recipes():
-    """{what is said before it: command}"""
-    section = README.read_text().split("\n## Recipes\n")[1].split("\n## ")[0]
+    """{text before the block: the block}, without those that the text declares as not run."""
     found, said = {}, None
-    for paragraph in section.strip().split("\n\n"):
-        if paragraph.startswith("    "):
+    for paragraph in USAGE.read_text().strip().split("\n\n"):
+        if paragraph.startswith("    ") and "Not run by a test, since" not in said:
             assert said.endswith(":"), said
             found[said] = re.sub("^    ", "", paragraph, flags=re.M) + "\n"
         said = " ".join(paragraph.split())
@@ -42,16 +42,29 @@ def recipe(beginning):
 
 
 @pytest.fixture
-def fleet(sim, mount):
-    api = sim(agents=60)
-    mounted = mount(api, ttl=0.5)
-    mounted.api = api
-    return mounted
+def mounted(sim, mount, folder):
+    """mounted(ttl=1): a mount at ~/fleet."""
+    def start(**options):
+        api = sim(agents=60)
+        (folder / "fleet").mkdir()
+        fleet = mount(api, path=folder / "fleet", **options)
+        fleet.api = api
+        return fleet
+    return start
 
 
-def bash(fleet, command, **variables):
-    return run("bash", "-c", command, cwd=fleet.path,
-               env={**os.environ, "LC_ALL": "C.UTF-8", **variables}).splitlines()
+@pytest.fixture
+def fleet(mounted):
+    return mounted(ttl=0.5)
+
+
+def variables_of(fleet, **more):
+    return {**os.environ, "LC_ALL": "C.UTF-8", "HOME": str(fleet.folder), **more}
+
+
+def bash(fleet, command, status=0, **variables):
+    return run("bash", "-c", command, cwd=fleet.path, status=status,
+               env=variables_of(fleet, **variables)).splitlines()
 
 
 def position(agents, **fields):
@@ -64,11 +77,23 @@ def free_vram(agent):
     return sum(gpu["vram_free"] for gpu in agent["system_stats"]["gpu_devices"])
 
 
+def free_gpus(agent):
+    return max(0, agent["gpu_capacity"] - agent["running_count"]) if "running_count" in agent else 0
+
+
+def best_idle(agents):
+    """The idle agent with the label a100 that has the most free VRAM on one GPU."""
+    best = max((agent for agent in agents
+                if "a100" in agent["agent_labels"] and agent["agent_status"] == "idle"),
+               key=lambda agent: max(gpu["vram_free"] for gpu in agent["system_stats"]["gpu_devices"]))
+    return best["agent_id"]
+
+
 def test_every_recipe_is_tested():
     assert TESTED == set(recipes())
 
 
-@recipe("The agent with the most free VRAM")
+@recipe("The agent with the most free VRAM in total")
 def test_most_free_vram(fleet, command):
     best = max(fleet.api.agents(), key=free_vram)
     assert bash(fleet, command) == [best["agent_id"]]
@@ -81,23 +106,34 @@ def test_label_and_idle(fleet, command):
     assert bash(fleet, command) == sorted(wanted) != []
 
 
-@recipe("The idle agent with a label that has the most free VRAM on one GPU")
+@recipe("The best agent for a job")
 def test_best_of_label_and_idle(fleet, command):
-    best = max((agent for agent in fleet.api.agents()
-                if "a100" in agent["agent_labels"] and agent["agent_status"] == "idle"),
-               key=lambda agent: max(gpu["vram_free"] for gpu in agent["system_stats"]["gpu_devices"]))
-    assert bash(fleet, command) == [best["agent_id"]]
+    assert bash(fleet, command) == [best_idle(fleet.api.agents())]
 
 
-@recipe("Free GPUs of each model")
-def test_free_by_model(fleet, command):
+@recipe("Available GPUs by the model")
+def test_available_by_model(fleet, command):
     free = {}
     for agent in fleet.api.agents():
         model = agent["system_stats"]["gpu_devices"][0]["device_name"]
-        free[model] = free.get(model, 0) + (
-            agent["gpu_capacity"] - agent["running_count"] if "running_count" in agent else 0)
-    assert len(free) == 4 and all(free.values())
+        free.setdefault(model, 0)
+        if agent["agent_status"] in ("idle", "busy"):
+            free[model] += free_gpus(agent)
+    assert len(free) == 4 and any(free.values())
     assert bash(fleet, command) == [f"{model}\t{count}" for model, count in sorted(free.items())]
+
+
+@recipe("Free VRAM by status")
+def test_sql(fleet, command):
+    unpacked("sqlite3")
+    fleet.api.change(0, agent_status='"quoted" it')
+    until(lambda: fleet.text(f"agents/{fleet.api.agents()[0]['agent_id']}/status") == '"quoted" it\n')
+    found = {}
+    for agent in fleet.api.agents():
+        count, free = found.get(agent["agent_status"], (0, 0))
+        found[agent["agent_status"]] = count + 1, free + free_vram(agent)
+    assert bash(fleet, command) == [f"{status}\t{count}\t{free >> 30}"
+                                    for status, (count, free) in sorted(found.items())]
 
 
 @recipe("The agent that runs a task")
@@ -128,8 +164,24 @@ def test_old_versions(fleet, command):
     until(lambda: (fleet / "by-version/0.1.10").exists())
     versions = expected.groups(agents, "by-version")
     assert sorted(versions) == ["0.1.10", "0.1.2", "0.1.3", "0.1.4"]
-    assert bash(fleet, command) == [name for version in ("0.1.2", "0.1.3", "0.1.4")
-                                    for name in sorted(versions[version])]
+    assert bash(fleet, command) == sorted(name for version in ("0.1.2", "0.1.3", "0.1.4")
+                                          for name in versions[version])
+
+
+@recipe("Wait until a question has an answer")
+def test_until_an_answer(fleet, command, blocked):
+    agents = fleet.api.agents()
+    for agent in agents:
+        if "a100" in agent["agent_labels"]:
+            agent["agent_status"] = "busy"
+    fleet.api.put_agents(agents)
+    until(lambda: os.listdir(fleet / "where/status=idle/label=a100") == [])
+    waiting = blocked("env", "-C", fleet.path, "bash", "-c", command)
+    time.sleep(1)  # for what must not happen
+    assert waiting.running()
+    at = next(at for at, agent in enumerate(agents) if "a100" in agent["agent_labels"])
+    fleet.api.change(at, agent_status="idle")
+    assert waiting.result() == (0, f"{agents[at]['agent_id']}\n".encode(), b"")
 
 
 @recipe("The progress of a sync, while it runs")
@@ -162,7 +214,7 @@ def test_progress_of_all(fleet, command):
         for agent in sorted(syncing, key=lambda agent: agent["agent_id"])]
 
 
-@recipe("A table of all agents")
+@recipe("All agents")
 def test_table(fleet, command):
     header, *lines = bash(fleet, command)
     assert header.split()[:3] == ["id", "status", "running_count"]
@@ -197,7 +249,6 @@ def make_trouble(api):
 @recipe("Agents that are unhealthy, or have sent no heartbeat")
 def test_who_is_in_trouble(fleet, command):
     unhealthy, quiet = make_trouble(fleet.api)
-    until(lambda: os.listdir(fleet / "by-status/unhealthy") == [unhealthy])
     until(lambda: bash(fleet, command) == [unhealthy, *quiet])
     for at in (13, 11, 7):
         fleet.api.remove_agent(at)
@@ -224,13 +275,133 @@ def test_what_changes(fleet, folder, command):
         reader.wait()
 
 
+def available(fleet):
+    return sum(free_gpus(agent) for agent in fleet.api.agents() if agent["agent_status"] in ("idle", "busy"))
+
+
+@recipe("The number of available GPUs in the prompt")
+def test_prompt(mounted, command):
+    fleet = mounted(ttl=60)
+    prompts = f"PS1='> '\n{command}\nfor i in {{1..5}}; do echo \"${{PS1@P}}\"; done"
+    assert bash(fleet, "cat fleet/summary >/dev/null") == []
+    # On a loaded machine sed alone can take the 0.2 s.
+    until(lambda: bash(fleet, prompts) == [f"{available(fleet)} GPUs > "] * 5, seconds=60)
+    assert fleet.api.pages() == {1: 1}
+
+
+@recipe("The number of available GPUs in the prompt")
+def test_prompt_does_not_wait_for_a_slow_api(fleet, command):
+    fleet.api.hold()
+    try:
+        until(lambda: bash(fleet, f"PS1='> '\n{command}\necho \"${{PS1@P}}\"") == [" GPUs > "])
+        assert fleet.api.held() > 0
+    finally:
+        fleet.api.release()
+
+
+@recipe("The same in the status line of tmux")
+def test_tmux(fleet, command):
+    tmux = f"{unpacked('tmux')} -S {fleet.folder}/tmux -f {fleet.folder}/tmux.conf"
+    (fleet.folder / "tmux.conf").write_text(command)
+    screen = fleet.folder / "screen"
+    variables = variables_of(fleet, TERM="xterm", SHELL="/bin/bash")
+    terminal = subprocess.Popen(["script", "-qfc", f"{tmux} new-session 'sleep 100'", screen],
+                                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=variables)
+    try:
+        until(lambda: screen.exists() and f"{available(fleet)} GPUs" in screen.read_text(errors="replace"))
+    finally:
+        run(*tmux.split(), "kill-server", env=variables)
+        terminal.communicate()
+
+
+@recipe("The page for other machines")
+def test_page_over_http(fleet, command):
+    server = subprocess.Popen(["bash", "-c", f"exec {command.strip()} --bind 127.0.0.1 0"],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                              env=variables_of(fleet, PYTHONUNBUFFERED="1"))
+    try:
+        port = re.search(r"port (\d+)", server.stdout.readline())[1]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/fleet.html") as page:
+            assert page.headers["Content-Type"] == "text/html"
+            text = page.read().decode()
+        assert all(agent["agent_id"] in text for agent in fleet.api.agents())
+    finally:
+        server.terminate()
+        server.communicate()
+
+
+SFTP_SERVER = "/usr/lib/openssh/sftp-server"
+
+
+@recipe("The mount of another machine")
+def test_sshfs(fleet, folder, command):
+    """With a program instead of ssh(1) that connects sshfs with a real sftp-server on this machine."""
+    unpacked("sshfs")
+    if not os.access(SFTP_SERVER, os.X_OK):
+        pytest.skip("sftp-server is not installed")
+    (folder / "bin").mkdir()
+    (folder / "bin/ssh").write_text(f"#!/bin/sh\ncd {folder} && exec {SFTP_SERVER} -R\n")
+    (folder / "bin/ssh").chmod(0o755)
+    agents, there = fleet.api.agents(), folder / "there"
+    assert bash(fleet, command, host="host", PATH=f"{folder}/bin:{os.environ['PATH']}") == [
+        best_idle(agents)]
+    try:
+        assert sorted(os.listdir(there / "agents")) == sorted(a["agent_id"] for a in agents)
+        assert sorted(os.listdir(there / "where/status=idle")) == sorted(
+            a["agent_id"] for a in agents if a["agent_status"] == "idle")
+        at = position(agents, agent_status="idle")
+        status = there / "where/label!=none" / agents[at]["agent_id"] / "status"
+        assert status.read_text() == "idle\n"
+        fleet.api.change(at, agent_status="unhealthy")
+        seen = []
+        until(lambda: seen.append(status.read_text()) or seen[-1] != "idle\n", every=0.05)
+        assert seen[-1] == "unhealthy\n"
+        assert code_of((there / "agents/nobody/status").read_text) == "ENOENT"
+    finally:
+        run("fusermount3", "-u", there)
+
+
 @recipe("Save a fleet, mount it later")
 def test_saved(fleet, programs, folder, command):
     (folder / "then").mkdir()
     (folder / "bin").mkdir()
     (folder / "bin/fleetfs").symlink_to(programs["fleetfs"])
-    variables = {"HOME": str(folder), "PATH": f"{folder}/bin:{os.environ['PATH']}"}
     try:
-        assert bash(fleet, command, **variables) == []
+        assert bash(fleet, command, PATH=f"{folder}/bin:{os.environ['PATH']}") == []
     finally:
         run("fusermount3", "-u", folder / "then")
+
+
+@recipe("A check for Nagios and Icinga")
+def test_check(fleet, command):
+    agents = fleet.api.agents()
+    for agent in agents:
+        agent["agent_status"] = "idle" if agent["agent_status"] == "unhealthy" else agent["agent_status"]
+    fleet.api.put_agents(agents)
+    free, capacity = available(fleet), sum(agent["gpu_capacity"] for agent in agents)
+    line = "FLEET {} - {} unhealthy, {} GPUs available, list {} |unhealthy={};;0;0;60 available={};1:;;0;{}"
+    until(lambda: fleet.values("fleet/summary")["agents_unhealthy"] == "0")
+    assert [found.replace("| ", "|") for found in bash(fleet, command)] == [
+        line.format("OK", 0, free, "ok", 0, free, capacity)]
+
+    fleet.api.fail(503)
+    until(lambda: fleet.text("fleet/summary") and fleet.health()["state"] == "stale")
+    found, = bash(fleet, command, status=1)
+    assert found.startswith("FLEET WARNING - 0 unhealthy, ") and "list stale | " in found
+    fleet.api.ok()
+
+    for agent in agents:
+        agent["running_count"] = agent["gpu_capacity"]
+    fleet.api.put_agents(agents)
+    until(lambda: fleet.values("fleet/summary")["gpu_available"] == "0")
+    found, = bash(fleet, command, status=1)
+    assert found.startswith("FLEET WARNING - 0 unhealthy, 0 GPUs available, list ok | ")
+
+    fleet.api.change(3, agent_status="unhealthy")
+    until(lambda: fleet.values("fleet/summary")["agents_unhealthy"] == "1")
+    found, = bash(fleet, command, status=2)
+    assert found.startswith("FLEET CRITICAL - 1 unhealthy, ")
+
+    fleet.unmount()
+    found, = bash(fleet, command, status=3)
+    assert found.startswith("FLEET UNKNOWN - cat: ") and found.endswith("No such file or directory")

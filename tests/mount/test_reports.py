@@ -564,6 +564,13 @@ def test_page_contains_the_fleet_and_loads_nothing(sim, mount):
     assert text.index(policy) < text.index("<style>")
 
 
+@pytest.mark.parametrize("name", ["eu", "</script><b>", None])
+def test_title_of_the_page_is_the_name_or_the_host(sim, mount, name):
+    api = sim(agents=1)
+    fleet = mount(api, ttl=LONG, **({"name": name} if name else {}))
+    assert embedded(fleet.text(PAGE))[0]["title"] == name or api.host
+
+
 def test_hostile_values_are_data_in_the_page(sim, mount):
     api = sim(agents=1)
     api.put_agents(attacking_agents())

@@ -37,15 +37,28 @@ def test_nothing_but_get_agents_reaches_the_api(sim, origin, cache):
         status, headers, _ = shared.get(method=method)
         assert status == 405 and headers["Allow"] == "GET", method
     for path in ("/", "/api/v1/tasks", "/api/v1/agents/", "/api/v1/agents/x", "/api/v1/agentsx",
-                 "/api/v1/agents?q=1", PAGE + "&q=1", PAGE + "&per_page=1", "/api/v1/../agents",
-                 "/api//agents", "/api/%2e/agents", PAGE + "%26q", "//evil.example/agents",
-                 "/api/v1/agents?current_page=x", "/_sim/stats"):
+                 "/api/v1/../agents", "/api//agents", "/api/%2e/agents", "//evil.example/agents", "/_sim/stats"):
         assert shared.get(path)[0] == 404, path
+    for query in ("", "?", "?q=1", "?current_page=1", "?per_page=100", "?current_page=0&per_page=100",
+                  "?current_page=1&per_page=0", "?current_page=1&per_page=101", "?current_page=01&per_page=100",
+                  "?current_page=1&per_page=099", "?current_page=00&per_page=100", "?current_page=+1&per_page=100",
+                  "?current_page=-1&per_page=100", "?current_page=1.0&per_page=100", "?current_page=1e2&per_page=100",
+                  "?current_page=%31&per_page=100", "?current_page=1&per_page=1%30", "?current_page=x&per_page=100",
+                  "?current_page=10000000&per_page=100", "?current_page=18446744073709551617&per_page=100",
+                  "?per_page=100&current_page=1", "?current_page=&per_page=100", "?current_page=1&per_page=",
+                  "?current_page=1&current_page=2", "?current_page=1&per_page=100&per_page=1",
+                  "?current_page=1&per_page=100&current_page=2", "?current_page=1&per_page=100&", "?&current_page=1",
+                  "?current_page=1&per_page=100&q=1", "?current_page=1&per_page=100%26q", "?current_page=1&per_page=100#x",
+                  "?current_page=1;per_page=100", "?Current_page=1&per_page=100", "?current%5Fpage=1&per_page=100",
+                  "?current_page[]=1&per_page=100", "?current_page=1?per_page=100", "?current_page=1,2&per_page=100"):
+        status, _, body = shared.get(f"/api/v1/agents{query}")
+        assert status == 400, (query, status, body)
     assert shared.get(token="")[0] == 401
     assert shared.get(headers=[("Authorization", "Bearer sk-sim")])[0] == 400
     assert shared.get(headers=[("X-Team-ID", "a"), ("X-Team-ID", "b")])[0] == 400
     assert api.requests() == 0
-    for path in PAGE, "/api/v1/agents", "/api/v1/r/agents?per_page=5", "/api/v1/r/agents":
+    for path in ("/api/v1/r/agents?current_page=1&per_page=1", PAGE, "/api/v1/agents?current_page=9999999&per_page=99",
+                 "/api/v1/agents?current_page=20000&per_page=100"):
         assert shared.get(path)[0] == 200, path
     assert api.requests() == 4
 

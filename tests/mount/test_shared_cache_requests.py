@@ -62,7 +62,6 @@ AMBIGUOUS = {
     "websocket": request("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
                          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
     "h2c": request("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"),
-    "upgrade without connection": request("Upgrade: h2c"),
     "te": request("Connection: TE", "TE: trailers"),
     "two tokens": request("authorization: Bearer sk-other"),
     "one token twice": request("Authorization: Bearer sk-sim"),
@@ -133,15 +132,32 @@ def test_http2_request_with_a_body_is_rejected(scripted, origin, cache, folder):
                     ("-H", "TE: trailers"), ("-H", "Expect: 100-continue"),
                     ("-H", "Authorization: Bearer sk-other"),
                     ("-H", "X-Team-ID: ours", "-H", "X-Team-ID: theirs"),
-                    ("--request-target", f"https://evil.example{PAGE}"),
                     ("--request-target", f"//evil.example{PAGE}"),
-                    ("--request-target", f"http://evil.example{PAGE}"),
                     ("--request-target", "api/v1/agents")):
         status, _ = shared.curl(*options)
         assert status == 0 or status >= 400, options
         assert not server.heads, (options, server.heads)
     assert shared.curl()[0] == 200
     assert len(server.heads) == 1
+
+
+def test_host_of_an_absolute_http2_target_never_reaches_the_api(scripted, origin, cache):
+    """curl 7.88 sends the target as it is, and haproxy rejects it. curl 8.14 sends the host separately."""
+    server = scripted(agents=["a"])
+    shared = cache(origin(server))
+    for scheme in "https", "http":
+        assert shared.curl("--request-target", f"{scheme}://evil.example{PAGE}")[0] in (0, 200, 400)
+    assert shared.curl()[0] == 200
+    assert [head.split(b"\r\n")[0] for head in server.heads] == [f"GET {PAGE} HTTP/1.1".encode()]
+    assert b"evil.example" not in server.heads[0]
+
+
+def test_upgrade_without_connection_is_rejected_or_ignored(scripted, origin, cache):
+    """haproxy 2.6 passes the header to the rules. haproxy 3.0 drops it before them."""
+    server = scripted(agents=["a"])
+    shared = cache(origin(server))
+    assert statuses(shared.send(request("Upgrade: h2c", "Connection: close"))) in ([200], [400])
+    assert b"upgrade" not in b"".join(server.heads).lower()
 
 
 def test_http2_request_whose_body_follows_later_is_rejected(scripted, origin, cache):
@@ -188,15 +204,6 @@ def test_api_sees_only_what_the_cache_composed(scripted, origin, cache):
         "cache-control: max-age=10", "host: localhost", "user-agent: fleetfs-cache", "x-team-id: ours"]
 
 
-def test_spellings_of_one_query_share_a_response(scripted, origin, cache):
-    server = scripted(agents=["a"])
-    shared = cache(origin(server))
-    for query in ("current_page=1&per_page=100", "per_page=100&current_page=1",
-                  "current_page=01&per_page=0100", "per_page=000100&current_page=0000000001"):
-        assert shared.get(f"/api/v1/agents?{query}")[0] == 200
-    assert [head.split(b"\r\n")[0] for head in server.heads] == [f"GET {PAGE} HTTP/1.1".encode()]
-
-
 def identity(head):
     """An agent's id that names the token, the team and the target of a request."""
     def value(name):
@@ -208,7 +215,7 @@ def identity(head):
 
 TOKENS = ["sk-a", "sk-A", "sk-a#", "sk-a#t", "sk-a#t#", "sk-a=", "sk-a=t", "sk-a?", "sk-a&team=t", "sk-a\\n"]
 TEAMS = [None, "t", "T", "t0", "10", "0"]
-TARGETS = ["/api/v1/agents", "/api/v1/r/agents", "/api/v1/agents?current_page=1", "/api/v1/agents?per_page=1"]
+TARGETS = [PAGE, PAGE.replace("v1", "v1/r"), PAGE.replace("page=1&", "page=2&"), PAGE.replace("100", "10")]
 
 
 @pytest.mark.parametrize("answer_headers", [

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,36 @@ def test_bind_mounts_of_it_on_top_are_unmounted_with_it(sim, mount, count):
     assert "another file system" not in fleet.output() and "left at" not in fleet.output()
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_bind_mounts_that_replaced_it_are_unmounted(sim, mount, folder, count):
+    """The mount was unmounted while a bind mount of it existed elsewhere, and came back from there."""
+    fleet = mount(sim(agents=3), ttl=600)
+    other = folder / "other"
+    other.mkdir()
+    run("mount", "--bind", fleet.path, other)
+    run("umount", fleet.path)
+    for _ in range(count):
+        run("mount", "--bind", other, fleet.path)
+    run("umount", other)
+    assert len(fleet.agents()) == 3
+    fleet.signal(signal.SIGTERM)
+    fleet.wait_ended()
+    assert "left at" not in fleet.output()
+
+
+@pytest.mark.parametrize("part", [".", "agents"])
+def test_bind_mounts_on_top_of_an_ordinary_users_mount_are_unmounted_with_it(machine, sim, part):
+    path, token = give("ann", machine.folder / "mnt"), give("ann", machine.folder / "token", TOKEN)
+    machine.fuse_conf.write_text("user_allow_other\n")
+    machine.check("fleetfs", "--allow_other", f"--token_file={token}", sim(agents=3).url, path, user="ann")
+    for _ in range(2):
+        machine.check("mount", "--bind", path / part, path)
+        part = "."
+    machine.check("pkill", "-TERM", "-x", "fleetfs", user="ann")
+    until(lambda: not machine.running())
+    assert str(path) not in machine.check("cat", "/proc/self/mountinfo")
+
+
 @pytest.mark.parametrize("part", ["agents/{agent}", "agents/{agent}/status", "fleet"])
 def test_a_file_system_inside_is_named_and_kept(sim, mount, folder, part):
     fleet = mount(sim(agents=3), ttl=600)
@@ -236,6 +267,34 @@ def test_of_many_starts_at_once_on_a_dead_mount_point_exactly_one_mounts(fleetfs
         run("fusermount3", "-u", fleet.path)
 
 
+def test_a_start_through_another_path_of_a_busy_mount_point_is_refused(refused, fleetfs, sim, mount, folder):
+    """The kernel would copy its mount below the first one."""
+    room, copy, private = folder / "room", folder / "with space", folder / "private"
+    for directory in room, copy, private:
+        directory.mkdir()
+    run("mount", "-t", "tmpfs", "none", room)
+    run("mount", "--make-shared", room)
+    try:
+        (room / "in" / "mnt").mkdir(parents=True)
+        api = sim(agents=3)
+        fleet = mount(api, ttl=600, path=room / "in" / "mnt")
+        run("mount", "--bind", room / "in", copy)  # not recursive
+        run("mount", "--bind", room, private)
+        run("mount", "--make-private", private)
+        line = refused(api.url, copy / "mnt")
+        assert f"mount point {copy}/mnt is busy" in line and f"fusermount3 -u {fleet.path}" in line
+        assert fleetfs(api.url, private / "in/mnt").returncode == 0  # nothing is copied from there
+        run("fusermount3", "-u", private / "in/mnt")
+        assert len(fleet.agents()) == 3
+        fleet.unmount()
+        assert fleetfs(api.url, copy / "mnt").returncode == 0
+        assert len(os.listdir(fleet / "agents")) == 3
+        run("fusermount3", "-u", copy / "mnt")
+    finally:
+        for directory in copy, private, room:
+            run("umount", "-l", directory)
+
+
 @pytest.mark.unwrapped
 def test_a_start_that_is_slow_to_detach_a_dead_mount_leaves_the_new_one_alone(fleetfs, programs, sim,
                                                                               mount, instrumented):
@@ -249,7 +308,8 @@ def test_a_start_that_is_slow_to_detach_a_dead_mount_leaves_the_new_one_alone(fl
                              "-e", "trace=umount2", "-e", "inject=umount2:delay_enter=500000:when=1",
                              programs["fleetfs"], api.url, fleet.path],
                             env=environment(fleet.folder), stderr=subprocess.DEVNULL)
-    until(lambda: Path("/proc", str(slow.pid), "syscall").read_text().startswith(UMOUNT2))
+    until(lambda: any((thread / "syscall").read_text().startswith(UMOUNT2)
+                      for thread in Path("/proc", str(slow.pid), "task").iterdir()))
     other = fleetfs(api.url, fleet.path)
     assert sorted([other.returncode, slow.wait(20)]) == [0, 1]
     assert len(os.listdir(fleet / "agents")) == 3
@@ -304,6 +364,58 @@ def test_an_ordinary_users_mount_does_not_take_the_next_one_away(machine, sim):
     inside.wait()
     machine.check("fusermount3", "-u", path, user="ann")
     until(lambda: not machine.running())
+
+
+def program(path, text):
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize("umount", ["exit 1", "exec sleep 60"])
+def test_a_fusermount_that_hangs_delays_no_end(machine, sim, umount):
+    path, token = give("ann", machine.folder / "mnt"), give("ann", machine.folder / "token", TOKEN)
+    log = give("ann", machine.folder / "log", "")
+    machine.check("fleetfs", f"--token_file={token}", f"--log_file={log}", sim(agents=3).url, path, user="ann")
+    program(machine.folder / "bin/fusermount3", "#!/bin/sh\nexec sleep 60\n")
+    program(machine.folder / "bin/umount", f"#!/bin/sh\n{umount}\n")
+    began = time.monotonic()
+    machine.check("pkill", "-TERM", "-x", "fleetfs", user="ann")
+    until(lambda: not machine.running())
+    assert time.monotonic() - began < 4
+    assert f"cannot unmount {path}: fusermount3 or umount did not end within 2 s" in log.read_text()
+    assert "sleep 60" not in machine.check("ps", "-u", "ann", "-o", "args=")  # a zombie has no arguments
+    # The next start says the same, and works as soon as fusermount3 does.
+    done = machine.run("fleetfs", f"--token_file={token}", sim(agents=3).url, path, user="ann")
+    assert done.returncode == 1 and "did not end within 2 s" in done.stderr
+    (machine.folder / "bin/fusermount3").unlink()
+    machine.check("fleetfs", f"--token_file={token}", sim(agents=3).url, path, user="ann")
+    machine.check("fusermount3", "-u", path, user="ann")
+    until(lambda: not machine.running())
+
+
+@pytest.mark.parametrize("text,words", [
+    ("#!/bin/sh\nexec sleep 60\n", "no response within 5 s from fusermount3"),
+    ("#!/bin/sh\nexit 0\n", "start with -d"),
+    ("#!/bin/sh\nexit 7\n", "start with -d"),
+    ("#!/bin/sh\nprintf 'fusermount3: odd\\n\\n\\n' >&2\nexit 1\n", "odd"),
+    ("#!/bin/sh\nprintf '\\033[31m\\377: %2000d' 1 >&2\nkill -9 $$\n", "cannot mount on"),
+    ("#!/bin/sh\nyes fusermount3: no >&2\n", "cannot mount on"),
+    ("#!/bin/sh\necho 'fusermount3: mount failed: Permission denied' >&2\nexit 1\n", "AppArmor"),
+    ("#!/bin/sh\necho 'fusermount3: mount failed: Operation not permitted' >&2\nexit 1\n", "setuid root"),
+    ("#!/nonexistent\n", "install the package fuse3"),
+    ("", "install the package fuse3"),
+])
+def test_an_odd_fusermount_is_a_failed_start(machine, sim, text, words):
+    path, token = give("ann", machine.folder / "mnt"), give("ann", machine.folder / "token", TOKEN)
+    machine.own("/usr/bin/fusermount3", text).chmod(0o755 if text else 0o644)
+    for foreground in ["-f"], []:
+        done = machine.run("timeout", "20", "fleetfs", *foreground, f"--token_file={token}", sim(agents=3).url, path,
+                           user="ann")
+        assert done.returncode == 1 and words in done.stderr, done
+        lines = done.stderr.splitlines()
+        assert len(lines) == 1 and lines[0].startswith("fleetfs: ") and "\x1b" not in lines[0], lines
+        assert str(path) not in machine.check("cat", "/proc/self/mountinfo")
+        assert not machine.running()
 
 
 def test_an_ordinary_users_mount_whose_parent_was_renamed_is_unmounted(machine, sim):

@@ -462,7 +462,9 @@ def test_a_question_fails_as_the_list_does(sim, mount, status, code):
         assert code_of(lambda: os.listdir(fleet / "where" / question)) == code
     assert code_of(lambda: os.readlink(fleet / "where/sort=id/1")) == code
     assert code_of(lambda: os.readlink(fleet / "where/status=idle/x")) == code
-    assert code_of(lambda: os.stat(fleet / "where/nosuch=1")) == "EINVAL"
+    before = fleet.text(".fleetfs/last_error")
+    assert before and code_of(lambda: os.stat(fleet / "where/nosuch=1")) == "EINVAL"
+    assert fleet.text(".fleetfs/last_error") == before
     api.ok()
     ask_again(fleet)
     assert answer(fleet, "status=idle") == ids(api.agents(), QUESTIONS["status=idle"])
@@ -526,6 +528,22 @@ def test_a_pattern_that_backtracks_takes_bounded_time(of):
         listed, seconds = took(lambda: os.listdir(fleet / f"where/label={pattern}"))
         assert listed == [] and seconds < 10
     assert len(os.listdir(fleet / ("where/label=" + "*a" * 100))) == 300
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("order", ["", "/sort=id"])
+def test_a_question_that_takes_long_is_answered_in_slices(of, blocked, order):
+    """Meanwhile statfs(2), for which the kernel always asks, takes a small part of that time."""
+    fleet = of([{"agent_id": f"n{i}", "agent_labels": ["a" * 250 + str(j) for j in range(60)]}
+                for i in range(3000)], per_page=100)
+    assert len(fleet.agents()) == 3000
+    reader = blocked("ls", fleet / ("where/label=" + "*a" * 100 + "*b" + order))
+    began, slowest = time.monotonic(), 0
+    while reader.running():
+        slowest = max(slowest, took(lambda: os.statvfs(fleet.path))[1])
+    seconds = time.monotonic() - began
+    assert reader.result() == (0, b"", b"") and seconds > 0.3
+    assert slowest < seconds / 4
 
 
 def test_the_same_question_is_the_same_directory(fleet):

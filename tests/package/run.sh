@@ -18,6 +18,7 @@ folder=$(mktemp -d /tmp/fleetfs-package.XXXXXX)
 trap 'kill "${sim_pid:-}" 2>/dev/null || true; umount -R -l "$folder"; rmdir "$folder"' EXIT
 mount -t tmpfs -o mode=755 tmpfs "$folder"
 mkdir "$folder"/{upper,work,root,shared}
+mknod -m 666 "$folder/fuse" c 10 229 # as udev makes it, whatever this machine has
 mkfifo "$folder/url"
 "$sim" --with-parent >"$folder/url" &
 sim_pid=$!
@@ -25,7 +26,8 @@ read -r url <"$folder/url"
 mount -t overlay overlay "$folder/root" \
 	-o "lowerdir=/,upperdir=$folder/upper,workdir=$folder/work"
 rm -f "$folder/root/usr/sbin/policy-rc.d" # of a container: packages shall start and stop nothing
-cp "$deb" "$here/test_package.py" "$folder/shared"
+cp "$deb" "$here"/{test_package.py,../mount/documents.py,../../README.md,../../docs/operations.md} \
+	"$folder/shared"
 # The same package with a lower version, to upgrade from.
 dpkg-deb -R "$deb" "$folder/before"
 sed -i 's/^Version: /&0~/' "$folder/before/DEBIAN/control"
@@ -53,7 +55,7 @@ keep=()
 [ -d /run/systemd/system ] || keep=(--keep-unit) # there is no systemd here to ask for a scope
 status=0
 timeout --foreground -s KILL 900 systemd-nspawn --quiet --register=no "${keep[@]}" -D "$folder/root" \
-	--bind=/dev/fuse --bind="$folder/shared:/shared" --kill-signal=SIGRTMIN+4 --boot \
+	--bind="$folder/fuse:/dev/fuse" --bind="$folder/shared:/shared" --kill-signal=SIGRTMIN+4 --boot \
 	systemd.unit=fleetfs-test.service systemd.mask=timers.target \
 	</dev/null >"$folder/console" 2>&1 || status=$?
 cat "$folder/shared/output" || cat "$folder/console"

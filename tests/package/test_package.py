@@ -12,22 +12,26 @@ from pathlib import Path
 
 import pytest
 
+from documents import commands_of
+
 DEB = os.environ["FLEETFS_DEB"]
 DEB_BEFORE = os.environ["FLEETFS_DEB_BEFORE"]
 URL = os.environ["FLEETFS_URL"]
+DOCUMENTED_URL = "https://core.example.com/api/v1/r"
 MOUNTPOINT = Path("/run/fleetfs/prod")
 UNIT = "fleetfs@prod"
 DROP_INS = Path("/run/systemd/system/fleetfs@prod.service.d")
 USER = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
 
 
-def run(*command):
+def run(*command, text=""):
+    """text: what it reads from stdin."""
     return subprocess.run([str(word) for word in command], text=True, capture_output=True,
-                          timeout=300, stdin=subprocess.DEVNULL)
+                          timeout=300, input=text)
 
 
-def check(*command):
-    done = run(*command)
+def check(*command, text=""):
+    done = run(*command, text=text)
     assert done.returncode == 0, (command, done.stdout, done.stderr)
     return done.stdout
 
@@ -58,6 +62,29 @@ def write(path, text, mode=0o644):
     path.write_text(text)
 
 
+def become_user(name):
+    """Makes a user who has a systemd of their own. Returns what runs a command as this user, and
+    $XDG_RUNTIME_DIR."""
+    check("useradd", "-m", name)
+    check("loginctl", "enable-linger", name)
+    runtime = f"/run/user/{pwd.getpwnam(name).pw_uid}"
+    until(lambda: os.path.exists(f"{runtime}/systemd/private"))
+    return ["runuser", "-u", name, "--", "env", f"HOME=/home/{name}", f"XDG_RUNTIME_DIR={runtime}"], runtime
+
+
+@pytest.fixture
+def commands(request):
+    """The blocks of commands in the documents that a test runs."""
+    return commands_of(request.function.__name__, ["README.md", "operations.md"])
+
+
+def check_as_documented(script, become=(), text="y\n"):
+    """Runs commands of a document, for the simulator instead of the API. Everybody here may do what needs
+    sudo. text: what they read from stdin."""
+    script = script.replace(DOCUMENTED_URL, URL)
+    return check(*become, "bash", "-ec", f'sudo() {{ "$@"; }}\n{script}', text=text)
+
+
 def is_installed(package):
     return run("dpkg-query", "-W", "-f", "${db:Status-Status}", package).stdout == "installed"
 
@@ -73,13 +100,17 @@ def unit():
     assert not mounted() and os.listdir(MOUNTPOINT) == []
 
 
-def test_installing_it_brings_what_it_needs():
+def test_installing_it_brings_what_it_needs(commands):
     needed = check("dpkg-deb", "-f", DEB, "Depends")
     libraries = re.findall(r"fuse3|libfuse3-\w+|libcjson\w+", needed)
     assert len(libraries) == 3, needed
     check("apt-get", "-q", "purge", "-y", *libraries)
     assert not any(map(is_installed, libraries))
-    check("apt-get", "-q", "install", "-y", "--no-install-recommends", DEB)
+    build, install = commands[0].splitlines()
+    assert build == "./run package"
+    os.makedirs("build-package")
+    os.link(DEB, f"build-package/{os.path.basename(DEB)}")
+    check_as_documented(install)
     assert all(map(is_installed, libraries))
     assert check("fleetfs", "--version").startswith("fleetfs ")
     assert check("dpkg", "--verify", "fleetfs") == ""
@@ -90,15 +121,19 @@ def test_it_holds_what_it_should():
     files = [re.sub("^/lib/", "/usr/lib/", file) for file in check("dpkg", "-L", "fleetfs").split()]
     for file in ("/usr/bin/fleetfs", "/usr/lib/systemd/system/fleetfs@.service",
                  "/usr/lib/systemd/user/fleetfs@.service", "/etc/fleetfs",
-                 "/usr/share/doc/fleetfs/copyright", "/usr/share/doc/fleetfs/README.md.gz",
+                 "/usr/share/doc/fleetfs/copyright", "/usr/share/doc/fleetfs/README.md",
+                 "/usr/share/doc/fleetfs/SECURITY.md", "/usr/share/doc/fleetfs/changelog.gz",
+                 "/usr/share/doc/fleetfs/docs/usage.md", "/usr/share/doc/fleetfs/docs/operations.md",
+                 "/usr/share/doc/fleetfs/docs/comparison.md", "/usr/share/doc/fleetfs/docs/fleet.png",
                  "/usr/share/man/man8/fleetfs.8.gz",
                  "/usr/share/bash-completion/completions/fleetfs",
-                 "/usr/share/zsh/vendor-completions/_fleetfs", "/etc/fleetfs-cache",
+                 "/usr/share/zsh/vendor-completions/_fleetfs",
+                 "/usr/share/fish/vendor_completions.d/fleetfs.fish", "/etc/fleetfs-cache",
                  "/usr/lib/systemd/system/fleetfs-cache.service",
                  "/usr/share/fleetfs/cache/fleetfs-cache",
                  "/usr/share/fleetfs/cache/check.lua", "/usr/share/fleetfs/cache/fleetfs.vcl",
                  "/usr/share/fleetfs/cache/haproxy.cfg", "/usr/share/fleetfs/cache/README.md",
-                 "/usr/share/fleetfs/prometheus/alerts.yml",
+                 "/usr/share/fleetfs/prometheus/README.md", "/usr/share/fleetfs/prometheus/alerts.yml",
                  "/usr/share/fleetfs/prometheus/dashboard.json"):
         assert file in files
     assert run("systemctl", "is-enabled", "fleetfs-cache").stdout == "disabled\n"
@@ -136,6 +171,32 @@ def test_the_unit_is_ready_when_the_mount_is_there(unit):
         in (MOUNTPOINT / ".fleetfs/config").read_text()
     check("systemctl", "stop", UNIT)
     assert state() == "inactive" and not mounted()
+
+
+def test_the_unit_as_documented(commands, unit):
+    token, settings, start, log, restart = commands
+    check_as_documented(token, text="sk-sim\n")
+    assert os.stat("/etc/fleetfs/prod.token").st_mode & 0o777 == 0o600
+    write("/etc/fleetfs/prod.conf", settings.replace(DOCUMENTED_URL, URL))
+    check_as_documented(start)
+    fleet = Path("/srv/fleet")
+    assert mounted(fleet) and len(check(*USER, "ls", fleet / "agents").split()) == 42
+    assert "ttl: 30\n" in (fleet / ".fleetfs/config").read_text()
+    assert "mounted" in check_as_documented(log)
+    check_as_documented(restart)
+    assert mounted(fleet)
+    check("systemctl", "disable", "--now", UNIT)
+    assert not mounted(fleet)
+
+
+def test_the_unit_of_a_user_as_documented(commands):
+    token, start = commands
+    become, runtime = become_user("cleo")
+    check_as_documented(token, become, text="sk-sim\n")
+    check_as_documented(start, become)
+    assert len(check(*become, "ls", f"{runtime}/fleetfs/prod/agents").split()) == 42
+    check(*become, "systemctl", "--user", "disable", "--now", UNIT)
+    check("loginctl", "disable-linger", "cleo")
 
 
 def test_the_unit_fetches_anew_after_a_reload_and_takes_another_token_after_a_restart(unit):
@@ -210,19 +271,15 @@ def test_each_user_has_a_unit_of_their_own():
     """Beside each other; who is logged in, or lingers, has a systemd of their own."""
     users = {}
     for name in "ann", "bob":
-        check("useradd", "-m", name)
-        entry = pwd.getpwnam(name)
-        settings = Path(entry.pw_dir, ".config/fleetfs")
+        users[name] = become_user(name)
+        settings = Path("/home", name, ".config/fleetfs")
         settings.mkdir(parents=True)
         write(settings / "prod.token", "sk-sim\n", 0o600)
         write(settings / "prod.conf", f"SOURCE={URL}\nOPTIONS=ttl=600\n")
-        check("chown", "-R", name, entry.pw_dir)
-        check("loginctl", "enable-linger", name)
-        home = f"/run/user/{entry.pw_uid}"
-        users[name] = ["runuser", "-u", name, "--", "env", f"XDG_RUNTIME_DIR={home}"], home
+        check("chown", "-R", name, f"/home/{name}")
     for become, home in users.values():
-        until(lambda: os.path.exists(f"{home}/systemd/private"))
-        check(*become, "systemctl", "--user", "start", UNIT)
+        done = run(*become, "systemctl", "--user", "start", UNIT)
+        assert not done.returncode, run("journalctl", "--no-pager", "-o", "cat", "-n", "60").stdout
         assert len(check(*become, "ls", f"{home}/fleetfs/prod/agents").split()) == 42
         assert run("ls", f"{home}/fleetfs/prod").returncode != 0  # as root
     (ann, _), (bob, home) = users.values()
@@ -235,22 +292,23 @@ def test_each_user_has_a_unit_of_their_own():
     check(*ann, "systemctl", "--user", "stop", UNIT)
 
 
-def test_an_upgrade_leaves_running_mounts_and_the_next_mount_has_the_new_program(unit):
+def test_an_upgrade_leaves_running_mounts_and_the_next_mount_has_the_new_program(commands, unit):
+    upgrade, restart = commands
     check("apt-get", "-q", "install", "-y", "--no-install-recommends", "--allow-downgrades", DEB_BEFORE)
     check("systemctl", "start", UNIT)
     pid = check("systemctl", "show", "-P", "MainPID", UNIT).strip()
-    check("apt-get", "-q", "install", "-y", "--no-install-recommends", DEB)
+    check_as_documented(upgrade)
     assert check("systemctl", "show", "-P", "MainPID", UNIT).strip() == pid
     assert not os.path.samefile(f"/proc/{pid}/exe", "/usr/bin/fleetfs")
     assert len(os.listdir(MOUNTPOINT / "agents")) == 42
-    check("systemctl", "restart", UNIT)
+    check_as_documented(restart)
     pid = check("systemctl", "show", "-P", "MainPID", UNIT).strip()
     assert os.path.samefile(f"/proc/{pid}/exe", "/usr/bin/fleetfs")
     assert len(os.listdir(MOUNTPOINT / "agents")) == 42
 
 
-def test_removing_it_unmounts_and_leaves_the_settings(unit):
+def test_removing_it_unmounts_and_leaves_the_settings(commands, unit):
     check("systemctl", "start", UNIT)
-    check("apt-get", "-q", "remove", "-y", "fleetfs")
+    check_as_documented(commands[0])
     assert not mounted() and not os.path.exists("/usr/bin/fleetfs")
     assert os.path.exists("/etc/fleetfs/prod.token")

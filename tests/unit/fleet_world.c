@@ -136,7 +136,8 @@ struct page *world_page(struct world *world, unsigned int number)
 
 	if (end > world->count)
 		end = world->count;
-	if (number == world->empty_page)
+	if (number == world->empty_page ||
+	    (number > world->empty_page && number <= world->last_empty_page))
 		end = 0;
 	page = agents_page(end > first ? end - first : 0);
 	for (size_t i = first; i < end; i++) {
@@ -299,6 +300,7 @@ static void world_fail(struct world *world, unsigned int number, enum failure_ca
 {
 	const struct failure failure = {
 		.cause = (uint8_t)cause,
+		.page_only = world->page_only,
 		.http_status = world->status_absent ? 0 : world_status(cause),
 		.retry_after_ms = retry_after_ms,
 		.at_ns = world_wall_ns(world),

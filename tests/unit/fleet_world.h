@@ -90,9 +90,11 @@ struct world {
 	/* Responses. */
 	unsigned int per_page; /* machines on a page, whatever the request asks for */
 	enum count count_reported;
-	int64_t fixed_count;        /* for COUNT_FIXED */
-	bool one_page_for_all;      /* every page number gets page 1 */
-	unsigned int empty_page;    /* this page is empty; 0: none */
+	int64_t fixed_count;   /* for COUNT_FIXED */
+	bool one_page_for_all; /* every page number gets page 1 */
+	unsigned int
+		empty_page; /* this page and, up to last_empty_page, the next are empty; 0: none */
+	unsigned int last_empty_page;
 	unsigned int malformed;     /* elements of each page that are no agents */
 	bool large_agents;          /* each fills an ingest step of its own */
 	bool etags;                 /* responses have an ETag, and requests may be conditional */
@@ -102,6 +104,7 @@ struct world {
 	unsigned int failing_page;  /* only requests for this page; 0: for any page */
 	bool bad_pages[MOST_PAGES]; /* fail in any case, by page number */
 	enum failure_cause cause;
+	bool page_only;         /* the API answered requests for parts of these pages */
 	bool status_absent;     /* they fail without a response, for example without a token */
 	int64_t retry_after_ms; /* -1: not given */
 	bool changes_fail;      /* the port that reports changes is out of memory */

@@ -181,6 +181,44 @@ static void test_a_divided_page_with_an_old_part_is_old(void **state)
 	}
 }
 
+/* The API answered for the whole page, so the source, the token and the team are right. */
+static void test_a_refused_part_is_the_failure_of_its_page_only(void **state)
+{
+	static const struct {
+		const char *refusal;
+		uint8_t cause;
+		bool other_remedy; /* than that of the cause */
+	} rows[] = {
+		{"HTTP/1.1 500 No\r\n" EMPTY, FAILURE_SERVER, false},
+		{"HTTP/1.1 403 No\r\n" EMPTY, FAILURE_CREDENTIAL, true},
+		{"HTTP/1.1 404 No\r\n" EMPTY, FAILURE_REQUEST, true},
+	};
+
+	(void)state;
+	client_fixture_config.per_page = 2;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		const struct server_step steps[] = {
+			{.text = TOO_LARGE}, {.text = PART("")}, {.text = rows[i].refusal}};
+		struct server *server = server_new(steps, LENGTH(steps));
+		struct client *client = client_fixture_new(server);
+		struct fetch *fetch = client_fixture_fetch(client, 1);
+
+		assert_null(fetch->page);
+		assert_int_equal(fetch->failure.cause, rows[i].cause);
+		assert_true(fetch->failure.page_only);
+		assert_int_equal(!!strstr(failure_remedy(&fetch->failure), "if other pages"),
+		                 rows[i].other_remedy);
+		assert_int_equal(fetch->requests, 3);
+		fetch_free(fetch);
+		/* a request of a whole page may be refused because the API fails */
+		fetch = client_fixture_fetch(client, 1);
+		assert_false(fetch->failure.page_only);
+		fetch_free(fetch);
+		client_free(client);
+		server_free(server);
+	}
+}
+
 /* A second request that bypasses caches would have the same result. */
 static void test_a_request_that_bypasses_caches_is_sent_once(void **state)
 {
@@ -287,6 +325,7 @@ int main(void)
 		CLIENT_TEST(test_cache_control_states_ttl_and_stale),
 		CLIENT_TEST(test_a_response_has_the_age_that_the_cache_reports),
 		CLIENT_TEST(test_a_divided_page_with_an_old_part_is_old),
+		CLIENT_TEST(test_a_refused_part_is_the_failure_of_its_page_only),
 		CLIENT_TEST(test_a_request_that_bypasses_caches_is_sent_once),
 		CLIENT_TEST(test_an_unchanged_page_is_recognised_by_its_validators),
 	};

@@ -93,6 +93,41 @@ static void test_a_bad_page_costs_its_own_agents_only(void **state)
 	(void)state;
 }
 
+/* Two pages that fail in succession look like a failing API until another page arrives. */
+static void test_health_reports_bad_pages_until_they_arrive(void **state)
+{
+	for (size_t i = 0; i < BAD_CAUSES * 2; i++) {
+		bool warm = i >= BAD_CAUSES;
+		struct world world;
+		struct listing listing;
+
+		world_init(&world, 500);
+		world.config.ttl_ms = 500;
+		world_mount(&world);
+		world.cause = bad_causes[i % BAD_CAUSES];
+		if (warm)
+			world_list_all(&world);
+		world.now_ms += 500;
+		world_set_bad_pages(&world, "-xx--");
+		for (int round = 0; round < 40; round++) {
+			world_list(&world, &listing);
+			listing_done(&listing);
+			assert_true(world_health(&world).failing);
+			world.now_ms += 1500;
+			assert_int_equal(world_find(&world, "p10", NULL), 0);
+			assert_true(world_health(&world).failing);
+			assert_int_equal(world_find(&world, "p450", NULL), 0);
+			assert_true(world_health(&world).failing);
+		}
+		world_set_bad_pages(&world, "");
+		world.now_ms += 30000;
+		world_list_all(&world);
+		assert_false(world_health(&world).failing);
+		world_done(&world);
+	}
+	(void)state;
+}
+
 static void test_the_first_listing_past_a_bad_page_is_complete(void **state)
 {
 	for (size_t i = 0; i < BAD_CAUSES; i++) {
@@ -103,6 +138,33 @@ static void test_the_first_listing_past_a_bad_page_is_complete(void **state)
 		world_set_bad_pages(&world, "-x-");
 		assert_lists_the_good_pages(&world, -failure_errno(world.cause));
 		assert_in_range(world.requests, 3, 5);
+		world_done(&world);
+	}
+	(void)state;
+}
+
+/* Without an arrival before, a failure of a whole page would count for the API. */
+static void test_pages_whose_parts_are_refused_cost_their_own_agents_from_the_start(void **state)
+{
+	static const char *const layouts[] = {"x--", "-x-", "-xx-", "x-x-"};
+
+	for (size_t i = 0; i < BAD_CAUSES * 4; i++) {
+		const char *pages = layouts[i / BAD_CAUSES];
+		struct world world;
+		int err;
+
+		world_of(&world, 100 * strlen(pages));
+		world.cause = bad_causes[i % BAD_CAUSES];
+		world.page_only = true;
+		err = -failure_errno(world.cause);
+		world_set_bad_pages(&world, pages);
+		assert_lists_the_good_pages(&world, err);
+		assert_agents_of_good_pages_are_read(&world, err);
+		assert_true(world_health(&world).failing);
+		assert_false(world_health(&world).verified);
+		world_set_bad_pages(&world, "");
+		world.now_ms += 30000;
+		world_list_all(&world);
 		world_done(&world);
 	}
 	(void)state;
@@ -148,6 +210,47 @@ static void test_agents_of_a_page_that_goes_bad_are_served_stale_then_fail(void 
 		assert_int_equal(world.departed, 0);
 		assert_int_equal(world.joined, 350);
 		assert_int_equal(world.changed, 350);
+		world_done(&world);
+	}
+	(void)state;
+}
+
+/* The page was bad for longer than the other pages are stale when the API fails as a whole. */
+static void test_agents_of_a_bad_page_beyond_stale_are_not_listed_when_the_api_fails(void **state)
+{
+	for (size_t i = 0; i < BAD_CAUSES; i++) {
+		struct world world;
+		int64_t began_ms;
+
+		world_of(&world, 350);
+		world.cause = bad_causes[i];
+		world_list_all(&world);
+		began_ms = world.now_ms;
+		world_set_bad_pages(&world, "--x-");
+		world.now_ms = began_ms + STALE_MS;
+		world_list_all(&world);
+		world.failing = true;
+		for (world.now_ms += TTL_MS - 1; world.now_ms < began_ms + TTL_MS + 2 * STALE_MS;
+		     world.now_ms += 1000) {
+			struct listing listing;
+			size_t listed = 0;
+
+			world_list(&world, &listing);
+			/* what is listed can be read */
+			for (size_t at = 0; at < listing.count; at++)
+				assert_int_equal(
+					world_find(&world, listing.records[at]->name, NULL), 0);
+			listed = listing.count;
+			assert_int_equal(listing.err,
+			                 listed == 350 ? 0 : -failure_errno(world.cause));
+			listing_done(&listing);
+			if (world.now_ms < began_ms + TTL_MS + STALE_MS)
+				assert_int_equal(listed, 350);
+			else if (world.now_ms < began_ms + TTL_MS + 2 * STALE_MS - 1000)
+				assert_int_equal(listed, 250);
+			assert_int_equal(world_find(&world, "no-such-agent", NULL),
+			                 -failure_errno(world.cause));
+		}
 		world_done(&world);
 	}
 	(void)state;
@@ -321,8 +424,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_bad_page_costs_its_own_agents_only),
+		cmocka_unit_test(test_health_reports_bad_pages_until_they_arrive),
 		cmocka_unit_test(test_the_first_listing_past_a_bad_page_is_complete),
+		cmocka_unit_test(
+			test_pages_whose_parts_are_refused_cost_their_own_agents_from_the_start),
 		cmocka_unit_test(test_agents_of_a_page_that_goes_bad_are_served_stale_then_fail),
+		cmocka_unit_test(
+			test_agents_of_a_bad_page_beyond_stale_are_not_listed_when_the_api_fails),
 		cmocka_unit_test(test_what_may_be_on_a_bad_page_is_not_treated_as_departed),
 		cmocka_unit_test(test_bad_pages_are_not_stormed),
 		cmocka_unit_test(test_an_endless_run_of_bad_pages_ends),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Long runs of bad pages, and agents that move to a bad page. */
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -151,12 +152,142 @@ static void test_an_agent_that_leaves_far_from_a_bad_page_leaves_at_once(void **
 	(void)state;
 }
 
+/* A page that stays empty, though total_count and later pages show that it is in the list. */
+static void test_a_page_that_stays_empty_hides_no_other_page(void **state)
+{
+	static const struct {
+		unsigned int pages, first, last;
+	} rows[] = {{4, 2, 2}, {4, 1, 1}, {4, 3, 3}, {9, 3, 7}, {12, 1, 11}};
+
+	for (size_t i = 0; i < 5 * 2; i++) {
+		bool warm = i >= 5;
+		unsigned int first = rows[i % 5].first, last = rows[i % 5].last;
+		unsigned int pages = rows[i % 5].pages, missing = 100 * (last - first + 1);
+		struct world world;
+		struct listing listing;
+		char id[ID_BYTES];
+
+		world_of(&world, (size_t)pages * 100);
+		if (warm)
+			world_list_all(&world);
+		world.empty_page = first;
+		world.last_empty_page = last;
+		snprintf(id, sizeof(id), "p%u", 100 * first - 50);
+		for (int round = 0; round < 40; round++) {
+			bool served = warm && round < 30;
+
+			world.now_ms += TTL_MS;
+			world_list(&world, &listing);
+			assert_int_equal(listing.count, pages * 100 - (served ? 0 : missing));
+			assert_int_equal(listing.err, served ? 0 : -EREMOTEIO);
+			assert_true(listing.requests <= 3 * pages + 1);
+			listing_done(&listing);
+			assert_int_equal(world_find(&world, "no-such-agent", NULL), -EREMOTEIO);
+			assert_int_equal(world_find(&world, id, NULL), served ? 0 : -EREMOTEIO);
+			assert_int_equal(
+				world_find(&world, world.machines[world.count - 1].id, NULL), 0);
+			assert_true(world_health(&world).failing);
+			assert_false(world_health(&world).verified);
+		}
+		assert_int_equal(world.departed, 0);
+		assert_int_equal(world.joined, pages * 100 - (warm ? 0 : missing));
+		world.empty_page = world.last_empty_page = 0;
+		world.now_ms += 30000;
+		world_list_all(&world);
+		assert_false(world_health(&world).failing);
+		assert_true(world_health(&world).verified);
+		assert_int_equal(world.departed, 0);
+		assert_int_equal(world.joined, pages * 100 - (warm ? 0 : missing));
+		world_done(&world);
+	}
+	(void)state;
+}
+
+/* Only the first pages were ever read, and now all pages are bad. */
+static void test_a_list_that_was_never_read_to_its_end_does_not_end_without_an_error(void **state)
+{
+	for (int counted = 0; counted <= 1; counted++) {
+		struct world world;
+		struct listing listing;
+
+		world_of(&world, 500);
+		world.count_reported = counted ? COUNT_RIGHT : COUNT_ABSENT;
+		assert_int_equal(world_find(&world, "p150", NULL), 0);
+		world.now_ms += TTL_MS;
+		world.cause = FAILURE_MALFORMED;
+		set_run(&world, 1, 5);
+		world_list(&world, &listing);
+		assert_int_equal(listing.err, -EREMOTEIO);
+		assert_int_equal(listing.count, 200);
+		listing_done(&listing);
+		world_done(&world);
+	}
+	(void)state;
+}
+
+static void world_fill_page(struct world *world)
+{
+	if (world->requests_of[world->empty_page] > 0)
+		world->empty_page = 0;
+}
+
+static void test_a_page_that_is_empty_once_is_read_again(void **state)
+{
+	struct world world;
+
+	world_of(&world, 400);
+	world.empty_page = 2;
+	world.drift = world_fill_page;
+	world.drift_percent = 100;
+	world.at_request = true;
+	assert_in_range(world_list_all(&world), 5, 8);
+	assert_true(world_health(&world).verified);
+	assert_false(world_health(&world).failing);
+	world_done(&world);
+	(void)state;
+}
+
+static void test_a_list_that_shrank_ends_at_its_first_empty_page(void **state)
+{
+	for (int lags = 0; lags <= 1; lags++) {
+		struct world world;
+		struct listing listing;
+
+		world_init(&world, 90);
+		drift_join_many(&world, 90, 310);
+		world_mount(&world);
+		world_list_all(&world);
+		drift_leave_many(&world, 90, 310);
+		if (lags) {
+			world.count_reported = COUNT_FIXED;
+			world.fixed_count = 400;
+		}
+		for (int round = 0; round < 3; round++) {
+			world.now_ms += TTL_MS;
+			world_list(&world, &listing);
+			assert_int_equal(listing.err, 0);
+			assert_int_equal(listing.count, 90);
+			listing_done(&listing);
+			assert_int_equal(world_find(&world, "no-such-agent", NULL), -ENOENT);
+			assert_false(world_health(&world).failing);
+		}
+		assert_int_equal(world.departed, 310);
+		world_done(&world);
+	}
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_run_of_bad_pages_hides_no_page_that_total_count_promises),
 		cmocka_unit_test(test_pages_known_from_before_are_read_behind_a_run_of_bad_pages),
 		cmocka_unit_test(test_agents_that_move_to_a_bad_page_do_not_leave),
+		cmocka_unit_test(
+			test_a_list_that_was_never_read_to_its_end_does_not_end_without_an_error),
+		cmocka_unit_test(test_a_page_that_stays_empty_hides_no_other_page),
+		cmocka_unit_test(test_a_page_that_is_empty_once_is_read_again),
+		cmocka_unit_test(test_a_list_that_shrank_ends_at_its_first_empty_page),
 		cmocka_unit_test(test_an_agent_that_leaves_far_from_a_bad_page_leaves_at_once),
 	};
 

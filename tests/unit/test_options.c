@@ -420,6 +420,20 @@ static void test_options_of_mount_are_accepted_and_those_of_fuse_passed_on(void 
 	(void)state;
 }
 
+static void test_value_in_quotes_contains_commas(void **state)
+{
+	assert_config("fleetfs|m|-o|ttl=7,name=\"a, b\",per_page=9", "\nname: a, b\n");
+	assert_config("fleetfs|m|-o|ttl=7,name=\"a, b\",per_page=9", "\nper_page: 9\n");
+	assert_config("fleetfs|m|-o|x-y=\"z,nonsense\",name=\"a=\\\"b\\\"\"", "\nname: a=\"b\"\n");
+	assert_config("fleetfs|m|-o|name=\\\"a\\\"", "\nname: \"a\"\n");
+	assert_config("fleetfs|m|-o|name=5\" disk", "\nname: 5\" disk\n");
+	assert_rejected("fleetfs|m|-o|name=\"a,b", 2, "-o name: the value must end with '\"'");
+	assert_rejected("fleetfs|m|-o|name=\"a\\\"", 2, "must end");
+	assert_rejected("fleetfs|m|-o|name=\"a\"b,ttl=3", 2, "must end");
+	assert_rejected("fleetfs|m|-o|name=\"", 2, "must end");
+	(void)state;
+}
+
 static void test_help_and_version_ignore_errors(void **state)
 {
 	static const char *const lines[] = {"fleetfs|-h", "fleetfs|--help|a|b|c|d",
@@ -661,6 +675,7 @@ int main(void)
 		cmocka_unit_test(test_duration_is_rounded_to_ms),
 		cmocka_unit_test(test_error_names_option_value_and_what_is_allowed),
 		cmocka_unit_test(test_options_of_mount_are_accepted_and_those_of_fuse_passed_on),
+		cmocka_unit_test(test_value_in_quotes_contains_commas),
 		cmocka_unit_test(test_help_and_version_ignore_errors),
 		cmocka_unit_test(test_team_is_by_default_from_the_environment),
 		cmocka_unit_test(test_ca_variables_have_no_effect_with_cacert_or_without_https),

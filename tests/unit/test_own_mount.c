@@ -55,6 +55,7 @@ static void test_connection_without_a_pipe_is_closed_once(void **state)
 		.device = "0:0",
 		.mountinfo_fd = mountinfo_open(),
 		.hangup_fd = -1,
+		.last_fd = -1,
 	};
 	int fd = fuse_session_fd(session), files[16];
 	char why[256];

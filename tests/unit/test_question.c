@@ -285,7 +285,7 @@ static void test_every_value_of_an_agent_is_a_field(void **state)
 		         row->parent == TREE_SYSTEM_STATS ? "system_stats." : "",
 		         row->name ? row->name : "");
 		assert_int_equal(question_field_find(name, strlen(name), &field),
-		                 tree_is_value(row));
+		                 tree_is_field_file(row));
 	}
 	(void)state;
 }

@@ -245,7 +245,7 @@ static void test_absent_value_is_an_empty_file(void **state)
 	for (size_t i = TREE_DIRECTORIES; i < tree_row_count; i++) {
 		const struct tree_row *row = &tree_rows[i];
 
-		if (!tree_is_value(row) || row->each == TREE_EACH_LABEL)
+		if (!tree_is_field_file(row) || row->each == TREE_EACH_LABEL)
 			continue;
 		assert_text(row, &agent, 0, row->field == AGENT_ID ? "gpu-01\n" : "");
 	}

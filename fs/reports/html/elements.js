@@ -19,17 +19,16 @@ function getOrMake(map, key, make) {
 
 /* Makes the children of an element the wanted ones, and moves only those that have to move. */
 function arrange(parent, wanted) {
+	const kept = new Set(wanted);
+	for (const child of [...parent.childNodes])
+		if (!kept.has(child))
+			child.remove();
 	let at = parent.firstChild;
-	for (const child of wanted) {
+	for (const child of kept) {
 		if (child === at)
 			at = at.nextSibling;
 		else
 			parent.insertBefore(child, at);
-	}
-	while (at) {
-		const next = at.nextSibling;
-		at.remove();
-		at = next;
 	}
 }
 

@@ -39,7 +39,7 @@ function readAgent(fields, row) {
 	agent.vramFree = sum(known.map(gpu => gpu.free));
 	agent.vramTotal = sum(known.map(gpu => gpu.total));
 	agent.unknownGpus = agent.gpus.length - known.length;
-	/* gpu_free is computed from the other two: impossible values make it impossible, too. */
+	/* gpu_free is computed from gpu_capacity and running_count: impossible values make it impossible, too. */
 	agent.free = agent.gpu_free <= agent.gpu_capacity && agent.gpu_capacity <= MOST_GPUS ?
 		agent.gpu_free : null;
 	agent.available = ["idle", "busy"].includes(agent.status) ? agent.free : 0;
@@ -86,16 +86,17 @@ function commonPrefix() {
 /* Gives each agent a text of its own: cut in the middle; or around the first difference, if others
  * have the same then; or the whole name, which is never longer than 255 bytes. */
 function nameAll(key, limit, text) {
-	const same = (list, name) => {
+	/* Names the agents of a list. Returns the groups of those that got the same name. */
+	const nameAndFindSame = (list, name) => {
 		const found = new Map();
 		for (const agent of list) {
 			agent[key] = name(agent);
 			getOrMake(found, agent[key], () => []).push(agent);
 		}
-		return [...found.values()].filter(its => its.length > 1);
+		return [...found.values()].filter(group => group.length > 1);
 	};
-	for (const its of same(agents, agent => shorten(text(agent), limit))) {
-		const texts = its.map(text).sort();
+	for (const group of nameAndFindSame(agents, agent => shorten(text(agent), limit))) {
+		const texts = group.map(text).sort();
 		const [first, last] = [texts[0], texts[texts.length - 1]];
 		let at = 0;
 		while (at < first.length && first[at] === last[at])
@@ -103,7 +104,7 @@ function nameAll(key, limit, text) {
 		at = Math.max(0, at - 2);
 		const around = agent => text(agent).slice(0, 4) + ELLIPSIS +
 			shorten(text(agent).slice(at), limit - 5);
-		for (const left of same(its, around))
+		for (const left of nameAndFindSame(group, around))
 			for (const agent of left)
 				agent[key] = agent.name;
 	}
@@ -227,14 +228,15 @@ const groups = {
 	none: {values: () => [], none: "all agents"},
 };
 
-/* {name, status, members} of each group in their order. So that hundreds of groups of one agent do not
+/* {key, name, members} of each group, in the order of the page; key null is the group of the smallest
+ * ones. So that hundreds of groups of one agent do not
  * hide the rest, the smallest ones are one group. */
 function grouped(shown) {
 	const {values, none, others} = groups[state.group];
 	const members = new Map();
 	for (const agent of shown) {
-		const its = values(agent).filter(Boolean);
-		for (const value of its.length ? new Set(its) : [""])
+		const found = values(agent).filter(Boolean);
+		for (const value of found.length ? new Set(found) : [""])
 			getOrMake(members, value, () => []).push(agent);
 	}
 	const isStatus = state.group === "status";

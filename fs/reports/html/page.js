@@ -39,7 +39,7 @@ function render() {
 	if (!shown.length)
 		$("fleet").replaceChildren(element("p", "", agents.length ?
 			"No agent matches the filter." : "The fleet has no agents."));
-	if (tapped && !byName.has(tapped))
+	if (readOutName && !byName.has(readOutName))
 		readOut(null);
 	renderDetails();
 	renderAge();
@@ -131,28 +131,28 @@ function neighbour(made, key) {
 		return all[next];
 	const from = made.getBoundingClientRect();
 	const step = key === "ArrowDown" ? 1 : -1;
-	let best, its;
+	let best, bestBox;
 	for (let i = at + step; all[i]; i += step) {
 		const box = all[i].getBoundingClientRect();
 		if (box.top === from.top)
 			continue;
-		if (best && box.top !== its.top)
+		if (best && box.top !== bestBox.top)
 			break;
-		if (!best || Math.abs(box.left - from.left) < Math.abs(its.left - from.left))
-			[best, its] = [all[i], box];
+		if (!best || Math.abs(box.left - from.left) < Math.abs(bestBox.left - from.left))
+			[best, bestBox] = [all[i], box];
 	}
 	return best;
 }
 
-/* Small tiles have no room for all of an agent: a line at the bottom of the window has, for the tile
+/* Small tiles cannot show all of an agent. A line at the bottom of the window shows it for the tile
  * under the pointer, under the finger, or with the focus. A screen reader reads the tile itself. */
 
-let tapped = "";
+let readOutName = "";
 
 function readOut(made) {
 	const agent = byName.get(made?.agent);
 	const line = $("readout");
-	tapped = agent?.name ?? "";
+	readOutName = agent?.name ?? "";
 	line.hidden = !agent || !made.closest(".compact, .heat");
 	if (!line.hidden)
 		line.replaceChildren(mark(agent.status), element("b", "", agent.title.length > 80 ?
@@ -269,8 +269,8 @@ function readAgain() {
 	frame.hidden = true;
 	frame.title = "the fleet, read again";
 	frame.src = `${location.href.split(/[?#]/)[0]}${FRAME_MARK}#${data.key}`;
-	const its = frame;
-	frame.addEventListener("load", () => setTimeout(dropFrame, 1000, its));
+	const thisFrame = frame;
+	frame.addEventListener("load", () => setTimeout(dropFrame, 1000, thisFrame));
 	document.body.append(frame);
 }
 

@@ -32,13 +32,13 @@ function tableRow(name) {
 
 function fillRow(made, agent) {
 	Object.entries(columns).forEach(([column, {text}], i) => {
-		const its = column === "name" ? made.pick : made.children[i];
+		const cell = column === "name" ? made.pick : made.children[i];
 		const words = text(agent);
-		if (its.words === words && its.dataset.status === agent.status)
+		if (cell.words === words && cell.dataset.status === agent.status)
 			return;
-		its.words = words;
-		its.dataset.status = agent.status;
-		its.replaceChildren(...(column === "status" ? [mark(agent.status)] : []), words);
+		cell.words = words;
+		cell.dataset.status = agent.status;
+		cell.replaceChildren(...(column === "status" ? [mark(agent.status)] : []), words);
 	});
 	made.pick.setAttribute("aria-label", `${agent.long}, ${spoken(agent)}`);
 	return made;

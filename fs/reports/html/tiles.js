@@ -4,7 +4,7 @@ const [FULL, COMPACT, SHOWN_BARS] = [120, 1500, 16];
 
 let tiles = new Map();
 
-const isKey = (...values) => JSON.stringify(values);
+const keyOf = (...values) => JSON.stringify(values);
 
 function fillFull(tile, agent) {
 	const facts = element("span", "line facts");
@@ -46,7 +46,7 @@ function fillTile(tile, agent, size) {
 	const column = columns[state.sort];
 	const cell = (column.cell ?? cellStatus)(agent);
 	const value = size === "compact" && (column.short ?? column.text)(agent);
-	const known = isKey(size, state.sort, agent.status, agent.running_count, agent.gpu_capacity,
+	const known = keyOf(size, state.sort, agent.status, agent.running_count, agent.gpu_capacity,
 		agent.sync_phase, agent.sync_percent, agent.gpus, agent.long, agent.short, cell, value,
 		column.inTile || column.text(agent));
 	if (tile.known !== known) {
@@ -94,23 +94,23 @@ function renderTiles(shown) {
 	const old = tiles;
 	tiles = new Map();
 	for (const {key, name, members} of grouped(shown)) {
-		const its = old.get(key) ?? section(key);
+		const made = old.get(key) ?? section(key);
 		const items = new Map();
 		const available = sum(members.map(agent => agent.available));
-		tiles.set(key, its);
-		its.setAttribute("aria-label", name);
-		its.heading.textContent = `${name} (${members.length})`;
-		its.summary.textContent = available > 0 ? `${plural(available, "GPU")} available` : "";
-		its.heading.hidden = state.group === "none";
-		its.summary.hidden = its.heading.hidden || !available;
-		its.list.className = size;
+		tiles.set(key, made);
+		made.setAttribute("aria-label", name);
+		made.heading.textContent = `${name} (${members.length})`;
+		made.summary.textContent = available > 0 ? `${plural(available, "GPU")} available` : "";
+		made.heading.hidden = state.group === "none";
+		made.summary.hidden = made.heading.hidden || !available;
+		made.list.className = size;
 		for (const agent of members) {
-			const made = its.items.get(agent.name) ?? tileItem(agent.name);
-			fillTile(made.tile, agent, size);
-			items.set(agent.name, made);
+			const item = made.items.get(agent.name) ?? tileItem(agent.name);
+			fillTile(item.tile, agent, size);
+			items.set(agent.name, item);
 		}
-		its.items = items;
-		arrange(its.list, items.values());
+		made.items = items;
+		arrange(made.list, items.values());
 	}
 	$("fleet").dataset.sort = state.sort;
 	$("fleet").style.setProperty("--width", size === "compact" ? compactWidth(shown) : "");

@@ -3,7 +3,8 @@
 const [SHOWN_MODELS, SHOWN_STATUSES, NO_STATUS, OTHERS] = [30, 5, "", "\n"];
 
 /* All that could grow with odd agents is cut: at most five statuses besides the documented ones have a
- * button; OTHERS, which is no status since none contains a line break, are the rest. */
+ * button. All other statuses share the button OTHERS. Its key is a line break, which no status
+ * contains. */
 let ownButton = new Set();
 
 const statusKey = status => ownButton.has(status) ? status : OTHERS;
@@ -42,12 +43,12 @@ function renderStatuses(counts) {
 			item.append(statusButton());
 		item.key = key;
 		const button = item.firstChild;
-		const [its, word, number] = button.children;
+		const [letterSpan, word, number] = button.children;
 		const name = key === OTHERS ? "other statuses" : statusText(visible(key));
 		button.dataset.status = key === OTHERS ? "" : key;
 		button.setAttribute("aria-pressed", state.statuses.has(key));
 		button.setAttribute("aria-label", `${name}: ${n}`);
-		its.textContent = letter(key);
+		letterSpan.textContent = letter(key);
 		word.textContent = `${name} `;
 		number.textContent = n;
 		return item;
@@ -59,13 +60,13 @@ function renderModels(shown) {
 	for (const agent of shown) {
 		const names = agent.models.length ? agent.models : ["no GPU"];
 		for (const model of names) {
-			const its = getOrMake(rows, model, () => ({model, agents: 0, available: 0, free: 0,
+			const row = getOrMake(rows, model, () => ({model, agents: 0, available: 0, free: 0,
 				vramFree: null, vramTotal: null, isMixed: false}));
-			its.agents++;
-			its.available += agent.available ?? 0;
-			its.free += agent.free ?? 0;
-			/* The API does not report which of its GPUs are free. */
-			its.isMixed ||= names.length > 1;
+			row.agents++;
+			row.available += agent.available ?? 0;
+			row.free += agent.free ?? 0;
+			/* The API does not report which GPUs of an agent are free. */
+			row.isMixed ||= names.length > 1;
 		}
 		for (const gpu of agent.gpus.filter(gpu => gpu.known)) {
 			rows.get(gpu.name).vramFree += gpu.free;

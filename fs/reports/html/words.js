@@ -7,7 +7,8 @@ function shorten(text, limit) {
 	if (text.length <= limit)
 		return text;
 	const head = Math.ceil((limit - 1) / 2), tail = limit - 1 - head;
-	/* Twice as many units as characters: a surrogate pair that is cut here is not in the result. */
+	/* A character has at most two UTF-16 units. So 2 * head units contain head whole characters, even
+	 * if the cut splits a surrogate pair. */
 	return [...text.slice(0, 2 * head)].slice(0, head).join("") + ELLIPSIS +
 		[...text.slice(-2 * tail)].slice(-tail).join("");
 }
@@ -27,10 +28,10 @@ function count(value) {
 
 function bytes(value) {
 	const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-	let unit = 0; /* the next one from 1000 on, so that there are at most three digits */
+	let unit = 0; /* the next one from 999.5 on, which would be shown as 1000 */
 	if (value === null)
 		return "unknown";
-	for (; Math.abs(value) >= 1000 && unit < units.length - 1; unit++)
+	for (; Math.abs(value) >= 999.5 && unit < units.length - 1; unit++)
 		value /= 1024;
 	return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
