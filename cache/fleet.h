@@ -143,8 +143,8 @@ int64_t fleet_refresh_ms(const struct fleet *fleet);
 
 /* Responses */
 
-/* Ingests a response to a request of the port `want`, and takes it over. number: of the page, from
- * 1.
+/* Ingests a response to a request of the port `request_page`, and takes it over. number: of the
+ * page, from 1.
  *
  * Returns 0; -EAGAIN if some agents are left: call fleet_ingest_more() until it returns another
  * result, and neither fleet_ingest() nor fleet_failed() meanwhile; or -ENOMEM or -EFBIG: the page
@@ -174,7 +174,7 @@ int64_t fleet_now_ms(const struct fleet *fleet);
 int64_t fleet_wall_ns(const struct fleet *fleet);
 
 /* Wall clock of fleet_new(): the modification time of values that the first list found. */
-int64_t fleet_mounted_ns(const struct fleet *fleet);
+int64_t fleet_started_ns(const struct fleet *fleet);
 
 /* The configured ttl. */
 int64_t fleet_ttl_ms(const struct fleet *fleet);

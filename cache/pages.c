@@ -85,8 +85,8 @@ static int pages_request(struct pages *pages, struct cached_page *page, unsigned
 
 	if (page->arrived_seq <= pages->expired_seq && pages->expired_seq > 0)
 		no_cache = true;
-	err = pages->ports->want(pages->ports->user, number, conditional ? &page->validator : NULL,
-	                         no_cache);
+	err = pages->ports->request_page(pages->ports->user, number,
+	                                 conditional ? &page->validator : NULL, no_cache);
 	if (err < 0)
 		return err;
 	page->in_flight = true;

@@ -42,8 +42,8 @@ struct fleet_ports {
 	 * validator for a conditional request, whose response may be only that the page is
 	 * unchanged; NULL: an unconditional request. no_cache: no HTTP cache may answer. Returns 0,
 	 * or -errno if there will be no result. */
-	int (*want)(void *user, unsigned int page, const struct validator *condition,
-	            bool no_cache);
+	int (*request_page)(void *user, unsigned int page, const struct validator *condition,
+	                    bool no_cache);
 
 	int64_t (*now_ms)(void *user);  /* monotonic clock that counts while suspended */
 	int64_t (*wall_ns)(void *user); /* wall clock, since 1970 */

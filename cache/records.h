@@ -33,7 +33,7 @@ struct records {
 	struct agent *departed; /* empty; replaces the agent of a record whose agent left */
 
 	bool list_known;        /* fleet_list_is_known(): agents found from now on have joined */
-	int64_t mounted_ns;     /* wall clock when the cache was created */
+	int64_t started_ns;     /* wall clock when the cache was created */
 	int64_t names_mtime_ns; /* when the set of names last changed, plus 1 ns for each expiry of
 	                           the list since */
 
