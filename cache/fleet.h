@@ -28,8 +28,9 @@
  * Refreshing. If it is configured, the cache has one reader of its own, which reads the list
  * periodically: fleet_refresh().
  *
- * Layers, each of which calls only those below it: the pages (cache/pages.h), the records of agents
- * (cache/records.h, cache/ingest.h), the sweeps (cache/sweep.h, cache/sweeps.h), these queries.
+ * Layers, from the lowest; each calls only those before it: the pages (cache/pages.h), the records
+ * of agents (cache/records.h, cache/ingest.h), the sweeps (cache/sweep.h, cache/sweeps.h), these
+ * queries.
  *
  * Thread: one. The clocks, random numbers and the source of pages are ports (cache/ports.h).
  */

@@ -160,9 +160,9 @@ static int ingest_agents(struct ingest *ingest, struct records *records, uint64_
 
 /* The page */
 
-/* Renews a page that is unchanged according to its response. If its records changed after the
- * response before, ignores this one and drops the validator, so that the next response has the
- * whole page. */
+/* Renews a page that is unchanged according to its response. If its records changed since its
+ * last response, ignores this one and drops the validator, so that the next response has the whole
+ * page. */
 static void ingest_unchanged(const struct ingest *ingest, struct records *records,
                              struct cached_page *page)
 {

@@ -270,6 +270,7 @@ void pages_truncate(struct pages *pages, unsigned int last)
 	for (unsigned int i = last; i < pages->count; i++) {
 		pages_end_backoff(pages, &pages->pages[i]);
 		page_reset(&pages->pages[i]);
+		pages->pages[i].was_missing = false;
 	}
 }
 

@@ -10,8 +10,9 @@
  * references to them.
  *
  * Time is counted twice: in milliseconds for expiry, and in events for before and after, because
- * much happens within one millisecond. Events are arrivals, failures, queries, and the beginnings
- * of sweeps and passes, and pages_expire_all(). A request is no event.
+ * much happens within one millisecond. Events are: arrivals, failures, queries, calls of
+ * pages_expire_all(), the beginning of a sweep or pass, and a pass that goes back to empty pages. A
+ * request is no event.
  *
  * A page is never requested twice at once: a query that needs a page in flight waits for it.
  */
@@ -51,7 +52,8 @@ struct cached_page {
 	uint64_t failed_seq; /* event number of its last failure */
 	bool bad;            /* its failure counts for the page, not for the API */
 	bool hole;           /* its failure is that it is empty (pages_fail_empty()) */
-	bool was_missing;    /* lists went without it, so its agents may be in the list for long */
+	bool was_missing; /* it was a gap of earlier lists, so its agents may have been there before
+	                   */
 };
 
 struct pages {
@@ -139,13 +141,14 @@ int64_t pages_stale_end_ms(const struct pages *pages, int64_t read_ms);
 bool pages_may_serve_stale(const struct pages *pages, int64_t read_ms);
 
 /* Returns when a page expires: after its ttl; but if its last response was outdated, when it may be
- * requested again. */
+ * requested again, at the latest when it may no longer be served stale. 0 after
+ * pages_expire_all(). */
 int64_t page_expires_ms(const struct pages *pages, const struct cached_page *page);
 
 /* Returns whether a page has not expired. */
 bool page_is_fresh(const struct pages *pages, const struct cached_page *page);
 
-/* Returns whether the last response was outdated, and the page may not be requested yet. */
+/* Returns whether the last response was outdated, also when the page may be requested again. */
 bool page_is_outdated(const struct cached_page *page);
 
 /* Expires all pages, ends all backoffs, and ignores the responses to requests in flight. */
@@ -165,8 +168,8 @@ void page_reset(struct cached_page *page);
 void pages_truncate(struct pages *pages, unsigned int last);
 
 /* Returns whether the records of the page are still as its last response had them: each is present
- * and was last read on this page, and no agent was dropped because an earlier page has it too (that
- * page may lose it). Only then a response "unchanged" can stand for the whole page. */
+ * and was last read on this page, and no agent was dropped because an earlier page has it too.
+ * Otherwise a response "unchanged" could hide an agent that the earlier page lost. */
 bool page_is_intact(const struct cached_page *page, unsigned int number);
 
 /* Failures (pages_backoff.c) */

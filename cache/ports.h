@@ -53,11 +53,11 @@ struct fleet_ports {
 	void (*name)(const char *id, char ret_name[static FLEET_NAME_BYTES]);
 
 	/* Reports a new agent (before is NULL; also those of the first list, but not those of a
-	 * page that lists went without), a change, or that an agent left (after is NULL; only
-	 * references then keep its record). Called before the change is applied, once per change;
-	 * for the agents of a page in the page's order. at_ns: wall clock when the page arrived.
-	 * Returns 0, or -ENOMEM: the change is then not applied, and is reported again later. May
-	 * be NULL. */
+	 * page that was a gap of earlier lists), a change, or that an agent left (after is NULL;
+	 * the cache then releases its own reference to the record). Called before the change is
+	 * applied, once per change; for the agents of a page in the page's order. at_ns: wall clock
+	 * when the page arrived. Returns 0, or -ENOMEM: the change is then not applied, and is
+	 * reported again later. May be NULL. */
 	int (*changed)(void *user, const struct record *record, const struct agent *before,
 	               const struct agent *after, int64_t at_ns);
 

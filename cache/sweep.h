@@ -81,12 +81,12 @@ struct sweep {
 	 * page up to list_pages restarts the count. */
 	unsigned int repeating;
 
-	/* The empty pages that the first pass read last, one after the other */
+	/* The run of empty pages that ends at the page that the first pass read most recently */
 	unsigned int empty_count;
 	unsigned int empty_first; /* the first of them, if there is one */
 	bool empty_again;         /* the pass went back to read them again */
-	uint64_t empty_seq; /* event number; pages that arrived before it are not read: when the
-	                       first of them was requested, or when the pass went back; 0: none */
+	uint64_t empty_seq; /* the pass reads only pages that arrived after this event, the request
+	                       of the first of them, or the return to it; 0: no limit */
 
 	/* Pages that it skipped because they stay bad (cache/sweep_gaps.h) */
 	struct set gaps;  /* their numbers */
@@ -148,8 +148,9 @@ bool sweep_may_serve_stale(const struct sweeps *sweeps, const struct sweep *swee
 /* Returns whether a page arrived and has as many elements as a full page. */
 bool sweep_fills_page(const struct sweep *sweep, const struct cached_page *page);
 
-/* Appends a record whose data has expired, and lets the list expire when that data may no longer be
- * served stale. If it may not be served now, the list lacks the agent. 0 or -ENOMEM. */
+/* Appends a record from memory, whose data may have expired, and lets the list expire when that
+ * data may no longer be served stale. If it may not be served now, the list lacks the agent. 0 or
+ * -ENOMEM. */
 int sweep_append_stale(const struct sweeps *sweeps, struct sweep *sweep,
                        const struct record *record);
 

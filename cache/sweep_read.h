@@ -24,8 +24,8 @@ int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query);
  * err: result of sweep_ask(). A failure becomes the result for names that are not listed. With
  * -EAGAIN (the API is slow) these names get -ENOENT, or -errno of a gap of the sweep before.
  *
- * Returns 0, -ENOENT if no data may be served stale (with -EAGAIN also if only that of the whole
- * list before may not), or -ENOMEM. */
+ * Returns 0; -ENOENT if no data may be served stale, and if err is -EAGAIN also when the list
+ * before this sweep is too old, even if some agents are not; or -ENOMEM. */
 int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int err);
 
 #endif
