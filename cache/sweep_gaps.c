@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/sweep_gaps.h"
 
-#define MOST_RUN 16 /* consecutive empty pages; also gaps if total_count exceeds FLEET_MAX_AGENTS \
-	             */
+#define MOST_EMPTY        8     /* consecutive empty pages */
+#define MOST_RUN          16    /* gaps in a row, if total_count exceeds FLEET_MAX_AGENTS */
 #define MOST_RUN_UNKNOWN  2     /* gaps in a row, if there is no total_count */
 #define MOST_FIRST_PROBES 2     /* pages to try while no page has ever arrived */
 #define KEEP_MS           60000 /* a missed record is retained so long after its ttl at least */
@@ -109,7 +109,7 @@ bool sweep_ends_in_empty_page(const struct sweeps *sweeps, const struct sweep *s
 	if (page->total_count < 0 || page->total_count > FLEET_MAX_AGENTS)
 		return true;
 	/* total_count exceeded the last list by `unexplained`: no page is expected for those. */
-	return sweep->empty_count >= MOST_RUN ||
+	return sweep->empty_count >= MOST_EMPTY ||
 	       sweep->pass.at * size + sweeps->unexplained >= (uint64_t)page->total_count;
 }
 

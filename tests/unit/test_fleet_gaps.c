@@ -157,7 +157,7 @@ static void test_a_page_that_stays_empty_hides_no_other_page(void **state)
 {
 	static const struct {
 		unsigned int pages, first, last;
-	} rows[] = {{4, 2, 2}, {4, 1, 1}, {4, 3, 3}, {9, 3, 7}, {12, 1, 11}};
+	} rows[] = {{4, 2, 2}, {4, 1, 1}, {4, 3, 3}, {9, 3, 7}, {9, 1, 7}};
 
 	for (size_t i = 0; i < 5 * 2; i++) {
 		bool warm = i >= 5;
