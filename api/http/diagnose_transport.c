@@ -205,12 +205,14 @@ static void transport_diagnose_timeout(const struct request *request,
 	}
 }
 
-/* Corrects the code of two failures over HTTP/2. curl 7.88 reports a protocol error of the
- * connection as an empty reply; curl 8 reports the end of the connection as a faulty stream. */
+/* Corrects the code of failures over HTTP/2. curl 7.88 reports a protocol error of the connection as
+ * an empty reply; curl 8 reports the end of the connection as a faulty stream. What nghttp2 does not
+ * accept, such as headers without end, is a failed read. */
 static CURLcode transport_http2_code(const struct request *request, CURLcode code,
                                      const char **reason)
 {
-	if (code == CURLE_GOT_NOTHING && request->connection.http2) {
+	if ((code == CURLE_GOT_NOTHING && request->connection.http2) ||
+	    (code == CURLE_RECV_ERROR && strstr(*reason, "nghttp2"))) {
 		*reason = curl_easy_strerror(CURLE_HTTP2);
 		return CURLE_HTTP2;
 	}

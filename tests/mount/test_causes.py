@@ -40,6 +40,10 @@ HTTP2 = {
     # curl 8.14 notices it, and then waits until the timeout.
     "a frame that is too large": ([b"\xff\xff\xff\0\1" + (1).to_bytes(4, "big")],
                                   "EREMOTEIO or ETIMEDOUT"),
+    "headers without end": ([frame(1, 0, 1, b"\x88" + 120 * literal(b"x-a", 120 * b"b")),
+                             *10 * [frame(9, 0, 1, 120 * literal(b"x-a", 120 * b"b"))]], "EREMOTEIO"),
+    "empty CONTINUATION frames": ([frame(1, 0, 1, b"\x88"), *1000 * [frame(9, 0, 1)]],
+                                  "EREMOTEIO"),
     "a reset": ([frame(3, 0, 1, (2).to_bytes(4, "big"))], "EREMOTEIO"),
     "a reset midway": ([frame(1, 4, 1, b"\x88"), frame(3, 0, 1, (2).to_bytes(4, "big"))],
                        "EREMOTEIO"),
