@@ -94,6 +94,19 @@ def test_a_compressed_body_that_breaks_off_is_truncated(scripted, mount, encodin
     assert "try again" in error["remedy"] and "URL" not in error["remedy"]
 
 
+@pytest.mark.parametrize("where", ["header", "trailer"])
+def test_a_header_line_that_is_none_is_eremoteio(scripted, mount, where):
+    """curl calls it a bad argument, which is no lack of memory."""
+    server = scripted(["a"])
+    head, tail = (b" X-A: b\r\n", b"") if where == "header" else (b"", b"no colon\r\n")
+    server.answer = lambda wire: wire.send(
+        b"HTTP/1.1 200 OK\r\n" + head + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+        + tail + b"\r\n")
+    fleet = mount(server, **OPTIONS)
+    assert code_of(fleet.agents) == "EREMOTEIO"
+    assert "HTTP is faulty" in own(fleet, "last_error")["remedy"]
+
+
 @pytest.mark.parametrize("status", ["200 OK", "304 Not Modified"])
 def test_headers_that_break_off_are_truncated(scripted, mount, status):
     server = scripted(["a"])
