@@ -29,7 +29,8 @@ static const struct {
                  "the API may be down behind it"},
 	[FAILURE_UNREACHABLE] = {EHOSTUNREACH, true, "unreachable",
                                  "check the URL and the network"},
-	[FAILURE_TIMEOUT] = {ETIMEDOUT, true, "timeout", "try again, or raise timeout"},
+	[FAILURE_TIMEOUT] = {ETIMEDOUT, true, "timeout",
+                             "try again, raise timeout, or ask the operator of the API"},
 	[FAILURE_MEMORY] = {ENOMEM, true, "memory", "free some memory"},
 };
 

@@ -171,8 +171,11 @@ static int mountpoint_lock_parent(const char *path)
 /* Returns err, with a sentence in ret_why. */
 static int mountpoint_report_missing(const char *path, int err, char *ret_why, size_t why_bytes)
 {
+	const char *remedy =
+		strstr(path, "://") ? " (SOURCE comes before it)" : " (mkdir it first)";
+
 	snprintf(ret_why, why_bytes, "mount point %s: %s%s", path, strerror(-err),
-	         err == -ENOENT ? " (mkdir it first)" : "");
+	         err == -ENOENT ? remedy : "");
 	return err;
 }
 

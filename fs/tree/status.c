@@ -23,13 +23,20 @@ void status_readme(const struct status *status, struct text *text)
 		"                     metrics.prom fleet.html events.log events.log.1\n"
 		".fleetfs/            version config health stats metrics.prom last_error\n"
 		"\n"
-		"Cheap: .fleetfs/, and known paths in agents/<agent>/ (one page of the API).\n"
-		"Reads the whole list: ls agents, by-*/, tasks/, where/ and fleet/. Either way,\n"
-		"data is fetched once per ttl (.fleetfs/config), for all readers together.\n"
-		"The mtime of a file is when its value was first seen; of agents/<agent>, its\n"
-		"last heartbeat.  find agents -name status -newer README  # status changes\n"
-		"tail -F fleet/events.log                                 # each change\n"
-		"cat .fleetfs/last_error                                  # why a read failed\n";
+		"cheap to read        README, .fleetfs/, known paths in agents/ (one page)\n"
+		"the whole list       ls agents, ls -l fleet, an unknown agent, by-*/, tasks/,\n"
+		"                     questions, files of fleet/; once per ttl for all readers\n"
+		"names                %XX is a byte: % / control characters, leading . or -\n"
+		"values               \\xNN is a byte of a control character\n"
+		"mtime                when this mount first saw the value (find -newer README);\n"
+		"                     of agents/<agent>, the last heartbeat\n"
+		"tunnel               the status while a web tunnel is open: it takes no tasks\n"
+		"gpu_available        the gpu_free of agents that are idle or busy\n"
+		"events.log           time agent field old new, from its first read (tail -F);\n"
+		"                     when it is full, it becomes events.log.1\n"
+		"health               stale: old data, API fails or is slow; failing: no data\n"
+		"stats                HELP lines in .fleetfs/metrics.prom explain it\n"
+		"last_error           why a read failed, but not why a question is wrong\n";
 
 	(void)status;
 	text_bytes(text, readme, sizeof(readme) - 1);

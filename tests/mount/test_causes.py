@@ -184,7 +184,7 @@ def test_absent_proxy_is_named(fleetfs, scheme):
         done = fleetfs("--check", "--retries=0", "--allow_http", f"{scheme}://api.invalid/v1",
                        variables=proxied(url))
     assert done.returncode == 1
-    assert f"the proxy {url}" in done.stderr and f"{scheme}_proxy" in done.stderr
+    assert f"(proxy {url})" in done.stderr and f"{scheme}_proxy" in done.stderr
     assert f"proxy: {url}\n" in done.stdout or f"proxy: {url}, " in done.stdout
 
 
@@ -192,7 +192,7 @@ def test_a_proxy_whose_name_does_not_resolve_is_named(fleetfs):
     done = fleetfs("--check", "--retries=0", "https://api.invalid/v1",
                    variables=proxied("http://proxy.invalid:3128"))
     assert done.returncode == 1
-    assert "the proxy http://proxy.invalid:3128" in done.stderr and "https_proxy" in done.stderr
+    assert "(proxy http://proxy.invalid:3128)" in done.stderr and "https_proxy" in done.stderr
 
 
 def test_password_that_a_proxy_requires_is_named(scripted, fleetfs):

@@ -81,11 +81,16 @@ def free_gpus(agent):
     return max(0, agent["gpu_capacity"] - agent["running_count"]) if "running_count" in agent else 0
 
 
+def largest_free_vram(agent):
+    """On one GPU."""
+    return max(gpu["vram_free"] for gpu in agent["system_stats"]["gpu_devices"])
+
+
 def best_idle(agents):
     """The idle agent with the label a100 that has the most free VRAM on one GPU."""
     best = max((agent for agent in agents
                 if "a100" in agent["agent_labels"] and agent["agent_status"] == "idle"),
-               key=lambda agent: max(gpu["vram_free"] for gpu in agent["system_stats"]["gpu_devices"]))
+               key=largest_free_vram)
     return best["agent_id"]
 
 
@@ -93,10 +98,19 @@ def test_every_recipe_is_tested():
     assert TESTED == set(recipes())
 
 
-@recipe("The agent with the most free VRAM in total")
+@recipe("The idle agent with the most free VRAM in total")
 def test_most_free_vram(fleet, command):
-    best = max(fleet.api.agents(), key=free_vram)
+    best = max((agent for agent in fleet.api.agents() if agent["agent_status"] == "idle"), key=free_vram)
     assert bash(fleet, command) == [best["agent_id"]]
+    fleet.api.change(position(fleet.api.agents(), agent_id=best["agent_id"]), agent_status="busy")
+    until(lambda: bash(fleet, command) not in ([], [best["agent_id"]]))
+
+
+@recipe("The five best")
+def test_five_best(fleet, command):
+    idle = [agent for agent in fleet.api.agents() if agent["agent_status"] == "idle"]
+    best = sorted(idle, key=largest_free_vram, reverse=True)[:5]
+    assert bash(fleet, command) == [agent["agent_id"] for agent in best]
 
 
 @recipe("Agents that have a label and are idle")
@@ -142,6 +156,7 @@ def test_where_a_task_runs(fleet, command):
     for agent in busy[:3]:
         for task in agent["running_tasks"]:
             assert bash(fleet, command, task=task) == [agent["agent_id"]]
+    assert bash(fleet, command, status=1, task="none") == []
 
 
 @recipe("Wait until an agent is idle")
@@ -154,6 +169,16 @@ def test_until_idle(fleet, command, blocked):
     assert waiting.running()
     fleet.api.change(at, agent_status="idle")
     assert waiting.result() == (0, b"", b"")
+
+
+@recipe("Wait until an agent is idle")
+def test_until_idle_ends_when_the_agent_leaves(fleet, command, blocked):
+    agents = fleet.api.agents()
+    at = position(agents, agent_status="busy")
+    waiting = blocked("env", "-C", fleet.path, f"agent={agents[at]['agent_id']}", "bash", "-c", command)
+    fleet.api.remove_agent(at)
+    status, output, message = waiting.result()
+    assert (status, output) == (1, b"") and message.endswith(b"No such file or directory\n")
 
 
 @recipe("Agents that do not run the newest version")
@@ -182,6 +207,13 @@ def test_until_an_answer(fleet, command, blocked):
     at = next(at for at, agent in enumerate(agents) if "a100" in agent["agent_labels"])
     fleet.api.change(at, agent_status="idle")
     assert waiting.result() == (0, f"{agents[at]['agent_id']}\n".encode(), b"")
+
+
+@recipe("Wait until a question has an answer")
+def test_until_an_answer_ends_if_the_question_is_wrong(fleet, command, blocked):
+    waiting = blocked("env", "-C", fleet.path, "LC_ALL=C", "bash", "-c", command.replace("label=", "labels="))
+    _, output, message = waiting.result()
+    assert output == b"" and message.startswith(b"ls: ") and message.endswith(b"Invalid argument\n")
 
 
 @recipe("The progress of a sync, while it runs")
@@ -254,6 +286,38 @@ def test_who_is_in_trouble(fleet, command):
         fleet.api.remove_agent(at)
     until(lambda: len(fleet.agents()) == 57)
     until(lambda: bash(fleet, command) == [])
+
+
+@recipe("The same as a line of a crontab")
+def test_crontab(fleet, command):
+    """As cron does: an unescaped % would end the command."""
+    unhealthy, quiet = make_trouble(fleet.api)
+    line = command.split(maxsplit=5)[5]
+    assert not re.search(r"(?<!\\)%", line)
+    until(lambda: bash(fleet, line.replace("\\%", "%")) == [unhealthy, *quiet])
+
+
+def python(fleet, command):
+    return run("/usr/bin/python3", "-c", command, cwd=fleet.path).splitlines()
+
+
+@recipe("The free VRAM of each GPU")
+def test_table_in_python(fleet, command):
+    agents = fleet.api.agents()
+    agents[0].update(agent_id="x/y%", agent_status='"quoted')
+    agents[1]["system_stats"]["gpu_devices"][0]["vram_free"] = None
+    fleet.api.put_agents(agents)
+    until(lambda: (fleet / "agents/x%2Fy%25").exists())
+    found = [f"{agent['agent_id']} {n} {gpu['vram_free']}" for agent in agents
+             for n, gpu in enumerate(agent["system_stats"]["gpu_devices"]) if gpu["vram_free"] is not None]
+    assert python(fleet, command) == found
+
+
+@recipe("When the API fails,")
+def test_glob_in_python(fleet, command):
+    wanted = [agent["agent_id"] for agent in fleet.api.agents() if agent["agent_status"] == "idle" and
+              any("4090" in gpu["device_name"] for gpu in agent["system_stats"]["gpu_devices"])]
+    assert sorted(python(fleet, command)) == sorted(wanted) != []
 
 
 @recipe("Each change, as input of a script")

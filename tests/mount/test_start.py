@@ -234,6 +234,7 @@ def test_plain_http_to_another_host_is_rejected(refused, path):
 def test_missing_mount_point_is_rejected(sim, refused, folder):
     url = sim().url
     assert "missing" in refused(url, folder / "missing")
+    assert refused(folder, url).endswith("No such file or directory (SOURCE comes before it)")
     (folder / "file").touch()
     assert "directory" in refused(url, folder / "file")
 

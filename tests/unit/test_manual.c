@@ -91,6 +91,31 @@ static void test_manual_has_the_errno_of_every_failure(void **state)
 	}
 }
 
+/* In the message of an errno, `No` would be a macro of mdoc without the escape. */
+static void test_manual_has_the_message_of_every_errno_as_programs_print_it(void **state)
+{
+	static const char item[] = "\n.It Er ";
+	unsigned int count = 0;
+
+	(void)state;
+	for (const char *at = manual; (at = strstr(at, item)); count++) {
+		const char *message = NULL;
+		char name[20], line[200];
+
+		at += strlen(item);
+		assert_int_equal(sscanf(at, "%19s", name), 1);
+		for (int error = 1; error < 200 && !message; error++)
+			if (strerrorname_np(error) && strcmp(strerrorname_np(error), name) == 0)
+				message = strerror(error);
+		assert_non_null(message);
+		snprintf(line, sizeof(line), "%s Pq Dq %s%s\n", name,
+		         strncmp(message, "No ", 3) == 0 ? "\\&" : "", message);
+		if (strncmp(at, line, strlen(line)) != 0)
+			fail_msg("not in the manual: %s", line);
+	}
+	assert_true(count > 0);
+}
+
 static char *read_file(const char *path)
 {
 	FILE *file = fopen(path, "re");
@@ -111,6 +136,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_manual_has_every_setting),
 		cmocka_unit_test(test_manual_has_every_file_of_the_tree),
 		cmocka_unit_test(test_manual_has_the_errno_of_every_failure),
+		cmocka_unit_test(test_manual_has_the_message_of_every_errno_as_programs_print_it),
 	};
 	int failed;
 
