@@ -60,7 +60,8 @@ static const struct {
 	{CURLE_FILESIZE_EXCEEDED, FAILURE_OVERSIZED, FAILURE_OVERSIZED, "", NULL},
 	{CURLE_BAD_CONTENT_ENCODING, FAILURE_MALFORMED, FAILURE_MALFORMED, "",
          "ask the operator of the API: its compression is faulty, or not the one asked for (gzip)"},
-	{CURLE_BAD_FUNCTION_ARGUMENT, FAILURE_MEMORY, FAILURE_MEMORY, "", NULL},
+	/* A trailer without a colon, or a first header line that begins with a space. */
+	{CURLE_BAD_FUNCTION_ARGUMENT, FAILURE_SERVER, FAILURE_MALFORMED, "", FAULTY_HTTP},
 	{CURLE_UNRECOVERABLE_POLL, FAILURE_MEMORY, FAILURE_MEMORY, "", NULL},
 	{CURLE_COULDNT_RESOLVE_HOST, FAILURE_UNREACHABLE, FAILURE_TRUNCATED, "",
          "check the host in the URL, and this machine's name servers"},
@@ -205,12 +206,14 @@ static void transport_diagnose_timeout(const struct request *request,
 	}
 }
 
-/* Corrects the code of two failures over HTTP/2. curl 7.88 reports a protocol error of the
- * connection as an empty reply; curl 8 reports the end of the connection as a faulty stream. */
+/* Corrects the code of failures over HTTP/2. curl 7.88 reports a protocol error of the connection
+ * as an empty reply; curl 8 reports the end of the connection as a faulty stream. What nghttp2 does
+ * not accept, such as headers without end, is a failed read. */
 static CURLcode transport_http2_code(const struct request *request, CURLcode code,
                                      const char **reason)
 {
-	if (code == CURLE_GOT_NOTHING && request->connection.http2) {
+	if ((code == CURLE_GOT_NOTHING && request->connection.http2) ||
+	    (code == CURLE_RECV_ERROR && strstr(*reason, "nghttp2"))) {
 		*reason = curl_easy_strerror(CURLE_HTTP2);
 		return CURLE_HTTP2;
 	}

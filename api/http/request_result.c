@@ -41,17 +41,21 @@ static struct headers_age result_age(const struct request *request, const struct
 	                   (connection_elapsed_us(&request->connection) - sent_us) / 1000 + 1);
 }
 
-/* Corrects the failure of a compressed body that breaks off, which curl does not report. */
+/* Corrects the failure of a body that breaks off, which curl does not report if it is compressed or
+ * has no length. */
 static void result_correct_truncated(const struct response *response, struct failure *failure)
 {
-	if (failure->cause != FAILURE_MALFORMED || !response->headers.encoded ||
+	const char *compressed = response->headers.encoded ? "compressed " : "";
+
+	if (failure->cause != FAILURE_MALFORMED ||
+	    (response->body_bytes == 0 && !response->headers.encoded) ||
 	    !decode_breaks_off(response->body, response->body_bytes))
 		return;
-	failure->remedy = "try again; if it stays, ask the operator of the API: its compression is "
-			  "faulty";
-	failure_set(failure, FAILURE_TRUNCATED,
-	            "the compressed response breaks off after %zu decompressed bytes",
-	            response->body_bytes);
+	if (response->headers.encoded)
+		failure->remedy = "try again; if it stays, ask the operator of the API: its "
+				  "compression is faulty";
+	failure_set(failure, FAILURE_TRUNCATED, "the %sresponse breaks off after %zu %sbytes",
+	            compressed, response->body_bytes, *compressed ? "decompressed " : "");
 }
 
 /* Makes the page of a response with status 200 or 304. Returns 0, or -errno and a failure. */

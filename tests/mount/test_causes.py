@@ -40,6 +40,10 @@ HTTP2 = {
     # curl 8.14 notices it, and then waits until the timeout.
     "a frame that is too large": ([b"\xff\xff\xff\0\1" + (1).to_bytes(4, "big")],
                                   "EREMOTEIO or ETIMEDOUT"),
+    "headers without end": ([frame(1, 0, 1, b"\x88" + 120 * literal(b"x-a", 120 * b"b")),
+                             *10 * [frame(9, 0, 1, 120 * literal(b"x-a", 120 * b"b"))]], "EREMOTEIO"),
+    "empty CONTINUATION frames": ([frame(1, 0, 1, b"\x88"), *1000 * [frame(9, 0, 1)]],
+                                  "EREMOTEIO"),
     "a reset": ([frame(3, 0, 1, (2).to_bytes(4, "big"))], "EREMOTEIO"),
     "a reset midway": ([frame(1, 4, 1, b"\x88"), frame(3, 0, 1, (2).to_bytes(4, "big"))],
                        "EREMOTEIO"),
@@ -88,6 +92,19 @@ def test_a_compressed_body_that_breaks_off_is_truncated(scripted, mount, encodin
     error = own(fleet, "last_error")
     assert error["kind"] == "truncated" and "compress" in error["message"]
     assert "try again" in error["remedy"] and "URL" not in error["remedy"]
+
+
+@pytest.mark.parametrize("where", ["header", "trailer"])
+def test_a_header_line_that_is_none_is_eremoteio(scripted, mount, where):
+    """curl calls it a bad argument, which is no lack of memory."""
+    server = scripted(["a"])
+    head, tail = (b" X-A: b\r\n", b"") if where == "header" else (b"", b"no colon\r\n")
+    server.answer = lambda wire: wire.send(
+        b"HTTP/1.1 200 OK\r\n" + head + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+        + tail + b"\r\n")
+    fleet = mount(server, **OPTIONS)
+    assert code_of(fleet.agents) == "EREMOTEIO"
+    assert "HTTP is faulty" in own(fleet, "last_error")["remedy"]
 
 
 @pytest.mark.parametrize("status", ["200 OK", "304 Not Modified"])

@@ -249,6 +249,8 @@ def test_cut_body_without_content_length_is_rejected(scripted, mount):
     for cut in range(0, len(body), 3):
         ask_again(fleet)
         assert code_of(fleet.agents) == "EREMOTEIO", cut
+        error = error_of(fleet)
+        assert cut == 0 or (error["kind"], error["remedy"]) == ("truncated", "try again"), error
     cut = len(body)
     ask_again(fleet)
     assert sorted(fleet.agents()) == ["x", "y"]

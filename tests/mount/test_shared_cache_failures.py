@@ -214,12 +214,12 @@ def test_callers_without_limits_of_age_share_failures_and_responses_in_the_futur
 def test_valid_list_is_kept_as_it_is(scripted, origin, cache):
     server = scripted()
     shared = cache(origin(server))
-    server.answer = lambda wire: reply(WELL[wire.number])(wire) if b"gzip" not in wire.head.split()[1] \
-        else reply(gzip.compress(WELL[wire.number]), "Content-Encoding: gzip")(wire)
-    for number, body in enumerate(WELL):
+    server.answer = lambda wire: reply(WELL[wire.number - 1])(wire) if b"gzip" not in wire.head.split()[1] \
+        else reply(gzip.compress(WELL[wire.number - 1]), "Content-Encoding: gzip")(wire)
+    for number, body in enumerate(WELL, 1):
         for prefix in "/api", "/gzip":
             for _ in range(2):
-                status, _, got = shared.get(f"{prefix}/agents?current_page={number}")
+                status, _, got = shared.get(f"{prefix}/agents?current_page={number}&per_page=100")
                 assert (status, got) == (200, body), body[:100]
     assert server.requests == 2 * len(WELL)
 
