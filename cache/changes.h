@@ -24,8 +24,8 @@
  * another position, since the links that are made of them stay. Equal strings of a field have one
  * time.
  *
- * Memory: at most 16 bytes for each number, string and list element of the agent, a fixed share of
- * what the agent itself takes.
+ * Memory: 16 bytes for each number, string and list element that has changed, rounded up to a power
+ * of two of them, at least 8. So it is a fixed share of what the agent itself takes.
  */
 
 #include <stdint.h>

@@ -116,9 +116,9 @@ int64_t fleet_list_mtime_ns(struct fleet *fleet)
 	return sweeps_list_mtime_ns(&fleet->sweeps);
 }
 
-int64_t fleet_mounted_ns(const struct fleet *fleet)
+int64_t fleet_started_ns(const struct fleet *fleet)
 {
-	return fleet->records.mounted_ns;
+	return fleet->records.started_ns;
 }
 
 int64_t fleet_now_ms(const struct fleet *fleet)

@@ -14,8 +14,9 @@
  * it arrived. If the response had a validator, the next request is conditional, as long as the
  * records of the page are still as that response had them.
  *
- * Completeness. A listing contains every agent that stayed connected exactly once, although agents
- * move between pages while the pages are read (cache/sweep.h).
+ * Completeness. A listing contains every known agent that stayed connected exactly once, although
+ * agents move between pages while the pages are read. A new agent may be missed until the next
+ * listing (cache/sweep.h).
  *
  * Failure. cache/backoff.h defines when a failed request is repeated, cache/pages_backoff.c whether
  * the API or one page is to blame. Meanwhile data is served up to `stale` beyond its ttl: at once
@@ -27,8 +28,9 @@
  * Refreshing. If it is configured, the cache has one reader of its own, which reads the list
  * periodically: fleet_refresh().
  *
- * Layers, each of which calls only those below it: the pages (cache/pages.h), the records of agents
- * (cache/records.h, cache/ingest.h), the sweeps (cache/sweep.h, cache/sweeps.h), these queries.
+ * Layers, from the lowest; each calls only those before it: the pages (cache/pages.h), the records
+ * of agents (cache/records.h, cache/ingest.h), the sweeps (cache/sweep.h, cache/sweeps.h), these
+ * queries.
  *
  * Thread: one. The clocks, random numbers and the source of pages are ports (cache/ports.h).
  */
@@ -75,7 +77,8 @@ int64_t fleet_record_left_ms(const struct fleet *fleet, const struct record *rec
 /*
  * Returns the next agent of a listing: 0 and its record, borrowed until the next call, or NULL at
  * the end. Else -EAGAIN; -ESTALE if the list was forgotten because later ones needed the memory; or
- * -errno of the failure, which for a page that stays bad follows the agents of the other pages.
+ * -errno of the failure. If a page stays bad, the agents of the other pages come first, and then
+ * its -errno.
  *
  * *cursor: 0 to begin with the newest list. A call that returns a record advances it. A value that
  * this function returned always means the same position in the same list; it is at least 2^32 and
@@ -141,8 +144,8 @@ int64_t fleet_refresh_ms(const struct fleet *fleet);
 
 /* Responses */
 
-/* Ingests a response to a request of the port `want`, and takes it over. number: of the page, from
- * 1.
+/* Ingests a response to a request of the port `request_page`, and takes it over. number: of the
+ * page, from 1.
  *
  * Returns 0; -EAGAIN if some agents are left: call fleet_ingest_more() until it returns another
  * result, and neither fleet_ingest() nor fleet_failed() meanwhile; or -ENOMEM or -EFBIG: the page
@@ -172,7 +175,7 @@ int64_t fleet_now_ms(const struct fleet *fleet);
 int64_t fleet_wall_ns(const struct fleet *fleet);
 
 /* Wall clock of fleet_new(): the modification time of values that the first list found. */
-int64_t fleet_mounted_ns(const struct fleet *fleet);
+int64_t fleet_started_ns(const struct fleet *fleet);
 
 /* The configured ttl. */
 int64_t fleet_ttl_ms(const struct fleet *fleet);

@@ -109,7 +109,7 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
 		record_ref(record);
 		err = fleet_advance_sweep(fleet, query, &sweep);
 		if (!record->present)
-			err = -ENOENT;
+			err = sweep && sweep->missing_err != 0 ? sweep->missing_err : -ENOENT;
 		else if (fleet_may_serve(fleet, record, query))
 			err = 0;
 		else if (err == -EAGAIN && sweep)

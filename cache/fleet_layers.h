@@ -24,7 +24,7 @@ struct fleet {
 	bool refresh_renews;  /* the refresh uses no page that arrived before it began; false: it
 	                         reads the first list, and may use fresh pages */
 	bool refreshing;      /* a refresh is under way */
-	int64_t refresh_began_ms; /* the last one, if refreshing */
+	int64_t refresh_began_ms; /* when the last refresh, or the one under way, began; 0: none */
 	int64_t refresh_due_ms;   /* when to begin the next one, or to continue this one */
 };
 

@@ -19,15 +19,16 @@ static struct sweep *fleet_sweep_of(const struct fleet *fleet, uint64_t cursor)
 	return sweeps_find(&fleet->sweeps, cursor >> 32);
 }
 
-/* Requests pages before a reader needs them. Does so once for each page that the reader passes. */
+/* Requests pages before a reader needs them. Does so when the reader passes the end of a page, but
+ * not after the first page alone: it may need only the first entries. */
 static void fleet_read_ahead(struct fleet *fleet, struct sweep *sweep, size_t position)
 {
-	struct query none = {.waited = true};
+	struct query prefetch = {.waited = true}; /* so that it is not counted as coalesced */
 	size_t ahead = (size_t)fleet->config.per_page * fleet->config.max_connections;
 
 	if (!sweep->complete && sweep->pass.at > 1 && position % fleet->config.per_page == 0 &&
 	    sweep->roster.count - position < ahead)
-		sweep_ask(&fleet->sweeps, sweep, &none);
+		sweep_ask(&fleet->sweeps, sweep, &prefetch);
 }
 
 /* Requests the page that a sweep lacks, or gives up waiting for it. Returns 0: the sweep was

@@ -97,14 +97,6 @@ static void ingest_note_read(const struct ingest *ingest, const struct pages *pa
 	record->position = position;
 }
 
-/* Returns whether an unknown agent of this page may have just joined. If the page never arrived
- * because it stayed bad, its agents may have been in the list all the time. */
-static bool page_shows_newcomers(const struct cached_page *page)
-{
-	return page->arrived_seq > 0 || !page->backoff.active ||
-	       backoff_is_retrying(&page->backoff);
-}
-
 /* Ingests the next agent of the response. 0 and its record, or NULL if it is dropped; -ENOMEM or
  * -EFBIG. */
 static int ingest_agent(struct ingest *ingest, struct records *records, uint64_t pass_seq,
@@ -119,7 +111,7 @@ static int ingest_agent(struct ingest *ingest, struct records *records, uint64_t
 	pages->ports->name(agent->id, name);
 	record = records_find(records, name);
 	if (!record) {
-		bool joined = page_shows_newcomers(&pages->pages[ingest->number - 1]);
+		bool joined = !pages->pages[ingest->number - 1].was_missing;
 
 		err = records_add(records, agent, name, joined, ingest->at_ns, &record);
 	} else if (record->read_seq == ingest->seq) {
@@ -168,9 +160,9 @@ static int ingest_agents(struct ingest *ingest, struct records *records, uint64_
 
 /* The page */
 
-/* Renews a page that is unchanged according to its response. If its records changed after the
- * response before, ignores this one and drops the validator, so that the next response has the
- * whole page. */
+/* Renews a page that is unchanged according to its response. If its records changed since its
+ * last response, ignores this one and drops the validator, so that the next response has the whole
+ * page. */
 static void ingest_unchanged(const struct ingest *ingest, struct records *records,
                              struct cached_page *page)
 {

@@ -85,8 +85,8 @@ static int pages_request(struct pages *pages, struct cached_page *page, unsigned
 
 	if (page->arrived_seq <= pages->expired_seq && pages->expired_seq > 0)
 		no_cache = true;
-	err = pages->ports->want(pages->ports->user, number, conditional ? &page->validator : NULL,
-	                         no_cache);
+	err = pages->ports->request_page(pages->ports->user, number,
+	                                 conditional ? &page->validator : NULL, no_cache);
 	if (err < 0)
 		return err;
 	page->in_flight = true;
@@ -244,6 +244,7 @@ void pages_note_arrival(struct pages *pages, struct cached_page *page, const str
 {
 	page->arrived_ms = at_ms;
 	page->arrived_seq = seq;
+	page->was_missing = false;
 	page->no_cache = page->asked_no_cache;
 	if (!response->old)
 		pages_succeed(pages, page);
@@ -269,6 +270,7 @@ void pages_truncate(struct pages *pages, unsigned int last)
 	for (unsigned int i = last; i < pages->count; i++) {
 		pages_end_backoff(pages, &pages->pages[i]);
 		page_reset(&pages->pages[i]);
+		pages->pages[i].was_missing = false;
 	}
 }
 

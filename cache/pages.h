@@ -10,8 +10,9 @@
  * references to them.
  *
  * Time is counted twice: in milliseconds for expiry, and in events for before and after, because
- * much happens within one millisecond. Events are arrivals, failures, queries, and the beginnings
- * of sweeps and passes, and pages_expire_all(). A request is no event.
+ * much happens within one millisecond. Events are: arrivals, failures, queries, calls of
+ * pages_expire_all(), the beginning of a sweep or pass, and a pass that goes back to empty pages. A
+ * request is no event.
  *
  * A page is never requested twice at once: a query that needs a page in flight waits for it.
  */
@@ -38,7 +39,8 @@ struct cached_page {
 	int64_t arrived_ms;         /* arrival minus its age; monotonic */
 	uint64_t arrived_seq;       /* event number of its arrival; 0: it never arrived */
 	bool no_cache;              /* the data did not come from an HTTP cache */
-	bool moved; /* the last response had other agents, or another order, than the one before */
+	bool moved; /* the last response had other agents, or another order, than the one before;
+	             * also if agents only joined or left */
 
 	bool in_flight;
 	bool asked_no_cache; /* no HTTP cache may answer the last request */
@@ -50,6 +52,8 @@ struct cached_page {
 	uint64_t failed_seq; /* event number of its last failure */
 	bool bad;            /* its failure counts for the page, not for the API */
 	bool hole;           /* its failure is that it is empty (pages_fail_empty()) */
+	bool was_missing; /* it was a gap of earlier lists, so its agents may have been there before
+	                   */
 };
 
 struct pages {
@@ -103,8 +107,8 @@ struct cached_page *pages_find(const struct pages *pages, unsigned int number);
 
 /* Requests a page for a query, unless it is in flight or a backoff forbids it. no_cache: no HTTP
  * cache may answer; always set for a page that pages_expire_all() expired. Returns -EAGAIN if
- * the query should wait, -errno of the failure during backoff, -EFBIG beyond FLEET_MAX_PAGES, or
- * -ENOMEM. */
+ * the query should wait, also for a retry (then query->wake_ms is set); -errno of the failure while
+ * a backoff holds; -EFBIG beyond FLEET_MAX_PAGES; or -ENOMEM. */
 int pages_ask(struct pages *pages, unsigned int number, bool no_cache, struct query *query);
 
 /* Returns whether a query waited long enough for a slow page to accept stale data. If not, sets
@@ -137,13 +141,14 @@ int64_t pages_stale_end_ms(const struct pages *pages, int64_t read_ms);
 bool pages_may_serve_stale(const struct pages *pages, int64_t read_ms);
 
 /* Returns when a page expires: after its ttl; but if its last response was outdated, when it may be
- * requested again. */
+ * requested again, at the latest when it may no longer be served stale. 0 after
+ * pages_expire_all(). */
 int64_t page_expires_ms(const struct pages *pages, const struct cached_page *page);
 
 /* Returns whether a page has not expired. */
 bool page_is_fresh(const struct pages *pages, const struct cached_page *page);
 
-/* Returns whether the last response was outdated, and the page may not be requested yet. */
+/* Returns whether the last response was outdated, also when the page may be requested again. */
 bool page_is_outdated(const struct cached_page *page);
 
 /* Expires all pages, ends all backoffs, and ignores the responses to requests in flight. */
@@ -158,12 +163,13 @@ void pages_note_arrival(struct pages *pages, struct cached_page *page, const str
 /* Removes the content of a page. */
 void page_reset(struct cached_page *page);
 
-/* Removes the content of all pages after the last one. */
+/* Makes this the last page of the list: removes the content of the pages after it, and ends their
+ * backoffs. */
 void pages_truncate(struct pages *pages, unsigned int last);
 
 /* Returns whether the records of the page are still as its last response had them: each is present
- * and was last read on this page, and no agent was dropped because an earlier page has it too (that
- * page may lose it). Only then a response "unchanged" can stand for the whole page. */
+ * and was last read on this page, and no agent was dropped because an earlier page has it too.
+ * Otherwise a response "unchanged" could hide an agent that the earlier page lost. */
 bool page_is_intact(const struct cached_page *page, unsigned int number);
 
 /* Failures (pages_backoff.c) */
@@ -179,7 +185,8 @@ void pages_fail_empty(struct pages *pages, unsigned int number);
 /* Ends the backoff of a page. */
 void pages_end_backoff(struct pages *pages, struct cached_page *page);
 
-/* Notes a success: ends the backoffs of the API and of this page, and shortens those of others. */
+/* Notes a success: ends the backoffs of the API and of this page, and shortens those of others. If
+ * the API needs a later success (needs_later_success), only ends that of this page. */
 void pages_succeed(struct pages *pages, struct cached_page *page);
 
 /* Returns whether readers should go on without this page: it stays bad, is not to be requested

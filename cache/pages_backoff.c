@@ -7,9 +7,10 @@
  * connection) of one page alone proves nothing: one agent may make the API fail for its page, or a
  * firewall reject it (403, or a redirect to its notice). So the first page that fails backs off
  * alone. When a second page fails before any page arrived, the API is to blame, and all pages wait
- * for its backoff. A page that failed before another one arrived is bad itself, and no longer a
- * reason to blame the API. Before any page has ever arrived, every such failure counts for the API,
- * except that of a part of a page: the API answered the request of the whole page (page_only).
+ * for its backoff. If another page arrives after the first failure, that failure is the page's own,
+ * and no longer a reason to blame the API. Before any page has ever arrived, every such failure
+ * counts for the API, except that of a part of a page: the API answered the request of the whole
+ * page (page_only).
  *
  * If the API demands a pause (429, Retry-After), all pages wait at once.
  */
@@ -72,6 +73,8 @@ void pages_end_backoff(struct pages *pages, struct cached_page *page)
 	backoff_clear(&page->backoff);
 	page_set_bad(pages, page, false);
 	page->hole = false;
+	if (pages->suspect > 0 && page == &pages->pages[pages->suspect - 1])
+		pages->suspect = 0;
 }
 
 /* Whether the API is still to blame although this page arrived: the page was requested before the
@@ -109,6 +112,7 @@ static void page_note_failure(struct pages *pages, struct cached_page *page,
 	pages->backed_off += !page->backoff.active;
 	page->failed_seq = pages->seq;
 	backoff_failed(&page->backoff, failure, retries, pages_now_ms(pages), random);
+	page->was_missing |= page->arrived_seq == 0 && !backoff_is_retrying(&page->backoff);
 }
 
 static void api_note_failure(struct pages *pages, const struct cached_page *page,
@@ -178,6 +182,7 @@ void pages_fail_empty(struct pages *pages, unsigned int number)
 	page_reset(page);
 	page_set_bad(pages, page, true);
 	page->hole = true;
+	page->was_missing = true;
 	pages->backed_off += !page->backoff.active;
 	page->failed_seq = pages->seq;
 	backoff_failed(&page->backoff, &failure, 0, pages_now_ms(pages), 0);

@@ -42,8 +42,8 @@ struct fleet_ports {
 	 * validator for a conditional request, whose response may be only that the page is
 	 * unchanged; NULL: an unconditional request. no_cache: no HTTP cache may answer. Returns 0,
 	 * or -errno if there will be no result. */
-	int (*want)(void *user, unsigned int page, const struct validator *condition,
-	            bool no_cache);
+	int (*request_page)(void *user, unsigned int page, const struct validator *condition,
+	                    bool no_cache);
 
 	int64_t (*now_ms)(void *user);  /* monotonic clock that counts while suspended */
 	int64_t (*wall_ns)(void *user); /* wall clock, since 1970 */
@@ -52,11 +52,12 @@ struct fleet_ports {
 	/* Writes the name of an agent in the tree. Different ids have different names. */
 	void (*name)(const char *id, char ret_name[static FLEET_NAME_BYTES]);
 
-	/* Reports that an agent joined (before is NULL), changed, or left (after is NULL; only
-	 * references then keep its record). Called before the change is applied, once per change;
-	 * for the agents of a page in the page's order. at_ns: wall clock when the page arrived.
-	 * Returns 0, or -ENOMEM: the change is then not applied, and is reported again later. May
-	 * be NULL. */
+	/* Reports a new agent (before is NULL; also those of the first list, but not those of a
+	 * page that was a gap of earlier lists), a change, or that an agent left (after is NULL;
+	 * the cache then releases its own reference to the record). Called before the change is
+	 * applied, once per change; for the agents of a page in the page's order. at_ns: wall clock
+	 * when the page arrived. Returns 0, or -ENOMEM: the change is then not applied, and is
+	 * reported again later. May be NULL. */
 	int (*changed)(void *user, const struct record *record, const struct agent *before,
 	               const struct agent *after, int64_t at_ns);
 

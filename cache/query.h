@@ -18,8 +18,8 @@
 struct query {
 	uint64_t began;   /* event number of the cache when the query began */
 	int64_t began_ms; /* fleet_now_ms() when the query began */
-	int64_t wake_ms;  /* set with -EAGAIN: when to repeat the call if nothing arrives before;
-	                     INT64_MAX: only then */
+	int64_t wake_ms;  /* set with -EAGAIN: when to repeat the call if no page arrives or fails
+	                     before; INT64_MAX: only when one does */
 	bool waited;      /* it was not answered at once */
 	uint64_t list;    /* result of fleet_whole_list() for it, or a later list; 0: none yet */
 };

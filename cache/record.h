@@ -40,14 +40,14 @@ struct record {
 	char name[];           /* in the tree, NUL-terminated */
 };
 
-/* Creates a record that is present, without references. Takes the caller's reference to the agent
- * over. NULL without memory; the caller then keeps that reference. */
+/* Creates a record that is present, without references. Borrows the agent: the caller adds
+ * the record's reference to it once nothing can fail any more. NULL without memory. */
 struct record *record_new(const char *name, const struct agent *agent);
 
-/* Takes one more reference. */
+/* Adds a reference. */
 struct record *record_ref(struct record *record);
 
-/* Returns a reference, and frees the record with the last one. NULL is allowed. */
+/* Releases a reference; the last one frees the record. NULL is allowed. */
 void record_unref(struct record *record);
 
 /* Returns when a value last changed, or first_ns; wall clock. field and index: see

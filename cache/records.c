@@ -18,8 +18,8 @@ int records_init(struct records *records, struct pages *pages)
 	records->departed->id = "";
 	records->hash_seed =
 		(uint64_t)ports->random(ports->user) << 32 | ports->random(ports->user);
-	records->mounted_ns = pages_wall_ns(pages);
-	records->names_mtime_ns = records->mounted_ns;
+	records->started_ns = pages_wall_ns(pages);
+	records->names_mtime_ns = records->started_ns;
 	return 0;
 }
 
@@ -100,7 +100,7 @@ static uint32_t records_take_index(struct records *records)
 	return (uint32_t)records->count++;
 }
 
-int records_add(struct records *records, const struct agent *agent, const char *name, bool joined,
+int records_add(struct records *records, const struct agent *agent, const char *name, bool report,
                 int64_t at_ns, struct record **ret_record)
 {
 	struct record *record;
@@ -120,7 +120,7 @@ int records_add(struct records *records, const struct agent *agent, const char *
 		free(record);
 		return err;
 	}
-	err = joined ? records_report(records, record, NULL, agent, at_ns) : 0;
+	err = report ? records_report(records, record, NULL, agent, at_ns) : 0;
 	if (err < 0) {
 		table_remove(&records->by_name, &record->by_name);
 		free(record);
@@ -133,7 +133,7 @@ int records_add(struct records *records, const struct agent *agent, const char *
 	records->present++;
 	records->agent_bytes += agent->block_bytes;
 	/* The agents of the first list have been there, as far as is known, since the mount. */
-	record->first_ns = records->list_known && joined ? at_ns : records->mounted_ns;
+	record->first_ns = records->list_known && report ? at_ns : records->started_ns;
 	if (records->list_known)
 		records_names_changed(records);
 	*ret_record = record;

@@ -33,7 +33,7 @@ struct records {
 	struct agent *departed; /* empty; replaces the agent of a record whose agent left */
 
 	bool list_known;        /* fleet_list_is_known(): agents found from now on have joined */
-	int64_t mounted_ns;     /* wall clock when the cache was created */
+	int64_t started_ns;     /* wall clock when the cache was created */
 	int64_t names_mtime_ns; /* when the set of names last changed, plus 1 ns for each expiry of
 	                           the list since */
 
@@ -52,11 +52,11 @@ struct record *records_find(const struct records *records, const char *name);
 /* Returns the record that has this index and serial, or NULL if its agent left. */
 struct record *records_at(const struct records *records, uint32_t index, uint32_t serial);
 
-/* Adds an agent that is not known, and takes a reference to it. joined: report it to the port
- * `changed`. If it joined after a whole list was known, its values have the time at_ns; otherwise
- * it may have been in the list before, and they have the time of the mount. at_ns: wall clock when
+/* Adds an agent that is not known, and takes a reference to it. report: report it to the port
+ * `changed`. If so, and if a whole list is known, its values have the time at_ns; otherwise it may
+ * have been in the list before, and they have the time of the mount. at_ns: wall clock when
  * its page arrived. 0 and a borrowed record, -EFBIG beyond a limit, or -ENOMEM. */
-int records_add(struct records *records, const struct agent *agent, const char *name, bool joined,
+int records_add(struct records *records, const struct agent *agent, const char *name, bool report,
                 int64_t at_ns, struct record **ret_record);
 
 /* Gives a record the agent's new data. at_ns: wall clock when its page arrived. 0; or -EFBIG or

@@ -45,9 +45,10 @@ struct sweep {
 	uint64_t began_seq;   /* event number when it began */
 	uint64_t renewed_seq; /* the first pass reads only pages that arrived after this event; 0:
 	                         any page that is fresh */
-	uint64_t oldest_seq;  /* event number of the oldest arrival; UINT64_MAX: no page yet */
+	uint64_t oldest_seq;  /* event number of the oldest arrival; UINT64_MAX: no page yet; 0: it
+	                         has a gap or came from memory */
 	int64_t oldest_ms;    /* arrival of the oldest page; INT64_MAX: no page yet */
-	int64_t expires_ms;   /* for queries that began later than it; INT64_MAX: no page yet */
+	int64_t expires_ms;   /* for queries that began after this sweep; INT64_MAX: no page yet */
 	int64_t used_ms;      /* when it was last read from */
 	unsigned int readers; /* readers that began to read it and have not reached its end */
 
@@ -68,22 +69,24 @@ struct sweep {
 	unsigned int rechecks; /* passes after the first, the one under way included */
 
 	/* Of the first pass */
-	unsigned int list_pages; /* last page of the list, also if a recheck found it; 0: unknown */
-	size_t items;            /* elements of its pages */
-	size_t dropped;          /* items that are malformed or repeat an id of their page */
+	size_t items;      /* elements of its pages */
+	size_t dropped;    /* items that are malformed or repeat an id of their page */
+	int64_t page_size; /* elements of a full page, as the latest page said */
+
+	/* Of all passes */
+	unsigned int list_pages; /* last page of the list; 0: unknown */
 	int64_t total_count;     /* of the page that arrived last; AGENT_ABSENT if it has none */
 	uint64_t count_seq;      /* event number of that arrival */
-	int64_t page_size;       /* elements of a full page, as the latest page said */
 	/* Consecutive pages that have agents, all of which were listed before. In a recheck, each
 	 * page up to list_pages restarts the count. */
 	unsigned int repeating;
 
-	/* The empty pages that the first pass read last, one after the other */
+	/* The run of empty pages that ends at the page that the first pass read most recently */
 	unsigned int empty_count;
 	unsigned int empty_first; /* the first of them, if there is one */
 	bool empty_again;         /* the pass went back to read them again */
-	uint64_t empty_seq; /* event number; pages that arrived before it are not read: when the
-	                       first of them was requested, or when the pass went back; 0: none */
+	uint64_t empty_seq; /* the pass reads only pages that arrived after this event, the request
+	                       of the first of them, or the return to it; 0: no limit */
 
 	/* Pages that it skipped because they stay bad (cache/sweep_gaps.h) */
 	struct set gaps;  /* their numbers */
@@ -145,8 +148,9 @@ bool sweep_may_serve_stale(const struct sweeps *sweeps, const struct sweep *swee
 /* Returns whether a page arrived and has as many elements as a full page. */
 bool sweep_fills_page(const struct sweep *sweep, const struct cached_page *page);
 
-/* Appends a record whose data has expired, and lets the list expire when that data may no longer be
- * served stale. If it may not be served now, the list lacks the agent. 0 or -ENOMEM. */
+/* Appends a record from memory, whose data may have expired, and lets the list expire when that
+ * data may no longer be served stale. If it may not be served now, the list lacks the agent. 0 or
+ * -ENOMEM. */
 int sweep_append_stale(const struct sweeps *sweeps, struct sweep *sweep,
                        const struct record *record);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/sweep_gaps.h"
 
-#define MOST_RUN          16 /* empty pages in a row; gaps, if total_count exceeds FLEET_MAX_AGENTS */
+#define MOST_RUN 16 /* consecutive empty pages; also gaps if total_count exceeds FLEET_MAX_AGENTS \
+	             */
 #define MOST_RUN_UNKNOWN  2     /* gaps in a row, if there is no total_count */
 #define MOST_FIRST_PROBES 2     /* pages to try while no page has ever arrived */
 #define KEEP_MS           60000 /* a missed record is retained so long after its ttl at least */
@@ -15,7 +16,8 @@ static bool page_may_serve_stale(const struct sweeps *sweeps, const struct cache
 
 	if (page->arrived_seq > 0)
 		return pages_may_serve_stale(sweeps->pages, page->arrived_ms);
-	/* Its agents, which arrived before it was empty, are missed (sweep_keep_missed()). */
+	/* An empty page has no records any more: search those that were last read on it.
+	 * sweep_keep_missed() lists them. */
 	for (size_t i = 0; page->hole && i < records->count; i++) {
 		const struct record *record = records->by_index[i];
 
@@ -71,7 +73,7 @@ void sweep_count_empty(struct sweep *sweep, const struct cached_page *page, unsi
 	}
 }
 
-bool sweep_reads_empty_again(const struct sweeps *sweeps, struct sweep *sweep)
+bool sweep_go_back_to_empty(const struct sweeps *sweeps, struct sweep *sweep)
 {
 	if (sweep->empty_count == 0 || sweep->empty_again ||
 	    pages_find(sweeps->pages, sweep->empty_first)->hole)
@@ -106,7 +108,7 @@ bool sweep_ends_in_empty_page(const struct sweeps *sweeps, const struct sweep *s
 
 	if (page->total_count < 0 || page->total_count > FLEET_MAX_AGENTS)
 		return true;
-	/* The last list found no agents for the excess of total_count. */
+	/* total_count exceeded the last list by `unexplained`: no page is expected for those. */
 	return sweep->empty_count >= MOST_RUN ||
 	       sweep->pass.at * size + sweeps->unexplained >= (uint64_t)page->total_count;
 }

@@ -28,13 +28,13 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 
 /* Call this before the first pass reads a page that has elements. Returns whether the pass went
  * back to read the empty pages before it, and then this page, again. */
-bool sweep_reads_empty_again(const struct sweeps *sweeps, struct sweep *sweep);
+bool sweep_go_back_to_empty(const struct sweeps *sweeps, struct sweep *sweep);
 
-/* Makes the empty pages that the first pass read last gaps, because it reads a page behind them
- * that has elements, or skips one that may have. 0, or -ENOMEM: call it again. */
+/* Makes the run of empty pages that the first pass just read gaps, because it reads a page behind
+ * them that has elements, or skips one that may have. 0, or -ENOMEM: call it again. */
 int sweep_skip_empty(const struct sweeps *sweeps, struct sweep *sweep);
 
-/* Counts the empty pages that the first pass read last. page: the one that it just read. */
+/* Counts the run of empty pages that ends at the page that the first pass just read. */
 void sweep_count_empty(struct sweep *sweep, const struct cached_page *page, unsigned int number);
 
 /* Returns whether the first pass ends after the empty page that it just read. */
@@ -45,13 +45,15 @@ bool sweep_ends_in_empty_page(const struct sweeps *sweeps, const struct sweep *s
 unsigned int sweep_end_list(const struct sweeps *sweeps, const struct sweep *sweep);
 
 /* Returns whether the first pass ends after the gap that was just added. Sets sweep->endless if
- * more pages may follow, but too many in a row are gaps. */
+ * more pages may follow, but too many in a row are gaps; and lacks_agents if there is neither a
+ * total_count nor a list that was known. */
 bool sweep_ends_in_gap(const struct sweeps *sweeps, struct sweep *sweep);
 
 /* Returns the elements of the pages of the first pass so far; a gap counts as a full page. */
 uint64_t sweep_covered_items(const struct sweep *sweep);
 
-/* Returns whether total_count may be right: it is not less than the pages of the first pass had. */
+/* Returns whether total_count may be right: it is at least the number of elements on the
+ * pages of the first pass. */
 bool sweep_count_is_plausible(const struct sweep *sweep);
 
 /* Returns whether the page is a gap. Any number is allowed. */

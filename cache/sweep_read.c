@@ -8,15 +8,17 @@
 
 /* Whether the latest consecutive pages that only repeat agents are more than half of the pages up
  * to this one. If so, the API returns the same page for many numbers. Pages of different ages may
- * repeat agents, too, but each of them only the agents of another page, so at most half do. */
+ * repeat agents, too. But a page that only repeats needs another one that had its agents first, so
+ * at most half of the pages do. */
 static bool sweep_only_repeats(const struct sweep *sweep, unsigned int number)
 {
 	return 2 * sweep->repeating > number;
 }
 
-/* Whether the page that the first pass just read is the last. With a plausible total_count the list
- * has exactly ⌈total_count / per_page⌉ pages. Otherwise it ends with a page that is not full, or
- * where the last list ended if its pages only repeat agents. */
+/* Whether the page that the first pass just read is the last. The list ends at an empty page (see
+ * sweep_ends_in_empty_page()), or where the last list ended if this one only repeats agents. Else a
+ * plausible total_count decides: ⌈total_count / per_page⌉ pages; else the first page that is not
+ * full. */
 static bool sweep_ends_in_page(const struct sweeps *sweeps, const struct sweep *sweep,
                                const struct cached_page *page)
 {
@@ -81,7 +83,7 @@ static int sweep_read_page(const struct sweeps *sweeps, struct sweep *sweep, uns
 	int err = 0;
 
 	if (sweep->rechecks == 0 && page->items > 0) {
-		if (sweep_reads_empty_again(sweeps, sweep))
+		if (sweep_go_back_to_empty(sweeps, sweep))
 			return 0;
 		err = sweep_skip_empty(sweeps, sweep);
 	}

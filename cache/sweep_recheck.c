@@ -194,6 +194,6 @@ int sweep_end_pass(struct sweeps *sweeps, struct sweep *sweep)
 	}
 	sweep_begin_pass(sweeps, sweep, numbers, count);
 	sweep->rechecks++;
-	sweeps->passes += count == sweep->list_pages;
+	sweeps->passes += count >= sweep->list_pages;
 	return 0;
 }

@@ -87,9 +87,9 @@ static void sweeps_forget(struct sweeps *sweeps)
 
 /* Choosing */
 
-/* Whether a page that the pass has yet to read arrived before the query began and has expired, but
- * the pass may read it because it arrived after the pass began. That happens to a sweep that was
- * begun to find one agent, and stopped at the page that had it. */
+/* Whether the pass would still read an expired page that arrived before the query. The pass accepts
+ * it, since it arrived during the pass. That happens to a sweep that was begun to find one agent,
+ * and stopped at the page that had it. */
 static bool sweep_fell_behind(const struct sweeps *sweeps, const struct sweep *sweep,
                               const struct query *query)
 {
@@ -118,8 +118,8 @@ bool sweeps_serves(const struct sweeps *sweeps, const struct sweep *sweep,
 	return pages_now_ms(sweeps->pages) < sweep->expires_ms;
 }
 
-/* Returns the oldest sweep that serves the query, from the newest complete one on; NULL if none
- * does. The oldest one ends first: a query that always took the newest might never end. An
+/* Of the newest complete sweep and all newer ones, returns the oldest that serves the query; NULL
+ * if none does. The oldest one ends first: a query that always took the newest might never end. An
  * unfinished sweep from before the newest complete one is never used: completed now, it would be an
  * older list with newer agents. */
 static struct sweep *sweeps_usable(const struct sweeps *sweeps, const struct query *query,
@@ -160,7 +160,8 @@ static struct sweep *sweeps_begin(struct sweeps *sweeps)
 	sweep = sweep_new(sweeps);
 	if (!sweep)
 		return NULL;
-	/* Only now: had sweep_new() failed, the newest roster could be one that was shrunk. */
+	/* After sweep_new(): if that failed, the newest roster could be a shrunk one, to which no
+	 * newcomer can be appended. */
 	sweeps_drop_empty(sweeps);
 	sweep->older = sweeps->newest;
 	sweeps->newest = sweep;

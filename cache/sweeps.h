@@ -28,9 +28,9 @@ void sweeps_done(struct sweeps *sweeps);
  * prove that a name is absent. NULL without memory. */
 struct sweep *sweeps_for(struct sweeps *sweeps, const struct query *query, bool from_memory);
 
-/* Returns the oldest sweep, from the newest complete one on, that began after the query and was not
- * completed from memory. Without one it begins a sweep that reads only pages that arrived after the
- * query began. NULL without memory. */
+/* Of the newest complete sweep and all newer ones, returns the oldest that began after the query
+ * and was not completed from memory. Without one it begins a sweep that reads only pages that
+ * arrived after the query began. NULL without memory. */
 struct sweep *sweeps_renewal(struct sweeps *sweeps, const struct query *query);
 
 /* Returns the sweep of this number, or NULL if it was forgotten. */

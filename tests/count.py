@@ -5,7 +5,8 @@
 Each file is a testlog.json of meson, a JUnit report (.xml), or the output (.txt) of a script whose last
 line is already such a sum. Prints `N passed, N failed`. Ends with 1 if a test failed, if no test ran, or
 if a file is missing, because the program that writes it did not get so far. A test program that prints
-TAP counts for as many tests as it has, and the messages of those that failed are printed.
+TAP counts for as many tests as it has, and the messages of those that failed are printed. So are the reasons
+of tests that were skipped.
 """
 
 import json
@@ -21,6 +22,7 @@ def meson(path):
     for line in open(path, encoding="utf-8"):
         run = json.loads(line)
         if run["result"] == "SKIP":
+            print(f"{run['name']}: skipped: {', '.join(run.get('stderr', '').splitlines())}")
             continue
         output = run.get("stdout", "")
         good = len(re.findall(r"^ok \d+(?!.* # SKIP)", output, re.M))

@@ -77,7 +77,7 @@ ln -s pts/ptmx "$system/dev/ptmx"
 ln -s /proc/self/fd "$system/dev/fd"
 mount -t tmpfs -o mode=1777 tmpfs "$system/dev/shm"
 cp /etc/resolv.conf "$system/etc/"
-echo "127.0.0.1 localhost" >"$system/etc/hosts"
+echo "127.0.0.1 localhost $(uname -n)" >"$system/etc/hosts" # sudo looks up the name of the machine
 # How the mirror is reached. Other settings may belong to packages that are installed later.
 apt-config dump | grep -E '^Acquire::(https?|Check-Valid-Until)\b' >"$system/etc/apt/apt.conf.d/00machine" || true
 
@@ -89,7 +89,8 @@ inside() {
 home=/root
 if [ "$user" != root ]; then
 	home=/home/$user
-	inside sh -c 'apt-get -qq update && apt-get -qq install -y --no-install-recommends sudo >/dev/null'
+	inside sh -c 'apt-get -qq update
+		DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends sudo >/dev/null'
 	inside useradd --create-home --shell /bin/bash "$user"
 	echo "$user ALL=(ALL) NOPASSWD: ALL" >"$system/etc/sudoers.d/$user"
 fi

@@ -97,8 +97,8 @@ bool client_free(struct client *client)
 	return true;
 }
 
-int client_want(struct client *client, unsigned int number, const struct validator *condition,
-                bool no_cache)
+int client_request_page(struct client *client, unsigned int number,
+                        const struct validator *condition, bool no_cache)
 {
 	struct fetch_job *job = fetch_job_new(number, condition, no_cache);
 

@@ -4,16 +4,16 @@
 
 /*
  * The client fetches pages: from the API, or from a saved list (api/replay/replay.h). The caller
- * asks for a page with client_want() and receives its result with client_take(), in the same way
- * for both sources.
+ * requests a page with client_request_page() and receives its result with client_take(), in the
+ * same way for both sources.
  *
  * The client has a thread, the fetching thread. It runs curl_multi, or reads the file, and decodes
  * the responses. So neither DNS nor TLS nor a large body delays the FUSE thread. The threads share
- * two queues (mailbox.h): client_want() wakes the fetching thread, and client_fd() becomes readable
- * when there is a result. Results are handed over as a whole. Apart from the queues the threads
- * only share the secrets for client_redact(), which have a lock.
+ * two queues (mailbox.h): client_request_page() wakes the fetching thread, and client_fd() becomes
+ * readable when there is a result. Results are handed over as a whole. Apart from the queues the
+ * threads only share the secrets for client_redact(), which have a lock.
  *
- * Each client_want() causes one request. The client makes further requests in three cases:
+ * Each client_request_page() causes one request. The client makes further requests in three cases:
  * - The API responds with 401, and the token has been replaced.
  * - A cache in front of the API sends a response that is too old to use. The second request
  * bypasses caches.
@@ -68,15 +68,15 @@ int client_new(const struct client_config *config, struct credential *credential
 bool client_free(struct client *client);
 
 /*
- * Asks for a page. Exactly one result with this number follows, in any order with those of other
+ * Requests a page. Exactly one result with this number follows, in any order with those of other
  * pages. Returns 0 or -ENOMEM. Any thread.
  *
  * number: from 1. condition: the validator of an earlier response, or NULL. If the page has not
  * changed since, the result's page is marked as unchanged and has no agents. The condition is
  * ignored if the token has changed since. no_cache: only the API itself may respond.
  */
-int client_want(struct client *client, unsigned int number, const struct validator *condition,
-                bool no_cache);
+int client_request_page(struct client *client, unsigned int number,
+                        const struct validator *condition, bool no_cache);
 
 /* Returns a descriptor that is readable (poll) while there are results. Owned by the client. */
 int client_fd(const struct client *client);

@@ -5,8 +5,9 @@
 #include "api/http/diagnose_transport.h"
 #include "api/json/decode.h"
 
-/* Whether a status is neither that of a page nor 0 (no response). 304 is only valid if a condition
- * was sent. 101 is the only interim status that no other response follows. */
+/* Whether a response with this status is rejected. 200 is usable, and so is 304 if a condition was
+ * sent. 0 (no response) and interim statuses are left to later checks, except 101, which no other
+ * response follows. */
 static bool is_unusable_status(const struct request *request, long status)
 {
 	if (status == 304)

@@ -3,8 +3,8 @@
 #define FLEETFS_API_HTTP_FETCH_JOB_H
 
 /*
- * The work on one page, from client_want() until its result is taken: the result itself and the
- * state between its requests, which only the client knows. A job may need several requests:
+ * The work on one page, from client_request_page() until its result is taken: the result itself and
+ * the state between its requests, which only the client knows. A job may need several requests:
  * client.h lists the cases.
  */
 

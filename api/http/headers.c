@@ -32,7 +32,7 @@ static int64_t headers_read_seconds(const char *text, bool *ret_whole)
 	if (!is_digit(*text))
 		return -1;
 	for (; is_digit(*text); text++)
-		if (ms < HEADERS_MAX_AGE_MS)
+		if (ms < HEADERS_MAX_MS)
 			ms = 10 * ms + SECOND_MS * (*text - '0');
 	*ret_whole = *text != '.';
 	if (*text == '.') {
@@ -50,7 +50,7 @@ static int64_t headers_read_seconds(const char *text, bool *ret_whole)
 	text += strspn(text, " \t");
 	if (*text && *text != ',')
 		return -1;
-	return ms < HEADERS_MAX_AGE_MS ? ms : HEADERS_MAX_AGE_MS;
+	return ms < HEADERS_MAX_MS ? ms : HEADERS_MAX_MS;
 }
 
 /* The value is a number, but a proxy may have joined several headers into a list. */
@@ -197,12 +197,12 @@ void headers_line(struct headers *headers, const char *line, size_t bytes)
 			readers[i].read(headers, text);
 }
 
-/* Limits a time to 0 ... HEADERS_MAX_AGE_MS. */
+/* Limits a time to 0 ... HEADERS_MAX_MS. */
 static int64_t headers_clamp(int64_t ms)
 {
 	if (ms < 0)
 		return 0;
-	return ms < HEADERS_MAX_AGE_MS ? ms : HEADERS_MAX_AGE_MS;
+	return ms < HEADERS_MAX_MS ? ms : HEADERS_MAX_MS;
 }
 
 struct headers_age headers_age(const struct headers *headers, int64_t wall_ms, int64_t took_ms)

@@ -31,7 +31,7 @@
 #include "api/model/agent.h"
 #include "api/model/page.h"
 
-#define HEADERS_MAX_AGE_MS (INT64_C(1000) << 31) /* a greater age is reduced to this */
+#define HEADERS_MAX_MS (INT64_C(1000) << 31) /* a longer age or Retry-After is reduced to this */
 
 /* The age of a response, in ms. */
 struct headers_age {
@@ -73,7 +73,7 @@ bool headers_are_complete(const struct headers *headers);
 struct headers_age headers_age(const struct headers *headers, int64_t wall_ms, int64_t took_ms);
 
 /* Returns the wait that Retry-After asks for, in ms from wall_ms on: 0 for a date in the past, at
- * most HEADERS_MAX_AGE_MS, -1 without a valid Retry-After. If there are several, the longest
+ * most HEADERS_MAX_MS, -1 without a valid Retry-After. If there are several, the longest
  * counts. (curl's CURLINFO_RETRY_AFTER ignores a number of more than 64 bits.) */
 int64_t headers_retry_after_ms(const struct headers *headers, int64_t wall_ms);
 

@@ -6,8 +6,8 @@
  * The pool of connections and resolved addresses that requests share: a share handle of curl.
  *
  * A connection can go silent without an error, for example when a NAT forgets it or a server fails
- * over. curl would use such a connection again and again, over HTTP/2 until
- * CURLOPT_MAXLIFETIME_CONN, even while other requests wait on it. The same holds for an HTTP/2
+ * over. curl would reuse such a connection, even while earlier requests on it get no response; an
+ * HTTP/2 connection until it is older than CURLOPT_MAXLIFETIME_CONN. The same holds for an HTTP/2
  * connection to a gateway that has lost its server and resets each stream.
  *
  * So a request that ends without a whole response, for any reason, retires the share handle that it
@@ -15,9 +15,9 @@
  * response rejects the connection (408, 421), since the server may do that for as long as the
  * connection is used. Requests under way keep the retired share handle; the last of them frees it.
  *
- * Rejected: CURLOPT_FRESH_CONNECT, and a CURLOPT_MAXLIFETIME_CONN of the time since the failure.
- * With either, curl still uses an HTTP/2 connection. A new multi handle would work, but the
- * fetching thread would have to poll two.
+ * Rejected: setting CURLOPT_FRESH_CONNECT, or CURLOPT_MAXLIFETIME_CONN to the time since the
+ * failure. With either, curl may still add a new request to an existing HTTP/2 connection. A new
+ * multi handle would work, but the fetching thread would have to poll two.
  *
  * Fetching thread only.
  */

@@ -56,7 +56,8 @@ void redact_pin(struct redact *redact);
  * Adds "user:password" of a proxy's URL and the password, as they are and URL-decoded. If the
  * password has fewer than 4 characters, adds only "user:password", which must then occur as a
  * whole. Such a password by itself would match parts of most messages; the marks would make them
- * unreadable and reveal the password.
+ * unreadable and reveal the password. If the password is empty or missing, the user counts as an
+ * access token, and is added if it has at least 4 characters.
  */
 void redact_add_proxy(struct redact *redact, const char *url);
 

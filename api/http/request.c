@@ -76,7 +76,7 @@ static CURL *request_new_handle(struct request *request, const struct request_se
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)settings->timeout_ms);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)settings->connect_timeout_ms);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	/* Without it, curl waits for a resolver that does not respond after the request has timed
+	/* Without it, curl goes on waiting for an unresponsive resolver after the request has timed
 	 * out: with connect_timeout=1 a request took 9 s instead of 1 s. */
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	if (settings->diagnostics)
@@ -177,8 +177,9 @@ int request_prepare(struct request *request, const struct request_settings *sett
 	return 0;
 }
 
-/* A handle serves one request: up to 8.1.0, curl uses a header of the previous response, which it
- * has freed, if the first line of a response begins with a space. */
+/* A handle serves one request, because of a bug in curl up to 8.1.0: if the first line of a
+ * response begins with a space, curl uses a header of the handle's previous response, which it has
+ * freed. */
 void request_release_handle(struct request *request)
 {
 	curl_easy_cleanup(request->easy);

@@ -122,9 +122,9 @@ static bool result_may_be_settings(const struct failure *failure)
 	}
 }
 
-/* A later page is only requested after page 1 was read with the same settings, and a part after the
- * whole page. So it may be rejected for another reason, such as a firewall that rejects a label in
- * it. */
+/* A later page is only requested after page 1 was read with the same settings; a part, only after
+ * the response to the request of the whole page was too large. So a rejection probably has another
+ * reason than a wrong setting, such as a firewall that rejects a label. */
 static void result_correct_remedy(struct fetch_job *job)
 {
 	if ((job->fetch->number > 1 || job->split) && result_may_be_settings(&job->fetch->failure))

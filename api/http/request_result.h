@@ -10,9 +10,9 @@
 #include "api/http/request.h"
 #include "api/http/request_settings.h"
 
-/* After curl has ended a request with this code, and before request_release_handle(): sets page or
- * failure and trace of the job's fetch, and adds to its bytes. Sets divisible and cut_hash of the
- * job. */
+/* Sets the page or the failure of the job's fetch (both for an old page), and its trace, and adds
+ * to its bytes. Sets divisible and cut_hash of the job. code: with which curl ended the request.
+ * Call it before request_release_handle(). */
 void request_result_read(const struct request *request, const struct request_settings *settings,
                          CURLcode code, struct fetch_job *job);
 

@@ -48,8 +48,8 @@ static int settings_read_base(CURLU *url, const char *base, struct request_setti
 	return result;
 }
 
-/* Sets the CAs to trust: those of the configuration, each of which replaces its counterpart of the
- * system. 0 or -ENOMEM. */
+/* Sets the CAs to trust: the bundle and the directories of the configuration, or else those of the
+ * system; with ca_exclusive no directories of the system. 0 or -ENOMEM. */
 static int settings_choose_cas(const struct client_config *config,
                                struct request_settings *settings)
 {

@@ -112,8 +112,8 @@ static void split_take(struct split *split, struct page *part, const struct fail
 	split->any = true;
 }
 
-/* Moves on to the next part, which is as large as its offset permits. Returns false after the last
- * part. */
+/* Moves on to the next part: the largest whose size divides its offset, so that it has a page
+ * number. Returns false after the last part. */
 static bool split_advance(struct split *split)
 {
 	split->offset += split->sizes[split->level];

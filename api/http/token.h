@@ -34,8 +34,8 @@ const char *token_kind_name(enum token_kind kind);
 bool token_takes_team(enum token_kind kind);
 
 /* Hides the tokens in a text: a word that begins with the prefix of a kind and is long enough
- * counts as a token, and all after its prefix becomes `***`. For messages that quote the command
- * line, where a token may stand by mistake. */
+ * counts as a token, and the rest of the word after its prefix becomes `***`. For messages that
+ * quote the command line, where a token may stand by mistake. */
 void token_hide(char *text);
 
 /*

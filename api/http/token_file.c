@@ -114,11 +114,13 @@ int token_file_read(const struct token_file *file, char *ret_text, size_t *ret_b
 {
 	/* O_NONBLOCK: opening a FIFO without a writer must not block. */
 	int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat status;
 	int result;
 
 	if (fd < 0) {
 		result = token_file_fail(ret_failure, file->path, errno);
-		*ret_identity = (struct file_identity){0};
+		*ret_identity = stat(file->path, &status) == 0 ? file_identity_of(&status)
+		                                               : (struct file_identity){0};
 		return result;
 	}
 	result = token_file_read_open(file, fd, ret_text, ret_bytes, ret_identity, ret_failure);

@@ -28,8 +28,8 @@ struct token_file {
 /*
  * Reads a token file into ret_text, which has room for TOKEN_FILE_MAX_BYTES + 1 and must be wiped
  * after success. Never blocks on a FIFO or device. Returns 0; or -errno, with cause and message in
- * *ret_failure. Sets *ret_identity, also if the file is not acceptable; to zeroes if it cannot be
- * opened.
+ * *ret_failure. Sets *ret_identity, also if the file is not acceptable or cannot be opened; to
+ * zeroes if there is no file.
  */
 int token_file_read(const struct token_file *file, char *ret_text, size_t *ret_bytes,
                     struct file_identity *ret_identity, struct failure *ret_failure);

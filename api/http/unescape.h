@@ -7,7 +7,7 @@
  *
  * Knows the escapes of URLs ("%2d", "%u002d"), of HTML ("&amp;", "&#45;", "&#x2d;") and of JSON, C
  * and JavaScript ("\u002d", "\u{2d}", "\x2d", "\055", "\-"), in upper and lower case. Decodes only
- * escapes of ASCII characters except NUL, since a secret has no others. No state.
+ * escapes of ASCII characters except NUL, since a token has no others. No state.
  */
 
 #include <stddef.h>

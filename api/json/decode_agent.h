@@ -11,9 +11,9 @@
 #include "api/model/agent.h"
 
 /*
- * The order of the fields in the last object of one agent_place: after[field] is the field that
- * followed `field`; after[AGENT_FIELDS] is the first one. An API writes the members of its objects
- * in one order, so nearly every key is found at the first comparison.
+ * The order of the fields in the object of one agent_place that was decoded last: after[field] is
+ * the field that followed `field`; after[AGENT_FIELDS] is the first one. An API writes the members
+ * of its objects in one order, so nearly every key is found at the first comparison.
  */
 struct decode_order {
 	uint8_t after[AGENT_FIELDS + 1];

@@ -16,8 +16,8 @@ enum scan_inside {
 };
 
 /*
- * The state of a scan, without its position: functions take it as `at` and return where they
- * stopped, or NULL after scan_fault(). The compiler can then keep it in a register.
+ * The state of a scan except its position. Functions take the position as `at` and return where
+ * they stopped, or NULL after scan_fault(). So the compiler can keep the position in a register.
  */
 struct scanner {
 	const char *text;
@@ -33,8 +33,8 @@ struct scanner {
 	enum scan_inside inside;
 	size_t capacity; /* of outline->elements */
 
-	/* The state of the returned value that contains the position. Outside of such a value they
-	 * have no meaning. */
+	/* About the value to return (struct json_query) that contains the position. Outside of such
+	 * a value these members have no meaning. */
 	const char *begin;
 	size_t begin_depth;
 	size_t tokens;

@@ -181,8 +181,8 @@ extern const char *const agent_statuses[AGENT_STATUSES + 1];
  */
 size_t agent_string_count(const struct agent *agent, enum agent_field_id field);
 
-/* Returns the string at index, which must be below agent_string_count(). Returns NULL if it is
- * absent, or if it is empty and not a label. */
+/* Returns the string at index, which must be below agent_string_count(). The field must not be a
+ * number. Returns NULL if the string is absent, or if it is empty and not a label. */
 const char *agent_string(const struct agent *agent, enum agent_field_id field, size_t index);
 
 #define AGENT_MAX_STRINGS (AGENT_MAX_TASKS + 1) /* upper limit of agent_string_count() */

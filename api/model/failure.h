@@ -35,8 +35,8 @@ enum failure_cause {
 #define FAILURE_WRONG_BASE "check the URL: the API's base, without /agents"
 
 struct failure {
-	uint8_t cause;          /* enum failure_cause */
-	bool page_only;         /* the API answered other requests for parts of the same page */
+	uint8_t cause;  /* enum failure_cause */
+	bool page_only; /* of a part of a page: the API answered the request of the whole page */
 	uint16_t http_status;   /* 0 if there was no response */
 	int64_t retry_after_ms; /* Retry-After, from at_ns, at most 68 years; -1 if absent */
 	int64_t at_ns;          /* when it happened, wall clock, since 1970 */

@@ -38,8 +38,8 @@ struct page_fault {
 
 /* One response to GET /agents, or a part of a saved one. */
 struct page {
-	int64_t age_ms; /* 0 if no cache stored the response; else the upper bound of its age when
-	                   the page was made */
+	int64_t age_ms; /* upper bound of its age when the page was made: 0 for a response that no
+	                   cache stored; for a saved list the time since the file was checked */
 	int64_t total_count; /* of page_meta; AGENT_ABSENT if missing or not a count */
 	int64_t per_page;    /* of page_meta; AGENT_ABSENT if missing or out of range */
 	size_t dropped;      /* number of dropped elements of agent_list */

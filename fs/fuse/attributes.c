@@ -3,8 +3,8 @@
 
 #include "fs/tree/tree.h"
 
-/* For what may change at any time, in s: long enough for a program that calls stat(2) and then
- * open(2), as cp does, to find the same node. */
+/* Timeout in s for attributes and entries that may change at any time: long enough for a program
+ * that calls stat(2) and then open(2), as cp does, to find the same node. */
 #define BRIEF_S 0.1
 
 static void attributes_set_time(struct timespec *time, int64_t ns)
@@ -13,7 +13,8 @@ static void attributes_set_time(struct timespec *time, int64_t ns)
 	time->tv_nsec = ns % 1000000000;
 }
 
-/* Whether a node is a directory that shows the list of agents: it changes and expires with it. */
+/* Returns whether a node is a directory that shows the list of agents: the directory changes and
+ * expires with the list. */
 static bool attributes_shows_list(const struct node *node)
 {
 	return node->row && (tree_directory_of(node->row) == TREE_AGENTS || node->row->view ||

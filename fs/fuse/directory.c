@@ -8,15 +8,15 @@
 #include "fs/tree/question.h"
 
 /* Returns when a file of the status directory last changed. fs->text: its text. A file that never
- * changes has the time of data from the first list, so that `find -newer` such a file selects
- * everything that changed since the mount. */
+ * changes has the same time as values from the first list, so that `find -newer` such a file
+ * selects everything that changed since the mount. */
 static int64_t directory_status_mtime_ns(struct filesystem *fs, const struct tree_row *row)
 {
 	struct filesystem_status_file *file = &fs->status_files[row - tree_rows];
 	uint64_t hash = XXH3_64bits(fs->text.length ? fs->text.bytes : "", fs->text.length);
 
 	if (tree_is_constant(row))
-		return fleet_mounted_ns(fs->fleet);
+		return fleet_started_ns(fs->fleet);
 	if (file->since_ns == 0 || file->hash != hash)
 		*file = (struct filesystem_status_file){hash, fleet_wall_ns(fs->fleet)};
 	return file->since_ns;

@@ -8,9 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fs/tree/tree.h"
+
+#define JOIN_S 1 /* the longest wait for the thread at the end */
 
 int invalidator_init(struct invalidator *invalidator, struct fuse_session *session,
                      const char *mountpoint)
@@ -20,7 +23,7 @@ int invalidator_init(struct invalidator *invalidator, struct fuse_session *sessi
 	return invalidator->path ? 0 : -ENOMEM;
 }
 
-/* Makes the kernel forget a directory in the root, and looks it up again. */
+/* Makes the kernel forget an entry of the root, and looks it up again. */
 static void invalidator_forget(const struct invalidator *invalidator, const char *name)
 {
 	char path[PATH_MAX];
@@ -94,7 +97,14 @@ bool invalidator_is_running(struct invalidator *invalidator)
 
 void invalidator_done(struct invalidator *invalidator)
 {
-	invalidator_join(invalidator);
+	struct timespec deadline;
+
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_sec += JOIN_S;
+	if (invalidator->started && pthread_clockjoin_np(invalidator->thread, NULL, CLOCK_MONOTONIC,
+	                                                 &deadline) == ETIMEDOUT)
+		return;
 	pthread_mutex_destroy(&invalidator->lock);
 	free(invalidator->path);
+	*invalidator = (struct invalidator){0};
 }

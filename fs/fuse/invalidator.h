@@ -52,8 +52,10 @@ void invalidator_begin(struct invalidator *invalidator, bool agents_too);
 /* Whether the thread is running. The session must be served as long as it is. */
 bool invalidator_is_running(struct invalidator *invalidator);
 
-/* Waits for the thread to finish, and frees. Call it when invalidator_is_running() returned false,
- * or after the mount has ended: then the kernel does not block the thread. */
+/* Waits for the thread to finish, and frees. The invalidator is then idle. If the thread does not
+ * finish within a second, because a file system that hangs is mounted over the mount point, it goes
+ * on: then invalidator_is_running() stays true, nothing is freed, and the process must end by
+ * _exit(2). */
 void invalidator_done(struct invalidator *invalidator);
 
 #endif

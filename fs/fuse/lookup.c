@@ -27,11 +27,11 @@ static int lookup_member(struct request *request, const struct node *directory,
 }
 
 /* Finds the link with the rank request->name in a ranking. */
-static int lookup_number(struct request *request, const struct node *directory,
-                         struct node **ret_node)
+static int lookup_rank(struct request *request, const struct node *directory,
+                       struct node **ret_node)
 {
 	struct record *record;
-	int err = where_find_number(request, directory, &record);
+	int err = where_find_rank(request, directory, &record);
 
 	return err < 0 ? err : directory_agent_link(request->fs, directory, record, ret_node);
 }
@@ -100,14 +100,15 @@ static int lookup_row(struct request *request, const struct node *directory, str
 	return -ENOENT;
 }
 
-/* ret_record: the agent that the entry belongs to; untouched if it belongs to none. */
+/* Finds an entry. *ret_record must be NULL before. Returns 0, and in *ret_record the agent that the
+ * entry belongs to, or NULL if it belongs to none; or -errno, and then *ret_record is undefined. */
 static int lookup_child(struct request *request, const struct node *directory,
                         struct node **ret_node, struct record **ret_record)
 {
 	if (where_is_directory(directory) && name_has_operator(request->name))
 		return where_find_question(request, directory, ret_node);
 	if (directory->kind == NODE_QUESTION && question_is_sorted(directory->question))
-		return lookup_number(request, directory, ret_node);
+		return lookup_rank(request, directory, ret_node);
 	if (directory->kind == NODE_GROUP || directory->kind == NODE_QUESTION)
 		return lookup_member(request, directory, ret_node, ret_record);
 	if (directory->row->view)
@@ -115,8 +116,9 @@ static int lookup_child(struct request *request, const struct node *directory,
 	return lookup_row(request, directory, ret_node, ret_record);
 }
 
-/* Whether no response of the API can give the directory this name. Shells, editors and
- * version control look up such names (.git, .hg) all the time; no data is fetched for them. */
+/* Returns whether this name can never exist in the directory, whatever the API responds. Shells,
+ * editors and version control look up such names (.git, .hg) all the time; no data is fetched for
+ * them. */
 static bool lookup_is_impossible(const struct request *request)
 {
 	const struct node *directory = nodes_find(&request->fs->nodes, request->ino);
@@ -124,7 +126,7 @@ static bool lookup_is_impossible(const struct request *request)
 	if (!directory || !directory->row)
 		return false;
 	if (directory->kind == NODE_QUESTION)
-		return where_is_impossible(directory, request->name);
+		return where_cannot_contain(directory, request->name);
 	return !tree_may_contain(directory->row, directory->kind == NODE_GROUP, request->name);
 }
 

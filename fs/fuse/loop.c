@@ -10,10 +10,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "api/model/clock.h"
 #include "fs/fuse/ops.h"
 
-#define BUSY_MS           10  /* how often is_busy() is checked after the end of the loop */
-#define REQUESTS_IN_A_ROW 256 /* served before fetch results and deadlines */
+#define MAX_BUSY_MS       2000 /* the longest wait for is_busy() after the end of the loop */
+#define BUSY_MS           10   /* how often is_busy() is checked after the end of the loop */
+#define REQUESTS_IN_A_ROW 256  /* served before fetch results and deadlines */
 
 /* Serves the requests that the kernel has queued. Reading before polling saves a system call for
  * each request that follows a reply at once. Returns 1, 0 if unmounted, or -errno. */
@@ -70,6 +72,18 @@ static int loop_turn(const struct loop *loop, struct fuse_buf *buffer, bool *mor
 	return polled[2].revents && loop_handle_signals(loop) ? 0 : 1;
 }
 
+/* Serves requests while a thread waits for the kernel. The thread may also wait for another file
+ * system, which hangs, so this ends after MAX_BUSY_MS. */
+static void loop_serve_busy(const struct loop *loop, struct fuse_buf *buffer)
+{
+	struct pollfd polled = {.fd = fuse_session_fd(loop->session), .events = POLLIN};
+	int64_t end_ms = clock_ns(CLOCK_MONOTONIC) / 1000000 + MAX_BUSY_MS;
+
+	while (loop->is_busy(loop->user) && clock_ns(CLOCK_MONOTONIC) / 1000000 < end_ms &&
+	       loop_serve_requests(loop->session, buffer) > 0)
+		poll(&polled, 1, BUSY_MS);
+}
+
 int loop_run(const struct loop *loop)
 {
 	struct fuse_buf buffer = {0};
@@ -78,9 +92,7 @@ int loop_run(const struct loop *loop)
 
 	while (err > 0 && !fuse_session_exited(loop->session))
 		err = loop_turn(loop, &buffer, &more);
-	while (loop->is_busy(loop->user) && loop_serve_requests(loop->session, &buffer) > 0)
-		poll(&(struct pollfd){.fd = fuse_session_fd(loop->session), .events = POLLIN}, 1,
-		     BUSY_MS);
+	loop_serve_busy(loop, &buffer);
 	free(buffer.mem);
 	/* The kernel returns ENODEV when the mount is gone. */
 	return err == -ENODEV || err > 0 ? 0 : err;

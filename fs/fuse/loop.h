@@ -26,7 +26,8 @@ struct loop {
 	/* Handles a signal. Returns whether the loop ends. code: si_code of siginfo_t. */
 	bool (*handle_signal)(void *user, int number, int code);
 	/* Whether a thread waits for the kernel, which in turn waits for replies of this session.
-	 * The session is served until this returns false, even after the end of the loop. */
+	 * The session is served until this returns false, after the end of the loop for at most
+	 * 2 s. */
 	bool (*is_busy)(void *user);
 };
 

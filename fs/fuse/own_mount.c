@@ -37,8 +37,9 @@ static uint64_t own_mount_read_unique_id(int fd)
 
 /*
  * Stores the IDs of the mount that was just made: of the FUSE mounts at the path, it is the one
- * that is listed last. No other FUSE mount is below it (mountpoint_prepare()), but other mounts may
- * be, and another process may just have mounted something on top.
+ * that is listed last. Mounts of other types may be below it or on top of it. Nothing shows which
+ * mount belongs to the session, so this assumes that no other process mounts a FUSE file system at
+ * the path between fuse_session_mount() and this reading: its mount would be mistaken for the own.
  */
 static void own_mount_identify(struct own_mount *mount, const char *path)
 {

@@ -5,9 +5,10 @@
 
 #include "fs/fuse/own_mount.h"
 
-/* Whether a mount is of the file system of the own mount. candidate: may be NULL. */
-static bool own_mount_location_is_same(const struct own_mount *mount,
-                                       const struct mountinfo_mount *candidate)
+/* Returns whether a mount shows the file system of the own mount: it is the own mount, or a bind
+ * mount of it. candidate: may be NULL. */
+static bool own_mount_location_shows_own(const struct own_mount *mount,
+                                         const struct mountinfo_mount *candidate)
 {
 	return candidate && strcmp(candidate->device, mount->device) == 0;
 }
@@ -60,11 +61,11 @@ static void own_mount_location_find_inside(const struct own_mount *mount,
 	for (size_t i = 0; i < location->list.count; i++) {
 		const struct mountinfo_mount *candidate = &location->list.mounts[i], *parent;
 
-		if (own_mount_location_is_same(mount, candidate) ||
+		if (own_mount_location_shows_own(mount, candidate) ||
 		    !mountinfo_is_below(candidate->path, location->own->path))
 			continue;
 		parent = mountinfo_find(&location->list, candidate->parent_id);
-		if (!own_mount_location_is_same(mount, parent))
+		if (!own_mount_location_shows_own(mount, parent))
 			continue;
 		location->inside_count++;
 		if (!location->inside)
@@ -82,26 +83,26 @@ int own_mount_location_read(const struct own_mount *mount, struct own_mount_loca
 	for (size_t i = 0; i < location.list.count; i++) {
 		const struct mountinfo_mount *candidate = &location.list.mounts[i];
 
-		if (own_mount_location_is_same(mount, candidate) && candidate->id == mount->id)
+		if (own_mount_location_shows_own(mount, candidate) && candidate->id == mount->id)
 			location.own = candidate;
-		else if (own_mount_location_is_same(mount, candidate))
+		else if (own_mount_location_shows_own(mount, candidate))
 			location.other = candidate;
 	}
 	/* The own mount is gone, but a bind mount of it has taken its place. */
 	for (size_t i = 0; !location.own && mount->device_is_own && i < location.list.count; i++)
-		if (own_mount_location_is_same(mount, &location.list.mounts[i]) &&
+		if (own_mount_location_shows_own(mount, &location.list.mounts[i]) &&
 		    strcmp(location.list.mounts[i].path, mount->path) == 0)
 			location.own = &location.list.mounts[i];
 	if (location.own == location.other)
 		location.other = NULL;
 	if (location.own) {
 		location.cover = own_mount_location_find_cover(&location.list, location.own);
-		location.cover_is_own = own_mount_location_is_same(mount, location.cover);
+		location.cover_is_own = own_mount_location_shows_own(mount, location.cover);
 		location.cover_is_stacked = location.cover_is_own &&
 		                            strcmp(location.cover->path, location.own->path) == 0;
 		own_mount_location_find_inside(mount, &location);
 		for (size_t i = 0; i < location.list.count; i++)
-			if (own_mount_location_is_same(mount, &location.list.mounts[i]) &&
+			if (own_mount_location_shows_own(mount, &location.list.mounts[i]) &&
 			    strcmp(location.list.mounts[i].path, location.own->path) == 0)
 				location.own_count++;
 	}

@@ -19,8 +19,8 @@ struct own_mount_location {
 	const struct mountinfo_mount *cover;  /* the topmost mount that hides it, or NULL */
 	const struct mountinfo_mount *inside; /* another file system mounted inside it, or NULL */
 	size_t inside_count;                  /* file systems mounted inside it */
-	bool cover_is_own;                    /* cover is a bind mount of it */
-	bool cover_is_stacked;                /* and in the same place */
+	bool cover_is_own;                    /* cover is a bind mount of own */
+	bool cover_is_stacked;                /* such a bind mount with the same mount point */
 };
 
 /* Reads the location of a mount whose id is known. Needs no free descriptor. Returns 0, and then

@@ -13,7 +13,7 @@
 #include "fs/tree/tree.h"
 
 #define FIRST_CURSOR    (UINT64_C(1) << 32) /* offsets from here on are cursors of fleet_walk() */
-#define MIN_ENTRY_BYTES 152        /* no entry is shorter: the size with a name of one byte */
+#define MIN_ENTRY_BYTES 152                 /* no entry is shorter: its size without the name */
 #define UNKNOWN_INO     0xffffffff /* inode number of an entry without a node; 0 would hide it */
 #define SCAN_AGENTS     1024  /* agents that a slice searches for members of a group or question */
 #define SCAN_WORK       50000 /* comparisons with patterns in a slice; 0.1 to 0.2 ms */

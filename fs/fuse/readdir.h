@@ -11,9 +11,10 @@
  *	0          nothing has been listed
  *	1, 2       after `.`, after `..`
  *	rows       2 + the number of entries listed after `..`
- *	groups     2 + the number of the group (fs/reports/groups.h)
+ *	views      2 + the number of the group (fs/reports/groups.h)
  *	rankings   2 + the rank (fs/reports/rankings.h)
- *	agents     a cursor of fleet_walk(), 2^32 or more
+ *	agents     a cursor of fleet_walk(), 2^32 or more; so have the links to agents in a
+ *	           group or in a question without an order
  */
 
 #include "fs/fuse/request.h"

@@ -28,7 +28,7 @@ static size_t where_index(const char *name)
 	return strtoul(name, NULL, 10) - 1;
 }
 
-bool where_is_impossible(const struct node *question, const char *name)
+bool where_cannot_contain(const struct node *question, const char *name)
 {
 	char agent_name[NAME_BYTES];
 
@@ -112,8 +112,8 @@ int where_find_agent(struct request *request, struct record **ret_record)
 	return err == -ENOENT && name_is_cut(name) ? where_scan(request, ret_record) : err;
 }
 
-int where_find_number(struct request *request, const struct node *question,
-                      struct record **ret_record)
+int where_find_rank(struct request *request, const struct node *question,
+                    struct record **ret_record)
 {
 	size_t index = where_index(request->name);
 	const struct ranking *ranking;

@@ -18,9 +18,9 @@
 /* Whether a directory is where/ or a question. */
 bool where_is_directory(const struct node *directory);
 
-/* Whether no response of the API can give a question this name, so that a lookup of it needs no
- * data. */
-bool where_is_impossible(const struct node *question, const char *name);
+/* Returns whether this name can never exist in a question, whatever the API responds. A lookup of
+ * such a name needs no data. */
+bool where_cannot_contain(const struct node *question, const char *name);
 
 /* Finds or makes the directory of a question: request->name in where/ or in another question.
  * Returns 0; -EINVAL if the name is wrong there; or -ENOMEM. */
@@ -33,7 +33,7 @@ int where_find_agent(struct request *request, struct record **ret_record);
 
 /* Finds the agent whose rank in a ranking is request->name. Returns 0 and its record, -ENOENT,
  * -EAGAIN or -errno. */
-int where_find_number(struct request *request, const struct node *question,
-                      struct record **ret_record);
+int where_find_rank(struct request *request, const struct node *question,
+                    struct record **ret_record);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs/program/cache_ports.h"
 
-#include <stdio.h>
 #include <sys/random.h>
 
 #include "api/http/client.h"
@@ -42,27 +41,19 @@ static uint32_t port_random(void *user)
 	return cache_ports_random();
 }
 
-static int port_want(void *user, unsigned int page, const struct validator *condition,
-                     bool no_cache)
+static int port_request_page(void *user, unsigned int page, const struct validator *condition,
+                             bool no_cache)
 {
 	const struct program *program = user;
 
-	return client_want(program->client, page, condition, no_cache);
+	return client_request_page(program->client, page, condition, no_cache);
 }
 
 static void port_duplicate(void *user, const struct record *record)
 {
 	struct program *program = user;
-	char name[NAME_BYTES];
 
-	/* Every refresh reports the same duplicates. Only names that are logged are redacted, since
-	 * the FUSE thread waits for that. */
-	if (!malformed_note_duplicate(&program->fetch_results.malformed, record->name))
-		return;
-	/* An agent may be named after the token. */
-	snprintf(name, sizeof(name), "%s", record->name);
-	client_redact(program->client, name, sizeof(name));
-	malformed_log_duplicate(&program->fetch_results.malformed, name);
+	fetch_results_note_duplicate(&program->fetch_results, record->name);
 }
 
 static int port_changed(void *user, const struct record *record, const struct agent *before,
@@ -80,7 +71,7 @@ struct fleet_ports cache_ports(struct program *program)
 {
 	return (struct fleet_ports){
 		.user = program,
-		.want = port_want,
+		.request_page = port_request_page,
 		.now_ms = port_now_ms,
 		.wall_ns = port_wall_ns,
 		.random = port_random,

@@ -10,6 +10,7 @@
 #include "fs/program/log.h"
 #include "fs/program/options.h"
 #include "fs/program/source.h"
+#include "fs/tree/names.h"
 
 /* Logs the note of a result, and whether the API (or file) begins to fail or works again. */
 static void fetch_results_log(struct fetch_results *results, const struct fetch *fetch)
@@ -145,29 +146,67 @@ bool fetch_results_take(struct fetch_results *results)
 	return results->fetch;
 }
 
+/* Copies the name of an agent without secrets: an agent may be named after the token. */
+static void fetch_results_redact(const struct fetch_results *results, const char *name,
+                                 char ret_name[static NAME_BYTES])
+{
+	snprintf(ret_name, NAME_BYTES, "%s", name);
+	client_redact(results->client, ret_name, NAME_BYTES);
+}
+
+void fetch_results_note_duplicate(struct fetch_results *results, const char *name)
+{
+	struct text *kept = &results->kept_duplicates;
+	char redacted[NAME_BYTES];
+
+	if (!results->mounted) {
+		if (kept->length == 0)
+			text_init(kept, (size_t)MALFORMED_MAX_LOGGED * NAME_BYTES);
+		text_bytes(kept, name, strlen(name) + 1);
+		return;
+	}
+	/* Every refresh reports the same duplicates. Only names that are logged are redacted, since
+	 * the FUSE thread waits for that. */
+	if (!malformed_note_duplicate(&results->malformed, name))
+		return;
+	fetch_results_redact(results, name, redacted);
+	malformed_log_duplicate(&results->malformed, redacted);
+}
+
 void fetch_results_set_mounted(struct fetch_results *results)
 {
+	const struct text *kept = &results->kept_duplicates;
+
 	results->mounted = true;
 	if (*results->kept_note)
 		log_info("%s", results->kept_note);
 	malformed_log(&results->malformed, results->kept_faults, results->kept_fault_count,
 	              results->kept_fault_page);
+	for (size_t at = 0; at < kept->length; at += strlen(kept->bytes + at) + 1)
+		fetch_results_note_duplicate(results, kept->bytes + at);
+	text_done(&results->kept_duplicates);
 	fetch_results_warn_of_expiry(results);
 }
 
 void fetch_results_print_notes(const struct fetch_results *results)
 {
-	char text[512];
+	char text[512], name[NAME_BYTES];
 
 	if (*results->kept_note)
 		printf("%s\n", results->kept_note);
-	if (results->kept_fault_count == 0)
-		return;
-	malformed_describe(&results->kept_faults[0], results->kept_fault_page, text, sizeof(text));
-	printf("%s\n", text);
+	if (results->kept_fault_count > 0) {
+		malformed_describe(&results->kept_faults[0], results->kept_fault_page, text,
+		                   sizeof(text));
+		printf("%s\n", text);
+	}
+	if (results->kept_duplicates.length > 0) {
+		fetch_results_redact(results, results->kept_duplicates.bytes, name);
+		printf("agent %s is listed twice: the second is dropped\n", name);
+	}
 }
 
 void fetch_results_done(struct fetch_results *results)
 {
 	fetch_free(results->fetch);
+	text_done(&results->kept_duplicates);
 }

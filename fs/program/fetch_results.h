@@ -18,6 +18,7 @@
 #include "fs/program/expiry.h"
 #include "fs/program/malformed.h"
 #include "fs/tree/status.h"
+#include "fs/tree/text.h"
 
 struct client;
 struct fetch;
@@ -42,6 +43,7 @@ struct fetch_results {
 	struct page_fault kept_faults[PAGE_MAX_FAULTS];
 	size_t kept_fault_count;
 	unsigned int kept_fault_page;
+	struct text kept_duplicates; /* names of agents, each with a NUL behind it */
 
 	/* The result that is being taken in. */
 	struct fetch *fetch;               /* owned; NULL: none */
@@ -58,14 +60,18 @@ struct fetch_results {
  */
 bool fetch_results_take(struct fetch_results *results);
 
+/* Logs that the API lists an agent twice, unless it was logged before; until the mount it is kept.
+ * name: of the agent's directory. */
+void fetch_results_note_duplicate(struct fetch_results *results, const char *name);
+
 /* Makes later results go to the log, and logs those that were kept since the start. */
 void fetch_results_set_mounted(struct fetch_results *results);
 
-/* Prints the lines of --check about the last note and the first dropped element to stdout. Not
- * after fetch_results_set_mounted(). */
+/* Prints the lines of --check about the last note, the first malformed element and the first
+ * duplicate to stdout. Not after fetch_results_set_mounted(). */
 void fetch_results_print_notes(const struct fetch_results *results);
 
-/* Frees the result that was being taken. Call it before fleet_free(). */
+/* Frees the result that was being taken and what was kept. Call it before fleet_free(). */
 void fetch_results_done(struct fetch_results *results);
 
 #endif

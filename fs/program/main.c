@@ -120,11 +120,17 @@ static int main_run(struct program *program)
 
 /*
  * Stops the parts in reverse order, and frees everything. Returns false, and leaves the rest
- * allocated, if the fetching thread does not end: it still uses memory, so only _exit(2) is safe.
+ * allocated, if the thread of the invalidator or the fetching thread does not end: it still uses
+ * memory, so only _exit(2) is safe.
  */
 static bool main_finish(struct program *program)
 {
 	serve_unmount(program);
+	if (invalidator_is_running(&program->invalidator)) {
+		log_warning("a file system that does not respond is mounted over the mount point: "
+		            "exiting without waiting for it");
+		return false;
+	}
 	ops_free(program->ops);
 	if (program->session)
 		fuse_session_destroy(program->session);

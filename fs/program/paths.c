@@ -77,7 +77,8 @@ struct paths_arguments {
 	size_t why_bytes;
 };
 
-/* Checks one path. name: of its setting, for the message. path: may be NULL or not absolute. */
+/* Checks one path. name: of its setting, or "the system's", for the message. path: may be NULL or
+ * not absolute. */
 static int paths_check_one(const struct paths_arguments *arguments, const char *name,
                            const char *path)
 {

@@ -128,8 +128,7 @@ int process_take_signals(bool foreground)
 	for (size_t i = 0; !foreground && i < sizeof(terminal) / sizeof(terminal[0]); i++)
 		signal(terminal[i], SIG_IGN);
 	sigemptyset(&mask);
-	/* A blocked signal is read from the signalfd even if it is ignored, but fusermount3 would
-	 * inherit that it is ignored. */
+	/* SIG_DFL, since fusermount3 inherits a SIG_IGN. The signalfd itself works with both. */
 	for (size_t i = 0; i < sizeof(read_by_loop) / sizeof(read_by_loop[0]); i++) {
 		sigaddset(&mask, read_by_loop[i]);
 		signal(read_by_loop[i], SIG_DFL);

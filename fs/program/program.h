@@ -34,7 +34,7 @@ struct program {
 	int64_t configured_timeout_ms; /* `timeout` as configured, if it was lowered to the kernel's
 	                                  limit; else 0 */
 	char version[512];             /* the text of --version and .fleetfs/version */
-	char title[256];               /* of the page, unless the fleet has a name */
+	char title[256];               /* of the HTML page, unless the fleet has a name */
 	struct text config;            /* the text of .fleetfs/config; ends with NUL */
 	struct status status;
 	struct background background;

@@ -63,10 +63,12 @@ static int serve_mount_session(struct program *program)
 {
 	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
 	char *joined = options_mount_options(&program->options);
+	bool complete = joined && fuse_opt_add_arg(&arguments, "fleetfs") == 0 &&
+	                fuse_opt_add_arg(&arguments, "-o") == 0 &&
+	                fuse_opt_add_arg(&arguments, joined) == 0;
 	int err = -EINVAL;
 
-	if (joined && fuse_opt_add_arg(&arguments, "fleetfs") == 0 &&
-	    fuse_opt_add_arg(&arguments, "-o") == 0 && fuse_opt_add_arg(&arguments, joined) == 0)
+	if (complete)
 		program->session =
 			session_new(program->ops, &arguments, program->options.auto_unmount);
 	process_close_on_exec(); /* for fusermount3 */
@@ -77,6 +79,8 @@ static int serve_mount_session(struct program *program)
 	mountpoint_unlock(&program->mountpoint);
 	fuse_opt_free_args(&arguments);
 	free(joined);
+	if (!complete)
+		return log_failed_start("out of memory");
 	if (!program->session)
 		return log_failed_start("libfuse rejects the mount options: start with -d to see "
 		                        "why");
@@ -116,8 +120,7 @@ int serve_unmount(struct program *program)
 
 	if (!program->mount.mounted)
 		return EXIT_SUCCESS;
-	/* Waits for the thread of the invalidator. It has ended, or the mount has ended and the
-	 * kernel no longer blocks the thread. */
+	/* If the thread goes on, main_finish() frees nothing that it uses. */
 	invalidator_done(&program->invalidator);
 	ops_free(program->ops);
 	program->ops = NULL;

@@ -79,7 +79,7 @@ const struct setting setting_rows[] = {
 	{"team", 0, SETTING_ID, CREDENTIALS, AT(team), 0, 0, 0,
          "X-Team-ID, sent with a JWT [$CYBERUN_TEAM_ID]"},
 	{"name", 0, SETTING_TEXT, RUNNING, AT(name), 0, 0, 0,
-         "of the fleet, in metrics, page and summary"},
+         "name of the fleet in metrics, page and summary"},
 	{"delay_connect", 0, SETTING_FLAG, RUNNING, AT(delay_connect), 0, 0, 0,
          "mount even if the API cannot be reached yet"},
 	{"log_file", 0, SETTING_FILE, RUNNING, AT(log_file), 0, 0, 0,

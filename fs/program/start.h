@@ -9,7 +9,7 @@
  * 2. The fork into the background, before there are threads and before libcurl is initialised,
  *    since neither survives a fork.
  * 3. start_signals(), before the first thread, so that every thread has the signals blocked.
- * 4. start_parts(): the fetching thread, the cache and the FUSE operations.
+ * 4. start_parts(): the fetching thread, the cache and the runner of requests.
  *
  * The functions print why they failed, and return 0 or the exit status.
  */
@@ -23,7 +23,8 @@ int start_check_local(struct program *program);
 /* Blocks the signals that the loop reads and opens signals_fd and terminal_fd. */
 int start_signals(struct program *program);
 
-/* Starts the fetching thread and creates the cache and the operations. */
+/* Starts the fetching thread and creates the cache and the runner of requests
+ * (fs/fuse/ops.h). */
 int start_parts(struct program *program);
 
 #endif

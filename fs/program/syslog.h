@@ -10,8 +10,9 @@
 /* Returns a socket, or -1. If no daemon is there, syslog_send() connects the socket later. */
 int syslog_open(void);
 
-/* Sends one message, with its priority and time stamp. Connects again if the daemon was restarted.
- * Returns the number of bytes, or -1 and errno; EAGAIN if the daemon's queue is full. */
+/* Sends one message, which begins with its priority and time stamp. Connects again if the daemon
+ * was restarted. Returns the number of bytes, or -1 and errno; EAGAIN if the daemon's queue is
+ * full. */
 ssize_t syslog_send(int fd, const char *message, size_t length);
 
 #endif

@@ -92,9 +92,8 @@ struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full
 
 /* Queries */
 
-/* Whether the log can be served: it has begun, and a list is complete. All pages of
- * that list may be gaps. Agents that are found after it then still belong to the first list
- * (events_changed()). */
+/* Whether the log can be served: it has begun, and a list is complete. A list of gaps only is
+ * enough for the empty log, so fleet_list_is_known() is not needed. */
 static bool events_are_known(const struct events *events)
 {
 	return events->current && fleet_newest_list(events->fleet) > 0;

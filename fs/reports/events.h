@@ -10,8 +10,8 @@
  * the texts of the file before and after, their lines joined with commas, and a dash for an empty
  * or missing file. Each file of an agent whose text changed is a line, except agent.json, which
  * contains all the others, and measurements and derived values: last_heartbeat, sync_percent,
- * gpu_free, vram_free and vram_used. An agent that joins is the field `agent` from a dash to
- * "joined"; an agent that departs, from "left" to a dash.
+ * gpu_free, vram_free and vram_used. When an agent joins, the line has the field `agent`, the
+ * old value `-` and the new value `joined`; when it departs, `left` and `-`.
  *
  * The log costs nothing until it is first queried. That query reads the whole list, whose agents
  * are not events; from then on every agent that arrives is compared, also if another query fetched

@@ -192,7 +192,7 @@ static int report_add_chunk(struct report_section *section, const struct report_
 }
 
 /* Makes the bytes of a section's text that are in no chunk yet an owned chunk, if there are any.
- * end: their end in the text; bytes after it belong to a row that is to be borrowed. */
+ * end: their end in the text; bytes after it belong to a row that is to be referenced. */
 static int report_own_bytes(struct report_section *section, size_t end)
 {
 	size_t begin = section->chunked;
@@ -209,8 +209,8 @@ static int report_own_bytes(struct report_section *section, size_t end)
 	return err;
 }
 
-int report_borrow_row(struct report *report, size_t number, size_t begin,
-                      const struct report_row *row)
+int report_reference_row(struct report *report, size_t number, size_t begin,
+                         const struct report_row *row)
 {
 	struct report_section *section = &report->sections[number];
 	struct text *text = &section->text;

@@ -10,12 +10,12 @@
  *
  * The content is one or more sections in sequence, since a builder may append to several places at
  * once: all samples of a metric have to be adjacent. A section is a list of chunks. A chunk is
- * owned, bytes that the report stores; or borrowed, the row of an agent that the report refers to
- * and writes again when the row is read.
+ * stored: bytes of the report; or referenced: the row of an agent, of which the report has a
+ * reference, and which it writes again when the row is read.
  *
  * Memory. Text may take nine times as many bytes as the API sent, since a byte that is not safe to
  * show is escaped twice for the HTML page. So the rows of an agent are stored only if they take no
- * more bytes than the agent, and at most 16 KiB; longer rows, and the agents' JSON, are borrowed.
+ * more bytes than the agent, and at most 16 KiB; longer rows, and the agents' JSON, are referenced.
  * Thus a report takes no more memory than the agents that it shows, which the cache bounds
  * (FLEET_MAX_BYTES).
  *
@@ -45,13 +45,13 @@ struct report_row {
 typedef void report_write_row(struct text *text, size_t section, const struct report_row *row);
 
 struct report_chunk {
-	struct report_row row; /* borrowed: with a reference to the agent; owned: all zero */
-	size_t stored;         /* owned: offset of its bytes in the section's text */
+	struct report_row row; /* referenced: with a reference to the agent; stored: all zero */
+	size_t stored;         /* stored: offset of its bytes in the section's text */
 	uint64_t end;          /* offset of its end in the section */
 };
 
 struct report_section {
-	struct text text; /* the bytes of the owned chunks, in their order */
+	struct text text; /* the bytes of the stored chunks, in their order */
 	struct report_chunk *chunks;
 	size_t count;
 	size_t capacity;
@@ -59,7 +59,7 @@ struct report_section {
 	size_t hashed;  /* bytes of text that are in the report's hash */
 };
 
-/* The borrowed row that was read last: the next read(2) may continue in it. */
+/* The referenced row that was read last: the next read(2) may continue in it. */
 struct report_window {
 	struct text text;
 	const struct report_chunk *chunk; /* NULL: none */
@@ -97,10 +97,10 @@ struct report *report_new(report_write_row *write_row, size_t section_count, uin
 /* The number of bytes of a report that is being built. */
 uint64_t report_bytes(const struct report *report);
 
-/* Turns the row that was appended to a section's text into a borrowed chunk. number: of the
+/* Turns the row that was appended to a section's text into a referenced chunk. number: of the
  * section. begin: the length of the text without the row. Returns 0 or -ENOMEM. */
-int report_borrow_row(struct report *report, size_t number, size_t begin,
-                      const struct report_row *row);
+int report_reference_row(struct report *report, size_t number, size_t begin,
+                         const struct report_row *row);
 
 /* Adds the bytes that were stored since the last call to the hash. Returns 0, or the error of a
  * text. */

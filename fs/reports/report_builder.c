@@ -61,11 +61,11 @@ static int report_builder_write_rows(struct report_builder *builder, const struc
 			return text_error(text);
 		bytes += text->length - begins[i];
 	}
-	if (!kind->rows_are_borrowed && bytes <= STORED_ROW_BYTES &&
+	if (!kind->rows_are_referenced && bytes <= STORED_ROW_BYTES &&
 	    bytes <= row->agent->block_bytes)
 		return 0;
 	for (size_t i = kind->rows_begin; err == 0 && i < kind->rows_end; i++)
-		err = report_borrow_row(builder->report, i, begins[i], row);
+		err = report_reference_row(builder->report, i, begins[i], row);
 	return err;
 }
 

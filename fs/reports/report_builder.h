@@ -31,10 +31,10 @@ struct report_kind {
 	 * others by name. */
 	void (*status)(struct report_builder *builder, const struct group *status);
 	void (*end)(struct report_builder *builder);
-	uint8_t sections;       /* at least 1 */
-	uint8_t rows_begin;     /* the first section that has rows */
-	uint8_t rows_end;       /* after the last section that has rows */
-	bool rows_are_borrowed; /* even short ones: the agent holds their bytes anyway */
+	uint8_t sections;         /* at least 1 */
+	uint8_t rows_begin;       /* the first section that has rows */
+	uint8_t rows_end;         /* after the last section that has rows */
+	bool rows_are_referenced; /* even short ones: the agent holds their bytes anyway */
 };
 
 struct report_builder {

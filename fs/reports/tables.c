@@ -48,7 +48,7 @@ static void summary_end(struct report_builder *builder)
 		int64_t value;
 	} lines[] = {
 		{"gpu_capacity", totals->gpu_capacity},
-		{"gpu_running", totals->running_count},
+		{"gpu_running", totals->running_count}, /* a task occupies one GPU */
 		{"gpu_free", totals->gpu_free},
 		{"gpu_available", totals->gpu_available},
 		{"vram_total", totals->vram_total},
@@ -263,7 +263,7 @@ const struct report_kind report_json = {.begin = json_begin,
                                         .end = json_end,
                                         .sections = 1,
                                         .rows_end = 1,
-                                        .rows_are_borrowed = true};
+                                        .rows_are_referenced = true};
 
 /* agents.jsonl */
 
@@ -274,4 +274,4 @@ static void jsonl_row(struct text *text, size_t section, const struct report_row
 }
 
 const struct report_kind report_jsonl = {
-	.write_row = jsonl_row, .sections = 1, .rows_end = 1, .rows_are_borrowed = true};
+	.write_row = jsonl_row, .sections = 1, .rows_end = 1, .rows_are_referenced = true};

@@ -76,7 +76,7 @@ static uint32_t pattern_code(const struct utf8_char *c)
 }
 
 /* Decodes a part of a name without `%~`. Returns the number of characters, or -EINVAL if it
- * contains raw what has to be escaped. */
+ * contains an unescaped character that must be escaped. */
 static int pattern_decode_part(const char *name, size_t length, struct pattern_char *ret_chars)
 {
 	char bytes[PATTERN_MAX_BYTES];
@@ -231,7 +231,7 @@ static size_t pattern_utf8(uint32_t code, unsigned char ret_bytes[static 4])
 	return count;
 }
 
-/* Appends a character. escaped: in any case as escapes. */
+/* Appends a character. escaped: as %XX even if it needs no escape. */
 static void pattern_print_code(uint32_t code, bool escaped, struct text *text)
 {
 	unsigned char bytes[4] = {(unsigned char)code};

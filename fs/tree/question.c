@@ -274,7 +274,7 @@ static bool question_matches_pattern(const struct question *question,
 	return false;
 }
 
-/* Whether a value matches VALUE, of whatever operator; `!=` is treated as `=`. */
+/* Whether a value matches VALUE, for any operator; `!=` is treated as `=`. */
 static bool question_value_matches(const struct question *question,
                                    const struct question_value *value, size_t *work)
 {
@@ -287,7 +287,7 @@ static bool question_value_matches(const struct question *question,
 	       question_compares(question, number);
 }
 
-/* Whether one condition holds, of whatever operator. A value is found if it matches VALUE; with an
+/* Whether one condition holds, for any operator. A value is found if it matches VALUE; with an
  * empty VALUE, if any value exists. `=` and comparisons hold if one is found, `!=` if none is; with
  * an empty VALUE it is the other way round. */
 static bool question_holds(const struct question *question, const struct agent *agent, size_t *work)
@@ -323,8 +323,9 @@ bool question_matches(const struct question *question, const struct agent *agent
 	return true;
 }
 
-/* Returns when one condition became true: when the first value that matches appeared; or, if it
- * holds because no value matches, when the values last changed. */
+/* Returns when one condition became true: when the first value that matches appeared (for
+ * `FIELD!=`, the first value); or, if it holds because no value matches, when the values last
+ * changed. */
 static int64_t question_condition_since_ns(const struct question *question,
                                            const struct record *record)
 {
@@ -332,13 +333,14 @@ static int64_t question_condition_since_ns(const struct question *question,
 	size_t count = question_value_count(field, record->agent), work = 0;
 	int64_t since_ns = INT64_MAX;
 
-	if (question->op != QUESTION_NOT_EQUAL)
+	if (question->op != QUESTION_NOT_EQUAL || question->pattern_count == 0)
 		for (size_t i = 0; i < count; i++) {
 			struct question_value value;
 			int64_t value_ns;
 
 			if (!question_value(field, record->agent, i, &value) ||
-			    !question_value_matches(question, &value, &work))
+			    (question->op != QUESTION_NOT_EQUAL &&
+			     !question_value_matches(question, &value, &work)))
 				continue;
 			value_ns = tree_value_since_ns(record, field->id, i);
 			since_ns = value_ns < since_ns ? value_ns : since_ns;

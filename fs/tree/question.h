@@ -35,7 +35,8 @@
 #include "fs/tree/text.h"
 
 #define QUESTION_MAX_CONDITIONS 8
-#define QUESTION_MAX_KEY        16384 /* bytes of question_key(): more than all names have */
+#define QUESTION_MAX_KEY \
+	16384 /* limit of question_key(): more than nine components of 255 escaped bytes */
 
 struct question;
 
@@ -47,10 +48,10 @@ int question_parse(struct question *previous, const char *name, struct question 
 /* Adds a reference. */
 struct question *question_ref(struct question *question);
 
-/* Removes a reference. NULL is allowed. */
+/* Releases a reference. NULL is allowed. */
 void question_unref(struct question *question);
 
-/* Appends the last component in the form that all spellings of it have in common. */
+/* Appends the last component in canonical form. */
 void question_print(const struct question *question, struct text *text);
 
 /* Appends a text that is the same for all questions that have the same conditions, in any order,

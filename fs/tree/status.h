@@ -32,11 +32,11 @@ enum status_state { STATUS_OK, STATUS_STALE, STATUS_FAILING, STATUS_STATES };
 /* What the files show. Pointers are borrowed. */
 struct status {
 	struct fleet *fleet;
-	const char *name;       /* of the fleet; NULL: it has none */
-	const char *title;      /* of the page: the name, the API's host or the file; NULL: none */
-	const char *config;     /* settings in force, a `name: value` line each; ends with NUL */
-	const char *version;    /* of fleetfs and its libraries, a line each */
-	const char *token_kind; /* "integration key (sk-)"; NULL: no token is needed */
+	const char *name;    /* of the fleet; NULL: it has none */
+	const char *title;   /* of fleet.html: the name, the API's host or the file; NULL: none */
+	const char *config;  /* settings in force, a `name: value` line each; ends with NUL */
+	const char *version; /* of fleetfs and its libraries, a line each */
+	const char *token_kind;   /* "integration key (sk-)"; NULL: no token is needed */
 	const char *token_source; /* a path or the name of an environment variable */
 	int64_t token_expiry;     /* seconds since 1970; 0: not known */
 	int64_t started_ns;       /* of the process, before the first page is fetched; wall clock */

@@ -41,7 +41,7 @@ static void read_line(struct headers *headers, const char *text)
 static void check_age(const struct headers *headers)
 {
 	static const int64_t walls_ms[] = {INT64_MIN, -1, 0, 1, NOW_MS, INT64_MAX};
-	static const int64_t tooks_ms[] = {INT64_MIN, 0, 40, HEADERS_MAX_AGE_MS, INT64_MAX};
+	static const int64_t tooks_ms[] = {INT64_MIN, 0, 40, HEADERS_MAX_MS, INT64_MAX};
 
 	for (size_t i = 0; i < sizeof(walls_ms) / sizeof(*walls_ms); i++) {
 		int64_t most_ms = 0;
@@ -50,7 +50,7 @@ static void check_age(const struct headers *headers)
 			struct headers_age age = headers_age(headers, walls_ms[i], tooks_ms[j]);
 
 			expect(age.least_ms >= 0 && age.least_ms <= age.most_ms);
-			expect(age.most_ms <= HEADERS_MAX_AGE_MS && age.most_ms >= most_ms);
+			expect(age.most_ms <= HEADERS_MAX_MS && age.most_ms >= most_ms);
 			expect(headers->has_age || age.most_ms == 0);
 			most_ms = age.most_ms;
 		}

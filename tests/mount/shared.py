@@ -42,15 +42,20 @@ def free_port():
         return one.getsockname()[1]
 
 
+# Varnish compiles its configuration when it starts. With the optimization of its default command that takes more
+# than a second of processor time.
+COMPILE = "exec cc -O0 -pthread -fpic -shared -o %o %s"
+
+
 def programs_of(folder):
     """A PATH that contains haproxy and varnishd, installed or unpacked."""
     programs = folder / "programs"
     programs.mkdir(exist_ok=True)
     for name in ("haproxy", "varnishd", "varnishstat"):
         path = unpacked(name)
-        options = ""
+        options = f"-p cc_command='{COMPILE}'" if name == "varnishd" else ""
         if str(UNPACKED) in path and name == "varnishd":
-            options = f"-p vmod_path={next((UNPACKED / 'usr/lib').glob('*/varnish/vmods'))}"
+            options += f" -p vmod_path={next((UNPACKED / 'usr/lib').glob('*/varnish/vmods'))}"
         (programs / name).write_text(f'#!/bin/sh\nexec {path} {options} "$@"\n')
         (programs / name).chmod(0o755)
     return f"{programs}:{os.environ['PATH']}"
@@ -67,7 +72,15 @@ class Service:
             self.process = subprocess.Popen(
                 list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=self.environment, preexec_fn=die_with_parent)
-        until(self.listens)
+        try:
+            until(self.is_ready, seconds=60)
+        except BaseException:
+            self.process.terminate()
+            self.process.wait()
+            raise
+
+    def is_ready(self):
+        return self.listens()
 
     def listens(self):
         assert self.process.poll() is None, self.log.read_text()
@@ -155,7 +168,6 @@ class Cache(Asked):
             "ORIGIN_CA": str(certificates / "ca.pem"), "LISTEN": f"127.0.0.1:{port}",
             "CERTIFICATE": str(certificates / "localhost.both"), **variables})
         self.url = f"https://127.0.0.1:{port}/api/v1"
-        until(self.answers)
         self.folder = Path(re.search(r"/dev/shm/fleetfs-cache-\w+", str(self.children()))[0])
 
     def children(self):
@@ -201,8 +213,8 @@ class Cache(Asked):
         return {name: float(value) for name, value in
                 re.findall(rf"(?m)^fleetfs_cache_(\w+){listen} (\S+)$", text)}
 
-    def answers(self):
-        return self.get("/ready")[0] == 404
+    def is_ready(self):
+        return self.listens() and self.get("/ready")[0] == 404
 
 
 class Several(Asked):

@@ -89,3 +89,16 @@ def test_token_or_source_on_a_hanging_file_system_delays_no_end(sim, mount, bloc
         assert seconds < 2
         assert fleet.process.returncode == 0
         assert str(fleet.path) not in mounts()
+
+
+def test_a_hanging_file_system_over_the_mount_delays_no_end(sim, mount):
+    """At SIGHUP a thread looks up the mount's paths, which lead into the other file system."""
+    other, fleet = mount(sim(agents=3)), mount(sim(agents=3))
+    with hung(other, fleet.path):
+        fleet.signal(signal.SIGHUP)
+        until(lambda: "SIGHUP" in fleet.output())
+        fleet.signal(signal.SIGTERM)
+        fleet.ended = True  # with status 1
+        assert fleet.process.wait(10) == 1
+        assert "is mounted over it" in fleet.output()
+    subprocess.run(["umount", "-l", fleet.path], check=True)

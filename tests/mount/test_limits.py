@@ -190,7 +190,8 @@ def test_a_bind_mount_of_the_parent_with_rslave_survives_a_restart(sim, programs
         assert container.stdout.readline() == "ready\n"
 
         def enter(*command):
-            return subprocess.run(["nsenter", f"--mount=/proc/{container.pid}/ns/mnt", *command],
+            return subprocess.run(["nsenter", f"--mount=/proc/{container.pid}/ns/mnt",
+                                   f"--root=/proc/{container.pid}/root", *command],
                                   capture_output=True, text=True)
         for path in ("parent/fleet/agents", "itself/agents"):
             assert len(enter("ls", inside / path).stdout.split()) == 42

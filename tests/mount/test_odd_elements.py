@@ -267,6 +267,25 @@ def test_duplicates_with_new_ids_at_each_refresh_do_not_flood_the_log(scripted, 
     assert fleet.output().count("elements are only counted, in .fleetfs/stats") == 1
 
 
+def test_a_duplicate_on_the_first_page_is_logged_in_the_log_file(sim, mount, folder):
+    api = sim(agents=1)
+    api.put_agents(['{"agent_id":"a"}', '{"agent_id":"a"}'])
+    log = folder / "file.log"
+    fleet = mount(api, ttl=600, log_file=log)
+    until(lambda: "agent a is listed twice: the second is dropped" in log.read_text())
+    fleet.stop()
+    assert log.read_text().count("is listed twice") == 1
+    assert "is listed twice" not in fleet.output()
+
+
+def test_check_prints_a_duplicate_beside_the_other_notes(fleetfs, folder):
+    saved = folder / "fleet.json"
+    saved.write_text('{"agent_list": [%s, %s]}' % (VALID % "a", VALID % "a"))
+    done = fleetfs("--check", saved, token=None)
+    assert "agent a is listed twice: the second is dropped" in done.stdout.splitlines()
+    assert "is listed twice" not in done.stderr
+
+
 @pytest.mark.parametrize("large", [3 << 20, 10 << 20], ids=["large together", "large alone"])
 def test_an_element_that_is_dropped_from_a_page_read_in_parts_is_logged(sim, mount, large):
     """Two agents that are too large make their page too large, so it is read in smaller parts."""

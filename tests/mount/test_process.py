@@ -219,7 +219,7 @@ def test_a_hangup_while_the_mount_covers_dev_blocks_nothing(programs, sim, folde
     if pid == 0:
         os.execve("/usr/bin/unshare", ["unshare", "--mount", programs["fleetfs"], "-f", api.url, str(path)],
                   environment(folder))
-    inside = ["timeout", "-s", "KILL", "5", "nsenter", "-m", "-t", str(pid)]
+    inside = ["timeout", "-s", "KILL", "5", "nsenter", "-m", "-r", "-t", str(pid)]
     try:
         until(lambda: subprocess.run([*inside, "mountpoint", "-q", path], check=False).returncode == 0)
         subprocess.run([*inside, "mount", "--bind", path, "/dev"], check=True)

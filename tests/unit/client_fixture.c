@@ -99,7 +99,7 @@ struct fetch *client_fixture_fetch(struct client *client, unsigned int number)
 {
 	struct fetch *fetch;
 
-	assert_int_equal(client_want(client, number, NULL, false), 0);
+	assert_int_equal(client_request_page(client, number, NULL, false), 0);
 	fetch = client_fixture_take(client);
 	assert_int_equal(fetch->number, number);
 	if (fetch->page && !fetch->page->old)

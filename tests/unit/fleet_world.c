@@ -178,8 +178,8 @@ static struct page *page_if_modified(struct page *page, const struct validator *
 
 /* The ports of the cache */
 
-static int port_want(void *user, unsigned int number, const struct validator *condition,
-                     bool no_cache)
+static int port_request_page(void *user, unsigned int number, const struct validator *condition,
+                             bool no_cache)
 {
 	struct world *world = user;
 
@@ -633,7 +633,7 @@ void world_mount(struct world *world)
 {
 	const struct fleet_ports ports = {
 		.user = world,
-		.want = port_want,
+		.request_page = port_request_page,
 		.now_ms = port_now_ms,
 		.wall_ns = port_wall_ns,
 		.random = port_random,

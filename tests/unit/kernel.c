@@ -26,8 +26,8 @@ static struct kernel *the_kernel;
 
 /* Ports of the fleet */
 
-static int port_want(void *user, unsigned int page, const struct validator *condition,
-                     bool no_cache)
+static int port_request_page(void *user, unsigned int page, const struct validator *condition,
+                             bool no_cache)
 {
 	struct kernel *kernel = user;
 
@@ -385,7 +385,7 @@ int kernel_init(struct kernel *kernel, unsigned int per_page)
 {
 	const struct fleet_ports ports = {
 		.user = kernel,
-		.want = port_want,
+		.request_page = port_request_page,
 		.now_ms = port_now_ms,
 		.wall_ns = port_wall_ns,
 		.random = port_random,

@@ -16,8 +16,8 @@
 
 struct report_world world;
 
-static int port_want(void *user, unsigned int page, const struct validator *condition,
-                     bool no_cache)
+static int port_request_page(void *user, unsigned int page, const struct validator *condition,
+                             bool no_cache)
 {
 	(void)user;
 	(void)condition;
@@ -51,7 +51,7 @@ void world_begin(size_t count)
 	                                    .stale_ms = 60000,
 	                                    .per_page = WORLD_MAX_AGENTS,
 	                                    .max_connections = 1};
-	const struct fleet_ports ports = {.want = port_want,
+	const struct fleet_ports ports = {.request_page = port_request_page,
 	                                  .now_ms = port_now_ms,
 	                                  .wall_ns = port_wall_ns,
 	                                  .random = port_random,

@@ -92,7 +92,7 @@ static void test_requests_at_once_are_limited(void **state)
 
 	(void)state;
 	for (unsigned int number = 1; number <= 12; number++)
-		assert_int_equal(client_want(client, number, NULL, false), 0);
+		assert_int_equal(client_request_page(client, number, NULL, false), 0);
 	for (int i = 0; i < 12; i++) {
 		struct fetch *fetch = client_fixture_take(client);
 
@@ -171,7 +171,7 @@ static void test_freeing_a_client_aborts_its_requests(void **state)
 	client_fixture_config.timeout_ms = 60000;
 	client = client_fixture_new_at(base, NULL);
 	for (unsigned int number = 1; number <= 9; number++)
-		assert_int_equal(client_want(client, number, NULL, false), 0);
+		assert_int_equal(client_request_page(client, number, NULL, false), 0);
 	usleep(100000);
 	begun = seconds();
 	client_free(client);
@@ -209,7 +209,7 @@ static void test_dead_resolver(void **state)
 	assert_int_equal(fetch->failure.cause, FAILURE_UNREACHABLE);
 	assert_string_equal(fetch->failure.message, "cannot connect within 0.5 s");
 	fetch_free(fetch);
-	assert_int_equal(client_want(client, 2, NULL, false), 0);
+	assert_int_equal(client_request_page(client, 2, NULL, false), 0);
 	usleep(100000);
 	begun = seconds();
 	client_free(client);

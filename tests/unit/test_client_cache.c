@@ -228,7 +228,7 @@ static void test_a_request_that_bypasses_caches_is_sent_once(void **state)
 	struct fetch *fetch;
 
 	(void)state;
-	assert_int_equal(client_want(client, 1, NULL, true), 0);
+	assert_int_equal(client_request_page(client, 1, NULL, true), 0);
 	fetch = client_fixture_take(client);
 	assert_null(fetch->page);
 	assert_int_equal(fetch->failure.cause, FAILURE_OLD);
@@ -240,7 +240,7 @@ static void test_a_request_that_bypasses_caches_is_sent_once(void **state)
 
 static struct fetch *fetch_if(struct client *client, const struct validator *condition)
 {
-	assert_int_equal(client_want(client, 1, condition, false), 0);
+	assert_int_equal(client_request_page(client, 1, condition, false), 0);
 	return client_fixture_take(client);
 }
 

@@ -235,7 +235,7 @@ static void assert_pool_is_retired(struct server_step step, enum failure_cause c
 	struct fetch *fetch;
 
 	for (unsigned int number = 1; number <= 2; number++)
-		assert_int_equal(client_want(client, number, NULL, false), 0);
+		assert_int_equal(client_request_page(client, number, NULL, false), 0);
 	for (unsigned int number = 1; number <= 2; number++)
 		fetch_free(client_fixture_take(client));
 	assert_int_equal(server_connections(server), 2);

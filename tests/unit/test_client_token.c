@@ -73,7 +73,7 @@ static void test_denied_requests_are_sent_again_with_the_new_token(void **state)
 
 	(void)state;
 	for (unsigned int number = 1; number <= 3; number++)
-		assert_int_equal(client_want(client, number, NULL, false), 0);
+		assert_int_equal(client_request_page(client, number, NULL, false), 0);
 	usleep(150000);
 	client_fixture_write_token("sk-secret-2");
 	for (int i = 0; i < 3; i++) {
@@ -101,7 +101,7 @@ static void test_a_denied_request_is_sent_again_once(void **state)
 	struct fetch *fetch;
 
 	(void)state;
-	assert_int_equal(client_want(client, 1, NULL, false), 0);
+	assert_int_equal(client_request_page(client, 1, NULL, false), 0);
 	usleep(150000);
 	client_fixture_write_token("sk-secret-2");
 	usleep(300000);
@@ -183,7 +183,7 @@ static void test_the_warning_about_a_proxy_survives_a_replaced_token(void **stat
 	unsetenv("no_proxy");
 	unsetenv("NO_PROXY");
 	client = client_fixture_new_at("http://api.example/api/v1", NULL);
-	assert_int_equal(client_want(client, 1, NULL, false), 0);
+	assert_int_equal(client_request_page(client, 1, NULL, false), 0);
 	usleep(150000);
 	client_fixture_write_token("sk-secret-2");
 	fetch = client_fixture_take(client);
@@ -222,7 +222,7 @@ static void test_a_validator_is_not_sent_with_another_token(void **state)
 
 		if (i == 2)
 			client_fixture_write_token("sk-secret-2");
-		assert_int_equal(client_want(client, 1, &validator, false), 0);
+		assert_int_equal(client_request_page(client, 1, &validator, false), 0);
 		if (i == 3) {
 			usleep(150000);
 			client_fixture_write_token("sk-secret-3");
@@ -258,7 +258,7 @@ static void test_text_is_redacted_while_tokens_are_replaced(void **state)
 		snprintf(token, sizeof(token), "sk-%.*s", (int)(8 + i % 16),
 		         &"abcdefghijklmnopqrstuvwxyz"[i % 3]);
 		client_fixture_write_token(token);
-		assert_int_equal(client_want(client, 1, NULL, false), 0);
+		assert_int_equal(client_request_page(client, 1, NULL, false), 0);
 		while (!fetch) {
 			char text[64];
 

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "api/http/credential.h"
@@ -362,6 +364,17 @@ static void test_a_relative_path_in_a_removed_directory_is_rejected(void **state
 	free(before);
 }
 
+static void bind_socket(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(strlen(path) < sizeof(address.sun_path));
+	memcpy(address.sun_path, path, strlen(path));
+	assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	close(fd);
+}
+
 static void test_a_changed_file_is_read_again(void **state)
 {
 	struct credential *credential;
@@ -403,6 +416,15 @@ static void test_a_changed_file_is_read_again(void **state)
 	replace_file(JWT);
 	assert_false(credential_refresh(credential, false, &why));
 	assert_non_null(strstr(why.message, "team"));
+
+	/* A socket exists, but cannot be opened, like a file that this user may not read. */
+	unlink(file);
+	bind_socket(file);
+	assert_false(credential_refresh(credential, false, &why));
+	assert_non_null(strstr(why.message, "No such device or address"));
+	why.message[0] = '\0';
+	assert_false(credential_refresh(credential, false, &why));
+	assert_string_equal(why.message, "");
 
 	unlink(file);
 	assert_false(credential_refresh(credential, false, &why));

@@ -32,8 +32,8 @@ struct world {
 	struct record *record;
 };
 
-static int port_want(void *user, unsigned int page, const struct validator *condition,
-                     bool no_cache)
+static int port_request_page(void *user, unsigned int page, const struct validator *condition,
+                             bool no_cache)
 {
 	struct world *world = user;
 
@@ -83,7 +83,7 @@ static int set_up_world(void **state, int64_t refresh_ms)
 	};
 	const struct fleet_ports ports = {
 		.user = world,
-		.want = port_want,
+		.request_page = port_request_page,
 		.now_ms = port_now_ms,
 		.wall_ns = port_wall_ns,
 		.random = port_random,

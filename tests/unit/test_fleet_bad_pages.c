@@ -358,7 +358,7 @@ static void test_an_endless_run_of_bad_pages_ends(void **state)
 	(void)state;
 }
 
-static void test_a_bad_page_that_recovers_is_listed_without_a_new_event(void **state)
+static void check_a_bad_page_recovers_without_a_new_event(bool expire)
 {
 	struct world world;
 
@@ -368,6 +368,8 @@ static void test_a_bad_page_that_recovers_is_listed_without_a_new_event(void **s
 	assert_lists_the_good_pages(&world, -EREMOTEIO);
 	assert_int_equal(world.joined, 200);
 	world_set_bad_pages(&world, "");
+	if (expire)
+		fleet_expire(world.fleet);
 	world.now_ms += 2 * TTL_MS;
 	world_list_all(&world);
 	/* agents that were never read before are as old as the mount, and did not join */
@@ -381,6 +383,12 @@ static void test_a_bad_page_that_recovers_is_listed_without_a_new_event(void **s
 		assert_int_equal(record->first_ns, MOUNTED_NS);
 	}
 	world_done(&world);
+}
+
+static void test_a_bad_page_that_recovers_is_listed_without_a_new_event(void **state)
+{
+	check_a_bad_page_recovers_without_a_new_event(false);
+	check_a_bad_page_recovers_without_a_new_event(true);
 	(void)state;
 }
 

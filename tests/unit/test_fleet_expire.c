@@ -53,6 +53,25 @@ static void test_expire_ends_the_backoff(void **state)
 	(void)state;
 }
 
+static void test_failure_before_an_expire_takes_no_retry_from_the_api(void **state)
+{
+	struct world world;
+	struct reader first = {.id = "p1"}, second = {.id = "p150"};
+
+	world_of(&world, 250);
+	world_list_all(&world);
+	world.now_ms += TTL_MS;
+	world_set_bad_pages(&world, "xx-");
+	assert_false(reader_ask(&world, &first));
+	world_deliver(&world, 0);
+	fleet_expire(world.fleet);
+	assert_false(reader_ask(&world, &second));
+	world_deliver(&world, 0);
+	assert_false(reader_ask(&world, &second)); /* it waits for a retry */
+	world_done(&world);
+	(void)state;
+}
+
 /* A reader waits for the request that is sent after an expire, whatever the response to the one
  * before it brings. */
 static void check_response_is_ignored(bool failing, bool outdated)
@@ -133,6 +152,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_expire_ends_the_ttl_of_every_page),
 		cmocka_unit_test(test_expire_ends_the_backoff),
+		cmocka_unit_test(test_failure_before_an_expire_takes_no_retry_from_the_api),
 		cmocka_unit_test(test_response_to_a_request_before_an_expire_is_ignored),
 		cmocka_unit_test(
 			test_outdated_response_to_a_request_before_an_expire_causes_no_backoff),

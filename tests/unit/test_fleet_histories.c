@@ -118,9 +118,10 @@ static void history_check_listing(const struct history *history, const struct li
 		for (size_t j = 0; j < i; j++)
 			assert_string_not_equal(listing->records[i]->name,
 			                        listing->records[j]->name);
-	if (listing->err == 0)
+	/* An agent that moved to a bad page may be missing; then the count does not agree. */
+	if (listing->err == 0 && (health.verified || !history->churn))
 		world_check_listing(world, listing);
-	else
+	else if (listing->err < 0)
 		assert_true(health.failing || health.stale);
 }
 
@@ -143,13 +144,16 @@ static void history_list(struct history *history)
 	if (world->now_ms == began_ms && listing.err < 0) {
 		int err = world_find(world, "no-such-agent", NULL);
 
-		assert_true(err != -ENOENT || world->now_ms > began_ms);
+		/* unless this query was the first since the API works again */
+		assert_true(err != -ENOENT || world->now_ms > began_ms ||
+		            !world_health(world).failing);
 	}
 	listing_done(&listing);
 }
 
-static void history_change_api(struct world *world)
+static void history_change_api(struct history *history)
 {
+	struct world *world = &history->world;
 	unsigned int pages = history_pages(world);
 	unsigned int page = 1 + (unsigned int)world_random_below(world, pages);
 
@@ -167,7 +171,8 @@ static void history_change_api(struct world *world)
 		world->failing = !world->failing;
 		break;
 	case 5:
-		world->empty_page = page < pages ? page : 0;
+		/* While agents leave, an empty page looks like the end of a list that shrank. */
+		world->empty_page = page < pages && !history->churn ? page : 0;
 		break;
 	case 6:
 		world->empty_page = 0;
@@ -197,7 +202,7 @@ static void history_step(struct history *history)
 		break;
 	case 7:
 	case 8:
-		history_change_api(world);
+		history_change_api(history);
 		break;
 	case 9:
 		world->now_ms += world->config.ttl_ms + world->config.stale_ms;

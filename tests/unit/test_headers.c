@@ -15,7 +15,7 @@
 #define NOW_S  INT64_C(1700000000)
 #define NOW_MS (1000 * NOW_S + 250)
 #define NOW    "Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
-#define MOST   HEADERS_MAX_AGE_MS
+#define MOST   HEADERS_MAX_MS
 
 /* Reads headers as curl passes them: line by line, with their line ends. */
 static struct headers read_headers(const char *text)

@@ -267,9 +267,9 @@ static void fetch_one(void)
 	for (unsigned int number = 1; number <= 3; number++) {
 		struct fetch *fetch;
 
-		if (client_want(client, number, NULL, false) < 0) {
+		if (client_request_page(client, number, NULL, false) < 0) {
 			allocation_expect_failed();
-			assert_int_equal(client_want(client, number, NULL, false), 0);
+			assert_int_equal(client_request_page(client, number, NULL, false), 0);
 		}
 		fetch = next_fetch(client);
 		assert_int_equal(fetch->number, number);
@@ -322,9 +322,9 @@ static void fetch_unchanged(void)
 	for (int i = 0; i < 2; i++) {
 		struct fetch *fetch;
 
-		if (client_want(client, 1, &condition, false) < 0) {
+		if (client_request_page(client, 1, &condition, false) < 0) {
 			allocation_expect_failed();
-			assert_int_equal(client_want(client, 1, &condition, false), 0);
+			assert_int_equal(client_request_page(client, 1, &condition, false), 0);
 		}
 		fetch = next_fetch(client);
 		if (!fetch->page) {

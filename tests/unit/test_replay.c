@@ -373,7 +373,7 @@ static void test_a_client_with_a_file_needs_no_token(void **state)
 	put_list(1042, "idle", 1042);
 	assert_int_equal(client_new(&config, NULL, &client), 0);
 	for (unsigned int number = 1; number <= 11; number++)
-		assert_int_equal(client_want(client, number, NULL, false), 0);
+		assert_int_equal(client_request_page(client, number, NULL, false), 0);
 	for (unsigned int i = 0; i < 11; i++) {
 		struct pollfd ready = {.fd = client_fd(client), .events = POLLIN};
 
@@ -391,14 +391,14 @@ static void test_a_client_with_a_file_needs_no_token(void **state)
 	/* SIGHUP */
 	put_list(1042, "busy", 1042);
 	client_reread(client);
-	assert_int_equal(client_want(client, 2, NULL, false), 0);
+	assert_int_equal(client_request_page(client, 2, NULL, false), 0);
 	while (!(fetch = client_take(client)))
 		poll(&(struct pollfd){.fd = client_fd(client), .events = POLLIN}, 1, 10000);
 	assert_string_equal(fetch->page->agents[0]->status, "busy");
 	fetch_free(fetch);
 	/* The client is freed while pages are wanted. */
 	for (unsigned int number = 1; number <= 11; number++)
-		assert_int_equal(client_want(client, number, NULL, false), 0);
+		assert_int_equal(client_request_page(client, number, NULL, false), 0);
 	client_free(client);
 }
 

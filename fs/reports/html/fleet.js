@@ -173,7 +173,8 @@ function spoken(agent) {
 
 /* Columns: what agents are sorted by, and what the table shows.
  *
- * value: null and "" are unknown. most: the largest come first. text: in the table. short: on a small
+ * value: null and "" are unknown. most: the largest come first. text: in the table, and on a
+ * tile that has no other place for it. short: on a small
  * tile. cell: in the heat map, at most three characters. inTile: a large tile shows it anyway. */
 
 const gib = value => value === null ? "?" : value >= 999.5 * 2 ** 30 ?

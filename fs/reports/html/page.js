@@ -50,7 +50,7 @@ function render() {
 function restoreFocus(focused) {
 	if (focused && document.activeElement !== focused)
 		(focused.isConnected ? focused : [...document.querySelectorAll(".pick")]
-			.find(made => made.agent === focused.agent))?.focus({preventScroll: true});
+			.find(button => button.agent === focused.agent))?.focus({preventScroll: true});
 	if (!$("fleet").querySelector('.pick[tabindex="0"]'))
 		setStop($("fleet").querySelector(".pick"));
 }
@@ -118,18 +118,18 @@ function toggleStatus(key) {
 
 /* Keyboard: Tab stops at one agent, and the arrow keys move from there. */
 
-function setStop(made) {
+function setStop(button) {
 	$("fleet").querySelector('.pick[tabindex="0"]')?.setAttribute("tabindex", "-1");
-	made?.setAttribute("tabindex", "0");
+	button?.setAttribute("tabindex", "0");
 }
 
-function neighbour(made, key) {
+function neighbour(button, key) {
 	const all = [...document.querySelectorAll(".pick")];
-	const at = all.indexOf(made);
+	const at = all.indexOf(button);
 	const next = {ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: all.length - 1}[key];
 	if (next !== undefined)
 		return all[next];
-	const from = made.getBoundingClientRect();
+	const from = button.getBoundingClientRect();
 	const step = key === "ArrowDown" ? 1 : -1;
 	let best, bestBox;
 	for (let i = at + step; all[i]; i += step) {
@@ -149,45 +149,45 @@ function neighbour(made, key) {
 
 let readOutName = "";
 
-function readOut(made) {
-	const agent = byName.get(made?.agent);
+function readOut(button) {
+	const agent = byName.get(button?.agent);
 	const line = $("readout");
 	readOutName = agent?.name ?? "";
-	line.hidden = !agent || !made.closest(".compact, .heat");
+	line.hidden = !agent || !button.closest(".compact, .heat");
 	if (!line.hidden)
 		line.replaceChildren(mark(agent.status), element("b", "", agent.title.length > 80 ?
 			shorten(agent.title, 80) : agent.title), ` ${spoken(agent)}`);
 }
 
 function listenToFleet() {
-	const of = event => event.target.closest(".pick");
+	const buttonOf = event => event.target.closest(".pick");
 	let touched = "";
 	$("fleet").addEventListener("keydown", event => {
-		if (!of(event) || !/^(Arrow|Home$|End$)/.test(event.key) || event.ctrlKey || event.altKey)
+		if (!buttonOf(event) || !/^(Arrow|Home$|End$)/.test(event.key) || event.ctrlKey || event.altKey)
 			return;
 		event.preventDefault();
-		neighbour(of(event), event.key)?.focus();
+		neighbour(buttonOf(event), event.key)?.focus();
 	});
 	$("fleet").addEventListener("focusin", event => {
-		if (of(event)) {
-			setStop(of(event));
-			readOut(of(event));
+		if (buttonOf(event)) {
+			setStop(buttonOf(event));
+			readOut(buttonOf(event));
 		}
 	});
 	$("fleet").addEventListener("focusout", () => readOut(null));
-	$("fleet").addEventListener("pointerover", event => readOut(of(event)));
+	$("fleet").addEventListener("pointerover", event => readOut(buttonOf(event)));
 	$("fleet").addEventListener("pointerleave", event => {
 		if (event.pointerType === "mouse")
 			readOut(document.activeElement.closest(".pick"));
 	});
 	$("fleet").addEventListener("click", event => {
-		const made = of(event);
+		const button = buttonOf(event);
 		/* A finger covers several squares: the first tap only shows which one it hit. */
-		if (made && event.pointerType === "touch" && made.closest(".heat") && touched !== made.agent) {
-			touched = made.agent;
-			readOut(made);
-		} else if (made) {
-			change({agent: made.agent});
+		if (button && event.pointerType === "touch" && button.closest(".heat") && touched !== button.agent) {
+			touched = button.agent;
+			readOut(button);
+		} else if (button) {
+			change({agent: button.agent});
 		} else if (event.target.id === "more") {
 			shownRows = Infinity;
 			render();

@@ -4,7 +4,7 @@ const ELLIPSIS = "\u2026";
 
 /* At most `limit` characters, cut in the middle: names of machines differ at their ends. */
 function shorten(text, limit) {
-	if (text.length <= limit)
+	if (text.length <= limit || text.length <= 2 * limit && [...text].length <= limit)
 		return text;
 	const head = Math.ceil((limit - 1) / 2), tail = limit - 1 - head;
 	/* A character has at most two UTF-16 units. So 2 * head units contain head whole characters, even
