@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fs/program/log.h"
+#include "fs/program/process.h"
 #include "fs/program/program.h"
 
 /* More than the start takes if it waits for another start and for fusermount3, 2 s each. */
@@ -83,7 +84,8 @@ int bounded_run(struct program *program, int (*step)(struct program *program))
 	error = pthread_create(&thread, NULL, bounded_thread, bounded);
 	if (error) {
 		free(bounded);
-		return log_failed_start("cannot start a thread: %s", strerror(error));
+		return log_failed_start("cannot start a thread: %s%s", strerror(error),
+		                        process_thread_remedy(error));
 	}
 	clock_gettime(CLOCK_MONOTONIC, &deadline);
 	deadline.tv_sec += LIMIT_S;

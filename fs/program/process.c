@@ -87,6 +87,14 @@ int process_raise_limits(size_t descriptors, char *ret_why, size_t why_bytes)
 	return 0;
 }
 
+const char *process_thread_remedy(int error)
+{
+	/* Also if there is no room for its stack. */
+	return error == EAGAIN ? ": raise the limit of processes or memory with ulimit -u or "
+	                         "ulimit -v"
+	                       : "";
+}
+
 void process_close_on_exec(void)
 {
 	struct rlimit limit;

@@ -28,6 +28,10 @@ void process_prepare(void);
  */
 int process_raise_limits(size_t descriptors, char *ret_why, size_t why_bytes);
 
+/* Returns what a message about a thread that could not start ends with: the remedy if `error`, an
+ * errno, is that of a limit; else an empty text. */
+const char *process_thread_remedy(int error);
+
 /*
  * Sets FD_CLOEXEC on all open descriptors except the standard ones. libcurl opens some without it,
  * and with auto_unmount fusermount3 would keep them open for as long as the mount exists.

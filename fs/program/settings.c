@@ -26,6 +26,7 @@ static const struct {
 	[SETTING_ACTION] = {"", "yes or no", 0},
 	[SETTING_PASSED_FLAG] = {"", "it takes no value", 0},
 	[SETTING_PASSED_VALUE] = {"=TEXT", "any text", 0},
+	[SETTING_PASSED_TYPE] = {"=TEXT", "a text without ',' and '\\'", 0},
 	[SETTING_IGNORED] = {"", "anything", 0},
 	[SETTING_REJECTED] = {"", "nothing", 0},
 };
@@ -96,7 +97,7 @@ const struct setting setting_rows[] = {
          "let the kernel check file modes"},
 	{"fsname", 0, SETTING_PASSED_VALUE, FUSE, 0, 0, 0, 0,
          "device that df shows, instead of SOURCE"},
-	{"subtype", 0, SETTING_PASSED_VALUE, FUSE, 0, 0, 0, 0,
+	{"subtype", 0, SETTING_PASSED_TYPE, FUSE, 0, 0, 0, 0,
          "the type is fuse.TEXT, not fuse.fleetfs"},
 	{"context", 0, SETTING_PASSED_VALUE, FUSE, 0, 0, 0, 0,
          "for SELinux; so are {fs,def,root}context"},
@@ -185,7 +186,7 @@ bool settings_needs_value(const struct setting *setting)
 
 bool settings_is_passed(const struct setting *setting)
 {
-	return setting->kind == SETTING_PASSED_FLAG || setting->kind == SETTING_PASSED_VALUE;
+	return setting->kind >= SETTING_PASSED_FLAG && setting->kind <= SETTING_PASSED_TYPE;
 }
 
 /* Whether 0 is allowed although it is below the minimum. */
@@ -273,6 +274,8 @@ int settings_set(const struct setting *setting, const char *value, struct option
 		return 0;
 	case SETTING_PASSED_VALUE:
 		return value && *value ? 0 : -EINVAL;
+	case SETTING_PASSED_TYPE:
+		return value && *value && !strpbrk(value, ",\\") ? 0 : -EINVAL;
 	case SETTING_IGNORED:
 		return 0;
 	case SETTING_REJECTED:

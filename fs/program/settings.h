@@ -35,6 +35,7 @@ enum setting_kind {
 	/* Mount options of FUSE that are passed to libfuse. */
 	SETTING_PASSED_FLAG,
 	SETTING_PASSED_VALUE,
+	SETTING_PASSED_TYPE, /* no `,` and no `\`: libfuse passes it to fusermount3 unquoted */
 	/* Mount options of mount(8) that change nothing here: with -o only, with any value. */
 	SETTING_IGNORED,
 	/* Names that are rejected with a reason. */

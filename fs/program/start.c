@@ -188,6 +188,7 @@ int start_parts(struct program *program)
 		return log_failed_start("out of memory");
 	err = start_client(program);
 	if (err < 0)
-		return log_failed_start("cannot start the fetching thread: %s", strerror(-err));
+		return log_failed_start("cannot start the fetching thread: %s%s", strerror(-err),
+		                        process_thread_remedy(-err));
 	return start_fleet(program) == 0 ? 0 : log_failed_start("out of memory");
 }

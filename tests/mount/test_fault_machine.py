@@ -168,6 +168,7 @@ def test_start_without_a_second_thread_fails_with_the_reason(programs, scripted,
         env=environment(folder), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("fleetfs: "), done.stderr
+    assert "ulimit -u" in done.stderr
     assert server.requests == 0
 
 

@@ -116,7 +116,8 @@ def test_fusermount_inherits_no_connection(sim, mount):
 
 # Signals
 
-def test_quit_unmounts_and_other_signals_are_ignored(sim, mount):
+@pytest.mark.parametrize("ending", [signal.SIGQUIT, signal.SIGXCPU])
+def test_quit_and_the_cpu_limit_unmount_and_other_signals_are_ignored(sim, mount, ending):
     api = sim(agents=3)
     fleet = mount(api, ttl=600)
     for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF,
@@ -124,7 +125,7 @@ def test_quit_unmounts_and_other_signals_are_ignored(sim, mount):
                    signal.SIGRTMAX):
         fleet.signal(number)
     assert len(fleet.agents()) == 3
-    fleet.signal(signal.SIGQUIT)
+    fleet.signal(ending)
     fleet.wait_ended()
     assert not mountinfo(fleet.path)
 
