@@ -329,8 +329,7 @@ int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char
 	mount->device_is_own = poll(&connection, 1, 0) == 0;
 	own_mount_disconnect(mount, session);
 	err = own_mount_detach_stack(mount, ret_why, why_bytes);
-	/* Checked only now, since the kernel unmounts copies in shared bind mounts together with
-	 * the own mount. */
+	/* Checked only now, since the kernel propagates the unmounting to shared bind mounts. */
 	if (err > 0 && own_mount_location_read(mount, &left) == 0) {
 		err = 0;
 		if (left.other) {

@@ -105,8 +105,7 @@ int serve_mount(struct program *program)
 	err = session_attach(program->session);
 	if (err < 0)
 		return log_failed_start("cannot use /dev/fuse: %s", strerror(-err));
-	if (invalidator_init(&program->invalidator, program->session, program->mountpoint.path) < 0)
-		return log_failed_start("out of memory");
+	invalidator_init(&program->invalidator, program->session, &program->mount);
 	err = background_done(&program->background);
 	if (err < 0)
 		return log_failed_start("cannot go into the background: %s: start with -f",
