@@ -91,7 +91,8 @@ int serve_mount(struct program *program)
 {
 	int err;
 
-	program->waiting_for = program->options.log_file;
+	program->waiting_for = program->options.log_file ? program->options.log_file
+	                                                 : "/dev/log or the time zone ($TZ)";
 	if (serve_open_log(&program->options) != 0)
 		return EXIT_FAILURE;
 	program->waiting_for = "the socket at $NOTIFY_SOCKET";
