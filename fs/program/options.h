@@ -30,8 +30,8 @@ struct options {
 	unsigned int retries;
 	unsigned int per_page;
 	unsigned int max_connections;
-	char *token_file;  /* absolute, like the paths below: the background process changes its
-	                      directory to `/`; NULL: use the other sources of
+	char *token_file;  /* absolute, like the paths below, since the background process changes
+	                      its directory to `/`; NULL: use the other sources of
 	                      api/http/credential.h */
 	char *team;        /* by default $CYBERUN_TEAM_ID; NULL: none */
 	char *cacert;      /* CA bundle: the setting, else $SSL_CERT_FILE; NULL: the system's */
