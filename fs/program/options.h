@@ -71,10 +71,6 @@ struct text;
 /* Appends the text of --help. */
 void options_help(struct text *text);
 
-/* Returns the mount options for libfuse, separated by commas, to be freed; NULL if out of memory or
- * if they are too long. */
-char *options_mount_options(const struct options *options);
-
 /* Appends the settings in force and the mount options for .fleetfs/config, as `name: value` lines.
  * mountpoint: its absolute path; NULL is written as `-`. */
 void options_text(const struct options *options, const char *mountpoint, struct text *text);

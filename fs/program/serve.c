@@ -18,6 +18,7 @@
 #include "fs/fuse/session.h"
 #include "fs/program/libfuse_log.h"
 #include "fs/program/log.h"
+#include "fs/program/mount_options.h"
 #include "fs/program/notify.h"
 #include "fs/program/process.h"
 #include "fs/program/program.h"
@@ -62,7 +63,7 @@ static void serve_notify_manager(const struct program *program, const char *stat
 static int serve_mount_session(struct program *program)
 {
 	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
-	char *joined = options_mount_options(&program->options);
+	char *joined = mount_options_join(&program->options);
 	bool complete = joined && fuse_opt_add_arg(&arguments, "fleetfs") == 0 &&
 	                fuse_opt_add_arg(&arguments, "-o") == 0 &&
 	                fuse_opt_add_arg(&arguments, joined) == 0;
