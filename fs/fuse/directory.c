@@ -7,7 +7,7 @@
 
 #include "fs/tree/question.h"
 
-/* Returns when a file of the status directory last changed. fs->text: its text. A file that never
+/* Returns when a file whose row has a function last changed. fs->text: its text. A file that never
  * changes has the same time as values from the first list, so that `find -newer` such a file
  * selects everything that changed since the mount. */
 static int64_t directory_status_mtime_ns(struct filesystem *fs, const struct tree_row *row)
@@ -22,7 +22,7 @@ static int64_t directory_status_mtime_ns(struct filesystem *fs, const struct tre
 	return file->since_ns;
 }
 
-/* A file of an agent or of the status directory. */
+/* Finds or makes the node of a file of an agent, or of a file whose row has a function. */
 static int directory_value(struct filesystem *fs, const struct tree_row *row, struct record *record,
                            uint16_t index, struct node **ret_node)
 {

@@ -21,7 +21,8 @@
 #include "fs/tree/status.h"
 #include "fs/tree/text.h"
 
-/* A file of the status directory, as it was last rendered. */
+/* A file whose row has a function, as it was last rendered: those of .fleetfs/, README and
+ * where/README. */
 struct filesystem_status_file {
 	uint64_t hash;    /* of its text */
 	int64_t since_ns; /* when this text was first seen; wall clock; 0: not rendered yet */

@@ -26,8 +26,8 @@ struct loop {
 	/* Handles a signal. Returns whether the loop ends. code: si_code of siginfo_t. */
 	bool (*handle_signal)(void *user, int number, int code);
 	/* Whether a thread waits for the kernel, which in turn waits for replies of this session.
-	 * The session is served until this returns false, after the end of the loop for at most
-	 * 2 s. */
+	 * After the loop has ended, the session is served for up to 2 s more, as long as this
+	 * returns true. */
 	bool (*is_busy)(void *user);
 };
 

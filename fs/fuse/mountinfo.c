@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,21 +142,20 @@ const struct mountinfo_mount *mountinfo_find(const struct mountinfo *mountinfo, 
 	return NULL;
 }
 
-/* Writes the path of a directory within the file system of the mount that contains it. */
-static void mountinfo_place(const struct mountinfo_mount *mount, const char *path,
-                            char ret_place[static 2 * PATH_MAX])
+void mountinfo_place(const struct mountinfo_mount *mount, const char *path,
+                     char ret_place[static MOUNTINFO_PLACE_BYTES])
 {
 	const char *root = mount->root[1] ? mount->root : "";
 	size_t length = mount->path[1] ? strlen(mount->path) : 0;
 
-	snprintf(ret_place, 2 * PATH_MAX, "%s%s", root, path + length);
+	snprintf(ret_place, MOUNTINFO_PLACE_BYTES, "%s%s", root, path + length);
 }
 
-const struct mountinfo_mount *mountinfo_find_copied(const struct mountinfo *mountinfo,
-                                                    const char *path, int id)
+const struct mountinfo_mount *mountinfo_find_propagated(const struct mountinfo *mountinfo,
+                                                        const char *path, int id)
 {
 	const struct mountinfo_mount *holder = mountinfo_find(mountinfo, id);
-	char place[2 * PATH_MAX], other[2 * PATH_MAX];
+	char place[MOUNTINFO_PLACE_BYTES], other[MOUNTINFO_PLACE_BYTES];
 
 	if (!holder || holder->peer_group == 0)
 		return NULL;

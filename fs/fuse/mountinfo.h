@@ -5,6 +5,7 @@
 /* Reads the list of mounts in this process' mount namespace (proc_pid_mountinfo(5)), and the mount
  * IDs of descriptors. */
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -12,8 +13,9 @@
 struct mountinfo_mount {
 	int id; /* greater than 0; the kernel reuses the IDs of mounts that are gone */
 	int parent_id;
-	int peer_group; /* of a shared mount, else 0: mounts in one peer are copied to the others */
-	int master_group;   /* mounts in that group are copied here; 0: none */
+	int peer_group;     /* of a shared mount, else 0: the kernel propagates a mount that is made
+	                       inside one mount of the group to the others */
+	int master_group;   /* such mounts of this group are propagated here, too; 0: none */
 	const char *device; /* of the file system, such as "0:61" */
 	const char *root;   /* the directory of the file system that is mounted */
 	const char *path;   /* of the mount point */
@@ -40,11 +42,17 @@ void mountinfo_free(struct mountinfo *mountinfo);
 /* Returns the mount with an ID, or NULL. */
 const struct mountinfo_mount *mountinfo_find(const struct mountinfo *mountinfo, int id);
 
-/* Returns a mount on the same directory under another path, where the kernel would put a copy of a
- * new mount at path; or NULL. id: of the mount that contains path, which is absolute and without
- * symlinks. */
-const struct mountinfo_mount *mountinfo_find_copied(const struct mountinfo *mountinfo,
-                                                    const char *path, int id);
+#define MOUNTINFO_PLACE_BYTES (2 * PATH_MAX) /* size of ret_place of mountinfo_place() */
+
+/* Writes where a path is within the file system of the mount that contains it, beginning with `/`.
+ * path: absolute, without symlinks. */
+void mountinfo_place(const struct mountinfo_mount *mount, const char *path,
+                     char ret_place[static MOUNTINFO_PLACE_BYTES]);
+
+/* Returns an existing mount at a place to which the kernel would propagate a new mount at path; or
+ * NULL. id: of the mount that contains path, which is absolute and without symlinks. */
+const struct mountinfo_mount *mountinfo_find_propagated(const struct mountinfo *mountinfo,
+                                                        const char *path, int id);
 
 /* Returns whether a path is below a directory. Both are absolute and without symlinks. */
 bool mountinfo_is_below(const char *path, const char *directory);

@@ -274,12 +274,12 @@ static char *mountpoint_path_of(int fd, const char *path)
 	return strdup(real);
 }
 
-/* Checks that nothing is mounted on the same directory under another path, if the kernel would copy
- * the new mount to there. Returns 0, or -EBUSY with a sentence in ret_why. */
-static int mountpoint_check_copied(const struct mountpoint *mountpoint, char *ret_why,
-                                   size_t why_bytes)
+/* Checks that nothing is mounted on the same directory under another path, if the kernel would
+ * propagate the new mount to it. Returns 0, or -EBUSY with a sentence in ret_why. */
+static int mountpoint_check_propagated(const struct mountpoint *mountpoint, char *ret_why,
+                                       size_t why_bytes)
 {
-	const struct mountinfo_mount *copied;
+	const struct mountinfo_mount *propagated;
 	struct mountinfo list;
 	int fd = mountinfo_open(), err = fd < 0 ? fd : mountinfo_read(fd, &list);
 
@@ -287,12 +287,13 @@ static int mountpoint_check_copied(const struct mountpoint *mountpoint, char *re
 		close(fd);
 	if (err < 0) /* without /proc */
 		return 0;
-	copied = mountinfo_find_copied(&list, mountpoint->path, mountpoint->directory.mount_id);
-	if (copied) {
+	propagated =
+		mountinfo_find_propagated(&list, mountpoint->path, mountpoint->directory.mount_id);
+	if (propagated) {
 		snprintf(ret_why, why_bytes,
 		         "mount point %s is busy, something is mounted on the same directory at "
 		         "%s: fusermount3 -u %s, or choose another",
-		         mountpoint->path, copied->path, copied->path);
+		         mountpoint->path, propagated->path, propagated->path);
 		err = -EBUSY;
 	}
 	mountinfo_free(&list);
@@ -330,7 +331,7 @@ static int mountpoint_check_path(struct mountpoint *mountpoint, char *ret_why, s
 	if (err == 0)
 		err = mountpoint_identify(path, &mountpoint->directory);
 	if (err == 0)
-		return mountpoint_check_copied(mountpoint, ret_why, why_bytes);
+		return mountpoint_check_propagated(mountpoint, ret_why, why_bytes);
 	snprintf(ret_why, why_bytes, "mount point %s: %s", path, strerror(-err));
 	return err;
 }

@@ -33,9 +33,9 @@ struct request;
  * bounds the memory of both at about twice what is needed, at the price of reading the present
  * agents again.
  *
- * Views. The names are forgotten when no view was used for a while, since some reports are large;
- * and after 1,000 new questions below `where/`, since a program may ask any number of different
- * ones.
+ * Views. The names are forgotten when no group, report or ranking was used for a while, since some
+ * reports are large; and after 1,000 new questions below `where/`, since a program may ask any
+ * number of different ones.
  */
 typedef void ops_invalidate(void *user, bool agents_too);
 

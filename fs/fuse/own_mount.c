@@ -294,7 +294,8 @@ static int own_mount_detach_stack(const struct own_mount *mount, char *ret_why, 
 		}
 		cover = location.cover;
 		other = location.other != NULL;
-		/* Decided from this list: in a later one, the device may belong to a new mount. */
+		/* Whether another turn is needed is decided before this unmount: after the last one
+		 * the kernel may give the device number to a new mount. */
 		left = location.own_count > 1;
 		/* A file system on top is not even opened: opening a network file system may hang,
 		 * since that revalidates its root. */
@@ -311,12 +312,36 @@ static int own_mount_detach_stack(const struct own_mount *mount, char *ret_why, 
 	return err < 0 && err != -ESTALE ? err : other;
 }
 
+/* Checks that no bind mount of the unmounted file system is left. Returns 0, or -EEXIST with a
+ * sentence in ret_why. */
+static int own_mount_check_left(const struct own_mount *mount, char *ret_why, size_t why_bytes)
+{
+	struct own_mount_location left;
+	int err = own_mount_location_read(mount, &left);
+
+	if (err < 0) {
+		snprintf(ret_why, why_bytes,
+		         "a bind mount of the unmounted file system may be left, dead: cannot read "
+		         "/proc/self/mountinfo: %s: see findmnt",
+		         strerror(-err));
+		return -EEXIST;
+	}
+	if (left.other) {
+		snprintf(ret_why, why_bytes,
+		         "a bind mount of the unmounted file system is left at %s, dead: try "
+		         "umount %s",
+		         left.other->path, left.other->path);
+		err = -EEXIST;
+	}
+	own_mount_location_done(&left);
+	return err;
+}
+
 int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char *ret_why,
                      size_t why_bytes)
 {
 	/* POLLERR: the file system ended, or its connection was aborted. */
 	struct pollfd connection = {.fd = fuse_session_fd(session)};
-	struct own_mount_location left;
 	int err;
 
 	if (mount->last_fd >= 0)
@@ -329,19 +354,9 @@ int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char
 	mount->device_is_own = poll(&connection, 1, 0) == 0;
 	own_mount_disconnect(mount, session);
 	err = own_mount_detach_stack(mount, ret_why, why_bytes);
-	/* Checked only now, since the kernel unmounts copies in shared bind mounts together with
-	 * the own mount. */
-	if (err > 0 && own_mount_location_read(mount, &left) == 0) {
-		err = 0;
-		if (left.other) {
-			snprintf(ret_why, why_bytes,
-			         "a bind mount of the unmounted file system is left at %s, "
-			         "dead: try umount %s",
-			         left.other->path, left.other->path);
-			err = -EEXIST;
-		}
-		own_mount_location_done(&left);
-	}
+	/* Checked only now, since the kernel propagates the unmounting to shared bind mounts. */
+	if (err > 0)
+		err = own_mount_check_left(mount, ret_why, why_bytes);
 	close(mount->mountinfo_fd);
-	return err > 0 ? 0 : err;
+	return err;
 }

@@ -40,12 +40,13 @@ int own_mount_make(struct own_mount *mount, struct fuse_session *session, const 
                    bool auto_unmount, bool debug, char *ret_why, size_t why_bytes);
 
 /*
- * Closes the session's connection and unmounts the own mount, wherever it is now, and bind mounts
- * of it that are stacked on it. It may be gone already. Every request must have been replied to.
- * A bind mount that has replaced it in its place is unmounted, too. Needs no free descriptor,
- * except to run fusermount3. Another file system that is mounted over it or inside it stays, and so
- * does the own mount. Returns 0; -EEXIST if it is unmounted and a bind mount of it is left; or
- * -errno if a dead mount is left. Unless it returns 0, ret_why has a sentence.
+ * Closes the session's connection. Then unmounts the own mount, wherever it is now, the bind mounts
+ * of it that are stacked on it, and a bind mount that has taken its place. Every request must have
+ * been replied to. Needs no free descriptor, except to run fusermount3.
+ *
+ * It is no error if the own mount is gone. If another file system is mounted over the own mount or
+ * inside it, both stay. Returns 0; -EEXIST if the own mount is gone and a bind mount of it is left,
+ * or may be left; or -errno if a dead mount is left. Unless it returns 0, ret_why has a sentence.
  */
 int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char *ret_why,
                      size_t why_bytes);

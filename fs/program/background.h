@@ -13,13 +13,14 @@ struct background {
 	int null_fd;   /* /dev/null, opened before the mount, which may cover /dev later */
 };
 
-/* Forks. Call it before there are threads and before libcurl is initialised, since neither survives
- * a fork. Returns -1 in the child, which continues with the start. Otherwise returns the exit
- * status, with which the process must end: in the parent once the start has ended; and in either
- * process after a failure, whose reason is printed. */
+/* Forks. Call it while there is one thread and before libcurl is initialised, since neither libcurl
+ * nor other threads survive a fork. Returns -1 in the child, which continues with the start.
+ * Otherwise returns the exit status, with which the process must end: in the parent once the start
+ * has ended; and in either process after a failure, whose reason is printed. */
 int background_begin(struct background *background);
 
-/* Lets the parent exit, and replaces the standard descriptors with /dev/null. Does nothing in the
+/* Changes the directory to `/`, lets the parent exit, and replaces the standard descriptors with
+ * /dev/null. Does nothing in the
  * foreground. Returns 0 or -errno. */
 int background_done(struct background *background);
 

@@ -109,7 +109,8 @@ static bool check_is_rejection(const struct failure *failure)
 
 /*
  * Prints the steps of the first connection, up to the step that failed. The step `authenticate` is
- * printed only if the response shows whether the token was accepted: it is a page or a rejection.
+ * printed if no response arrived, or if the response is a page or a rejection, which shows whether
+ * the token was accepted. It is not printed for another response, such as 500.
  */
 static void check_print_connection(struct check *check, const struct failure *failure)
 {

@@ -36,7 +36,7 @@ struct fetch_results {
 	struct expiry expiry;       /* warnings about the token that were logged */
 	struct malformed malformed; /* dropped elements that were logged */
 
-	/* Kept for the log, which exists after fetch_results_set_mounted(), or for --check. */
+	/* Kept until fetch_results_set_mounted() logs it, or for --check. */
 	char kept_note[256]; /* the last fetch->note, or "" */
 	/* The dropped elements of the first page that has any, and its number, as in
 	 * malformed_describe(). */

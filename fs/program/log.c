@@ -100,7 +100,6 @@ int log_open(const char *path, bool foreground, bool debug)
 	char *copy = NULL;
 	int fd;
 
-	tzset(); /* reads the file of the time zone now; else localtime_r() would, once mounted */
 	if (path) {
 		fd = log_open_file(path);
 		if (fd < 0)
@@ -113,6 +112,7 @@ int log_open(const char *path, bool foreground, bool debug)
 	} else if (foreground) {
 		fd = log_open_stderr();
 	} else {
+		tzset(); /* else localtime_r() would read the file of the time zone, once mounted */
 		fd = syslog_open();
 	}
 	if (output.fd > STDERR_FILENO)

@@ -11,6 +11,7 @@
 #include "api/http/token.h"
 #include "api/model/environment.h"
 #include "fs/program/ca.h"
+#include "fs/program/mount_options.h"
 #include "fs/program/nearest.h"
 #include "fs/program/settings.h"
 #include "fs/program/source.h"
@@ -33,8 +34,6 @@
 
 #define STATUS_FAILED     1
 #define STATUS_BAD_OPTION 2
-
-#define MOUNT_OPTIONS "ro,nosuid,nodev,noexec" /* of every mount */
 
 #define USAGE       "fleetfs [OPTIONS] [SOURCE] MOUNTPOINT"
 #define USAGE_CHECK "fleetfs --check [OPTIONS] [SOURCE]"
@@ -126,18 +125,6 @@ static void options_set(struct parser *parser, const struct setting *setting, co
 		options_fail(parser, STATUS_FAILED, "%s: %s", name, strerror(-err));
 }
 
-/* Appends `name` or, if value is not NULL, `name=value` to a list of mount options. Commas and
- * backslashes in the value are escaped for libfuse. */
-static void options_add_mount_option(struct text *list, const char *name, const char *value)
-{
-	text_printf(list, "%s%s%s", list->length ? "," : "", name, value ? "=" : "");
-	for (; value && *value; value++) {
-		if (*value == ',' || *value == '\\')
-			text_bytes(list, "\\", 1);
-		text_bytes(list, value, 1);
-	}
-}
-
 /* Applies a setting. dash_o: it was given with -o; else with `--`. */
 static void options_apply(struct parser *parser, const struct setting *setting, const char *value,
                           bool dash_o)
@@ -152,7 +139,7 @@ static void options_apply(struct parser *parser, const struct setting *setting, 
 	} else {
 		options_set(parser, setting, name, value);
 		if (settings_is_passed(setting))
-			options_add_mount_option(&parser->fuse, name, value);
+			mount_options_add(&parser->fuse, name, value);
 	}
 }
 
@@ -407,29 +394,13 @@ void options_help(struct text *text)
 	text_printf(text, "%s", end);
 }
 
-char *options_mount_options(const struct options *options)
-{
-	struct text text;
-	char *joined = NULL;
-
-	text_init(&text, 1 << 16);
-	text_printf(&text, MOUNT_OPTIONS ",subtype=fleetfs");
-	options_add_mount_option(&text, "fsname", options->source);
-	if (*options->fuse)
-		text_printf(&text, ",%s", options->fuse);
-	if (text_error(&text) == 0)
-		joined = strndup(text.bytes, text.length);
-	text_done(&text);
-	return joined;
-}
-
 void options_text(const struct options *options, const char *mountpoint, struct text *text)
 {
 	text_printf(text, "source: ");
 	text_escaped(text, options->source);
 	text_printf(text, "\nmountpoint: ");
 	text_escaped(text, mountpoint ? mountpoint : "-");
-	text_printf(text, "\nmount_options: %s%s", MOUNT_OPTIONS,
+	text_printf(text, "\nmount_options: %s%s", MOUNT_OPTIONS_FIXED,
 	            options->fuse && *options->fuse ? "," : "");
 	text_escaped(text, options->fuse);
 	text_printf(text, "\n");

@@ -30,15 +30,15 @@ struct options {
 	unsigned int retries;
 	unsigned int per_page;
 	unsigned int max_connections;
-	char *token_file; /* absolute, like all paths here, since the background process changes its
-	                     directory to `/`; NULL: use the other sources of
-	                     api/http/credential.h */
-	char *team;       /* by default $CYBERUN_TEAM_ID; NULL: none */
-	char *cacert;     /* CA bundle: the setting, else $SSL_CERT_FILE; NULL: the system's */
-	char *ca_dirs;    /* $SSL_CERT_DIR: paths separated by `:`; NULL: the system's */
-	char *name;       /* of the fleet; NULL: none */
-	char *log_file;   /* NULL: stderr in the foreground, else syslog */
-	char *fuse;       /* mount options for libfuse, separated by `,`; "": none */
+	char *token_file;  /* absolute, like the paths below, since the background process changes
+	                      its directory to `/`; NULL: use the other sources of
+	                      api/http/credential.h */
+	char *team;        /* by default $CYBERUN_TEAM_ID; NULL: none */
+	char *cacert;      /* CA bundle: the setting, else $SSL_CERT_FILE; NULL: the system's */
+	char *ca_dirs;     /* $SSL_CERT_DIR: paths separated by `:`; NULL: the system's */
+	char *name;        /* of the fleet; NULL: none */
+	char *log_file;    /* NULL: stderr in the foreground, else syslog */
+	char *fuse;        /* mount options for libfuse, separated by `,`; "": none */
 	bool ca_exclusive; /* cacert is the setting: no other CA is trusted (fs/program/ca.h) */
 	bool auto_unmount; /* also in fuse */
 	bool allow_http;
@@ -70,10 +70,6 @@ struct text;
 
 /* Appends the text of --help. */
 void options_help(struct text *text);
-
-/* Returns the mount options for libfuse, separated by commas, to be freed; NULL if out of memory or
- * if they are too long. */
-char *options_mount_options(const struct options *options);
 
 /* Appends the settings in force and the mount options for .fleetfs/config, as `name: value` lines.
  * mountpoint: its absolute path; NULL is written as `-`. */

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -86,12 +85,11 @@ int probe_report_failure(const struct probe *probe, int err)
 		                                : "check the URL and the network",
 		                        !is_file && mounting ? OR_DELAY_CONNECT : "");
 	if (is_file) /* the message contains its path */
-		log_error("%s: %s", failure->message, failure_remedy(failure));
-	else
-		log_error("cannot list the agents at %s: %s: %s%s", source, failure->message,
-		          failure_remedy(failure),
-		          mounting && probe_is_temporary(failure->cause) ? OR_DELAY_CONNECT : "");
-	return EXIT_FAILURE;
+		return log_failed_start("%s: %s", failure->message, failure_remedy(failure));
+	return log_failed_start("cannot list the agents at %s: %s: %s%s", source, failure->message,
+	                        failure_remedy(failure),
+	                        mounting && probe_is_temporary(failure->cause) ? OR_DELAY_CONNECT
+	                                                                       : "");
 }
 
 int probe_first_page(const struct probe *probe)

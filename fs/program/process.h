@@ -40,9 +40,9 @@ void process_close_on_exec(void);
 
 /*
  * Blocks the signals that the loop reads, ignores those that would end the process without
- * unmounting, and replaces the inherited mask. Call it before the first thread starts, since
- * threads inherit the mask. foreground: the terminal's stop signals keep their effect. Returns a
- * signalfd(2), or -errno.
+ * unmounting, and replaces the inherited mask. Call it while there is one thread,
+ * since later threads inherit the mask. foreground: the terminal's stop signals keep their effect.
+ * Returns a signalfd(2), or -errno.
  */
 int process_take_signals(bool foreground);
 

@@ -18,6 +18,7 @@
 #include "fs/fuse/session.h"
 #include "fs/program/libfuse_log.h"
 #include "fs/program/log.h"
+#include "fs/program/mount_options.h"
 #include "fs/program/notify.h"
 #include "fs/program/process.h"
 #include "fs/program/program.h"
@@ -62,7 +63,7 @@ static void serve_notify_manager(const struct program *program, const char *stat
 static int serve_mount_session(struct program *program)
 {
 	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
-	char *joined = options_mount_options(&program->options);
+	char *joined = mount_options_join(&program->options);
 	bool complete = joined && fuse_opt_add_arg(&arguments, "fleetfs") == 0 &&
 	                fuse_opt_add_arg(&arguments, "-o") == 0 &&
 	                fuse_opt_add_arg(&arguments, joined) == 0;
@@ -91,7 +92,8 @@ int serve_mount(struct program *program)
 {
 	int err;
 
-	program->waiting_for = program->options.log_file;
+	program->waiting_for = program->options.log_file ? program->options.log_file
+	                                                 : "/dev/log or the time zone ($TZ)";
 	if (serve_open_log(&program->options) != 0)
 		return EXIT_FAILURE;
 	program->waiting_for = "the socket at $NOTIFY_SOCKET";
@@ -105,8 +107,7 @@ int serve_mount(struct program *program)
 	err = session_attach(program->session);
 	if (err < 0)
 		return log_failed_start("cannot use /dev/fuse: %s", strerror(-err));
-	if (invalidator_init(&program->invalidator, program->session, program->mountpoint.path) < 0)
-		return log_failed_start("out of memory");
+	invalidator_init(&program->invalidator, program->session, &program->mount);
 	err = background_done(&program->background);
 	if (err < 0)
 		return log_failed_start("cannot go into the background: %s: start with -f",

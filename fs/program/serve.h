@@ -20,8 +20,8 @@ int serve_mount(struct program *program);
 int serve_run(struct program *program);
 
 /*
- * Frees the runner of requests (fs/fuse/ops.h), which replies to every waiting reader, and
- * unmounts. The result is logged. Returns the exit status. Does nothing if nothing is mounted.
+ * Frees program->ops (fs/fuse/ops.h), which replies to every waiting reader, and unmounts. The
+ * result is logged. Returns the exit status. Does nothing if nothing is mounted.
  */
 int serve_unmount(struct program *program);
 

@@ -18,7 +18,7 @@
 #define SETTING_NAME_BYTES    48 /* size of a buffer for any name */
 #define SETTING_ALLOWED_BYTES 64 /* size of ret_allowed of settings_allowed() */
 #define SETTINGS_MAX          100
-#define SETTING_TEXT_BYTES    64 /* of a SETTING_TEXT: short, since each metric repeats the name */
+#define SETTING_TEXT_BYTES    64 /* of the longest SETTING_TEXT: each metric repeats `name` */
 
 struct options;
 struct text;

@@ -147,7 +147,7 @@ static int start_client(struct program *program)
 	return err;
 }
 
-/* Creates the cache and the runner of requests. Returns 0 or -ENOMEM. */
+/* Creates the cache and program->ops. Returns 0 or -ENOMEM. */
 static int start_fleet(struct program *program)
 {
 	const struct options *options = &program->options;

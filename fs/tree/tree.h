@@ -103,7 +103,7 @@ bool tree_may_contain(const struct tree_row *directory, bool group, const char *
 void tree_field_text(const struct tree_row *row, const struct agent *agent, size_t index,
                      struct text *text);
 
-/* Whether the row is a file of .fleetfs/ whose text never changes. */
+/* Whether the row is a file whose text never changes: README, where/README, .fleetfs/version. */
 bool tree_is_constant(const struct tree_row *row);
 
 /* When an agent's file or directory last changed; wall clock. */

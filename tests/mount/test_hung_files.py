@@ -58,6 +58,12 @@ def test_a_start_with_a_home_directory_that_hangs_fails(hanging, sim, refused, p
     assert "token file" in line and "no response" in line
 
 
+def test_a_start_with_a_time_zone_that_hangs_fails(hanging, sim, refused, path):
+    """It is read for the lines of syslog."""
+    line = refused(sim(agents=3).url, path, variables={"TZ": f":{hanging}/zone"})
+    assert "$TZ" in line and "no response within 5 s" in line
+
+
 @pytest.mark.parametrize("foreground", [["-f"], []])
 @pytest.mark.parametrize("name", [".", "agents", "mnt"])
 def test_a_start_on_a_mount_point_that_hangs_fails(hanging, sim, refused, foreground, name):

@@ -249,6 +249,12 @@ def test_a_long_path_hides_no_reason(sim, refused, folder):
     assert refused("--cacert", long / "none", "https://127.0.0.1/", folder).endswith("leave it out")
 
 
+def test_a_long_url_hides_no_reason(refused, folder):
+    url = f"http://127.0.0.1:1/{'a' * 990}"
+    line = refused("--retries=0", url, folder)
+    assert f"cannot list the agents at {url}: " in line and line.endswith("or mount with delay_connect")
+
+
 def test_a_path_cannot_forge_a_line(sim, refused, folder):
     odd = folder / "odd\nfleetfs: \x1b[2J"
     line = refused(sim().url, odd)

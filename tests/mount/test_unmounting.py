@@ -203,6 +203,29 @@ def test_a_file_system_inside_is_named_and_kept(sim, mount, folder, part):
     assert not mounts(fleet.path)
 
 
+def test_file_systems_inside_outlive_the_freeing_of_reports(sim, mount):
+    """The kernel detaches what is mounted below an entry that is invalidated."""
+    fleet = mount(sim(agents=50), ttl=1)
+    inside = [fleet / "where", fleet / "fleet"]
+    for directory in inside:
+        run("mount", "-t", "tmpfs", "precious", directory)
+        (directory / "kept").write_text("x")
+
+    def nodes():
+        return int(fleet.values(".fleetfs/stats")["nodes"])
+
+    try:
+        for _ in range(2):  # the first invalidation has ended when the second begins
+            run("ls", "-lR", fleet / "by-status")
+            until(lambda: nodes() > 50)
+            until(lambda: nodes() < 25)
+        for directory in inside:
+            assert (directory / "kept").read_text() == "x"
+    finally:
+        for directory in inside:
+            subprocess.run(["umount", directory], check=False)
+
+
 def test_a_file_system_inside_a_bind_mount_on_top_is_kept(sim, mount):
     fleet = mount(sim(agents=3), ttl=600)
     run("mount", "--bind", fleet.path, fleet.path)

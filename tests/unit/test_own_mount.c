@@ -15,8 +15,11 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <errno.h>
+#include <sys/mman.h>
 
 #include "fs/fuse/mountinfo.h"
+#include "tests/unit/allocation.h"
 
 /* Returns a session whose connection is a descriptor of /dev/null. */
 static struct fuse_session *session_on_null(void)
@@ -74,10 +77,42 @@ static void test_connection_without_a_pipe_is_closed_once(void **state)
 	(void)state;
 }
 
+/* Ends a mount that is gone already, while a bind mount of it is left. */
+static void end_with_a_bind_mount_left(void)
+{
+	static const char list[] = "20 1 0:999 / /other rw - fuse.fleetfs source rw\n";
+	struct fuse_session *session = session_on_null();
+	struct own_mount mount = {
+		.id = INT_MAX,
+		.path = "/own",
+		.device = "0:999",
+		.mountinfo_fd = memfd_create("mountinfo", MFD_CLOEXEC),
+		.hangup_fd = -1,
+		.last_fd = -1,
+	};
+	char why[256] = "";
+	int err;
+
+	assert_int_equal(write(mount.mountinfo_fd, list, strlen(list)), strlen(list));
+	err = own_mount_remove(&mount, session, why, sizeof(why));
+	assert_true(err < 0);
+	if (err != -EEXIST || !strstr(why, "is left at /other"))
+		allocation_expect_failed();
+	assert_true(*why);
+	fuse_session_destroy(session);
+}
+
+static void test_bind_mount_that_is_left_is_reported_also_without_memory(void **state)
+{
+	allocation_fail_each(end_with_a_bind_mount_left, 4);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connection_without_a_pipe_is_closed_once),
+		cmocka_unit_test(test_bind_mount_that_is_left_is_reported_also_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
