@@ -6,8 +6,10 @@
  * When something that failed may be requested again: the API as a whole, or one page.
  * cache/pages_backoff.c decides which of them a failure counts for.
  *
- * Retries. A first failure is retried while its reader waits: `retries` times, each after a random
- * part of a doubling delay. With this full jitter, a thousand mounts do not retry in step.
+ * Retries. A first failure that may be temporary (a server error, a lost connection, a malformed
+ * body; without Retry-After) is retried while its reader waits: `retries` times, each after a
+ * random part of a doubling delay. With this full jitter, a thousand mounts do not retry in step.
+ * Any other failure begins a hold at once.
  *
  * Holds. If the retries fail too, nothing is requested for a hold, and readers get the failure. The
  * hold lasts for 1 s, then 2, 4 and so on up to 30 s, and at least as long as Retry-After demands

@@ -24,8 +24,8 @@
  * another position, since the links that are made of them stay. Equal strings of a field have one
  * time.
  *
- * Memory: 16 bytes for each number, string and list element that has changed, rounded up to a power
- * of two of them, at least 8. So it is a fixed share of what the agent itself takes.
+ * Memory: 16 bytes for each number, string and list element that has changed; their number is
+ * rounded up to a power of two, at least 8. So it is at most proportional to what the agent takes.
  */
 
 #include <stdint.h>

@@ -19,11 +19,11 @@
  * listing (cache/sweep.h).
  *
  * Failure. cache/backoff.h defines when a failed request is repeated, cache/pages_backoff.c whether
- * the API or one page is to blame. Meanwhile data is served up to `stale` beyond its ttl: at once
- * while a backoff holds; while a request is under way or is retried, after 2 s (or 3/4 of the
- * timeout, if that is less). After the same wait, a name that the last whole list lacks gets
- * -ENOENT. While a backoff holds, such a name gets the failure. A page that stays bad costs its own
- * agents only (cache/sweep_gaps.h).
+ * the API or one page is to blame. Meanwhile data is served up to `stale` beyond its ttl. While a
+ * backoff holds, it is served at once, and a name that the last whole list lacks gets the failure.
+ * While a request is under way or is retried, data is served and such a name gets -ENOENT once 2 s
+ * (or 3/4 of the timeout, if that is less) have passed since the request. A page that stays bad
+ * costs its own agents only (cache/sweep_gaps.h).
  *
  * Refreshing. If it is configured, the cache has one reader of its own, which reads the list
  * periodically: fleet_refresh().
@@ -92,11 +92,11 @@ int64_t fleet_record_left_ms(const struct fleet *fleet, const struct record *rec
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct query *query,
                struct record **ret_record);
 
-/* Waits for a whole list that is within its ttl, or as stale as the failing API permits. Returns 0
- * and the list; -EAGAIN; or -errno of the failure. fleet_walk() without a query then returns all
- * agents of the list that are still present. The list is stored in query->list, and the same query
- * gets the same list again until its caller sets query->list to 0: a caller that needs longer than
- * the ttl for a list would otherwise never end. */
+/* Waits for a whole list that is within its ttl. If the API fails or is slow, a list that may be
+ * served stale is enough. Returns 0 and the list; -EAGAIN; or -errno of the failure. fleet_walk()
+ * without a query then returns all agents of the list that are still present. The list is stored in
+ * query->list, and the same query gets the same list again until its caller sets query->list to 0:
+ * a caller that needs longer than the ttl for a list would otherwise never end. */
 int fleet_whole_list(struct fleet *fleet, struct query *query, uint64_t *ret_list);
 
 /* Returns the newest whole list, also if it has expired; 0 before the first one is complete. */

@@ -127,7 +127,8 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
  * list lacks the name, its absence is served like stale data: while the list may be served stale,
  * and after the same wait, retries included. But if that list has a gap, the name may be on the
  * missing page. Returns -ENOENT, -EAGAIN or -errno. */
-static int fleet_deny_after_patience(struct fleet *fleet, struct sweep *sweep, struct query *query)
+static int fleet_absent_after_patience(struct fleet *fleet, struct sweep *sweep,
+                                       struct query *query)
 {
 	const struct sweep *last = sweep_newest_complete(fleet->sweeps.newest);
 	struct pages *pages = &fleet->pages;
@@ -156,7 +157,7 @@ int fleet_find(struct fleet *fleet, const char *name, struct query *query,
 		record = records_find(&fleet->records, name);
 		if (!record) {
 			if (err == -EAGAIN && sweep)
-				return fleet_deny_after_patience(fleet, sweep, query);
+				return fleet_absent_after_patience(fleet, sweep, query);
 			if (err < 0)
 				return err;
 			return sweep->missing_err != 0 ? sweep->missing_err : -ENOENT;

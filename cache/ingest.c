@@ -35,7 +35,7 @@ static bool record_is_on_two_pages(const struct ingest *ingest, const struct pag
  * moved from there to this page. It did not move if it was on the earlier page and on other_page
  * when each of them last arrived, and one of these holds:
  * - it stays on both pages (stays_on_two);
- * - other_page is another page than this one: the entry here may be the one from there;
+ * - other_page is not the page being ingested: the entry here may be the one from other_page;
  * - this response has it for the second time;
  * - it is at the position where this page had it before. */
 static bool ingest_is_on_earlier_page(const struct ingest *ingest, const struct pages *pages,

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define PATIENCE_MS    2000 /* how long a query waits for a slow API if there is stale data */
-#define RETRY_PAUSE_MS 2000 /* a retry that is later after the failure counts as a new request */
+#define RETRY_PAUSE_MS 2000 /* a retry that begins later than this counts as a new request */
 
 void pages_init(struct pages *pages, const struct fleet_config *config,
                 const struct fleet_ports *ports)

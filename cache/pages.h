@@ -51,7 +51,7 @@ struct cached_page {
 	struct backoff backoff;
 	uint64_t failed_seq; /* event number of its last failure */
 	bool bad;            /* its failure counts for the page, not for the API */
-	bool hole;           /* its failure is that it is empty (pages_fail_empty()) */
+	bool failed_empty;   /* it is bad because it arrived empty (pages_fail_empty()) */
 	bool was_missing; /* it was a gap of earlier lists, so its agents may have been there before
 	                   */
 };
@@ -178,8 +178,8 @@ bool page_is_intact(const struct cached_page *page, unsigned int number);
 void pages_fail(struct pages *pages, unsigned int number, const struct failure *failure);
 
 /* Notes as a failure that a page arrived without elements, though pages behind it have agents.
- * Removes its content. The failure ends when the page arrives with elements. Does nothing if the
- * page has no content. */
+ * The page then counts as not arrived. The failure ends when it arrives with elements. Does nothing
+ * if the page counts as not arrived already. */
 void pages_fail_empty(struct pages *pages, unsigned int number);
 
 /* Ends the backoff of a page. */

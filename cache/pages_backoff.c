@@ -72,7 +72,7 @@ void pages_end_backoff(struct pages *pages, struct cached_page *page)
 	pages->backed_off -= page->backoff.active;
 	backoff_clear(&page->backoff);
 	page_set_bad(pages, page, false);
-	page->hole = false;
+	page->failed_empty = false;
 	if (pages->suspect > 0 && page == &pages->pages[pages->suspect - 1])
 		pages->suspect = 0;
 }
@@ -87,7 +87,7 @@ static bool api_stays_failed(const struct pages *pages, const struct cached_page
 
 void pages_succeed(struct pages *pages, struct cached_page *page)
 {
-	if (!page->hole || page->items > 0)
+	if (!page->failed_empty || page->items > 0)
 		pages_end_backoff(pages, page);
 	pages->success_seq = pages->seq;
 	if (api_stays_failed(pages, page))
@@ -181,7 +181,7 @@ void pages_fail_empty(struct pages *pages, unsigned int number)
 	pages->failures_of[FAILURE_MALFORMED]++;
 	page_reset(page);
 	page_set_bad(pages, page, true);
-	page->hole = true;
+	page->failed_empty = true;
 	page->was_missing = true;
 	pages->backed_off += !page->backoff.active;
 	page->failed_seq = pages->seq;

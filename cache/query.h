@@ -21,7 +21,8 @@ struct query {
 	int64_t wake_ms;  /* set with -EAGAIN: when to repeat the call if no page arrives or fails
 	                     before; INT64_MAX: only when one does */
 	bool waited;      /* it was not answered at once */
-	uint64_t list;    /* result of fleet_whole_list() for it, or a later list; 0: none yet */
+	uint64_t list;    /* that answers it: set by fleet_whole_list(), and replaced by fs/reports/
+	                  with a    later list that was built already; 0: none yet */
 };
 
 #endif

@@ -132,8 +132,8 @@ unsigned int sweep_next_page(const struct sweep *sweep);
 
 /* Returns whether the pass may read the page as it is. The first pass may read a page that is
  * fresh, or with renewed_seq one that arrived after that; behind an empty page only one that
- * arrived after the request of that page, because the list may have shrunk. A recheck needs a page
- * that arrived after the recheck began, from the API rather than from an HTTP cache. */
+ * arrived after the empty page was requested, because the list may have shrunk. A recheck needs a
+ * page that arrived after the recheck began, from the API rather than from an HTTP cache. */
 bool sweep_may_take(const struct sweeps *sweeps, const struct sweep *sweep, unsigned int number);
 
 /* Notes the total_count of a page, unless a page that arrived later was noted. */

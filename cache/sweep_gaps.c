@@ -17,8 +17,8 @@ static bool page_may_serve_stale(const struct sweeps *sweeps, const struct cache
 	if (page->arrived_seq > 0)
 		return pages_may_serve_stale(sweeps->pages, page->arrived_ms);
 	/* An empty page has no records any more: search those that were last read on it.
-	 * sweep_keep_missed() lists them. */
-	for (size_t i = 0; page->hole && i < records->count; i++) {
+	 * sweep_handle_missed_in_gap() lists them. */
+	for (size_t i = 0; page->failed_empty && i < records->count; i++) {
 		const struct record *record = records->by_index[i];
 
 		if (record && record->page == number &&
@@ -76,7 +76,7 @@ void sweep_count_empty(struct sweep *sweep, const struct cached_page *page, unsi
 bool sweep_go_back_to_empty(const struct sweeps *sweeps, struct sweep *sweep)
 {
 	if (sweep->empty_count == 0 || sweep->empty_again ||
-	    pages_find(sweeps->pages, sweep->empty_first)->hole)
+	    pages_find(sweeps->pages, sweep->empty_first)->failed_empty)
 		return false;
 	sweep->pass.at -= sweep->empty_count;
 	sweep->empty_count = 0;
@@ -120,7 +120,7 @@ unsigned int sweep_end_list(const struct sweeps *sweeps, const struct sweep *swe
 	if (sweep->empty_count == 0)
 		return (unsigned int)sweep->pass.at;
 	end = pages_find(sweeps->pages, sweep->empty_first);
-	if (end->hole)
+	if (end->failed_empty)
 		pages_end_backoff(sweeps->pages, end);
 	return sweep->empty_first;
 }
@@ -186,7 +186,7 @@ bool sweep_may_be_in_gap(const struct sweep *sweep, const struct record *record)
 	       sweep_expected_count(sweep) < (uint64_t)sweep->total_count;
 }
 
-int sweep_keep_missed(struct sweeps *sweeps, struct sweep *sweep, struct record *record)
+int sweep_handle_missed_in_gap(struct sweeps *sweeps, struct sweep *sweep, struct record *record)
 {
 	const struct pages *pages = sweeps->pages;
 	int64_t expired_ms = record->read_ms + pages->config->ttl_ms;

@@ -7,7 +7,8 @@
  *
  * A bad page costs its own agents only. The sweep skips it and goes on with the next one. Agents
  * that are known from the page are listed while they may be served stale; after that the listing
- * ends with the page's error. Any other agent may be on the page as well, so no name is denied. An
+ * ends with the page's error. Any other agent may be on the page as well, so a name that
+ * is not listed gets the page's error, not -ENOENT. An
  * agent that the sweep missed has not departed if it was last seen next to the gap, or if the API
  * counts more agents than are listed.
  *
@@ -66,7 +67,7 @@ bool sweep_may_be_in_gap(const struct sweep *sweep, const struct record *record)
 /* Handles a record for which sweep_may_be_in_gap() is true. Lists it while it may be served stale.
  * After that it is not listed, and departs, but not within a minute after the end of its ttl. It
  * never departs while the page where it was last read is a gap. 0 or -ENOMEM. */
-int sweep_keep_missed(struct sweeps *sweeps, struct sweep *sweep, struct record *record);
+int sweep_handle_missed_in_gap(struct sweeps *sweeps, struct sweep *sweep, struct record *record);
 
 /* Returns the page to request when the first pass lacks a page: the lacked one, unless the API is
  * in backoff. Then one request probes the API, for a page that has not failed itself if there is

@@ -8,8 +8,8 @@
 
 /* Whether the latest consecutive pages that only repeat agents are more than half of the pages up
  * to this one. If so, the API returns the same page for many numbers. Pages of different ages may
- * repeat agents, too. But a page that only repeats needs another one that had its agents first, so
- * at most half of the pages do. */
+ * repeat agents, too. But for each page that only repeats there is another one that listed its
+ * agents first. So at most half of the pages only repeat. */
 static bool sweep_only_repeats(const struct sweep *sweep, unsigned int number)
 {
 	return 2 * sweep->repeating > number;
@@ -95,7 +95,7 @@ static int sweep_read_page(const struct sweeps *sweeps, struct sweep *sweep, uns
 	sweep->pass.moved |= page->moved;
 	sweep_note_count(sweep, page);
 	if (sweep->rechecks > 0 && number <= sweep->list_pages)
-		sweep->repeating = 0; /* usual: the first pass listed its agents */
+		sweep->repeating = 0; /* a recheck of these pages is expected to repeat agents */
 	sweep_count_repeating(sweep, page, sweep->roster.count > count_before);
 	if (sweep->rechecks > 0) {
 		sweep->pass.count += recheck_goes_on(sweeps->pages, sweep, page, number);

@@ -90,7 +90,7 @@ static int recheck_handle_missed(struct sweeps *sweeps, struct sweep *sweep,
 			/* Read meanwhile on a page that another query requested. */
 			err = roster_append(&sweep->roster, record);
 		} else if (sweep_may_be_in_gap(sweep, record)) {
-			err = sweep_keep_missed(sweeps, sweep, record);
+			err = sweep_handle_missed_in_gap(sweeps, sweep, record);
 		} else if (departed) {
 			err = sweeps_depart(sweeps, record);
 		} else {

@@ -6,9 +6,9 @@
  * Which sweep serves a query, and which sweeps are kept for readers that continue in them.
  *
  * A reader of a listing does not report its end: there is no close, and it may pause for any time.
- * So sweeps are forgotten only when all of them together take too much memory: first those that no
- * reader is known to be in the middle of, which are also allowed less memory, then the others, and
- * of each kind the least recently read one first.
+ * So sweeps are forgotten when all together take too much memory or are too many, and when those
+ * that no reader is known to be in the middle of take more than their smaller share. Those without
+ * a reader are forgotten first; among equals the one that was read least recently.
  */
 
 #include <stdbool.h>
@@ -37,7 +37,8 @@ struct sweep *sweeps_renewal(struct sweeps *sweeps, const struct query *query);
 struct sweep *sweeps_find(const struct sweeps *sweeps, uint64_t number);
 
 /* Returns whether a sweep, complete or not, is fresh enough for a query: it began after the query,
- * or all its pages arrived after the query began, or it has not expired. */
+ * or all its pages arrived after the query began, or it has not expired. An incomplete sweep that
+ * would still read an expired page serves only queries that began before it. */
 bool sweeps_serves(const struct sweeps *sweeps, const struct sweep *sweep,
                    const struct query *query);
 
@@ -46,8 +47,8 @@ bool sweeps_serves(const struct sweeps *sweeps, const struct sweep *sweep,
  * to be forgotten. */
 void sweep_count_reader(struct sweep *sweep, bool begins, bool ends);
 
-/* Appends an agent that was not known when the newest sweep was completed to its listing. Does
- * nothing while that sweep is incomplete. 0 or -ENOMEM. */
+/* Appends a newcomer, an agent that was unknown when the newest sweep was completed, to the listing
+ * of that sweep. Does nothing while that sweep is incomplete. 0 or -ENOMEM. */
 int sweeps_add_newcomer(struct sweeps *sweeps, const struct record *record);
 
 /* Returns the event number when the pass under way in the newest sweep began; UINT64_MAX if there

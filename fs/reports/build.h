@@ -31,9 +31,9 @@ struct build {
  * list lacks a page; or -errno of the list or of a build that the query waited for. */
 int build_wait(struct build *build, struct query *query);
 
-/* Ends a slice, and the build unless err is -EAGAIN: then the job is queued again. If the list was
- * forgotten (-ESTALE), the requests that wait queue a build of the newest list. Returns whether the
- * build has ended, as the function of a job does. */
+/* Ends a slice. With -EAGAIN the job is queued again; with 0 or another -errno the build has ended.
+ * If the list was forgotten (-ESTALE), the requests that wait queue a build of the newest list.
+ * Returns whether the build has ended, as the function of a job does. */
 bool build_end_slice(struct build *build, int err);
 
 #endif

@@ -8,7 +8,7 @@
 #include "fs/tree/tree.h"
 
 #define PATIENCE_MS 2000 /* as long as the fleet waits before it serves stale data */
-#define JUST_NOW_MS 1000 /* programs that poll a file poll once a second or less often */
+#define JUST_NOW_MS 1000 /* a log that was updated this recently is served as it is */
 #define MAX_TEXT    (UINT64_C(1) << 30)
 
 struct events {

@@ -6,9 +6,10 @@
  * The distinct values of a field in a list of agents, in the order in which they were first found,
  * and how often each was found: what a directory of groups (by-status/) lists and a summary counts.
  *
- * The groups can be built again from another list. A value that is in both lists keeps its group,
- * with its number and its position; groups_finish() removes the groups of other values. So a number
- * means one position in a listing of groups, however the list of agents changes.
+ * The groups can be built again from another list. A value that is in both lists keeps its group
+ * and its number, and the order of the groups does not change; groups_finish() removes the groups
+ * of other values. So a listing can continue after a number (groups_after()), however the list of
+ * agents changes.
  *
  * Values are strings that agents choose. Two values are the same group if they have the same name
  * in the tree. Different values have different names (fs/tree/names.h).

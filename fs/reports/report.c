@@ -191,9 +191,9 @@ static int report_add_chunk(struct report_section *section, const struct report_
 	return 0;
 }
 
-/* Makes the bytes of a section's text that are in no chunk yet an owned chunk, if there are any.
+/* Makes the bytes of a section's text that are in no chunk yet a stored chunk, if there are any.
  * end: their end in the text; bytes after it belong to a row that is to be referenced. */
-static int report_own_bytes(struct report_section *section, size_t end)
+static int report_store_bytes(struct report_section *section, size_t end)
 {
 	size_t begin = section->chunked;
 	int err = 0;
@@ -219,7 +219,7 @@ int report_reference_row(struct report *report, size_t number, size_t begin,
 
 	if (text->length == begin)
 		return 0;
-	err = report_own_bytes(section, begin);
+	err = report_store_bytes(section, begin);
 	if (err == 0)
 		err = report_add_chunk(section, &chunk);
 	if (err < 0)
@@ -235,7 +235,7 @@ int report_finish(struct report *report)
 	int err = 0;
 
 	for (size_t i = 0; err == 0 && i < report->section_count; i++)
-		err = report_own_bytes(&report->sections[i], report->sections[i].text.length);
+		err = report_store_bytes(&report->sections[i], report->sections[i].text.length);
 	report->bytes = report_bytes(report);
 	return err;
 }

@@ -71,7 +71,7 @@ struct report {
 	struct report_window window;
 	uint64_t bytes;   /* of the finished report */
 	uint64_t hash;    /* of these bytes */
-	int64_t mtime_ns; /* when it was first seen; wall clock */
+	int64_t mtime_ns; /* when a report with this content was first built; wall clock */
 	size_t section_count;
 	struct report_section sections[];
 };

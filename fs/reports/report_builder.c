@@ -45,7 +45,7 @@ struct text *report_builder_text(struct report_builder *builder, size_t section)
 	return &builder->report->sections[section].text;
 }
 
-/* Writes the rows of an agent. Borrows them if storing them would take too much memory. */
+/* Writes the rows of an agent. References them if storing them would take too much memory. */
 static int report_builder_write_rows(struct report_builder *builder, const struct report_row *row)
 {
 	const struct report_kind *kind = builder->kind;

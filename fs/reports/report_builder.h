@@ -6,7 +6,7 @@
  * Builds a report of one list of agents, in slices.
  *
  * A report may be long (100,000 agents are 70 MB of JSON), and other requests must not wait for it.
- * So a builder writes some hundred agents at a time.
+ * So a builder writes one slice of agents at a time.
  *
  * The kind of the report decides what is written: the beginning, the rows of each agent, a line for
  * each status, and the end, each in one or several sections.

@@ -3,10 +3,11 @@
 #define FLEETFS_FS_REPORTS_VIEWS_H
 
 /*
- * What is built from the whole list of agents, here called a view: the groups of one directory
- * (by-status/, tasks/), one report of fleet/, or a ranking, which answers a question with an order
- * (where/…/sort=FIELD/). A view is built when a request needs it, once for each list, by a job in
- * slices (fs/reports/build.h): building one takes 0.8 s for 100,000 agents.
+ * What is built from the whole list of agents. "View" here means more than the directories that
+ * fs/tree/tree.h calls views: the groups of one of them (by-status/, tasks/), one report of fleet/,
+ * or a ranking, which answers a question with an order (where/…/sort=FIELD/). A view is built when
+ * a request needs it, once for each list, by a job in slices (fs/reports/build.h): building one
+ * takes 0.8 s for 100,000 agents.
  *
  * All reports are freed when no view was used for two ttls and a second. Groups stay, since a
  * listing of them may continue at any time (fs/reports/groups.h), and rankings are freed one by one

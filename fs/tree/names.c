@@ -18,8 +18,8 @@
 static const char hex_upper[] = "0123456789ABCDEF";
 static const char hex_lower[] = "0123456789abcdef";
 
-/* ASCII characters that are not escaped inside a name. Nearly all characters are: they need no call
- * of utf8_next(). */
+/* ASCII characters that are not escaped inside a name. Most characters of a name are of this
+ * kind, and need no call of utf8_next(). */
 static const bool is_plain[256] = {
 	[' ' ... '$'] = true,
 	['&' ... '.'] = true,

@@ -68,7 +68,7 @@ bool question_is_sorted(const struct question *question);
  * caller can limit the time of a slice. */
 bool question_matches(const struct question *question, const struct agent *agent, size_t *work);
 
-/* Returns when an agent that answers the question began to: the latest time at which one of its
+/* Returns since when an agent has answered the question: the latest time at which one of its
  * conditions became true, judged by the agent's present values. Wall clock. */
 int64_t question_since_ns(const struct question *question, const struct record *record);
 

@@ -30,7 +30,7 @@ void status_readme(const struct status *status, struct text *text)
 		"values               \\xNN is a byte of a control character\n"
 		"mtime                when this mount first saw the value (find -newer README);\n"
 		"                     of agents/<agent>, the last heartbeat\n"
-		"tunnel               the status while a web tunnel is open: it takes no tasks\n"
+		"tunnel               the status of an agent with an open web tunnel: no tasks\n"
 		"gpu_available        the gpu_free of agents that are idle or busy\n"
 		"events.log           time agent field old new, from its first read (tail -F);\n"
 		"                     when it is full, it becomes events.log.1\n"

@@ -143,7 +143,7 @@ static void status_health_metrics(const struct status *status, const struct flee
 		const char *help;
 		int64_t ns; /* negative: not known */
 	} seconds[] = {
-		{"fleetfs_start_time_seconds", "When the mount was made, since 1970.",
+		{"fleetfs_start_time_seconds", "When fleetfs started, since 1970.",
 	         status->started_ns},
 		{"fleetfs_list_age_seconds", "Age of the oldest page of the list.",
 	         health->list_age_ms * 1000000},

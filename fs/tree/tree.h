@@ -111,7 +111,8 @@ int64_t tree_mtime_ns(const struct tree_row *row, const struct record *record, s
 
 /* Files of an agent, in any of its directories */
 
-/* Whether the row is a file that shows a field of an agent; agent.json shows all of them. */
+/* Whether the row is a file that shows one field of an agent. False for agent.json, which shows all
+ * fields. */
 bool tree_is_field_file(const struct tree_row *row);
 
 /* How many files an agent has of a row with tree_is_field_file(), in all directories together. */

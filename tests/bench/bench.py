@@ -478,8 +478,8 @@ class Bench(rig.Rig):
         """From what each agent costs in the largest fleet that it was measured of."""
         large, read = max(costs), max(agents for agents, cost in costs.items() if cost[1])
         return table(
-            "A million agents, on paper", f"Extrapolated from the cost of one of {large:,} agents; "
-            f"where all files are read, of one of {read:,}.", ["", ""], [
+            "A million agents, on paper", f"Extrapolated from the cost of one of {large:,} agents"
+            + (f"; where all files are read, of one of {read:,}." if read != large else "."), ["", ""], [
                 ["HTTP requests", 10**6 // PER_PAGE],
                 ["MB fetched", fetched[-1] * 10**6 / large],
                 ["listing, s", costs[large][0]],

@@ -39,7 +39,7 @@ function mark(status) {
 	return made;
 }
 
-/* The used part of a whole. Borders draw it, which print and high contrast keep. null: unknown. */
+/* The used part of a whole. It is drawn with borders, since backgrounds are lost in print and high contrast. null: unknown. */
 function bar(used, total, kind) {
 	const made = element("span", `bar ${kind}`);
 	if (used === null || total === null) {

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 
-def source(text):
+def csp_hash(text):
     digest = hashlib.sha256(text.encode("ascii")).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
@@ -29,7 +29,7 @@ def embed(page, style, *parts):
     page, style, *parts = (Path(path).read_text(encoding="ascii") for path in (page, style, *parts))
     script = '\n"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
     assert "</" not in style and "</" not in script and "<!--" not in script
-    for word, text in ("@STYLE-SOURCE@", source(style)), ("@SCRIPT-SOURCE@", source(script)), \
+    for word, text in ("@STYLE-SOURCE@", csp_hash(style)), ("@SCRIPT-SOURCE@", csp_hash(script)), \
                       ("@STYLE@", style), ("@SCRIPT@", script):
         assert page.count(word) == 1, word
         page = page.replace(word, text)

@@ -83,8 +83,8 @@ function commonPrefix() {
 	return agents.length > 1 && cut.length > 3 && !titles.includes(cut) ? cut : "";
 }
 
-/* Gives each agent a text of its own: cut in the middle; or around the first difference, if others
- * have the same then; or the whole name, which is never longer than 255 bytes. */
+/* Gives each agent a text of its own: its name cut in the middle. Agents that share that text get their
+ * name around its first difference. Agents that still share one get the whole name, at most 255 bytes. */
 function nameAll(key, limit, text) {
 	/* Names the agents of a list. Returns the groups of those that got the same name. */
 	const nameAndFindSame = (list, name) => {
@@ -229,9 +229,8 @@ const groups = {
 	none: {values: () => [], none: "all agents"},
 };
 
-/* {key, name, members} of each group, in the order of the page; key null is the group of the smallest
- * ones. So that hundreds of groups of one agent do not
- * hide the rest, the smallest ones are one group. */
+/* {key, name, members} of each group, in the order of the page; The smallest groups are merged into
+ * one, with the key null, so that hundreds of groups with one member do not hide the others. */
 function grouped(shown) {
 	const {values, none, others} = groups[state.group];
 	const members = new Map();

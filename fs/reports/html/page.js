@@ -104,7 +104,7 @@ function change(changed) {
 	return render();
 }
 
-/* Shows how many agents match the filter; a screen reader reads that out. */
+/* Changes the filter, renders, and announces how many agents are shown: #found is for screen readers. */
 function filter(changed) {
 	$("found").textContent = `${plural(change(changed), "agent")} shown`;
 }

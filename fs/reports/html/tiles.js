@@ -46,11 +46,11 @@ function fillTile(tile, agent, size) {
 	const column = columns[state.sort];
 	const cell = (column.cell ?? cellStatus)(agent);
 	const value = size === "compact" && (column.short ?? column.text)(agent);
-	const known = keyOf(size, state.sort, agent.status, agent.running_count, agent.gpu_capacity,
+	const content = keyOf(size, state.sort, agent.status, agent.running_count, agent.gpu_capacity,
 		agent.sync_phase, agent.sync_percent, agent.gpus, agent.long, agent.short, cell, value,
 		column.inTile || column.text(agent));
-	if (tile.known !== known) {
-		tile.known = known;
+	if (tile.content !== content) {
+		tile.content = content;
 		tile.dataset.status = agent.status;
 		/* Tiles of unhealthy agents and of agents with available GPUs are filled, others are outlines. */
 		tile.classList.toggle("loud", agent.available > 0 || agent.status === "unhealthy");

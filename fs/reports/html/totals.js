@@ -2,9 +2,9 @@
 
 const [SHOWN_MODELS, SHOWN_STATUSES, NO_STATUS, OTHERS] = [30, 5, "", "\n"];
 
-/* All that could grow with odd agents is cut: at most five statuses besides the documented ones have a
- * button. All other statuses share the button OTHERS. Its key is a line break, which no status
- * contains. */
+/* The number of buttons is limited, whatever statuses agents report: besides the documented and the chosen
+ * statuses, the five most frequent ones have a button. All others share the button OTHERS. Its key is a
+ * line break, which no status contains. */
 let ownButton = new Set();
 
 const statusKey = status => ownButton.has(status) ? status : OTHERS;
@@ -16,8 +16,9 @@ function countStatuses(matched) {
 		all.set(agent.status, (all.get(agent.status) ?? 0) + 1);
 	const others = [...all.keys()].filter(status => !counts.has(status) && status !== NO_STATUS)
 		.sort((a, b) => all.get(b) - all.get(a) || order(a, b)).slice(0, SHOWN_STATUSES);
-	ownButton = new Set([...STATUSES, ...others, ...(all.has(NO_STATUS) ? [NO_STATUS] : [])]);
-	for (const key of [...ownButton, ...state.statuses])
+	ownButton = new Set([...STATUSES, ...others, ...(all.has(NO_STATUS) ? [NO_STATUS] : []),
+		...state.statuses]);
+	for (const key of ownButton)
 		counts.set(key, 0);
 	for (const agent of matched) {
 		const key = statusKey(agent.status);

@@ -51,14 +51,14 @@ function duration(ms) {
 	return s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
 }
 
-/* How long ago, or how far ahead of this machine's clock. Two clocks may differ by some seconds. */
-const CLOCKS_MS = 5000;
+const CLOCKS_MS = 5000; /* two clocks may differ by so much */
 
-function age(ms, ago) {
+/* How long ago a time was, with a suffix; or how far it is ahead of this machine's clock. */
+function age(ms, suffix) {
 	if (ms === null)
 		return "unknown";
 	const passed = Date.now() - ms;
-	return passed < -CLOCKS_MS ? `${duration(-passed)} ahead` : duration(passed) + ago;
+	return passed < -CLOCKS_MS ? `${duration(-passed)} ahead` : duration(passed) + suffix;
 }
 
 const when = ms => ms === null ? "" : `${new Date(ms).toLocaleString()}, ${age(ms, " ago")}`;
