@@ -19,8 +19,8 @@ uint64_t attributes_bytes(const struct node *node);
 /* Fills in what stat(2) shows. */
 void attributes_fill(struct filesystem *fs, const struct node *node, struct stat *ret_attr);
 
-/* How long the kernel may keep the attributes of a node, in s; for a directory also how long it may
- * keep that a name does not exist in it. */
+/* How long the kernel may keep the attributes of a node, in s; for a directory also the timeout of
+ * negative entries in it. */
 double attributes_timeout_s(const struct request *request, const struct node *node);
 
 /* Fills in the directory entry of a node. record: the agent that the node belongs to, or NULL. */

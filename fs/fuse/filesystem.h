@@ -5,7 +5,8 @@
 /*
  * The state that all FUSE operations of a mount share: the data behind the tree, the nodes that the
  * kernel refers to, and buffers for the reply that is being built. Only the FUSE thread uses it,
- * and it builds one reply at a time.
+ * except init_reply_is_next, which the invalidator's thread reads when it sends a notification. It
+ * builds one reply at a time.
  */
 
 #include <stdbool.h>
@@ -21,8 +22,8 @@
 #include "fs/tree/status.h"
 #include "fs/tree/text.h"
 
-/* A file whose row has a function, as it was last rendered: those of .fleetfs/, README and
- * where/README. */
+/* The last rendered text of a file that a function writes (tree_row.text): those of .fleetfs/,
+ * README and where/README. */
 struct filesystem_status_file {
 	uint64_t hash;    /* of its text */
 	int64_t since_ns; /* when this text was first seen; wall clock; 0: not rendered yet */

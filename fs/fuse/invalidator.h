@@ -38,7 +38,7 @@ struct invalidator {
 	const struct own_mount *mount; /* borrowed */
 	pthread_mutex_t lock;          /* protects the next three members */
 	bool wanted;                   /* the thread must go through the entries once more */
-	bool agents_too;               /* the next time with `agents/` */
+	bool agents_too;               /* the next pass invalidates `agents/` as well */
 	bool running;                  /* the thread has not finished */
 	bool started;                  /* the thread has to be joined */
 	pthread_t thread;

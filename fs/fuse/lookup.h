@@ -7,8 +7,8 @@
 #include "fs/fuse/request.h"
 
 /* Replies with the entry of request->name in the directory request->ino. If the name does not
- * exist, replies with an entry without a node, whose timeout says how long the kernel may keep
- * that. Results: see fs/fuse/request.h. */
+ * exist, replies with a negative entry (node ID 0), whose timeout says how long the kernel may
+ * cache it. Results: see fs/fuse/request.h. */
 int operation_lookup(struct request *request, struct reply *reply);
 
 #endif

@@ -13,9 +13,10 @@
 struct mountinfo_mount {
 	int id; /* greater than 0; the kernel reuses the IDs of mounts that are gone */
 	int parent_id;
-	int peer_group;     /* of a shared mount, else 0: the kernel propagates a mount that is made
-	                       inside one mount of the group to the others */
-	int master_group;   /* such mounts of this group are propagated here, too; 0: none */
+	int peer_group;   /* of a shared mount, else 0: the kernel propagates a mount that is made
+	                     inside one mount of the group to the others */
+	int master_group; /* the kernel also propagates mounts made inside this peer group into this
+	                     mount; 0: it is no slave */
 	const char *device; /* of the file system, such as "0:61" */
 	const char *root;   /* the directory of the file system that is mounted */
 	const char *path;   /* of the mount point */
@@ -44,7 +45,7 @@ const struct mountinfo_mount *mountinfo_find(const struct mountinfo *mountinfo, 
 
 #define MOUNTINFO_PLACE_BYTES (2 * PATH_MAX) /* size of ret_place of mountinfo_place() */
 
-/* Writes where a path is within the file system of the mount that contains it, beginning with `/`.
+/* Writes the path inside the mounted file system; empty for the root of a mount of a whole one.
  * path: absolute, without symlinks. */
 void mountinfo_place(const struct mountinfo_mount *mount, const char *path,
                      char ret_place[static MOUNTINFO_PLACE_BYTES]);

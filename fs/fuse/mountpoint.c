@@ -24,7 +24,7 @@
 
 #define FUSE_SUPER_MAGIC 0x65735546
 
-#define MAX_TRIES   200 /* of what is tried every 10 ms, for at most 2 s */
+#define MAX_TRIES   200 /* polls at an interval of 10 ms: 2 s in total */
 #define MAX_STACKED 16  /* dead mounts that are detached from one path */
 
 static void mountpoint_pause(void)
@@ -274,8 +274,9 @@ static char *mountpoint_path_of(int fd, const char *path)
 	return strdup(real);
 }
 
-/* Checks that nothing is mounted on the same directory under another path, if the kernel would
- * propagate the new mount to it. Returns 0, or -EBUSY with a sentence in ret_why. */
+/* Checks that nothing is mounted at another path to which the kernel would propagate the new mount:
+ * the same directory in another mount of the peer group. Returns 0, or -EBUSY with a sentence in
+ * ret_why. */
 static int mountpoint_check_propagated(const struct mountpoint *mountpoint, char *ret_why,
                                        size_t why_bytes)
 {
@@ -360,8 +361,10 @@ int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *re
 	err = mountpoint_detach_dead(mountpoint->path, ret_why, why_bytes);
 	if (err == 0)
 		err = mountpoint_check_path(mountpoint, ret_why, why_bytes);
-	/* If the working directory is in a dead mount, only the comparison before the detach
-	 * (`same`) counts. */
+	/* `same` is from before the detach: it is true if the path led to the dead mount itself.
+	 * The second comparison is true if a dead mount hid the directory that a relative path led
+	 * to.
+	 */
 	if (err < 0 || same || mountpoint_is_same(&given, &mountpoint->directory))
 		return err;
 	snprintf(

@@ -27,7 +27,7 @@
  *
  * A node lives as long as the kernel refers to it: the kernel counts a lookup for each entry that
  * it receives, and sends the number of lookups that it forgets. Node IDs are never reused in a
- * mount, since the kernel may keep them for longer.
+ * mount, since a program may compare inode numbers (st_ino) after that.
  *
  * Only the FUSE thread uses nodes.
  */

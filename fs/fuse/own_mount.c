@@ -74,7 +74,8 @@ static void own_mount_identify(struct own_mount *mount, const char *path)
 		close(fd);
 }
 
-/* Opens a file in memory that cannot grow beyond what is read of it. Returns -1 on an error. */
+/* Opens a file in memory for the messages of fusermount3. It cannot grow beyond what is read of it.
+ * Returns -1 on an error. */
 static int own_mount_open_messages(void)
 {
 	int fd = memfd_create("messages", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -134,9 +135,10 @@ static void own_mount_explain(int fd, const char *path, char *ret_why, size_t wh
 /*
  * With auto_unmount, fusermount3 waits for the end of this process: until its socket to the process
  * closes. It then opens the mount point once, and unmounts only if that fails with ENOTCONN. When a
- * process is killed, the kernel closes the file with the highest number first. libfuse has given
- * the socket a higher number than /dev/fuse: so the mount would not be dead yet. This returns a
- * copy of /dev/fuse with a higher number, or -1.
+ * process is killed, the kernel releases its files in descending order of the highest descriptor of
+ * each. libfuse has given the socket a higher descriptor than /dev/fuse, so the socket would be
+ * released first, while the mount is still alive. This returns a copy of /dev/fuse above the
+ * socket, or -1.
  */
 static int own_mount_copy_device(struct fuse_session *session)
 {
@@ -274,9 +276,9 @@ static void own_mount_explain_left(const struct own_mount_location *location, in
 		         path, cover->type, cover->source, cover->path, path);
 }
 
-/* Unmounts the own mount, after the bind mounts that are stacked on it, and those that have
- * replaced it. Returns 1 if a bind mount elsewhere existed, 0, or -errno with a sentence in
- * ret_why. */
+/* Unmounts the bind mounts that are stacked on the own mount, then the own mount, then bind mounts
+ * that have taken its place. Returns 1 if a bind mount elsewhere existed, 0, or -errno with a
+ * sentence in ret_why. */
 static int own_mount_detach_stack(const struct own_mount *mount, char *ret_why, size_t why_bytes)
 {
 	struct own_mount_location location;

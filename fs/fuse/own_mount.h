@@ -8,6 +8,7 @@
  * Only this mount, and bind mounts of it in the same place, are ever unmounted. It is identified by
  * its IDs, not by its path: after a lazy unmount another file system may be mounted at that path,
  * and a mount can be moved. libfuse unmounts by path, so it is kept from unmounting.
+ * Without /proc only the path is known; then libfuse unmounts.
  */
 
 #include <stdbool.h>
@@ -22,8 +23,8 @@ struct own_mount {
 	uint64_t unique_id; /* never reused; 0: not known, as before Linux 6.8 */
 	const char *path;   /* where it was mounted; borrowed */
 	char device[32];    /* of the file system, as in mountinfo */
-	bool device_is_own; /* the file system existed when own_mount_remove() was called, so no
-	                       other has its device */
+	bool device_is_own; /* the connection was alive when own_mount_remove() began, so the
+	                       kernel has not given its device number to another file system */
 	/* Opened with the mount: at the end there may be no free descriptor, and the mount point or
 	 * another mount may hide /proc. */
 	int mountinfo_fd; /* of mountinfo_open(). Not set while id is 0 */

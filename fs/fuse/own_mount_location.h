@@ -15,7 +15,7 @@ struct own_mount_location {
 	struct mountinfo list;                /* owns the mounts */
 	const struct mountinfo_mount *own;    /* or a bind mount in its place. NULL: it is gone */
 	size_t own_count;                     /* mounts of its file system in that place */
-	const struct mountinfo_mount *other;  /* a bind mount of it, or NULL */
+	const struct mountinfo_mount *other;  /* any other mount of its file system, or NULL */
 	const struct mountinfo_mount *cover;  /* the topmost mount that hides it, or NULL */
 	const struct mountinfo_mount *inside; /* another file system mounted inside it, or NULL */
 	size_t inside_count;                  /* file systems mounted inside it */

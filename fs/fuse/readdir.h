@@ -13,7 +13,7 @@
  *	rows       2 + the number of entries listed after `..`
  *	views      2 + the number of the group (fs/reports/groups.h)
  *	rankings   2 + the rank (fs/reports/rankings.h)
- *	agents     a cursor of fleet_walk(), 2^32 or more; so have the links to agents in a
+ *	agents     a cursor of fleet_walk(), 2^32 or more; also for the links to agents in a
  *	           group or in a question without an order
  */
 

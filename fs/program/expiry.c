@@ -30,13 +30,14 @@ void expiry_distance(int64_t time, int64_t now, char *ret_text, size_t text_byte
 		const char *name;
 	} units[] = {{DAY, "day"}, {HOUR, "hour"}, {MINUTE, "minute"}, {1, "second"}};
 	int64_t distance = time < now ? now - time : time - now;
+	bool is_past = time <= now;
 	size_t i = 0;
 
-	/* The largest unit of which there are at least two: then rounding down drops less than half
-	 * of the number that is shown. */
+	/* The largest unit of which there are at least two, so the number that is shown is at most
+	 * a third too small. */
 	while (i + 1 < sizeof(units) / sizeof(units[0]) && distance < 2 * units[i].seconds)
 		i++;
 	distance /= units[i].seconds;
-	snprintf(ret_text, text_bytes, "%s%" PRId64 " %s%s%s", time < now ? "" : "in ", distance,
-	         units[i].name, distance == 1 ? "" : "s", time < now ? " ago" : "");
+	snprintf(ret_text, text_bytes, "%s%" PRId64 " %s%s%s", is_past ? "" : "in ", distance,
+	         units[i].name, distance == 1 ? "" : "s", is_past ? " ago" : "");
 }

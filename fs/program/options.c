@@ -170,7 +170,8 @@ static void options_parse_list(struct parser *parser, const char *list)
 	}
 	for (bool last = false; !last; list++) {
 		last = !*list;
-		if (*list == '"' && (quoted || memchr(element, '=', end - element) == end - 1)) {
+		if (*list == '"' && (quoted || (end > element && end[-1] == '=' &&
+		                                memchr(element, '=', end - element) == end - 1))) {
 			quoted = !quoted;
 			if (quoted || !list[1] || list[1] == ',')
 				continue;

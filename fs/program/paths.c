@@ -107,6 +107,7 @@ static int paths_check_list(const struct paths_arguments *arguments, const char 
 	}
 	while (err == 0 && (path = strsep(&rest, ":")))
 		err = paths_check_one(arguments, name, path);
+	*arguments->ret_current = name; /* not a part of the copy */
 	free(copy);
 	return err;
 }

@@ -50,8 +50,8 @@ static bool process_raise_limit(int resource, rlim_t needed)
 	return setrlimit(resource, &limit) == 0;
 }
 
-/* Sets the default stack size of threads, libcurl's resolver included. It comes from RLIMIT_STACK
- * as it was when the process started. */
+/* Raises the default stack size of threads, libcurl's resolver included. glibc read it from
+ * RLIMIT_STACK when the process started, so raising the limit does not change it. */
 static void process_set_thread_stack(void)
 {
 	pthread_attr_t attributes;

@@ -28,7 +28,7 @@ void process_prepare(void);
  */
 int process_raise_limits(size_t descriptors, char *ret_why, size_t why_bytes);
 
-/* Returns what a message about a thread that could not start ends with: the remedy if `error`, an
+/* Returns the end of a message about a thread that could not be started: the remedy if `error`, an
  * errno, is that of a limit; else an empty text. */
 const char *process_thread_remedy(int error);
 
@@ -47,7 +47,8 @@ void process_close_on_exec(void);
 int process_take_signals(bool foreground);
 
 /* Opens the controlling terminal, for process_must_end(). Call it before
- * process_take_signals(), since nohup(1) has SIGHUP ignored, and before mounting, since the path
+ * process_take_signals(), which resets SIGHUP: an ignored SIGHUP is the sign of nohup(1). Call it
+ * before mounting, since the path
  * may lead into the mount later. Returns a descriptor; or -1 without a terminal or with nohup. */
 int process_open_terminal(void);
 

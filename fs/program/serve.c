@@ -121,10 +121,13 @@ int serve_unmount(struct program *program)
 
 	if (!program->mount.mounted)
 		return EXIT_SUCCESS;
-	/* If the thread goes on, main_finish() frees nothing that it uses. */
 	invalidator_done(&program->invalidator);
-	ops_free(program->ops);
-	program->ops = NULL;
+	/* If the thread goes on, it uses the operations when it sends a notification. main_finish()
+	 * then frees nothing. */
+	if (!invalidator_is_running(&program->invalidator)) {
+		ops_free(program->ops);
+		program->ops = NULL;
+	}
 	program->mount.mounted = false;
 	err = own_mount_remove(&program->mount, program->session, program->why,
 	                       sizeof(program->why));
@@ -159,7 +162,8 @@ static bool serve_take_result(void *user)
 	return fetch_results_take(&program->fetch_results);
 }
 
-/* Reads everything again: the log file, the token or source, and all data. */
+/* Handles SIGHUP: opens the log file again, and has the token or the file and all data read again.
+ */
 static void serve_reload(struct program *program)
 {
 	log_reopen();
@@ -168,8 +172,8 @@ static void serve_reload(struct program *program)
 	client_reread(program->client);
 	fleet_expire(program->fleet);
 	/* Without invalidation the kernel would use the entry of each agent for the rest of its
-	 * ttl. A directory in use survives the invalidation, and a lookup that returned the same
-	 * node would use it again: so directories get new nodes. */
+	 * ttl. The kernel keeps a directory in use with its cached entries, and would use these
+	 * again if a later lookup returned the same node. So directories get new nodes. */
 	ops_renew_directories(program->ops);
 	invalidator_begin(&program->invalidator, true);
 }

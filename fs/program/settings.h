@@ -43,11 +43,12 @@ enum setting_kind {
 };
 
 struct setting {
-	const char *name;          /* with `_`, of which it has one at most, and without `-` */
-	char letter;               /* the short option; 0: none */
-	uint8_t kind;              /* enum setting_kind */
-	uint8_t section;           /* section of --help */
-	size_t offset;             /* of the member in struct options */
+	const char *name; /* with `_`, of which it has one at most, and without `-` */
+	char letter;      /* the short option; 0: none */
+	uint8_t kind;     /* enum setting_kind */
+	uint8_t section;  /* section of --help */
+	size_t offset;    /* of the member in struct options; 0: none, since its first member is no
+	                     setting */
 	int64_t initial, min, max; /* if initial is 0, 0 is allowed whatever min is */
 	const char *help; /* its line of --help; NULL: it is not shown. SETTING_REJECTED: the reason
 	                     and what to do */
@@ -88,7 +89,8 @@ void settings_done(struct options *options);
 /* Appends a line for each setting of --help, by section. */
 void settings_help(struct text *text);
 
-/* Appends a line `name: value` for each setting that is a member of options, except actions. */
+/* Appends a line `name: value` for each setting that is a member of options, except actions
+ * and mount options that libfuse gets. */
 void settings_text(const struct options *options, struct text *text);
 
 #endif

@@ -113,8 +113,8 @@ static bool source_names_file(const char *source)
 		return true;
 	if (!*source || source_has_scheme(source, "http") || source_has_scheme(source, "https"))
 		return false;
-	/* A URL of another scheme, or user:password@host. As URLs they are rejected without showing
-	 * the password. */
+	/* A URL of another scheme and user:password@host count as URLs, not as files: the checks of
+	 * a URL reject them, and their messages do not show the password. */
 	if (!colon || colon > source + first)
 		return true;
 	return strncmp(colon, "://", 3) != 0 &&
@@ -171,8 +171,9 @@ static bool source_decode_percents(char *path)
 	return true;
 }
 
-/* Returns the absolute path of a source that names a file, to be freed. Returns NULL and the fault
- * in *ret_fault, as source_url_fault() does; or NULL, NULL there and errno. */
+/* Returns the absolute path of a source that names a file, to be freed. On failure
+ * returns NULL; then *ret_fault is the fault, as the end of a sentence, or NULL if errno has the
+ * error. */
 static char *source_path(const char *source, const char **ret_fault)
 {
 	static const char local[] = "//localhost/";

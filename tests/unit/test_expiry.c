@@ -57,7 +57,7 @@ static void test_distance_is_in_one_unit(void **state)
 		int64_t left;
 		const char *text;
 	} rows[] = {
-		{0, "in 0 seconds"},          {1, "in 1 second"},      {119, "in 119 seconds"},
+		{0, "0 seconds ago"},         {1, "in 1 second"},      {119, "in 119 seconds"},
 		{120, "in 2 minutes"},        {HOUR, "in 60 minutes"}, {DAY, "in 24 hours"},
 		{2 * DAY, "in 2 days"},       {-1, "1 second ago"},    {-7200, "2 hours ago"},
 		{-400 * DAY, "400 days ago"},
