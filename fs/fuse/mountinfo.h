@@ -43,7 +43,7 @@ void mountinfo_free(struct mountinfo *mountinfo);
 /* Returns the mount with an ID, or NULL. */
 const struct mountinfo_mount *mountinfo_find(const struct mountinfo *mountinfo, int id);
 
-#define MOUNTINFO_PLACE_BYTES (2 * PATH_MAX) /* size of ret_place of mountinfo_place() */
+#define MOUNTINFO_PLACE_BYTES ((size_t)2 * PATH_MAX) /* size of ret_place of mountinfo_place() */
 
 /* Writes the path inside the mounted file system; empty for the root of a mount of a whole one.
  * path: absolute, without symlinks. */

@@ -57,16 +57,19 @@ static int bounded_report(struct program *program)
 /* Kills the children of a thread: fusermount3, which would wait for ever. */
 static void bounded_kill_children(pid_t thread_id)
 {
-	char path[64];
-	FILE *children;
-	int pid;
+	char text[1024], *end = text;
+	ssize_t bytes;
+	int fd;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)thread_id);
-	children = fopen(path, "re");
-	while (children && fscanf(children, "%d", &pid) == 1)
-		kill(pid, SIGKILL);
-	if (children)
-		fclose(children);
+	snprintf(text, sizeof(text), "/proc/self/task/%d/children", (int)thread_id);
+	fd = open(text, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	bytes = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[bytes > 0 ? bytes : 0] = '\0';
+	for (long pid; (pid = strtol(end, &end, 10)) > 0;)
+		kill((pid_t)pid, SIGKILL);
 }
 
 int bounded_run(struct program *program, int (*step)(struct program *program))
