@@ -92,12 +92,11 @@ int bounded_run(struct program *program, int (*step)(struct program *program))
 	}
 	clock_gettime(CLOCK_MONOTONIC, &deadline);
 	deadline.tv_sec += LIMIT_S;
-	program->abandoned = pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &deadline) != 0;
-	if (program->abandoned) {
+	if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &deadline) != 0) {
+		program->abandoned = bounded->thread_id > 0 ? bounded->thread_id : -1;
 		/* The step may have redirected it. */
 		if (saved_stderr >= 0)
 			dup2(saved_stderr, STDERR_FILENO);
-		bounded_kill_children(bounded->thread_id);
 		return bounded_report(program);
 	}
 	if (saved_stderr >= 0)
@@ -105,4 +104,10 @@ int bounded_run(struct program *program, int (*step)(struct program *program))
 	status = bounded->status;
 	free(bounded);
 	return status;
+}
+
+void bounded_exit(const struct program *program, int status)
+{
+	bounded_kill_children(program->abandoned);
+	_exit(status);
 }

@@ -13,8 +13,13 @@ struct program;
 /*
  * Runs a step, which returns 0 or the exit status. Returns its result. If it takes longer than 5 s,
  * prints why, sets program->abandoned and returns the exit status; the thread then still uses the
- * program, so only _exit(2) is safe. program->waiting_for: what the step waits for.
+ * program, so the process must end by bounded_exit(). program->waiting_for: what the step waits
+ * for.
  */
 int bounded_run(struct program *program, int (*step)(struct program *program));
+
+/* Kills the children of an abandoned step, such as a fusermount3 that hangs, and ends the process
+ * before the step can start another one. */
+_Noreturn void bounded_exit(const struct program *program, int status);
 
 #endif

@@ -170,7 +170,9 @@ int main(int argc, char *argv[])
 	snprintf(program.version, sizeof(program.version), "fleetfs %s\nlibfuse %s\n%s\ncJSON %s\n",
 	         FLEETFS_VERSION, fuse_pkgversion(), client_version(), decode_cjson_version());
 	status = main_run(&program);
-	if (program.abandoned || !main_finish(&program))
+	if (program.abandoned)
+		bounded_exit(&program, status);
+	if (!main_finish(&program))
 		_exit(status);
 	return status;
 }

@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "fs/fuse/invalidator.h"
 #include "fs/fuse/mountpoint.h"
@@ -53,7 +54,8 @@ struct program {
 	struct invalidator invalidator;
 	/* What a step of bounded_run() waits for: a path or a description. Set by its thread. */
 	const char *_Atomic waiting_for;
-	bool abandoned;         /* a step of bounded_run() still runs */
+	pid_t abandoned; /* thread ID of a step that bounded_run() has abandoned; -1: it has not
+	                    begun; 0: none */
 	char why[3 * PATH_MAX]; /* why a step failed: a sentence that may name two paths. Here,
 	                           since the stack may be small before process_raise_limits() */
 };
