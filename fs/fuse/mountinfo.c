@@ -63,7 +63,8 @@ static char *mountinfo_read_text(int fd)
 	return NULL;
 }
 
-/* Returns the number after a name, such as " shared:", in the optional fields; 0: there is none. */
+/* Returns the number that follows a name, such as " shared:", in the optional fields of a line; 0
+ * if the line does not have this name. */
 static int mountinfo_group(const char *optional, const char *name)
 {
 	const char *at = strstr(optional, name);

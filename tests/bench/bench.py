@@ -344,7 +344,7 @@ class Bench(rig.Rig):
     # Readers at once
 
     def many_readers(self):
-        """All read everything at the same time, of a mount that nobody has read before."""
+        """Programs that each read every file, at the same time, of a new mount for each round."""
         command = COMMANDS["grep -r"][0]
         counts = {1: command, self.size.readers:
                   f"for i in $(seq {self.size.readers}); do {command} >/dev/null & done; wait"}

@@ -420,7 +420,7 @@ def test_sshfs(fleet, folder, command):
         seen = []
         until(lambda: seen.append(status.read_text()) or seen[-1] != "idle\n", every=0.05)
         assert seen[-1] == "unhealthy\n"
-        assert code_of((there / "agents/nobody/status").read_text) == "ENOENT"
+        assert code_of((there / "agents/no-such-agent/status").read_text) == "ENOENT"
     finally:
         run("fusermount3", "-u", there)
 

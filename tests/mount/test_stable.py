@@ -72,10 +72,10 @@ def test_options(programs):
 def test_exit_statuses(api, fleetfs, path):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    nobody = f"http://127.0.0.1:{port}/api/v1"
+    closed_port = f"http://127.0.0.1:{port}/api/v1"
     cases = {"--version": ["--version"], "--help": ["--help"], "--check": ["--check", api.url],
-             "--check, the API fails": ["--check", "--retries=0", nobody],
-             "the API fails": ["--retries=0", nobody, path],
+             "--check, the API fails": ["--check", "--retries=0", closed_port],
+             "the API fails": ["--retries=0", closed_port, path],
              "an unknown option": ["--nonsense", api.url, path],
              "a wrong value": ["--ttl=x", api.url, path], "no mount point": [],
              "mounted in the background": [api.url, path]}
@@ -102,7 +102,7 @@ def test_errnos(api, mount, programs):
     rows["the timeout has passed"] = of(lambda: api.delay(3000), timeout=0.5)
     api.delay(0)
     fleet = mount(api, ttl=LONG)
-    rows["no such agent"] = code_of(lambda: fleet.read("agents/nobody/id"))
+    rows["no such agent"] = code_of(lambda: fleet.read("agents/no-such-agent/id"))
     rows["a wrong question"] = code_of(lambda: os.listdir(fleet / "where/nonsense=1"))
     rows["writing"] = code_of(lambda: (fleet / "agents/new").mkdir())
     compare("errnos", [f"{code} {cause}" for cause, code in rows.items()])

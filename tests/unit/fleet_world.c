@@ -29,6 +29,14 @@ size_t world_random_below(struct world *world, size_t limit)
 	return limit ? (size_t)(world_random(world) % limit) : 0;
 }
 
+bool world_random_machine(struct world *world, char ret_id[static ID_BYTES])
+{
+	const struct machine *machine = &world->machines[world_random_below(world, world->count)];
+
+	snprintf(ret_id, ID_BYTES, "%s", machine->id);
+	return machine->permanent;
+}
+
 int64_t world_wall_ns(const struct world *world)
 {
 	return world->wall_offset_ns + world->now_ms * 1000000;

@@ -146,6 +146,9 @@ void world_done(struct world *world);
 /* A random number below the limit; 0 if the limit is 0. */
 size_t world_random_below(struct world *world, size_t limit);
 
+/* Writes the ID of a random machine of the API. Returns whether it is permanent. */
+bool world_random_machine(struct world *world, char ret_id[static ID_BYTES]);
+
 /* The wall clock, ns since 1970. */
 int64_t world_wall_ns(const struct world *world);
 

@@ -98,11 +98,9 @@ static void history_find_present(struct history *history, const char *id)
 static void history_find(struct history *history)
 {
 	struct world *world = &history->world;
-	const struct machine *machine = &world->machines[world_random_below(world, world->count)];
 	char id[ID_BYTES];
 
-	snprintf(id, sizeof(id), "%s", machine->id);
-	if (machine->permanent)
+	if (world_random_machine(world, id))
 		history_find_present(history, id);
 	else
 		world_find(world, id, NULL);

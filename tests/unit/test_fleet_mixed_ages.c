@@ -200,11 +200,9 @@ static void history_list_some(struct history *history)
 static void history_find(struct history *history)
 {
 	struct world *world = &history->world;
-	const struct machine *machine = &world->machines[world_random_below(world, world->count)];
 	char id[ID_BYTES];
 
-	snprintf(id, sizeof(id), "%s", machine->id);
-	if (machine->permanent)
+	if (world_random_machine(world, id))
 		assert_int_equal(world_find(world, id, NULL), 0);
 	else
 		world_find(world, id, NULL);
