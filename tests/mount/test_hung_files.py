@@ -58,6 +58,11 @@ def test_a_start_with_a_home_directory_that_hangs_fails(hanging, sim, refused, p
     assert "token file" in line and "no response" in line
 
 
+def test_a_start_with_a_ca_bundle_of_the_environment_that_hangs_fails(hanging, refused, path):
+    line = refused("https://127.0.0.1:1/api/v1", path, variables={"SSL_CERT_FILE": f"{hanging}/ca.pem"})
+    assert f"{hanging}/ca.pem" in line and "no response within 5 s" in line
+
+
 def test_a_start_with_a_time_zone_that_hangs_fails(hanging, sim, refused, path):
     """It is read for the lines of syslog."""
     line = refused(sim(agents=3).url, path, variables={"TZ": f":{hanging}/zone"})
