@@ -49,7 +49,17 @@ static int probe_await(const struct probe *probe, const struct query *query, int
 	return 0;
 }
 
-int probe_next_agent(const struct probe *probe, uint64_t *cursor, struct record **ret_record)
+static bool probe_has_page(const struct probe *probe)
+{
+	struct fleet_health health;
+
+	fleet_health(probe->fleet, &health);
+	return health.arrived > 0;
+}
+
+/* As probe_next_agent(), but with first_page an arrived page is enough, even if it has no agent. */
+static int probe_walk(const struct probe *probe, bool first_page, uint64_t *cursor,
+                      struct record **ret_record)
 {
 	struct query query = fleet_query(probe->fleet);
 	int64_t deadline_ms = query.began_ms + probe->options->timeout_ms + EXTRA_WAIT_MS;
@@ -57,10 +67,17 @@ int probe_next_agent(const struct probe *probe, uint64_t *cursor, struct record 
 
 	while (err == -EAGAIN) {
 		err = probe_await(probe, &query, deadline_ms);
+		if (err == 0 && first_page && probe_has_page(probe))
+			break;
 		if (err == 0)
 			err = fleet_walk(probe->fleet, cursor, &query, ret_record);
 	}
 	return err;
+}
+
+int probe_next_agent(const struct probe *probe, uint64_t *cursor, struct record **ret_record)
+{
+	return probe_walk(probe, false, cursor, ret_record);
 }
 
 /* Whether delay_connect would help, since the failure may be temporary. */
@@ -96,7 +113,7 @@ int probe_first_page(const struct probe *probe)
 {
 	struct record *record;
 	uint64_t cursor = 0;
-	int err = probe_next_agent(probe, &cursor, &record);
+	int err = probe_walk(probe, true, &cursor, &record);
 
 	return err < 0 ? probe_report_failure(probe, err) : 0;
 }

@@ -239,6 +239,16 @@ def test_an_element_dropped_at_the_start_is_logged_although_its_page_never_chang
     until(lambda: "element 2 of page 1 is dropped: it is not an object" in fleet.output())
 
 
+def test_a_start_needs_one_page_even_if_it_has_no_valid_agent(sim, mount):
+    api = sim(agents=1)
+    api.put_agents([DEEP % (f"odd-{at}", deep(40)) for at in range(20)] + ['{"agent_id":"a"}'])
+    fleet = mount(api, ttl=600, per_page=5)
+    assert api.requests() == 1
+    assert fleet.agents() == ["a"]
+    fleet.stop()
+    assert fleet.output().count("is dropped") == 20
+
+
 def test_more_odd_elements_than_are_remembered_do_not_flood_the_log(sim, mount):
     api = sim(agents=1)
     api.put_agents([DEEP % (f"odd-{at}", deep(40)) for at in range(300)] + ['{"agent_id":"a"}'])
