@@ -52,8 +52,8 @@ struct cached_page {
 	uint64_t failed_seq; /* event number of its last failure */
 	bool bad;            /* its failure counts for the page, not for the API */
 	bool failed_empty;   /* it is bad because it arrived empty (pages_fail_empty()) */
-	bool was_missing; /* it was a gap of earlier lists, so its agents may have been there before
-	                   */
+	bool was_missing;    /* it failed before it had content and before any list without gaps was
+	                        read: its agents may have been there since the mount */
 };
 
 struct pages {
@@ -65,6 +65,8 @@ struct pages {
 	struct cached_page *pages; /* page n is pages[n - 1] */
 	unsigned int count;        /* of pages */
 	unsigned int last;         /* highest page that the list is known to have */
+	bool gapless_list_known;   /* a list without gaps was read: an agent that is found from then
+	                              on has joined */
 	unsigned int in_flight;
 
 	struct backoff backoff;      /* of the API as a whole */

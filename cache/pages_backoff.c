@@ -112,7 +112,8 @@ static void page_note_failure(struct pages *pages, struct cached_page *page,
 	pages->backed_off += !page->backoff.active;
 	page->failed_seq = pages->seq;
 	backoff_failed(&page->backoff, failure, retries, pages_now_ms(pages), random);
-	page->was_missing |= page->arrived_seq == 0 && !backoff_is_retrying(&page->backoff);
+	page->was_missing |= page->arrived_seq == 0 && !pages->gapless_list_known &&
+	                     !backoff_is_retrying(&page->backoff);
 }
 
 static void api_note_failure(struct pages *pages, const struct cached_page *page,
@@ -182,7 +183,7 @@ void pages_fail_empty(struct pages *pages, unsigned int number)
 	page_reset(page);
 	page_set_bad(pages, page, true);
 	page->failed_empty = true;
-	page->was_missing = true;
+	page->was_missing = !pages->gapless_list_known;
 	pages->backed_off += !page->backoff.active;
 	page->failed_seq = pages->seq;
 	backoff_failed(&page->backoff, &failure, 0, pages_now_ms(pages), 0);

@@ -158,8 +158,10 @@ static void sweep_complete(struct sweeps *sweeps, struct sweep *sweep)
 
 	sweep_end_passes(sweep);
 	sweep->verified = sweep->total_count >= 0 && expected == total && sweep->missing_err == 0;
-	if (sweep->missing_err == 0)
+	if (sweep->missing_err == 0) {
 		sweeps->unexplained = expected < total ? total - expected : 0;
+		sweeps->pages->gapless_list_known = true;
+	}
 	sweeps->completed++;
 	/* If all pages are bad, so none was read, the list is as old as the one before. */
 	if (sweep->oldest_ms == INT64_MAX) {
