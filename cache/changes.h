@@ -54,11 +54,11 @@ struct changes {
 /* Frees the memory; the changes are empty afterwards. */
 void changes_done(struct changes *changes);
 
-/* Sets the time of each value that differs between before and after to now_ns (wall clock).
- * first_ns: time of the record, the same in each call. 0; or -ENOMEM: the changes stay as before.
- */
-int changes_note(struct changes *changes, const struct agent *before, const struct agent *after,
-                 int64_t first_ns, int64_t now_ns);
+/* Builds new changes from the old ones: each value that differs between the agent before and after
+ * has the time now_ns (wall clock), any other value keeps its time. old: stays as it is, and has to
+ * be freed as well. first_ns: time of the record, the same in each call. 0 or -ENOMEM. */
+int changes_build(const struct changes *old, const struct agent *before, const struct agent *after,
+                  int64_t first_ns, int64_t now_ns, struct changes *ret_changes);
 
 /* Returns when a value last changed, wall clock; first_ns, the time of the record, if it never
  * did. */
