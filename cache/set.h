@@ -23,6 +23,10 @@ bool set_has(const struct set *set, size_t number);
 /* Adds a number, which may be in the set already. 0 or -ENOMEM. */
 int set_add(struct set *set, size_t number);
 
+/* Allocates the memory for all numbers up to this one, so that adding them cannot fail. 0 or
+ * -ENOMEM. */
+int set_reserve(struct set *set, size_t number);
+
 /* Removes a number, which need not be in the set. */
 void set_remove(struct set *set, size_t number);
 
