@@ -17,7 +17,7 @@ struct fleet {
 	struct records records;
 	struct sweeps sweeps;
 	struct ingest ingest; /* the response that is being ingested */
-	uint64_t hits;        /* queries answered at once */
+	uint64_t hits;        /* as in struct fleet_health */
 
 	/* Refreshing, in cache/fleet_refresh.c. Zeroes at first. */
 	struct query refresh; /* if refreshing */
@@ -27,6 +27,9 @@ struct fleet {
 	int64_t refresh_began_ms; /* when the last refresh, or the one under way, began; 0: none */
 	int64_t refresh_due_ms;   /* when to begin the next one, or to continue this one */
 };
+
+/* Counts a hit if the result err answers the query and no page had to be asked for. Returns err. */
+int fleet_count_hit(struct fleet *fleet, const struct query *query, int err);
 
 /* fleet_health.refresh_ms. */
 int64_t fleet_refresh_left_ms(const struct fleet *fleet);

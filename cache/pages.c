@@ -108,11 +108,11 @@ int pages_ask(struct pages *pages, unsigned int number, bool no_cache, struct qu
 	if (!page)
 		return number > FLEET_MAX_PAGES ? -EFBIG : -ENOMEM;
 	if (page->in_flight) {
-		pages->coalesced += !query->waited;
-		query->waited = true;
+		pages->coalesced += !query->asked;
+		query->asked = true;
 		return -EAGAIN;
 	}
-	query->waited = true;
+	query->asked = true;
 	err = pages_check_backoff(&pages->backoff, now_ms, query);
 	if (err == 0)
 		err = pages_check_backoff(&page->backoff, now_ms, query);

@@ -20,7 +20,7 @@ struct query {
 	int64_t began_ms; /* fleet_now_ms() when the query began */
 	int64_t wake_ms;  /* set with -EAGAIN: when to repeat the call if no page arrives or fails
 	                     before; INT64_MAX: only when one does */
-	bool waited;      /* it was not answered at once */
+	bool asked;       /* it needed a page from the API, which may be in flight or backed off */
 	uint64_t list;    /* that answers it: set by fleet_whole_list(), and replaced by fs/reports/
 	                  with a    later list that was built already; 0: none yet */
 };
