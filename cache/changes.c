@@ -20,6 +20,7 @@ struct changes_builder {
 	int error;
 };
 
+/* Adds a value, unless it has the time of the record. */
 static void changes_add(struct changes_builder *builder, enum agent_field_id field, uint16_t index,
                         int64_t since_ns)
 {

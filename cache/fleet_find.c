@@ -123,8 +123,8 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
 
 /* Decides about an unknown name while the sweep that looks for it is incomplete. If the last whole
  * list lacks the name, its absence is served like stale data: while the list may be served stale,
- * and after the same wait, retries included. But if that list has a gap, the name may be on the
- * missing page. Returns -ENOENT, -EAGAIN or -errno. */
+ * and after the same wait. But if that list has a gap, the name may be on the missing page. Returns
+ * -ENOENT, -EAGAIN or -errno. */
 static int fleet_absent_after_patience(struct fleet *fleet, struct sweep *sweep,
                                        struct query *query)
 {

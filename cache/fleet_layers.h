@@ -2,7 +2,7 @@
 #ifndef FLEETFS_CACHE_FLEET_LAYERS_H
 #define FLEETFS_CACHE_FLEET_LAYERS_H
 
-/* The fleet is the sum of the layers below it. For the files fleet*.c only. */
+/* The members of a fleet: the layers below the queries. For the files fleet*.c only. */
 
 #include "cache/fleet.h"
 #include "cache/ingest.h"
@@ -20,7 +20,7 @@ struct fleet {
 	uint64_t hits;        /* as in struct fleet_health */
 
 	/* Refreshing, in cache/fleet_refresh.c. Zeroes at first. */
-	struct query refresh; /* if refreshing */
+	struct query refresh; /* of the refresh under way */
 	bool refresh_renews;  /* the refresh uses no page that arrived before it began; false: it
 	                         reads the first list, and may use fresh pages */
 	bool refreshing;      /* a refresh is under way */
@@ -31,7 +31,7 @@ struct fleet {
 /* Counts a hit if the result err answers the query and no page had to be asked for. Returns err. */
 int fleet_count_hit(struct fleet *fleet, const struct query *query, int err);
 
-/* fleet_health.refresh_ms. */
+/* Returns refresh_ms of struct fleet_health. */
 int64_t fleet_refresh_left_ms(const struct fleet *fleet);
 
 #endif

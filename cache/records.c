@@ -92,7 +92,7 @@ static int records_reserve_index(struct records *records)
 	return 0;
 }
 
-/* Takes a free index, which records_reserve_index() made sure of. */
+/* Takes a free index. There is one after records_reserve_index(). */
 static uint32_t records_take_index(struct records *records)
 {
 	if (records->free_count > 0)

@@ -28,7 +28,8 @@ struct roster {
 	struct roster_entry *entries;
 	size_t count;
 	size_t capacity;
-	struct set indices; /* of the present records in entries; empty after roster_shrink() */
+	struct set indices; /* of the records in entries that are present; empty after
+	                       roster_shrink() */
 };
 
 /* Frees the memory; the roster is empty afterwards. */

@@ -2,7 +2,7 @@
 #ifndef FLEETFS_CACHE_SET_H
 #define FLEETFS_CACHE_SET_H
 
-/* A set of small numbers: one bit for each, up to the largest that was added. */
+/* A set of small numbers. It takes one bit for each number up to the largest that was added. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -16,9 +16,9 @@ static bool sweep_only_repeats(const struct sweep *sweep, unsigned int number)
 }
 
 /* Whether the page that the first pass just read is the last. The list ends at an empty page (see
- * sweep_ends_in_empty_page()), or where the last list ended if this one only repeats agents. Else a
- * plausible total_count decides: ⌈total_count / per_page⌉ pages; else the first page that is not
- * full. */
+ * sweep_ends_in_empty_page()). It ends at a page that only repeats agents (sweep_only_repeats()),
+ * unless the last list had more pages. Else a plausible total_count decides: the list ends when its
+ * pages have that many elements. Else it ends at the first page that is not full. */
 static bool sweep_ends_in_page(const struct sweeps *sweeps, const struct sweep *sweep,
                                const struct cached_page *page)
 {
@@ -196,8 +196,8 @@ int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query)
 /* When the API fails */
 
 /* Returns when a listing from memory expires: when the API, or the page that the sweep lacks, may
- * be requested again. If only that page fails, after one ttl at most, because the other pages may
- * have changed. */
+ * be requested again; at once if no backoff holds. If only that page fails, after one ttl at most,
+ * because the other pages may have changed. */
 static int64_t sweep_memory_expires_ms(const struct pages *pages, const struct cached_page *lacked)
 {
 	int64_t now_ms = pages_now_ms(pages);
