@@ -11,9 +11,9 @@
  * after a random part of a doubling delay. With this full jitter, a thousand mounts do not retry in
  * step. Any other failure begins a hold at once.
  *
- * Holds. If the retries fail too, nothing is requested for a hold, and readers get the failure. The
- * hold lasts for 1 s, then 2, 4 and so on up to 30 s, and at least as long as Retry-After demands
- * (300 s at most). After each hold one request probes. The first success ends the backoff.
+ * Holds. If the retries fail too, nothing is requested during a hold, and readers get the failure.
+ * The hold lasts for 1 s, then 2, 4 and so on up to 30 s, and at least as long as Retry-After
+ * demands (300 s at most). After each hold one request probes. The first success ends the backoff.
  */
 
 #include <stdbool.h>

@@ -25,7 +25,7 @@
  * Equal strings of a field have the same time.
  *
  * Memory: 16 bytes for each value that has changed. The number of values for which there is memory
- * is 8, or a larger power of two. So it is at most proportional to what the agent takes.
+ * is 8, or a larger power of two. So this memory is at most proportional to that of the agent.
  */
 
 #include <stdint.h>

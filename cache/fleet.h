@@ -6,8 +6,9 @@
  * The cache of the agent list: answers the queries of the rest of the program.
  *
  * A query is answered from memory at once, fails, or returns -EAGAIN after it requested the pages
- * that it lacks (cache/query.h). No function blocks, and no page is requested without a query.
- * A query that needs a page in flight waits for it, so no page is requested twice at once.
+ * that it lacks (cache/query.h). No function blocks. Pages are requested only if a query needs
+ * them, or will soon need them as it reads the list. A query that needs a page in flight waits for
+ * it, so no page is requested twice at once.
  *
  * Freshness. A page, and each agent on it, is served until it is `ttl` old, counted from its
  * arrival minus the age that the response had. It is also served to every query that began before
@@ -20,10 +21,10 @@
  *
  * Failure. cache/backoff.h defines when a failed request is repeated, cache/pages_backoff.c whether
  * the API or one page is to blame. Meanwhile data is served up to `stale` beyond its ttl. During a
- * hold, it is served at once, and a name that the last whole list lacks gets the failure. While a
- * request is under way or is retried, a query first waits for 2 s (or 3/4 of the timeout, if that
- * is less; see pages_patience_is_over()). Then such data is served, and such a name gets -ENOENT. A
- * page that stays bad costs its own agents only (cache/sweep_gaps.h).
+ * hold, stale data is served at once, and a name that the last whole list lacks gets the failure.
+ * While a request is under way or is retried, a query first waits for 2 s (or 3/4 of the timeout,
+ * if that is less; see pages_patience_is_over()). Then stale data is served, and such a name gets
+ * -ENOENT. A page that stays bad costs its own agents only (cache/sweep_gaps.h).
  *
  * Refreshing. If it is configured, the cache has one reader of its own, which reads the list
  * periodically: fleet_refresh().
@@ -81,14 +82,14 @@ int64_t fleet_record_left_ms(const struct fleet *fleet, const struct record *rec
  * -errno of the failure. If a page stays bad, the agents of the other pages come first, and then
  * its -errno.
  *
- * *cursor: 0 to begin with the newest list. A call that returns a record advances it. A value that
- * this function returned always means the same position in the same list; it is at least 2^32 and
- * below 2^63.
+ * *cursor: 0 to begin with a list that answers the query. A call that returns a record advances it.
+ * A value that this function returned always means the same position in the same list; it is at
+ * least 2^32 and below 2^63.
  *
- * query: with NULL only agents that are known already are returned; pages may be read ahead, but
- * -EAGAIN does not mean that one was requested. To fill a reply, pass the query for its first entry
- * and NULL for the others: only calls with a query count readers. A call at position 0 of a list
- * begins a reader, and a call that gets the end of the list ends one.
+ * query: with NULL only agents that are known already are returned, though pages may be read ahead.
+ * -EAGAIN then does not mean that a page was requested. To fill a reply, pass the query for its
+ * first entry and NULL for the others: only calls with a query count readers. A call at position 0
+ * of a list begins a reader, and a call that gets the end of the list ends one.
  */
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct query *query,
                struct record **ret_record);
@@ -124,9 +125,8 @@ int64_t fleet_list_left_ms(const struct fleet *fleet);
 
 /* Returns the modification time of the list of names, wall clock: when the set of names last
  * changed, and some ns more. The call adds 1 ns if a whole list has expired since the last call,
- * and once a second while the newest whole list has gaps or came from memory. So the kernel lists
- * again.
- */
+ * and once a second while the newest whole list has gaps or came from memory. This makes the kernel
+ * list again. */
 int64_t fleet_list_mtime_ns(struct fleet *fleet);
 
 /* Refreshing without a reader (refresh_ms of the configuration) */

@@ -37,7 +37,7 @@ struct cached_page {
 	int64_t per_page;           /* of the response; AGENT_ABSENT if it has none */
 	struct validator validator; /* of the response; empty if it has none */
 	int64_t arrived_ms;         /* arrival minus its age; monotonic */
-	uint64_t arrived_seq;       /* event number of its arrival; 0: it never arrived */
+	uint64_t arrived_seq;       /* event number of its arrival; 0: it counts as not arrived */
 	bool no_cache;              /* the response is certainly not from an HTTP cache */
 	bool moved; /* the last response had other agents, or another order, than the one before;
 	             * also if agents only joined or left */
@@ -63,11 +63,11 @@ struct pages {
 	uint64_t expired_seq; /* event number of the last pages_expire_all() */
 
 	struct cached_page *pages; /* page n is pages[n - 1] */
-	unsigned int count;        /* length of that array; a page never requested is zeroed */
+	unsigned int count;        /* length of this array; pages never requested are zeroed */
 	unsigned int last;         /* highest page that the list is known to have */
 	bool gapless_list_known;   /* a list without gaps was read: an agent that is found from then
 	                              on has joined */
-	unsigned int in_flight;
+	unsigned int in_flight;    /* number of pages in flight */
 
 	struct backoff backoff;      /* of the API as a whole */
 	uint64_t failed_seq;         /* event number of its last failure */
@@ -96,8 +96,10 @@ void pages_init(struct pages *pages, const struct fleet_config *config,
 /* Frees all pages. */
 void pages_done(struct pages *pages);
 
+/* Returns the time of the monotonic clock. */
 int64_t pages_now_ms(const struct pages *pages);
 
+/* Returns the time of the wall clock, since 1970. */
 int64_t pages_wall_ns(const struct pages *pages);
 
 /* Returns the page, which it creates if need be. NULL without memory or beyond FLEET_MAX_PAGES. May
@@ -125,8 +127,8 @@ int pages_ask(struct pages *pages, unsigned int number, bool no_cache, struct qu
  * request. */
 bool pages_patience_is_over(const struct pages *pages, unsigned int number, struct query *query);
 
-/* Notes that expired data was served while this page is in flight; if it is not, but another one
- * is, while that one is. */
+/* Notes that expired data was served while this page is in flight. If it is not in flight, notes
+ * that for any other page that is. */
 void pages_note_stale(struct pages *pages, unsigned int number);
 
 /* Notes that the request of a page has ended: the page is no longer in flight. */
@@ -159,9 +161,8 @@ int64_t page_expires_ms(const struct pages *pages, const struct cached_page *pag
 bool page_is_fresh(const struct pages *pages, const struct cached_page *page);
 
 /* Returns whether the last result of the page was an outdated response, one that was older than the
- * ttl when it arrived (FAILURE_OLD). The result stays the same when the page may be requested
- * again.
- */
+ * ttl when it arrived (FAILURE_OLD). It remains so until the next result, also while the page may
+ * be requested again. */
 bool page_is_outdated(const struct cached_page *page);
 
 /* Expires all pages, ends all backoffs, and ignores the responses to requests in flight. */
@@ -193,7 +194,7 @@ bool page_is_intact(const struct cached_page *page, unsigned int number);
 void pages_fail(struct pages *pages, unsigned int number, const struct failure *failure);
 
 /* Notes as a failure that a page arrived without elements, though pages behind it have agents.
- * The page then counts as not arrived. The failure ends when it arrives with elements. Does nothing
+ * The page then counts as not arrived. Its backoff ends when it arrives with elements. Does nothing
  * if the page counts as not arrived already. */
 void pages_fail_empty(struct pages *pages, unsigned int number);
 

@@ -16,7 +16,7 @@
 
 struct record;
 
-#define FLEET_NAME_BYTES 256
+#define FLEET_NAME_BYTES 256 /* of a name in the tree, its NUL included */
 
 /* Limits on what the API sends. A page that would exceed the number of agents or their memory is
  * rejected. */
@@ -49,7 +49,7 @@ struct fleet_ports {
 
 	int64_t (*now_ms)(void *user);  /* monotonic clock that counts while suspended */
 	int64_t (*wall_ns)(void *user); /* wall clock, since 1970 */
-	uint32_t (*random)(void *user);
+	uint32_t (*random)(void *user); /* 32 random bits */
 
 	/* Writes the name of an agent in the tree. Different ids have different names. */
 	void (*name)(const char *id, char ret_name[static FLEET_NAME_BYTES]);

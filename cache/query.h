@@ -6,7 +6,7 @@
  * A question to the cache that may have to wait for the API.
  *
  * fleet_query() begins one. A function that takes a query returns -EAGAIN if it has to wait for a
- * page: one that it requested, or one that a backoff delays. The caller repeats the call with the
+ * page: one that is in flight, or one that a backoff delays. The caller repeats the call with the
  * same query when a page arrived or failed, or at wake_ms. Data that arrived after the query began
  * answers it even if that data has expired meanwhile, so a reader does not starve when a request
  * takes longer than the ttl.

@@ -32,13 +32,13 @@
 /* A reading of pages. */
 struct pass {
 	unsigned int *numbers; /* pages to read first, ascending; NULL: none */
-	size_t number_count; /* length of numbers; after these pages the pass goes on with the page
-	                        behind the last of them, without numbers with page 1 */
-	size_t count;        /* pages to read; SIZE_MAX: the end of the list is not known yet */
-	size_t at;           /* pages read or skipped so far */
-	uint64_t began_seq;  /* event number when it began */
-	int64_t began_ms;    /* time when it began */
-	bool moved;          /* a page that it read had `moved` set (struct cached_page) */
+	size_t number_count;   /* length of numbers. Further pages follow the last of these; without
+	                          numbers, they follow from page 1 on */
+	size_t count;          /* pages to read; SIZE_MAX: the end of the list is not known yet */
+	size_t at;             /* pages read or skipped so far */
+	uint64_t began_seq;    /* event number when it began */
+	int64_t began_ms;      /* time when it began */
+	bool moved;            /* a page that it read had `moved` set (struct cached_page) */
 };
 
 struct sweep {
@@ -63,13 +63,13 @@ struct sweep {
 	/* -errno of its first gap; if from_memory, gap_err of the complete sweep before it. 0:
 	 * none. */
 	int gap_err;
-	/* Result for a name that is not listed: gap_err. If from_memory because the API failed, it
-	 * is -errno of that failure. If because it was slow, and without a gap, it is -ETIMEDOUT if
-	 * lacks_agents. 0: -ENOENT. */
+	/* Result for a name that is not listed: gap_err. If from_memory because the API failed:
+	 * -errno of that failure. If from_memory because it was slow: gap_err; or -ETIMEDOUT if
+	 * gap_err is 0 and lacks_agents is set. 0: -ENOENT. */
 	int missing_err;
-	bool lacks_agents; /* agents are not listed, because their data is too old, or because they
-	                      may be on a gap and are not known: the listing ends with missing_err
-	                    */
+	/* Some agents are not listed: their data is too old, or they are on a gap and not known.
+	 * The listing ends with missing_err. */
+	bool lacks_agents;
 
 	struct pass pass;      /* the one under way */
 	unsigned int rechecks; /* passes after the first, the one under way included */
@@ -77,7 +77,8 @@ struct sweep {
 	/* Of the first pass */
 	size_t items;      /* elements of its pages */
 	size_t dropped;    /* items that are malformed or repeat an id of their page */
-	int64_t page_size; /* elements of a full page, as the latest page said */
+	int64_t page_size; /* elements of a full page: per_page of the latest page; the configured
+	                      one if that has none */
 
 	/* Of all passes */
 	unsigned int list_pages; /* last page of the list; 0: unknown */
@@ -91,8 +92,9 @@ struct sweep {
 	unsigned int empty_count;
 	unsigned int empty_first; /* the first of them, if there is one */
 	bool empty_again;         /* the pass went back to read them again */
-	/* The first pass reads only pages that arrived after this event: the last one before the
-	 * first empty page was requested or, after the pass went back, that one. 0: no limit. */
+	/* The first pass reads only pages that arrived after this event: the last event before the
+	 * first empty page was requested; after the pass went back, the event of going back. 0: no
+	 * limit. */
 	uint64_t empty_seq;
 
 	/* Pages that it skipped because they stay bad (cache/sweep_gaps.h) */
@@ -113,8 +115,8 @@ struct sweeps {
 	int64_t announced_ms; /* when sweeps_list_mtime_ns() last moved the mtime */
 
 	/* For struct fleet_health. */
-	int64_t completed_ns; /* when a sweep was last completed, wall clock */
-	uint64_t completed;   /* sweeps that were completed, but not from memory */
+	int64_t completed_ns; /* when a list was last read to its end, wall clock; 0: never */
+	uint64_t completed;   /* lists that were read to their end */
 	uint64_t passes;      /* over all pages */
 };
 
@@ -141,8 +143,8 @@ unsigned int sweep_next_page(const struct sweep *sweep);
 /* Returns whether the pass under way may read the page as it is. The first pass may read a page
  * that is fresh or arrived during the pass; if renewed_seq is set, only one that arrived after that
  * event. Behind an empty page it reads only a page that arrived after empty_seq, because the list
- * may have shrunk. A recheck needs a page that arrived after the recheck began, and that was not in
- * an HTTP cache before. */
+ * may have shrunk. A recheck needs a page that arrived after the recheck began, and whose data is
+ * no older: no HTTP cache may have answered the request, or the age of the response proves it. */
 bool sweep_may_take(const struct sweeps *sweeps, const struct sweep *sweep, unsigned int number);
 
 /* Notes the total_count of a page, unless a page that arrived later was noted. */

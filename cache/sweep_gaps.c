@@ -45,7 +45,7 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 		sweep->gap_err = -failure_errno(page->backoff.cause);
 	sweep->missing_err = sweep->gap_err;
 	/* The listing expires when the page may be requested again, but not within a second: with
-	 * many gaps it would be made anew for each of them. */
+	 * many gaps it would be made again for each of them. */
 	if (until_ms < page->backoff.until_ms)
 		until_ms = page->backoff.until_ms;
 	if (sweep->expires_ms > until_ms)

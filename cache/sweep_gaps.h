@@ -44,7 +44,7 @@ bool sweep_ends_in_empty_page(const struct sweeps *sweeps, const struct sweep *s
                               const struct cached_page *page);
 
 /* Returns the last page of the list at the end of the first pass: the page that the pass read last,
- * or the first of the empty pages at its end. That page then counts as good. */
+ * or the first of the empty pages at its end. That empty page does not count as failed any more. */
 unsigned int sweep_end_list(const struct sweeps *sweeps, const struct sweep *sweep);
 
 /* Returns whether the first pass ends after the gap that was just added. Sets sweep->endless if
@@ -59,8 +59,7 @@ uint64_t sweep_covered_items(const struct sweep *sweep);
  * pages of the first pass. */
 bool sweep_count_is_plausible(const struct sweep *sweep);
 
-/* Returns whether the page is a gap, or is behind the end of an endless list. Any number is
- * allowed.
+/* Returns whether the page is a gap, or behind the end of an endless list. Any number is allowed.
  */
 bool sweep_is_gap(const struct sweep *sweep, unsigned int number);
 

@@ -26,9 +26,9 @@ int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query);
  * -EAGAIN (the API is slow) these names get -ENOENT; -errno of a gap of the sweep before; or
  * -ETIMEDOUT if the listing lacks agents.
  *
- * Returns 0, -ENOMEM, or -ENOENT. It is -ENOENT if there is no complete sweep before, or if that
- * one may no longer be served stale, and either err is -EAGAIN or the data of every agent is too
- * old. */
+ * Returns 0; -ENOMEM; or -ENOENT if there is no complete sweep before. If that one may no longer be
+ * served stale, also returns -ENOENT if err is -EAGAIN, or if the data of every agent is too old.
+ * Without 0 the sweep stays as it was. */
 int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int err);
 
 #endif

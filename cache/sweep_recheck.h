@@ -17,8 +17,8 @@
  * recheck continues behind a full last page.
  *
  * The first sweep does not know which agents it missed. So it rechecks all pages if total_count
- * does not agree with the number of agents. Later sweeps do that for agents that were known before
- * only. A new agent that was missed appears with the next sweep.
+ * does not agree with the number of agents. Later sweeps know which agents they missed, and do not
+ * recheck because of total_count alone. A new agent that was missed appears with the next sweep.
  *
  * Measured by tests/bench/fleet_completeness.c.
  */

@@ -29,7 +29,7 @@ void sweeps_done(struct sweeps *sweeps);
 struct sweep *sweeps_for(struct sweeps *sweeps, const struct query *query, bool from_memory);
 
 /* Of the newest complete sweep and all newer ones, returns the oldest that began after the query
- * and was not completed from memory. Without one it begins a sweep that reads only pages that
+ * and was not completed from memory. If there is none, begins a sweep that reads only pages that
  * arrived after the query began. NULL without memory. */
 struct sweep *sweeps_renewal(struct sweeps *sweeps, const struct query *query);
 
