@@ -121,10 +121,12 @@ bool sweeps_serves(const struct sweeps *sweeps, const struct sweep *sweep,
 }
 
 /* Returns the oldest sweep that serves the query, not older than the newest complete one; NULL if
- * there is none. Without from_memory, sweeps that were completed from memory do not count.
+ * there is none. If from_memory is false, a sweep that was completed from memory is skipped: it
+ * neither serves nor counts as the newest complete one.
  *
  * The oldest one ends first: a query that always took the newest might never end. An unfinished
- * sweep from before the newest complete one would be an older list with newer agents. */
+ * sweep from before the newest complete one, if completed now, would be an older list with newer
+ * agents. */
 static struct sweep *sweeps_usable(const struct sweeps *sweeps, const struct query *query,
                                    bool from_memory)
 {
