@@ -76,13 +76,15 @@ struct sweep {
 
 	/* Of the first pass */
 	size_t items;      /* elements of its pages */
-	size_t dropped;    /* items that are malformed or repeat an id of their page */
+	size_t dropped;    /* items that are malformed or repeat an id of their page; if from_memory,
+	                      those of the sweep before */
 	int64_t page_size; /* elements of a full page: per_page of the latest page; the configured
 	                      one if that has none */
 
 	/* Of all passes */
 	unsigned int list_pages; /* last page of the list; 0: unknown */
-	int64_t total_count;     /* of the page that arrived last; AGENT_ABSENT if it has none */
+	int64_t total_count;     /* of the page that arrived last; AGENT_ABSENT if it has none; if
+	                            from_memory, that of the sweep before */
 	uint64_t count_seq;      /* event number of that arrival */
 	/* Number of the latest consecutive pages that have agents, but none that the roster lacked.
 	 * In a recheck, each page up to list_pages restarts the count. */

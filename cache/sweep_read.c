@@ -253,7 +253,11 @@ int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int e
 	sweep_append_known(sweeps, sweep, before);
 	sweep_end_passes(sweep);
 	sweep->from_memory = true;
-	sweep->verified = before->verified && !sweep->lacks_agents;
+	/* Agents may have come with a page since: then more are known than the API counted. */
+	sweep->dropped = before->dropped;
+	sweep->total_count = before->total_count;
+	sweep->verified = before->verified && !sweep->lacks_agents &&
+	                  sweep_expected_count(sweep) == (uint64_t)sweep->total_count;
 	sweep->list_pages = before->list_pages;
 	sweep->oldest_ms = before->oldest_ms;
 	sweep->oldest_seq = 0;
