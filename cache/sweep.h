@@ -75,9 +75,9 @@ struct sweep {
 	unsigned int rechecks; /* passes after the first, the one under way included */
 
 	/* Of the first pass */
-	size_t items;      /* elements of its pages */
-	size_t dropped;    /* items that are malformed or repeat an id of their page; if from_memory,
-	                      those of the sweep before */
+	size_t items;   /* elements of its pages */
+	size_t dropped; /* items that are malformed or repeat an id of their page; if from_memory,
+	                   those of the sweep before */
 	int64_t page_size; /* elements of a full page: per_page of the latest page; the configured
 	                      one if that has none */
 
