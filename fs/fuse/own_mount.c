@@ -128,7 +128,7 @@ static void own_mount_explain(int fd, const char *path, char *ret_why, size_t wh
 	else
 		snprintf(ret_why, why_bytes,
 		         "cannot mount on %s: no reason is known: start with -d to see what "
-		         "libfuse reports, and check that fusermount3 works",
+		         "libfuse reports, and check fusermount3 (of the package fuse3)",
 		         path);
 }
 

@@ -404,7 +404,7 @@ def test_a_fusermount_that_hangs_delays_no_end(machine, sim, umount):
     began = time.monotonic()
     machine.check("pkill", "-TERM", "-x", "fleetfs", user="ann")
     until(lambda: not machine.running())
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 10  # fusermount3 would end after 60 s
     assert f"cannot unmount {path}: fusermount3 or umount did not end within 2 s" in log.read_text()
     assert "sleep 60" not in machine.check("ps", "-u", "ann", "-o", "args=")  # a zombie has no arguments
     # The next start says the same, and works as soon as fusermount3 does.
@@ -425,8 +425,8 @@ def test_a_fusermount_that_hangs_delays_no_end(machine, sim, umount):
     ("#!/bin/sh\nyes fusermount3: no >&2\n", "cannot mount on"),
     ("#!/bin/sh\necho 'fusermount3: mount failed: Permission denied' >&2\nexit 1\n", "AppArmor"),
     ("#!/bin/sh\necho 'fusermount3: mount failed: Operation not permitted' >&2\nexit 1\n", "setuid root"),
-    ("#!/nonexistent\n", "install the package fuse3"),
-    ("", "install the package fuse3"),
+    ("#!/nonexistent\n", "the package fuse3"),
+    ("", "the package fuse3"),
 ])
 def test_an_odd_fusermount_is_a_failed_start(machine, sim, text, words):
     path, token = give("ann", machine.folder / "mnt"), give("ann", machine.folder / "token", TOKEN)
