@@ -167,6 +167,32 @@ def test_bind_mounts_that_replaced_it_are_unmounted(sim, mount, folder, count):
     assert "left at" not in fleet.output()
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_bind_mount_that_is_left_is_reported_although_others_replaced_it(sim, mount, folder, count):
+    """One of those in its place existed before it was unmounted, so the kernel has not given it the same ID."""
+    room = folder / "room"
+    path, other, moved = room / "mnt", room / "other", room / "moved"
+    room.mkdir()
+    run("mount", "-t", "tmpfs", "none", room)
+    run("mount", "--make-private", room)  # else nothing can be moved
+    try:
+        for directory in path, other, moved:
+            directory.mkdir()
+        fleet = mount(sim(agents=3), ttl=600, path=path)
+        run("mount", "--bind", path, other)
+        run("mount", "--bind", path, moved)
+        run("umount", path)
+        run("mount", "--move", moved, path)
+        for _ in range(count - 1):
+            run("mount", "--bind", other, path)
+        fleet.signal(signal.SIGTERM)
+        fleet.wait_ended()
+        assert sorted(mounts(folder)) == [str(room), str(other)]
+        assert f"left at {other}" in fleet.output()
+    finally:
+        run("umount", "-l", room)
+
+
 @pytest.mark.parametrize("part", [".", "agents"])
 def test_bind_mounts_on_top_of_an_ordinary_users_mount_are_unmounted_with_it(machine, sim, part):
     path, token = give("ann", machine.folder / "mnt"), give("ann", machine.folder / "token", TOKEN)
