@@ -52,7 +52,9 @@ struct program {
 	struct fuse_session *session;
 	struct own_mount mount;
 	struct invalidator invalidator;
-	/* What a step of bounded_run() waits for: a path or a description. Set by its thread. */
+	/* What a step of bounded_run() waits for: a path or a description; NULL: not known. Set
+	 * by its thread. The text must stay valid until the process ends, since it is printed
+	 * while an abandoned step goes on. */
 	const char *_Atomic waiting_for;
 	pid_t abandoned; /* thread ID of a step that bounded_run() has abandoned; -1: it has not
 	                    begun; 0: none */
