@@ -198,7 +198,8 @@ static char *source_path(const char *source, const char **ret_fault)
 	path = strdup(source);
 	if (path && !source_decode_percents(path)) {
 		free(path);
-		*ret_fault = "has a '%' that is not followed by two hex digits";
+		*ret_fault = "has %00, or a '%' without two hex digits after it: write %25 for "
+			     "'%' in a file URL";
 		return NULL;
 	}
 	return path;
