@@ -161,9 +161,9 @@ int own_mount_make(struct own_mount *mount, struct fuse_session *session, const 
 	err = fuse_session_mount(session, path) < 0 ? -EIO : 0;
 	mount->mounted = err == 0;
 	mount->path = path;
-	mount->last_fd = -1;
+	mount->device_copy_fd = -1;
 	if (err == 0 && auto_unmount)
-		mount->last_fd = own_mount_copy_device(session);
+		mount->device_copy_fd = own_mount_copy_device(session);
 	if (err == 0)
 		own_mount_identify(mount, path);
 	if (saved_stderr >= 0) {
@@ -346,8 +346,8 @@ int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char
 	struct pollfd connection = {.fd = fuse_session_fd(session)};
 	int err;
 
-	if (mount->last_fd >= 0)
-		close(mount->last_fd);
+	if (mount->device_copy_fd >= 0)
+		close(mount->device_copy_fd);
 	if (mount->id == 0) {
 		/* Without /proc only the path is known. */
 		fuse_session_unmount(session);
