@@ -17,8 +17,8 @@
 #define MAX_SYMLINKS 40 /* to follow, as in the kernel */
 
 /*
- * Resolves the symlinks of a path, to be freed; NULL if that fails. If the file does not exist yet,
- * like a log, returns its directory, or that of the symlink's target.
+ * Returns a path without symlinks, to be freed; NULL if that fails. If the file does not exist yet,
+ * like a log, it is the path of its directory, or of the directory of the symlink's target.
  */
 static char *paths_resolve(const char *file)
 {
@@ -131,5 +131,6 @@ int paths_check(const char *mountpoint, const struct options *options, const cha
 	for (size_t i = 0; err == 0 && i < sizeof(files) / sizeof(files[0]); i++) {
 		*ret_current = files[i].path;
 		err = paths_check_one(&arguments, files[i].name, files[i].path);
+	}
 	return err;
 }

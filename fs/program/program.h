@@ -29,7 +29,8 @@ struct fleet;
 struct fuse_session;
 struct ops;
 
-/* Pointers are owned, and NULL until the part is started. Descriptors are -1 until then. */
+/* The pointers to parts are owned. A pointer to a part is NULL, and a descriptor of this struct is
+ * -1, until the start sets it. */
 struct program {
 	struct options options;
 	int64_t configured_timeout_ms; /* `timeout` as configured, if it was lowered to the kernel's

@@ -122,7 +122,7 @@ int serve_unmount(struct program *program)
 	if (!program->mount.mounted)
 		return EXIT_SUCCESS;
 	invalidator_done(&program->invalidator);
-	/* If the thread goes on, it uses the operations when it sends a notification. main_finish()
+	/* If the thread goes on, it uses program->ops when it sends a notification. main_finish()
 	 * then frees nothing. */
 	if (!invalidator_is_running(&program->invalidator)) {
 		ops_free(program->ops);

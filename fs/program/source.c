@@ -171,9 +171,8 @@ static bool source_decode_percents(char *path)
 	return true;
 }
 
-/* Returns the absolute path of a source that names a file, to be freed. On failure
- * returns NULL; then *ret_fault is the fault, as the end of a sentence, or NULL if errno has the
- * error. */
+/* Returns the absolute path of a source that names a file, to be freed. On failure returns NULL;
+ * then *ret_fault is the fault, as the end of a sentence, or NULL if errno has the error. */
 static char *source_path(const char *source, const char **ret_fault)
 {
 	static const char local[] = "//localhost/";
