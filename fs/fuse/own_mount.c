@@ -295,7 +295,8 @@ static int own_mount_detach_stack(const struct own_mount *mount, char *ret_why, 
 			return err;
 		}
 		cover = location.cover;
-		other = location.other != NULL;
+		/* Once the file system has ended, another one may have its device number. */
+		other = location.other && (location.own || mount->device_is_own);
 		/* Whether another turn is needed is decided before this unmount: after the last one
 		 * the kernel may give the device number to a new mount. */
 		left = location.own_count > 1;
@@ -311,7 +312,9 @@ static int own_mount_detach_stack(const struct own_mount *mount, char *ret_why, 
 		}
 		own_mount_location_done(&location);
 	}
-	return err < 0 && err != -ESTALE ? err : other;
+	if (err == -ESTALE) /* another file system has the ID and the device number */
+		return 0;
+	return err < 0 ? err : other;
 }
 
 /* Checks that no bind mount of the unmounted file system is left. Returns 0, or -EEXIST with a

@@ -50,6 +50,8 @@ int own_mount_make(struct own_mount *mount, struct fuse_session *session, const 
  * It is no error if the own mount is gone. If another file system is mounted over the own mount or
  * inside it, both stay. Returns 0; -EEXIST if the own mount is gone and a bind mount of it is left,
  * or may be left; or -errno if a dead mount is left. Unless it returns 0, ret_why has a sentence.
+ * If the own mount was gone and the connection had ended before, no bind mount is reported: another
+ * file system may have the device number.
  */
 int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char *ret_why,
                      size_t why_bytes);

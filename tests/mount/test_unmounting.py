@@ -48,6 +48,30 @@ def test_a_new_mount_in_the_same_place_outlives_the_one_that_was_unmounted(sim, 
     assert len(after.agents()) == 3
 
 
+@pytest.mark.alone  # beside other tests the kernel gives the numbers to mounts of theirs
+@pytest.mark.parametrize("bound", [False, True])
+def test_a_new_mount_with_its_device_number_is_not_reported(sim, mount, folder, bound):
+    """With bound, the new mount also has the ID of the one that is gone, and a bind mount."""
+    fleet = mount(sim(agents=3), ttl=600)
+    new, bind = folder / "new", folder / "bind"
+    new.mkdir()
+    bind.mkdir()
+    fleet.signal(signal.SIGSTOP)
+    assert ctypes.CDLL(None).umount2(os.fsencode(fleet.path), 0) == 0
+    if not bound:
+        run("mount", "--bind", folder, bind)
+    run("mount", "-t", "tmpfs", "none", new)
+    if bound:
+        run("mount", "--bind", new, bind)
+    try:
+        fleet.signal(signal.SIGCONT)
+        fleet.wait_ended()
+        assert "left at" not in fleet.output()
+    finally:
+        run("umount", bind)
+        run("umount", new)
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_bind_mounts_keep_it_serving_until_the_last_is_unmounted(sim, mount, folder, count):
     fleet = mount(sim(agents=3), ttl=600)
