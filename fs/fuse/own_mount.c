@@ -18,6 +18,8 @@
 #include "fs/fuse/own_mount_location.h"
 
 #define MESSAGES_BYTES 1023 /* of fusermount3 */
+/* The socket to fusermount3 gets its number just before /dev/fuse does. */
+#define SOCKET_DISTANCE 8
 
 #ifndef STATX_MNT_ID_UNIQUE
 #define STATX_MNT_ID_UNIQUE 0x4000u
@@ -142,10 +144,13 @@ static void own_mount_explain(int fd, const char *path, char *ret_why, size_t wh
  */
 static int own_mount_copy_device(struct fuse_session *session)
 {
-	int fd = fuse_session_fd(session);
+	int fd = fuse_session_fd(session), highest = fd;
 
-	/* All numbers up to that of the socket are in use. */
-	return fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
+	/* The other end of the socket is closed, so its number may be free. */
+	for (int number = fd + 1; number <= fd + SOCKET_DISTANCE; number++)
+		if (fcntl(number, F_GETFD) >= 0)
+			highest = number;
+	return fcntl(fd, F_DUPFD_CLOEXEC, highest + 1);
 }
 
 int own_mount_make(struct own_mount *mount, struct fuse_session *session, const char *path,
