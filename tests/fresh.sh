@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# The check before a release: demo, tests, lint and package on a fresh Debian, which is a minimal system
-# made by debootstrap, with nothing else installed, and a clone of this commit.
+# The check before a release: demo, tests, lint, package and tarball on a fresh Debian, which is a minimal
+# system made by debootstrap, with nothing else installed, and a clone of this commit.
 #
 #	tests/fresh.sh SUITE [--user] [--record] [COMMAND...]
 #
@@ -127,7 +127,7 @@ echo "Debian $suite, as $user: test"
 as_user ./run test || status=1
 unit=$(count sh -c 'python3 -B tests/count.py build*/meson-logs/testlog-*.json')
 mount=$(count sh -c 'python3 -B tests/count.py build*/mount-*.xml')
-lint=- package=-
+lint=- package=- tarball=-
 if [ "$suite" != sid ]; then
 	echo "Debian $suite, as $user: lint"
 	lint=$(count ./run lint)
@@ -137,6 +137,15 @@ if [ "$suite" != sid ]; then
 	package=ok
 	# shellcheck disable=SC2086 # no word if empty
 	as_user ./run package $test || package='**FAILED**' status=1
+	echo "Debian $suite, as $user: tarball"
+	tarball=ok
+	as_user sh -euc 'meson dist -C build --no-tests
+		mkdir ../tarball
+		tar -x -f build/meson-dist/*.tar.xz -C ../tarball --strip-components=1
+		cd ../tarball
+		meson setup build
+		meson test -C build
+		./run package' || tarball='**FAILED**' status=1
 fi
 
 # shellcheck disable=SC2016 # expanded there
@@ -144,7 +153,7 @@ versions=$(as_user sh -c 'echo "gcc $(gcc -dumpfullversion), libfuse $(pkg-confi
 	"curl $(pkg-config --modversion libcurl), Python $(python3 -V | cut -d" " -f2)"')
 [ "$user" = root ] || user=user
 row="| Debian $(cat "$system/etc/debian_version"), $suite, $user |"
-row+=" $(date -u +%F) | $versions | $demo | $unit | $mount | $lint | $package |"
+row+=" $(date -u +%F) | $versions | $demo | $unit | $mount | $lint | $package | $tarball |"
 echo "$row"
 if [ -n "$record" ]; then
 	sed -i "/^| Debian [^|]*, $suite, $user |/d" "$here/docs/platforms.md"

@@ -134,7 +134,7 @@ def test_a_jwt_needs_its_team(sim, refused, mount, path):
 
 @pytest.mark.unwrapped
 def test_the_log_warns_of_a_token_that_ends_a_day_and_an_hour_before(sim, mount, folder):
-    token = jwt(exp=int(time.time()) + 86400 + 2)
+    token = jwt(exp=int(time.time()) + 86400 + 5)
     api = sim(jwt=token, team="t")
     fleet = mount(api, token=token, team="t", ttl=0.1)
     file = token_file(folder, token)
