@@ -22,18 +22,18 @@ struct paths_walk {
 	int symlinks;        /* so far */
 };
 
-/* Replaces the rest of a walk by the target of a symlink, and what follows it. Returns
- * false if that is too long, or the symlink is one too many. */
+/* Replaces the rest of a walk by the target of a symlink, and what follows it. Returns false if that
+ * is too long, or the symlink is one too many. */
 static bool paths_walk_follow(struct paths_walk *walk, size_t directory_length, const char *target,
                               const char *rest)
 {
-	char next[PATH_MAX];
+	char next[sizeof(walk->rest)] = "";
 
 	if (++walk->symlinks > MAX_SYMLINKS ||
 	    snprintf(next, sizeof(next), "%s%s", target, rest) >= (int)sizeof(next))
 		return false;
 	walk->done[*target == '/' ? 0 : directory_length] = '\0';
-	strcpy(walk->rest, next);
+	memcpy(walk->rest, next, sizeof(next));
 	return true;
 }
 
