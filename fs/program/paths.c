@@ -22,8 +22,8 @@ struct paths_walk {
 	int symlinks;        /* so far */
 };
 
-/* Replaces the rest of a walk by the target of a symlink, and what follows it. Returns false if that
- * is too long, or the symlink is one too many. */
+/* Replaces the rest of a walk by the target of a symlink, and what follows it. Returns false if
+ * that is too long, or the symlink is one too many. */
 static bool paths_walk_follow(struct paths_walk *walk, size_t directory_length, const char *target,
                               const char *rest)
 {
