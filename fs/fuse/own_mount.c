@@ -76,8 +76,8 @@ static void own_mount_identify(struct own_mount *mount, const char *path)
 		close(fd);
 }
 
-/* Opens a file in memory for the messages of fusermount3. It cannot grow beyond what is read of it.
- * Returns -1 on an error. */
+/* Opens a file in memory for the messages of fusermount3 and libfuse. It cannot grow beyond what is
+ * read of it. Returns -1 on an error. */
 static int own_mount_open_messages(void)
 {
 	int fd = memfd_create("messages", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -96,6 +96,8 @@ static const char *own_mount_remedy(const char *message)
 {
 	if (strstr(message, "failed to exec"))
 		return ": install the package fuse3";
+	if (strstr(message, "failed to open /dev/fuse"))
+		return ": this machine or container must allow access to the device";
 	if (strstr(message, "Operation not permitted"))
 		return ": this needs a fusermount3 that is setuid root, or CAP_SYS_ADMIN";
 	if (strstr(message, "mount failed: Permission denied"))
@@ -103,8 +105,8 @@ static const char *own_mount_remedy(const char *message)
 	return "";
 }
 
-/* Describes why mounting failed. fd: a file with the messages of fusermount3, or -1. The last line
- * has the reason, after "fusermount3: ". */
+/* Describes why mounting failed. fd: a file with the messages of fusermount3 and libfuse; -1 if
+ * they were written to stderr. The last line has the reason, after "fusermount3: " or "fuse: ". */
 static void own_mount_explain(int fd, const char *path, char *ret_why, size_t why_bytes)
 {
 	char text[MESSAGES_BYTES + 1];
@@ -129,9 +131,10 @@ static void own_mount_explain(int fd, const char *path, char *ret_why, size_t wh
 		         reason ? reason + 2 : line, own_mount_remedy(line));
 	else
 		snprintf(ret_why, why_bytes,
-		         "cannot mount on %s: no reason is known: start with -d to see what "
-		         "libfuse reports, and check fusermount3 (of the package fuse3)",
-		         path);
+		         "cannot mount on %s: %s, and check fusermount3 (of the package fuse3)",
+		         path,
+		         fd < 0 ? "see the messages before this one"
+		                : "no reason is known: start with -d to see what libfuse reports");
 }
 
 /*
@@ -156,13 +159,16 @@ static int own_mount_copy_device(struct fuse_session *session)
 int own_mount_make(struct own_mount *mount, struct fuse_session *session, const char *path,
                    bool auto_unmount, bool debug, char *ret_why, size_t why_bytes)
 {
-	/* fusermount3 would write to stderr, where a failed start prints one line only. */
+	/* A failed start prints one line only. fusermount3 writes to stderr, and so does libfuse
+	 * without a log function. */
 	int messages = debug ? -1 : own_mount_open_messages();
 	int saved_stderr = messages < 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 	int err;
 
-	if (saved_stderr >= 0)
+	if (saved_stderr >= 0) {
 		dup2(messages, STDERR_FILENO);
+		fuse_set_log_func(NULL);
+	}
 	err = fuse_session_mount(session, path) < 0 ? -EIO : 0;
 	mount->mounted = err == 0;
 	mount->path = path;

@@ -36,8 +36,9 @@ struct own_mount {
 /*
  * Mounts a session at path, which is absolute, without symlinks, and borrowed until the end.
  * fusermount3 inherits each descriptor without FD_CLOEXEC, so the caller sets this flag first.
- * auto_unmount: the session has this option. debug: the messages of fusermount3 go to stderr.
- * Returns 0; or -errno, with a sentence in ret_why.
+ * auto_unmount: the session has this option. debug: the messages of fusermount3 go to stderr, and
+ * libfuse keeps its log function; otherwise the caller has to set that again. Returns 0; or -errno,
+ * with a sentence in ret_why.
  */
 int own_mount_make(struct own_mount *mount, struct fuse_session *session, const char *path,
                    bool auto_unmount, bool debug, char *ret_why, size_t why_bytes);

@@ -77,6 +77,7 @@ static int serve_mount_session(struct program *program)
 		err = own_mount_make(&program->mount, program->session, program->mountpoint.path,
 		                     program->options.auto_unmount, program->options.debug,
 		                     program->why, sizeof(program->why));
+	libfuse_log_redirect(false);
 	mountpoint_unlock(&program->mountpoint);
 	fuse_opt_free_args(&arguments);
 	free(joined);
