@@ -80,7 +80,9 @@ struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full
 	if (!events)
 		return NULL;
 	events->fleet = fleet;
-	events->patience_ms = timeout_ms * 3 / 4 < PATIENCE_MS ? timeout_ms * 3 / 4 : PATIENCE_MS;
+	events->patience_ms = PATIENCE_MS;
+	if (timeout_ms > 0 && timeout_ms * 3 / 4 < PATIENCE_MS)
+		events->patience_ms = timeout_ms * 3 / 4;
 	events->full_bytes = full_bytes;
 	text_init(&events->lines, MAX_TEXT);
 	if (fleet_refresh_ms(fleet) > 0 && events_rotate(events) < 0) {

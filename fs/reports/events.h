@@ -52,8 +52,8 @@ void event_log_unref(struct event_log *log);
 
 struct events;
 
-/* fleet is borrowed. timeout_ms: of an operation. full_bytes: EVENTS_BYTES, or fewer in tests.
- * Begins the log if the fleet refreshes its list. Returns NULL without memory. */
+/* fleet: borrowed. timeout_ms: of a file operation; 0: none. full_bytes: EVENTS_BYTES, or fewer in
+ * tests. Begins the log if the fleet refreshes its list. Returns NULL without memory. */
 struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full_bytes);
 
 /* NULL is allowed. */

@@ -332,16 +332,18 @@ void pattern_value_init(struct pattern_value *value, const char *string, size_t 
 }
 
 /* Whether a code of a pattern, or the set that begins there, matches one code of a value. Returns
- * the number of codes that it takes, or 0. */
-static size_t pattern_match_one(const uint32_t *codes, uint32_t of_value)
+ * the number of codes that it takes, or 0. *work is increased by the number of ranges compared. */
+static size_t pattern_match_one(const uint32_t *codes, uint32_t of_value, size_t *work)
 {
 	if (codes[0] == of_value || codes[0] == CODE_ONE)
 		return 1;
 	if (codes[0] != CODE_SET && codes[0] != CODE_SET_NOT)
 		return 0;
-	for (uint32_t i = 0; i < codes[1]; i++)
+	for (uint32_t i = 0; i < codes[1]; i++) {
+		++*work;
 		if (codes[2 + 2 * i] <= of_value && of_value <= codes[3 + 2 * i])
 			return codes[0] == CODE_SET ? 2 + 2 * codes[1] : 0;
+	}
 	return codes[0] == CODE_SET ? 0 : 2 + 2 * codes[1];
 }
 
@@ -365,7 +367,8 @@ bool pattern_matches(const struct pattern *pattern, const struct pattern_value *
 			continue;
 		}
 		if (at < pattern->count)
-			taken = pattern_match_one(&pattern->codes[at], value->codes[in_value]);
+			taken = pattern_match_one(&pattern->codes[at], value->codes[in_value],
+			                          work);
 		if (taken == 0 && after_many == SIZE_MAX)
 			return false;
 		at = taken > 0 ? at + taken : after_many;

@@ -49,8 +49,8 @@ struct pattern_value {
 /* Prepares a stored string (api/model/utf8.h) for matching. *work is increased as below. */
 void pattern_value_init(struct pattern_value *value, const char *string, size_t *work);
 
-/* Whether the pattern matches the value. *work is increased by the number of comparisons, so that a
- * caller can limit the time of many matches. */
+/* Whether the pattern matches the value. *work is increased by at least the number of comparisons,
+ * so that a caller can limit the time of many matches. Each range of a set is one comparison. */
 bool pattern_matches(const struct pattern *pattern, const struct pattern_value *value,
                      size_t *work);
 

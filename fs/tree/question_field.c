@@ -136,7 +136,9 @@ int64_t question_field_since_ns(const struct question_field *field, const struct
 		since_ns = current_ns > since_ns ? current_ns : since_ns;
 	}
 	for (size_t i = 0; i < count; i++) {
-		int64_t value_ns = tree_value_since_ns(record, field->id, i);
+		/* Not tree_value_since_ns(), which has the times of models for `gpu`: they do not
+		 * change when a GPU gets the model of another GPU, or none. */
+		int64_t value_ns = record_since(record, field->id, (uint16_t)i);
 
 		since_ns = value_ns > since_ns ? value_ns : since_ns;
 	}

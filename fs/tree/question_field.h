@@ -42,7 +42,7 @@ size_t question_value_count(const struct question_field *field, const struct age
 bool question_value(const struct question_field *field, const struct agent *agent, size_t index,
                     struct question_value *ret_value);
 
-/* When any value of a field last changed; wall clock. */
+/* When a value of a field last changed, or the number of its values; wall clock. */
 int64_t question_field_since_ns(const struct question_field *field, const struct record *record);
 
 #endif

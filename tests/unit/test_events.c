@@ -70,14 +70,14 @@ static int port_changed(void *user, const struct record *record, const struct ag
 	return world->events ? events_changed(world->events, record, before, after, at_ns) : 0;
 }
 
-static int set_up_world(void **state, int64_t refresh_ms)
+static int set_up_world(void **state, int64_t refresh_ms, int64_t timeout_ms)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	const struct fleet_config config = {
 		.ttl_ms = TTL_MS,
 		.stale_ms = STALE_MS,
 		.refresh_ms = refresh_ms,
-		.timeout_ms = 10000,
+		.timeout_ms = timeout_ms,
 		.per_page = 100,
 		.max_connections = 1,
 	};
@@ -100,12 +100,17 @@ static int set_up_world(void **state, int64_t refresh_ms)
 
 static int set_up(void **state)
 {
-	return set_up_world(state, 0);
+	return set_up_world(state, 0, 10000);
+}
+
+static int set_up_no_timeout(void **state)
+{
+	return set_up_world(state, 0, 0);
 }
 
 static int set_up_refresh(void **state)
 {
-	return set_up_world(state, TTL_MS);
+	return set_up_world(state, TTL_MS, 10000);
 }
 
 static int tear_down(void **state)
@@ -685,6 +690,8 @@ int main(void)
 		TEST(test_first_query_fails_without_an_api),
 		TEST(test_log_is_served_while_the_api_fails),
 		TEST(test_query_waits_a_little_for_a_slow_api),
+		cmocka_unit_test_setup_teardown(test_query_waits_a_little_for_a_slow_api,
+	                                        set_up_no_timeout, tear_down),
 		TEST(test_full_log_becomes_the_previous_log),
 		TEST(test_log_is_kept_for_some_seconds_although_full),
 		TEST(test_log_is_replaced_at_the_latest_at_its_maximum),

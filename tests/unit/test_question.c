@@ -432,6 +432,7 @@ static void test_a_link_is_as_old_as_the_value_that_makes_it(void **state)
 		{FIRST_NS + 2, AGENT_CURRENT_TASK_ID, CHANGES_WHOLE},
 		{FIRST_NS + 3, AGENT_LABELS, 1},
 		{FIRST_NS + 4, AGENT_LABELS, CHANGES_WHOLE},
+		{FIRST_NS + 8, AGENT_GPU_NAME, 0},
 		{FIRST_NS + 6, AGENT_GPU_NAME, 1},
 		{FIRST_NS + 5, AGENT_GPU_NAME, CHANGES_WHOLE},
 		{FIRST_NS + 7, AGENT_GPU_VRAM_TOTAL, 1},
@@ -481,6 +482,50 @@ static void test_a_link_is_as_old_as_the_value_that_makes_it(void **state)
 	(void)state;
 }
 
+/* Sets the models of the GPUs of an agent, at a time, and notes the changes. */
+static void change_models(struct record *record, struct agent *agent, struct agent_gpu *gpus,
+                          const char *const models[2], int64_t at_ns)
+{
+	const struct agent_gpu old_gpus[2] = {gpus[0], gpus[1]};
+	struct agent before = *agent;
+
+	before.gpus = old_gpus;
+	for (size_t i = 0; i < 2; i++)
+		gpus[i].device_name = models[i];
+	assert_int_equal(changes_note(&record->changes, &before, agent, FIRST_NS, at_ns), 0);
+}
+
+static int64_t since(const char *path, const struct record *record)
+{
+	struct question *question = parsed(path);
+	int64_t since_ns = question_since_ns(question, record) - FIRST_NS;
+
+	question_unref(question);
+	return since_ns;
+}
+
+static void test_a_link_is_as_young_as_the_change_that_removed_a_model(void **state)
+{
+	struct agent_gpu gpus[2] = {{.device_name = "A"}, {.device_name = "B"}};
+	struct agent agent = agents_blank("gpu-01");
+	struct record record = {.agent = &agent, .first_ns = FIRST_NS};
+
+	agent.gpus = gpus;
+	agent.gpu_count = 2;
+	assert_int_equal(since("gpu!=C", &record), 0);
+	change_models(&record, &agent, gpus, (const char *const[]){"A", "A"}, FIRST_NS + 1);
+	assert_int_equal(since("gpu!=B", &record), 1);
+	assert_int_equal(since("gpu=A", &record), 0);
+	change_models(&record, &agent, gpus, (const char *const[]){NULL, "A"}, FIRST_NS + 2);
+	assert_int_equal(since("gpu!=B", &record), 2);
+	assert_int_equal(since("gpu=A", &record), 0);
+	change_models(&record, &agent, gpus, (const char *const[]){NULL, NULL}, FIRST_NS + 3);
+	assert_int_equal(since("gpu=", &record), 3);
+	assert_int_equal(since("gpu!=A", &record), 3);
+	changes_done(&record.changes);
+	(void)state;
+}
+
 static void test_readme_names_every_field_in_lines_that_fit_a_terminal(void **state)
 {
 	static const char *const names[] = {"label",          "gpu",
@@ -522,6 +567,7 @@ int main(void)
 		cmocka_unit_test(test_integers_sort_by_value_before_texts_and_absent_values_last),
 		cmocka_unit_test(test_the_largest_of_several_values_counts),
 		cmocka_unit_test(test_a_link_is_as_old_as_the_value_that_makes_it),
+		cmocka_unit_test(test_a_link_is_as_young_as_the_change_that_removed_a_model),
 		cmocka_unit_test(test_readme_names_every_field_in_lines_that_fit_a_terminal),
 	};
 
