@@ -16,13 +16,13 @@
  * followed by the number of ranges, and by the first and last code of each range.
  */
 #define CODE_INVALID UINT32_C(0x80000000)
-#define CODE_CUT     UINT32_C(0x40000000) /* `%~`, before the hash of a shortened name */
+#define CODE_CUT     UINT32_C(0x40000000) /* `%~`, before the hash of a cut name */
 #define CODE_MANY    UINT32_C(0x40000001)
 #define CODE_ONE     UINT32_C(0x40000002)
 #define CODE_SET     UINT32_C(0x40000003)
 #define CODE_SET_NOT UINT32_C(0x40000004)
 
-/* A value of this many bytes is never shortened: no byte takes more than three in a name. */
+/* The name of a value of this many bytes is never cut: no byte takes more than three in a name. */
 #define NEVER_CUT ((NAME_BYTES - 1) / 3)
 
 #define WORK_BYTES 16 /* bytes of a string whose preparation takes as long as a comparison */
@@ -97,7 +97,8 @@ static int pattern_decode_part(const char *name, size_t length, struct pattern_c
 	return size < 0 ? size : count;
 }
 
-/* Decodes a name of fewer than PATTERN_MAX_BYTES bytes. Returns as above. */
+/* Decodes a name of fewer than PATTERN_MAX_BYTES bytes. Returns the same as
+ * pattern_decode_part(). */
 static int pattern_decode(const char *name, size_t length, struct pattern_char *ret_chars)
 {
 	int count = 0, part;
@@ -169,8 +170,8 @@ static int pattern_parse_chars(const struct pattern_char *chars, int count, stru
 		uint32_t *last = pattern->count ? &pattern->codes[pattern->count - 1] : NULL;
 
 		if (pattern_is(c, '*')) {
-			/* A last code CODE_MANY is a `*`, not the end of a set: no code of a range
-			 * has this value. */
+			/* If the last code is CODE_MANY, it is a `*`, and not the end of a range:
+			 * no character has this code. */
 			if (!last || *last != CODE_MANY)
 				pattern->codes[pattern->count++] = CODE_MANY;
 		} else if (pattern_is(c, '?')) {
@@ -297,7 +298,7 @@ void pattern_print(const struct pattern *pattern, struct text *text)
 
 /* Matching */
 
-/* If the name of a string is shortened, takes the codes of the name, and returns true. */
+/* If the name of a string is cut, takes the codes of the name and returns true. */
 static bool pattern_value_of_cut_name(struct pattern_value *value, const char *string)
 {
 	struct pattern_char chars[NAME_BYTES];
@@ -348,14 +349,14 @@ static size_t pattern_match_one(const uint32_t *codes, uint32_t of_value, size_t
 }
 
 /*
- * Matches from left to right. What follows a `*` is tried at each position until it matches. When
- * the next `*` is reached, the first such position is kept: a later one cannot let more match. So
- * no position is tried twice between the same two `*`, however many there are.
+ * Matches from left to right. The part after a `*`, up to the next one, is tried at each position
+ * of the value until it matches. The first position where it matches is final, since it leaves the
+ * most of the value for the rest of the pattern. So matching never goes back beyond the last `*`.
  */
 bool pattern_matches(const struct pattern *pattern, const struct pattern_value *value, size_t *work)
 {
 	size_t at = 0, in_value = 0;
-	size_t after_many = SIZE_MAX, tried = 0; /* the last `*`, and where what follows is tried */
+	size_t after_many = SIZE_MAX, tried = 0; /* after the last `*`; where this is tried */
 
 	while (in_value < value->count) {
 		size_t taken = 0;

@@ -15,7 +15,8 @@ static const struct {
 
 #define ALIASES (sizeof(aliases) / sizeof(aliases[0]))
 
-/* What precedes the name of a file in the name of its field; NULL: no condition names the field. */
+/* What precedes the name of a file in the name of its field. NULL if the row is not the file of a
+ * field that conditions can name. */
 static const char *question_field_prefix(const struct tree_row *row)
 {
 	if (!tree_is_field_file(row))

@@ -32,8 +32,7 @@ void status_readme(const struct status *status, struct text *text)
 		"mtime                when this mount first saw the value (find -newer README);\n"
 		"                     of agents/<agent>, the last heartbeat\n"
 		"tunnel               the status of an agent with an open web tunnel: no tasks\n"
-		"gpu_free             gpu_capacity less running tasks; absent if these are "
-	        "unknown\n"
+		"gpu_free             gpu_capacity less running tasks; absent if one is unknown\n"
 		"gpu_available        the gpu_free of agents that are idle or busy\n"
 		"events.log           time agent field old new, from its first read (tail -F);\n"
 		"                     when it is full, it becomes events.log.1\n"
@@ -41,9 +40,10 @@ void status_readme(const struct status *status, struct text *text)
 		"                     old data, API fails or is slow; failing: no data; verified:\n"
 		"                     the last whole list agrees with the count of the API\n"
 		"stats                HELP lines in .fleetfs/metrics.prom explain it\n"
-		"last_error           why a read failed last, also after that has ended; but not\n"
-		"                     why a question is wrong. While the API fails, an unknown\n"
-		"                     name fails like it, and is not \"No such file\"\n"
+		"last_error           why a request to the API last failed, also after later ones\n"
+		"                     succeeded; not why a question is wrong. While the API\n"
+		"                     fails, an unknown name gets that error, not \"No such "
+		"file\"\n"
 		"man fleetfs          all the rest\n";
 
 	(void)status;

@@ -617,7 +617,7 @@ static void test_full_log_becomes_the_previous_log(void **state)
 	fill(world, FULL);
 	first = event_log_ref(query(world));
 	assert_true(events_is_current(world->events, first));
-	pass_time(world, EVENTS_LEAST_MS);
+	pass_time(world, EVENTS_MIN_AGE_MS);
 	change(world, &same, &same);
 	assert_ptr_equal(query(world), first); /* a new log begins with its first event */
 	bytes = first->text.length;
@@ -630,7 +630,7 @@ static void test_full_log_becomes_the_previous_log(void **state)
 	assert_int_equal(first->text.length, bytes);
 
 	fill(world, FULL);
-	pass_time(world, EVENTS_LEAST_MS);
+	pass_time(world, EVENTS_MIN_AGE_MS);
 	append_one(world);
 	assert_ptr_equal(events_previous(world->events), second);
 	assert_int_equal(first->refs, 1); /* only this test refers to it */
@@ -646,7 +646,7 @@ static void test_log_is_kept_for_some_seconds_although_full(void **state)
 	begin(world);
 	first = query(world);
 	fill(world, 2 * FULL);
-	pass_time(world, EVENTS_LEAST_MS - 1);
+	pass_time(world, EVENTS_MIN_AGE_MS - 1);
 	append_one(world);
 	assert_ptr_equal(query(world), first);
 	pass_time(world, 1);
@@ -661,10 +661,10 @@ static void test_log_is_replaced_at_the_latest_at_its_maximum(void **state)
 
 	begin(world);
 	first = query(world);
-	fill(world, EVENTS_MOST_FACTOR * FULL);
+	fill(world, EVENTS_MAX_FACTOR * FULL);
 	append_one(world);
 	assert_ptr_equal(events_previous(world->events), first);
-	assert_true(first->text.length < EVENTS_MOST_FACTOR * FULL + 200);
+	assert_true(first->text.length < EVENTS_MAX_FACTOR * FULL + 200);
 }
 
 int main(void)
