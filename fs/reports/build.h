@@ -4,7 +4,7 @@
 
 /*
  * The state of something that is built from the whole list of agents. It is built when a request
- * needs it, once for each list, by a job in slices (fs/reports/jobs.h).
+ * needs it, at most once for each list, by a job in slices (fs/reports/jobs.h).
  *
  * A request that needs list N gets -EAGAIN until a build of list N or a later one has succeeded. It
  * is to be run again when a job has ended. A later list is accepted so that a request cannot starve
@@ -26,14 +26,15 @@ struct build {
 	uint64_t list; /* of the last build that succeeded; 0: none. The job sets it. */
 };
 
-/* Queues the job if the last build is of a list that is too old for the query. Returns 0 if it is
- * not too old: query->list is then the list of the build; -EAGAIN if the query has to wait for the
- * job or for a whole list; or -errno of the list or of a build that the query waited for. */
+/* Returns 0 if the last build is of the list that fleet_whole_list() returns for the query, or of a
+ * later one; query->list is then the list of the build. Otherwise queues the job and returns
+ * -EAGAIN. While there is no such list, returns -EAGAIN, too, or its -errno. If a build failed
+ * while the query waited for it, returns the -errno of the build. */
 int build_wait(struct build *build, struct query *query);
 
 /* Ends a slice. err: -EAGAIN queues the job again; 0 or another -errno is the result of the build,
  * which has ended. If that is -ESTALE, since the list was forgotten, the requests that wait queue a
- * build of the newest list. Returns whether the build has ended, as the function of a job does. */
+ * build of the newest list. Returns whether the build has ended, as `slice` of a job does. */
 bool build_end_slice(struct build *build, int err);
 
 #endif

@@ -28,8 +28,7 @@ struct group {
 	struct table_link by_name;
 	uint64_t number; /* from 1, in the order in which values were first found; never reused */
 	uint64_t list;   /* the last list that has the value */
-	struct record *first; /* the record of its first groups_add() for that list; a reference;
-	                         may be NULL */
+	struct record *first; /* the first agent of that list that has it; a reference, or NULL */
 	size_t count;         /* calls of groups_add() with the value for that list */
 	char value[];
 };
@@ -39,7 +38,7 @@ struct groups {
 	struct group **order; /* by number, until groups_sort_from() */
 	size_t count;
 	size_t capacity;
-	size_t bytes;    /* memory of the groups, without the tables */
+	size_t bytes;    /* memory of the groups themselves */
 	uint64_t number; /* the highest number of a group so far */
 	uint64_t seed;   /* of the hashes */
 
@@ -50,13 +49,13 @@ struct groups {
 	int end;       /* result at the end of a listing: 0, or the -errno of such a page */
 };
 
-/* No groups; allocates nothing. seed: random bits. */
+/* Makes an empty set of groups; allocates nothing. seed: random bits. */
 void groups_init(struct groups *groups, uint64_t seed);
 
-/* Frees all groups. Then there are none, as after groups_init(), but no number is reused. */
+/* Frees all groups. More can be added afterwards; their numbers continue. */
 void groups_done(struct groups *groups);
 
-/* Ends building: removes the groups whose value is not in groups->list. */
+/* Ends building: removes the groups that were neither added nor expected for groups->list. */
 void groups_finish(struct groups *groups);
 
 /* Sorts the groups from this position in groups->order on by value. groups_after() must not be

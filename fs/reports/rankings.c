@@ -165,7 +165,8 @@ void rankings_tidy(struct rankings *rankings)
 		ranking_free(rankings->oldest);
 }
 
-/* Frees the rankings for which there is no room, except this one. */
+/* Frees the least recently used rankings until the others take no more than max_bytes. Spares this
+ * one and those that are being built. */
 static void rankings_make_room(struct rankings *rankings, const struct ranking *keep)
 {
 	struct ranking *at = rankings->oldest, *next;

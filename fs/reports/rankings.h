@@ -40,7 +40,7 @@ struct rankings {
 	size_t max_bytes; /* beyond this, rankings are freed */
 };
 
-/* No rankings; allocates nothing. seed: random bits for hashes. */
+/* Makes an empty set of rankings; allocates nothing. seed: random bits for hashes. */
 void rankings_init(struct rankings *rankings, struct fleet *fleet, struct jobs *jobs,
                    int64_t idle_ms, uint64_t seed);
 
@@ -65,7 +65,7 @@ struct record *ranking_agent(const struct ranking *ranking, size_t index);
  * list lacks. */
 int ranking_absent(const struct ranking *ranking);
 
-/* The result at the end of a listing: 0 or -errno. */
+/* The result at the end of a listing: 0, or the -errno of such a page. */
 int ranking_end(const struct ranking *ranking);
 
 /* Frees the rankings that were not used for idle_ms. */

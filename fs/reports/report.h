@@ -71,7 +71,7 @@ struct report {
 	report_write_row *write_row;
 	struct report_window window;
 	uint64_t bytes;   /* of the finished report */
-	uint64_t hash;    /* of the content, in the order in which the builder appended it */
+	uint64_t hash;    /* differs if the content differs; also depends on the slices */
 	int64_t mtime_ns; /* when a report with this content was first built; wall clock */
 	size_t section_count;
 	struct report_section sections[];

@@ -64,7 +64,7 @@ void report_builder_free(struct report_builder *builder);
  * -errno of a page that the list lacks; or another -errno. */
 int report_builder_continue(struct report_builder *builder, size_t max_rows);
 
-/* Returns the finished report, with its reference, and frees the builder. */
+/* Frees the builder and returns its finished report, with the reference. */
 struct report *report_builder_finish(struct report_builder *builder);
 
 /* For the functions of a kind: the text of a section, to append to. */

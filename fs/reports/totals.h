@@ -26,7 +26,8 @@ struct totals {
 	size_t with_status;     /* agents that have a status */
 };
 
-/* seed: random bits for hashes. Returns 0, or -ENOMEM: then totals_done() must be called, too. */
+/* Begins without agents. seed: random bits for hashes. Returns 0, or -ENOMEM: then totals_done()
+ * must be called, too. */
 int totals_init(struct totals *totals, uint64_t seed);
 
 /* Frees the memory. */

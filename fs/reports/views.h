@@ -13,8 +13,8 @@
  * All reports are freed when no view was used for two ttls and a second. Rankings are freed one by
  * one (fs/reports/rankings.h). Groups stay, since a listing of them may continue at any time
  * (fs/reports/groups.h). But if all groups together take more than 16 MiB, those that were not used
- * for the longest time are freed, a minute, or two ttls and a second, after their last use at the
- * earliest.
+ * for the longest time are freed: at the earliest a minute after their last use, or two ttls and a
+ * second if that is longer.
  *
  * One thread.
  */

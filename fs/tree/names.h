@@ -50,7 +50,7 @@ bool name_has_operator(const char *name);
  * by comparing name_encode_in_where() of the candidates. */
 bool name_from_where(const char *name, char ret_name[static NAME_BYTES]);
 
-/* Whether a canonical name was cut. */
+/* Whether a name, in agents/ or below where/, was cut. */
 bool name_is_cut(const char *name);
 
 #endif

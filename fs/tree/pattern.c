@@ -34,7 +34,8 @@ struct pattern {
 
 /* Decoding names */
 
-/* A character of a name, and whether no byte of it was escaped: only then it can be special. */
+/* A character of a name, and whether it is written without escapes. Only such a character can be
+ * special. */
 struct pattern_char {
 	uint32_t code;
 	bool raw;
@@ -76,7 +77,7 @@ static uint32_t pattern_code(const struct utf8_char *c)
 }
 
 /* Decodes a part of a name without `%~`. Returns the number of characters, or -EINVAL if it
- * contains an unescaped character that must be escaped. */
+ * contains a wrong escape, or a character without an escape that must have one. */
 static int pattern_decode_part(const char *name, size_t length, struct pattern_char *ret_chars)
 {
 	char bytes[PATTERN_MAX_BYTES];

@@ -15,11 +15,11 @@
  * special, so `%2A` is an asterisk. Any byte may be written like that; a control character, invalid
  * UTF-8, `/`, `%`, and a space at an end must be. The pattern `%` matches the empty string.
  *
- * If the name of a value is cut, the pattern is compared with the name instead of the value. So it
- * can match the beginning of the value and the hash, but not the rest.
+ * If the name of a value is cut, the pattern is compared with the name instead of the value. So
+ * the pattern can match the beginning of the value and the hash, but not the rest.
  *
- * Time of a match: at most the product of the lengths of the pattern and the value, which are below
- * PATTERN_MAX_BYTES and NAME_BYTES.
+ * The time of a match is at most proportional to the product of the lengths of pattern and value.
+ * These are below PATTERN_MAX_BYTES and NAME_BYTES.
  */
 
 #include <stdbool.h>
@@ -49,8 +49,8 @@ struct pattern_value {
 	uint32_t codes[NAME_BYTES];
 };
 
-/* Prepares a stored string (api/model/utf8.h) for matching. *work is increased by about as many
- * comparisons as take the same time. */
+/* Prepares a stored string (api/model/utf8.h) for matching. *work is increased by about the
+ * number of comparisons that take the same time. */
 void pattern_value_init(struct pattern_value *value, const char *string, size_t *work);
 
 /* Whether the pattern matches the value. *work is increased by at least the number of comparisons,

@@ -37,14 +37,14 @@
 #include "fs/tree/text.h"
 
 #define QUESTION_MAX_CONDITIONS 8
-/* The longest key of a question, in bytes. No path of nine names has a longer one. */
+/* The limit of a key, in bytes. Nine components of 255 bytes never exceed it. */
 #define QUESTION_MAX_KEY 16384
 
 struct question;
 
 /* Parses a component. previous: the question that it extends, to which the result holds a
  * reference; NULL: none. Returns 0 and a question with one reference; -EINVAL if the component is
- * wrong, or may not follow the others; or -ENOMEM. */
+ * wrong, or may not follow previous; or -ENOMEM. */
 int question_parse(struct question *previous, const char *name, struct question **ret_question);
 
 /* Adds a reference. */

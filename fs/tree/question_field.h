@@ -14,6 +14,7 @@
 
 struct tree_row;
 
+/* A field that a condition can name. */
 struct question_field {
 	enum agent_field_id id;
 	const struct tree_row *row; /* the file that shows it; NULL: `label`, `gpu` or `task` */

@@ -38,12 +38,11 @@ void question_readme(const struct status *status, struct text *text)
 		"If an agent has several values (label, gpu, task, vram_*), one of them has to\n"
 		"match; the largest one counts for sort. Two conditions may hold for different\n"
 		"GPUs of an agent. VALUE is written as names are: %XX is a byte in hexadecimal,\n"
-		"so %2C is a comma, %2A an asterisk, %2F a slash, %25 a percent sign.\n"
-		" Quote < > * ? [ in a shell. A wrong condition is an \"Invalid argument\", "
-		"without\n"
-		"a reason in .fleetfs/last_error; an unknown value is not wrong: status=idel is\n"
-		"empty. In the directory of a question the name of an agent has %3D for =, %3C\n"
-		"for < and %3E for >.\n"
+		"so %2C is a comma, %2A an asterisk, %2F a slash, %25 a percent sign. Quote < >\n"
+		"* ? [ in a shell. A wrong condition is an \"Invalid argument\", without a reason\n"
+		"in .fleetfs/last_error; an unknown value is not wrong: status=idel is empty. In\n"
+		"the directory of a question the name of an agent has %3D for =, %3C for < and\n"
+		"%3E for >.\n"
 		"\n"
 		"Fields:\n";
 

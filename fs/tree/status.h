@@ -42,7 +42,7 @@ struct status {
 	int64_t started_ns;       /* when the process started; wall clock */
 	uint64_t http_requests;   /* sent */
 	uint64_t http_bytes;      /* received, before decompression */
-	uint64_t operations[STATUS_OPERATIONS]; /* FUSE requests answered */
+	uint64_t operations[STATUS_OPERATIONS]; /* FUSE requests handled */
 	uint64_t timeouts;                      /* operations that took longer than `timeout` */
 	uint64_t interrupts; /* operations whose reader was interrupted while it waited */
 	uint64_t nodes;      /* values and directories that the kernel holds */

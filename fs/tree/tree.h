@@ -22,7 +22,7 @@
 #include "fs/tree/status.h"
 #include "fs/tree/text.h"
 
-/* The rows that are directories, by position in the table. */
+/* The rows that are directories, except views, by position in the table. */
 enum tree_directory {
 	TREE_ROOT,
 	TREE_STATUS,
@@ -37,6 +37,7 @@ enum tree_directory {
 	TREE_DIRECTORIES
 };
 
+/* For what a row has an entry in its parent. TREE_ONCE: it has one. */
 enum tree_each { TREE_ONCE, TREE_EACH_AGENT, TREE_EACH_LABEL, TREE_EACH_GPU };
 
 /* A directory over the whole fleet, by the values that agents have in the row's field. TREE_GROUPS:
@@ -75,7 +76,7 @@ struct tree_row {
 extern const struct tree_row tree_rows[];
 extern const size_t tree_row_count;
 
-/* The longest text of a file, in bytes; a longer one is rejected with -EFBIG. */
+/* The longest text of a file outside of fleet/, in bytes. A longer one is rejected with -EFBIG. */
 #define TREE_MAX_TEXT (16u << 20)
 
 /* The directory that a row is; TREE_DIRECTORIES if it is a file or a view. */
