@@ -40,10 +40,9 @@ void status_readme(const struct status *status, struct text *text)
 		"                     old data, API fails or is slow; failing: no data; verified:\n"
 		"                     the last whole list agrees with the count of the API\n"
 		"stats                HELP lines in .fleetfs/metrics.prom explain it\n"
-		"last_error           why a request to the API last failed, also after later ones\n"
-		"                     succeeded; not why a question is wrong. While the API\n"
-		"                     fails, an unknown name gets that error, not \"No such "
-		"file\"\n"
+		"last_error           why a request to the API last failed, even if later ones\n"
+		"                     succeed; not why a question is wrong. While the API fails,\n"
+		"                     an unknown name gets that error, not \"No such file\"\n"
 		"man fleetfs          all the rest\n";
 
 	(void)status;
