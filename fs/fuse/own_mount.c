@@ -18,6 +18,8 @@
 #include "fs/fuse/own_mount_location.h"
 
 #define MESSAGES_BYTES 1023 /* of fusermount3 */
+/* The socket to fusermount3 gets its number just before /dev/fuse does. */
+#define SOCKET_DISTANCE 8
 
 #ifndef STATX_MNT_ID_UNIQUE
 #define STATX_MNT_ID_UNIQUE 0x4000u
@@ -128,7 +130,7 @@ static void own_mount_explain(int fd, const char *path, char *ret_why, size_t wh
 	else
 		snprintf(ret_why, why_bytes,
 		         "cannot mount on %s: no reason is known: start with -d to see what "
-		         "libfuse reports, and check that fusermount3 works",
+		         "libfuse reports, and check fusermount3 (of the package fuse3)",
 		         path);
 }
 
@@ -142,10 +144,13 @@ static void own_mount_explain(int fd, const char *path, char *ret_why, size_t wh
  */
 static int own_mount_copy_device(struct fuse_session *session)
 {
-	int fd = fuse_session_fd(session);
+	int fd = fuse_session_fd(session), highest = fd;
 
-	/* All numbers up to that of the socket are in use. */
-	return fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
+	/* The other end of the socket is closed, so its number may be free. */
+	for (int number = fd + 1; number <= fd + SOCKET_DISTANCE; number++)
+		if (fcntl(number, F_GETFD) >= 0)
+			highest = number;
+	return fcntl(fd, F_DUPFD_CLOEXEC, highest + 1);
 }
 
 int own_mount_make(struct own_mount *mount, struct fuse_session *session, const char *path,
@@ -161,9 +166,9 @@ int own_mount_make(struct own_mount *mount, struct fuse_session *session, const 
 	err = fuse_session_mount(session, path) < 0 ? -EIO : 0;
 	mount->mounted = err == 0;
 	mount->path = path;
-	mount->last_fd = -1;
+	mount->device_copy_fd = -1;
 	if (err == 0 && auto_unmount)
-		mount->last_fd = own_mount_copy_device(session);
+		mount->device_copy_fd = own_mount_copy_device(session);
 	if (err == 0)
 		own_mount_identify(mount, path);
 	if (saved_stderr >= 0) {
@@ -295,7 +300,8 @@ static int own_mount_detach_stack(const struct own_mount *mount, char *ret_why, 
 			return err;
 		}
 		cover = location.cover;
-		other = location.other != NULL;
+		/* Once the file system has ended, another one may have its device number. */
+		other = location.other && (location.own || mount->device_is_own);
 		/* Whether another turn is needed is decided before this unmount: after the last one
 		 * the kernel may give the device number to a new mount. */
 		left = location.own_count > 1;
@@ -311,7 +317,9 @@ static int own_mount_detach_stack(const struct own_mount *mount, char *ret_why, 
 		}
 		own_mount_location_done(&location);
 	}
-	return err < 0 && err != -ESTALE ? err : other;
+	if (err == -ESTALE) /* another file system has the ID and the device number */
+		return 0;
+	return err < 0 ? err : other;
 }
 
 /* Checks that no bind mount of the unmounted file system is left. Returns 0, or -EEXIST with a
@@ -346,8 +354,8 @@ int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char
 	struct pollfd connection = {.fd = fuse_session_fd(session)};
 	int err;
 
-	if (mount->last_fd >= 0)
-		close(mount->last_fd);
+	if (mount->device_copy_fd >= 0)
+		close(mount->device_copy_fd);
 	if (mount->id == 0) {
 		/* Without /proc only the path is known. */
 		fuse_session_unmount(session);

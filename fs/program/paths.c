@@ -17,8 +17,8 @@
 #define MAX_SYMLINKS 40 /* to follow, as in the kernel */
 
 /*
- * Resolves the symlinks of a path, to be freed; NULL if that fails. If the file does not exist yet,
- * like a log, returns its directory, or that of the symlink's target.
+ * Returns a path without symlinks, to be freed; NULL if that fails. If the file does not exist yet,
+ * like a log, it is the path of its directory, or of the directory of the symlink's target.
  */
 static char *paths_resolve(const char *file)
 {
@@ -82,10 +82,7 @@ struct paths_arguments {
 static int paths_check_one(const struct paths_arguments *arguments, const char *name,
                            const char *path)
 {
-	if (!path || *path != '/')
-		return 0;
-	*arguments->ret_current = path;
-	if (!paths_is_hidden(arguments->mountpoint, path))
+	if (!path || *path != '/' || !paths_is_hidden(arguments->mountpoint, path))
 		return 0;
 	snprintf(arguments->ret_why, arguments->why_bytes,
 	         "%s %s is below the mount point %s, which would hide it: choose another mount "
@@ -105,9 +102,10 @@ static int paths_check_list(const struct paths_arguments *arguments, const char 
 		snprintf(arguments->ret_why, arguments->why_bytes, "out of memory");
 		return -ENOMEM;
 	}
+	/* The whole list: if a check hangs, the copy may be freed while the start reports that. */
+	*arguments->ret_current = paths;
 	while (err == 0 && (path = strsep(&rest, ":")))
 		err = paths_check_one(arguments, name, path);
-	*arguments->ret_current = name; /* not a part of the copy */
 	free(copy);
 	return err;
 }
@@ -130,7 +128,9 @@ int paths_check(const char *mountpoint, const struct options *options, const cha
 	};
 	int err = paths_check_list(&arguments, "$SSL_CERT_DIR", options->ca_dirs);
 
-	for (size_t i = 0; err == 0 && i < sizeof(files) / sizeof(files[0]); i++)
+	for (size_t i = 0; err == 0 && i < sizeof(files) / sizeof(files[0]); i++) {
+		*ret_current = files[i].path;
 		err = paths_check_one(&arguments, files[i].name, files[i].path);
+	}
 	return err;
 }

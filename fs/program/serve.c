@@ -122,7 +122,7 @@ int serve_unmount(struct program *program)
 	if (!program->mount.mounted)
 		return EXIT_SUCCESS;
 	invalidator_done(&program->invalidator);
-	/* If the thread goes on, it uses the operations when it sends a notification. main_finish()
+	/* If the thread goes on, it uses program->ops when it sends a notification. main_finish()
 	 * then frees nothing. */
 	if (!invalidator_is_running(&program->invalidator)) {
 		ops_free(program->ops);
@@ -206,7 +206,8 @@ int serve_run(struct program *program)
 	log_info("mounted %s on %s", program->options.source, program->mountpoint.path);
 	if (program->configured_timeout_ms > 0)
 		log_warning("timeout is %g s instead of %g s: the kernel aborts mounts whose "
-		            "requests take longer (fs.fuse.max_request_timeout)",
+		            "requests take longer (fs.fuse.max_request_timeout or "
+		            "fs.fuse.default_request_timeout)",
 		            (double)program->options.timeout_ms / 1000,
 		            (double)program->configured_timeout_ms / 1000);
 	fetch_results_set_mounted(&program->fetch_results);

@@ -268,8 +268,9 @@ def test_a_small_descriptor_limit_is_raised_or_refused(fleetfs, sim, folder):
 
 @root
 @pytest.mark.alone
-def test_the_kernels_own_limit_bounds_the_timeout(sim, mount, folder):
-    sysctl = Path("/proc/sys/fs/fuse/max_request_timeout")
+@pytest.mark.parametrize("name", ["max_request_timeout", "default_request_timeout"])
+def test_the_kernels_own_limit_bounds_the_timeout(sim, mount, folder, name):
+    sysctl = Path("/proc/sys/fs/fuse", name)
     if not sysctl.exists():
         pytest.skip("this kernel has no limit of its own")
     before = sysctl.read_text()
@@ -278,6 +279,7 @@ def test_the_kernels_own_limit_bounds_the_timeout(sim, mount, folder):
         log = folder / "log"
         fleet = mount(sim(agents=3), timeout=60, log_file=log)
         assert "timeout is 39 s instead of 60 s" in log.read_text()
+        assert f"fs.fuse.{name}" in log.read_text()
         assert "timeout: 39\n" in (fleet / ".fleetfs" / "config").read_text()
     finally:
         sysctl.write_text(before)

@@ -374,7 +374,7 @@ def test_directory_by_id_in_python(fleet, command):
     fleet.api.put_agents(agents)
     directory = fleet / "agents/we%2Fird=na,me%25.*%0A"
     until(directory.exists)
-    assert python(fleet, command, agent=odd) == [str(directory)]
+    assert python(fleet, command, id=odd) == [str(directory)]
 
 
 @recipe("When the API fails,")
@@ -491,7 +491,6 @@ def test_sshfs(fleet, folder, command):
 
 @recipe("Save a fleet, mount it later")
 def test_saved(fleet, programs, folder, command):
-    (folder / "then").mkdir()
     (folder / "bin").mkdir()
     (folder / "bin/fleetfs").symlink_to(programs["fleetfs"])
     try:

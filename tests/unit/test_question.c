@@ -490,11 +490,15 @@ static void change_models(struct record *record, struct agent *agent, struct age
 {
 	const struct agent_gpu old_gpus[2] = {gpus[0], gpus[1]};
 	struct agent before = *agent;
+	struct changes changes;
 
 	before.gpus = old_gpus;
 	for (size_t i = 0; i < 2; i++)
 		gpus[i].device_name = models[i];
-	assert_int_equal(changes_note(&record->changes, &before, agent, FIRST_NS, at_ns), 0);
+	assert_int_equal(changes_build(&record->changes, &before, agent, FIRST_NS, at_ns, &changes),
+	                 0);
+	changes_done(&record->changes);
+	record->changes = changes;
 }
 
 static int64_t since(const char *path, const struct record *record)
