@@ -3,13 +3,13 @@
 #define FLEETFS_FS_REPORTS_BUILD_H
 
 /*
- * Something that is built from the whole list of agents when a request needs it, once for each
- * list, by a job in slices (fs/reports/jobs.h).
+ * The state of something that is built from the whole list of agents. It is built when a request
+ * needs it, at most once for each list, by a job in slices (fs/reports/jobs.h).
  *
- * A request that needs list N gets -EAGAIN until list N or a later one has been built, and is to be
- * run again when a job has ended. A later list is accepted so that a request cannot starve if
- * building takes longer than the ttl. If the build fails, the requests that waited for it get its
- * error; the next request queues a new build.
+ * A request that needs list N gets -EAGAIN until a build of list N or a later one has succeeded. It
+ * is to be run again when a job has ended. A later list is accepted so that a request cannot starve
+ * if building takes longer than the ttl. If the build fails, the requests that waited for it get
+ * its error; the next request queues a new build.
  */
 
 #include <stdbool.h>
@@ -22,18 +22,19 @@ struct build {
 	struct fleet *fleet; /* borrowed */
 	struct jobs *jobs;   /* borrowed */
 	struct job job;
-	int error;     /* of the last build; 0: it succeeded or is not over */
-	uint64_t list; /* that was built last; 0: none */
+	int error;     /* of the last build; 0: it succeeded or has not ended */
+	uint64_t list; /* of the last build that succeeded; 0: none. The job sets it. */
 };
 
-/* Queues the job if the last build is too old for the query. Returns 0 if it is of the query's list
- * or of a later one, and query->list is then that list; -EAGAIN if the job is in the queue or the
- * list lacks a page; or -errno of the list or of a build that the query waited for. */
+/* Returns 0 if the last build is of the list that fleet_whole_list() returns for the query, or of a
+ * later one; query->list is then the list of the build. Otherwise queues the job and returns
+ * -EAGAIN. While there is no such list, returns -EAGAIN, too, or its -errno. If a build failed
+ * while the query waited for it, returns the -errno of the build. */
 int build_wait(struct build *build, struct query *query);
 
-/* Ends a slice. With -EAGAIN the job is queued again; with 0 or another -errno the build has ended.
- * If the list was forgotten (-ESTALE), the requests that wait queue a build of the newest list.
- * Returns whether the build has ended, as the function of a job does. */
+/* Ends a slice. err: -EAGAIN queues the job again; 0 or another -errno is the result of the build,
+ * which has ended. If that is -ESTALE, since the list was forgotten, the requests that wait queue a
+ * build of the newest list. Returns whether the build has ended, as `slice` of a job does. */
 bool build_end_slice(struct build *build, int err);
 
 #endif

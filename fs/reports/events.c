@@ -7,18 +7,18 @@
 
 #include "fs/tree/tree.h"
 
-#define PATIENCE_MS 2000 /* as long as the fleet waits before it serves stale data */
-#define JUST_NOW_MS 1000 /* a log that was updated this recently is served as it is */
+#define PATIENCE_MS 2000 /* the time after which the fleet serves stale data */
+#define JUST_NOW_MS 1000 /* a reader gets the log as it is this long after a query */
 #define MAX_TEXT    (UINT64_C(1) << 30)
 
 struct events {
 	struct fleet *fleet; /* borrowed */
-	int64_t patience_ms; /* how long a query waits for the list if there is a log */
+	int64_t patience_ms; /* how long a query waits for the list if the log is known */
 	uint64_t full_bytes;
 	struct event_log *current;  /* NULL: not begun yet */
 	struct event_log *previous; /* NULL: there was none */
 	int64_t began_ms;           /* when the current log began */
-	int64_t queried_ms;         /* when a query was last answered */
+	int64_t queried_ms;         /* when a query that checked the list was last answered */
 	struct text lines;          /* of the change that is being appended */
 };
 
@@ -80,7 +80,9 @@ struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full
 	if (!events)
 		return NULL;
 	events->fleet = fleet;
-	events->patience_ms = timeout_ms * 3 / 4 < PATIENCE_MS ? timeout_ms * 3 / 4 : PATIENCE_MS;
+	events->patience_ms = PATIENCE_MS;
+	if (timeout_ms > 0 && timeout_ms * 3 / 4 < PATIENCE_MS)
+		events->patience_ms = timeout_ms * 3 / 4;
 	events->full_bytes = full_bytes;
 	text_init(&events->lines, MAX_TEXT);
 	if (fleet_refresh_ms(fleet) > 0 && events_rotate(events) < 0) {
@@ -92,7 +94,7 @@ struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full
 
 /* Queries */
 
-/* Whether the log can be served: it has begun, and a list is complete. A list of gaps only is
+/* Whether the log can be served: it has begun, and a list is complete. A list without any page is
  * enough for the empty log, so fleet_list_is_known() is not needed. */
 static bool events_are_known(const struct events *events)
 {
@@ -283,8 +285,8 @@ static bool events_is_full(const struct events *events)
 
 	if (bytes < events->full_bytes)
 		return false;
-	return fleet_now_ms(events->fleet) >= events->began_ms + EVENTS_LEAST_MS ||
-	       bytes >= EVENTS_MOST_FACTOR * events->full_bytes;
+	return fleet_now_ms(events->fleet) >= events->began_ms + EVENTS_MIN_AGE_MS ||
+	       bytes >= EVENTS_MAX_FACTOR * events->full_bytes;
 }
 
 int events_changed(struct events *events, const struct record *record, const struct agent *before,

@@ -8,21 +8,22 @@
  *
  * The agent is named as in agents/, and a field as its file (status, gpus/0/name). The values are
  * the texts of the file before and after, their lines joined with commas, and a dash for an empty
- * or missing file. Each file of an agent whose text changed is a line, except agent.json, which
- * contains all the others, and measurements and derived values: last_heartbeat, sync_percent,
- * gpu_free, vram_free and vram_used. When an agent joins, the line has the field `agent`, the
- * old value `-` and the new value `joined`; when it departs, `left` and `-`.
+ * or missing file. Each file of an agent whose text changed gets a line. Exceptions are agent.json,
+ * which contains all the others, and measurements and derived values: last_heartbeat, sync_percent,
+ * gpu_free, vram_free and vram_used. When an agent joins, the line has the field `agent`, the old
+ * value `-` and the new value `joined`; when it departs, the values are `left` and `-`.
  *
- * The log costs nothing until it is first queried. That query reads the whole list, whose agents
- * are not events; from then on every agent that arrives is compared, also if another query fetched
- * it. Only queries of the log fetch pages for it: they read the list again once its ttl has
- * expired. If the API cannot be read, the answer is the log as it is. If the fleet refreshes its
- * list without a reader (fleet_refresh()), the log begins at the mount.
+ * The log costs nothing until it is first queried. That query reads the whole list; its agents are
+ * not logged as joined. From then on each agent that arrives is compared with its previous data,
+ * also if another query fetched it. Only queries of the log fetch pages for it: they read the list
+ * again once its ttl has expired. If the API fails, a query returns the log as it is. If the fleet
+ * refreshes its list without a reader (fleet_refresh()), the log begins at the mount.
  *
- * The log is the one file that grows: bytes that were read once stay as they are. When it is full,
- * a new, empty log takes its name and the full one becomes the previous log, events.log.1. That is
- * what logrotate does and `tail -F` follows. `tail -F` checks for another file of that name only
- * every few seconds, so a log is kept for EVENTS_LEAST_MS unless it is very large.
+ * The log is the only file that grows; bytes that are in it never change. When it is full, a new,
+ * empty log takes its name, and the full one becomes the previous log, events.log.1. logrotate does
+ * the same, and `tail -F` follows it. `tail -F` checks only every few seconds whether the name has
+ * become another file, so no log is replaced that is younger than EVENTS_MIN_AGE_MS, unless it is
+ * very large.
  *
  * One thread.
  */
@@ -34,9 +35,9 @@
 #include "cache/fleet.h"
 #include "fs/tree/text.h"
 
-#define EVENTS_BYTES       (UINT64_C(4) << 20) /* a log of this size is full; may be exceeded */
-#define EVENTS_LEAST_MS    10000 /* age before a log is full; tail -F checks after 7 s */
-#define EVENTS_MOST_FACTOR 16    /* a log of 16 * EVENTS_BYTES is full at any age */
+#define EVENTS_BYTES      (UINT64_C(4) << 20) /* a log of at least this size is full */
+#define EVENTS_MIN_AGE_MS 10000 /* a younger log is not replaced; tail -F needs up to 7 s */
+#define EVENTS_MAX_FACTOR 16    /* a log of 16 * EVENTS_BYTES is replaced at any age */
 
 /* The content of a log. Only the current one grows. */
 struct event_log {
@@ -45,28 +46,30 @@ struct event_log {
 	int64_t mtime_ns; /* of the last event, or when the log began; wall clock */
 };
 
+/* Adds a reference. */
 struct event_log *event_log_ref(struct event_log *log);
 
-/* NULL is allowed. */
+/* Releases a reference; the last one frees the log. NULL is allowed. */
 void event_log_unref(struct event_log *log);
 
 struct events;
 
-/* fleet is borrowed. timeout_ms: of an operation. full_bytes: EVENTS_BYTES, or fewer in tests.
- * Begins the log if the fleet refreshes its list. Returns NULL without memory. */
+/* fleet: borrowed. timeout_ms: of a file operation; 0: none. full_bytes: EVENTS_BYTES, or fewer in
+ * tests. Begins the log if the fleet refreshes its list. Returns NULL without memory. */
 struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full_bytes);
 
 /* NULL is allowed. */
 void events_free(struct events *events);
 
-/* The current log with all events known by now; the first query begins it. reading: the query is
- * for the size of the log while a program reads it. The log then may lack the events of the last
- * second; otherwise a reader of a log that grows as fast as it is read would never reach the end.
- * Returns 0 and the log, borrowed; -EAGAIN; or -errno of the failure if no log has begun. */
+/* Returns 0 and the current log, borrowed; -EAGAIN; or -errno: of the failure if there is no log to
+ * return, or -ENOMEM. The first query begins the log. Unless the API fails or is slow, the log has
+ * the events of a list that is within its ttl. reading: the query is for the size of the log while
+ * a program reads it. If the list was checked less than a second ago, the log is then returned as
+ * it is: a reader of a log that grows as fast as it is read would otherwise never reach its end. */
 int events_query(struct events *events, struct query *query, bool reading,
                  struct event_log **ret_log);
 
-/* Whether this log is the current one, which grows. */
+/* Whether this log is the current one, to which events are appended. */
 bool events_is_current(const struct events *events, const struct event_log *log);
 
 /* The previous log, borrowed; NULL if there was none. */

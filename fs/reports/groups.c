@@ -160,7 +160,7 @@ static int groups_find_or_create(struct groups *groups, const char *value, struc
 		group_move_to_list(*ret_group, groups->list);
 		return 0;
 	}
-	return groups->count < GROUPS_MOST ? group_new(groups, name, value, ret_group) : 0;
+	return groups->count < GROUPS_MAX ? group_new(groups, name, value, ret_group) : 0;
 }
 
 int groups_add(struct groups *groups, const char *value, struct record *record)

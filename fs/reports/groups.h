@@ -4,15 +4,16 @@
 
 /*
  * The distinct values of a field in a list of agents, in the order in which they were first found,
- * and how often each was found: what a directory of groups (by-status/) lists and a summary counts.
+ * and how often each was found. A directory of groups (by-status/) lists them, and a summary shows
+ * the counts.
  *
  * The groups can be built again from another list. A value that is in both lists keeps its group
  * and its number, and the order of the groups does not change; groups_finish() removes the groups
  * of other values. So a listing can continue after a number (groups_after()), however the list of
  * agents changes.
  *
- * Values are strings that agents choose. Two values are the same group if they have the same name
- * in the tree. Different values have different names (fs/tree/names.h).
+ * Values are strings that agents choose. Groups are found by the names of their values in the tree.
+ * Different values have different names (fs/tree/names.h).
  */
 
 #include <stddef.h>
@@ -21,14 +22,14 @@
 #include "cache/record.h"
 #include "cache/table.h"
 
-#define GROUPS_MOST (1u << 20) /* further values are ignored */
+#define GROUPS_MAX (1u << 20) /* further values are ignored */
 
 struct group {
 	struct table_link by_name;
 	uint64_t number; /* from 1, in the order in which values were first found; never reused */
 	uint64_t list;   /* the last list that has the value */
-	struct record *first; /* first agent in that list with it: a reference, or NULL */
-	size_t count;         /* agents in that list with the value; 0: made by groups_expect() */
+	struct record *first; /* the first agent of that list that has it; a reference, or NULL */
+	size_t count;         /* calls of groups_add() with the value for that list */
 	char value[];
 };
 
@@ -37,37 +38,39 @@ struct groups {
 	struct group **order; /* by number, until groups_sort_from() */
 	size_t count;
 	size_t capacity;
-	size_t bytes;    /* memory of the groups */
-	uint64_t number; /* of the newest group */
+	size_t bytes;    /* memory of the groups themselves */
+	uint64_t number; /* the highest number of a group so far */
 	uint64_t seed;   /* of the hashes */
 
 	/* Set by the caller */
 	uint64_t list; /* the list from which the groups are built */
 	int absent;    /* result of looking up a name without a group: -ENOENT, or the -errno of a
 	                  page that the list lacks */
-	int end;       /* result at the end of a listing: 0 or -errno */
+	int end;       /* result at the end of a listing: 0, or the -errno of such a page */
 };
 
-/* No groups; allocates nothing. seed: random bits. */
+/* Makes an empty set of groups; allocates nothing. seed: random bits. */
 void groups_init(struct groups *groups, uint64_t seed);
 
-/* Frees all groups. The struct is then as after groups_init(), but no number is reused. */
+/* Frees all groups. More can be added afterwards; their numbers continue. */
 void groups_done(struct groups *groups);
 
-/* Ends building: removes the groups whose value is not in groups->list. */
+/* Ends building: removes the groups that were neither added nor expected for groups->list. */
 void groups_finish(struct groups *groups);
 
-/* Sorts groups->order from a position on by value. groups_after() must not be called any more. */
+/* Sorts the groups from this position in groups->order on by value. groups_after() must not be
+ * called any more. */
 void groups_sort_from(struct groups *groups, size_t first);
 
-/* The position in groups->order of the first group after this number. */
+/* The position in groups->order of the first group with a higher number; groups->count: none. */
 size_t groups_after(const struct groups *groups, uint64_t number);
 
-/* Counts a value once more. record: the agent that has it, or NULL. Returns 0 or -ENOMEM. */
+/* Adds a value of an agent: makes its group if it is new, and counts it. record: of the agent, for
+ * group->first; may be NULL. Returns 0 or -ENOMEM. */
 int groups_add(struct groups *groups, const char *value, struct record *record);
 
-/* Makes sure that a value has a group in groups->list even if no agent has it. Returns 0 or
- * -ENOMEM. */
+/* Makes the group of a value, without counting it: groups_finish() keeps it even if no agent has
+ * the value. Returns 0 or -ENOMEM. */
 int groups_expect(struct groups *groups, const char *value);
 
 /* The group with this name in the tree, or NULL. */

@@ -21,9 +21,9 @@
 struct job {
 	struct job *next; /* in the queue; NULL: not in a queue */
 	struct job *previous;
-	/* Does one slice. The queue has removed the job already: the function adds it again if
-	 * there is more to do, and may also free it. Returns whether the job has ended and
-	 * requests may wait for its result: then they are to be run again. */
+	/* Does one slice. The job is not in the queue then: the function adds it again if there is
+	 * more to do, and may also free it. Returns whether the job has ended, so that requests
+	 * that wait for its result are to be run again. */
 	bool (*slice)(struct job *job);
 };
 
@@ -34,6 +34,7 @@ struct jobs {
 /* An empty queue. It must not move afterwards. */
 void jobs_init(struct jobs *jobs);
 
+/* Whether there is a job in the queue. */
 bool jobs_are_queued(const struct jobs *jobs);
 
 /* Appends a job, unless it is in the queue already. */
@@ -42,6 +43,7 @@ void jobs_add(struct jobs *jobs, struct job *job);
 /* Runs one slice of the first job, if there is one. Returns what the slice returned. */
 bool jobs_run_slice(struct jobs *jobs);
 
+/* Whether a job is in a queue. */
 bool job_is_queued(const struct job *job);
 
 /* Removes a job from its queue, if it is in one. */

@@ -204,12 +204,12 @@ static void metrics_write_count(struct report_builder *builder, const char *stat
 	metric_end_sample(text, (int64_t)agents);
 }
 
-static void metrics_status(struct report_builder *builder, const struct group *status)
+static void metrics_write_status(struct report_builder *builder, const struct group *group)
 {
 	char name[NAME_BYTES];
 
-	name_encode(status->value, name);
-	metrics_write_count(builder, name, status->count);
+	name_encode(group->value, name);
+	metrics_write_count(builder, name, group->count);
 }
 
 /* Counts the agents without a status, so that the sum over all statuses is the number of agents. */
@@ -252,7 +252,7 @@ static void metrics_end(struct report_builder *builder)
 
 const struct report_kind report_metrics = {.begin = metrics_begin,
                                            .write_row = metrics_row,
-                                           .status = metrics_status,
+                                           .write_status = metrics_write_status,
                                            .end = metrics_end,
                                            .sections = SECTION_METRICS + METRICS,
                                            .rows_begin = SECTION_METRICS,

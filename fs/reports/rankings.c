@@ -6,20 +6,20 @@
 #include <string.h>
 #include <xxhash.h>
 
-/* At most in a slice, which takes a quarter of a millisecond. */
+/* Limits of one slice, so that it takes about 0.25 ms. */
 #define SLICE_AGENTS 256
 #define SLICE_WORK   50000 /* comparisons with patterns */
 #define SLICE_SORTED 128
 
-#define MOST_BYTES (16u << 20) /* as for groups (fs/reports/views.c) */
+#define RANKINGS_MAX_BYTES (16u << 20) /* as for groups (fs/reports/views.c) */
 
 /* An agent during a build. The agent may be read again between two slices, so the build refers to
  * the values that it saw. */
 struct ranked {
 	struct record *record;     /* a reference */
 	const struct agent *agent; /* a reference */
-	struct question_rank rank;
-	size_t position; /* in the list; orders agents of the same rank */
+	struct question_sort_key sort_key;
+	size_t position; /* in the list; orders agents with equal sort keys */
 };
 
 struct ranking {
@@ -36,16 +36,17 @@ struct ranking {
 	int absent;
 	int end;
 
-	/* The current build. First the heap grows; then its root, the last agent in the order of
-	 * those in it, is moved to the end of `sorted`, again and again. */
+	/* The current build. First all agents that match are added to the heap, whose root is the
+	 * last of them in the order. Then the root is moved to `sorted`, before the agents that are
+	 * there already, until the heap is empty. */
 	uint64_t list; /* 0: none */
 	uint64_t cursor;
-	bool is_read; /* all agents of the list are in the heap or sorted */
+	bool is_read; /* the whole list was read: each agent that matches is in heap or sorted */
 	struct ranked *heap;
 	size_t heap_count;
 	size_t heap_capacity;
 	struct record **sorted;
-	size_t sorted_capacity; /* of sorted; the entries from heap_count on are set */
+	size_t sorted_capacity; /* the entries from heap_count on are references */
 
 	char key[];
 };
@@ -58,7 +59,7 @@ void rankings_init(struct rankings *rankings, struct fleet *fleet, struct jobs *
 		.jobs = jobs,
 		.idle_ms = idle_ms,
 		.seed = seed,
-		.most_bytes = MOST_BYTES,
+		.max_bytes = RANKINGS_MAX_BYTES,
 	};
 }
 
@@ -67,9 +68,10 @@ static size_t ranking_bytes(const struct ranking *ranking)
 	return sizeof(*ranking) + strlen(ranking->key) + ranking->count * sizeof(struct record *);
 }
 
-static void ranking_free_records(struct record **records, size_t from, size_t count)
+/* Frees an array. The entries from first up to end, without end, are references. */
+static void ranking_free_records(struct record **records, size_t first, size_t end)
 {
-	for (size_t i = from; records && i < count; i++)
+	for (size_t i = first; records && i < end; i++)
 		record_unref(records[i]);
 	free(records);
 }
@@ -163,12 +165,13 @@ void rankings_tidy(struct rankings *rankings)
 		ranking_free(rankings->oldest);
 }
 
-/* Frees the rankings for which there is no room, except this one. */
+/* Frees the least recently used rankings until the others take no more than max_bytes. Spares this
+ * one and those that are being built. */
 static void rankings_make_room(struct rankings *rankings, const struct ranking *keep)
 {
 	struct ranking *at = rankings->oldest, *next;
 
-	for (; at && rankings->bytes > rankings->most_bytes; at = next) {
+	for (; at && rankings->bytes > rankings->max_bytes; at = next) {
 		next = at->newer;
 		if (at != keep && !job_is_queued(&at->build.job))
 			ranking_free(at);
@@ -181,7 +184,7 @@ static void rankings_make_room(struct rankings *rankings, const struct ranking *
 static bool ranking_is_after(const struct ranking *ranking, const struct ranked *a,
                              const struct ranked *b)
 {
-	int order = question_compare_ranks(ranking->question, &a->rank, &b->rank);
+	int order = question_compare_sort_keys(ranking->question, &a->sort_key, &b->sort_key);
 
 	return order != 0 ? order > 0 : a->position > b->position;
 }
@@ -211,7 +214,7 @@ static int ranking_push(struct ranking *ranking, const struct ranked *ranked)
 	return 0;
 }
 
-/* Moves the root to its place in `sorted`. */
+/* Moves the root of the heap to its place in `sorted`. */
 static void ranking_pop(struct ranking *ranking)
 {
 	const struct ranked root = ranking->heap[0];
@@ -248,7 +251,7 @@ static int ranking_read_slice(struct ranking *ranking)
 		ranked.agent = ranked.record->agent;
 		if (!question_matches(ranking->question, ranked.agent, &work))
 			continue;
-		ranked.rank = question_rank(ranking->question, ranked.agent, &work);
+		ranked.sort_key = question_sort_key(ranking->question, ranked.agent, &work);
 		if (ranking_push(ranking, &ranked) < 0)
 			return -ENOMEM;
 	}
@@ -269,7 +272,7 @@ static int ranking_sort_slice(struct ranking *ranking)
 	return ranking->heap_count > 0 ? -EAGAIN : 0;
 }
 
-/* Makes what was built the ranking. */
+/* Replaces the agents of the ranking by those of the build that has ended. */
 static void ranking_store(struct ranking *ranking)
 {
 	struct rankings *rankings = ranking->rankings;

@@ -153,24 +153,25 @@ uint64_t report_bytes(const struct report *report)
 	return bytes;
 }
 
-static void report_hash_bytes(struct report *report, const char *bytes, size_t length)
+/* Adds the bytes of a section's text that are not in the hash yet. */
+static void report_hash_section(struct report *report, struct report_section *section)
 {
-	if (length > 0)
-		report->hash = XXH3_64bits_withSeed(bytes, length, report->hash);
+	const struct text *text = &section->text;
+
+	if (section->hashed < text->length)
+		report->hash = XXH3_64bits_withSeed(text->bytes + section->hashed,
+		                                    text->length - section->hashed, report->hash);
+	section->hashed = text->length;
 }
 
 int report_hash(struct report *report)
 {
 	for (size_t i = 0; i < report->section_count; i++) {
 		struct report_section *section = &report->sections[i];
-		const struct text *text = &section->text;
 
-		if (text_error(text) < 0)
-			return text_error(text);
-		if (section->hashed < text->length)
-			report_hash_bytes(report, text->bytes + section->hashed,
-			                  text->length - section->hashed);
-		section->hashed = text->length;
+		if (text_error(&section->text) < 0)
+			return text_error(&section->text);
+		report_hash_section(report, section);
 	}
 	return 0;
 }
@@ -225,8 +226,9 @@ int report_reference_row(struct report *report, size_t number, size_t begin,
 	if (err < 0)
 		return err;
 	agent_ref(row->agent);
-	report_hash_bytes(report, text->bytes + begin, text->length - begin);
+	report_hash_section(report, section);
 	text->length = begin;
+	section->hashed = begin;
 	return 0;
 }
 

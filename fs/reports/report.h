@@ -8,16 +8,17 @@
  * A report is built in slices (fs/reports/report_builder.h), once for each list of agents, and is
  * immutable afterwards: a reader that has it open reads it to its end although newer ones exist.
  *
- * The content is one or more sections in sequence, since a builder may append to several places at
- * once: all samples of a metric have to be adjacent. A section is a list of chunks. A chunk is
- * stored: bytes of the report; or referenced: the row of an agent, of which the report has a
- * reference, and which it writes again when the row is read.
+ * The content is one or more sections in sequence, so that a builder can append to several places.
+ * For example, all samples of a metric have to be adjacent, but a builder writes agent by agent.
+ *
+ * A section is a list of chunks. A stored chunk has bytes of the report. A referenced chunk has a
+ * reference to an agent, and the report writes the agent's row again when it is read.
  *
  * Memory. Text may take nine times as many bytes as the API sent, since a byte that is not safe to
  * show is escaped twice for the HTML page. So the rows of an agent are stored only if they take no
  * more bytes than the agent, and at most 16 KiB; longer rows, and the agents' JSON, are referenced.
- * Thus a report takes no more memory than the agents that it shows, which the cache bounds
- * (FLEET_MAX_BYTES).
+ * Thus the rows of a report take no more memory than the agents that it shows, which the cache
+ * bounds (FLEET_MAX_BYTES).
  *
  * One thread.
  */
@@ -41,13 +42,13 @@ struct report_row {
 	bool is_first;          /* the row of the first agent */
 };
 
-/* Appends an agent's row in a section. It must append the same bytes each time. */
+/* Appends an agent's row in a section. It must append the same bytes each time it is called. */
 typedef void report_write_row(struct text *text, size_t section, const struct report_row *row);
 
 struct report_chunk {
-	struct report_row row; /* referenced: with a reference to the agent; stored: all zero */
-	size_t stored;         /* stored: offset of its bytes in the section's text */
-	uint64_t end;          /* offset of its end in the section */
+	struct report_row row; /* of a referenced chunk: row.agent is a reference; else all zero */
+	size_t stored;         /* of a stored chunk: offset of its bytes in the section's text */
+	uint64_t end;          /* offset of the chunk's end in the section */
 };
 
 struct report_section {
@@ -70,7 +71,7 @@ struct report {
 	report_write_row *write_row;
 	struct report_window window;
 	uint64_t bytes;   /* of the finished report */
-	uint64_t hash;    /* of these bytes */
+	uint64_t hash;    /* differs if the content differs; also depends on the slices */
 	int64_t mtime_ns; /* when a report with this content was first built; wall clock */
 	size_t section_count;
 	struct report_section sections[];
@@ -81,7 +82,7 @@ struct report {
 /* Adds a reference. */
 struct report *report_ref(struct report *report);
 
-/* Removes a reference, and frees the report with the last one. NULL is allowed. */
+/* Releases a reference; the last one frees the report. NULL is allowed. */
 void report_unref(struct report *report);
 
 /* Copies up to size bytes of a finished report, from an offset on. Returns the number of bytes,
@@ -90,11 +91,11 @@ ssize_t report_read(struct report *report, uint64_t offset, size_t size, char *r
 
 /* Building */
 
-/* An empty report with one reference. seed: random bits for the hash. Returns NULL without memory.
- */
+/* Creates an empty report with one reference. seed: random bits for the hash. Returns NULL without
+ * memory. */
 struct report *report_new(report_write_row *write_row, size_t section_count, uint64_t seed);
 
-/* The number of bytes of a report that is being built. */
+/* The number of bytes so far of a report that is being built. */
 uint64_t report_bytes(const struct report *report);
 
 /* Turns the row that was appended to a section's text into a referenced chunk. number: of the
@@ -102,8 +103,8 @@ uint64_t report_bytes(const struct report *report);
 int report_reference_row(struct report *report, size_t number, size_t begin,
                          const struct report_row *row);
 
-/* Adds the bytes that were stored since the last call to the hash. Returns 0, or the error of a
- * text. */
+/* Adds the bytes that were appended since the last call to the hash. Returns 0, or the error of a
+ * section's text. */
 int report_hash(struct report *report);
 
 /* Ends building. Returns 0 or -ENOMEM. */

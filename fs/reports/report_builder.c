@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLICE_BYTES      (16u << 10) /* written in a quarter of a millisecond */
-#define STORED_ROW_BYTES (16u << 10)
+#define SLICE_BYTES      (16u << 10) /* takes about 0.25 ms to write */
+#define STORED_ROW_BYTES (16u << 10) /* longer rows of an agent are referenced */
 
 struct report_builder *report_builder_new(const struct report_kind *kind,
                                           const struct status *status, uint64_t list, uint64_t seed)
@@ -93,7 +93,7 @@ static int report_builder_write_agent(struct report_builder *builder)
 			 });
 }
 
-/* Writes the line of the next status, or after the last one the end of the report. Returns whether
+/* Writes the line of the next status or, after the last one, the end of the report. Returns whether
  * the report has ended. The statuses are sorted because the order in which they are found changes
  * from list to list. */
 static bool report_builder_write_status(struct report_builder *builder)
@@ -103,8 +103,8 @@ static bool report_builder_write_status(struct report_builder *builder)
 
 	if (builder->statuses_written == 0)
 		groups_sort_from(statuses, AGENT_STATUSES);
-	if (kind->status && builder->statuses_written < statuses->count) {
-		kind->status(builder, statuses->order[builder->statuses_written++]);
+	if (kind->write_status && builder->statuses_written < statuses->count) {
+		kind->write_status(builder, statuses->order[builder->statuses_written++]);
 		return false;
 	}
 	if (kind->end)
@@ -112,14 +112,15 @@ static bool report_builder_write_status(struct report_builder *builder)
 	return true;
 }
 
-int report_builder_continue(struct report_builder *builder, size_t most)
+int report_builder_continue(struct report_builder *builder, size_t max_rows)
 {
 	struct report *report = builder->report;
 	uint64_t enough = report_bytes(report) + SLICE_BYTES;
 	bool ended = false;
 	int err = 0;
 
-	for (size_t i = 0; err == 0 && !ended && i < most && report_bytes(report) < enough; i++) {
+	for (size_t i = 0; err == 0 && !ended && i < max_rows && report_bytes(report) < enough;
+	     i++) {
 		if (!builder->has_all_agents)
 			err = report_builder_write_agent(builder);
 		else

@@ -24,12 +24,12 @@ static void summary_begin(struct report_builder *builder)
 /* A status is written as its name in by-status/, with a colon as %3A and a space as %20. So a key
  * has neither, different statuses have different keys, and a status of any length takes little
  * memory. */
-static void summary_status(struct report_builder *builder, const struct group *status)
+static void summary_write_status(struct report_builder *builder, const struct group *group)
 {
 	struct text *text = report_builder_text(builder, SUMMARY_STATUSES);
 	char name[NAME_BYTES];
 
-	name_encode(status->value, name);
+	name_encode(group->value, name);
 	text_printf(text, "agents_");
 	for (const char *at = name; *at; at++) {
 		if (*at == ':' || *at == ' ')
@@ -37,7 +37,7 @@ static void summary_status(struct report_builder *builder, const struct group *s
 		else
 			text_bytes(text, at, 1);
 	}
-	text_printf(text, ": %zu\n", status->count);
+	text_printf(text, ": %zu\n", group->count);
 }
 
 static void summary_end(struct report_builder *builder)
@@ -65,7 +65,7 @@ static void summary_end(struct report_builder *builder)
 }
 
 const struct report_kind report_summary = {.begin = summary_begin,
-                                           .status = summary_status,
+                                           .write_status = summary_write_status,
                                            .end = summary_end,
                                            .sections = SUMMARY_SECTIONS};
 

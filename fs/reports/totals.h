@@ -2,8 +2,9 @@
 #ifndef FLEETFS_FS_REPORTS_TOTALS_H
 #define FLEETFS_FS_REPORTS_TOTALS_H
 
-/* Sums over all agents of a list. A sum that would exceed INT64_MAX becomes INT64_MAX, one that
- * would fall below -INT64_MAX becomes -INT64_MAX, and both stay so whatever is added. */
+/* Sums over all agents of a list. A sum that would exceed INT64_MAX becomes INT64_MAX, and one that
+ * would fall below -INT64_MAX becomes -INT64_MAX. Such a sum then stays the same, whatever is
+ * added. One thread. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -25,9 +26,11 @@ struct totals {
 	size_t with_status;     /* agents that have a status */
 };
 
-/* seed: random bits for hashes. Returns 0, or -ENOMEM: then totals_done() must be called, too. */
+/* Begins without agents. seed: random bits for hashes. Returns 0, or -ENOMEM: then totals_done()
+ * must be called, too. */
 int totals_init(struct totals *totals, uint64_t seed);
 
+/* Frees the memory. */
 void totals_done(struct totals *totals);
 
 /* Adds an agent. Returns 0 or -ENOMEM. */

@@ -7,18 +7,19 @@
 #include "fs/reports/report_kinds.h"
 #include "fs/tree/tree.h"
 
-/* At most in a slice, which takes a quarter of a millisecond. */
+/* Limits of one slice, so that it takes about 0.25 ms. */
 #define SLICE_AGENTS 64
 #define SLICE_VALUES 512
 
-#define IDLE_MS 1000 /* plus two ttls: reports that were not used for so long are freed */
+#define IDLE_MS 1000 /* plus two ttls: reports are freed when no view was used for this time */
 
-/* The kernel does not report the end of a listing. So groups stay until those of all views take
- * more memory than this; then those of a view that was not listed for a minute are freed. */
+/* The kernel does not report the end of a listing. So groups stay until those of all rows together
+ * take more memory than this. Then those that were not used for the longest time are freed, after
+ * LISTING_MS or idle_ms, whichever is longer. */
 #define KEPT_GROUPS_BYTES (16u << 20)
 #define LISTING_MS        60000
 
-/* What is built of one row of the tree: the groups of a view, or a report. */
+/* What is built for one row of the tree: groups or a report. Rankings have no row. */
 struct view {
 	struct views *views;
 	const struct tree_row *row;
@@ -26,7 +27,7 @@ struct view {
 	struct groups groups;           /* groups.list: the list of the last or current build */
 	uint64_t cursor;                /* of the current build of groups; 0: none */
 	uint64_t freed_number;          /* highest number of a group when they were freed */
-	int64_t listed_ms;              /* when the groups were last used */
+	int64_t used_ms;                /* when the groups or the report were last used */
 	struct report *report;          /* NULL: none */
 	struct report_builder *builder; /* of the current build; NULL: none */
 };
@@ -39,7 +40,7 @@ struct views {
 	int64_t idle_ms;
 	int64_t used_ms; /* when a view was last used; INT64_MIN: no report is stored */
 	struct rankings rankings;
-	bool crowded;      /* all groups together take more than KEPT_GROUPS_BYTES */
+	bool crowded;      /* the groups of all rows take more than KEPT_GROUPS_BYTES */
 	struct view *rows; /* by row of the tree */
 };
 
@@ -111,7 +112,7 @@ static void view_free_groups(struct view *view)
 	views_measure_groups(view->views);
 }
 
-/* The view whose groups are to be freed first, and when; NULL if there is room for all groups. */
+/* Returns the view whose groups are to be freed first, and when; NULL if there is room for all. */
 static struct view *views_first_to_free(const struct views *views, int64_t *ret_due_ms)
 {
 	struct view *first = NULL;
@@ -119,11 +120,11 @@ static struct view *views_first_to_free(const struct views *views, int64_t *ret_
 	for (size_t i = 0; views->crowded && i < tree_row_count; i++) {
 		struct view *view = &views->rows[i];
 
-		if (view->groups.count > 0 && (!first || view->listed_ms < first->listed_ms))
+		if (view->groups.count > 0 && (!first || view->used_ms < first->used_ms))
 			first = view;
 	}
 	if (first)
-		*ret_due_ms = first->listed_ms +
+		*ret_due_ms = first->used_ms +
 		              (views->idle_ms > LISTING_MS ? views->idle_ms : LISTING_MS);
 	return first;
 }
@@ -182,7 +183,7 @@ void views_touch(struct views *views)
 static void view_touch(struct view *view)
 {
 	views_touch(view->views);
-	view->listed_ms = view->views->used_ms;
+	view->used_ms = view->views->used_ms;
 }
 
 /* Groups */
@@ -337,7 +338,7 @@ int views_report(struct views *views, const struct tree_row *row, struct query *
 	return err;
 }
 
-/* Orders */
+/* Rankings */
 
 int views_ranking(struct views *views, struct question *question, struct query *query,
                   bool continues, const struct ranking **ret_ranking)

@@ -11,7 +11,7 @@
 
 #include "api/model/utf8.h"
 
-#define CUT_BYTES   200 /* a name that is too long is cut to at most so many bytes */
+#define CUT_BYTES   200 /* the most bytes that a cut keeps */
 #define CHAR_BYTES  9   /* the longest encoded character: three escapes */
 #define HASH_DIGITS 32
 

@@ -16,13 +16,13 @@
  * followed by the number of ranges, and by the first and last code of each range.
  */
 #define CODE_INVALID UINT32_C(0x80000000)
-#define CODE_CUT     UINT32_C(0x40000000) /* `%~`, before the hash of a shortened name */
+#define CODE_CUT     UINT32_C(0x40000000) /* `%~`, before the hash of a cut name */
 #define CODE_MANY    UINT32_C(0x40000001)
 #define CODE_ONE     UINT32_C(0x40000002)
 #define CODE_SET     UINT32_C(0x40000003)
 #define CODE_SET_NOT UINT32_C(0x40000004)
 
-/* A value of this many bytes is never shortened: no byte takes more than three in a name. */
+/* The name of a value of this many bytes is never cut: no byte takes more than three in a name. */
 #define NEVER_CUT ((NAME_BYTES - 1) / 3)
 
 #define WORK_BYTES 16 /* bytes of a string whose preparation takes as long as a comparison */
@@ -34,7 +34,8 @@ struct pattern {
 
 /* Decoding names */
 
-/* A character of a name, and whether no byte of it was escaped: only then it can be special. */
+/* A character of a name, and whether it is written without escapes. Only such a character can be
+ * special. */
 struct pattern_char {
 	uint32_t code;
 	bool raw;
@@ -76,7 +77,7 @@ static uint32_t pattern_code(const struct utf8_char *c)
 }
 
 /* Decodes a part of a name without `%~`. Returns the number of characters, or -EINVAL if it
- * contains an unescaped character that must be escaped. */
+ * contains a wrong escape, or a character without an escape that must have one. */
 static int pattern_decode_part(const char *name, size_t length, struct pattern_char *ret_chars)
 {
 	char bytes[PATTERN_MAX_BYTES];
@@ -97,7 +98,8 @@ static int pattern_decode_part(const char *name, size_t length, struct pattern_c
 	return size < 0 ? size : count;
 }
 
-/* Decodes a name of fewer than PATTERN_MAX_BYTES bytes. Returns as above. */
+/* Decodes a name of fewer than PATTERN_MAX_BYTES bytes. Returns the same as
+ * pattern_decode_part(). */
 static int pattern_decode(const char *name, size_t length, struct pattern_char *ret_chars)
 {
 	int count = 0, part;
@@ -169,8 +171,8 @@ static int pattern_parse_chars(const struct pattern_char *chars, int count, stru
 		uint32_t *last = pattern->count ? &pattern->codes[pattern->count - 1] : NULL;
 
 		if (pattern_is(c, '*')) {
-			/* A last code CODE_MANY is a `*`, not the end of a set: no code of a range
-			 * has this value. */
+			/* If the last code is CODE_MANY, it is a `*`, and not the end of a range:
+			 * no character has this code. */
 			if (!last || *last != CODE_MANY)
 				pattern->codes[pattern->count++] = CODE_MANY;
 		} else if (pattern_is(c, '?')) {
@@ -297,7 +299,7 @@ void pattern_print(const struct pattern *pattern, struct text *text)
 
 /* Matching */
 
-/* If the name of a string is shortened, takes the codes of the name, and returns true. */
+/* If the name of a string is cut, takes the codes of the name and returns true. */
 static bool pattern_value_of_cut_name(struct pattern_value *value, const char *string)
 {
 	struct pattern_char chars[NAME_BYTES];
@@ -332,28 +334,30 @@ void pattern_value_init(struct pattern_value *value, const char *string, size_t 
 }
 
 /* Whether a code of a pattern, or the set that begins there, matches one code of a value. Returns
- * the number of codes that it takes, or 0. */
-static size_t pattern_match_one(const uint32_t *codes, uint32_t of_value)
+ * the number of codes that it takes, or 0. *work is increased by the number of ranges compared. */
+static size_t pattern_match_one(const uint32_t *codes, uint32_t of_value, size_t *work)
 {
 	if (codes[0] == of_value || codes[0] == CODE_ONE)
 		return 1;
 	if (codes[0] != CODE_SET && codes[0] != CODE_SET_NOT)
 		return 0;
-	for (uint32_t i = 0; i < codes[1]; i++)
+	for (uint32_t i = 0; i < codes[1]; i++) {
+		++*work;
 		if (codes[2 + 2 * i] <= of_value && of_value <= codes[3 + 2 * i])
 			return codes[0] == CODE_SET ? 2 + 2 * codes[1] : 0;
+	}
 	return codes[0] == CODE_SET ? 0 : 2 + 2 * codes[1];
 }
 
 /*
- * Matches from left to right. What follows a `*` is tried at each position until it matches. When
- * the next `*` is reached, the first such position is kept: a later one cannot let more match. So
- * no position is tried twice between the same two `*`, however many there are.
+ * Matches from left to right. The part after a `*`, up to the next one, is tried at each position
+ * of the value until it matches. The first position where it matches is final, since it leaves the
+ * most of the value for the rest of the pattern. So matching never goes back beyond the last `*`.
  */
 bool pattern_matches(const struct pattern *pattern, const struct pattern_value *value, size_t *work)
 {
 	size_t at = 0, in_value = 0;
-	size_t after_many = SIZE_MAX, tried = 0; /* the last `*`, and where what follows is tried */
+	size_t after_many = SIZE_MAX, tried = 0; /* after the last `*`; where this is tried */
 
 	while (in_value < value->count) {
 		size_t taken = 0;
@@ -365,7 +369,8 @@ bool pattern_matches(const struct pattern *pattern, const struct pattern_value *
 			continue;
 		}
 		if (at < pattern->count)
-			taken = pattern_match_one(&pattern->codes[at], value->codes[in_value]);
+			taken = pattern_match_one(&pattern->codes[at], value->codes[in_value],
+			                          work);
 		if (taken == 0 && after_many == SIZE_MAX)
 			return false;
 		at = taken > 0 ? at + taken : after_many;

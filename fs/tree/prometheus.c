@@ -33,8 +33,7 @@ void prometheus_end(struct text *text)
 	text_printf(text, prometheus_has_label(text) ? "} " : " ");
 }
 
-void prometheus_time(struct text *text, int64_t wall_ns)
+void prometheus_time(struct text *text, int64_t ns)
 {
-	text_printf(text, "%" PRId64 ".%03d\n", wall_ns / 1000000000,
-	            (int)(wall_ns / 1000000 % 1000));
+	text_printf(text, "%" PRId64 ".%03d\n", ns / 1000000000, (int)(ns / 1000000 % 1000));
 }

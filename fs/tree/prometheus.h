@@ -17,19 +17,20 @@
 
 #include "fs/tree/text.h"
 
-/* Appends the lines of a metric before its samples. */
+/* Appends the HELP and TYPE lines of a metric: its head. */
 void prometheus_head(struct text *text, const char *name, const char *type, const char *help);
 
-/* Begins a sample. fleet: the value of its label `fleet`; NULL: it has none. */
+/* Begins a sample. fleet: the value of its label `fleet`; NULL: it has no such label. */
 void prometheus_begin(struct text *text, const char *name, const char *fleet);
 
 /* Appends a label. value: a stored string; NULL is the empty string. */
 void prometheus_label(struct text *text, const char *name, const char *value);
 
-/* Ends the labels. The value and a line end follow. */
+/* Ends the labels. The caller then appends the value and a line end. */
 void prometheus_end(struct text *text);
 
-/* Appends a time as the value of a sample, in seconds, and the line end. */
-void prometheus_time(struct text *text, int64_t wall_ns);
+/* Appends a time or duration, at least 0 ns, as the value of a sample in seconds, and the line end.
+ */
+void prometheus_time(struct text *text, int64_t ns);
 
 #endif

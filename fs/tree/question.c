@@ -44,7 +44,7 @@ struct question {
 
 /* Parsing */
 
-/* Parses a decimal integer of at most 2^53. with_unit: K, M, G or T may follow. */
+/* Parses a decimal integer from -2^53 to 2^53. with_unit: K, M, G or T may follow. */
 static bool question_parse_integer(const char *text, bool with_unit, int64_t *ret_number)
 {
 	static const char units[] = "KMGT";
@@ -90,7 +90,8 @@ static int question_parse_patterns(struct question *question, const char *value)
 	return err;
 }
 
-/* Finds the operator of a name, whose field ends before ret_field_bytes, and its value. */
+/* Splits a component into FIELD, of which ret_field_bytes is the length, operator and VALUE.
+ * Returns false if it has no operator. */
 static bool question_split(const char *name, size_t *ret_field_bytes,
                            enum question_operator *ret_operator, const char **ret_value)
 {
@@ -240,7 +241,7 @@ void question_key(const struct question *question, struct text *text)
 		text->error = err;
 }
 
-/* Answers */
+/* Matching */
 
 static bool question_compares(const struct question *question, int64_t number)
 {
@@ -287,9 +288,9 @@ static bool question_value_matches(const struct question *question,
 	       question_compares(question, number);
 }
 
-/* Whether one condition holds, for any operator. A value is found if it matches VALUE; with an
- * empty VALUE, if any value exists. `=` and comparisons hold if one is found, `!=` if none is; with
- * an empty VALUE it is the other way round. */
+/* Whether one condition holds, for any operator. Searches for a value that matches VALUE, or for
+ * any value if VALUE is empty. `=` and comparisons hold if one is found, `!=` if none is; with an
+ * empty VALUE it is the other way round. */
 static bool question_holds(const struct question *question, const struct agent *agent, size_t *work)
 {
 	bool is_equality = question->op <= QUESTION_NOT_EQUAL;
@@ -362,48 +363,49 @@ int64_t question_since_ns(const struct question *question, const struct record *
 	return since_ns;
 }
 
-/* Orders */
+/* Sorting */
 
-/* Compares ranks that are not absent, ascending. */
-static int question_compare_values(const struct question_rank *a, const struct question_rank *b)
+/* Compares sort keys that are not absent, ascending. */
+static int question_compare_values(const struct question_sort_key *a,
+                                   const struct question_sort_key *b)
 {
 	if (a->kind != b->kind)
 		return a->kind < b->kind ? -1 : 1;
-	if (a->kind == RANK_TEXT)
+	if (a->kind == SORT_KEY_TEXT)
 		return strcmp(a->text, b->text);
 	return (a->number > b->number) - (a->number < b->number);
 }
 
-int question_compare_ranks(const struct question *question, const struct question_rank *a,
-                           const struct question_rank *b)
+int question_compare_sort_keys(const struct question *question, const struct question_sort_key *a,
+                               const struct question_sort_key *b)
 {
 	int order;
 
-	if (a->kind == RANK_ABSENT || b->kind == RANK_ABSENT)
-		return (a->kind == RANK_ABSENT) - (b->kind == RANK_ABSENT);
+	if (a->kind == SORT_KEY_ABSENT || b->kind == SORT_KEY_ABSENT)
+		return (a->kind == SORT_KEY_ABSENT) - (b->kind == SORT_KEY_ABSENT);
 	order = question_compare_values(a, b);
 	return question->op == QUESTION_SORT_DESCENDING ? -order : order;
 }
 
-struct question_rank question_rank(const struct question *question, const struct agent *agent,
-                                   size_t *work)
+struct question_sort_key question_sort_key(const struct question *question,
+                                           const struct agent *agent, size_t *work)
 {
-	struct question_rank largest = {.kind = RANK_ABSENT};
+	struct question_sort_key largest = {.kind = SORT_KEY_ABSENT};
 	size_t count = question_value_count(&question->field, agent);
 
 	*work += count;
 	for (size_t i = 0; i < count; i++) {
-		struct question_rank rank = {.kind = RANK_NUMBER};
+		struct question_sort_key key = {.kind = SORT_KEY_NUMBER};
 		struct question_value value;
 
 		if (!question_value(&question->field, agent, i, &value))
 			continue;
-		rank.text = value.text;
-		rank.number = value.number;
-		if (value.text && !question_parse_integer(value.text, false, &rank.number))
-			rank.kind = RANK_TEXT;
-		if (largest.kind == RANK_ABSENT || question_compare_values(&rank, &largest) > 0)
-			largest = rank;
+		key.text = value.text;
+		key.number = value.number;
+		if (value.text && !question_parse_integer(value.text, false, &key.number))
+			key.kind = SORT_KEY_TEXT;
+		if (largest.kind == SORT_KEY_ABSENT || question_compare_values(&key, &largest) > 0)
+			largest = key;
 	}
 	return largest;
 }

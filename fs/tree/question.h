@@ -3,14 +3,14 @@
 #define FLEETFS_FS_TREE_QUESTION_H
 
 /*
- * Questions about agents: the directories of where/. Their grammar and meaning, without any I/O;
- * fs/fuse/where.h makes directories of them.
+ * Questions about agents: the grammar and meaning of the paths below where/. fs/fuse/where.h makes
+ * directories of them.
  *
  *	where/status=idle/label=a100/sort=-vram_free
  *
- * A question is a path of components. Each is a condition, `FIELD OPERATOR VALUE` without spaces
- * between, or, as the last one, an order: `sort=FIELD` or `sort=-FIELD`. An agent answers the
- * question if all conditions hold for it.
+ * A question is a path of components. Each is a condition: FIELD, operator and VALUE without spaces
+ * between. The last one may be `sort=FIELD` or `sort=-FIELD` instead. An agent matches the question
+ * if all conditions hold for it.
  *
  * FIELD is the name of a file of agents/<agent>/ (fs/tree/tree.h), with `system_stats.` before the
  * files of system_stats/; a number of gpus/<n>/, such as vram_free; or one of the names `label`,
@@ -18,11 +18,13 @@
  * task or GPU; none if the value is absent; otherwise one.
  *
  * `=` holds if a value matches one of the patterns in VALUE (fs/tree/pattern.h), which commas
- * separate; an empty VALUE holds if there is no value. `!=` holds if `=` with the same VALUE does
- * not. `<`, `<=`, `>` and `>=` hold if a value is an integer that compares so with VALUE. VALUE is
- * then an integer of at most 2^53 and may end in K, M, G or T (1024, 1024^2, …).
+ * separate. `=` with an empty VALUE holds if there is no value. `!=` holds if `=` with the same
+ * VALUE does not. `<`, `<=`, `>` and `>=` hold if a value is an integer that compares so with
+ * VALUE. VALUE is then an integer from -2^53 to 2^53. It may end with K, M, G or T: times 1024,
+ * 1024^2 and so on.
  *
- * A component is parsed once, and is immutable. It refers to the components before it.
+ * A struct question is the last component, with a reference to the question of the components
+ * before it. It is immutable.
  */
 
 #include <stdbool.h>
@@ -35,58 +37,60 @@
 #include "fs/tree/text.h"
 
 #define QUESTION_MAX_CONDITIONS 8
-#define QUESTION_MAX_KEY \
-	16384 /* limit of question_key(): more than nine components of 255 escaped bytes */
+/* The limit of a key, in bytes. Nine components of 255 bytes never exceed it. */
+#define QUESTION_MAX_KEY 16384
 
 struct question;
 
-/* Parses a component. previous: the components before it, of which the question takes a reference;
- * NULL: none. Returns 0 and a reference; -EINVAL if it is wrong, or has no place after these; or
- * -ENOMEM. */
+/* Parses a component. previous: the question that it extends, to which the result holds a
+ * reference; NULL: none. Returns 0 and a question with one reference; -EINVAL if the component is
+ * wrong, or may not follow previous; or -ENOMEM. */
 int question_parse(struct question *previous, const char *name, struct question **ret_question);
 
 /* Adds a reference. */
 struct question *question_ref(struct question *question);
 
-/* Releases a reference. NULL is allowed. */
+/* Releases a reference; the last one frees the question. NULL is allowed. */
 void question_unref(struct question *question);
 
 /* Appends the last component in canonical form. */
 void question_print(const struct question *question, struct text *text);
 
-/* Appends a text that is the same for all questions that have the same conditions, in any order,
- * and the same order of answers. */
+/* Appends a key. Two questions have the same key if question_print() writes their conditions as the
+ * same texts, in whatever sequence, and their `sort=` component, if any, as the same text. */
 void question_key(const struct question *question, struct text *text);
 
 /* The number of components. */
 size_t question_depth(const struct question *question);
 
-/* Whether the last component is an order. */
+/* Whether the last component is `sort=`. */
 bool question_is_sorted(const struct question *question);
 
-/* Whether an agent answers the question. *work is increased by the number of comparisons, so that a
+/* Whether an agent matches the question. *work is increased as by pattern_matches(), so that a
  * caller can limit the time of a slice. */
 bool question_matches(const struct question *question, const struct agent *agent, size_t *work);
 
-/* Returns since when an agent has answered the question: the latest time at which one of its
- * conditions became true, judged by the agent's present values. Wall clock. */
+/* Returns since when an agent has matched the question, wall clock: the time at which the last of
+ * the conditions became true. It is derived from the times of the agent's present values. */
 int64_t question_since_ns(const struct question *question, const struct record *record);
 
-/* What an agent is sorted by: the largest value in the field of an order. Integers are smaller than
+/* What an agent is sorted by: its largest value in the field of `sort=`. Integers are smaller than
  * other texts, which compare byte by byte. */
-struct question_rank {
-	enum { RANK_NUMBER, RANK_TEXT, RANK_ABSENT } kind;
-	int64_t number;
-	const char *text; /* borrowed from the agent */
+struct question_sort_key {
+	enum { SORT_KEY_NUMBER, SORT_KEY_TEXT, SORT_KEY_ABSENT } kind;
+	int64_t number;   /* of SORT_KEY_NUMBER */
+	const char *text; /* of SORT_KEY_TEXT; borrowed from the agent */
 };
 
-struct question_rank question_rank(const struct question *question, const struct agent *agent,
-                                   size_t *work);
+/* Returns the sort key of an agent for a question with question_is_sorted(). *work is increased by
+ * the number of values. */
+struct question_sort_key question_sort_key(const struct question *question,
+                                           const struct agent *agent, size_t *work);
 
-/* Compares ranks in the order of the question, in which RANK_ABSENT is last. Returns less than,
- * equal to or more than 0. */
-int question_compare_ranks(const struct question *question, const struct question_rank *a,
-                           const struct question_rank *b);
+/* Compares sort keys of a question, ascending or descending as its `sort=` demands.
+ * SORT_KEY_ABSENT is always last. Returns less than, equal to or more than 0. */
+int question_compare_sort_keys(const struct question *question, const struct question_sort_key *a,
+                               const struct question_sort_key *b);
 
 /* Appends the text of where/README. */
 void question_readme(const struct status *status, struct text *text);

@@ -15,7 +15,8 @@ static const struct {
 
 #define ALIASES (sizeof(aliases) / sizeof(aliases[0]))
 
-/* What precedes the name of a file in the name of its field; NULL: no condition names the field. */
+/* What precedes the name of a file in the name of its field. NULL if the row is not the file of a
+ * field that conditions can name. */
 static const char *question_field_prefix(const struct tree_row *row)
 {
 	if (!tree_is_field_file(row))
@@ -136,7 +137,9 @@ int64_t question_field_since_ns(const struct question_field *field, const struct
 		since_ns = current_ns > since_ns ? current_ns : since_ns;
 	}
 	for (size_t i = 0; i < count; i++) {
-		int64_t value_ns = tree_value_since_ns(record, field->id, i);
+		/* Not tree_value_since_ns(), which has the times of models for `gpu`: they do not
+		 * change when a GPU gets the model of another GPU, or none. */
+		int64_t value_ns = record_since(record, field->id, (uint16_t)i);
 
 		since_ns = value_ns > since_ns ? value_ns : since_ns;
 	}

@@ -14,18 +14,19 @@
 
 struct tree_row;
 
+/* A field that a condition can name. */
 struct question_field {
 	enum agent_field_id id;
 	const struct tree_row *row; /* the file that shows it; NULL: `label`, `gpu` or `task` */
 };
 
-/* Finds the field of a name of this length. Returns whether there is one. */
+/* Finds a field by its name, which has length bytes. Returns false if there is none. */
 bool question_field_find(const char *name, size_t length, struct question_field *ret_field);
 
 /* Appends the name of a field. */
 void question_field_print(const struct question_field *field, struct text *text);
 
-/* Appends the names of all fields, in lines with this indent. */
+/* Appends the names of all fields, in lines that begin with the indent. */
 void question_field_print_all(const char *indent, struct text *text);
 
 /* A value of a field. */
@@ -34,15 +35,15 @@ struct question_value {
 	int64_t number;
 };
 
-/* The number of indexes of question_value() for an agent; some of the values may be absent. */
+/* The number of values that an agent has in a field. Some of them may be absent. */
 size_t question_value_count(const struct question_field *field, const struct agent *agent);
 
-/* Returns a value, by its index; for a string that is the index of agent_string(). Returns false if
- * it is absent. */
+/* Finds the value with this index, which must be below question_value_count(). The index of a
+ * string is that of agent_string(). Returns false if the value is absent. */
 bool question_value(const struct question_field *field, const struct agent *agent, size_t index,
                     struct question_value *ret_value);
 
-/* When any value of a field last changed; wall clock. */
+/* When a value of a field last changed, or the number of its values; wall clock. */
 int64_t question_field_since_ns(const struct question_field *field, const struct record *record);
 
 #endif

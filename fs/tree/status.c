@@ -36,13 +36,13 @@ void status_readme(const struct status *status, struct text *text)
 		"gpu_available        the gpu_free of agents that are idle or busy\n"
 		"events.log           time agent field old new, from its first read (tail -F);\n"
 		"                     when it is full, it becomes events.log.1\n"
-		"health               as of the last request, so first read fleet/summary. stale:\n"
-		"                     old data, API fails or is slow; failing: no data; verified:\n"
+		"health               of the last request: first read fleet/summary. stale: old\n"
+		"                     data, API fails or is slow; failing: no data; verified:\n"
 		"                     the last whole list agrees with the count of the API\n"
 		"stats                HELP lines in .fleetfs/metrics.prom explain it\n"
-		"last_error           why a read failed last, also after that has ended; but not\n"
-		"                     why a question is wrong. While the API fails, an unknown\n"
-		"                     name fails like it, and is not \"No such file\"\n"
+		"last_error           why a request to the API last failed, even if later ones\n"
+		"                     succeed; not why a question is wrong. While the API fails,\n"
+		"                     an unknown name gets that error, not \"No such file\"\n"
 		"man fleetfs          all the rest\n";
 
 	(void)status;

@@ -34,15 +34,15 @@ struct status {
 	struct fleet *fleet;
 	const char *name;    /* of the fleet; NULL: it has none */
 	const char *title;   /* of fleet.html: the name, the API's host or the file; NULL: none */
-	const char *config;  /* settings in force, a `name: value` line each; ends with NUL */
+	const char *config;  /* the settings in force, a `name: value` line each */
 	const char *version; /* of fleetfs and its libraries, a line each */
-	const char *token_kind;   /* "integration key (sk-)"; NULL: no token is needed */
+	const char *token_kind;   /* such as "integration key (sk-)"; NULL: no token is needed */
 	const char *token_source; /* a path or the name of an environment variable */
 	int64_t token_expiry;     /* seconds since 1970; 0: not known */
-	int64_t started_ns;       /* of the process, before the first page is fetched; wall clock */
+	int64_t started_ns;       /* when the process started; wall clock */
 	uint64_t http_requests;   /* sent */
 	uint64_t http_bytes;      /* received, before decompression */
-	uint64_t operations[STATUS_OPERATIONS]; /* FUSE requests answered */
+	uint64_t operations[STATUS_OPERATIONS]; /* FUSE requests handled */
 	uint64_t timeouts;                      /* operations that took longer than `timeout` */
 	uint64_t interrupts; /* operations whose reader was interrupted while it waited */
 	uint64_t nodes;      /* values and directories that the kernel holds */
@@ -51,9 +51,11 @@ struct status {
 /* The word of each state in `health`. */
 extern const char *const status_state_words[STATUS_STATES];
 
+/* Returns the state of a mount whose fleet has this health. */
 enum status_state status_state(const struct fleet_health *health);
 
-/* Each appends the text of the file of its name. */
+/* Each appends the text of the file with its name: README (also that of the root), version, config,
+ * health, stats, last_error and metrics.prom. */
 void status_readme(const struct status *status, struct text *text);
 void status_version(const struct status *status, struct text *text);
 void status_config(const struct status *status, struct text *text);

@@ -46,7 +46,7 @@ static const struct {
                             "Passes over the list, repetitions included."},
 	[COUNTER_AGENTS] = {"agents", "fleetfs_agents", "gauge", "Agents that are known."},
 	[COUNTER_DUPLICATES] = {"duplicates", "fleetfs_duplicates_total", "counter",
-                                "Agents that were dropped since another has the same ID."},
+                                "Agents that were dropped because another has the same ID."},
 	[COUNTER_MALFORMED] = {"malformed", "fleetfs_malformed_total", "counter",
                                "Elements of the list that are no agents."},
 	[COUNTER_HITS] = {"hits", "fleetfs_hits_total", "counter",
@@ -122,7 +122,7 @@ static void status_sample(const struct status *status, struct text *text, const 
 	text_printf(text, "%" PRIu64 "\n", value);
 }
 
-/* Appends a metric in seconds; none if the value is not known: negative. */
+/* Appends a metric in seconds. Appends nothing if ns is negative: the value is not known. */
 static void status_seconds_metric(const struct status *status, struct text *text,
                                   const char *metric, const char *help, int64_t ns)
 {

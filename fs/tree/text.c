@@ -104,8 +104,8 @@ void text_printf(struct text *text, const char *format, ...)
 	text->length += (size_t)length;
 }
 
-/* The end of the characters, from an offset on, that need no escape. Plain ASCII, which is nearly
- * all text, takes one comparison for each byte. */
+/* Returns the offset of the first character, from at on, that needs an escape; length if none does.
+ * Plain ASCII, which is nearly all text, is tested without utf8_next(). */
 static size_t text_plain_end(const char *string, size_t length, size_t at)
 {
 	while (at < length) {

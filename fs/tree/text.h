@@ -13,14 +13,14 @@
 #include <stdint.h>
 
 struct text {
-	char *bytes; /* not terminated by NUL; NULL while empty */
+	char *bytes; /* not terminated by NUL; NULL: no buffer yet */
 	size_t length;
 	size_t capacity;
 	size_t ceiling;
 	int error;
 };
 
-/* An empty text that may grow to ceiling bytes. Allocates nothing. */
+/* Makes an empty text that may grow to ceiling bytes. Allocates nothing. */
 void text_init(struct text *text, size_t ceiling);
 
 /* Frees the buffer. The text is then empty and can be used again. */
@@ -35,7 +35,7 @@ int text_error(const struct text *text);
 /* Appends bytes unchanged. */
 void text_bytes(struct text *text, const char *bytes, size_t length);
 
-/* Appends as printf(3). Never for a string from the network, which has to be escaped. */
+/* Appends like printf(3). Not for a string from the network, which must be escaped. */
 __attribute__((format(printf, 2, 3))) void text_printf(struct text *text, const char *format, ...);
 
 /* Appends a stored string (api/model/utf8.h) so that it is safe to show on one line: UTF8_CONTROL

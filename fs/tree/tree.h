@@ -3,8 +3,8 @@
 #define FLEETFS_FS_TREE_TREE_H
 
 /*
- * The table of the tree: every file and directory of the mount is one row of it, and no other code
- * in fs/ decides its name or place. To add a file, add a row. To add a directory, add a value to
+ * The table of the tree: every file and directory of the mount follows from a row of it, and no
+ * other code in fs/ decides its place. To add a file, add a row. To add a directory, add a value to
  * enum tree_directory, a row at that position, and the rows whose parent it is. A view over the
  * fleet (by-status/) is one row, with all that it contains.
  *
@@ -22,7 +22,7 @@
 #include "fs/tree/status.h"
 #include "fs/tree/text.h"
 
-/* The rows that are directories, by position in the table. */
+/* The rows that are directories, except views, by position in the table. */
 enum tree_directory {
 	TREE_ROOT,
 	TREE_STATUS,
@@ -33,10 +33,11 @@ enum tree_directory {
 	TREE_GPUS,
 	TREE_GPU,
 	TREE_FLEET,
-	TREE_WHERE, /* its entries are questions (fs/tree/question.h), of which it lists none */
+	TREE_WHERE, /* also contains questions (fs/tree/question.h), which it does not list */
 	TREE_DIRECTORIES
 };
 
+/* For what a row has an entry in its parent. TREE_ONCE: it has one. */
 enum tree_each { TREE_ONCE, TREE_EACH_AGENT, TREE_EACH_LABEL, TREE_EACH_GPU };
 
 /* A directory over the whole fleet, by the values that agents have in the row's field. TREE_GROUPS:
@@ -66,8 +67,8 @@ struct tree_row {
 	uint8_t report;   /* enum tree_report */
 	uint8_t field;    /* enum agent_field_id of a file's text, a view's values or a directory's
 	                     mtime; AGENT_FIELDS: none */
-	const char *name; /* NULL: tree_entry_name() gives each entry its own name */
-	void (*text)(const struct status *status, struct text *text); /* NULL: field or report */
+	const char *name; /* NULL: each entry has its own name */
+	void (*text)(const struct status *status, struct text *text); /* NULL: no function */
 	const char *const *always; /* values whose groups exist even if no agent has them; ends
 	                              with NULL; NULL: none */
 };
@@ -75,7 +76,7 @@ struct tree_row {
 extern const struct tree_row tree_rows[];
 extern const size_t tree_row_count;
 
-/* The longest text of a file, in bytes; a longer one is rejected with -EFBIG. */
+/* The longest text of a file outside of fleet/, in bytes. A longer one is rejected with -EFBIG. */
 #define TREE_MAX_TEXT (16u << 20)
 
 /* The directory that a row is; TREE_DIRECTORIES if it is a file or a view. */
@@ -83,30 +84,32 @@ enum tree_directory tree_directory_of(const struct tree_row *row);
 
 /* Entries of directories */
 
-/* The number of entries that a row has in its parent. agent: NULL outside of agents/<agent>/. Not
- * for TREE_EACH_AGENT. */
+/* The number of entries that a row has in its parent. agent: may be NULL if the row is not below
+ * agents/<agent>/. Not for TREE_EACH_AGENT. */
 size_t tree_entry_count(const struct tree_row *row, const struct agent *agent);
 
-/* The name of the entry with this index. Not for TREE_EACH_AGENT. */
+/* The name of the entry with this index, below tree_entry_count(). Not for TREE_EACH_AGENT. */
 void tree_entry_name(const struct tree_row *row, const struct agent *agent, size_t index,
                      char ret_name[static NAME_BYTES]);
 
-/* Whether some response of the API can give the directory of this row an entry of this name. If
- * not, a lookup of the name needs no data. group: the directory is a group of this view.
- */
+/* Returns false if the directory of this row has no entry with this name, whatever the API
+ * responds. A lookup of the name then needs no data. group: the directory is a group of the row, a
+ * view. */
 bool tree_may_contain(const struct tree_row *directory, bool group, const char *name);
 
 /* Texts and times */
 
-/* Appends the text of a file that shows a field. Not for AGENT_JSON, whose text the agent stores.
- */
+/* Appends the text of a file that shows a field. index: of the label for a file of labels/, of the
+ * GPU for a file of gpus/<n>/, else ignored. Not for AGENT_JSON, whose text the agent stores. */
 void tree_field_text(const struct tree_row *row, const struct agent *agent, size_t index,
                      struct text *text);
 
 /* Whether the row is a file whose text never changes: README, where/README, .fleetfs/version. */
 bool tree_is_constant(const struct tree_row *row);
 
-/* When an agent's file or directory last changed; wall clock. */
+/* The modification time of an agent's file or directory, wall clock: when it last changed; for
+ * agents/<agent>/ the last heartbeat, if there is one. A directory's time is up to 999 ns later, so
+ * that the kernel notices new data. index: as for tree_field_text(). */
 int64_t tree_mtime_ns(const struct tree_row *row, const struct record *record, size_t index);
 
 /* Files of an agent, in any of its directories */
@@ -115,7 +118,8 @@ int64_t tree_mtime_ns(const struct tree_row *row, const struct record *record, s
  * fields. */
 bool tree_is_field_file(const struct tree_row *row);
 
-/* How many files an agent has of a row with tree_is_field_file(), in all directories together. */
+/* The number of files that an agent has of a row with tree_is_field_file(): one for each GPU if the
+ * file is in gpus/<n>/, one for each label, or one. */
 size_t tree_file_count(const struct tree_row *row, const struct agent *agent);
 
 /* Appends the path of the file with this index, relative to the agent's directory. */
@@ -132,23 +136,24 @@ size_t tree_file_in_other(const struct tree_row *row, const struct agent *agent,
 /* Whether the agent has this value in a view's field (agent_string()). */
 bool tree_agent_has(const struct tree_row *row, const struct agent *agent, const char *value);
 
-/* Returns when an agent got the value of this index in a field; wall clock. The index is ignored
- * for a field with one value. */
+/* Returns when an agent got the value with this index in a field; wall clock. For AGENT_GPU_NAME:
+ * since when it has had a GPU of this model. The index is ignored for a field with one value. */
 int64_t tree_value_since_ns(const struct record *record, enum agent_field_id field, size_t index);
 
-/* When the agent got this value, which it has: the time of the link to it in the value's group;
- * wall clock. */
+/* The modification time of a view's link to an agent: when the agent got this value, which it must
+ * have; wall clock. */
 int64_t tree_link_mtime_ns(const struct tree_row *row, const struct record *record,
                            const char *value);
 
-/* The value of the group with this name among the groups that always exist in a view, or NULL. Such
- * a value equals its name. */
+/* The value of the group with this name if the group always exists in the view, else NULL. Such a
+ * value equals its name. */
 const char *tree_permanent_group(const struct tree_row *row, const char *name);
 
 /* Appends the target of a view's link to an agent, relative to the link. */
 void tree_link_target(const struct tree_row *row, const char *agent_name, struct text *text);
 
-/* Appends the target of a link to an agent from a directory so many levels below the root. */
+/* Appends the target of a link to an agent. levels: how far below the root the link's directory is.
+ */
 void tree_agent_path(size_t levels, const char *agent_name, struct text *text);
 
 #endif

@@ -70,14 +70,14 @@ static int port_changed(void *user, const struct record *record, const struct ag
 	return world->events ? events_changed(world->events, record, before, after, at_ns) : 0;
 }
 
-static int set_up_world(void **state, int64_t refresh_ms)
+static int set_up_world(void **state, int64_t refresh_ms, int64_t timeout_ms)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	const struct fleet_config config = {
 		.ttl_ms = TTL_MS,
 		.stale_ms = STALE_MS,
 		.refresh_ms = refresh_ms,
-		.timeout_ms = 10000,
+		.timeout_ms = timeout_ms,
 		.per_page = 100,
 		.max_connections = 1,
 	};
@@ -100,12 +100,17 @@ static int set_up_world(void **state, int64_t refresh_ms)
 
 static int set_up(void **state)
 {
-	return set_up_world(state, 0);
+	return set_up_world(state, 0, 10000);
+}
+
+static int set_up_no_timeout(void **state)
+{
+	return set_up_world(state, 0, 0);
 }
 
 static int set_up_refresh(void **state)
 {
-	return set_up_world(state, TTL_MS);
+	return set_up_world(state, TTL_MS, 10000);
 }
 
 static int tear_down(void **state)
@@ -612,7 +617,7 @@ static void test_full_log_becomes_the_previous_log(void **state)
 	fill(world, FULL);
 	first = event_log_ref(query(world));
 	assert_true(events_is_current(world->events, first));
-	pass_time(world, EVENTS_LEAST_MS);
+	pass_time(world, EVENTS_MIN_AGE_MS);
 	change(world, &same, &same);
 	assert_ptr_equal(query(world), first); /* a new log begins with its first event */
 	bytes = first->text.length;
@@ -625,7 +630,7 @@ static void test_full_log_becomes_the_previous_log(void **state)
 	assert_int_equal(first->text.length, bytes);
 
 	fill(world, FULL);
-	pass_time(world, EVENTS_LEAST_MS);
+	pass_time(world, EVENTS_MIN_AGE_MS);
 	append_one(world);
 	assert_ptr_equal(events_previous(world->events), second);
 	assert_int_equal(first->refs, 1); /* only this test refers to it */
@@ -641,7 +646,7 @@ static void test_log_is_kept_for_some_seconds_although_full(void **state)
 	begin(world);
 	first = query(world);
 	fill(world, 2 * FULL);
-	pass_time(world, EVENTS_LEAST_MS - 1);
+	pass_time(world, EVENTS_MIN_AGE_MS - 1);
 	append_one(world);
 	assert_ptr_equal(query(world), first);
 	pass_time(world, 1);
@@ -656,10 +661,10 @@ static void test_log_is_replaced_at_the_latest_at_its_maximum(void **state)
 
 	begin(world);
 	first = query(world);
-	fill(world, EVENTS_MOST_FACTOR * FULL);
+	fill(world, EVENTS_MAX_FACTOR * FULL);
 	append_one(world);
 	assert_ptr_equal(events_previous(world->events), first);
-	assert_true(first->text.length < EVENTS_MOST_FACTOR * FULL + 200);
+	assert_true(first->text.length < EVENTS_MAX_FACTOR * FULL + 200);
 }
 
 int main(void)
@@ -685,6 +690,8 @@ int main(void)
 		TEST(test_first_query_fails_without_an_api),
 		TEST(test_log_is_served_while_the_api_fails),
 		TEST(test_query_waits_a_little_for_a_slow_api),
+		cmocka_unit_test_setup_teardown(test_query_waits_a_little_for_a_slow_api,
+	                                        set_up_no_timeout, tear_down),
 		TEST(test_full_log_becomes_the_previous_log),
 		TEST(test_log_is_kept_for_some_seconds_although_full),
 		TEST(test_log_is_replaced_at_the_latest_at_its_maximum),

@@ -249,6 +249,17 @@ static void test_time_of_a_match_is_bounded(void **state)
 	(void)state;
 }
 
+static void test_each_range_of_a_set_is_a_comparison(void **state)
+{
+	char value[256];
+
+	memset(value, 'a', 255);
+	value[255] = '\0';
+	assert_false(matches("*[b-cdefghijklmnopqrstuvw]z", value));
+	assert_in_range(last_work, 255 * 21, 255 * 27);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_no_pattern),
 		cmocka_unit_test(test_print_is_the_same_for_all_spellings),
 		cmocka_unit_test(test_time_of_a_match_is_bounded),
+		cmocka_unit_test(test_each_range_of_a_set_is_a_comparison),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -359,18 +359,19 @@ static void test_key_does_not_depend_on_the_order_of_conditions(void **state)
 
 /* Order */
 
-static struct question_rank rank_of(const char *version, const char *const *labels, size_t count)
+static struct question_sort_key sort_key_of(const char *version, const char *const *labels,
+                                            size_t count)
 {
 	struct question *question = parsed(labels ? "sort=label" : "sort=version");
 	struct agent agent = agents_blank("a");
-	struct question_rank rank;
+	struct question_sort_key key;
 	size_t work = 0;
 
 	agent.version = version;
 	agent.labels = (struct agent_list){labels, count};
-	rank = question_rank(question, &agent, &work);
+	key = question_sort_key(question, &agent, &work);
 	question_unref(question);
-	return rank;
+	return key;
 }
 
 static void test_integers_sort_by_value_before_texts_and_absent_values_last(void **state)
@@ -380,25 +381,26 @@ static void test_integers_sort_by_value_before_texts_and_absent_values_last(void
 		"A",  "a", "\u00e9"};
 	const size_t count = sizeof(ascending) / sizeof(ascending[0]);
 	struct question *up = parsed("sort=version"), *down = parsed("sort=-version");
-	struct question_rank absent = rank_of(NULL, NULL, 0), empty = rank_of("", NULL, 0);
+	struct question_sort_key absent = sort_key_of(NULL, NULL, 0),
+				 empty = sort_key_of("", NULL, 0);
 
 	for (size_t a = 0; a < count; a++) {
-		struct question_rank one = rank_of(ascending[a], NULL, 0);
+		struct question_sort_key one = sort_key_of(ascending[a], NULL, 0);
 
 		for (size_t b = 0; b < count; b++) {
-			struct question_rank other = rank_of(ascending[b], NULL, 0);
-			int order = question_compare_ranks(up, &one, &other);
+			struct question_sort_key other = sort_key_of(ascending[b], NULL, 0);
+			int order = question_compare_sort_keys(up, &one, &other);
 
 			assert_int_equal((order > 0) - (order < 0), (a > b) - (a < b));
-			order = question_compare_ranks(down, &one, &other);
+			order = question_compare_sort_keys(down, &one, &other);
 			assert_int_equal((order > 0) - (order < 0), (a < b) - (a > b));
 		}
-		assert_true(question_compare_ranks(up, &one, &absent) < 0);
-		assert_true(question_compare_ranks(down, &one, &absent) < 0);
-		assert_true(question_compare_ranks(up, &empty, &one) > 0);
-		assert_true(question_compare_ranks(down, &empty, &one) > 0);
+		assert_true(question_compare_sort_keys(up, &one, &absent) < 0);
+		assert_true(question_compare_sort_keys(down, &one, &absent) < 0);
+		assert_true(question_compare_sort_keys(up, &empty, &one) > 0);
+		assert_true(question_compare_sort_keys(down, &empty, &one) > 0);
 	}
-	assert_int_equal(question_compare_ranks(up, &absent, &empty), 0);
+	assert_int_equal(question_compare_sort_keys(up, &absent, &empty), 0);
 	question_unref(up);
 	question_unref(down);
 	(void)state;
@@ -409,16 +411,16 @@ static void test_the_largest_of_several_values_counts(void **state)
 	struct question *question = parsed("sort=-vram_total");
 	const struct agent agent = some_agent();
 	size_t work = 0;
-	struct question_rank rank = question_rank(question, &agent, &work);
+	struct question_sort_key key = question_sort_key(question, &agent, &work);
 
-	assert_int_equal(rank.kind, RANK_NUMBER);
-	assert_int_equal(rank.number, 80 * GIB);
+	assert_int_equal(key.kind, SORT_KEY_NUMBER);
+	assert_int_equal(key.number, 80 * GIB);
 	question_unref(question);
-	rank = rank_of(NULL, (const char *const[]){"9", "10", "8"}, 3);
-	assert_int_equal(rank.number, 10);
-	rank = rank_of(NULL, (const char *const[]){"9", "a", "10"}, 3);
-	assert_int_equal(rank.kind, RANK_TEXT);
-	assert_string_equal(rank.text, "a");
+	key = sort_key_of(NULL, (const char *const[]){"9", "10", "8"}, 3);
+	assert_int_equal(key.number, 10);
+	key = sort_key_of(NULL, (const char *const[]){"9", "a", "10"}, 3);
+	assert_int_equal(key.kind, SORT_KEY_TEXT);
+	assert_string_equal(key.text, "a");
 	(void)state;
 }
 
@@ -432,6 +434,7 @@ static void test_a_link_is_as_old_as_the_value_that_makes_it(void **state)
 		{FIRST_NS + 2, AGENT_CURRENT_TASK_ID, CHANGES_WHOLE},
 		{FIRST_NS + 3, AGENT_LABELS, 1},
 		{FIRST_NS + 4, AGENT_LABELS, CHANGES_WHOLE},
+		{FIRST_NS + 8, AGENT_GPU_NAME, 0},
 		{FIRST_NS + 6, AGENT_GPU_NAME, 1},
 		{FIRST_NS + 5, AGENT_GPU_NAME, CHANGES_WHOLE},
 		{FIRST_NS + 7, AGENT_GPU_VRAM_TOTAL, 1},
@@ -481,6 +484,54 @@ static void test_a_link_is_as_old_as_the_value_that_makes_it(void **state)
 	(void)state;
 }
 
+/* Sets the models of the GPUs of an agent, at a time, and notes the changes. */
+static void change_models(struct record *record, struct agent *agent, struct agent_gpu *gpus,
+                          const char *const models[2], int64_t at_ns)
+{
+	const struct agent_gpu old_gpus[2] = {gpus[0], gpus[1]};
+	struct agent before = *agent;
+	struct changes changes;
+
+	before.gpus = old_gpus;
+	for (size_t i = 0; i < 2; i++)
+		gpus[i].device_name = models[i];
+	assert_int_equal(changes_build(&record->changes, &before, agent, FIRST_NS, at_ns, &changes),
+	                 0);
+	changes_done(&record->changes);
+	record->changes = changes;
+}
+
+static int64_t since(const char *path, const struct record *record)
+{
+	struct question *question = parsed(path);
+	int64_t since_ns = question_since_ns(question, record) - FIRST_NS;
+
+	question_unref(question);
+	return since_ns;
+}
+
+static void test_a_link_is_as_young_as_the_change_that_removed_a_model(void **state)
+{
+	struct agent_gpu gpus[2] = {{.device_name = "A"}, {.device_name = "B"}};
+	struct agent agent = agents_blank("gpu-01");
+	struct record record = {.agent = &agent, .first_ns = FIRST_NS};
+
+	agent.gpus = gpus;
+	agent.gpu_count = 2;
+	assert_int_equal(since("gpu!=C", &record), 0);
+	change_models(&record, &agent, gpus, (const char *const[]){"A", "A"}, FIRST_NS + 1);
+	assert_int_equal(since("gpu!=B", &record), 1);
+	assert_int_equal(since("gpu=A", &record), 0);
+	change_models(&record, &agent, gpus, (const char *const[]){NULL, "A"}, FIRST_NS + 2);
+	assert_int_equal(since("gpu!=B", &record), 2);
+	assert_int_equal(since("gpu=A", &record), 0);
+	change_models(&record, &agent, gpus, (const char *const[]){NULL, NULL}, FIRST_NS + 3);
+	assert_int_equal(since("gpu=", &record), 3);
+	assert_int_equal(since("gpu!=A", &record), 3);
+	changes_done(&record.changes);
+	(void)state;
+}
+
 static void test_readme_names_every_field_in_lines_that_fit_a_terminal(void **state)
 {
 	static const char *const names[] = {"label",          "gpu",
@@ -522,6 +573,7 @@ int main(void)
 		cmocka_unit_test(test_integers_sort_by_value_before_texts_and_absent_values_last),
 		cmocka_unit_test(test_the_largest_of_several_values_counts),
 		cmocka_unit_test(test_a_link_is_as_old_as_the_value_that_makes_it),
+		cmocka_unit_test(test_a_link_is_as_young_as_the_change_that_removed_a_model),
 		cmocka_unit_test(test_readme_names_every_field_in_lines_that_fit_a_terminal),
 	};
 

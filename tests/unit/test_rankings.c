@@ -187,8 +187,8 @@ static void test_any_number_of_questions_takes_a_bounded_amount_of_memory(void *
 	char path[100];
 
 	begin(100);
-	assert_int_equal(rankings.most_bytes, 16u << 20);
-	rankings.most_bytes = 20000;
+	assert_int_equal(rankings.max_bytes, 16u << 20);
+	rankings.max_bytes = 20000;
 	for (int i = 0; i < 100; i++) {
 		snprintf(path, sizeof(path), "status!=x%d/sort=id", i);
 		rank(path, &ranking);

@@ -202,6 +202,44 @@ static void test_row_is_owned_unless_it_takes_more_bytes_than_its_agent(void **s
 	(void)state;
 }
 
+static void row_id(struct text *text, size_t section, const struct report_row *row)
+{
+	(void)section;
+	text_printf(text, "%s\n", row->agent->id);
+}
+
+/* The hash of a report of one slice: an empty line, a stored row and a referenced one. */
+static uint64_t hash_of_two_rows(const struct agent *agent, bool stored_first)
+{
+	struct report *report = report_new(row_id, 1, WORLD_SEED);
+	struct text *text = &report->sections[0].text;
+	const struct report_row row = {.agent = agent};
+	uint64_t hash;
+	size_t begin;
+
+	text_printf(text, stored_first ? "\nstored\n" : "\n");
+	begin = text->length;
+	row_id(text, 0, &row);
+	assert_int_equal(report_reference_row(report, 0, begin, &row), 0);
+	text_printf(text, stored_first ? "" : "stored\n");
+	assert_int_equal(report_hash(report), 0);
+	assert_int_equal(report_finish(report), 0);
+	hash = report->hash;
+	report_unref(report);
+	return hash;
+}
+
+static void test_hash_depends_on_the_order_of_rows(void **state)
+{
+	const struct agent *agent = agents_new("a", "idle");
+	uint64_t hash;
+
+	hash = hash_of_two_rows(agent, true);
+	assert_int_not_equal(hash, hash_of_two_rows(agent, false));
+	agent_unref(agent);
+	(void)state;
+}
+
 /* Slices */
 
 static void test_slice_is_short_although_rows_are_long(void **state)
@@ -339,6 +377,7 @@ int main(void)
 		cmocka_unit_test(test_slices_of_any_size_build_the_same_report),
 		cmocka_unit_test(test_report_outlives_its_list_and_fleet),
 		cmocka_unit_test(test_row_is_owned_unless_it_takes_more_bytes_than_its_agent),
+		cmocka_unit_test(test_hash_depends_on_the_order_of_rows),
 		cmocka_unit_test(test_slice_is_short_although_rows_are_long),
 		cmocka_unit_test(test_statuses_are_written_in_slices),
 		cmocka_unit_test(test_text_beyond_the_ceiling_is_an_error),
