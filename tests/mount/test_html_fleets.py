@@ -445,6 +445,7 @@ def test_hundreds_of_statuses_and_labels_leave_the_documented_ones_in_sight(sim,
     names = browser.js("[...document.querySelectorAll('.status .word')].map(w => w.textContent.trim())")
     assert names == ["unhealthy", "idle", "busy", "syncing", "tunnel",
                      *(f"odd {i}" for i in range(5)), "other statuses"]
+    assert browser.texts(".status .letter") == [*"!IBST", *"*" * 6]  # "?" is an unknown number
     assert browser.groups()[0] == "idle (1)" and browser.groups()[-1] == "other statuses (162)"
     browser.click("#statuses li:last-child button")
     assert len(browser.names()) == 195 and "good" not in browser.names()
