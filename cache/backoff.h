@@ -6,14 +6,14 @@
  * When something that failed may be requested again: the API as a whole, or one page.
  * cache/pages_backoff.c decides which of them a failure counts for.
  *
- * Retries. A first failure that may be temporary (a server error, a lost connection, a malformed
- * body; without Retry-After) is retried while its reader waits: `retries` times, each after a
- * random part of a doubling delay. With this full jitter, a thousand mounts do not retry in step.
- * Any other failure begins a hold at once.
+ * Retries. A first failure that may be temporary (a server error, a lost connection, a malformed or
+ * truncated response; without Retry-After) is retried while its reader waits: `retries` times, each
+ * after a random part of a doubling delay. With this full jitter, a thousand mounts do not retry in
+ * step. Any other failure begins a hold at once.
  *
- * Holds. If the retries fail too, nothing is requested for a hold, and readers get the failure. The
- * hold lasts for 1 s, then 2, 4 and so on up to 30 s, and at least as long as Retry-After demands
- * (300 s at most). After each hold one request probes. The first success ends the backoff.
+ * Holds. If the retries fail too, nothing is requested during a hold, and readers get the failure.
+ * The hold lasts for 1 s, then 2, 4 and so on up to 30 s, and at least as long as Retry-After
+ * demands (300 s at most). After each hold one request probes. The first success ends the backoff.
  */
 
 #include <stdbool.h>
@@ -28,7 +28,7 @@ struct backoff {
 	int64_t until_ms;  /* no request before then; monotonic */
 	int64_t failed_ms; /* when it failed last; monotonic */
 	uint8_t cause;     /* enum failure_cause of the last failure */
-	uint8_t tries;     /* retries of the first failure so far */
+	uint8_t tries;     /* retries so far, before the first hold */
 	uint8_t holds;     /* holds so far; not counted any more once they last 30 s */
 	bool active;       /* it failed, and was not cleared since */
 };
@@ -41,11 +41,11 @@ void backoff_failed(struct backoff *backoff, const struct failure *failure, unsi
 /* Ends the backoff. */
 void backoff_clear(struct backoff *backoff);
 
-/* Ends the current delay or hold hold_ms after the last failure, if it would last longer. For use
- * when another page arrived. The length of the next hold does not change. */
+/* Limits the current delay or hold to hold_ms, counted from the last failure. For use after another
+ * page arrived. The length of the next hold does not change. */
 void backoff_shorten(struct backoff *backoff, int64_t hold_ms);
 
-/* Returns whether the failure is being retried while readers wait. */
+/* Returns whether the failure is being retried while readers wait: no hold has begun yet. */
 bool backoff_is_retrying(const struct backoff *backoff);
 
 /* Returns whether readers get the failure now: a hold is under way. */

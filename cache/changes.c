@@ -10,7 +10,6 @@ void changes_done(struct changes *changes)
 	*changes = (struct changes){0};
 }
 
-/* Builds the next list of changes beside the present one, which stays whole if memory runs out. */
 struct changes_builder {
 	const struct changes *old;
 	const struct agent *before;
@@ -21,6 +20,7 @@ struct changes_builder {
 	int error;
 };
 
+/* Adds a value, unless it has the time of the record. */
 static void changes_add(struct changes_builder *builder, enum agent_field_id field, uint16_t index,
                         int64_t since_ns)
 {
@@ -104,11 +104,11 @@ static void changes_carry_gpus(struct changes_builder *builder, enum agent_field
 		changes_carry(builder, field, CHANGES_WHOLE, before->gpu_count != after->gpu_count);
 }
 
-int changes_note(struct changes *changes, const struct agent *before, const struct agent *after,
-                 int64_t first_ns, int64_t now_ns)
+int changes_build(const struct changes *old, const struct agent *before, const struct agent *after,
+                  int64_t first_ns, int64_t now_ns, struct changes *ret_changes)
 {
 	struct changes_builder builder = {
-		.old = changes,
+		.old = old,
 		.before = before,
 		.after = after,
 		.first_ns = first_ns,
@@ -132,8 +132,7 @@ int changes_note(struct changes *changes, const struct agent *before, const stru
 		changes_done(&builder.next);
 		return builder.error;
 	}
-	changes_done(changes);
-	*changes = builder.next;
+	*ret_changes = builder.next;
 	return 0;
 }
 

@@ -21,11 +21,11 @@
  *	any other field                  the field and CHANGES_WHOLE
  *
  * A position is that of agent_string(). Labels, tasks and models keep their time when they move to
- * another position, since the links that are made of them stay. Equal strings of a field have one
- * time.
+ * another position, since the symlinks to the agent in by-label/, tasks/ and by-gpu/ stay the same.
+ * Equal strings of a field have the same time.
  *
- * Memory: 16 bytes for each number, string and list element that has changed; their number is
- * rounded up to a power of two, at least 8. So it is at most proportional to what the agent takes.
+ * Memory: 16 bytes for each value that has changed. The number of values for which there is memory
+ * is 8, or a larger power of two. So this memory is at most proportional to that of the agent.
  */
 
 #include <stdint.h>
@@ -46,7 +46,7 @@ struct change {
 
 /* Zeroed changes are empty. */
 struct changes {
-	struct change *items; /* by field, then by index */
+	struct change *items; /* sorted by field, then by index */
 	uint16_t count;
 	uint16_t capacity;
 };
@@ -54,11 +54,11 @@ struct changes {
 /* Frees the memory; the changes are empty afterwards. */
 void changes_done(struct changes *changes);
 
-/* Sets the time of each value that differs between before and after to now_ns (wall clock).
- * first_ns: time of the record, the same in each call. 0; or -ENOMEM: the changes stay as before.
- */
-int changes_note(struct changes *changes, const struct agent *before, const struct agent *after,
-                 int64_t first_ns, int64_t now_ns);
+/* Creates new changes from the old ones: each value that differs between before and after has the
+ * time now_ns (wall clock), any other value keeps its time. The caller frees both. first_ns: time
+ * of the record, the same in each call. 0 or -ENOMEM. */
+int changes_build(const struct changes *old, const struct agent *before, const struct agent *after,
+                  int64_t first_ns, int64_t now_ns, struct changes *ret_changes);
 
 /* Returns when a value last changed, wall clock; first_ns, the time of the record, if it never
  * did. */

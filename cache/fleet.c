@@ -44,6 +44,12 @@ struct query fleet_query(struct fleet *fleet)
 	};
 }
 
+int fleet_count_hit(struct fleet *fleet, const struct query *query, int err)
+{
+	fleet->hits += !query->asked && (err == 0 || err == -ENOENT);
+	return err;
+}
+
 /* Responses */
 
 /* Adds the agents from ingest->records[first] on that were unknown before this response to the

@@ -6,8 +6,9 @@
  * The cache of the agent list: answers the queries of the rest of the program.
  *
  * A query is answered from memory at once, fails, or returns -EAGAIN after it requested the pages
- * that it lacks (cache/query.h). Nothing here waits, and nothing is requested that no query needs.
- * A query that needs a page in flight waits for it, so no page is requested twice at once.
+ * that it lacks (cache/query.h). No function blocks. Pages are requested only if a query needs
+ * them, or will soon need them as it reads the list. A query that needs a page in flight waits for
+ * it, so no page is requested twice at once.
  *
  * Freshness. A page, and each agent on it, is served until it is `ttl` old, counted from its
  * arrival minus the age that the response had. It is also served to every query that began before
@@ -19,18 +20,18 @@
  * listing (cache/sweep.h).
  *
  * Failure. cache/backoff.h defines when a failed request is repeated, cache/pages_backoff.c whether
- * the API or one page is to blame. Meanwhile data is served up to `stale` beyond its ttl. While a
- * backoff holds, it is served at once, and a name that the last whole list lacks gets the failure.
- * While a request is under way or is retried, data is served and such a name gets -ENOENT once 2 s
- * (or 3/4 of the timeout, if that is less) have passed since the request. A page that stays bad
- * costs its own agents only (cache/sweep_gaps.h).
+ * the API or one page is to blame. Meanwhile data is served up to `stale` beyond its ttl. During a
+ * hold, stale data is served at once, and a name that the last whole list lacks gets the failure.
+ * While a request is under way or is retried, a query first waits for 2 s (or 3/4 of the timeout,
+ * if that is less; see pages_patience_is_over()). Then stale data is served, and such a name gets
+ * -ENOENT. A page that stays bad costs its own agents only (cache/sweep_gaps.h).
  *
  * Refreshing. If it is configured, the cache has one reader of its own, which reads the list
  * periodically: fleet_refresh().
  *
- * Layers, from the lowest; each calls only those before it: the pages (cache/pages.h), the records
- * of agents (cache/records.h, cache/ingest.h), the sweeps (cache/sweep.h, cache/sweeps.h), these
- * queries.
+ * Layers, from the lowest: the pages (cache/pages.h), the records of agents (cache/records.h,
+ * cache/ingest.h), the sweeps (cache/sweep.h, cache/sweeps.h), and the queries of this header. Each
+ * layer calls only those below it.
  *
  * Thread: one. The clocks, random numbers and the source of pages are ports (cache/ports.h).
  */
@@ -59,20 +60,21 @@ struct query fleet_query(struct fleet *fleet);
 
 /* One agent */
 
-/* Finds the agent of this name. Returns 0 and its record, borrowed until the next call; -ENOENT
- * after a whole list did not have it; -EAGAIN; or -errno of the failure if there is no data that
- * may be served stale. */
+/* Finds the agent of this name. Returns 0 and its record, borrowed until the next call; -ENOENT if
+ * the list does not have it; -EAGAIN; or -errno of the failure if there is no data that may be
+ * served stale. */
 int fleet_find(struct fleet *fleet, const char *name, struct query *query,
                struct record **ret_record);
 
 /* Renews the data of a record that the caller holds. Returns 0 when it may be served; -ENOENT if
- * the agent left; -EAGAIN; or -errno as above. */
+ * the agent left; -EAGAIN; or -errno like fleet_find(). */
 int fleet_renew(struct fleet *fleet, struct record *record, struct query *query);
 
-/* Returns how long a record's data is within its ttl, ms; 0: it has expired. */
+/* Returns for how many ms a record's data is still within its ttl; 0: it has expired. */
 int64_t fleet_record_left_ms(const struct fleet *fleet, const struct record *record);
 
-/* The list. Callers refer to a list by a number: the cursor of its first agent. */
+/* The list. Callers refer to a list by a number: the cursor of its first agent. A whole list is one
+ * that was read to its end, with or without gaps, or that was completed from memory. */
 
 /*
  * Returns the next agent of a listing: 0 and its record, borrowed until the next call, or NULL at
@@ -80,23 +82,25 @@ int64_t fleet_record_left_ms(const struct fleet *fleet, const struct record *rec
  * -errno of the failure. If a page stays bad, the agents of the other pages come first, and then
  * its -errno.
  *
- * *cursor: 0 to begin with the newest list. A call that returns a record advances it. A value that
- * this function returned always means the same position in the same list; it is at least 2^32 and
- * below 2^63.
+ * *cursor: 0 to begin with a list that answers the query. A call that returns a record advances it.
+ * A value that this function returned always means the same position in the same list; it is at
+ * least 2^32 and below 2^63.
  *
- * query: with NULL only agents that are known already are returned, and nothing is requested. To
- * fill a reply, pass the query for its first entry and NULL for the others: only calls with a query
- * count readers. A call at position 0 of a list begins a reader, and a call that gets the end of
- * the list ends one.
+ * query: with NULL only agents that are known already are returned, though pages may be read ahead.
+ * -EAGAIN then does not mean that a page was requested. To fill a reply, pass the query for its
+ * first entry and NULL for the others: only calls with a query count readers. A call at position 0
+ * of a list begins a reader, and a call that gets the end of the list ends one.
  */
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct query *query,
                struct record **ret_record);
 
-/* Waits for a whole list that is within its ttl. If the API fails or is slow, a list that may be
- * served stale is enough. Returns 0 and the list; -EAGAIN; or -errno of the failure. fleet_walk()
- * without a query then returns all agents of the list that are still present. The list is stored in
- * query->list, and the same query gets the same list again until its caller sets query->list to 0:
- * a caller that needs longer than the ttl for a list would otherwise never end. */
+/* Returns 0 and a whole list that is within its ttl, or was read after the query began; -EAGAIN; or
+ * -errno of the failure. If the API fails or is slow, a list that may be served stale is enough.
+ * fleet_walk() without a query then returns all agents of the list that are still present.
+ *
+ * The list is stored in query->list. Further calls with this query return that list, even if it has
+ * expired. So a caller that needs longer than the ttl to process a list does not start over for
+ * ever. To get a newer list, set query->list to 0. */
 int fleet_whole_list(struct fleet *fleet, struct query *query, uint64_t *ret_list);
 
 /* Returns the newest whole list, also if it has expired; 0 before the first one is complete. */
@@ -106,20 +110,23 @@ uint64_t fleet_newest_list(const struct fleet *fleet);
  * before that belong to the first list: they may have been there all the time. */
 bool fleet_list_is_known(const struct fleet *fleet);
 
-/* Returns the result for a name that is not in this list: -ENOENT, or -errno of a page that the
- * list does without, since the name may be on it. */
+/* Returns the result for a name that is not in this list: -ENOENT; -errno of a page that the list
+ * does without, since the name may be on it; or, if the list was completed from memory, -errno of
+ * the failure. -ENOENT for a list that was forgotten. */
 int fleet_list_absent(struct fleet *fleet, uint64_t list);
 
-/* Returns the result at the end of this list: 0, or -errno of a page whose agents it lacks, since
- * they never arrived or are too old. */
+/* Returns the result at the end of this list: 0; or if it lacks agents, since they never arrived or
+ * are too old, the result of fleet_list_absent(). 0 for a list that was forgotten. */
 int fleet_list_end(struct fleet *fleet, uint64_t list);
 
-/* Returns how long the newest whole list, and the absence of a name from it, may be served, ms; 0:
- * no longer. */
+/* Returns for how many ms the kernel may cache the newest whole list, and the absence of a name
+ * from it. 0 if the list has expired, has gaps or came from memory. */
 int64_t fleet_list_left_ms(const struct fleet *fleet);
 
 /* Returns the modification time of the list of names, wall clock: when the set of names last
- * changed, and 1 ns more for each expiry since, so that the kernel lists again. */
+ * changed, and some ns more. The call adds 1 ns if a whole list has expired since the last call,
+ * and once a second while the newest whole list has gaps or came from memory. This makes the kernel
+ * list again. */
 int64_t fleet_list_mtime_ns(struct fleet *fleet);
 
 /* Refreshing without a reader (refresh_ms of the configuration) */
@@ -129,9 +136,9 @@ int64_t fleet_list_mtime_ns(struct fleet *fleet);
  * failed, and at fleet_refresh_due_ms().
  *
  * A refresh requests every page, however fresh it is; only the first refresh may use fresh pages.
- * The next one is due refresh_ms later. A whole list that a reader began after the refresh replaces
- * it, so there is one list per period; that list may use fresh pages. If the API fails, the refresh
- * continues as soon as the backoff permits. Does nothing if refresh_ms is 0.
+ * The next refresh is due refresh_ms after this one began. If a reader has a whole list read
+ * meanwhile, the next refresh is due refresh_ms after the oldest page of that list arrived. If the
+ * API fails, the refresh continues as soon as the backoff permits. Does nothing if refresh_ms is 0.
  */
 void fleet_refresh(struct fleet *fleet);
 
@@ -149,18 +156,18 @@ int64_t fleet_refresh_ms(const struct fleet *fleet);
  *
  * Returns 0; -EAGAIN if some agents are left: call fleet_ingest_more() until it returns another
  * result, and neither fleet_ingest() nor fleet_failed() meanwhile; or -ENOMEM or -EFBIG: the page
- * counts as not arrived, though some of its agents may be known, and fleet_failed() must follow.
+ * keeps its old content, but some of its agents may have new data, and fleet_failed() must follow.
  *
- * A response "unchanged" is ignored if the page's records changed since its last response; the next
- * request for the page is then unconditional. An outdated response is ignored if the known page is
- * younger. */
+ * A response `unchanged` is ignored if the page's records changed since its last response; the next
+ * request for the page is then unconditional. An outdated response (older than the ttl when it
+ * arrived: `old` in struct page) is ignored if the known page is younger. */
 int fleet_ingest(struct fleet *fleet, unsigned int number, struct page *page);
 
-/* Ingests more of the same response. Returns the same results as fleet_ingest(). */
+/* Ingests more of the same response. Returns the same values as fleet_ingest(). */
 int fleet_ingest_more(struct fleet *fleet);
 
-/* Notes that a request failed. Also follows a response that was ingested but outdated, so that its
- * page is not requested again at once. */
+/* Notes that a request failed. Call it also after a response that was ingested but outdated, so
+ * that its page is not requested again at once. */
 void fleet_failed(struct fleet *fleet, unsigned int number, const struct failure *failure);
 
 /* Expires all data, ends all backoffs, and ignores the responses to requests in flight. */
@@ -195,21 +202,22 @@ struct fleet_health {
 	                        because the API is slow */
 	int64_t list_age_ms; /* of the oldest page of the last whole list; -1: none */
 	int64_t success_ns;  /* when a page last arrived, wall clock; 0: never */
-	int64_t sweep_ns;    /* when the last whole list was complete, wall clock; 0: never */
-	int64_t retry_ms;    /* until something that failed is requested; 0: with the next query */
+	int64_t sweep_ns;    /* when a whole list was last read to its end, wall clock; 0: never */
+	int64_t retry_ms;    /* until something that failed may be requested; 0: with any query */
 	int64_t refresh_ms;  /* until the next refresh; 0: it is under way; -1: refreshing is off */
-	uint64_t asked;      /* requests */
+	uint64_t asked;      /* pages that were requested */
 	uint64_t arrived;    /* pages that arrived; without failures and ignored responses */
 	uint64_t unchanged;  /* of arrived: those whose response was only that they are unchanged */
 	uint64_t coalesced;  /* queries whose first request was for a page already in flight */
-	uint64_t hits;       /* queries answered at once */
-	uint64_t sweeps;     /* whole lists */
+	uint64_t hits;       /* calls that answered a query (0 or -ENOENT) from memory */
+	uint64_t sweeps;     /* whole lists that were read to their end */
 	uint64_t passes;     /* over all pages, repetitions included */
 	uint64_t duplicates; /* agents dropped: an earlier page, or the same response, has the id */
 	uint64_t malformed;  /* elements that were no agents */
 	uint64_t failures[FAILURE_CAUSES]; /* by cause */
 };
 
+/* Returns the present health. */
 void fleet_health(const struct fleet *fleet, struct fleet_health *ret_health);
 
 /* Returns the last failure, or NULL if there was none. Borrowed until the next failure. */

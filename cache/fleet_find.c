@@ -96,11 +96,9 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
 
 	query->wake_ms = INT64_MAX;
 	if (!record->present)
-		return -ENOENT;
-	if (fleet_may_serve(fleet, record, query)) {
-		fleet->hits += !query->waited;
-		return 0;
-	}
+		return fleet_count_hit(fleet, query, -ENOENT);
+	if (fleet_may_serve(fleet, record, query))
+		return fleet_count_hit(fleet, query, 0);
 	err = fleet_lost_in_gap(fleet, record, query);
 	if (err == 0)
 		err = fleet_read_around(fleet, record, query);
@@ -125,8 +123,8 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
 
 /* Decides about an unknown name while the sweep that looks for it is incomplete. If the last whole
  * list lacks the name, its absence is served like stale data: while the list may be served stale,
- * and after the same wait, retries included. But if that list has a gap, the name may be on the
- * missing page. Returns -ENOENT, -EAGAIN or -errno. */
+ * and after the same wait. But if that list has a gap, the name may be on the missing page. Returns
+ * -ENOENT, -EAGAIN or -errno. */
 static int fleet_absent_after_patience(struct fleet *fleet, struct sweep *sweep,
                                        struct query *query)
 {
@@ -160,7 +158,9 @@ int fleet_find(struct fleet *fleet, const char *name, struct query *query,
 				return fleet_absent_after_patience(fleet, sweep, query);
 			if (err < 0)
 				return err;
-			return sweep->missing_err != 0 ? sweep->missing_err : -ENOENT;
+			if (sweep->missing_err != 0)
+				return sweep->missing_err;
+			return fleet_count_hit(fleet, query, -ENOENT);
 		}
 	}
 	err = fleet_renew(fleet, record, query);

@@ -23,7 +23,7 @@ static struct sweep *fleet_sweep_of(const struct fleet *fleet, uint64_t cursor)
  * not after the first page alone: it may need only the first entries. */
 static void fleet_read_ahead(struct fleet *fleet, struct sweep *sweep, size_t position)
 {
-	struct query prefetch = {.waited = true}; /* so that it is not counted as coalesced */
+	struct query prefetch = {.asked = true}; /* so that it is not counted as coalesced */
 	size_t ahead = (size_t)fleet->config.per_page * fleet->config.max_connections;
 
 	if (!sweep->complete && sweep->pass.at > 1 && position % fleet->config.per_page == 0 &&
@@ -63,7 +63,7 @@ int fleet_whole_list(struct fleet *fleet, struct query *query, uint64_t *ret_lis
 	}
 	if (err < 0)
 		return err;
-	fleet->hits += !query->waited;
+	fleet_count_hit(fleet, query, 0);
 	query->list = sweep_cursor(sweep, 0);
 	*ret_list = query->list;
 	return 0;
@@ -141,7 +141,7 @@ int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct query *query,
 			if (!record && sweep->lacks_agents)
 				return sweep->missing_err;
 			*ret_record = record;
-			return 0;
+			return query ? fleet_count_hit(fleet, query, 0) : 0;
 		}
 		err = query ? fleet_wait_or_complete(fleet, sweep, query) : -EAGAIN;
 		if (err < 0)

@@ -27,7 +27,7 @@ static void fleet_refresh_begin(struct fleet *fleet, int64_t now_ms)
 	fleet->refreshing = true;
 	fleet->refresh_began_ms = now_ms;
 	fleet->refresh = fleet_query(fleet);
-	/* The first list may have the pages that the start of the program fetched. */
+	/* The first list may use the pages that the start of the program fetched. */
 	fleet->refresh_renews = fleet->records.list_known;
 }
 

@@ -32,10 +32,10 @@ static bool record_is_on_two_pages(const struct ingest *ingest, const struct pag
 /* Whether an agent of the response is on an earlier page too. It is then listed for that page only.
  *
  * If the earlier page has expired and did not arrive during the pass under way, the agent may have
- * moved from there to this page. It did not move if it was on the earlier page and on other_page
- * when each of them last arrived, and one of these holds:
+ * moved from there to this page. It is taken to be still there if it was on the earlier page and on
+ * other_page when each of them last arrived, and one of these holds:
  * - it stays on both pages (stays_on_two);
- * - other_page is not the page being ingested: the entry here may be the one from other_page;
+ * - other_page is not this page: the agent is taken to have moved here from other_page;
  * - this response has it for the second time;
  * - it is at the position where this page had it before. */
 static bool ingest_is_on_earlier_page(const struct ingest *ingest, const struct pages *pages,

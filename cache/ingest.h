@@ -3,8 +3,8 @@
 #define FLEETFS_CACHE_INGEST_H
 
 /*
- * Takes a response into the cache: its agents become records, and the page that they are on becomes
- * fresh.
+ * Takes a response into the cache: its agents become records, and the page gets these records as
+ * its content.
  *
  * A large page takes a millisecond or more, so it is ingested in steps. Until the last step the
  * page counts as in flight, though some of its agents may be known already.
@@ -31,20 +31,22 @@ struct ingest {
 	size_t count;            /* of records */
 };
 
-/* Begins to ingest a response, and takes it over. number: of its page, from 1. 0 or -ENOMEM. */
+/* Begins to ingest a response, and takes it over, also on failure. number: of its page, from 1. 0
+ * or -ENOMEM. */
 int ingest_begin(struct ingest *ingest, struct records *records, unsigned int number,
                  struct page *response);
 
 /* Ingests some agents: appends their records to ingest->records. Returns -EAGAIN if more agents are
- * left; 0: call ingest_finish(); -ENOMEM or -EFBIG: the page counts as not arrived.
+ * left; 0: call ingest_finish(); -ENOMEM or -EFBIG: the page keeps its old content, but some of its
+ * agents may have new data.
  *
  * pass_seq: event number when the pass of the newest sweep began; UINT64_MAX if no pass is under
  * way. A page that arrived during the pass counts as fresh even if it has expired, because the pass
  * reads it as it is. */
 int ingest_step(struct ingest *ingest, struct records *records, uint64_t pass_seq);
 
-/* Notes that the request of the page has ended, and gives the page the records, unless the response
- * is to be ignored. */
+/* Notes that the request of the page has ended. Unless the response is to be ignored, it replaces
+ * the content of the page. */
 void ingest_finish(struct ingest *ingest, struct records *records);
 
 /* Frees what the ingest holds, and empties it. */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define PATIENCE_MS    2000 /* how long a query waits for a slow API if there is stale data */
-#define RETRY_PAUSE_MS 2000 /* a retry that begins later than this counts as a new request */
+#define RETRY_PAUSE_MS 2000 /* a retry this long after the failure counts as a new request */
 
 void pages_init(struct pages *pages, const struct fleet_config *config,
                 const struct fleet_ports *ports)
@@ -108,11 +108,11 @@ int pages_ask(struct pages *pages, unsigned int number, bool no_cache, struct qu
 	if (!page)
 		return number > FLEET_MAX_PAGES ? -EFBIG : -ENOMEM;
 	if (page->in_flight) {
-		pages->coalesced += !query->waited;
-		query->waited = true;
+		pages->coalesced += !query->asked;
+		query->asked = true;
 		return -EAGAIN;
 	}
-	query->waited = true;
+	query->asked = true;
 	err = pages_check_backoff(&pages->backoff, now_ms, query);
 	if (err == 0)
 		err = pages_check_backoff(&page->backoff, now_ms, query);
@@ -124,8 +124,8 @@ int pages_ask(struct pages *pages, unsigned int number, bool no_cache, struct qu
 	return pages_request(pages, page, number, no_cache);
 }
 
-/* Returns the page in flight that a query for this page waits for: the page itself, else another
- * one, which probes an API that failed. NULL: none is in flight. */
+/* Returns this page if it is in flight, else any other page in flight. While the API is in backoff,
+ * no other page is requested until that one has ended. NULL: none is in flight. */
 static struct cached_page *pages_awaited(const struct pages *pages, unsigned int number)
 {
 	struct cached_page *page = pages_find(pages, number);

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Decides whether the API or one page is to blame for a failure, and when either is asked again.
+ * Decides whether the API or one page is to blame for a failure, and when either is requested
+ * again.
  *
- * A malformed body is its page's own failure. Any other failure (an error status, a timeout, a lost
- * connection) of one page alone proves nothing: one agent may make the API fail for its page, or a
- * firewall reject it (403, or a redirect to its notice). So the first page that fails backs off
- * alone. When a second page fails before any page arrived, the API is to blame, and all pages wait
- * for its backoff. If another page arrives after the first failure, that failure is the page's own,
- * and no longer a reason to blame the API. Before any page has ever arrived, every such failure
- * counts for the API, except that of a part of a page: the API answered the request of the whole
- * page (page_only).
+ * A response that is malformed, truncated, too large or outdated is the page's own failure.
  *
- * If the API demands a pause (429, Retry-After), all pages wait at once.
+ * If the API demands a pause (429, Retry-After), or fleetfs lacks a token or memory, the API counts
+ * as failed, and all pages wait.
+ *
+ * Any other failure (an error status, a timeout, a lost connection) of one page alone proves
+ * nothing: one agent may make the API fail for its page, or a firewall reject it (403, or a
+ * redirect to its notice). So the first page that fails backs off alone. If a second page fails
+ * before another one arrives, the API is to blame, and all pages wait for its backoff. If another
+ * page arrives after the first failure, that failure is the page's own, and no longer a reason to
+ * blame the API. Before any page has arrived since the mount, every such failure counts for the
+ * API.
+ *
+ * The client requests a page that is too large in parts. If a part fails like that (page_only), the
+ * failure is always the page's own, because the API answered the request of the whole page.
  */
 
 #include "cache/pages.h"
@@ -77,8 +83,9 @@ void pages_end_backoff(struct pages *pages, struct cached_page *page)
 		pages->suspect = 0;
 }
 
-/* Whether the API is still to blame although this page arrived: the page was requested before the
- * API rejected the credential or demanded a pause. Pages that were read ahead arrive like that. */
+/* Whether the API still counts as failed although this page arrived: the page was requested before
+ * the failure, which needs a later success (needs_later_success). Pages that were read ahead arrive
+ * like that. */
 static bool api_stays_failed(const struct pages *pages, const struct cached_page *page)
 {
 	return pages->backoff.active && pages->needs_later_success &&
@@ -112,7 +119,8 @@ static void page_note_failure(struct pages *pages, struct cached_page *page,
 	pages->backed_off += !page->backoff.active;
 	page->failed_seq = pages->seq;
 	backoff_failed(&page->backoff, failure, retries, pages_now_ms(pages), random);
-	page->was_missing |= page->arrived_seq == 0 && !backoff_is_retrying(&page->backoff);
+	page->was_missing |= page->arrived_seq == 0 && !pages->gapless_list_known &&
+	                     !backoff_is_retrying(&page->backoff);
 }
 
 static void api_note_failure(struct pages *pages, const struct cached_page *page,
@@ -182,7 +190,7 @@ void pages_fail_empty(struct pages *pages, unsigned int number)
 	page_reset(page);
 	page_set_bad(pages, page, true);
 	page->failed_empty = true;
-	page->was_missing = true;
+	page->was_missing = !pages->gapless_list_known;
 	pages->backed_off += !page->backoff.active;
 	page->failed_seq = pages->seq;
 	backoff_failed(&page->backoff, &failure, 0, pages_now_ms(pages), 0);

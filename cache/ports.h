@@ -3,8 +3,9 @@
 #define FLEETFS_CACHE_PORTS_H
 
 /*
- * What the cache is configured with, and what it needs from outside: a source of pages, clocks and
- * random numbers. All of it is a port, so tests run in virtual time without a network.
+ * The configuration of the cache, and its ports: the functions that it calls to request pages, to
+ * get times and random numbers, and to report changes. Tests have ports of their own, so they run
+ * in virtual time without a network.
  */
 
 #include <stdbool.h>
@@ -15,7 +16,7 @@
 
 struct record;
 
-#define FLEET_NAME_BYTES 256
+#define FLEET_NAME_BYTES 256 /* of a name in the tree, its NUL included */
 
 /* Limits on what the API sends. A page that would exceed the number of agents or their memory is
  * rejected. */
@@ -26,7 +27,7 @@ struct record;
 struct fleet_config {
 	int64_t ttl_ms;     /* how long data is served without asking the API */
 	int64_t stale_ms;   /* how long after its ttl it is served while the API fails or is slow */
-	int64_t refresh_ms; /* how often the whole list is read without a reader; 0: never */
+	int64_t refresh_ms; /* period in which the whole list is read without a reader; 0: never */
 	int64_t timeout_ms; /* of a file operation; 0: none */
 	unsigned int retries;         /* of a failure while readers wait (cache/backoff.h) */
 	unsigned int per_page;        /* agents per page, sent with each request */
@@ -36,28 +37,30 @@ struct fleet_config {
 struct fleet_ports {
 	void *user; /* passed to the functions below */
 
-	/* Requests a page; numbers begin at 1. Later either fleet_ingest() or fleet_failed() must
-	 * be called with the result, once. Exception: after an outdated response, or one that
-	 * fleet_ingest() failed to ingest, fleet_failed() must follow, too. condition: the
-	 * validator for a conditional request, whose response may be only that the page is
-	 * unchanged; NULL: an unconditional request. no_cache: no HTTP cache may answer. Returns 0,
-	 * or -errno if there will be no result. */
+	/* Requests a page; numbers begin at 1. Later fleet_ingest() must be called with the
+	 * response, or fleet_failed() with the failure. After fleet_ingest(), fleet_failed() must
+	 * also be called if fleet_ingest() returned -ENOMEM or -EFBIG, or if the response was
+	 * outdated: older than the ttl when it arrived (`old` in struct page). condition: the
+	 * validator for a conditional request, whose response may have `unchanged` set instead of
+	 * agents; NULL: an unconditional request. no_cache: no HTTP cache may answer. Returns 0, or
+	 * -errno if there will be no result. */
 	int (*request_page)(void *user, unsigned int page, const struct validator *condition,
 	                    bool no_cache);
 
 	int64_t (*now_ms)(void *user);  /* monotonic clock that counts while suspended */
 	int64_t (*wall_ns)(void *user); /* wall clock, since 1970 */
-	uint32_t (*random)(void *user);
+	uint32_t (*random)(void *user); /* 32 random bits */
 
 	/* Writes the name of an agent in the tree. Different ids have different names. */
 	void (*name)(const char *id, char ret_name[static FLEET_NAME_BYTES]);
 
-	/* Reports a new agent (before is NULL; also those of the first list, but not those of a
-	 * page that was a gap of earlier lists), a change, or that an agent left (after is NULL;
-	 * the cache then releases its own reference to the record). Called before the change is
-	 * applied, once per change; for the agents of a page in the page's order. at_ns: wall clock
-	 * when the page arrived. Returns 0, or -ENOMEM: the change is then not applied, and is
-	 * reported again later. May be NULL. */
+	/* Reports that an agent is new (before is NULL), has changed, or left (after is NULL). The
+	 * agents of the first list are reported as new. Those of a page with was_missing
+	 * (cache/pages.h) are not, since they may have been there before. Called before the change
+	 * is applied; for the agents of a page in the page's order. After an agent left, the cache
+	 * releases its own reference to the record. at_ns: wall clock when the page arrived; for an
+	 * agent that left, when any page last arrived. Returns 0, or -ENOMEM: the change is then
+	 * not applied, and is reported again later. May be NULL. */
 	int (*changed)(void *user, const struct record *record, const struct agent *before,
 	               const struct agent *after, int64_t at_ns);
 

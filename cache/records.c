@@ -92,7 +92,7 @@ static int records_reserve_index(struct records *records)
 	return 0;
 }
 
-/* Takes a free index, which records_reserve_index() made sure of. */
+/* Takes a free index. There is one after records_reserve_index(). */
 static uint32_t records_take_index(struct records *records)
 {
 	if (records->free_count > 0)
@@ -144,6 +144,7 @@ int records_update(struct records *records, struct record *record, const struct 
                    int64_t at_ns)
 {
 	uint64_t other_bytes = records->agent_bytes - record->agent->block_bytes;
+	struct changes changes;
 	int err;
 
 	if (agent_equal(record->agent, agent)) {
@@ -152,11 +153,17 @@ int records_update(struct records *records, struct record *record, const struct 
 	}
 	if (other_bytes + agent->block_bytes > FLEET_MAX_BYTES)
 		return -EFBIG;
-	err = changes_note(&record->changes, record->agent, agent, record->first_ns, at_ns);
-	if (err == 0)
-		err = records_report(records, record, record->agent, agent, at_ns);
+	err = changes_build(&record->changes, record->agent, agent, record->first_ns, at_ns,
+	                    &changes);
 	if (err < 0)
 		return err;
+	err = records_report(records, record, record->agent, agent, at_ns);
+	if (err < 0) {
+		changes_done(&changes);
+		return err;
+	}
+	changes_done(&record->changes);
+	record->changes = changes;
 	records->agent_bytes = other_bytes + agent->block_bytes;
 	agent_unref(record->agent);
 	record->agent = agent_ref(agent);

@@ -11,27 +11,42 @@ void roster_done(struct roster *roster)
 	*roster = (struct roster){0};
 }
 
+static int roster_grow(struct roster *roster, size_t capacity)
+{
+	struct roster_entry *entries = realloc(roster->entries, capacity * sizeof(*entries));
+
+	if (!entries)
+		return -ENOMEM;
+	roster->entries = entries;
+	roster->capacity = capacity;
+	return 0;
+}
+
 int roster_append(struct roster *roster, const struct record *record)
 {
-	int err;
+	int err = 0;
 
 	if (roster_has(roster, record))
 		return 0;
-	if (roster->count == roster->capacity) {
-		size_t more = roster->capacity ? roster->capacity * 2 : 128;
-		struct roster_entry *entries = realloc(roster->entries, more * sizeof(*entries));
-
-		if (!entries)
-			return -ENOMEM;
-		roster->entries = entries;
-		roster->capacity = more;
-	}
-	err = set_add(&roster->indices, record->index);
+	if (roster->count == roster->capacity)
+		err = roster_grow(roster, roster->capacity ? roster->capacity * 2 : 128);
+	if (err == 0)
+		err = set_add(&roster->indices, record->index);
 	if (err < 0)
 		return err;
 	roster->entries[roster->count++] =
 		(struct roster_entry){.index = record->index, .serial = record->serial};
 	return 0;
+}
+
+int roster_reserve(struct roster *roster, const struct records *records)
+{
+	size_t needed = roster->count;
+	int err = set_reserve(&roster->indices, records->count);
+
+	for (size_t i = 0; i < records->count; i++)
+		needed += records->by_index[i] && !roster_has(roster, records->by_index[i]);
+	return err == 0 && needed > roster->capacity ? roster_grow(roster, needed) : err;
 }
 
 bool roster_has(const struct roster *roster, const struct record *record)

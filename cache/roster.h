@@ -28,7 +28,8 @@ struct roster {
 	struct roster_entry *entries;
 	size_t count;
 	size_t capacity;
-	struct set indices; /* of the present records in entries; empty after roster_shrink() */
+	struct set indices; /* of the records in entries that are present; empty after
+	                       roster_shrink() */
 };
 
 /* Frees the memory; the roster is empty afterwards. */
@@ -36,6 +37,10 @@ void roster_done(struct roster *roster);
 
 /* Appends a record unless the roster has it. 0 or -ENOMEM. */
 int roster_append(struct roster *roster, const struct record *record);
+
+/* Allocates the memory for all records that are present, so that appending any of them cannot fail.
+ * 0 or -ENOMEM. */
+int roster_reserve(struct roster *roster, const struct records *records);
 
 /* Returns whether the roster has the record. */
 bool roster_has(const struct roster *roster, const struct record *record);

@@ -20,7 +20,7 @@ bool set_has(const struct set *set, size_t number)
 	return word < set->word_count && (set->words[word] >> (number % WORD_BITS) & 1);
 }
 
-int set_add(struct set *set, size_t number)
+int set_reserve(struct set *set, size_t number)
 {
 	size_t word = number / WORD_BITS;
 
@@ -34,8 +34,16 @@ int set_add(struct set *set, size_t number)
 		set->words = words;
 		set->word_count = more;
 	}
-	set->words[word] |= UINT64_C(1) << (number % WORD_BITS);
 	return 0;
+}
+
+int set_add(struct set *set, size_t number)
+{
+	int err = set_reserve(set, number);
+
+	if (err == 0)
+		set->words[number / WORD_BITS] |= UINT64_C(1) << (number % WORD_BITS);
+	return err;
 }
 
 void set_remove(struct set *set, size_t number)

@@ -2,7 +2,7 @@
 #ifndef FLEETFS_CACHE_SET_H
 #define FLEETFS_CACHE_SET_H
 
-/* A set of small numbers: one bit for each, up to the largest that was added. */
+/* A set of small numbers. It takes one bit for each number up to the largest that was added. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +22,10 @@ bool set_has(const struct set *set, size_t number);
 
 /* Adds a number, which may be in the set already. 0 or -ENOMEM. */
 int set_add(struct set *set, size_t number);
+
+/* Allocates the memory for all numbers up to this one, so that adding them cannot fail. 0 or
+ * -ENOMEM. */
+int set_reserve(struct set *set, size_t number);
 
 /* Removes a number, which need not be in the set. */
 void set_remove(struct set *set, size_t number);

@@ -9,14 +9,15 @@
  * page, so one reading of all pages may have an agent twice or not at all. The first pass of a
  * sweep reads the pages in order (a page that is fresh without a request), and appends each agent
  * that the roster lacks. Readers walk the roster while it grows. Further passes recheck some pages
- * or all of them, if an agent that is known was missed (cache/sweep_recheck.h). Pages that stay bad
+ * or all of them if an agent seems to have been missed (cache/sweep_recheck.h). Pages that stay bad
  * are skipped (cache/sweep_gaps.h).
  *
  * An agent that was never seen before may still be missed, if it moves to a page that was already
  * read. The next sweep finds it.
  *
- * Above the pages and the records, below the fleet's queries. The functions of this header are for
+ * Above the pages and the records, below the fleet's queries. Most functions of this header are for
  * the other files of this layer: cache/sweep_read.h advances a sweep, cache/sweeps.h keeps them.
+ * The queries use sweep_next_page(), sweep_may_serve_stale() and sweep_newest_complete(), too.
  */
 
 #include <stdbool.h>
@@ -31,12 +32,13 @@
 /* A reading of pages. */
 struct pass {
 	unsigned int *numbers; /* pages to read first, ascending; NULL: none */
-	size_t number_count; /* of numbers; the page after these is the last of them plus 1, or 1 */
-	size_t count;        /* pages to read; SIZE_MAX: the end of the list is not known yet */
-	size_t at;           /* pages read or skipped so far */
-	uint64_t began_seq;  /* event number when it began */
-	int64_t began_ms;    /* time when it began */
-	bool moved;          /* agents of its pages moved since these pages were read before */
+	size_t number_count;   /* length of numbers. Further pages follow the last of these; without
+	                          numbers, they follow from page 1 on */
+	size_t count;          /* pages to read; SIZE_MAX: the end of the list is not known yet */
+	size_t at;             /* pages read or skipped so far */
+	uint64_t began_seq;    /* event number when it began */
+	int64_t began_ms;      /* time when it began */
+	bool moved;            /* a page that it read had `moved` set (struct cached_page) */
 };
 
 struct sweep {
@@ -47,9 +49,10 @@ struct sweep {
 	                         any page that is fresh */
 	uint64_t oldest_seq;  /* event number of the oldest arrival; UINT64_MAX: no page yet; 0: it
 	                         has a gap or came from memory */
-	int64_t oldest_ms;    /* arrival of the oldest page; INT64_MAX: no page yet */
-	int64_t expires_ms;   /* for queries that began after this sweep; INT64_MAX: no page yet */
-	int64_t used_ms;      /* when it was last read from */
+	int64_t oldest_ms;  /* arrival of the oldest page minus its age; if from_memory, that of the
+	                       complete sweep before it; INT64_MAX: no page yet */
+	int64_t expires_ms; /* for queries that began after this sweep; INT64_MAX: no page yet */
+	int64_t used_ms;    /* when it was last advanced or read from */
 	unsigned int readers; /* readers that began to read it and have not reached its end */
 
 	struct roster roster;
@@ -60,37 +63,45 @@ struct sweep {
 	/* -errno of its first gap; if from_memory, gap_err of the complete sweep before it. 0:
 	 * none. */
 	int gap_err;
-	/* Result for a name that is not listed: gap_err, or -errno of the failure that ended the
-	 * sweep. 0: -ENOENT. */
+	/* Result for a name that is not listed: gap_err. If from_memory because the API failed:
+	 * -errno of that failure. If from_memory because it was slow: gap_err; or -ETIMEDOUT if
+	 * gap_err is 0 and lacks_agents is set. 0: -ENOENT. */
 	int missing_err;
-	bool lacks_agents; /* agents of a gap are not listed: the listing ends with missing_err */
+	/* Some agents are not listed: their data is too old, or they are on a gap and not known.
+	 * The listing ends with missing_err. */
+	bool lacks_agents;
 
 	struct pass pass;      /* the one under way */
 	unsigned int rechecks; /* passes after the first, the one under way included */
 
 	/* Of the first pass */
-	size_t items;      /* elements of its pages */
-	size_t dropped;    /* items that are malformed or repeat an id of their page */
-	int64_t page_size; /* elements of a full page, as the latest page said */
+	size_t items;   /* elements of its pages */
+	size_t dropped; /* items that are malformed or repeat an id of their page; if from_memory,
+	                   those of the sweep before */
+	int64_t page_size; /* elements of a full page: per_page of the latest page; the configured
+	                      one if that has none */
 
 	/* Of all passes */
 	unsigned int list_pages; /* last page of the list; 0: unknown */
-	int64_t total_count;     /* of the page that arrived last; AGENT_ABSENT if it has none */
+	int64_t total_count;     /* of the page that arrived last; AGENT_ABSENT if it has none; if
+	                            from_memory, that of the sweep before */
 	uint64_t count_seq;      /* event number of that arrival */
-	/* Consecutive pages that have agents, all of which were listed before. In a recheck, each
-	 * page up to list_pages restarts the count. */
+	/* Number of the latest consecutive pages that have agents, but none that the roster lacked.
+	 * In a recheck, each page up to list_pages restarts the count. */
 	unsigned int repeating;
 
 	/* The run of empty pages that ends at the page that the first pass read most recently */
 	unsigned int empty_count;
 	unsigned int empty_first; /* the first of them, if there is one */
 	bool empty_again;         /* the pass went back to read them again */
-	uint64_t empty_seq; /* the pass reads only pages that arrived after this event, the request
-	                       of the first of them, or the return to it; 0: no limit */
+	/* The first pass reads only pages that arrived after this event: the last event before the
+	 * first empty page was requested; after the pass went back, the event of going back. 0: no
+	 * limit. */
+	uint64_t empty_seq;
 
 	/* Pages that it skipped because they stay bad (cache/sweep_gaps.h) */
 	struct set gaps;  /* their numbers */
-	size_t gap_count; /* of gaps */
+	size_t gap_count; /* number of gaps */
 	bool endless;     /* the last pages of the list are gaps, and more may follow */
 };
 
@@ -100,13 +111,14 @@ struct sweeps {
 	struct records *records; /* borrowed */
 	struct sweep *newest;
 	uint64_t last_number; /* of the newest sweep */
-	uint64_t unexplained; /* excess of total_count over the agents of the last sweep */
+	uint64_t unexplained; /* excess of total_count over the agents of the last complete sweep
+	                         without gaps that was not completed from memory */
 
 	int64_t announced_ms; /* when sweeps_list_mtime_ns() last moved the mtime */
 
 	/* For struct fleet_health. */
-	int64_t completed_ns; /* when a sweep was last completed, wall clock */
-	uint64_t completed;   /* sweeps */
+	int64_t completed_ns; /* when a list was last read to its end, wall clock; 0: never */
+	uint64_t completed;   /* lists that were read to their end */
 	uint64_t passes;      /* over all pages */
 };
 
@@ -130,10 +142,11 @@ unsigned int sweep_pass_page(const struct sweep *sweep, size_t i);
 /* Returns the number of the page that the pass under way reads next. */
 unsigned int sweep_next_page(const struct sweep *sweep);
 
-/* Returns whether the pass may read the page as it is. The first pass may read a page that is
- * fresh, or with renewed_seq one that arrived after that; behind an empty page only one that
- * arrived after the empty page was requested, because the list may have shrunk. A recheck needs a
- * page that arrived after the recheck began, from the API rather than from an HTTP cache. */
+/* Returns whether the pass under way may read the page as it is. The first pass may read a page
+ * that is fresh or arrived during the pass; if renewed_seq is set, only one that arrived after that
+ * event. Behind an empty page it reads only a page that arrived after empty_seq, because the list
+ * may have shrunk. A recheck needs a page that arrived after the recheck began, and whose data is
+ * no older: no HTTP cache may have answered the request, or the age of the response proves it. */
 bool sweep_may_take(const struct sweeps *sweeps, const struct sweep *sweep, unsigned int number);
 
 /* Notes the total_count of a page, unless a page that arrived later was noted. */
@@ -148,16 +161,15 @@ bool sweep_may_serve_stale(const struct sweeps *sweeps, const struct sweep *swee
 /* Returns whether a page arrived and has as many elements as a full page. */
 bool sweep_fills_page(const struct sweep *sweep, const struct cached_page *page);
 
-/* Appends a record from memory, whose data may have expired, and lets the list expire when that
- * data may no longer be served stale. If it may not be served now, the list lacks the agent. 0 or
- * -ENOMEM. */
+/* Appends a record whose data may have expired, and lets the list expire when that data may no
+ * longer be served stale. If that is so already, only sets lacks_agents. 0 or -ENOMEM. */
 int sweep_append_stale(const struct sweeps *sweeps, struct sweep *sweep,
                        const struct record *record);
 
 /* Appends the agents of a page that are present to the roster. 0 or -ENOMEM. */
 int sweep_append_page(struct sweep *sweep, const struct cached_page *page);
 
-/* Removes a record whose agent left. 0 or -ENOMEM. */
+/* Removes a record whose agent left, also from the rosters. 0 or -ENOMEM. */
 int sweeps_depart(struct sweeps *sweeps, struct record *record);
 
 /* Returns the newest complete sweep among this one (NULL is allowed) and older ones, or NULL. */

@@ -7,8 +7,8 @@
 #define MOST_FIRST_PROBES 2     /* pages to try while no page has ever arrived */
 #define KEEP_MS           60000 /* a missed record is retained so long after its ttl at least */
 
-/* Whether the agents of a page, as far as they are known, may be served stale, so that the listing
- * does not lack them. */
+/* Whether known agents of a page may be served stale. If not, the listing lacks agents of the page.
+ */
 static bool page_may_serve_stale(const struct sweeps *sweeps, const struct cached_page *page,
                                  unsigned int number)
 {
@@ -44,8 +44,8 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 	if (sweep->gap_err == 0)
 		sweep->gap_err = -failure_errno(page->backoff.cause);
 	sweep->missing_err = sweep->gap_err;
-	/* The listing expires when the page may be requested again; but with many gaps it is not
-	 * made anew for each of them. */
+	/* The listing expires when the page may be requested again, but not within a second: with
+	 * many gaps it would be made again for each of them. */
 	if (until_ms < page->backoff.until_ms)
 		until_ms = page->backoff.until_ms;
 	if (sweep->expires_ms > until_ms)
@@ -228,8 +228,8 @@ unsigned int sweep_probe(const struct sweeps *sweeps, const struct sweep *sweep,
 		last = MOST_FIRST_PROBES;
 	unread = pages_first_healthy(pages, next, last);
 	read = pages_first_healthy(pages, 1, next - 1);
-	/* An unread page advances the sweep. But it may be bad as well, so the second probe is for
-	 * a page that was read. */
+	/* An unread page advances the sweep. But it may be bad as well, so later probes are for a
+	 * page that was read. */
 	if (unread > 0 && (read == 0 || pages->backoff.holds < 2))
 		return unread;
 	return read > 0 ? read : next;

@@ -7,16 +7,15 @@
  *
  * A bad page costs its own agents only. The sweep skips it and goes on with the next one. Agents
  * that are known from the page are listed while they may be served stale; after that the listing
- * ends with the page's error. Any other agent may be on the page as well, so a name that
- * is not listed gets the page's error, not -ENOENT. An
- * agent that the sweep missed has not departed if it was last seen next to the gap, or if the API
- * counts more agents than are listed.
+ * ends with the page's error. Any other agent may be on the page as well, so a name that is not
+ * listed gets the page's error, not -ENOENT. An agent that the sweep missed does not depart at once
+ * if it may be on the page: see sweep_may_be_in_gap() and sweep_handle_missed_in_gap().
  *
- * Empty pages. The first empty page usually ends the list. But if total_count, as that page has it,
- * counts agents behind the page, the first pass goes on. If a later page has agents, the pass reads
- * the empty pages before it once more, and those that stay empty are gaps. If no later page has
- * agents, the list ends at the first empty page: it shrank, and total_count lags or is wrong. The
- * next sweep does not look for these agents again.
+ * Empty pages. The first empty page usually ends the list. But if the total_count of that page
+ * counts agents behind it, the first pass goes on, for a few pages. If a later page has elements,
+ * the pass reads the empty pages before it once more, and those that stay empty are gaps. If no
+ * later page has elements, the list ends at the first empty page: it shrank, and total_count lags
+ * or is wrong. The next sweep expects no page for this excess (`unexplained` of struct sweeps).
  */
 
 #include <stdbool.h>
@@ -27,12 +26,14 @@
 /* Makes the page a gap. 0, or -ENOMEM: call it again. */
 int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number);
 
-/* Call this before the first pass reads a page that has elements. Returns whether the pass went
- * back to read the empty pages before it, and then this page, again. */
+/* Call this before the first pass reads a page that has elements. If the pages directly before it
+ * are empty, makes the pass go back to the first of them and request them again, once. Returns
+ * whether the pass went back. */
 bool sweep_go_back_to_empty(const struct sweeps *sweeps, struct sweep *sweep);
 
-/* Makes the run of empty pages that the first pass just read gaps, because it reads a page behind
- * them that has elements, or skips one that may have. 0, or -ENOMEM: call it again. */
+/* Makes gaps of the empty pages that the first pass just read, if any. Call this before the pass
+ * reads a page behind them that has elements, or skips one that may have some. 0, or -ENOMEM: call
+ * it again. */
 int sweep_skip_empty(const struct sweeps *sweeps, struct sweep *sweep);
 
 /* Counts the run of empty pages that ends at the page that the first pass just read. */
@@ -42,12 +43,13 @@ void sweep_count_empty(struct sweep *sweep, const struct cached_page *page, unsi
 bool sweep_ends_in_empty_page(const struct sweeps *sweeps, const struct sweep *sweep,
                               const struct cached_page *page);
 
-/* Ends the first pass: returns the last page of the list. */
+/* Returns the last page of the list at the end of the first pass: the page that the pass read last,
+ * or the first of the empty pages at its end. That empty page does not count as failed any more. */
 unsigned int sweep_end_list(const struct sweeps *sweeps, const struct sweep *sweep);
 
 /* Returns whether the first pass ends after the gap that was just added. Sets sweep->endless if
- * more pages may follow, but too many in a row are gaps; and lacks_agents if there is neither a
- * total_count nor a list that was known. */
+ * more pages may follow, but too many in a row are gaps or FLEET_MAX_PAGES is reached. Sets
+ * lacks_agents if neither total_count nor an earlier list shows where the list ends. */
 bool sweep_ends_in_gap(const struct sweeps *sweeps, struct sweep *sweep);
 
 /* Returns the elements of the pages of the first pass so far; a gap counts as a full page. */
@@ -57,23 +59,25 @@ uint64_t sweep_covered_items(const struct sweep *sweep);
  * pages of the first pass. */
 bool sweep_count_is_plausible(const struct sweep *sweep);
 
-/* Returns whether the page is a gap. Any number is allowed. */
+/* Returns whether the page is a gap, or behind the end of an endless list. Any number is allowed.
+ */
 bool sweep_is_gap(const struct sweep *sweep, unsigned int number);
 
-/* Returns whether a record that the sweep missed may be on a gap: it was last read next to a gap,
- * or the API counts more agents than are listed. */
+/* Returns whether a record that the sweep missed may be on a gap. It may be if there is a gap, and:
+ * the record was last read on a gap or next to one; or agents moved during the latest recheck; or
+ * total_count is missing, not plausible, or larger than the number of agents that are listed. */
 bool sweep_may_be_in_gap(const struct sweep *sweep, const struct record *record);
 
 /* Handles a record for which sweep_may_be_in_gap() is true. Lists it while it may be served stale.
- * After that it is not listed, and departs, but not within a minute after the end of its ttl. It
- * never departs while the page where it was last read is a gap. 0 or -ENOMEM. */
+ * After that it is not listed. It departs at the earliest a minute after the end of its ttl, and
+ * never while the page where it was last read is a gap. 0 or -ENOMEM. */
 int sweep_handle_missed_in_gap(struct sweeps *sweeps, struct sweep *sweep, struct record *record);
 
 /* Returns the page to request when the first pass lacks a page: the lacked one, unless the API is
  * in backoff. Then one request probes the API, for a page that has not failed itself if there is
- * one, so that a bad page is not mistaken for an API that is down. The first probe is for a page
- * that the pass has not read yet, and if that fails too, the next one for a page that it has read.
- * last: the likely last page. */
+ * one, so that a bad page is not mistaken for an API that is down. Until the second hold of the
+ * API, that is a page that the pass has not read yet; after that, one that it has read. last: the
+ * likely last page. */
 unsigned int sweep_probe(const struct sweeps *sweeps, const struct sweep *sweep, unsigned int last);
 
 #endif

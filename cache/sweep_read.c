@@ -16,9 +16,9 @@ static bool sweep_only_repeats(const struct sweep *sweep, unsigned int number)
 }
 
 /* Whether the page that the first pass just read is the last. The list ends at an empty page (see
- * sweep_ends_in_empty_page()), or where the last list ended if this one only repeats agents. Else a
- * plausible total_count decides: ⌈total_count / per_page⌉ pages; else the first page that is not
- * full. */
+ * sweep_ends_in_empty_page()). It ends at a page that only repeats agents (sweep_only_repeats()),
+ * unless the last list had more pages. Else a plausible total_count decides: the list ends when its
+ * pages have that many elements. Else it ends at the first page that is not full. */
 static bool sweep_ends_in_page(const struct sweeps *sweeps, const struct sweep *sweep,
                                const struct cached_page *page)
 {
@@ -196,8 +196,8 @@ int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query)
 /* When the API fails */
 
 /* Returns when a listing from memory expires: when the API, or the page that the sweep lacks, may
- * be requested again. If only that page fails, after one ttl at most, because the other pages may
- * have changed. */
+ * be requested again; at once if no backoff holds. If only that page fails, after one ttl at most,
+ * because the other pages may have changed. */
 static int64_t sweep_memory_expires_ms(const struct pages *pages, const struct cached_page *lacked)
 {
 	int64_t now_ms = pages_now_ms(pages);
@@ -210,21 +210,19 @@ static int64_t sweep_memory_expires_ms(const struct pages *pages, const struct c
 	return lacked->backoff.until_ms < ttl_end_ms ? lacked->backoff.until_ms : ttl_end_ms;
 }
 
-/* Appends the agents of an earlier sweep in its order, then all others that are known. Those were
- * found later, on pages that this sweep did not get to. 0 or -ENOMEM. */
-static int sweep_append_known(const struct sweeps *sweeps, struct sweep *sweep,
-                              const struct sweep *before)
+/* Appends the agents of an earlier sweep in its order, then all others that are known: those were
+ * found after that sweep. roster_reserve() has been called, so no append fails. */
+static void sweep_append_known(const struct sweeps *sweeps, struct sweep *sweep,
+                               const struct sweep *before)
 {
 	const struct records *records = sweeps->records;
 	struct record *record;
-	int err = 0;
 
-	for (size_t i = 0; err == 0 && (record = roster_next(&before->roster, records, &i)); i++)
-		err = sweep_append_stale(sweeps, sweep, record);
-	for (size_t i = 0; err == 0 && i < records->count; i++)
+	for (size_t i = 0; (record = roster_next(&before->roster, records, &i)); i++)
+		sweep_append_stale(sweeps, sweep, record);
+	for (size_t i = 0; i < records->count; i++)
 		if (records->by_index[i])
-			err = sweep_append_stale(sweeps, sweep, records->by_index[i]);
-	return err;
+			sweep_append_stale(sweeps, sweep, records->by_index[i]);
 }
 
 /* Whether the data of any agent may be served stale. */
@@ -243,20 +241,23 @@ int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int e
 	unsigned int number = sweep_next_page(sweep);
 	const struct cached_page *lacked = pages_find(pages, number);
 	const struct sweep *before = sweep_newest_complete(sweep->older);
-	bool lacked_agents = sweep->lacks_agents;
 
 	if (!before || (!sweep_may_serve_stale(sweeps, before) &&
 	                (err == -EAGAIN || !records_may_serve_stale(sweeps->records))))
 		return -ENOENT;
+	/* Without memory the sweep stays as it is, and reads on later. */
+	if (roster_reserve(&sweep->roster, sweeps->records) < 0)
+		return -ENOMEM;
 	sweep->expires_ms = sweep_memory_expires_ms(pages, lacked);
 	sweep->lacks_agents = before->lacks_agents;
-	if (sweep_append_known(sweeps, sweep, before) < 0) {
-		sweep->lacks_agents = lacked_agents;
-		return -ENOMEM;
-	}
+	sweep_append_known(sweeps, sweep, before);
 	sweep_end_passes(sweep);
 	sweep->from_memory = true;
-	sweep->verified = before->verified && !sweep->lacks_agents;
+	/* Agents may have come with a page since: then more are known than the API counted. */
+	sweep->dropped = before->dropped;
+	sweep->total_count = before->total_count;
+	sweep->verified = before->verified && !sweep->lacks_agents &&
+	                  sweep_expected_count(sweep) == (uint64_t)sweep->total_count;
 	sweep->list_pages = before->list_pages;
 	sweep->oldest_ms = before->oldest_ms;
 	sweep->oldest_seq = 0;

@@ -15,17 +15,20 @@
 int sweep_advance(struct sweeps *sweeps, struct sweep *sweep);
 
 /* Requests the pages that an incomplete sweep needs next: one before the first page was read,
- * afterwards up to max_connections at once. Returns -EAGAIN, or -errno of a failure. */
+ * afterwards up to max_connections at once. Returns the result of pages_ask() for the first one. */
 int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query);
 
-/* Completes the sweep with all agents whose data may be served stale, in the order of the complete
- * sweep before it. If the data of others is too old, the listing lacks them.
+/* Completes the sweep with all agents whose data may be served stale. The agents that it has read
+ * come first, then those of the complete sweep before it, then all others that are known. If the
+ * data of an agent is too old, the listing lacks it.
  *
  * err: result of sweep_ask(). A failure becomes the result for names that are not listed. With
- * -EAGAIN (the API is slow) these names get -ENOENT, or -errno of a gap of the sweep before.
+ * -EAGAIN (the API is slow) these names get -ENOENT; -errno of a gap of the sweep before; or
+ * -ETIMEDOUT if the listing lacks agents.
  *
- * Returns 0; -ENOENT if no data may be served stale, and if err is -EAGAIN also when the list
- * before this sweep is too old, even if some agents are not; or -ENOMEM. */
+ * Returns 0; -ENOMEM; or -ENOENT if there is no complete sweep before. If that one may no longer be
+ * served stale, also returns -ENOENT if err is -EAGAIN, or if the data of every agent is too old.
+ * Without 0 the sweep stays as it was. */
 int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int err);
 
 #endif

@@ -6,9 +6,9 @@
 
 #include "cache/sweep_gaps.h"
 
-#define MOST_RECHECKS       3 /* because of agents that were missed */
-#define MOST_SHORT_RECHECKS 5 /* the same, while total_count shows that agents are missing */
-#define MOST_FIRST_RECHECKS 2 /* of the first sweep, because total_count does not agree */
+#define MOST_RECHECKS            3 /* because of agents that were missed */
+#define MOST_RECHECKS_IF_LACKING 5 /* the same, while total_count shows that agents are lacking */
+#define MOST_FIRST_RECHECKS      2 /* of the first sweep, because total_count does not agree */
 
 /* Plans a recheck. */
 struct recheck {
@@ -41,8 +41,8 @@ static void recheck_mark_likely(const struct sweeps *sweeps, const struct sweep 
 		recheck_mark_page(recheck, sweep, other);
 }
 
-/* Marks the pages where any record that was missed may be. First recheck: pages that are older than
- * the sweep, because agents may have moved there from any page meanwhile. Later ones: all pages. */
+/* Marks the pages where any record that was missed may be. First recheck: pages that arrived before
+ * the sweep began, because the record may have moved there since. Later ones: all pages. */
 static void recheck_mark_possible(const struct sweeps *sweeps, const struct sweep *sweep,
                                   struct recheck *recheck)
 {
@@ -55,9 +55,9 @@ static void recheck_mark_possible(const struct sweeps *sweeps, const struct swee
 	}
 }
 
-/* Whether total_count exceeds the agents in the roster by more than it did after the last sweep. An
- * excess that stays means that an id is on two pages for good, or that total_count is wrong. */
-static bool sweep_is_short(const struct sweeps *sweeps, const struct sweep *sweep)
+/* Whether total_count exceeds the agents in the roster by more than `unexplained`. An excess that
+ * stays means that an id is on two pages for good, or that total_count is wrong. */
+static bool sweep_lacks_counted_agents(const struct sweeps *sweeps, const struct sweep *sweep)
 {
 	return sweep->total_count >= 0 &&
 	       sweep_expected_count(sweep) + sweeps->unexplained < (uint64_t)sweep->total_count;
@@ -66,11 +66,11 @@ static bool sweep_is_short(const struct sweeps *sweeps, const struct sweep *swee
 /* Whether the passes so far prove that an agent which they all missed departed. */
 static bool recheck_proves_departure(const struct sweeps *sweeps, const struct sweep *sweep)
 {
-	bool is_short = sweep_is_short(sweeps, sweep);
+	bool lacking = sweep_lacks_counted_agents(sweeps, sweep);
 
-	if (sweep->rechecks >= (is_short ? MOST_SHORT_RECHECKS : MOST_RECHECKS))
+	if (sweep->rechecks >= (lacking ? MOST_RECHECKS_IF_LACKING : MOST_RECHECKS))
 		return true;
-	return sweep->rechecks > 0 && !sweep->pass.moved && !is_short;
+	return sweep->rechecks > 0 && !sweep->pass.moved && !lacking;
 }
 
 /* Handles each record that the roster lacks: appends it, retains it, removes it, or marks the pages
@@ -158,8 +158,10 @@ static void sweep_complete(struct sweeps *sweeps, struct sweep *sweep)
 
 	sweep_end_passes(sweep);
 	sweep->verified = sweep->total_count >= 0 && expected == total && sweep->missing_err == 0;
-	if (sweep->missing_err == 0)
+	if (sweep->missing_err == 0) {
 		sweeps->unexplained = expected < total ? total - expected : 0;
+		sweeps->pages->gapless_list_known = true;
+	}
 	sweeps->completed++;
 	/* If all pages are bad, so none was read, the list is as old as the one before. */
 	if (sweep->oldest_ms == INT64_MAX) {

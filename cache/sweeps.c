@@ -7,7 +7,9 @@
 #define KEPT_SWEEPS    1024        /* number of sweeps, however little memory they take */
 #define FINISHED_BYTES (1u << 20)  /* memory of the sweeps that no reader is in the middle of */
 #define FEW_SWEEPS     16          /* so many are kept, however much memory they take */
-#define PARTIAL_MS     1000        /* how long the kernel keeps a list with gaps or from memory */
+#define PARTIAL_MS                                                        \
+	1000 /* after this the kernel lists again if the list has gaps or \
+	        came from memory */
 
 void sweeps_init(struct sweeps *sweeps, struct pages *pages, struct records *records)
 {
@@ -118,10 +120,13 @@ bool sweeps_serves(const struct sweeps *sweeps, const struct sweep *sweep,
 	return pages_now_ms(sweeps->pages) < sweep->expires_ms;
 }
 
-/* Of the newest complete sweep and all newer ones, returns the oldest that serves the query; NULL
- * if none does. The oldest one ends first: a query that always took the newest might never end. An
- * unfinished sweep from before the newest complete one is never used: completed now, it would be an
- * older list with newer agents. */
+/* Returns the oldest sweep that serves the query, not older than the newest complete one; NULL if
+ * there is none. If from_memory is false, a sweep that was completed from memory is skipped: it
+ * neither serves nor counts as the newest complete one.
+ *
+ * The oldest one ends first: a query that always took the newest might never end. An unfinished
+ * sweep from before the newest complete one, if completed now, would be an older list with newer
+ * agents. */
 static struct sweep *sweeps_usable(const struct sweeps *sweeps, const struct query *query,
                                    bool from_memory)
 {
@@ -274,11 +279,11 @@ int64_t sweeps_list_mtime_ns(struct sweeps *sweeps)
 	int64_t now_ms = pages_now_ms(sweeps->pages);
 	bool is_partial = newest && (newest->from_memory || newest->missing_err != 0);
 
-	/* The kernel may hold any complete list, also one that was completed after a newer one, but
-	 * no unfinished list: so each complete list moves the time once, when it has expired. The
-	 * next list does not move it until then: the kernel sees the same time before and after it
-	 * lists, and keeps that listing. A list that has gaps or came from memory moves it each
-	 * second, so that the kernel asks again. */
+	/* The kernel keeps a listing only if the mtime is the same before and after it reads the
+	 * list. So a new list must not move the mtime. A complete list moves it once, when the list
+	 * has expired. Each complete list does, also one that was completed after a newer one,
+	 * since the kernel may hold any of them. It holds no unfinished list. A list that has gaps
+	 * or came from memory moves the mtime each second, so that the kernel asks again. */
 	if (sweeps_announce_expiry(sweeps, now_ms) ||
 	    (is_partial && now_ms >= sweeps->announced_ms + PARTIAL_MS)) {
 		++*mtime_ns;

@@ -6,9 +6,9 @@
  * Which sweep serves a query, and which sweeps are kept for readers that continue in them.
  *
  * A reader of a listing does not report its end: there is no close, and it may pause for any time.
- * So sweeps are forgotten when all together take too much memory or are too many, and when those
- * that no reader is known to be in the middle of take more than their smaller share. Those without
- * a reader are forgotten first; among equals the one that was read least recently.
+ * So a sweep is forgotten when all sweeps together are too many or take too much memory, or when
+ * those without a reader (sweep_count_reader()) take more than a smaller limit. Those without a
+ * reader are forgotten first; among equals the one that was used least recently.
  */
 
 #include <stdbool.h>
@@ -29,7 +29,7 @@ void sweeps_done(struct sweeps *sweeps);
 struct sweep *sweeps_for(struct sweeps *sweeps, const struct query *query, bool from_memory);
 
 /* Of the newest complete sweep and all newer ones, returns the oldest that began after the query
- * and was not completed from memory. Without one it begins a sweep that reads only pages that
+ * and was not completed from memory. If there is none, begins a sweep that reads only pages that
  * arrived after the query began. NULL without memory. */
 struct sweep *sweeps_renewal(struct sweeps *sweeps, const struct query *query);
 
@@ -58,13 +58,13 @@ uint64_t sweeps_pass_seq(const struct sweeps *sweeps);
 /* Expires all sweeps. */
 void sweeps_expire_all(struct sweeps *sweeps);
 
-/* Returns how long the newest complete list may still be served, ms. 0 if it has expired, came from
- * memory or has gaps: the kernel may not cache it. */
+/* Returns for how many ms the kernel may cache the newest complete list. 0 if it has expired, came
+ * from memory or has gaps. */
 int64_t sweeps_list_left_ms(const struct sweeps *sweeps);
 
-/* Returns the modification time of the list of names, wall clock. First moves it by 1 ns if a
- * complete list has expired since the last call, or once a second if the newest complete list has
- * gaps or came from memory. */
+/* Returns the modification time of the list of names, wall clock. First adds 1 ns to it if a
+ * complete list has expired since the last call; also once a second while the newest complete list
+ * has gaps or came from memory. */
 int64_t sweeps_list_mtime_ns(struct sweeps *sweeps);
 
 #endif

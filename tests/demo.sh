@@ -46,6 +46,7 @@ read -r url <"$directory/url" || { echo "demo: the simulator did not start" >&2 
 
 port=${url#*127.0.0.1:}
 port=${port%%/*}
+url+=/r # where a key that begins with sk- reads the API
 
 echo "A simulated fleet of 42 agents is at $url; mounting it:"
 printf '\n$ FLEETFS_TOKEN=sk-sim build/fleetfs -f -o name=demo,ttl=1 %s %s &\n' "$url" "$mountpoint"

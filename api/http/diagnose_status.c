@@ -118,6 +118,12 @@ static const char *status_remedy(const struct request *request,
                                  const char *detail)
 {
 	switch (status) {
+	case 401:
+		return request->token_kind == TOKEN_INTEGRATION
+		               ? "check the token: fleetfs --check names its source; an sk- key "
+		                 "needs "
+		                 "a URL that ends in /r"
+		               : NULL;
 	case 400:
 	case 422:
 		return status_bad_request_remedy(request, detail);

@@ -11,7 +11,8 @@ static const struct {
 	const char *word;
 	const char *remedy;
 } causes[FAILURE_CAUSES] = {
-	[FAILURE_CREDENTIAL] = {EACCES, true, "credential", "check the token"},
+	[FAILURE_CREDENTIAL] = {EACCES, true, "credential",
+                                "check the token: fleetfs --check names its source"},
 	[FAILURE_REQUEST] = {EINVAL, true, "request",
                              "check the URL (the API's base, without /agents) and the team"},
 	[FAILURE_BUSY] = {EBUSY, true, "busy",

@@ -12,11 +12,13 @@
 #include "fs/program/source.h"
 #include "fs/tree/names.h"
 
-/* Logs the note of a result, and whether the API (or file) begins to fail or works again. */
+/* Logs the note of a result, whether the API (or file) begins to fail or works again, and, while it
+ * fails, each other cause once. */
 static void fetch_results_log(struct fetch_results *results, const struct fetch *fetch)
 {
 	bool failing_before = results->health_before.failing;
 	bool file = source_is_file(results->options->source);
+	unsigned int cause = 1u << fetch->failure.cause;
 	struct fleet_health health;
 
 	if (!results->mounted) {
@@ -27,13 +29,19 @@ static void fetch_results_log(struct fetch_results *results, const struct fetch 
 	if (fetch->note[0])
 		log_info("%s", fetch->note);
 	fleet_health(results->fleet, &health);
-	if (health.failing && !failing_before)
+	if (!health.failing && failing_before)
+		log_info(file ? "the file can be used again" : "the API responds again");
+	if (!health.failing)
+		results->logged_causes = 0;
+	if (!fetch->failure.message[0])
+		return;
+	if (health.failing && !(results->logged_causes & cause))
 		log_warning("%s: %s: %s", file ? "the file cannot be used" : "the API fails",
 		            fetch->failure.message, failure_remedy(&fetch->failure));
-	else if (!health.failing && failing_before)
-		log_info(file ? "the file can be used again" : "the API responds again");
-	else if (fetch->failure.message[0])
+	else
 		log_debug("page %u failed: %s", fetch->number, fetch->failure.message);
+	if (health.failing)
+		results->logged_causes |= cause;
 }
 
 /* Warns before and when the token expires, since the mount then fails. */

@@ -35,6 +35,8 @@ struct fetch_results {
 	bool mounted;               /* results are logged */
 	struct expiry expiry;       /* warnings about the token that were logged */
 	struct malformed malformed; /* dropped elements that were logged */
+	unsigned int logged_causes; /* failures that were logged since the API last worked: bits of
+	                               1 << enum failure_cause */
 
 	/* Kept until fetch_results_set_mounted() logs it, or for --check. */
 	char kept_note[256]; /* the last fetch->note, or "" */

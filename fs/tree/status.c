@@ -25,18 +25,26 @@ void status_readme(const struct status *status, struct text *text)
 		"\n"
 		"cheap to read        README, .fleetfs/, known paths in agents/ (one page)\n"
 		"the whole list       ls agents, ls -l fleet, an unknown agent, by-*/, tasks/,\n"
-		"                     questions, files of fleet/; once per ttl for all readers\n"
+		"                     questions, files of fleet/; read again once it is ttl\n"
+		"                     seconds old (.fleetfs/config), for all readers at once\n"
 		"names                %XX is a byte: % / control characters, leading . or -\n"
 		"values               \\xNN is a byte of a control character\n"
 		"mtime                when this mount first saw the value (find -newer README);\n"
 		"                     of agents/<agent>, the last heartbeat\n"
 		"tunnel               the status of an agent with an open web tunnel: no tasks\n"
+		"gpu_free             gpu_capacity less running tasks; absent if these are "
+	        "unknown\n"
 		"gpu_available        the gpu_free of agents that are idle or busy\n"
 		"events.log           time agent field old new, from its first read (tail -F);\n"
 		"                     when it is full, it becomes events.log.1\n"
-		"health               stale: old data, API fails or is slow; failing: no data\n"
+		"health               as of the last request, so first read fleet/summary. stale:\n"
+		"                     old data, API fails or is slow; failing: no data; verified:\n"
+		"                     the last whole list agrees with the count of the API\n"
 		"stats                HELP lines in .fleetfs/metrics.prom explain it\n"
-		"last_error           why a read failed, but not why a question is wrong\n";
+		"last_error           why a read failed last, also after that has ended; but not\n"
+		"                     why a question is wrong. While the API fails, an unknown\n"
+		"                     name fails like it, and is not \"No such file\"\n"
+		"man fleetfs          all the rest\n";
 
 	(void)status;
 	text_bytes(text, readme, sizeof(readme) - 1);

@@ -126,6 +126,19 @@ def made(path):
     return path
 
 
+def test_unmounting_a_busy_mount(commands, sim, mount, folder):
+    fleet = mount(sim(agents=3), path=made(folder / "fleet"), ttl=600)
+    command, = commands
+    with open(fleet / "README", encoding="utf-8") as file:
+        busy = subprocess.run(["fusermount3", "-u", fleet.path], capture_output=True, check=False)
+        assert busy.returncode == 1 and b"busy" in busy.stderr
+        run("bash", "-c", command, env={**os.environ, "HOME": str(folder)})
+        assert not fleet.mounted() and os.listdir(fleet.path) == []
+        assert file.read().startswith("A fleet of GPU machines")
+        assert fleet.process.poll() is None
+    fleet.wait_ended()
+
+
 @needs_root
 def test_line_of_fstab(commands, sim, machine):
     """For the user whose home directory is in the line."""

@@ -3,6 +3,7 @@
 again once; few requests; recovery without help."""
 
 import os
+import signal
 import socket
 import time
 
@@ -193,6 +194,28 @@ def test_slow_api_delays_stale_data_by_two_seconds(sim, mount):
     api.put_agents([{"agent_id": f"n{i}", "agent_status": "new"} for i in range(150)])
     api.release()  # the fetch went on, and brings the news
     until(lambda: fleet.text("agents/n120/status") == "new\n", seconds=10)
+
+
+def test_each_cause_of_an_outage_is_logged_once(sim, mount):
+    api = sim(agents=3)
+    fleet = mount(api, ttl=0.1, retries=0)
+    assert len(fleet.agents()) == 3
+
+    def told(text):
+        fleet.agents()
+        return text in fleet.output()
+    for status in (503, 401, 503, 401):
+        api.ok()
+        api.fail(status)
+        fleet.signal(signal.SIGHUP)  # ends the backoff
+        until(lambda: told(f"the API fails: {status}") and
+              f"http_status: {status}" in fleet.text(".fleetfs/last_error"))
+    api.ok()
+    until(lambda: told("the API responds again"))
+    api.fail(503)
+    until(lambda: told("the API fails") and fleet.output().count("fails: 503") == 2)
+    assert fleet.output().count("fails: 401") == 1
+    assert "fleetfs --check names its source; an sk- key needs a URL that ends in /r" in fleet.output()
 
 
 def test_failing_api_is_requested_with_backoff(sim, mount):

@@ -210,10 +210,11 @@ def test_until_an_answer(fleet, command, blocked):
 
 
 @recipe("Wait until a question has an answer")
-def test_until_an_answer_ends_if_the_question_is_wrong(fleet, command, blocked):
-    waiting = blocked("env", "-C", fleet.path, "LC_ALL=C", "bash", "-c", command.replace("label=", "labels="))
-    _, output, message = waiting.result()
-    assert output == b"" and message.startswith(b"ls: ") and message.endswith(b"Invalid argument\n")
+@pytest.mark.parametrize("right,wrong", [("label=", "labels="), ("-vram_free", "-vramfree")])
+def test_until_an_answer_ends_if_the_question_is_wrong(fleet, command, blocked, right, wrong):
+    waiting = blocked("env", "-C", fleet.path, "LC_ALL=C", "bash", "-c", command.replace(right, wrong))
+    status, output, message = waiting.result()
+    assert status == 2 and output == b"" and message.startswith(b"ls: ") and message.endswith(b"Invalid argument\n")
 
 
 @recipe("The progress of a sync, while it runs")
@@ -257,6 +258,18 @@ def test_table(fleet, command):
     assert starts == {header.index("status")}
 
 
+@recipe("Agents whose status changed")
+def test_changed_status(fleet, command):
+    assert len(fleet.agents()) == 60
+    # Everything is younger than five minutes here.
+    since_the_mount = command.replace("-mmin -5", "-newer README")
+    assert bash(fleet, since_the_mount) == []
+    name = fleet.api.agents()[3]["agent_id"]
+    fleet.api.change(3, agent_status="changed")
+    until(lambda: bash(fleet, since_the_mount) == [f"agents/{name}"])
+    assert f"agents/{name}" in bash(fleet, command)
+
+
 @recipe("The input of a program that was written for the API")
 def test_program_for_the_api(fleet, command):
     wanted = [agent["agent_id"] for agent in fleet.api.agents() if agent["gpu_capacity"] >= 4]
@@ -286,6 +299,11 @@ def test_who_is_in_trouble(fleet, command):
         fleet.api.remove_agent(at)
     until(lambda: len(fleet.agents()) == 57)
     until(lambda: bash(fleet, command) == [])
+    make_trouble(fleet.api)
+    until(lambda: len(bash(fleet, command)) == 3)
+    fleet.api.fail(503)
+    until(lambda: fleet.text("fleet/summary") and fleet.health()["state"] == "stale")
+    assert len(bash(fleet, command)) == 1
 
 
 @recipe("The same as a line of a crontab")
@@ -297,8 +315,9 @@ def test_crontab(fleet, command):
     until(lambda: bash(fleet, line.replace("\\%", "%")) == [unhealthy, *quiet])
 
 
-def python(fleet, command):
-    return run("/usr/bin/python3", "-c", command, cwd=fleet.path).splitlines()
+def python(fleet, command, **variables):
+    return run("/usr/bin/python3", "-c", command, cwd=fleet.path,
+               env=variables_of(fleet, **variables)).splitlines()
 
 
 @recipe("The free VRAM of each GPU")
@@ -311,6 +330,51 @@ def test_table_in_python(fleet, command):
     found = [f"{agent['agent_id']} {n} {gpu['vram_free']}" for agent in agents
              for n, gpu in enumerate(agent["system_stats"]["gpu_devices"]) if gpu["vram_free"] is not None]
     assert python(fleet, command) == found
+
+
+@recipe("GPUs of a model")
+def test_gpus_of_a_model(fleet, command):
+    agents = fleet.api.agents()
+    two = agents[0]["system_stats"]["gpu_devices"]
+    two[:] = [{**two[0], "device_name": "RTX 4090", "vram_free": 1 << 30},
+              {**two[0], "device_name": "A100", "vram_free": 60 << 30}]
+    agents[1]["system_stats"]["gpu_devices"][0].update(device_name="RTX 4090", vram_free=20 << 30)
+    fleet.api.put_agents(agents)
+    until(lambda: fleet.text(f"agents/{agents[1]['agent_id']}/gpus/0/vram_free") == f"{20 << 30}\n")
+    wanted = [f"{agent['agent_id']} {n}" for agent in agents
+              for n, gpu in enumerate(agent["system_stats"]["gpu_devices"])
+              if "4090" in gpu["device_name"] and (gpu["vram_free"] or 0) >= 20 << 30]
+    assert f"{agents[1]['agent_id']} 0" in wanted and f"{agents[0]['agent_id']} 0" not in wanted
+    assert bash(fleet, command) == wanted
+
+
+@recipe("The id of the best agent")
+def test_best_in_python(fleet, command, blocked):
+    agents = fleet.api.agents()
+    for agent in agents:
+        if "a100" in agent["agent_labels"]:
+            agent["agent_status"] = "busy"
+    fleet.api.put_agents(agents)
+    until(lambda: os.listdir(fleet / "where/status=idle/label=a100") == [])
+    waiting = blocked("env", "-C", fleet.path, "/usr/bin/python3", "-c", command)
+    time.sleep(1)  # for what must not happen
+    assert waiting.running()
+    at = next(at for at, agent in enumerate(agents) if "a100" in agent["agent_labels"])
+    fleet.api.change(at, agent_status="idle")
+    assert waiting.result() == (0, f"{agents[at]['agent_id']}\n".encode(), b"")
+    wrong = blocked("env", "-C", fleet.path, "/usr/bin/python3", "-c", command.replace("label=", "labels="))
+    status, output, message = wrong.result()
+    assert status == 1 and output == b"" and b"Invalid argument" in message
+
+
+@recipe("An agent's directory by its id")
+def test_directory_by_id_in_python(fleet, command):
+    agents = fleet.api.agents()
+    agents[0]["agent_id"] = odd = "we/ird=na,me%.*\n"
+    fleet.api.put_agents(agents)
+    directory = fleet / "agents/we%2Fird=na,me%25.*%0A"
+    until(directory.exists)
+    assert python(fleet, command, id=odd) == [str(directory)]
 
 
 @recipe("When the API fails,")
@@ -378,7 +442,7 @@ def test_tmux(fleet, command):
         terminal.communicate()
 
 
-@recipe("The page for other machines")
+@recipe("`fleet.html` for other machines")
 def test_page_over_http(fleet, command):
     server = subprocess.Popen(["bash", "-c", f"exec {command.strip()} --bind 127.0.0.1 0"],
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -427,7 +491,6 @@ def test_sshfs(fleet, folder, command):
 
 @recipe("Save a fleet, mount it later")
 def test_saved(fleet, programs, folder, command):
-    (folder / "then").mkdir()
     (folder / "bin").mkdir()
     (folder / "bin/fleetfs").symlink_to(programs["fleetfs"])
     try:

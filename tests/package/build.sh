@@ -11,7 +11,7 @@ grep -q "^  version: '${version%-*}'," meson.build || {
 	echo "debian/changelog has version ${version%-*}, meson.build another one" >&2
 	exit 1
 }
-echo "Building in $package/"
+echo "Building in $package/, and testing it, in some minutes"
 rm -rf "$package"
 mkdir -p "$package/fleetfs"
 if [ -e .git ]; then

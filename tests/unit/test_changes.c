@@ -39,11 +39,21 @@ static void pair_init(struct pair *pair, size_t gpus)
 	pair->before.gpu_count = pair->after.gpu_count = gpus;
 }
 
+/* Replaces the changes by those from before to after. */
+static void note(struct changes *changes, const struct agent *before, const struct agent *after,
+                 int64_t now_ns)
+{
+	struct changes next;
+
+	assert_int_equal(changes_build(changes, before, after, FIRST_NS, now_ns, &next), 0);
+	changes_done(changes);
+	*changes = next;
+}
+
 /* Notes the changes from before to after, and then makes the agents equal. */
 static void step(struct pair *pair, int64_t now_ns)
 {
-	assert_int_equal(
-		changes_note(&pair->changes, &pair->before, &pair->after, FIRST_NS, now_ns), 0);
+	note(&pair->changes, &pair->before, &pair->after, now_ns);
 	memcpy(pair->gpus_before, pair->gpus_after, sizeof(pair->gpus_before));
 	pair->before = pair->after;
 	pair->before.gpus = pair->gpus_before;
@@ -263,7 +273,7 @@ static void test_change_of_all_labels_and_gpus_is_noted(void **state)
 	before.gpus = gpus;
 	after.gpus = gpus_after;
 	before.gpu_count = after.gpu_count = AGENT_MAX_GPUS;
-	assert_int_equal(changes_note(&changes, &before, &after, FIRST_NS, 2000), 0);
+	note(&changes, &before, &after, 2000);
 	assert_int_equal(changes.count, AGENT_MAX_LABELS + 1 + 6 * AGENT_MAX_GPUS);
 	assert_int_equal(changes_since(&changes, AGENT_LABELS, AGENT_MAX_LABELS - 1, FIRST_NS),
 	                 2000);
@@ -378,8 +388,8 @@ static void test_memory_of_changes_is_bounded(void **state)
 		agents[i].gpus = gpus[i];
 		agents[i].gpu_count = AGENT_MAX_GPUS;
 	}
-	assert_int_equal(changes_note(&changes, &none, &agents[0], FIRST_NS, 2000), 0);
-	assert_int_equal(changes_note(&changes, &agents[0], &agents[1], FIRST_NS, 3000), 0);
+	note(&changes, &none, &agents[0], 2000);
+	note(&changes, &agents[0], &agents[1], 3000);
 	assert_in_range(changes.count, AGENT_MAX_TASKS, 8192);
 	assert_in_range(changes.capacity, changes.count, 8192);
 	for (uint16_t i = 0; i < AGENT_MAX_TASKS; i++)

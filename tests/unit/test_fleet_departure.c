@@ -200,6 +200,37 @@ static void test_page_is_requested_again_when_a_change_cannot_be_reported(void *
 	(void)state;
 }
 
+/* The value has its old time, and keeps it if it is as before when the page arrives again. */
+static void test_change_that_cannot_be_reported_moves_no_modification_time(void **state)
+{
+	struct world world;
+	struct query query;
+	struct record *record;
+
+	world_of(&world, 3);
+	world_list_all(&world);
+	world.machines[1].version++;
+	world.now_ms += TTL_MS;
+	query = fleet_query(world.fleet);
+	assert_int_equal(fleet_find(world.fleet, "p1", &query, &record), -EAGAIN);
+	world.in_flight = 0;
+	world.changes_fail = true;
+	assert_int_equal(world_arrive(&world, 1, world_page(&world, 1)), -ENOMEM);
+	fleet_failed(world.fleet, 1, &(struct failure){.cause = FAILURE_MEMORY});
+	assert_int_equal(world_find(&world, "p1", &record), 0);
+	assert_string_equal(record->agent->status, "v0");
+	assert_int_equal(record_since(record, AGENT_STATUS, CHANGES_WHOLE), MOUNTED_NS);
+	world.changes_fail = false;
+	world.machines[1].version--;
+	world.now_ms += TTL_MS;
+	world_list_all(&world);
+	assert_int_equal(world_find(&world, "p1", &record), 0);
+	assert_int_equal(record_since(record, AGENT_STATUS, CHANGES_WHOLE), MOUNTED_NS);
+	assert_int_equal(world.changed, 0);
+	world_done(&world);
+	(void)state;
+}
+
 static void test_all_agents_may_leave_at_once(void **state)
 {
 	struct world world;
@@ -261,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_pages_without_a_new_agent_do_not_end_a_list_that_was_longer),
 		cmocka_unit_test(test_each_change_is_reported_once),
 		cmocka_unit_test(test_page_is_requested_again_when_a_change_cannot_be_reported),
+		cmocka_unit_test(test_change_that_cannot_be_reported_moves_no_modification_time),
 		cmocka_unit_test(test_all_agents_may_leave_at_once),
 		cmocka_unit_test(test_an_agent_that_moves_between_pages_is_followed),
 	};

@@ -277,6 +277,42 @@ static void test_a_list_that_shrank_ends_at_its_first_empty_page(void **state)
 	(void)state;
 }
 
+/* The list grows by a page, which fails when it is requested for the first time. The list before it
+ * had no gaps, so the agents of the new page were not in it. */
+static void test_agents_of_a_new_page_that_fails_at_first_have_joined(void **state)
+{
+	for (int api_fails = 0; api_fails <= 1; api_fails++) {
+		struct world world;
+		struct listing listing;
+		struct record *record;
+		int64_t joined_ns;
+
+		world_of(&world, 200);
+		world_list_all(&world);
+		world_add(&world, 200, "new");
+		world.now_ms += TTL_MS;
+		world.cause = FAILURE_SERVER;
+		world.bad_pages[3] = true;
+		world_list(&world, &listing);
+		listing_done(&listing);
+		for (int round = 0; api_fails && round < 5; round++) {
+			world.failing = true;
+			world.now_ms += TTL_MS;
+			world_list(&world, &listing);
+			listing_done(&listing);
+		}
+		world.failing = world.bad_pages[3] = false;
+		world.now_ms += 60000;
+		world_list_all(&world);
+		joined_ns = world_wall_ns(&world);
+		assert_int_equal(world.joined, 201);
+		assert_int_equal(world_find(&world, "new", &record), 0);
+		assert_int_equal(record_since(record, AGENT_STATUS, CHANGES_WHOLE), joined_ns);
+		world_done(&world);
+	}
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +323,7 @@ int main(void)
 			test_a_list_that_was_never_read_to_its_end_does_not_end_without_an_error),
 		cmocka_unit_test(test_a_page_that_stays_empty_hides_no_other_page),
 		cmocka_unit_test(test_a_page_that_is_empty_once_is_read_again),
+		cmocka_unit_test(test_agents_of_a_new_page_that_fails_at_first_have_joined),
 		cmocka_unit_test(test_a_list_that_shrank_ends_at_its_first_empty_page),
 		cmocka_unit_test(test_an_agent_that_leaves_far_from_a_bad_page_leaves_at_once),
 	};

@@ -197,6 +197,47 @@ static void test_reader_that_continues_has_max_connections_pages_read_ahead(void
 	(void)state;
 }
 
+static void test_hits_count_each_query_that_is_answered_from_memory(void **state)
+{
+	struct world world;
+	struct query query;
+	struct record *record;
+	uint64_t list, cursor = 0, hits;
+
+	world_of(&world, 3);
+	assert_int_equal(world_find(&world, "p1", &record), 0);
+	assert_int_equal(world_health(&world).hits, 0);
+	assert_int_equal(world_find(&world, "p1", &record), 0);
+	assert_int_equal(world_health(&world).hits, 1);
+	assert_int_equal(world_find(&world, "no-such-agent", NULL), -ENOENT);
+	assert_int_equal(world_health(&world).hits, 2);
+	assert_int_equal(world_renew(&world, record), 0);
+	assert_int_equal(world_health(&world).hits, 3);
+	query = fleet_query(world.fleet);
+	assert_int_equal(fleet_whole_list(world.fleet, &query, &list), 0);
+	assert_int_equal(world_health(&world).hits, 4);
+	/* A reply of two entries: the second one has no query. */
+	query = fleet_query(world.fleet);
+	assert_int_equal(fleet_walk(world.fleet, &cursor, &query, &record), 0);
+	assert_int_equal(fleet_walk(world.fleet, &cursor, NULL, &record), 0);
+	assert_int_equal(world_health(&world).hits, 5);
+	assert_int_equal(world.requests, 1);
+
+	world.now_ms += TTL_MS;
+	world_list_all(&world);
+	hits = world_health(&world).hits;
+	world.now_ms += TTL_MS;
+	assert_int_equal(world_find(&world, "no-such-agent", NULL), -ENOENT);
+	world.now_ms += TTL_MS;
+	world.failing = true;
+	world.cause = FAILURE_CREDENTIAL;
+	assert_int_equal(world_find(&world, "no-such-agent", NULL), -EACCES);
+	assert_int_equal(world_find(&world, "p1", NULL), 0); /* stale */
+	assert_int_equal(world_health(&world).hits, hits);
+	world_done(&world);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +247,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_is_requested_without_a_reader),
 		cmocka_unit_test(test_lookup_requests_only_the_page_of_its_agent),
 		cmocka_unit_test(test_unknown_name_costs_one_sweep_per_ttl),
+		cmocka_unit_test(test_hits_count_each_query_that_is_answered_from_memory),
 		cmocka_unit_test(test_200_readers_of_a_cold_cache_cost_one_sweep),
 		cmocka_unit_test(test_reader_that_continues_has_max_connections_pages_read_ahead),
 	};

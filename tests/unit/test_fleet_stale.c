@@ -51,6 +51,34 @@ static void test_stale_data_is_served_while_the_api_fails(void **state)
 	(void)state;
 }
 
+/* The agents behind a newcomer on its page were pushed to pages that are not read again. */
+static void test_a_list_from_memory_is_not_verified_if_its_agents_are_not_as_many_as_counted(
+	void **state)
+{
+	for (int joins = 0; joins < 2; joins++) {
+		struct world world;
+
+		world_of(&world, 250);
+		world_list_all(&world);
+		assert_true(world_health(&world).verified);
+		if (joins)
+			world_add(&world, 0, "newcomer");
+		world.now_ms += TTL_MS;
+		assert_int_equal(world_find(&world, "p1", NULL), 0);
+		world.failing = true;
+		world.cause = FAILURE_UNREACHABLE;
+		world.now_ms += TTL_MS;
+		for (int i = 0; i < 3; i++) {
+			world_list_all(&world);
+			assert_int_equal(world_health(&world).agents, 250 + joins);
+			assert_int_equal(world_health(&world).verified, !joins);
+			world.now_ms += TTL_MS;
+		}
+		world_done(&world);
+	}
+	(void)state;
+}
+
 static void test_partly_read_list_is_served_stale(void **state)
 {
 	struct world world;
@@ -296,6 +324,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stale_data_is_served_while_the_api_fails),
+		cmocka_unit_test(
+			test_a_list_from_memory_is_not_verified_if_its_agents_are_not_as_many_as_counted),
 		cmocka_unit_test(test_partly_read_list_is_served_stale),
 		cmocka_unit_test(test_stale_data_is_served_at_once_during_the_backoff),
 		cmocka_unit_test(test_slow_api_delays_known_data_by_at_most_two_seconds),

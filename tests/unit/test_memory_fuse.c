@@ -559,11 +559,46 @@ static void join_during_recheck(void)
 	unmount();
 }
 
+/*
+ * The API fails after the first page of a listing. One of the known agents has left. If there is no
+ * memory to complete the listing with the known agents, it goes on once the API works, and finds
+ * that this agent left.
+ */
+static void complete_from_memory(void)
+{
+	static unsigned int seen[MACHINES];
+	struct fleet_health health;
+	struct record *record;
+	struct query query;
+	uint64_t cursor = 0;
+	int err;
+
+	mount(129, 32);
+	walk_on(&cursor, MACHINES, seen);
+	api_remove(100);
+	kernel_advance(&kernel, KERNEL_TTL_MS + 1);
+	cursor = 0;
+	walk_on(&cursor, 32, seen);
+	query = fleet_query(kernel.fleet);
+	while ((err = fleet_walk(kernel.fleet, &cursor, &query, &record)) == -EAGAIN)
+		kernel_bring(&kernel, kernel.wanted[0], NULL, FAILURE_CREDENTIAL);
+	while (kernel.wanted_count > 0)
+		kernel_bring(&kernel, kernel.wanted[0], NULL, FAILURE_CREDENTIAL);
+	if (err < 0) {
+		wait_for_backoff();
+		walk_on(&cursor, MACHINES, seen);
+		fleet_health(kernel.fleet, &health);
+		assert_int_equal(health.agents, 128);
+	}
+	unmount();
+}
+
 static void test_changed_list_is_complete_after_enomem(void **state)
 {
 	(void)state;
 	allocation_fail_each(change_list, 100);
 	allocation_fail_each(join_during_recheck, 300);
+	allocation_fail_each(complete_from_memory, 300);
 }
 
 int main(void)
