@@ -149,6 +149,8 @@ def test_legend_of_a_heat_map_has_the_looks_of_its_squares(heat, browser):
         samples, squares = ([browser.js(LOOK, f"{where} .square{kind}", forced) for kind in kinds.values()]
                             for where in ("#legend", "#fleet"))
         assert samples == squares
+        assert browser.js("""[...document.querySelectorAll('.square')].every(square => (square.dataset.status ===
+            'unhealthy') === (getComputedStyle(square).borderRadius === '50%'))""")
         assert not forced or len(set(squares)) == 4
     browser.choose("sort", "free VRAM")
     assert len(browser.texts("#legend .square")) == 4
@@ -314,6 +316,8 @@ def test_a_table_fits_or_shows_that_it_scrolls(sim, mount, browser):
     assert browser.js(left) == 0
     browser.open(fleet, "#view=table", size="phone")
     assert browser.js(left) > 0
+    assert len(set(browser.js("[...document.querySelectorAll('#table tbody tr')].map(row => "
+                              "Math.round(row.offsetHeight))"))) == 1  # what scrolls has no reason to wrap
     assert browser.js("getComputedStyle(document.querySelector('.scroll')).backgroundAttachment") == \
         "local, scroll"
 
