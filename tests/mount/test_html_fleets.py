@@ -320,6 +320,8 @@ def test_a_table_fits_or_shows_that_it_scrolls(sim, mount, browser):
                               "Math.round(row.offsetHeight))"))) == 1  # what scrolls has no reason to wrap
     assert browser.js("getComputedStyle(document.querySelector('.scroll')).backgroundAttachment") == \
         "local, scroll"
+    browser.media(forced="active")
+    assert "gradient" in browser.js("getComputedStyle(document.querySelector('.scroll')).backgroundImage")
 
 
 def test_a_table_is_sorted_by_its_headings(sim, mount, browser):
