@@ -148,13 +148,16 @@ static void fetcher_replay_wanted(struct fetcher *fetcher)
 
 /* Whether the outcome of a request makes all connections of its pool suspect: curl could not
  * transfer the response as a whole, for any reason except that fleetfs rejected it on the way; or
- * the status rejects the connection (408 Request Timeout, 421 Misdirected Request). */
+ * the status rejects the connection (408 Request Timeout, 421 Misdirected Request); or it reports a
+ * gateway without a working server (502, 503, 504), which a load balancer may have assigned to the
+ * connection. */
 static bool is_pool_suspect(const struct request *request, CURLcode code, unsigned int status)
 {
 	const struct response *response = &request->response;
 	bool complete = code == CURLE_OK && headers_are_complete(&response->headers);
 
 	return request->connection.lost_silent || status == 408 || status == 421 ||
+	       (status >= 502 && status <= 504) ||
 	       (response->stop == RESPONSE_NOT_STOPPED && !complete);
 }
 

@@ -12,8 +12,10 @@
  *
  * So a request that ends without a whole response, for any reason, retires the share handle that it
  * used. Later requests get a new, empty one. A request also retires the share handle if the
- * response rejects the connection (408, 421), since the server may do that for as long as the
- * connection is used. Requests under way keep the retired share handle; the last of them frees it.
+ * response rejects the connection (408, 421) or is a gateway's that has lost its server (502, 503,
+ * 504), since that may last for as long as the connection is used: a load balancer that forwards
+ * connections assigns each new one to a server that works. Requests under way keep the retired
+ * share handle; the last of them frees it.
  *
  * Rejected: setting CURLOPT_FRESH_CONNECT, or CURLOPT_MAXLIFETIME_CONN to the time since the
  * failure. With either, curl may still add a new request to an existing HTTP/2 connection. A new

@@ -103,6 +103,7 @@ void redact_add_proxy(struct redact *redact, const char *url)
 /* The text being searched, with some layers of encoding decoded. Each byte has the range of bytes
  * in the original text that it was decoded from. */
 struct decoded {
+	bool bare; /* only the letters and digits are left */
 	size_t length;
 	char *bytes;
 	size_t *from; /* the first byte of that range */
@@ -127,6 +128,25 @@ static bool redact_decode_layer(struct decoded *text)
 		return false;
 	text->length = length;
 	return true;
+}
+
+/* Drops all bytes but letters and digits, in place. Returns the new length. from, to: the ranges of
+ * the bytes, or NULL. */
+static size_t strip_separators(char *bytes, size_t length, size_t *from, size_t *to)
+{
+	size_t kept = 0;
+
+	for (size_t at = 0; at < length; at++) {
+		if (!isalnum((unsigned char)bytes[at]))
+			continue;
+		bytes[kept] = bytes[at];
+		if (from && to) {
+			from[kept] = from[at];
+			to[kept] = to[at];
+		}
+		kept++;
+	}
+	return kept;
 }
 
 /* Makes text comparable, in place: in lower case, and with the digits + and / of base64 in place of
@@ -213,11 +233,17 @@ static void encode_hex(const char *secret, size_t secret_bytes, char *ret_digits
 	}
 }
 
-/* Marks a secret, or parts of it, in one form, which is normalized here. */
+/* Marks a secret, or parts of it, in one form, which is normalized here. In a bare text a form with
+ * few letters and digits is too common to be marked. */
 static void redact_mark_form(const struct decoded *text, char *form, size_t bytes, bool whole,
                              bool *marks)
 {
 	redact_normalize(form, bytes);
+	if (text->bare) {
+		bytes = strip_separators(form, bytes, NULL, NULL);
+		if (bytes < LEAST_BYTES)
+			return;
+	}
 	redact_mark_secret(text, form, bytes, whole ? bytes : least_bytes(bytes), marks);
 }
 
@@ -262,7 +288,9 @@ static bool redact_mark_secrets(const struct redact *redact, const struct decode
 	return true;
 }
 
-/* Marks the bytes of the original text that belong to secrets. Returns false without memory. */
+/* Marks the bytes of the original text that belong to secrets: after each layer, and at last with
+ * whatever separates the characters dropped, as in a hex dump, an array or UTF-16. Returns false
+ * without memory. */
 static bool redact_find_secrets(const struct redact *redact, const char *original, bool *marks)
 {
 	size_t length = strlen(original);
@@ -283,6 +311,12 @@ static bool redact_find_secrets(const struct redact *redact, const char *origina
 		redact_normalize(text.bytes, text.length);
 		done = redact_mark_secrets(redact, &text, marks);
 		more = redact_decode_layer(&text);
+	}
+	if (done) {
+		redact_normalize(text.bytes, text.length);
+		text.bare = true;
+		text.length = strip_separators(text.bytes, text.length, text.from, text.to);
+		done = redact_mark_secrets(redact, &text, marks);
 	}
 	free(text.bytes);
 	free(text.from);

@@ -11,8 +11,9 @@
  * as the API sends it.
  *
  * A secret is found as it is, in upper or lower case, URL-encoded, with escapes of JSON, C or HTML,
- * with several of these on top of each other, in base64 and in hex. Encodings that a server is
- * unlikely to use, such as base32, are not found. Text is cut to fit, so a part of a secret counts
+ * with several of these on top of each other, in base64 and in hex; and with separators between its
+ * characters or bytes, as in a hex dump or in UTF-16. Encodings that a server is unlikely to use,
+ * such as base32, are not found. Text is cut to fit, so a part of a secret counts
  * as the secret: 8 consecutive characters, or fewer if the secret is shorter than 10.
  *
  * Plain data. The caller needs a lock if several threads use it, as those of client.h do.

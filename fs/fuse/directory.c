@@ -10,16 +10,16 @@
 /* Returns when a file whose row has a function last changed. fs->text: its text. A file that never
  * changes has the same time as values from the first list, so that `find -newer` such a file
  * selects everything that changed since the mount. */
-static int64_t directory_status_mtime_ns(struct filesystem *fs, const struct tree_row *row)
+static int64_t directory_text_mtime_ns(struct filesystem *fs, const struct tree_row *row)
 {
-	struct filesystem_status_file *file = &fs->status_files[row - tree_rows];
+	struct filesystem_text_version *last = &fs->text_versions[row - tree_rows];
 	uint64_t hash = XXH3_64bits(fs->text.length ? fs->text.bytes : "", fs->text.length);
 
 	if (tree_is_constant(row))
 		return fleet_started_ns(fs->fleet);
-	if (file->since_ns == 0 || file->hash != hash)
-		*file = (struct filesystem_status_file){hash, fleet_wall_ns(fs->fleet)};
-	return file->since_ns;
+	if (last->since_ns == 0 || last->hash != hash)
+		*last = (struct filesystem_text_version){hash, fleet_wall_ns(fs->fleet)};
+	return last->since_ns;
 }
 
 /* Finds or makes the node of a file of an agent, or of a file whose row has a function. */
@@ -44,7 +44,7 @@ static int directory_value(struct filesystem *fs, const struct tree_row *row, st
 		return err;
 	node = node_value(&fs->nodes, fs->text.bytes, fs->text.length,
 	                  record ? tree_mtime_ns(row, record, index)
-	                         : directory_status_mtime_ns(fs, row));
+	                         : directory_text_mtime_ns(fs, row));
 	*ret_node = node;
 	return node ? 0 : -ENOMEM;
 }

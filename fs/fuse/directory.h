@@ -52,8 +52,8 @@ const char *directory_agent_name(const struct node *directory, const struct reco
 int directory_agent_link(struct filesystem *fs, const struct node *directory,
                          const struct record *record, struct node **ret_node);
 
-/* Returns the agent that the link of a group points to, borrowed, in a view with one link for each
- * value (TREE_LINKS). NULL if the agent departed or no longer has the value. */
+/* Returns the agent that the link of a group points to, borrowed; NULL if the agent departed or no
+ * longer has the value. row: a view with one link for each value (TREE_LINKS). */
 struct record *directory_linked_agent(const struct tree_row *row, const struct group *group);
 
 #endif

@@ -17,14 +17,14 @@ int filesystem_init(struct filesystem *fs, struct fleet *fleet, struct status *s
 		.status = status,
 		.uid = getuid(),
 		.gid = getgid(),
-		.status_files = calloc(tree_row_count, sizeof(*fs->status_files)),
+		.text_versions = calloc(tree_row_count, sizeof(*fs->text_versions)),
 		.views = views_new(status, &fs->jobs, fleet_ttl_ms(fleet), seed),
 		.events = events_new(fleet, fleet_timeout_ms(fleet), EVENTS_BYTES),
 	};
 	jobs_init(&fs->jobs);
 	text_init(&fs->text, TREE_MAX_TEXT);
 	nodes_init(&fs->nodes, seed);
-	if (!fs->status_files || !fs->views || !fs->events)
+	if (!fs->text_versions || !fs->views || !fs->events)
 		return -ENOMEM;
 	root = node_directory(&fs->nodes, &tree_rows[TREE_ROOT], NULL, 0);
 	if (!root)
@@ -39,7 +39,7 @@ void filesystem_done(struct filesystem *fs)
 	views_free(fs->views);
 	events_free(fs->events);
 	text_done(&fs->text);
-	free(fs->status_files);
+	free(fs->text_versions);
 	free(fs->buffer);
 	free(fs->listed);
 }

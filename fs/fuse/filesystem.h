@@ -5,8 +5,8 @@
 /*
  * The state that all FUSE operations of a mount share: the data behind the tree, the nodes that the
  * kernel refers to, and buffers for the reply that is being built. Only the FUSE thread uses it,
- * except init_reply_is_next, which the invalidator's thread reads when it sends a notification. It
- * builds one reply at a time.
+ * and builds one reply at a time. Exception: the invalidator's thread reads init_reply_is_next when
+ * it sends a notification.
  */
 
 #include <stdbool.h>
@@ -22,11 +22,11 @@
 #include "fs/tree/status.h"
 #include "fs/tree/text.h"
 
-/* The last rendered text of a file that a function writes (tree_row.text): those of .fleetfs/,
- * README and where/README. */
-struct filesystem_status_file {
-	uint64_t hash;    /* of its text */
-	int64_t since_ns; /* when this text was first seen; wall clock; 0: not rendered yet */
+/* The last rendered text of a file whose text a function writes (tree_row.text). Unused for a file
+ * that never changes (tree_is_constant()). */
+struct filesystem_text_version {
+	uint64_t hash;    /* of the text */
+	int64_t since_ns; /* when this text was first rendered; wall clock; 0: no text yet */
 };
 
 struct filesystem {
@@ -38,7 +38,7 @@ struct filesystem {
 	struct nodes nodes;
 	uid_t uid; /* owner of all files */
 	gid_t gid;
-	struct filesystem_status_file *status_files; /* by position of the row in tree_rows */
+	struct filesystem_text_version *text_versions; /* by position of the row in tree_rows */
 	struct text text;        /* the file or link target that is being rendered */
 	char *buffer;            /* bytes of the reply: see filesystem_reserve() */
 	size_t buffer_bytes;     /* its size */

@@ -50,16 +50,17 @@ void invalidator_init(struct invalidator *invalidator, struct fuse_session *sess
                       const struct own_mount *mount);
 
 /* Starts to make the kernel forget all entries of the root except `.fleetfs/`, `agents/` and those
- * with a mount, and everything below them; with agents_too also `agents/`. A thread that is running
- * starts again when it has finished. If no thread can be made, the kernel keeps the names. */
+ * with a mount, and everything below them; with agents_too also `agents/`. If the thread is
+ * running, it does so after its present pass. If no thread can be made, the kernel keeps the names.
+ */
 void invalidator_begin(struct invalidator *invalidator, bool agents_too);
 
 /* Whether the thread is running. The session must be served as long as it is. */
 bool invalidator_is_running(struct invalidator *invalidator);
 
-/* Waits for the thread to finish. The invalidator is then idle. If the thread does not
- * finish within a second, because a file system that hangs is mounted over the mount point, it goes
- * on: then invalidator_is_running() stays true, and the process must end by _exit(2). */
+/* Waits for the thread to finish. The invalidator is then idle. If the thread does not finish
+ * within a second, because a file system that hangs is mounted over the mount point, it goes on:
+ * then invalidator_is_running() stays true, and the process must end by _exit(2). */
 void invalidator_done(struct invalidator *invalidator);
 
 #endif

@@ -147,7 +147,7 @@ void mountinfo_place(const struct mountinfo_mount *mount, const char *path,
                      char ret_place[static MOUNTINFO_PLACE_BYTES])
 {
 	const char *root = mount->root[1] ? mount->root : "";
-	size_t length = mount->path[1] ? strlen(mount->path) : 0;
+	size_t length = mount->path[1] || !path[1] ? strlen(mount->path) : 0;
 
 	snprintf(ret_place, MOUNTINFO_PLACE_BYTES, "%s%s", root, path + length);
 }

@@ -45,8 +45,9 @@ const struct mountinfo_mount *mountinfo_find(const struct mountinfo *mountinfo, 
 
 #define MOUNTINFO_PLACE_BYTES ((size_t)2 * PATH_MAX) /* size of ret_place of mountinfo_place() */
 
-/* Writes the path inside the mounted file system; empty for the root of a mount of a whole one.
- * path: absolute, without symlinks. */
+/* Writes the place of a path in the mounted file system: mount->root and the part of the path below
+ * the mount point. It is empty for the root of the file system. path: the mount point or below it,
+ * absolute, without symlinks. */
 void mountinfo_place(const struct mountinfo_mount *mount, const char *path,
                      char ret_place[static MOUNTINFO_PLACE_BYTES]);
 

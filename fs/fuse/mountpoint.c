@@ -361,10 +361,9 @@ int mountpoint_prepare(struct mountpoint *mountpoint, const char *path, char *re
 	err = mountpoint_detach_dead(mountpoint->path, ret_why, why_bytes);
 	if (err == 0)
 		err = mountpoint_check_path(mountpoint, ret_why, why_bytes);
-	/* `same` is from before the detach: it is true if the path led to the dead mount itself.
-	 * The second comparison is true if a dead mount hid the directory that a relative path led
-	 * to.
-	 */
+	/* `same`: before the detach, path and its absolute form led to one directory, perhaps the
+	 * root of the dead mount. If a dead mount hid the directory that a relative path leads to,
+	 * they lead to one directory only after the detach. */
 	if (err < 0 || same || mountpoint_is_same(&given, &mountpoint->directory))
 		return err;
 	snprintf(

@@ -46,8 +46,9 @@ void mountpoint_unlock(struct mountpoint *mountpoint);
 /* Frees the path and releases the lock. */
 void mountpoint_done(struct mountpoint *mountpoint);
 
-/* Lazily unmounts the topmost mount at path: as root, or else with fusermount3 or umount, which
- * serve the owner of a FUSE mount; each is killed after 2 s. Returns 0 or -errno. */
+/* Lazily unmounts the topmost mount at path. If umount2(2) fails, runs fusermount3, and if that
+ * fails, umount(8): both unmount a FUSE mount for its owner. A program that takes longer than 2 s
+ * is killed, and no other is tried. Returns 0 or -errno. */
 int mountpoint_detach(const char *path);
 
 /* Returns the end of a sentence about an error of mountpoint_detach(). Static, or as strerror(3).

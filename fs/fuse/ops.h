@@ -51,8 +51,8 @@ void ops_free(struct ops *ops);
 /* Borrowed. For libfuse's callbacks. */
 struct filesystem *ops_filesystem(struct ops *ops);
 
-/* Runs a new request; parks a copy of it if data is missing. The caller sets the members
- * that the kernel's request determines: req, run, operation, ino and so on. */
+/* Runs a new request; parks a copy of it if data is missing. The caller sets the members that the
+ * kernel's request determines: req, run, operation, ino and so on. */
 void ops_start(struct request *request);
 
 /* Runs all parked requests again, and continues a refresh. Call it when data arrived. */
@@ -60,9 +60,8 @@ void ops_retry(struct ops *ops);
 
 /* Does everything that is due: one slice of the first job (fs/reports/jobs.h), parked requests
  * whose deadline or wake_ms has passed, checks of interrupted readers, refreshing the list
- * (fleet_refresh()), and freeing unused reports.
- * Call it in each turn of the loop. Returns how long until something is due again, in ms; -1:
- * nothing is. */
+ * (fleet_refresh()), and freeing unused reports. Call it in each turn of the loop. Returns how long
+ * until something is due again, in ms; -1: nothing is. */
 int64_t ops_run_due(struct ops *ops);
 
 /* Makes later lookups of directories return new nodes, even for directories that the kernel keeps

@@ -18,6 +18,8 @@
 #include "fs/fuse/own_mount_location.h"
 
 #define MESSAGES_BYTES 1023 /* of fusermount3 */
+/* The socket to fusermount3 gets its number just before /dev/fuse does. */
+#define SOCKET_DISTANCE 8
 
 #ifndef STATX_MNT_ID_UNIQUE
 #define STATX_MNT_ID_UNIQUE 0x4000u
@@ -74,8 +76,8 @@ static void own_mount_identify(struct own_mount *mount, const char *path)
 		close(fd);
 }
 
-/* Opens a file in memory for the messages of fusermount3. It cannot grow beyond what is read of it.
- * Returns -1 on an error. */
+/* Opens a file in memory for the messages of fusermount3 and libfuse. It cannot grow beyond what is
+ * read of it. Returns -1 on an error. */
 static int own_mount_open_messages(void)
 {
 	int fd = memfd_create("messages", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -94,6 +96,8 @@ static const char *own_mount_remedy(const char *message)
 {
 	if (strstr(message, "failed to exec"))
 		return ": install the package fuse3";
+	if (strstr(message, "failed to open /dev/fuse"))
+		return ": this machine or container must allow access to the device";
 	if (strstr(message, "Operation not permitted"))
 		return ": this needs a fusermount3 that is setuid root, or CAP_SYS_ADMIN";
 	if (strstr(message, "mount failed: Permission denied"))
@@ -101,8 +105,8 @@ static const char *own_mount_remedy(const char *message)
 	return "";
 }
 
-/* Describes why mounting failed. fd: a file with the messages of fusermount3, or -1. The last line
- * has the reason, after "fusermount3: ". */
+/* Describes why mounting failed. fd: a file with the messages of fusermount3 and libfuse; -1 if
+ * they were written to stderr. The last line has the reason, after "fusermount3: " or "fuse: ". */
 static void own_mount_explain(int fd, const char *path, char *ret_why, size_t why_bytes)
 {
 	char text[MESSAGES_BYTES + 1];
@@ -127,9 +131,10 @@ static void own_mount_explain(int fd, const char *path, char *ret_why, size_t wh
 		         reason ? reason + 2 : line, own_mount_remedy(line));
 	else
 		snprintf(ret_why, why_bytes,
-		         "cannot mount on %s: no reason is known: start with -d to see what "
-		         "libfuse reports, and check that fusermount3 works",
-		         path);
+		         "cannot mount on %s: %s, and check fusermount3 (of the package fuse3)",
+		         path,
+		         fd < 0 ? "see the messages before this one"
+		                : "no reason is known: start with -d to see what libfuse reports");
 }
 
 /*
@@ -142,28 +147,34 @@ static void own_mount_explain(int fd, const char *path, char *ret_why, size_t wh
  */
 static int own_mount_copy_device(struct fuse_session *session)
 {
-	int fd = fuse_session_fd(session);
+	int fd = fuse_session_fd(session), highest = fd;
 
-	/* All numbers up to that of the socket are in use. */
-	return fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
+	/* The other end of the socket is closed, so its number may be free. */
+	for (int number = fd + 1; number <= fd + SOCKET_DISTANCE; number++)
+		if (fcntl(number, F_GETFD) >= 0)
+			highest = number;
+	return fcntl(fd, F_DUPFD_CLOEXEC, highest + 1);
 }
 
 int own_mount_make(struct own_mount *mount, struct fuse_session *session, const char *path,
                    bool auto_unmount, bool debug, char *ret_why, size_t why_bytes)
 {
-	/* fusermount3 would write to stderr, where a failed start prints one line only. */
+	/* A failed start prints one line only. fusermount3 writes to stderr, and so does libfuse
+	 * without a log function. */
 	int messages = debug ? -1 : own_mount_open_messages();
 	int saved_stderr = messages < 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 	int err;
 
-	if (saved_stderr >= 0)
+	if (saved_stderr >= 0) {
 		dup2(messages, STDERR_FILENO);
+		fuse_set_log_func(NULL);
+	}
 	err = fuse_session_mount(session, path) < 0 ? -EIO : 0;
 	mount->mounted = err == 0;
 	mount->path = path;
-	mount->last_fd = -1;
+	mount->device_copy_fd = -1;
 	if (err == 0 && auto_unmount)
-		mount->last_fd = own_mount_copy_device(session);
+		mount->device_copy_fd = own_mount_copy_device(session);
 	if (err == 0)
 		own_mount_identify(mount, path);
 	if (saved_stderr >= 0) {
@@ -295,7 +306,8 @@ static int own_mount_detach_stack(const struct own_mount *mount, char *ret_why, 
 			return err;
 		}
 		cover = location.cover;
-		other = location.other != NULL;
+		/* Once the file system has ended, another one may have its device number. */
+		other = location.other && (location.own || mount->device_is_own);
 		/* Whether another turn is needed is decided before this unmount: after the last one
 		 * the kernel may give the device number to a new mount. */
 		left = location.own_count > 1;
@@ -311,7 +323,9 @@ static int own_mount_detach_stack(const struct own_mount *mount, char *ret_why, 
 		}
 		own_mount_location_done(&location);
 	}
-	return err < 0 && err != -ESTALE ? err : other;
+	if (err == -ESTALE) /* another file system has the ID and the device number */
+		return 0;
+	return err < 0 ? err : other;
 }
 
 /* Checks that no bind mount of the unmounted file system is left. Returns 0, or -EEXIST with a
@@ -346,8 +360,8 @@ int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char
 	struct pollfd connection = {.fd = fuse_session_fd(session)};
 	int err;
 
-	if (mount->last_fd >= 0)
-		close(mount->last_fd);
+	if (mount->device_copy_fd >= 0)
+		close(mount->device_copy_fd);
 	if (mount->id == 0) {
 		/* Without /proc only the path is known. */
 		fuse_session_unmount(session);

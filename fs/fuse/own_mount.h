@@ -29,25 +29,30 @@ struct own_mount {
 	 * another mount may hide /proc. */
 	int mountinfo_fd; /* of mountinfo_open(). Not set while id is 0 */
 	int hangup_fd; /* write end of a pipe without a reader; -1: none. Not set while id is 0 */
-	int last_fd;   /* copy of /dev/fuse, for auto_unmount; -1: none */
+	int device_copy_fd; /* /dev/fuse once more, for auto_unmount: the kernel releases it after
+	                       libfuse's socket to fusermount3. -1: none */
 };
 
 /*
  * Mounts a session at path, which is absolute, without symlinks, and borrowed until the end.
- * fusermount3 inherits no descriptors. auto_unmount: the session has this option. debug: the
- * messages of fusermount3 go to stderr. Returns 0; or -errno, with a sentence in ret_why.
+ * fusermount3 inherits each descriptor without FD_CLOEXEC, so the caller sets this flag first.
+ * auto_unmount: the session has this option. debug: the messages of fusermount3 go to stderr, and
+ * libfuse keeps its log function; otherwise the caller has to set that again. Returns 0; or -errno,
+ * with a sentence in ret_why.
  */
 int own_mount_make(struct own_mount *mount, struct fuse_session *session, const char *path,
                    bool auto_unmount, bool debug, char *ret_why, size_t why_bytes);
 
 /*
- * Closes the session's connection. Then unmounts the own mount, wherever it is now, the bind mounts
- * of it that are stacked on it, and a bind mount that has taken its place. Every request must have
- * been replied to. Needs no free descriptor, except to run fusermount3.
+ * Closes the session's connection, which fails every request without a reply. Then unmounts the own
+ * mount, wherever it is now, the bind mounts of it that are stacked on it, and those that have
+ * taken its place. Needs no free descriptor, except to run fusermount3.
  *
  * It is no error if the own mount is gone. If another file system is mounted over the own mount or
  * inside it, both stay. Returns 0; -EEXIST if the own mount is gone and a bind mount of it is left,
  * or may be left; or -errno if a dead mount is left. Unless it returns 0, ret_why has a sentence.
+ * If the own mount was gone and the connection had ended before, no bind mount is reported: another
+ * file system may have the device number.
  */
 int own_mount_remove(struct own_mount *mount, struct fuse_session *session, char *ret_why,
                      size_t why_bytes);

@@ -73,6 +73,26 @@ static void own_mount_location_find_inside(const struct own_mount *mount,
 	}
 }
 
+/* Returns the own mount; if it is gone, a bind mount of it that has taken its place; or NULL. */
+static const struct mountinfo_mount *own_mount_location_find_own(const struct own_mount *mount,
+                                                                 const struct mountinfo *list)
+{
+	const struct mountinfo_mount *replacement = NULL;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct mountinfo_mount *candidate = &list->mounts[i];
+
+		if (!own_mount_location_shows_own(mount, candidate))
+			continue;
+		if (candidate->id == mount->id)
+			return candidate;
+		if (!replacement && mount->device_is_own &&
+		    strcmp(candidate->path, mount->path) == 0)
+			replacement = candidate;
+	}
+	return replacement;
+}
+
 int own_mount_location_read(const struct own_mount *mount, struct own_mount_location *ret_location)
 {
 	struct own_mount_location location = {0};
@@ -80,21 +100,13 @@ int own_mount_location_read(const struct own_mount *mount, struct own_mount_loca
 
 	if (err < 0)
 		return err;
+	location.own = own_mount_location_find_own(mount, &location.list);
 	for (size_t i = 0; i < location.list.count; i++) {
 		const struct mountinfo_mount *candidate = &location.list.mounts[i];
 
-		if (own_mount_location_shows_own(mount, candidate) && candidate->id == mount->id)
-			location.own = candidate;
-		else if (own_mount_location_shows_own(mount, candidate))
+		if (candidate != location.own && own_mount_location_shows_own(mount, candidate))
 			location.other = candidate;
 	}
-	/* The own mount is gone, but a bind mount of it has taken its place. */
-	for (size_t i = 0; !location.own && mount->device_is_own && i < location.list.count; i++)
-		if (own_mount_location_shows_own(mount, &location.list.mounts[i]) &&
-		    strcmp(location.list.mounts[i].path, mount->path) == 0)
-			location.own = &location.list.mounts[i];
-	if (location.own == location.other)
-		location.other = NULL;
 	if (location.own) {
 		location.cover = own_mount_location_find_cover(&location.list, location.own);
 		location.cover_is_own = own_mount_location_shows_own(mount, location.cover);

@@ -34,8 +34,7 @@ static int readdir_reserve(struct filesystem *fs, size_t bytes)
 	return filesystem_reserve(fs, bytes);
 }
 
-/* Appends an entry. next: the offset of the entry that follows. Returns 0, or -ENOBUFS if it does
- * not fit. */
+/* Appends an entry. next: the offset after it. Returns 0, or -ENOBUFS if the entry does not fit. */
 static int readdir_add(struct request *request, struct reply *reply, const char *name,
                        uint64_t next, const struct fuse_entry_param *entry)
 {

@@ -5,8 +5,8 @@
 /*
  * READDIRPLUS: lists a directory.
  *
- * No state is kept between two requests of one listing. The offset of an entry is enough to
- * continue after it:
+ * No state is kept between two requests of one listing. The offset after an entry is enough to
+ * continue there:
  *
  *	0          nothing has been listed
  *	1, 2       after `.`, after `..`

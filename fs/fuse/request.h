@@ -39,7 +39,7 @@ struct request {
 	fuse_ino_t ino;                  /* the node; LOOKUP: the directory */
 	char *name;                      /* LOOKUP: borrowed from libfuse; owned once parked */
 	size_t size;                     /* READ, READDIRPLUS: bytes */
-	off_t offset;                    /* READ: bytes; READDIRPLUS: of an entry, or 0 */
+	off_t offset;                    /* READ: bytes; READDIRPLUS: after an entry, or 0 */
 	int mask;                        /* ACCESS: R_OK, W_OK, X_OK */
 	bool reading;                    /* GETATTR: sent by read(2), to find the end of the file */
 	uint64_t scanned; /* where a search in slices goes on: READDIRPLUS of a group or question,

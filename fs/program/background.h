@@ -10,7 +10,8 @@
 
 struct background {
 	int parent_fd; /* pipe on which the parent waits for a byte; -1: in the foreground */
-	int null_fd;   /* /dev/null, opened before the mount, which may cover /dev later */
+	int null_fd;   /* /dev/null, opened before the mount, which may cover /dev later. Not set
+	                  while parent_fd is -1 */
 };
 
 /* Forks. Call it while there is one thread and before libcurl is initialised, since neither libcurl
@@ -20,8 +21,7 @@ struct background {
 int background_begin(struct background *background);
 
 /* Changes the directory to `/`, lets the parent exit, and replaces the standard descriptors with
- * /dev/null. Does nothing in the
- * foreground. Returns 0 or -errno. */
+ * /dev/null. Does nothing in the foreground. Returns 0 or -errno. */
 int background_done(struct background *background);
 
 #endif

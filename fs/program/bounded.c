@@ -49,6 +49,10 @@ static int bounded_report(struct program *program)
 			"the program that serves it, or fusermount3 -uz %s (root: umount -l %s), "
 			"or choose another",
 			path, LIMIT_S, path, path);
+	if (!path)
+		return log_failed_start("no progress within %d s: the machine may be overloaded: "
+		                        "start again",
+		                        LIMIT_S);
 	return log_failed_start("%s: no response within %d s: its file system hangs: repair or "
 	                        "unmount that, or choose another file",
 	                        path, LIMIT_S);
@@ -84,6 +88,7 @@ int bounded_run(struct program *program, int (*step)(struct program *program))
 	if (!bounded)
 		return log_failed_start("out of memory");
 	*bounded = (struct bounded){.program = program, .step = step};
+	program->waiting_for = NULL;
 	error = pthread_create(&thread, NULL, bounded_thread, bounded);
 	if (error) {
 		free(bounded);

@@ -35,8 +35,8 @@ struct ca_system {
 	const char *bundle, *directory;
 };
 
-/* Appends the line `ca: PATH from ORIGIN, …` about the CAs in use; `ca: -` if the source is not
- * https. */
+/* Appends the line `ca: PATH from ORIGIN, …` about the CAs in use; `ca: the system` if no path is
+ * known; `ca: -` if the source is not https. */
 void ca_text(const struct options *options, const struct ca_system *system, struct text *text);
 
 #endif

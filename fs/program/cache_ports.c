@@ -61,7 +61,7 @@ static int port_changed(void *user, const struct record *record, const struct ag
 {
 	struct program *program = user;
 
-	/* Before the mount the kernel knows no names, and the first sweep is not an event. */
+	/* Before the mount the kernel knows no names, and events.log has not begun. */
 	if (!program->fetch_results.mounted)
 		return 0;
 	return ops_changed(program->ops, record, before, after, at_ns);

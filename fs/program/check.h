@@ -3,10 +3,10 @@
 #define FLEETFS_FS_PROGRAM_CHECK_H
 
 /*
- * `fleetfs --check`: reads the whole list without mounting, and prints each step with its time as a
- * `key: value` line on stdout: token, ca, proxy, resolve, connect, tls, authenticate, list. On a
- * terminal a bar shows the progress of the list. probe_report_failure() prints the reason of a
- * failure on stderr.
+ * `fleetfs --check`: reads the whole list without mounting, and prints `key: value` lines on
+ * stdout. The lines token, ca and proxy show what is used; resolve, connect, tls, authenticate and
+ * list are steps with their times. On a terminal a bar shows the progress of the list.
+ * probe_report_failure() prints the reason of a failure on stderr.
  */
 
 #include <stdbool.h>

@@ -12,8 +12,9 @@
 #include "fs/program/source.h"
 #include "fs/tree/names.h"
 
-/* Logs the note of a result, whether the API (or file) begins to fail or works again, and, while it
- * fails, each other cause once. */
+/* Logs the note of a result, and that the API (or file) works again. While the API fails, logs each
+ * cause once as a warning; any other failure is logged with -d only. Before the mount only keeps
+ * the note. */
 static void fetch_results_log(struct fetch_results *results, const struct fetch *fetch)
 {
 	bool failing_before = results->health_before.failing;

@@ -63,7 +63,8 @@ static int main_check(struct program *program, const struct probe *probe)
 	return err < 0 ? probe_report_failure(probe, err) : 0;
 }
 
-/* Fetches page 1 or, with --check, everything; then mounts and serves. Returns the exit status. */
+/* With --check, reads the whole list. Otherwise fetches page 1, except with delay_connect, and then
+ * mounts and serves. Returns the exit status. */
 static int main_fetch_and_serve(struct program *program)
 {
 	const struct probe probe = {

@@ -157,8 +157,8 @@ static void options_apply_element(struct parser *parser, const char *element)
 		options_fail_unknown(parser, element, 0, true);
 }
 
-/* Parses the value of -o: `NAME[=VALUE][,…]`. A backslash makes the next character, usually a
- * comma, part of the value. So do double quotes around the value, as in mount(8). */
+/* Parses the value of -o: `NAME[=VALUE][,…]`. A backslash makes the next character part of the
+ * value, even a comma or a quote. A value in double quotes may contain commas, as in mount(8). */
 static void options_parse_list(struct parser *parser, const char *list)
 {
 	char *element = calloc(1, strlen(list) + 1), *end = element;

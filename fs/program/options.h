@@ -5,8 +5,8 @@
 /*
  * The command line: getopt_long(3) over the table of fs/program/settings.h. A setting has three
  * spellings: --name=VALUE, --name VALUE and -o name=VALUE; `-` and `_` are equal in a name. FUSE's
- * own mount options are collected for libfuse. With -o the options of mount(8) without effect on
- * fleetfs (rw, noauto, user, _netdev, x-…) are accepted and ignored.
+ * own mount options are collected for libfuse. -o also accepts, and ignores, the options of
+ * mount(8) that have no effect on fleetfs (rw, noauto, user, _netdev, x-…).
  *
  * options_parse() uses the static variables of getopt(3), so only one thread may call it.
  */

@@ -2,7 +2,6 @@
 #include "fs/program/paths.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,57 +15,77 @@
 
 #define MAX_SYMLINKS 40 /* to follow, as in the kernel */
 
-/*
- * Resolves the symlinks of a path, to be freed; NULL if that fails. If the file does not exist yet,
- * like a log, returns its directory, or that of the symlink's target.
- */
-static char *paths_resolve(const char *file)
+/* A path on the way from the root to a file, as the kernel resolves it. */
+struct paths_walk {
+	char done[PATH_MAX]; /* absolute, without symlinks; empty: the root */
+	char rest[PATH_MAX]; /* what follows */
+	int symlinks;        /* so far */
+};
+
+/* Replaces the rest of a walk by the target of a symlink, and what follows it. Returns false if
+ * that is too long, or the symlink is one too many. */
+static bool paths_walk_follow(struct paths_walk *walk, size_t directory_length, const char *target,
+                              const char *rest)
 {
-	char path[PATH_MAX], target[PATH_MAX], joined[2 * PATH_MAX + 1];
-	char *real;
+	char next[sizeof(walk->rest)] = "";
 
-	if (snprintf(path, sizeof(path), "%s", file) >= (int)sizeof(path))
-		return NULL;
-	for (int i = 0; i < MAX_SYMLINKS; i++) {
-		real = realpath(path, NULL);
-		if (real || errno != ENOENT)
-			return real;
-		ssize_t length = readlink(path, target, sizeof(target) - 1);
-
-		if (length < 0)
-			return realpath(dirname(path), NULL);
-		target[length] = '\0';
-		if (*target == '/')
-			snprintf(joined, sizeof(joined), "%s", target);
-		else
-			snprintf(joined, sizeof(joined), "%s/%s", dirname(path), target);
-		if (snprintf(path, sizeof(path), "%s", joined) >= (int)sizeof(path))
-			return NULL;
-	}
-	return NULL;
+	if (++walk->symlinks > MAX_SYMLINKS ||
+	    snprintf(next, sizeof(next), "%s%s", target, rest) >= (int)sizeof(next))
+		return false;
+	walk->done[*target == '/' ? 0 : directory_length] = '\0';
+	memcpy(walk->rest, next, sizeof(next));
+	return true;
 }
 
-/* Whether a file, which need not exist yet, is below the mount point. Directories are compared by
- * inode, since a bind mount shows the mount point at a second path. */
-static bool paths_is_hidden(const char *mountpoint, const char *file)
+/* Goes on by one component. Returns false at the end, or if the path is too long or has too many
+ * symlinks. A component that does not exist is taken as it is. */
+static bool paths_walk_step(struct paths_walk *walk)
 {
-	char *real = paths_resolve(file), *end;
-	struct stat top, directory;
-	bool hidden = false;
+	const char *name = walk->rest + strspn(walk->rest, "/");
+	size_t length = strcspn(name, "/"), before = strlen(walk->done);
+	char target[PATH_MAX];
+	ssize_t got;
 
-	if (!real || stat(mountpoint, &top) < 0) {
-		free(real);
+	if (length == 0)
 		return false;
-	}
-	do {
-		hidden = stat(*real ? real : "/", &directory) == 0 &&
-		         directory.st_dev == top.st_dev && directory.st_ino == top.st_ino;
-		end = strrchr(real, '/');
+	if (length == 2 && strncmp(name, "..", 2) == 0) {
+		char *end = strrchr(walk->done, '/');
+
 		if (end)
 			*end = '\0';
-	} while (!hidden && end);
-	free(real);
-	return hidden;
+	} else if (length != 1 || *name != '.') {
+		if (before + 1 + length >= sizeof(walk->done))
+			return false;
+		walk->done[before] = '/';
+		memcpy(walk->done + before + 1, name, length);
+		walk->done[before + 1 + length] = '\0';
+		got = readlink(walk->done, target, sizeof(target) - 1);
+		if (got >= 0) {
+			target[got] = '\0';
+			return paths_walk_follow(walk, before, target, name + length);
+		}
+	}
+	memmove(walk->rest, name + length, strlen(name + length) + 1);
+	return true;
+}
+
+/* Whether the kernel comes through the mount point on the way to a file, which need not exist yet.
+ * That includes a symlink below the mount point to a file elsewhere, and "..". Directories are
+ * compared by inode, since a bind mount shows the mount point at a second path. */
+static bool paths_is_hidden(const char *mountpoint, const char *file)
+{
+	struct paths_walk walk = {.done = ""};
+	struct stat top, directory;
+
+	if (stat(mountpoint, &top) < 0 ||
+	    snprintf(walk.rest, sizeof(walk.rest), "%s", file) >= (int)sizeof(walk.rest))
+		return false;
+	do {
+		if (stat(*walk.done ? walk.done : "/", &directory) == 0 &&
+		    directory.st_dev == top.st_dev && directory.st_ino == top.st_ino)
+			return true;
+	} while (paths_walk_step(&walk));
+	return false;
 }
 
 /* Arguments of paths_check(). */
@@ -82,10 +101,7 @@ struct paths_arguments {
 static int paths_check_one(const struct paths_arguments *arguments, const char *name,
                            const char *path)
 {
-	if (!path || *path != '/')
-		return 0;
-	*arguments->ret_current = path;
-	if (!paths_is_hidden(arguments->mountpoint, path))
+	if (!path || *path != '/' || !paths_is_hidden(arguments->mountpoint, path))
 		return 0;
 	snprintf(arguments->ret_why, arguments->why_bytes,
 	         "%s %s is below the mount point %s, which would hide it: choose another mount "
@@ -105,9 +121,10 @@ static int paths_check_list(const struct paths_arguments *arguments, const char 
 		snprintf(arguments->ret_why, arguments->why_bytes, "out of memory");
 		return -ENOMEM;
 	}
+	/* The whole list: if a check hangs, the copy may be freed while the start reports that. */
+	*arguments->ret_current = paths;
 	while (err == 0 && (path = strsep(&rest, ":")))
 		err = paths_check_one(arguments, name, path);
-	*arguments->ret_current = name; /* not a part of the copy */
 	free(copy);
 	return err;
 }
@@ -130,7 +147,9 @@ int paths_check(const char *mountpoint, const struct options *options, const cha
 	};
 	int err = paths_check_list(&arguments, "$SSL_CERT_DIR", options->ca_dirs);
 
-	for (size_t i = 0; err == 0 && i < sizeof(files) / sizeof(files[0]); i++)
+	for (size_t i = 0; err == 0 && i < sizeof(files) / sizeof(files[0]); i++) {
+		*ret_current = files[i].path;
 		err = paths_check_one(&arguments, files[i].name, files[i].path);
+	}
 	return err;
 }

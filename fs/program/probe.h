@@ -25,9 +25,9 @@ struct probe {
 };
 
 /*
- * Reads the next agent of the list, and waits for its page if necessary, at most for `timeout`
- * and 500 ms. *cursor: 0 at first, as in fleet_walk(). Returns 0 and a borrowed record, or NULL at
- * the end of the list; -EINTR if the start is interrupted; or -errno.
+ * Reads the next agent of the list. If its page is missing, waits for it, at most 500 ms longer
+ * than `timeout`. *cursor: 0 at first, as in fleet_walk(). Returns 0 and a borrowed record, or NULL
+ * at the end of the list; -EINTR if the start is interrupted; or -errno.
  */
 int probe_next_agent(const struct probe *probe, uint64_t *cursor, struct record **ret_record);
 

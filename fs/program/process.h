@@ -28,8 +28,8 @@ void process_prepare(void);
  */
 int process_raise_limits(size_t descriptors, char *ret_why, size_t why_bytes);
 
-/* Returns the end of a message about a thread that could not be started: the remedy if `error`, an
- * errno, is that of a limit; else an empty text. */
+/* Returns the end of a message about a thread that could not be started: which limits to raise, if
+ * the error is EAGAIN; else an empty text. error: an errno. */
 const char *process_thread_remedy(int error);
 
 /*
@@ -40,16 +40,16 @@ void process_close_on_exec(void);
 
 /*
  * Blocks the signals that the loop reads, ignores those that would end the process without
- * unmounting, and replaces the inherited mask. Call it while there is one thread,
- * since later threads inherit the mask. foreground: the terminal's stop signals keep their effect.
- * Returns a signalfd(2), or -errno.
+ * unmounting, and replaces the inherited mask. Call it while there is one thread, since later
+ * threads inherit the mask. foreground: the terminal's stop signals keep their effect. Returns a
+ * signalfd(2), or -errno.
  */
 int process_take_signals(bool foreground);
 
-/* Opens the controlling terminal, for process_must_end(). Call it before
- * process_take_signals(), which resets SIGHUP: an ignored SIGHUP is the sign of nohup(1). Call it
- * before mounting, since the path
- * may lead into the mount later. Returns a descriptor; or -1 without a terminal or with nohup. */
+/* Opens the controlling terminal, for process_must_end(). Call it before process_take_signals(),
+ * which resets SIGHUP: an ignored SIGHUP is the sign of nohup(1). Call it before mounting: later
+ * the path may lead into the mount. Returns a descriptor; or -1 without a terminal or with nohup.
+ */
 int process_open_terminal(void);
 
 /*

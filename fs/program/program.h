@@ -29,7 +29,8 @@ struct fleet;
 struct fuse_session;
 struct ops;
 
-/* Pointers are owned, and NULL until the part is started. Descriptors are -1 until then. */
+/* The pointers to parts are owned. A pointer to a part is NULL, and a descriptor of this struct is
+ * -1, until the start sets it. */
 struct program {
 	struct options options;
 	int64_t configured_timeout_ms; /* `timeout` as configured, if it was lowered to the kernel's
@@ -52,7 +53,9 @@ struct program {
 	struct fuse_session *session;
 	struct own_mount mount;
 	struct invalidator invalidator;
-	/* What a step of bounded_run() waits for: a path or a description. Set by its thread. */
+	/* What a step of bounded_run() waits for: a path or a description; NULL: not known. Set
+	 * by its thread. The text must stay valid until the process ends, since it is printed
+	 * while an abandoned step goes on. */
 	const char *_Atomic waiting_for;
 	pid_t abandoned; /* thread ID of a step that bounded_run() has abandoned; -1: it has not
 	                    begun; 0: none */

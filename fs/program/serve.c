@@ -77,6 +77,7 @@ static int serve_mount_session(struct program *program)
 		err = own_mount_make(&program->mount, program->session, program->mountpoint.path,
 		                     program->options.auto_unmount, program->options.debug,
 		                     program->why, sizeof(program->why));
+	libfuse_log_redirect(false);
 	mountpoint_unlock(&program->mountpoint);
 	fuse_opt_free_args(&arguments);
 	free(joined);
@@ -122,7 +123,7 @@ int serve_unmount(struct program *program)
 	if (!program->mount.mounted)
 		return EXIT_SUCCESS;
 	invalidator_done(&program->invalidator);
-	/* If the thread goes on, it uses the operations when it sends a notification. main_finish()
+	/* If the thread goes on, it uses program->ops when it sends a notification. main_finish()
 	 * then frees nothing. */
 	if (!invalidator_is_running(&program->invalidator)) {
 		ops_free(program->ops);
@@ -206,7 +207,8 @@ int serve_run(struct program *program)
 	log_info("mounted %s on %s", program->options.source, program->mountpoint.path);
 	if (program->configured_timeout_ms > 0)
 		log_warning("timeout is %g s instead of %g s: the kernel aborts mounts whose "
-		            "requests take longer (fs.fuse.max_request_timeout)",
+		            "requests take longer (fs.fuse.max_request_timeout or "
+		            "fs.fuse.default_request_timeout)",
 		            (double)program->options.timeout_ms / 1000,
 		            (double)program->configured_timeout_ms / 1000);
 	fetch_results_set_mounted(&program->fetch_results);

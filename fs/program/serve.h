@@ -20,8 +20,10 @@ int serve_mount(struct program *program);
 int serve_run(struct program *program);
 
 /*
- * Frees program->ops (fs/fuse/ops.h), which replies to every waiting reader, and unmounts. The
- * result is logged. Returns the exit status. Does nothing if nothing is mounted.
+ * Frees program->ops (fs/fuse/ops.h), which replies to every waiting reader, and unmounts. If the
+ * invalidator's thread goes on, program->ops stays, and the requests of waiting readers fail when
+ * the connection is closed. The result is logged. Returns the exit status. Does nothing if nothing
+ * is mounted.
  */
 int serve_unmount(struct program *program);
 

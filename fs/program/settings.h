@@ -4,9 +4,9 @@
 
 /*
  * The table of all settings: command line options and mount options. fs/program/options.c parses
- * the command line with it.
- * --help and .fleetfs/config are written from it, and the completions of the shells read --help.
- * The manual, docs/fleetfs.8, is written by hand; tests/options_check.py compares it with --help.
+ * the command line with it. --help and .fleetfs/config are written from it, and the completions of
+ * the shells read --help. The manual, docs/fleetfs.8, is written by hand; tests/options_check.py
+ * compares it with --help.
  *
  * To add a setting: a member of struct options, a row, a paragraph of the manual.
  */
@@ -60,7 +60,7 @@ extern const struct setting setting_rows[];
 /* Returns the row that `NAME` or `NAME=VALUE` names, or NULL. `-` and `_` are equal in NAME. */
 const struct setting *settings_find(const char *word);
 
-/* Whether a setting may be given with -o (dash_o), or else with `--`. */
+/* Whether a setting may be given with -o (dash_o true), or with `--` (dash_o false). */
 bool settings_is_accepted(const struct setting *setting, bool dash_o);
 
 /* Whether a setting must have a value. */
@@ -89,8 +89,8 @@ void settings_done(struct options *options);
 /* Appends a line for each setting of --help, by section. */
 void settings_help(struct text *text);
 
-/* Appends a line `name: value` for each setting that is a member of options, except actions
- * and mount options that libfuse gets. */
+/* Appends a line `name: value` for each setting that is a member of options, except actions and
+ * mount options that libfuse gets. */
 void settings_text(const struct options *options, struct text *text);
 
 #endif

@@ -171,9 +171,8 @@ static bool source_decode_percents(char *path)
 	return true;
 }
 
-/* Returns the absolute path of a source that names a file, to be freed. On failure
- * returns NULL; then *ret_fault is the fault, as the end of a sentence, or NULL if errno has the
- * error. */
+/* Returns the absolute path of a source that names a file, to be freed. On failure returns NULL;
+ * then *ret_fault is the fault, as the end of a sentence, or NULL if errno has the error. */
 static char *source_path(const char *source, const char **ret_fault)
 {
 	static const char local[] = "//localhost/";
@@ -198,7 +197,8 @@ static char *source_path(const char *source, const char **ret_fault)
 	path = strdup(source);
 	if (path && !source_decode_percents(path)) {
 		free(path);
-		*ret_fault = "has a '%' that is not followed by two hex digits";
+		*ret_fault = "has %00, or a '%' without two hex digits after it: write %25 for "
+			     "'%' in a file URL";
 		return NULL;
 	}
 	return path;

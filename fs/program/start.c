@@ -156,7 +156,7 @@ static int start_fleet(struct program *program)
 		.stale_ms = options->stale_ms,
 		.refresh_ms = options->refresh_ms,
 		.timeout_ms = options->timeout_ms,
-		/* A file that cannot be read will not be readable again within a retry. */
+		/* A file that cannot be read seldom becomes readable within the backoff. */
 		.retries = source_is_file(options->source) ? 0 : options->retries,
 		.per_page = options->per_page,
 		.max_connections = options->max_connections,

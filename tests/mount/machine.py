@@ -27,7 +27,7 @@ class Machine:
         self.enter = ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt",
                       f"--pid=/proc/{self.holder.pid}/ns/pid_for_children",
                       # Or it would be that of the namespace, though the tests run in a chroot.
-                      f"--root=/proc/{self.holder.pid}/root"]
+                      f"--root=/proc/{self.holder.pid}/root", "--wdns=/"]
         mine = os.readlink("/proc/self/ns/mnt")
         until(lambda: os.readlink(f"/proc/{self.holder.pid}/ns/mnt") != mine)
         until(lambda: self.run("test", "-e", "/proc/1/exe").returncode == 0)

@@ -61,6 +61,58 @@ def test_a_start_with_standard_descriptors_closed_serves_and_ends(programs, sim,
     assert not mountinfo(path)
 
 
+# In a mount namespace with a /dev of its own. $1: a command that fills /dev; $2, $3...: fleetfs.
+OWN_DEV = """
+mount -t tmpfs -o dev dev /dev && eval "$1" || exit 99
+shift
+"$@"
+status=$?
+[ $status != 0 ] || ls "$(eval echo '$'$#)/agents"
+exit $status
+"""
+FUSE = "mknod /dev/fuse c 10 229"
+NULL = "mknod /dev/null c 1 3"
+
+
+@pytest.fixture
+def with_dev(programs, sim, folder, path):
+    """with_dev(command, "-f"…, closed=True): runs fleetfs in the background with a /dev that the command fills, and
+    lists the agents; with standard descriptors closed. Returns the finished process."""
+    def start(command, *options, closed=False):
+        closing = "exec \"$@\"" + (" <&- >&- 2>&-" if closed else "")
+        return subprocess.run(
+            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", OWN_DEV, "sh", command,
+             "sh", "-c", closing, "sh", programs["fleetfs"], *options, sim(agents=3).url, path],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+            env=environment(folder))
+    return start
+
+
+@root
+def test_a_start_with_descriptors_closed_fails_without_dev_null(with_dev):
+    done = with_dev(f"{FUSE}; {NULL}", closed=True)
+    assert (done.returncode, len(done.stdout.split())) == (0, 3), done
+    done = with_dev(FUSE, closed=True)
+    assert (done.returncode, done.stdout) == (1, ""), done
+
+
+@root
+@pytest.mark.parametrize("device,reason", [
+    ("true", "/dev/fuse: No such file or directory (an ordinary user needs it to be mode 0666)"),
+    ("mknod /dev/fuse c 10 99", "device not found, try 'modprobe fuse' first"),  # nor is there a module
+    ("cp /dev/null /dev/fuse", "mount failed: Invalid argument"),
+    (f"{FUSE}; mount -o remount,nodev /dev", "failed to open /dev/fuse: Permission denied: this machine or container "
+     "must allow access to the device"),
+])
+def test_a_start_without_the_device_gives_the_reason(with_dev, path, device, reason):
+    # /dev/null is a regular file: nodev applies to it, too.
+    done = with_dev(f"touch /dev/null; {device}")
+    assert (done.returncode, done.stderr) == (1, f"fleetfs: cannot mount on {path}: {reason}\n"), done
+    done = with_dev(f"touch /dev/null; {device}", "-d")
+    assert done.returncode == 1 and "start with -d" not in done.stderr, done
+    assert reason.split(": this")[0] in done.stderr, done
+
+
 # Paths below the mount point
 
 def test_a_log_below_the_mount_point_is_refused(fleetfs, sim, folder, path):
@@ -88,6 +140,30 @@ def test_a_log_below_a_bind_mount_of_the_mount_point_is_refused(fleetfs, sim, fo
         assert not mountinfo(path)
     finally:
         subprocess.run(["umount", "-l", other], check=True)
+
+
+@pytest.mark.parametrize("way", ["mnt/link", "mnt/directory/file", "mnt/../file", "mnt/sub/../../file", "twice",
+                                 "mnt/relative"])
+def test_a_file_elsewhere_whose_path_leads_through_the_mount_point_is_refused(fleetfs, sim, folder, path, way):
+    """While fleetfs is mounted, the path would lead nowhere, so a new token would not be found."""
+    api = sim(agents=3)
+    file = folder / "file"
+    file.write_text("sk-sim\n")
+    file.chmod(0o600)
+    (path / "sub").mkdir()
+    (path / "link").symlink_to(file)
+    (path / "relative").symlink_to("../file")
+    (path / "directory").symlink_to(folder)
+    (folder / "twice").symlink_to(path / "link")
+    for option in "token_file", "log_file":
+        done = fleetfs(f"--{option}={folder}/{way}", api.url, path)
+        assert done.returncode == 1 and f"{option} {folder}/{way} is below" in done.stderr, done.stderr
+    # A symlink beside the mount point may have any name and target.
+    (folder / "mnt2").symlink_to(f"{folder}/./{'.' * 3}/..//../{folder.name}")
+    (folder / "...").mkdir()
+    done = fleetfs(f"--token_file={folder}/mnt2/file", f"--log_file={folder}/mnt2/log", api.url, path)
+    assert done.returncode == 0, done.stderr
+    subprocess.run(["fusermount3", "-u", path], check=True)
 
 
 @pytest.mark.parametrize("setting", ["cacert", "token_file"])
@@ -268,8 +344,9 @@ def test_a_small_descriptor_limit_is_raised_or_refused(fleetfs, sim, folder):
 
 @root
 @pytest.mark.alone
-def test_the_kernels_own_limit_bounds_the_timeout(sim, mount, folder):
-    sysctl = Path("/proc/sys/fs/fuse/max_request_timeout")
+@pytest.mark.parametrize("name", ["max_request_timeout", "default_request_timeout"])
+def test_the_kernels_own_limit_bounds_the_timeout(sim, mount, folder, name):
+    sysctl = Path("/proc/sys/fs/fuse", name)
     if not sysctl.exists():
         pytest.skip("this kernel has no limit of its own")
     before = sysctl.read_text()
@@ -278,6 +355,7 @@ def test_the_kernels_own_limit_bounds_the_timeout(sim, mount, folder):
         log = folder / "log"
         fleet = mount(sim(agents=3), timeout=60, log_file=log)
         assert "timeout is 39 s instead of 60 s" in log.read_text()
+        assert f"fs.fuse.{name}" in log.read_text()
         assert "timeout: 39\n" in (fleet / ".fleetfs" / "config").read_text()
     finally:
         sysctl.write_text(before)

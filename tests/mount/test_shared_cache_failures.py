@@ -2,10 +2,14 @@
 """What the shared cache of contrib/cache does when the API sends no usable response: stale answers, few
 requests, bounded waiting and bounded memory."""
 
+import contextlib
+import fcntl
 import gzip
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -13,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import at_once, run, unpacked, until
+from harness import at_once, opened, run, unpacked, until
 from scripted import page
 from shared import CONTRIB
 
@@ -408,3 +412,57 @@ def test_metrics_count_requests_and_failures(scripted, origin, cache, folder):
     done = subprocess.run([unpacked("promtool"), "check", "metrics"], input=text, text=True,
                           capture_output=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_metrics_count_a_killed_varnish(scripted, origin, cache):
+    shared = cache(origin(scripted(agents=["a"])))
+    manager = next(pid for pid, command in shared.children().items() if "varnishd" in command)
+    os.kill(int(Path(f"/proc/{manager}/task/{manager}/children").read_text().split()[0]), signal.SIGKILL)
+    until(lambda: shared.metrics().get("crashes_total") == 1)
+    until(lambda: shared.get()[0] == 200)
+
+
+@contextlib.contextmanager
+def cache_directory_of(user, listen):
+    """The directory of a cache that this user pretends to run: listen is a shell command that makes the file with this
+    name."""
+    directory = Path(f"/dev/shm/fleetfs-cache-{os.urandom(3).hex()}")
+    directory.mkdir()
+    try:
+        os.chown(directory, user, user)
+        run("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "sh", "-c", listen, cwd=directory)
+        with opened(directory) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    finally:
+        shutil.rmtree(directory)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("user", [20001, 61999])  # an ordinary user, and one of DynamicUser=
+def test_metrics_are_safe_from_directories_of_other_users(folder, user):
+    """With a varnishstat that any directory satisfies."""
+    secret = folder / "secret"
+    secret.write_text("secret of root\n")
+    secret.chmod(0o600)
+    (folder / "varnishstat").write_text("#!/bin/sh\necho 'MAIN.cache_hit 7 0.00 Hits'\n")
+    (folder / "varnishstat").chmod(0o755)
+    folder.chmod(0o755)
+    variables = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+    def metrics(listen):
+        with cache_directory_of(user, listen):
+            return subprocess.run([CONTRIB / "fleetfs-cache", "metrics"], env=variables, text=True,
+                                  capture_output=True, timeout=30, check=False).stdout
+    assert "secret" not in metrics(f"ln -s {secret} listen")
+    assert "hits_total{" not in metrics("mkfifo listen")
+    assert "evil 1" not in metrics("printf 'x\"} 7\\nevil 1\\n' >listen")
+    assert ('{listen=":443"} 7' in metrics("echo :443 >listen")) == (user > 60000)
+
+
+def test_a_second_cache_on_a_port_fails(scripted, origin, cache):
+    shared = cache(origin(scripted(agents=["a"])))
+    second = subprocess.run([CONTRIB / "fleetfs-cache"], env=shared.environment, stdin=subprocess.DEVNULL,
+                            capture_output=True, text=True, timeout=30, check=False)
+    assert second.returncode != 0 and f"127.0.0.1:{shared.port}" in second.stderr
+    assert shared.get()[0] == 200

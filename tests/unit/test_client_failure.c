@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -271,6 +272,22 @@ static void test_after_a_connection_was_rejected_no_older_connection_is_used(voi
 	                       FAILURE_REQUEST);
 }
 
+/* A load balancer that forwards connections may have assigned this one to a gateway that has lost
+ * its server. It assigns a new connection to another. */
+static void test_after_a_gateway_failed_no_older_connection_is_used(void **state)
+{
+	static const char *const statuses[] = {"502 Bad Gateway", "503 Service Unavailable",
+	                                       "504 Gateway Timeout"};
+	char text[100];
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(statuses); i++) {
+		snprintf(text, sizeof(text), "HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n",
+		         statuses[i]);
+		assert_pool_is_retired((struct server_step){.text = text}, FAILURE_SERVER);
+	}
+}
+
 /* The API may ignore per_page. A part that has more agents than were requested ends the attempt,
  * and the failure is that of the whole page. */
 static void test_a_part_with_too_many_agents_ends_the_attempt(void **state)
@@ -333,6 +350,7 @@ int main(void)
 		CLIENT_TEST(test_each_broken_response_is_a_failure),
 		CLIENT_TEST(test_after_headers_that_break_off_no_older_connection_is_used),
 		CLIENT_TEST(test_after_a_connection_was_rejected_no_older_connection_is_used),
+		CLIENT_TEST(test_after_a_gateway_failed_no_older_connection_is_used),
 		CLIENT_TEST(test_a_part_with_too_many_agents_ends_the_attempt),
 		CLIENT_TEST(test_a_folded_first_header_is_harmless),
 	};

@@ -58,7 +58,7 @@ static void test_connection_without_a_pipe_is_closed_once(void **state)
 		.device = "0:0",
 		.mountinfo_fd = mountinfo_open(),
 		.hangup_fd = -1,
-		.last_fd = -1,
+		.device_copy_fd = -1,
 	};
 	int fd = fuse_session_fd(session), files[16];
 	char why[256];
@@ -88,7 +88,7 @@ static void end_with_a_bind_mount_left(void)
 		.device = "0:999",
 		.mountinfo_fd = memfd_create("mountinfo", MFD_CLOEXEC),
 		.hangup_fd = -1,
-		.last_fd = -1,
+		.device_copy_fd = -1,
 	};
 	char why[256] = "";
 	int err;

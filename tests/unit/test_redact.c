@@ -47,6 +47,11 @@ static void test_every_encoding_of_a_token_is_replaced(void **state)
 		"sk\\u{2d}4f/Q9\\u{26}x\\u{2B}Zt71\\u{000022}LmW_0aB",
 		"sk\\U0000002d4f/Q9\\U00000026x+Zt71\\U00000022LmW_0aB",
 		"sk%u002d4f/Q9%u0026x+Zt71%U0022LmW_0aB",
+		/* dumps, and UTF-16 whose zero bytes became spaces */
+		"73 6b 2d 34 66 2f 51 39 26 78 2b 5a 74 37 31 22 4c 6d 57 5f 30 61 42",
+		"73:6b:2d:34:66:2f:51:39:26:78:2b:5a:74:37:31:22:4c:6d:57:5f:30:61:42",
+		"73-6B-2D-34-66-2F-51-39-26-78-2B-5A-74-37-31-22-4C-6D-57-5F-30-61-42",
+		"s k - 4 f / Q 9 & x + Z t 7 1 \" L m W _ 0 a B",
 	};
 	struct redact redact = {0};
 
