@@ -24,12 +24,12 @@ SIZES = "desktop", "wide", "phone"
 
 
 @contextlib.contextmanager
-def fleet_of(count, directory, ttl=600):
+def fleet_of(count, directory, ttl=600, **options):
     """The mount and the simulator of a fleet of so many agents."""
     directory = directory / str(count)
     directory.mkdir()
     api = harness.Sim(BUILD / "tests/fleetfs-sim", directory, "--agents", count, "--seed", 7)
-    fleet = harness.Mount(BUILD / "fleetfs", directory, api.url, ttl=ttl, timeout=60)
+    fleet = harness.Mount(BUILD / "fleetfs", directory, api.url, ttl=ttl, timeout=60, **options)
     try:
         yield fleet, api
     finally:
@@ -49,7 +49,7 @@ def shoot(browser, path):
 
 
 def shoot_readme(browser, directory):
-    with fleet_of(42, directory, ttl=2) as (fleet, api):
+    with fleet_of(42, directory, ttl=2, name="Fleet") as (fleet, api):
         browser.open(fleet, "#group=GPU+model")
         change(browser, api)
         shoot(browser, HERE / "fleet.png")

@@ -400,6 +400,34 @@ def test_names_contrast_and_width_are_for_everybody(sim, mount, browser):
         check_access(browser)
 
 
+def test_agents_have_the_whole_width_below_the_panels(sim, mount, browser):
+    fleet = mount(sim(agents=42), ttl=LONG)
+    box = "document.querySelector(arguments[0]).getBoundingClientRect().{}"
+    for size in "desktop", "wide":
+        for view in "tiles", "table":
+            browser.open(fleet, f"#view={view}", size=size)
+            assert browser.js(box.format("right"), "#fleet") == browser.js(box.format("right"), "aside")
+            assert browser.js(box.format("bottom"), "aside") <= browser.js(box.format("top"), "#fleet")
+            assert browser.js(box.format("top"), "#fleet") < 400
+
+
+def test_nothing_small_is_cut_or_touches_another(sim, mount, browser):
+    """The example in the filter field; a letter and the bar below it."""
+    fleet = mount(sim(agents=200), ttl=LONG)
+    for size in "desktop", "phone":
+        browser.open(fleet, size=size)
+        assert browser.js("""(field => {
+            const style = getComputedStyle(field), context = document.createElement("canvas").getContext("2d");
+            context.font = `${style.fontSize} ${style.fontFamily}`;
+            const button = 20; /* of the browser, empties the field */
+            return field.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) -
+                button - context.measureText(field.placeholder).width;
+        })(document.getElementById("filter"))""") >= 0
+        assert browser.js("""Math.min(...[...document.querySelectorAll(".compact .tile")].map(tile =>
+            tile.querySelector(".bar").getBoundingClientRect().top -
+            tile.querySelector(".letter").getBoundingClientRect().bottom))""") >= 2
+
+
 def test_it_is_used_by_keyboard_alone(sim, mount, browser):
     fleet = mount(sim(agents=42), ttl=LONG)
     browser.open(fleet)

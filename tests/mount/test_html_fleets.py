@@ -122,11 +122,65 @@ def test_a_heat_map_shows_what_is_unhealthy_and_what_is_free(heat, browser):
     for name, text, loud in shown:
         status = agents[name]["agent_status"]
         letter = {"unhealthy": "!"}.get(status, status[0].upper())
-        assert text == (str(free[name]) if free[name] else letter)
+        assert text == ("?" if free[name] is None else str(free[name]) if free[name] else letter)
         assert loud == (bool(free[name]) or status == "unhealthy")
     available = sum(filter(None, free.values()))
     assert f"GPUs available {available}" in browser.text("#totals")
-    assert browser.texts("#fleet > section > p")[0].endswith(" available")
+    unknown = collections.Counter(agents[name]["agent_status"] for name in free if free[name] is None)
+    assert browser.texts("#fleet > section > p")[0] == "0 GPUs available"
+    assert browser.texts("#fleet > section > p")[1].endswith(
+        f" GPUs available, unknown for {unknown['idle']} agents")
+
+
+LOOK = """(style => [style.borderTopStyle, style.borderTopWidth, style.fontWeight].concat(
+    arguments[1] ? [style.backgroundColor, style.color] : []).join())
+    (getComputedStyle(document.querySelector(arguments[0])))"""
+
+
+def test_legend_of_a_heat_map_has_the_looks_of_its_squares(heat, browser):
+    """In forced colours the four looks differ without any colour of the page."""
+    kinds = {"unhealthy": "[data-status=unhealthy]", "GPUs available": ".loud:not([data-status=unhealthy])",
+             "unknown how many are free": ".unknown", "no GPU available; letter: status": ":not(.loud, .unknown)"}
+    for words, kind in kinds.items():
+        assert browser.js("document.querySelector(arguments[0]).parentNode.textContent",
+                          f"#legend .square{kind}").endswith(f" {words}")
+    for forced in False, True:
+        browser.media(forced="active" if forced else "none")
+        samples, squares = ([browser.js(LOOK, f"{where} .square{kind}", forced) for kind in kinds.values()]
+                            for where in ("#legend", "#fleet"))
+        assert samples == squares
+        assert browser.js("""[...document.querySelectorAll('.square')].every(square => (square.dataset.status ===
+            'unhealthy') === (getComputedStyle(square).borderRadius === '50%'))""")
+        assert not forced or len(set(squares)) == 4
+    browser.choose("sort", "free VRAM")
+    assert len(browser.texts("#legend .square")) == 4
+
+
+def test_a_heat_map_uses_the_whole_width(heat, browser):
+    for size in "phone", "desktop", "wide":
+        browser.open(heat, size=size)
+        assert browser.js(USED) > 0.99
+
+
+def test_a_printed_heat_map_names_the_unhealthy_agents(heat, browser):
+    assert browser.texts("#unhealthy-names li") == []
+    assert "point at a square" in "".join(browser.texts("#legend li"))
+    browser.media(kind="print")
+    assert "point at a square" not in "".join(browser.texts("#legend li"))
+    assert browser.texts("#unhealthy-names li") == ["Unhealthy:", *ids(
+        agent for agent in heat.api.agents() if agent["agent_status"] == "unhealthy")]
+    browser.media()
+    browser.type("0001")
+    browser.media(kind="print")  # large tiles have names themselves
+    assert browser.texts("#unhealthy-names li") == []
+
+
+def test_many_unhealthy_agents_leave_room_for_the_printed_heat_map(sim, mount, browser):
+    agents = [agent_of(f"node-{i:04}", agent_status="unhealthy") for i in range(1600)]
+    browser.open(mount(served(sim, agents), ttl=LONG))
+    browser.media(kind="print")
+    names = browser.texts("#unhealthy-names li")
+    assert len(names) == 302 and names[-1] == "and 1300 more"
 
 
 def test_a_square_shows_its_name_to_the_pointer_the_keyboard_and_a_finger(heat, browser):
@@ -231,17 +285,43 @@ def test_tiles_show_what_they_are_sorted_by(sim, mount, browser, count):
         assert browser.js(CLIPPED) == []
 
 
+def direction(browser):
+    """Of the order: as it is shown, and as a screen reader reads it."""
+    arrow = browser.js("getComputedStyle(document.getElementById('reverse'), '::after').content")
+    return arrow.split('"')[1].strip(), browser.js(
+        "document.getElementById(document.getElementById('reverse').getAttribute('aria-describedby'))"
+        ".textContent")
+
+
 def test_an_order_can_be_reversed_and_unknown_values_stay_last(sim, mount, browser):
     fleet = mount(served(sim, [agent_of("a", (48, 10)), agent_of("b", (48, None)),
                                agent_of("c", (48, 40)), agent_of("d", (48, 20))]), ttl=LONG)
     browser.open(fleet, "#group=none&sort=free+VRAM")
     assert browser.names() == ["c", "d", "a", "b"]
+    assert direction(browser) == ("\u25bc", "Sorted by free VRAM, descending.")
     browser.click("#reverse")
     assert browser.names() == ["a", "d", "c", "b"]
+    assert direction(browser) == ("\u25b2", "Sorted by free VRAM, ascending.")
     browser.driver.refresh()
     assert browser.names() == ["a", "d", "c", "b"]
     browser.choose("sort", "name")
     assert browser.names() == ["a", "b", "c", "d"]
+    assert direction(browser) == ("\u25b2", "Sorted by name, ascending.")
+
+
+def test_a_table_fits_or_shows_that_it_scrolls(sim, mount, browser):
+    fleet = mount(sim(agents=42), ttl=LONG)
+    browser.open(fleet, "#view=table")
+    left = "(around => around.scrollWidth - around.clientWidth)(document.querySelector('.scroll'))"
+    assert browser.js(left) == 0
+    browser.open(fleet, "#view=table", size="phone")
+    assert browser.js(left) > 0
+    assert len(set(browser.js("[...document.querySelectorAll('#table tbody tr')].map(row => "
+                              "Math.round(row.offsetHeight))"))) == 1  # what scrolls has no reason to wrap
+    assert browser.js("getComputedStyle(document.querySelector('.scroll')).backgroundAttachment") == \
+        "local, scroll"
+    browser.media(forced="active")
+    assert "gradient" in browser.js("getComputedStyle(document.querySelector('.scroll')).backgroundImage")
 
 
 def test_a_table_is_sorted_by_its_headings(sim, mount, browser):
@@ -308,7 +388,35 @@ def test_a_legend_explains_each_size_of_tile(sim, mount, browser):
         assert browser.js("document.querySelector('#fleet ul').className") == kind
         assert explained in browser.text("#legend"), kind
     browser.choose("view", "table")
-    assert "available" in browser.text("#legend")
+    assert "? unknown" in browser.text("#legend")
+
+
+def test_each_legend_defines_what_is_available(sim, mount, browser):
+    api = sim(agents=2000, threads=2)
+    fleet = mount(api, ttl=LONG, timeout=60)
+    some = ids(api.agents())
+    for state in f"q={some[0]}", f"q={some[0][:8]}", "", "sort=tasks", "view=table":
+        browser.open(fleet, f"#{state}")
+        assert "available: free GPUs of agents that are idle or busy" in browser.text("#legend"), state
+
+
+def test_free_gpus_that_are_not_available_are_struck_through(sim, mount, browser):
+    """Those of an agent that is neither idle nor busy."""
+    statuses = "unhealthy", "idle", "busy", "syncing", "tunnel"
+    agents = [agent_of(status, (48, 24), agent_status=status) for status in statuses] + \
+        [agent_of("none free", (48, 24), agent_status="tunnel", running_count=1)]
+    few = mount(served(sim, agents), ttl=LONG)
+    many = mount(served(sim, agents + [agent_of(f"node-{i}", (48, 24)) for i in range(200)]), ttl=LONG)
+    for fleet, value in (few, ".free-GPUs"), (many, ".value"):
+        browser.open(fleet)
+        struck = browser.js("[...document.querySelectorAll(`.tile ${arguments[0]}`)].filter(e => "
+                            "getComputedStyle(e).textDecorationLine === 'line-through')"
+                            ".map(e => e.closest('.tile').agent)", value)
+        assert sorted(struck) == ["syncing", "tunnel", "unhealthy"]
+        assert "free but not available" in "".join(browser.texts("#legend li"))
+        assert browser.texts("#fleet > section > p")[0] == "0 GPUs available"
+        assert "1/1 GPUs free but not available" in spoken_of(browser, "tunnel")
+        assert "1/1 GPUs free," in spoken_of(browser, "idle")
 
 
 # Odd agents
@@ -343,6 +451,7 @@ def test_hundreds_of_statuses_and_labels_leave_the_documented_ones_in_sight(sim,
     names = browser.js("[...document.querySelectorAll('.status .word')].map(w => w.textContent.trim())")
     assert names == ["unhealthy", "idle", "busy", "syncing", "tunnel",
                      *(f"odd {i}" for i in range(5)), "other statuses"]
+    assert browser.texts(".status .letter") == [*"!IBST", *"*" * 6]  # "?" is an unknown number
     assert browser.groups()[0] == "idle (1)" and browser.groups()[-1] == "other statuses (162)"
     browser.click("#statuses li:last-child button")
     assert len(browser.names()) == 195 and "good" not in browser.names()
@@ -377,7 +486,12 @@ def test_what_is_not_known_is_not_made_up(sim, mount, browser):
     assert "(empty ID)" in empty and "idle" in empty
     assert "no status" in browser.texts(".tile .word")
     totals = browser.text("#totals")
-    assert "VRAM free 96.0 of 192 GiB 5 GPUs unknown" in totals and "2 agents unknown" in totals
+    # "of": also the GPU of the agent whose tasks, and the VRAM of the GPUs whose free VRAM is unknown
+    assert "GPUs available 7 unknown for 2 agents" in totals
+    assert "GPUs free 8 of 9 unknown for 2 agents" in totals
+    assert "VRAM free 96.0 of 288 GiB unknown for 5 GPUs" in totals
+    assert "free GPUs unknown" in spoken_of(browser, "no counts")
+    assert "?/4 free unknown how many are free" in browser.text("#legend")
     assert "-" not in totals
     browser.choose("view", "table")
     assert browser.js("[...document.querySelectorAll('#table td')].every(c => "
@@ -410,9 +524,38 @@ def test_without_backgrounds_bars_statuses_and_choices_are_still_there(sim, moun
                              "'::before').content")
         assert "\u2713" in pressed
         assert set(browser.texts(".tile .letter")) == {"B"}
+    colour = "getComputedStyle(document.querySelector(arguments[0])).{}"
+    browser.media(forced="active")
+    badge, pressed = "#statuses [aria-pressed=true] .letter", "#statuses [aria-pressed=true]"
+    assert browser.js(colour.format("backgroundColor"), badge) == browser.js(colour.format("color"), pressed)
+    assert browser.js(colour.format("color"), badge) == browser.js(colour.format("backgroundColor"), pressed)
     browser.media(kind="print", scheme="dark")  # black on white
     assert browser.js("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert browser.texts("#controls") == []
+
+
+@pytest.mark.parametrize("count", [42, 300])
+def test_unhealthy_tiles_stand_out_in_forced_colours(sim, mount, browser, count):
+    browser.open(mount(sim(agents=count), ttl=LONG))
+    browser.media(forced="active")
+    width, letter = ({status: browser.js(f"getComputedStyle(document.querySelector('{what.format(status)}')).{name}")
+                      for status in ("unhealthy", "busy")}
+                     for what, name in (("#fleet .tile[data-status={}]", "borderTopWidth"),
+                                        ("#fleet [data-status={}] .letter", "backgroundColor")))
+    assert width == {"unhealthy": "3px", "busy": "1px"}
+    assert letter["unhealthy"] != letter["busy"]
+
+
+def test_print_tells_order_groups_and_filter(sim, mount, browser):
+    fleet = mount(sim(agents=600), ttl=LONG)
+    browser.open(fleet, "#sort=tasks&reverse&group=label&status=busy&status=idle&q=gpu")
+    assert browser.texts("#order") == []
+    browser.media(kind="print")
+    assert re.fullmatch(r"Sorted by tasks, ascending\. Grouped by label\. Status: busy or idle\. "
+                        r"Filter: gpu\. Read .*\.", browser.texts("#order")[0])
+    browser.open(fleet, "#view=table")
+    browser.media(kind="print")
+    assert "The first 500 of 600 agents." in browser.texts("#order")[0]
 
 
 def test_contrast_is_enough_in_the_heat_map_and_the_table(heat, browser):

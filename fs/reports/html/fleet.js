@@ -13,7 +13,8 @@ function rank(status) {
 	return at < 0 ? STATUSES.length : at;
 }
 
-const letter = status => Object.hasOwn(LETTERS, status) ? LETTERS[status] : "?";
+/* An undocumented status has no letter. */
+const letter = status => Object.hasOwn(LETTERS, status) ? LETTERS[status] : "*";
 const statusText = status => shorten(status, SHORT_TEXT) || "no status";
 
 /* The sum of the known values; null if no value is known. */
@@ -27,7 +28,8 @@ const [MOST_VRAM, MOST_GPUS] = [2 ** 50, 1e6];
 function readGpu([name, total, free]) {
 	const known = total !== null && free !== null && total > 0 && total <= MOST_VRAM &&
 		free >= 0 && free <= total;
-	return {name: visible(name) || "unnamed GPU", total, free, known};
+	const size = known || free === null && total > 0 && total <= MOST_VRAM ? total : null;
+	return {name: visible(name) || "unnamed GPU", total, free, size, known};
 }
 
 function readAgent(fields, row) {
@@ -38,10 +40,13 @@ function readAgent(fields, row) {
 	const known = agent.gpus.filter(gpu => gpu.known);
 	agent.vramFree = sum(known.map(gpu => gpu.free));
 	agent.vramTotal = sum(known.map(gpu => gpu.total));
+	agent.vramSize = sum(agent.gpus.map(gpu => gpu.size)); /* also of GPUs whose free VRAM is unknown */
 	agent.unknownGpus = agent.gpus.length - known.length;
 	/* gpu_free is computed from gpu_capacity and running_count: impossible values make it impossible, too. */
-	agent.free = agent.gpu_free <= agent.gpu_capacity && agent.gpu_capacity <= MOST_GPUS ?
-		agent.gpu_free : null;
+	agent.capacity = agent.gpu_capacity >= 0 && agent.gpu_capacity <= MOST_GPUS ?
+		agent.gpu_capacity : null;
+	agent.free = agent.capacity !== null && agent.gpu_free <= agent.capacity ? agent.gpu_free : null;
+	/* null: unknown. */
 	agent.available = ["idle", "busy"].includes(agent.status) ? agent.free : 0;
 	agent.words = [agent.id, agent.status, agent.version, agent.tool, agent.tool_version,
 		agent.platform_arch, agent.current_task_id, agent.sync_phase, ...agent.labels,
@@ -141,6 +146,8 @@ function changesSince(before) {
 
 const ofCapacity = agent => `${agent.free ?? "?"}/${agent.gpu_capacity === null ? "?" :
 	count(agent.gpu_capacity)}`;
+/* Its free GPUs get no task, since it is neither idle nor busy. */
+const isOutOfReach = agent => agent.available === 0 && agent.free !== 0;
 const tasks = agent => agent.running_count === null || agent.running_count < 0 ? "?" :
 	count(agent.running_count);
 const brand = /^(NVIDIA|AMD|Intel)( Corporation)? (GeForce |Radeon )?/;
@@ -166,7 +173,9 @@ function vram(agent) {
 }
 
 function spoken(agent) {
-	return [statusText(agent.status), `${ofCapacity(agent)} GPUs free`,
+	const free = agent.free === null ? "free GPUs unknown" :
+		`${ofCapacity(agent)} GPUs free${isOutOfReach(agent) ? " but not available" : ""}`;
+	return [statusText(agent.status), free, tasks(agent) === "?" ? "tasks unknown" :
 		`${tasks(agent)} ${agent.running_count === 1 ? "task" : "tasks"}`, hardware(agent), agent.gpus.length ? `VRAM free ${vram(agent)}` : "",
 		sync(agent), `heartbeat ${age(agent.heartbeat, " ago")}`].filter(Boolean).join(", ");
 }
@@ -181,7 +190,7 @@ const gib = value => value === null ? "?" : value >= 999.5 * 2 ** 30 ?
 	`${Math.min(99, Math.round(value / 2 ** 40))}T` : `${Math.round(value / 2 ** 30)}`;
 const cellAge = agent => age(agent.heartbeat, "").replace(/^(\d+) (.).*$/, "$1$2").slice(0, 3);
 const cellCount = value => value === null ? "?" : value > 99 ? "99+" : `${value}`;
-const cellStatus = agent => agent.available > 0 ? cellCount(agent.available) : letter(agent.status);
+const cellStatus = agent => agent.available === 0 ? letter(agent.status) : cellCount(agent.available);
 
 const columns = {
 	name: {value: agent => agent.place, text: agent => agent.long, short: ofCapacity, inTile: true},
@@ -204,6 +213,9 @@ const columns = {
 	version: {value: agent => agent.version,
 		text: agent => shorten(visible(agent.version), SHORT_NAME)},
 };
+
+/* Of the order that is chosen. */
+const isAscending = () => !columns[state.sort].most === !state.reverse;
 
 /* Unknown values come last, also in the reverse order. */
 function comparison(column, reverse) {

@@ -30,11 +30,13 @@ function render() {
 	renderStatuses(counts);
 	renderModels(shown);
 	renderChanges();
+	renderOrder(shown);
 	const isTable = state.view === "table";
 	(isTable ? clearTiles : clearTable)();
-	renderLegend((isTable ? renderTable : renderTiles)(shown));
+	const size = (isTable ? renderTable : renderTiles)(shown);
+	renderLegend(size);
+	renderUnhealthyNames(size === "heat" ? shown : []);
 	$("grouping").hidden = isTable;
-	document.body.classList.toggle("as-table", isTable);
 	restoreFocus(focused);
 	if (!shown.length)
 		$("fleet").replaceChildren(element("p", "", agents.length ?

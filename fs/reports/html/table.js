@@ -1,6 +1,7 @@
 /* The agents as a table, which is sorted by its headings. */
 
 const SHOWN_ROWS = 500;
+const WORDS = ["GPU model", "label"]; /* may wrap */
 const NUMBERS = ["available GPUs", "free GPUs", "tasks", "free VRAM", "heartbeat"];
 
 let rows = new Map(), shownRows = SHOWN_ROWS;
@@ -23,7 +24,7 @@ function tableRow(name) {
 	const made = element("tr");
 	for (const column of Object.keys(columns))
 		made.append(element(column === "name" ? "th" : "td",
-			NUMBERS.includes(column) ? "number" : ""));
+			NUMBERS.includes(column) ? "number" : WORDS.includes(column) ? "words" : ""));
 	made.firstChild.scope = "row";
 	made.pick = pick(name, "link");
 	made.firstChild.append(made.pick);
@@ -65,9 +66,8 @@ function renderTable(shown) {
 	}
 	for (const button of $("table").tHead.querySelectorAll("button")) {
 		const isSorted = button.dataset.sort === state.sort;
-		const isUp = !columns[state.sort].most === !state.reverse;
 		if (isSorted)
-			button.parentNode.setAttribute("aria-sort", isUp ? "ascending" : "descending");
+			button.parentNode.setAttribute("aria-sort", isAscending() ? "ascending" : "descending");
 		else
 			button.parentNode.removeAttribute("aria-sort");
 	}

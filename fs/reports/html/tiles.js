@@ -1,6 +1,6 @@
 /* The agents as tiles, in groups. The more there are, the smaller the tiles. */
 
-const [FULL, COMPACT, SHOWN_BARS] = [120, 1500, 16];
+const [FULL, COMPACT, SHOWN_BARS, SHOWN_NAMES] = [120, 1500, 16, 300];
 
 let tiles = new Map();
 
@@ -12,7 +12,8 @@ function fillFull(tile, agent) {
 	const {inTile, text} = columns[state.sort];
 	tile.age = element("span", "heartbeat");
 	facts.append(element("span", "word", statusText(agent.status)),
-		element("span", "free-GPUs", `${ofCapacity(agent)} free`), tile.age);
+		element("span", `free-GPUs ${isOutOfReach(agent) ? "struck" : ""}`, `${ofCapacity(agent)} free`),
+		tile.age);
 	const model = element("span", "line");
 	const bars = element("span", "bars");
 	model.append(element("span", "GPU-model", hardware(agent) || "no GPU"));
@@ -36,7 +37,9 @@ function fillFull(tile, agent) {
 
 function fillCompact(tile, agent) {
 	const {short, text} = columns[state.sort];
-	tile.append(element("span", "value", (short ?? text)(agent)));
+	const shown = short ?? text;
+	tile.append(element("span", `value ${shown === ofCapacity && isOutOfReach(agent) ? "struck" : ""}`,
+		shown(agent)));
 	if (agent.gpus.length)
 		tile.append(bar(agent.vramTotal === null ? null : agent.vramTotal - agent.vramFree,
 			agent.vramTotal, "vram"));
@@ -54,6 +57,8 @@ function fillTile(tile, agent, size) {
 		tile.dataset.status = agent.status;
 		/* Tiles of unhealthy agents and of agents with available GPUs are filled, others are outlines. */
 		tile.classList.toggle("loud", agent.available > 0 || agent.status === "unhealthy");
+		tile.classList.toggle("unknown", agent.available === null);
+		tile.classList.toggle("square", size === "heat");
 		tile.age = null;
 		if (size === "heat") {
 			tile.textContent = cell;
@@ -69,6 +74,12 @@ function fillTile(tile, agent, size) {
 	if (tile.age)
 		tile.age.textContent = age(agent.heartbeat, "");
 	tile.setAttribute("aria-label", `${agent.long}, ${spoken(agent)}`);
+}
+
+function available(members) {
+	const unknown = members.filter(agent => agent.available === null).length;
+	return `${plural(sum(members.map(agent => agent.available)) ?? 0, "GPU")} available` +
+		(unknown ? `, unknown for ${plural(unknown, "agent")}` : "");
 }
 
 function section(key) {
@@ -96,13 +107,11 @@ function renderTiles(shown) {
 	for (const {key, name, members} of grouped(shown)) {
 		const made = old.get(key) ?? section(key);
 		const items = new Map();
-		const available = sum(members.map(agent => agent.available));
 		tiles.set(key, made);
 		made.setAttribute("aria-label", name);
 		made.heading.textContent = `${name} (${members.length})`;
-		made.summary.textContent = available > 0 ? `${plural(available, "GPU")} available` : "";
-		made.heading.hidden = state.group === "none";
-		made.summary.hidden = made.heading.hidden || !available;
+		made.summary.textContent = available(members);
+		made.heading.hidden = made.summary.hidden = state.group === "none";
 		made.list.className = size;
 		for (const agent of members) {
 			const item = made.items.get(agent.name) ?? tileItem(agent.name);
@@ -144,21 +153,48 @@ function bars(words) {
 	return made;
 }
 
+/* Has the classes of the squares, so it looks like them in any colours. */
+function square(kind, status, text, words) {
+	const made = element("li");
+	const shown = element("span", `square ${kind}`, text);
+	shown.dataset.status = status;
+	made.append(shown, ` ${words}`);
+	return made;
+}
+
+const ofGpus = unit => [sample("", `1/4${unit}`, "GPUs without a task, of all GPUs"),
+	sample("", `?/4${unit}`, "unknown how many are free"),
+	sample("struck", `4/4${unit}`, "free but not available")];
+
 function renderLegend(size) {
 	const shortened = size === "compact" && prefix ?
 		[sample("name", prefix + ELLIPSIS, "is left out of the names")] : [];
-	const value = `sorted by ${state.sort}`;
-	const {short, cell} = columns[state.sort];
+	const {short, text, cell} = columns[state.sort];
+	const orEmpty = text => cell ? "" : text;
+	const pointing = sample("", "name:", "point at a square, tap it, or use Tab and the arrow keys");
+	pointing.className = "pointing";
 	$("legend").replaceChildren(...{
-		full: [sample("", "1/4 free", "GPUs without a task, of all GPUs"),
-			sample("", "5 s", "since the last heartbeat"), bars("VRAM used of each GPU")],
-		compact: [...shortened, short === ofCapacity ?
-			sample("", "1/4", "GPUs without a task, of all GPUs") : sample("", "right:", state.sort),
-			bars("VRAM used")],
-		heat: [...(cell ? [sample("", "number:", value)] :
-			[sample("", "number:", "GPUs available"), sample("", "letter:", "status")]),
-			sample("loud", "", "unhealthy, or GPUs available"), sample("quiet", "", "neither"),
-			sample("", "name:", "point at a square, tap it, or use Tab and the arrow keys")],
-		table: [sample("", "", "available: free GPUs of agents that are idle or busy")],
-	}[size]);
+		full: [...ofGpus(" free"), sample("", "5 s", "since the last heartbeat"),
+			bars("VRAM used of each GPU")],
+		compact: [...shortened, ...((short ?? text) === ofCapacity ? ofGpus("") :
+			[sample("", "right:", state.sort)]), bars("VRAM used")],
+		heat: [...(cell ? [sample("", "number:", `sorted by ${state.sort}`)] : []),
+			square("loud", "unhealthy", orEmpty("!"), "unhealthy"),
+			square("loud", "", orEmpty("3"), "GPUs available"),
+			square("unknown", "", orEmpty("?"), "unknown how many are free"),
+			square("", "", orEmpty("B"), `no GPU available${orEmpty("; letter: status")}`),
+			pointing],
+		table: [sample("", "?", "unknown")],
+	}[size], sample("", "available:", "free GPUs of agents that are idle or busy"));
+}
+
+/* For print: the heat map has no names, and paper no pointer. */
+function renderUnhealthyNames(shown) {
+	const names = shown.filter(agent => agent.status === "unhealthy").map(agent => agent.long);
+	const lines = names.slice(0, SHOWN_NAMES);
+	if (lines.length)
+		lines.unshift("Unhealthy:");
+	if (names.length > SHOWN_NAMES)
+		lines.push(`and ${count(names.length - SHOWN_NAMES)} more`);
+	$("unhealthy-names").replaceChildren(...lines.map(line => element("li", "", line)));
 }

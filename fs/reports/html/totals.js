@@ -62,16 +62,17 @@ function renderModels(shown) {
 		const names = agent.models.length ? agent.models : ["no GPU"];
 		for (const model of names) {
 			const row = getOrMake(rows, model, () => ({model, agents: 0, available: 0, free: 0,
-				vramFree: null, vramTotal: null, isMixed: false}));
+				vramFree: null, vramSize: null, isMixed: false}));
 			row.agents++;
 			row.available += agent.available ?? 0;
 			row.free += agent.free ?? 0;
 			/* The API does not report which GPUs of an agent are free. */
 			row.isMixed ||= names.length > 1;
 		}
-		for (const gpu of agent.gpus.filter(gpu => gpu.known)) {
-			rows.get(gpu.name).vramFree += gpu.free;
-			rows.get(gpu.name).vramTotal += gpu.total;
+		for (const gpu of agent.gpus) {
+			const row = rows.get(gpu.name);
+			row.vramFree = sum([row.vramFree, gpu.known ? gpu.free : null]);
+			row.vramSize = sum([row.vramSize, gpu.size]);
 		}
 	}
 	const kept = [...rows.values()].sort((a, b) => b.agents - a.agents).slice(0, SHOWN_MODELS)
@@ -79,7 +80,7 @@ function renderModels(shown) {
 	const body = kept.map(its => {
 		const most = value => (its.isMixed ? "\u2264 " : "") + count(value);
 		const made = element("tr");
-		const vram = its.vramTotal === null ? "unknown" : bytesOf(its.vramFree, its.vramTotal);
+		const vram = its.vramSize === null ? "unknown" : bytesOf(its.vramFree, its.vramSize);
 		const name = element("th", "", shorten(its.model.replace(brand, ""), SHORT_TEXT));
 		name.scope = "row";
 		made.append(name, ...[count(its.agents), most(its.available), most(its.free),
@@ -96,8 +97,10 @@ function renderModels(shown) {
 
 function renderTotals(shown) {
 	const add = key => sum(shown.map(agent => agent[key]));
-	const unknown = add("unknownGpus");
-	const noCount = shown.filter(agent => agent.free === null).length;
+	const unknown = key => shown.filter(agent => agent[key] === null).length;
+	const note = (n, what) => n ? `unknown for ${plural(n, what)}` : "";
+	/* If all values are unknown, so is the sum. */
+	const known = key => unknown(key) && add(key) === null ? "unknown" : count(add(key) ?? 0);
 	const total = (name, value, note) => {
 		const made = element("li");
 		made.append(element("span", "", `${name} `), element("strong", "", value));
@@ -108,13 +111,24 @@ function renderTotals(shown) {
 	$("totals").replaceChildren(
 		total("Agents", shown.length === agents.length ? count(agents.length) :
 			`${count(shown.length)} of ${count(agents.length)}`),
-		total("GPUs available", count(add("available") ?? 0)),
-		total("GPUs free", `${count(add("free") ?? 0)} of ${
-			count(sum(shown.filter(agent => agent.free !== null).map(agent => agent.gpu_capacity)) ?? 0)}`,
-			noCount ? `${plural(noCount, "agent")} unknown` : ""),
-		total("VRAM free", add("vramTotal") === null ? "unknown" :
-			bytesOf(add("vramFree"), add("vramTotal")),
-			unknown ? `${plural(unknown, "GPU")} unknown` : ""));
+		total("GPUs available", known("available"), note(unknown("available"), "agent")),
+		total("GPUs free", `${known("free")} of ${known("capacity")}`, note(unknown("free"), "agent")),
+		total("VRAM free", add("vramSize") === null ? "unknown" :
+			bytesOf(add("vramFree"), add("vramSize")), note(add("unknownGpus"), "GPU")));
+}
+
+/* What the controls tell, for print, which hides them. The direction also describes the button Reverse. */
+function renderOrder(shown) {
+	const isTable = state.view === "table";
+	const statuses = [...state.statuses].map(key => key === OTHERS ? "other statuses" : statusText(visible(key)));
+	const parts = [isTable || state.group === "none" ? "" : `Grouped by ${state.group}.`,
+		statuses.length ? `Status: ${shorten(statuses.join(" or "), 4 * LONG_NAME)}.` : "",
+		state.q.trim() ? `Filter: ${shorten(visible(state.q.trim()), 2 * LONG_NAME)}.` : "",
+		isTable && shown.length > shownRows ? `The first ${shownRows} of ${count(shown.length)} agents.` : "",
+		`Read ${new Date(data.time).toLocaleString()}.`];
+	$("reverse").classList.toggle("down", !isAscending());
+	$("direction").textContent = `Sorted by ${state.sort}, ${isAscending() ? "ascending" : "descending"}.`;
+	$("choice").textContent = parts.filter(Boolean).join(" ");
 }
 
 function renderTitle() {
