@@ -236,8 +236,12 @@ int report_finish(struct report *report)
 {
 	int err = 0;
 
-	for (size_t i = 0; err == 0 && i < report->section_count; i++)
-		err = report_store_bytes(&report->sections[i], report->sections[i].text.length);
+	for (size_t i = 0; err == 0 && i < report->section_count; i++) {
+		struct text *text = &report->sections[i].text;
+
+		err = report_store_bytes(&report->sections[i], text->length);
+		text_trim(text); /* it had room for the longest referenced row */
+	}
 	report->bytes = report_bytes(report);
 	return err;
 }

@@ -160,6 +160,10 @@ static const struct {
 	{"labels", AGENT_LABELS},
 };
 
+/* Bytes of the labels in a row, about. Each GPU of an agent repeats them, so with more an agent
+ * could delay all readers while its rows are written. */
+#define GPUS_MAX_LIST 4096
+
 #define GPUS_COLUMNS (sizeof(gpus_columns) / sizeof(gpus_columns[0]))
 
 static void gpus_begin(struct report_builder *builder)
@@ -205,9 +209,14 @@ static void gpus_cell(struct text *text, const struct agent *agent, enum agent_f
 		break;
 	case AGENT_TYPE_LIST: {
 		const struct agent_list *list = value;
+		size_t begin = text->length;
 
 		for (size_t i = 0; i < list->count; i++) {
 			text_bytes(text, ",", i > 0);
+			if (text->length - begin > GPUS_MAX_LIST) {
+				text_bytes(text, "%~", 2);
+				break;
+			}
 			gpus_repeated(text, list->items[i]);
 		}
 		break;

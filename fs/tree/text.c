@@ -34,6 +34,20 @@ void text_clear(struct text *text)
 	text->error = 0;
 }
 
+void text_trim(struct text *text)
+{
+	size_t needed = text->length + 1; /* as text_reserve() */
+	char *bytes;
+
+	if (needed >= text->capacity)
+		return;
+	bytes = realloc(text->bytes, needed);
+	if (!bytes)
+		return;
+	text->bytes = bytes;
+	text->capacity = needed;
+}
+
 int text_error(const struct text *text)
 {
 	return text->error;

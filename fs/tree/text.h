@@ -29,6 +29,9 @@ void text_done(struct text *text);
 /* Removes all bytes and the error, and keeps the buffer. */
 void text_clear(struct text *text);
 
+/* Frees the part of the buffer that has no bytes. */
+void text_trim(struct text *text);
+
 /* Returns 0, -ENOMEM or -EFBIG. */
 int text_error(const struct text *text);
 

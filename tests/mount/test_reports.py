@@ -170,6 +170,19 @@ def test_an_agent_with_long_values_and_many_gpus_takes_little_of_the_table(sim, 
     assert {(line[7], line[9]) for line in lines[:-1]} == {(status, f"{label},y")}
 
 
+def test_the_labels_in_a_row_of_the_table_of_gpus_have_a_limit(sim, mount):
+    labels = [f"{at:03d}" + "x" * 247 for at in range(256)]
+    api = sim(agents=1)
+    api.put_agents([{"agent_id": "odd", "agent_labels": labels,
+                     "system_stats": {"gpu_devices": [{} for _ in range(256)]}},
+                    {"agent_id": "usual", "agent_labels": labels[:16], "system_stats": {"gpu_devices": [{}]}}])
+    fleet = mount(api, ttl=LONG)
+    cells = [line.split("\t")[9] for line in fleet.text("fleet/gpus.tsv").splitlines()[1:]]
+    assert cells[:256] == [",".join([*labels[:17], "%~"])] * 256
+    assert cells[256:] == [",".join(labels[:16])]
+    assert ",".join(labels) in fleet.text("fleet/agents.tsv")
+
+
 # agents.jsonl
 
 def test_each_line_is_the_object_of_an_agent(fleet):

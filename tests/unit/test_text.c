@@ -59,6 +59,25 @@ static void test_bytes_are_appended(void **state)
 	(void)state;
 }
 
+static void test_a_trimmed_text_takes_no_more_memory_than_its_bytes(void **state)
+{
+	struct text text;
+
+	text_init(&text, CEILING);
+	text_trim(&text);
+	assert_null(text.bytes);
+	text_bytes(&text, "abc", 3);
+	text_bytes(&text, "0123456789012345678901234567890123456789", 40);
+	text.length = 3;
+	text_trim(&text);
+	assert_int_equal(text.capacity, 4);
+	assert_text(&text, "abc");
+	text_printf(&text, "%d", 42);
+	assert_text(&text, "abc42");
+	text_done(&text);
+	(void)state;
+}
+
 static void test_printf_longer_than_the_buffer(void **state)
 {
 	struct text text;
@@ -289,6 +308,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bytes_are_appended),
+		cmocka_unit_test(test_a_trimmed_text_takes_no_more_memory_than_its_bytes),
 		cmocka_unit_test(test_printf_longer_than_the_buffer),
 		cmocka_unit_test(test_unsafe_characters_are_escaped),
 		cmocka_unit_test(test_quotes_and_backslashes_are_escaped_in_quotes),
