@@ -44,9 +44,12 @@ struct query fleet_query(struct fleet *fleet)
 	};
 }
 
-int fleet_count_hit(struct fleet *fleet, const struct query *query, int err)
+int fleet_count_hit(struct fleet *fleet, struct query *query, int err)
 {
-	fleet->hits += !query->asked && (err == 0 || err == -ENOENT);
+	bool hit = !query->asked && !query->counted && (err == 0 || err == -ENOENT);
+
+	fleet->hits += hit;
+	query->counted |= hit;
 	return err;
 }
 

@@ -209,7 +209,7 @@ struct fleet_health {
 	uint64_t arrived;    /* pages that arrived; without failures and ignored responses */
 	uint64_t unchanged;  /* of arrived: those whose response was only that they are unchanged */
 	uint64_t coalesced;  /* queries whose first request was for a page already in flight */
-	uint64_t hits;       /* calls that answered a query (0 or -ENOENT) from memory */
+	uint64_t hits;       /* queries answered from memory, with 0 or -ENOENT */
 	uint64_t sweeps;     /* whole lists that were read to their end */
 	uint64_t passes;     /* over all pages, repetitions included */
 	uint64_t duplicates; /* agents dropped: an earlier page, or the same response, has the id */

@@ -29,7 +29,7 @@ struct fleet {
 };
 
 /* Counts a hit if the result err answers the query and no page had to be asked for. Returns err. */
-int fleet_count_hit(struct fleet *fleet, const struct query *query, int err);
+int fleet_count_hit(struct fleet *fleet, struct query *query, int err);
 
 /* Returns refresh_ms of struct fleet_health. */
 int64_t fleet_refresh_left_ms(const struct fleet *fleet);

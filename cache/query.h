@@ -21,6 +21,7 @@ struct query {
 	int64_t wake_ms;  /* set with -EAGAIN: when to repeat the call if no page arrives or fails
 	                     before; INT64_MAX: only when one does */
 	bool asked;       /* it asked for a page, which may be in flight already or in backoff */
+	bool counted;     /* as a hit */
 	uint64_t list;    /* the list that answers it, set by fleet_whole_list(); 0: none yet.
 	                     fs/reports/ sets a later list if it has a report of that one */
 };

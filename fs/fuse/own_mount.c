@@ -18,8 +18,9 @@
 #include "fs/fuse/own_mount_location.h"
 
 #define MESSAGES_BYTES 1023 /* of fusermount3 */
-/* The socket to fusermount3 gets its number just before /dev/fuse does. */
-#define SOCKET_DISTANCE 8
+/* libfuse makes the socket to fusermount3 just before or after it opens /dev/fuse. So its number is
+ * at most this much higher, unless many lower numbers are in use. */
+#define SOCKET_DISTANCE 64
 
 #ifndef STATX_MNT_ID_UNIQUE
 #define STATX_MNT_ID_UNIQUE 0x4000u
@@ -94,7 +95,7 @@ static int own_mount_open_messages(void)
  */
 static const char *own_mount_remedy(const char *message)
 {
-	if (strstr(message, "failed to exec"))
+	if (strstr(message, "failed to exec") || strstr(message, "posix_spawn"))
 		return ": install the package fuse3";
 	if (strstr(message, "failed to open /dev/fuse"))
 		return ": this machine or container must allow access to the device";
@@ -165,10 +166,10 @@ int own_mount_make(struct own_mount *mount, struct fuse_session *session, const 
 	int saved_stderr = messages < 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 	int err;
 
-	if (saved_stderr >= 0) {
-		dup2(messages, STDERR_FILENO);
+	if (!debug)
 		fuse_set_log_func(NULL);
-	}
+	if (saved_stderr >= 0)
+		dup2(messages, STDERR_FILENO);
 	err = fuse_session_mount(session, path) < 0 ? -EIO : 0;
 	mount->mounted = err == 0;
 	mount->path = path;

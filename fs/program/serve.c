@@ -171,6 +171,7 @@ static void serve_reload(struct program *program)
 	log_info("SIGHUP: %sall data is fetched again when it is next read",
 	         source_is_file(program->options.source) ? "" : "the token is read again, and ");
 	client_reread(program->client);
+	program->fetch_results.logged_causes = 0;
 	fleet_expire(program->fleet);
 	/* Without invalidation the kernel would use the entry of each agent for the rest of its
 	 * ttl. The kernel keeps a directory in use with its cached entries, and would use these

@@ -99,7 +99,7 @@ def test_a_start_with_descriptors_closed_fails_without_dev_null(with_dev):
 @root
 @pytest.mark.parametrize("device,reason", [
     ("true", "/dev/fuse: No such file or directory (an ordinary user needs it to be mode 0666)"),
-    ("mknod /dev/fuse c 10 99", "device not found, try 'modprobe fuse' first"),  # nor is there a module
+    ("mknod /dev/fuse c 10 99", "device"),  # nor is there a module; the words are libfuse's
     ("cp /dev/null /dev/fuse", "mount failed: Invalid argument"),
     (f"{FUSE}; mount -o remount,nodev /dev", "failed to open /dev/fuse: Permission denied: this machine or container "
      "must allow access to the device"),

@@ -438,6 +438,7 @@ def cache_directory_of(user, listen):
         shutil.rmtree(directory)
 
 
+@pytest.mark.alone  # the caches of other tests have counters, too
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 @pytest.mark.parametrize("user", [20001, 61999])  # an ordinary user, and one of DynamicUser=
 def test_metrics_are_safe_from_directories_of_other_users(folder, user):

@@ -134,14 +134,14 @@ def test_a_jwt_needs_its_team(sim, refused, mount, path):
 
 @pytest.mark.unwrapped
 def test_the_log_warns_of_a_token_that_ends_a_day_and_an_hour_before(sim, mount, folder):
-    token = jwt(exp=int(time.time()) + 86400 + 5)
+    token = jwt(exp=int(time.time()) + 86400 + 15)
     api = sim(jwt=token, team="t")
     fleet = mount(api, token=token, team="t", ttl=0.1)
     file = token_file(folder, token)
     other = mount(api, token=None, token_file=file, team="t", ttl=0.1)
     for each in (fleet, other):
         assert "expires" not in each.output()
-        until(lambda: each.agents() and "expires" in each.output())
+        until(lambda: each.agents() and "expires" in each.output(), 40)
     lines = [line for line in fleet.output().splitlines() if "expires" in line]
     assert len(lines) == 1 and ("in 23 hours" in lines[0] or "in 24 hours" in lines[0]), lines
     assert "$FLEETFS_TOKEN" in lines[0] and "mount again" in lines[0] and token not in lines[0]
