@@ -5,7 +5,7 @@
 
 int build_wait(struct build *build, struct query *query)
 {
-	bool is_new = query->list == 0;
+	bool has_waited = query->list > 0; /* an earlier call set the list */
 	uint64_t list;
 	int err = fleet_whole_list(build->fleet, query, &list);
 
@@ -14,7 +14,7 @@ int build_wait(struct build *build, struct query *query)
 	if (err < 0 || build->list >= list)
 		return err;
 	if (!job_is_queued(&build->job)) {
-		if (!is_new && build->error < 0 && build->error != -ESTALE)
+		if (has_waited && build->error < 0 && build->error != -ESTALE)
 			return build->error;
 		build->error = 0;
 		jobs_add(build->jobs, &build->job);

@@ -28,8 +28,8 @@ struct build {
 
 /* Returns 0 if the last build is of the list that fleet_whole_list() returns for the query, or of a
  * later one; query->list is then the list of the build. Otherwise queues the job and returns
- * -EAGAIN. While there is no such list, returns -EAGAIN, too, or its -errno. If a build failed
- * while the query waited for it, returns the -errno of the build. */
+ * -EAGAIN. If fleet_whole_list() returns no list, returns its -EAGAIN or -errno. If a build failed
+ * while the query waited for it, returns the -errno of the build. A query is for one build only. */
 int build_wait(struct build *build, struct query *query);
 
 /* Ends a slice. err: -EAGAIN queues the job again; 0 or another -errno is the result of the build,

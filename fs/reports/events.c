@@ -8,7 +8,7 @@
 #include "fs/tree/tree.h"
 
 #define PATIENCE_MS 2000 /* the time after which the fleet serves stale data */
-#define JUST_NOW_MS 1000 /* a reader gets the log as it is this long after a query */
+#define JUST_NOW_MS 1000 /* for this long after a check of the list, a reader needs no other */
 #define MAX_TEXT    (UINT64_C(1) << 30)
 
 struct events {

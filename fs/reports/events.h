@@ -61,11 +61,11 @@ struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full
 /* NULL is allowed. */
 void events_free(struct events *events);
 
-/* Returns 0 and the current log, borrowed; -EAGAIN; or -errno: of the failure if there is no log to
- * return, or -ENOMEM. The first query begins the log. Unless the API fails or is slow, the log has
- * the events of a list that is within its ttl. reading: the query is for the size of the log while
- * a program reads it. If the list was checked less than a second ago, the log is then returned as
- * it is: a reader of a log that grows as fast as it is read would otherwise never reach its end. */
+/* Returns 0 and the current log, borrowed; -EAGAIN; or, if there is no log to return, -errno. The
+ * first query begins the log. Unless the API fails or is slow, the log has the events of a list
+ * that is within its ttl. reading: a program is reading the log, and this query is for its size. If
+ * the list was checked less than a second ago, the log is then returned as it is: a reader of a log
+ * that grows as fast as it is read would otherwise never reach its end. */
 int events_query(struct events *events, struct query *query, bool reading,
                  struct event_log **ret_log);
 

@@ -58,8 +58,8 @@ void groups_done(struct groups *groups);
 /* Ends building: removes the groups that were neither added nor expected for groups->list. */
 void groups_finish(struct groups *groups);
 
-/* Sorts the groups from this position in groups->order on by value. groups_after() must not be
- * called any more. */
+/* Sorts the groups by value, from this position in groups->order to the end. groups_after() must
+ * not be called any more. */
 void groups_sort_from(struct groups *groups, size_t first);
 
 /* The position in groups->order of the first group with a higher number; groups->count: none. */

@@ -3,7 +3,7 @@
 /*
  * metrics.prom. Prometheus rejects the whole file if two samples have the same name and labels, and
  * an agent chooses its own strings. So the labels that must differ between samples (agent, label,
- * and the status of a sum) are written as file names, which differ for different strings.
+ * and the status of fleet_agents) are written as file names, which differ for different strings.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -14,11 +14,11 @@
  * A section is a list of chunks. A stored chunk has bytes of the report. A referenced chunk has a
  * reference to an agent, and the report writes the agent's row again when it is read.
  *
- * Memory. Text may take nine times as many bytes as the API sent, since a byte that is not safe to
- * show is escaped twice for the HTML page. So the rows of an agent are stored only if they take no
- * more bytes than the agent, and at most 16 KiB; longer rows, and the agents' JSON, are referenced.
- * Thus the rows of a report take no more memory than the agents that it shows, which the cache
- * bounds (FLEET_MAX_BYTES).
+ * Memory. Rows may be many times longer than what the API sent: for the HTML page a byte may be
+ * escaped twice, and gpus.tsv repeats values of the agent for each GPU. So the rows of an agent are
+ * stored only if they take no more bytes than the agent, and at most 16 KiB; longer rows, and the
+ * agents' JSON, are referenced. Thus the stored rows take no more bytes than the agents, which the
+ * cache bounds (FLEET_MAX_BYTES).
  *
  * One thread.
  */
@@ -71,7 +71,7 @@ struct report {
 	report_write_row *write_row;
 	struct report_window window;
 	uint64_t bytes;   /* of the finished report */
-	uint64_t hash;    /* differs if the content differs; also depends on the slices */
+	uint64_t hash;    /* differs if the content does; may differ if only the slices do */
 	int64_t mtime_ns; /* when a report with this content was first built; wall clock */
 	size_t section_count;
 	struct report_section sections[];

@@ -39,7 +39,7 @@ struct report_kind {
 
 struct report_builder {
 	const struct report_kind *kind;
-	const struct status *status; /* borrowed */
+	const struct status *status; /* of the mount; borrowed */
 	struct fleet *fleet;         /* borrowed */
 	uint64_t seed;               /* random bits, the same in every builder of a mount */
 	struct report *report;
@@ -47,7 +47,7 @@ struct report_builder {
 	uint64_t cursor;      /* position of the next agent in the list (fleet_walk()) */
 	struct totals totals; /* of the agents so far */
 	bool has_all_agents;
-	size_t statuses_written;
+	size_t statuses_written; /* of those in totals.statuses */
 };
 
 /* Creates a builder. status: borrowed, also by the report. list: a whole list of status->fleet,

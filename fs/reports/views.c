@@ -38,7 +38,7 @@ struct views {
 	struct jobs *jobs;           /* borrowed */
 	uint64_t seed;
 	int64_t idle_ms;
-	int64_t used_ms; /* when a view was last used; INT64_MIN: no report is stored */
+	int64_t used_ms; /* last use of a view; INT64_MIN: none since the reports were freed */
 	struct rankings rankings;
 	bool crowded;      /* the groups of all rows take more than KEPT_GROUPS_BYTES */
 	struct view *rows; /* by row of the tree */

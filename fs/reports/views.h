@@ -65,11 +65,12 @@ int views_report(struct views *views, const struct tree_row *row, struct query *
 int views_ranking(struct views *views, struct question *question, struct query *query,
                   bool continues, const struct ranking **ret_ranking);
 
-/* Postpones the freeing of the reports, as the use of a view does. For lookups of questions below
- * where/, which use no view. */
+/* Counts as a use of a view. For the use of questions below where/, whose directory entries are
+ * invalidated when views_tidy() returns true. */
 void views_touch(struct views *views);
 
-/* Frees the views that are due. Returns whether the reports were freed. */
+/* Frees the views that are due. Returns true, once, when no view was used for two ttls and a
+ * second, even if no report was freed. The caller then invalidates the kernel's entries. */
 bool views_tidy(struct views *views);
 
 /* When views_tidy() is due, on the fleet's clock, in ms; INT64_MAX: there is nothing to free. */

@@ -12,8 +12,8 @@
 
 /*
  * A pattern and a value are sequences of codes. A code is a code point; an invalid byte with
- * CODE_INVALID; or, in a pattern only, one of the special codes. CODE_SET and CODE_SET_NOT are
- * followed by the number of ranges, and by the first and last code of each range.
+ * CODE_INVALID; CODE_CUT; or, in a pattern only, one of the codes from CODE_MANY on. CODE_SET and
+ * CODE_SET_NOT are followed by the number of ranges, and by the first and last code of each range.
  */
 #define CODE_INVALID UINT32_C(0x80000000)
 #define CODE_CUT     UINT32_C(0x40000000) /* `%~`, before the hash of a cut name */

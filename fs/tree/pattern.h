@@ -49,8 +49,8 @@ struct pattern_value {
 	uint32_t codes[NAME_BYTES];
 };
 
-/* Prepares a stored string (api/model/utf8.h) for matching. *work is increased by about the
- * number of comparisons that take the same time. */
+/* Prepares a stored string (api/model/utf8.h) for matching. *work is increased by about the time
+ * that this takes, in units of one comparison. */
 void pattern_value_init(struct pattern_value *value, const char *string, size_t *work);
 
 /* Whether the pattern matches the value. *work is increased by at least the number of comparisons,

@@ -13,9 +13,9 @@
  * if all conditions hold for it.
  *
  * FIELD is the name of a file of agents/<agent>/ (fs/tree/tree.h), with `system_stats.` before the
- * files of system_stats/; a number of gpus/<n>/, such as vram_free; or one of the names `label`,
- * `gpu` (the model) and `task`. An agent has any number of values in a field: one for each label,
- * task or GPU; none if the value is absent; otherwise one.
+ * files of system_stats/; of a numeric file of gpus/<n>/, such as vram_free; or `label`, `gpu` (the
+ * model) or `task`. An agent has any number of values in a field: one for each label, task or GPU;
+ * none if the value is absent; otherwise one.
  *
  * `=` holds if a value matches one of the patterns in VALUE (fs/tree/pattern.h), which commas
  * separate. `=` with an empty VALUE holds if there is no value. `!=` holds if `=` with the same
@@ -56,8 +56,8 @@ void question_unref(struct question *question);
 /* Appends the last component in canonical form. */
 void question_print(const struct question *question, struct text *text);
 
-/* Appends a key. Two questions have the same key if question_print() writes their conditions as the
- * same texts, in whatever sequence, and their `sort=` component, if any, as the same text. */
+/* Appends a key. Two questions have the same key if question_print() writes their components as the
+ * same set of texts; sequence and repetition do not matter. */
 void question_key(const struct question *question, struct text *text);
 
 /* The number of components. */

@@ -129,7 +129,7 @@ int64_t question_field_since_ns(const struct question_field *field, const struct
 	int64_t since_ns;
 
 	if (agent_fields[whole].place == AGENT_PLACE_GPU)
-		whole = AGENT_GPU_NAME; /* the changes store the time of the set of GPUs for it */
+		whole = AGENT_GPU_NAME; /* the set of GPUs, see cache/changes.h */
 	since_ns = record_since(record, whole, CHANGES_WHOLE);
 	if (field->id == AGENT_RUNNING_TASKS && !field->row) {
 		int64_t current_ns = record_since(record, AGENT_CURRENT_TASK_ID, CHANGES_WHOLE);
@@ -137,8 +137,8 @@ int64_t question_field_since_ns(const struct question_field *field, const struct
 		since_ns = current_ns > since_ns ? current_ns : since_ns;
 	}
 	for (size_t i = 0; i < count; i++) {
-		/* Not tree_value_since_ns(), which has the times of models for `gpu`: they do not
-		 * change when a GPU gets the model of another GPU, or none. */
+		/* Not tree_value_since_ns(): for `gpu` it returns the time of a model, which stays
+		 * the same when a GPU gets the model of another GPU, or loses its model. */
 		int64_t value_ns = record_since(record, field->id, (uint16_t)i);
 
 		since_ns = value_ns > since_ns ? value_ns : since_ns;

@@ -35,7 +35,7 @@ struct question_value {
 	int64_t number;
 };
 
-/* The number of values that an agent has in a field. Some of them may be absent. */
+/* The number of indexes for question_value(). The value at an index may be absent. */
 size_t question_value_count(const struct question_field *field, const struct agent *agent);
 
 /* Finds the value with this index, which must be below question_value_count(). The index of a
@@ -43,7 +43,7 @@ size_t question_value_count(const struct question_field *field, const struct age
 bool question_value(const struct question_field *field, const struct agent *agent, size_t index,
                     struct question_value *ret_value);
 
-/* When a value of a field last changed, or the number of its values; wall clock. */
+/* Returns when the values of a field, or their number, last changed; wall clock. */
 int64_t question_field_since_ns(const struct question_field *field, const struct record *record);
 
 #endif

@@ -28,9 +28,9 @@
 	{                                                            \
 		.parent = (in), .each = (what), .field = (its_field) \
 	}
-#define VIEW(its_name, of, by)                                                       \
-	{                                                                            \
-		.parent = TREE_ROOT, .view = (of), .field = (by), .name = (its_name) \
+#define VIEW(its_name, its_kind, its_field)                                                       \
+	{                                                                                         \
+		.parent = TREE_ROOT, .view = (its_kind), .field = (its_field), .name = (its_name) \
 	}
 #define REPORT(its_name, its_report)                                             \
 	{                                                                        \
@@ -341,8 +341,8 @@ size_t tree_file_in_other(const struct tree_row *row, const struct agent *agent,
 }
 
 /*
- * Each time an agent is read again, the time of its directories changes by a nanosecond; after 999
- * it starts again at 0. A new time makes the kernel list the directory again, with one request,
+ * Each time an agent is read again, the nanoseconds added to the time of its directories increase
+ * by 1; 0 follows 999. A new time makes the kernel list the directory again, with one request,
  * instead of looking up each name in it.
  */
 int64_t tree_mtime_ns(const struct tree_row *row, const struct record *record, size_t index)

@@ -37,7 +37,7 @@ enum tree_directory {
 	TREE_DIRECTORIES
 };
 
-/* For what a row has an entry in its parent. TREE_ONCE: it has one. */
+/* How many entries a row has in its parent: one, or one for each agent, label or GPU. */
 enum tree_each { TREE_ONCE, TREE_EACH_AGENT, TREE_EACH_LABEL, TREE_EACH_GPU };
 
 /* A directory over the whole fleet, by the values that agents have in the row's field. TREE_GROUPS:
@@ -93,8 +93,8 @@ void tree_entry_name(const struct tree_row *row, const struct agent *agent, size
                      char ret_name[static NAME_BYTES]);
 
 /* Returns false if the directory of this row has no entry with this name, whatever the API
- * responds. A lookup of the name then needs no data. group: the directory is a group of the row, a
- * view. */
+ * responds. A lookup of the name then needs no data. group: the directory is a group of this row,
+ * which is a view. */
 bool tree_may_contain(const struct tree_row *directory, bool group, const char *name);
 
 /* Texts and times */
@@ -108,8 +108,9 @@ void tree_field_text(const struct tree_row *row, const struct agent *agent, size
 bool tree_is_constant(const struct tree_row *row);
 
 /* The modification time of an agent's file or directory, wall clock: when it last changed; for
- * agents/<agent>/ the last heartbeat, if there is one. A directory's time is up to 999 ns later, so
- * that the kernel notices new data. index: as for tree_field_text(). */
+ * agents/<agent>/ the last heartbeat; without one, and for system_stats/ and gpus/<n>/,
+ * record->first_ns. A directory's time is up to 999 ns later, so that the kernel notices new data.
+ * index: as for tree_field_text(). */
 int64_t tree_mtime_ns(const struct tree_row *row, const struct record *record, size_t index);
 
 /* Files of an agent, in any of its directories */
