@@ -94,8 +94,8 @@ struct sweep {
 	unsigned int empty_count;
 	unsigned int empty_first; /* the first of them, if there is one */
 	bool empty_again;         /* the pass went back to read them again */
-	/* The first pass reads only pages that arrived after this event: the last event before the
-	 * first empty page was requested; after the pass went back, the event of going back. 0: no
+	/* The first pass reads only pages that arrived after this event: the last one before the
+	 * first empty page was requested, or, if that is later, the event of going back. 0: no
 	 * limit. */
 	uint64_t empty_seq;
 

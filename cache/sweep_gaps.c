@@ -69,7 +69,8 @@ void sweep_count_empty(struct sweep *sweep, const struct cached_page *page, unsi
 		sweep->empty_seq = 0;
 	} else if (sweep->empty_count++ == 0) {
 		sweep->empty_first = number;
-		sweep->empty_seq = page->asked_seq;
+		if (sweep->empty_seq < page->asked_seq)
+			sweep->empty_seq = page->asked_seq;
 	}
 }
 

@@ -247,6 +247,43 @@ static void test_a_page_that_is_empty_once_is_read_again(void **state)
 	(void)state;
 }
 
+/* When the listing goes back to the empty pages, a lookup has already requested the first of them
+ * again. The others must be requested after that, too. */
+static void test_empty_pages_are_read_again_though_the_first_is_in_flight(void **state)
+{
+	struct reader lister = {.id = NULL}, reader = {.id = "p150"};
+	struct world world;
+
+	world_of(&world, 400);
+	world_list_all(&world);
+	world.now_ms += TTL_MS;
+	world.empty_page = 2;
+	world.last_empty_page = 3;
+	assert_false(reader_ask(&world, &lister));
+	world_deliver(&world, 0);
+	assert_false(reader_ask(&world, &lister));
+	assert_int_equal(world.in_flight, 3);
+	world_deliver(&world, 0);
+	assert_false(reader_ask(&world, &lister));
+	assert_false(reader_ask(&world, &reader));
+	assert_int_equal(world.requests_of[2], 3);
+	world_deliver(&world, 0);
+	world_deliver(&world, 0);
+	assert_false(reader_ask(&world, &lister));
+	assert_int_equal(world.in_flight, 3);
+	world.last_empty_page = 0;
+	world_deliver(&world, 0);
+	assert_false(reader_ask(&world, &lister));
+	world_deliver(&world, 0);
+	world_deliver(&world, 0);
+	assert_true(reader_ask(&world, &lister));
+	assert_int_equal(lister.err, 0);
+	assert_int_equal(lister.listed, 400);
+	assert_int_equal(world_health(&world).failures[FAILURE_MALFORMED], 1); /* page 2 */
+	world_done(&world);
+	(void)state;
+}
+
 static void test_a_list_that_shrank_ends_at_its_first_empty_page(void **state)
 {
 	for (int lags = 0; lags <= 1; lags++) {
@@ -323,6 +360,7 @@ int main(void)
 			test_a_list_that_was_never_read_to_its_end_does_not_end_without_an_error),
 		cmocka_unit_test(test_a_page_that_stays_empty_hides_no_other_page),
 		cmocka_unit_test(test_a_page_that_is_empty_once_is_read_again),
+		cmocka_unit_test(test_empty_pages_are_read_again_though_the_first_is_in_flight),
 		cmocka_unit_test(test_agents_of_a_new_page_that_fails_at_first_have_joined),
 		cmocka_unit_test(test_a_list_that_shrank_ends_at_its_first_empty_page),
 		cmocka_unit_test(test_an_agent_that_leaves_far_from_a_bad_page_leaves_at_once),
