@@ -162,13 +162,13 @@ static void sweep_complete(struct sweeps *sweeps, struct sweep *sweep)
 		sweeps->unexplained = expected < total ? total - expected : 0;
 		sweeps->pages->gapless_list_known = true;
 	}
-	sweeps->completed++;
-	/* If all pages are bad, so none was read, the list is as old as the one before. */
+	/* If no page has data, the list was not read, and is as old as the one before. */
 	if (sweep->oldest_ms == INT64_MAX) {
 		if (before)
 			sweep->oldest_ms = before->oldest_ms;
 		return;
 	}
+	sweeps->completed++;
 	sweeps->records->list_known = true;
 	sweeps->completed_ns = pages_wall_ns(sweeps->pages);
 }

@@ -225,6 +225,23 @@ static void test_a_list_that_was_never_read_to_its_end_does_not_end_without_an_e
 	(void)state;
 }
 
+static void test_a_list_without_any_page_does_not_count_as_read(void **state)
+{
+	struct world world;
+	struct listing listing;
+
+	world_of(&world, 250);
+	world.cause = FAILURE_MALFORMED;
+	set_run(&world, 1, 3);
+	world_list(&world, &listing);
+	assert_int_equal(listing.err, -EREMOTEIO);
+	listing_done(&listing);
+	assert_int_equal(world_health(&world).sweeps, 0);
+	assert_int_equal(world_health(&world).sweep_ns, 0);
+	world_done(&world);
+	(void)state;
+}
+
 static void world_fill_page(struct world *world)
 {
 	if (world->requests_of[world->empty_page] > 0)
@@ -359,6 +376,7 @@ int main(void)
 		cmocka_unit_test(
 			test_a_list_that_was_never_read_to_its_end_does_not_end_without_an_error),
 		cmocka_unit_test(test_a_page_that_stays_empty_hides_no_other_page),
+		cmocka_unit_test(test_a_list_without_any_page_does_not_count_as_read),
 		cmocka_unit_test(test_a_page_that_is_empty_once_is_read_again),
 		cmocka_unit_test(test_empty_pages_are_read_again_though_the_first_is_in_flight),
 		cmocka_unit_test(test_agents_of_a_new_page_that_fails_at_first_have_joined),
