@@ -195,7 +195,7 @@ void pages_fail(struct pages *pages, unsigned int number, const struct failure *
 
 /* Notes as a failure that a page arrived without elements, though pages behind it have agents.
  * The page then counts as not arrived. Its backoff ends when it arrives with elements. Does nothing
- * if the page counts as not arrived already. */
+ * if the page counts as not arrived and is in backoff already. */
 void pages_fail_empty(struct pages *pages, unsigned int number);
 
 /* Ends the backoff of a page. */

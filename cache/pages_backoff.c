@@ -177,7 +177,7 @@ void pages_fail_empty(struct pages *pages, unsigned int number)
 	struct cached_page *page = pages_find(pages, number);
 	struct failure failure = {.retry_after_ms = -1, .at_ns = pages_wall_ns(pages)};
 
-	if (page->arrived_seq == 0)
+	if (page->arrived_seq == 0 && page->backoff.active)
 		return;
 	failure_set(&failure, FAILURE_MALFORMED,
 	            "page %u is empty, but total_count is %" PRId64

@@ -301,6 +301,37 @@ static void test_empty_pages_are_read_again_though_the_first_is_in_flight(void *
 	(void)state;
 }
 
+/* While a listing goes on behind an empty page, another one finds a short list, and removes the
+ * empty page from the cache. */
+static void test_an_empty_page_that_another_listing_removed_is_malformed(void **state)
+{
+	struct reader lister = {.id = NULL}, other = {.id = NULL};
+	struct world world;
+
+	world_init(&world, 50);
+	drift_join_many(&world, 50, 350);
+	world_mount(&world);
+	world.empty_page = 2;
+	for (int pages = 0; pages < 5; pages++) {
+		assert_false(reader_ask(&world, &lister));
+		world_deliver(&world, 0);
+	}
+	assert_false(reader_ask(&world, &lister)); /* it went back, and read page 2 again */
+	assert_int_equal(world.requests_of[2], 2);
+	fleet_expire(world.fleet);
+	while (world.in_flight > 0)
+		world_deliver(&world, 0);
+	drift_leave_many(&world, 50, 350);
+	readers_ask_all(&world, &other, 1);
+	assert_int_equal(other.err, 0);
+	assert_int_equal(other.listed, 50);
+	drift_join_many(&world, 50, 350);
+	readers_ask_all(&world, &lister, 1);
+	assert_int_equal(lister.err, -EREMOTEIO);
+	world_done(&world);
+	(void)state;
+}
+
 static void test_a_list_that_shrank_ends_at_its_first_empty_page(void **state)
 {
 	for (int lags = 0; lags <= 1; lags++) {
@@ -379,6 +410,7 @@ int main(void)
 		cmocka_unit_test(test_a_list_without_any_page_does_not_count_as_read),
 		cmocka_unit_test(test_a_page_that_is_empty_once_is_read_again),
 		cmocka_unit_test(test_empty_pages_are_read_again_though_the_first_is_in_flight),
+		cmocka_unit_test(test_an_empty_page_that_another_listing_removed_is_malformed),
 		cmocka_unit_test(test_agents_of_a_new_page_that_fails_at_first_have_joined),
 		cmocka_unit_test(test_a_list_that_shrank_ends_at_its_first_empty_page),
 		cmocka_unit_test(test_an_agent_that_leaves_far_from_a_bad_page_leaves_at_once),
