@@ -20,12 +20,12 @@
  *	the set of GPUs                  AGENT_GPU_NAME and CHANGES_WHOLE
  *	any other field                  the field and CHANGES_WHOLE
  *
- * A position is that of agent_string(). Labels, tasks and models keep their time when they move to
- * another position, since the symlinks to the agent in by-label/, tasks/ and by-gpu/ stay the same.
- * Equal strings of a field have the same time.
+ * A position is the index of agent_string(). Labels, tasks and models keep their time when they
+ * move to another position, since the symlinks to the agent in by-label/, tasks/ and by-gpu/ stay
+ * the same. Equal strings of a field have the same time.
  *
  * Memory: 16 bytes for each value that has changed. The number of values for which there is memory
- * is 8, or a larger power of two. So this memory is at most proportional to that of the agent.
+ * is 8, or a larger power of two. So this memory is at most proportional to the agent's.
  */
 
 #include <stdint.h>
@@ -34,8 +34,8 @@
 
 #define CHANGES_WHOLE UINT16_MAX
 
-/* Used as the field of a GPU model. AGENT_GPU_NAME is that of one GPU, whose time changes when a
- * model moves to this GPU from another one. */
+/* The field of a GPU model. Its time stays when the model moves to another GPU. The time of
+ * AGENT_GPU_NAME, the name of one GPU, changes then. */
 #define CHANGES_GPU_MODEL AGENT_FIELDS
 
 struct change {

@@ -88,8 +88,8 @@ int64_t fleet_record_left_ms(const struct fleet *fleet, const struct record *rec
  *
  * query: with NULL only agents that are known already are returned, though pages may be read ahead.
  * -EAGAIN then does not mean that a page was requested. To fill a reply, pass the query for its
- * first entry and NULL for the others: only calls with a query count readers. A call at position 0
- * of a list begins a reader, and a call that gets the end of the list ends one.
+ * first entry and NULL for the others, so that a reply with entries does not wait. Only calls with
+ * a query count readers: one at position 0 begins a reader, and one that gets the end ends it.
  */
 int fleet_walk(struct fleet *fleet, uint64_t *cursor, struct query *query,
                struct record **ret_record);
@@ -106,8 +106,8 @@ int fleet_whole_list(struct fleet *fleet, struct query *query, uint64_t *ret_lis
 /* Returns the newest whole list, also if it has expired; 0 before the first one is complete. */
 uint64_t fleet_newest_list(const struct fleet *fleet);
 
-/* Returns whether a whole list was read of which at least one page arrived. Agents that are found
- * before that belong to the first list: they may have been there all the time. */
+/* Returns whether a whole list was read of which at least one page arrived. Agents that were
+ * found earlier belong to the first list, and may have been there all the time. */
 bool fleet_list_is_known(const struct fleet *fleet);
 
 /* Returns the result for a name that is not in this list: -ENOENT; -errno of a page that the list
@@ -136,9 +136,9 @@ int64_t fleet_list_mtime_ns(struct fleet *fleet);
  * failed, and at fleet_refresh_due_ms().
  *
  * A refresh requests every page, however fresh it is; only the first refresh may use fresh pages.
- * The next refresh is due refresh_ms after this one began. If a reader has a whole list read
- * meanwhile, the next refresh is due refresh_ms after the oldest page of that list arrived. If the
- * API fails, the refresh continues as soon as the backoff permits. Does nothing if refresh_ms is 0.
+ * The next refresh is due refresh_ms after this one began, or after the oldest data of the newest
+ * whole list (arrival minus age), if that is later. If the API fails, the refresh continues as soon
+ * as the backoff permits. Does nothing if refresh_ms is 0.
  */
 void fleet_refresh(struct fleet *fleet);
 
@@ -203,11 +203,11 @@ struct fleet_health {
 	int64_t list_age_ms; /* of the oldest page of the last whole list; -1: none */
 	int64_t success_ns;  /* when a page last arrived, wall clock; 0: never */
 	int64_t sweep_ns;    /* when a whole list was last read to its end, wall clock; 0: never */
-	int64_t retry_ms;    /* until something that failed may be requested; 0: with any query */
+	int64_t retry_ms;    /* until what failed may be requested; 0: now, or nothing failed */
 	int64_t refresh_ms;  /* until the next refresh; 0: it is under way; -1: refreshing is off */
 	uint64_t asked;      /* pages that were requested */
 	uint64_t arrived;    /* pages that arrived; without failures and ignored responses */
-	uint64_t unchanged;  /* of arrived: those whose response was only that they are unchanged */
+	uint64_t unchanged;  /* of arrived: those that the response called unchanged (304) */
 	uint64_t coalesced;  /* queries whose first request was for a page already in flight */
 	uint64_t hits;       /* queries answered from memory, with 0 or -ENOENT */
 	uint64_t sweeps;     /* whole lists that were read to their end */

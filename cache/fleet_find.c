@@ -106,6 +106,13 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
 		/* The agent is not on these pages. Only a whole sweep proves that it left. */
 		record_ref(record);
 		err = fleet_advance_sweep(fleet, query, &sweep);
+		if (err == 0 && sweep->missing_err == 0 && record->present &&
+		    !fleet_may_serve(fleet, record, query)) {
+			/* The agent's data expired before this list, since responses differ in age
+			 * or one was outdated. So the list does not show that it is there. */
+			sweep->expires_ms = pages_now_ms(&fleet->pages);
+			err = fleet_advance_sweep(fleet, query, &sweep);
+		}
 		if (!record->present)
 			err = sweep && sweep->missing_err != 0 ? sweep->missing_err : -ENOENT;
 		else if (fleet_may_serve(fleet, record, query))
@@ -113,7 +120,7 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
 		else if (err == -EAGAIN && sweep)
 			err = sweep_ask(&fleet->sweeps, sweep, query);
 		else if (err == 0)
-			err = sweep->missing_err;
+			err = sweep->missing_err; /* 0: the list has the agent */
 		record_unref(record);
 	}
 	if (err == 0 || err == -ENOENT)

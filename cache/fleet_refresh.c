@@ -9,9 +9,9 @@
 /* A refresh that failed continues after this time, or when the backoff ends if that is later. */
 #define RETRY_MS 1000
 
-/* Returns when the next refresh is due: refresh_ms after the last list was read, by this refresh or
- * by a reader. Pages from an HTTP cache may be older than that. Their age does not make the refresh
- * due sooner. */
+/* Returns when the next refresh is due: refresh_ms after the last one began, or after the oldest
+ * data of the newest list, if that is later. The data of a refresh itself may be older than its
+ * beginning, if an HTTP cache had it. */
 static int64_t fleet_refresh_next_ms(const struct fleet *fleet)
 {
 	const struct sweep *list = sweep_newest_complete(fleet->sweeps.newest);

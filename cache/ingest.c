@@ -18,7 +18,7 @@ static bool record_is_on_its_page(const struct pages *pages, const struct record
 	return record->page > 0 && pages->pages[record->page - 1].arrived_seq == record->read_seq;
 }
 
-/* Whether it was on record->page and on record->other_page when each of them last arrived. The
+/* Whether the agent was on record->page and record->other_page when each of them last arrived. The
  * other page may be the one that is being ingested, whose arrived_seq is set at the end. */
 static bool record_is_on_two_pages(const struct ingest *ingest, const struct pages *pages,
                                    const struct record *record)
@@ -111,9 +111,9 @@ static int ingest_agent(struct ingest *ingest, struct records *records, uint64_t
 	pages->ports->name(agent->id, name);
 	record = records_find(records, name);
 	if (!record) {
-		bool joined = !pages->pages[ingest->number - 1].was_missing;
+		bool report = !pages->pages[ingest->number - 1].was_missing;
 
-		err = records_add(records, agent, name, joined, ingest->at_ns, &record);
+		err = records_add(records, agent, name, report, ingest->at_ns, &record);
 	} else if (record->read_seq == ingest->seq) {
 		/* It cannot have moved within one response, so this is reported at once. */
 		records->duplicates++;

@@ -52,8 +52,8 @@ struct cached_page {
 	uint64_t failed_seq; /* event number of its last failure */
 	bool bad;            /* its failure counts for the page, not for the API */
 	bool failed_empty;   /* it is bad because it arrived empty (pages_fail_empty()) */
-	bool was_missing;    /* it failed while it had no content and gapless_list_known was false:
-	                        its agents may have been there since the mount */
+	bool was_missing;    /* a hold began while it had no content and gapless_list_known was
+	                        false: its agents may have been there since the mount */
 };
 
 struct pages {
@@ -65,8 +65,8 @@ struct pages {
 	struct cached_page *pages; /* page n is pages[n - 1] */
 	unsigned int count;        /* length of this array; pages never requested are zeroed */
 	unsigned int last;         /* highest page that the list is known to have */
-	bool gapless_list_known;   /* a list without gaps was read: an agent that is found from then
-	                              on has joined */
+	bool gapless_list_known;   /* a list without gaps was read: no page gets was_missing any
+	                              more, since new agents have joined */
 	unsigned int in_flight;    /* number of pages in flight */
 
 	struct backoff backoff;      /* of the API as a whole */
@@ -118,17 +118,16 @@ struct cached_page *pages_find(const struct pages *pages, unsigned int number);
  * -EFBIG beyond FLEET_MAX_PAGES; -ENOMEM; or -errno of the port. */
 int pages_ask(struct pages *pages, unsigned int number, bool no_cache, struct query *query);
 
-/* Returns whether a query has waited long enough for a slow page to accept stale data: for 2 s, or
- * 3/4 of the timeout if that is less. If not, sets query->wake_ms.
+/* Returns whether stale data may now answer a query that waits for a slow page: after 2 s, or 3/4
+ * of the timeout if that is less. If not, sets query->wake_ms.
  *
  * The wait counts from the beginning of the query, or from awaited_ms of the page if that is
- * earlier. If the page is neither in flight nor being retried, but the API is in backoff, the page
- * that probes the API is used instead. So several queries in turn do not each wait for the same
- * request. */
+ * earlier. So several queries in turn do not each wait for the same request. While the API is in
+ * backoff, a page in flight replaces one that is neither in flight nor being retried. */
 bool pages_patience_is_over(const struct pages *pages, unsigned int number, struct query *query);
 
 /* Notes that expired data was served while this page is in flight. If it is not in flight, notes
- * that for any other page that is. */
+ * that for one other page that is, if there is one. */
 void pages_note_stale(struct pages *pages, unsigned int number);
 
 /* Notes that the request of a page has ended: the page is no longer in flight. */
@@ -195,7 +194,7 @@ void pages_fail(struct pages *pages, unsigned int number, const struct failure *
 
 /* Notes as a failure that a page arrived without elements, though pages behind it have agents.
  * The page then counts as not arrived. Its backoff ends when it arrives with elements. Does nothing
- * if the page counts as not arrived already. */
+ * if the page counts as not arrived and is in backoff already. */
 void pages_fail_empty(struct pages *pages, unsigned int number);
 
 /* Ends the backoff of a page. */
@@ -210,8 +209,8 @@ void pages_succeed(struct pages *pages, struct cached_page *page);
  * backoff. */
 bool pages_may_skip(const struct pages *pages, unsigned int number);
 
-/* Returns when the API, if it is in backoff, or else the first page that is in backoff may be
- * requested again; INT64_MAX if there is none. */
+/* If the API is in backoff, returns when it may be requested again. Else returns the earliest such
+ * time of all pages in backoff; INT64_MAX if there are none. */
 int64_t pages_next_try_ms(const struct pages *pages);
 
 #endif

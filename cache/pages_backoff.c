@@ -17,8 +17,8 @@
  * blame the API. Before any page has arrived since the mount, every such failure counts for the
  * API.
  *
- * The client requests a page that is too large in parts. If a part fails like that (page_only), the
- * failure is always the page's own, because the API answered the request of the whole page.
+ * If a page is too large, the client requests it in parts. Any such failure of a part (page_only)
+ * is always the page's own, because the API answered the request of the whole page.
  */
 
 #include "cache/pages.h"
@@ -84,8 +84,8 @@ void pages_end_backoff(struct pages *pages, struct cached_page *page)
 }
 
 /* Whether the API still counts as failed although this page arrived: the page was requested before
- * the failure, which needs a later success (needs_later_success). Pages that were read ahead arrive
- * like that. */
+ * the failure, which needs a later success (needs_later_success). For example, it was read
+ * ahead. */
 static bool api_stays_failed(const struct pages *pages, const struct cached_page *page)
 {
 	return pages->backoff.active && pages->needs_later_success &&
@@ -96,7 +96,7 @@ void pages_succeed(struct pages *pages, struct cached_page *page)
 {
 	if (!page->failed_empty || page->items > 0)
 		pages_end_backoff(pages, page);
-	pages->success_seq = pages->seq;
+	pages->success_seq = page->arrived_seq;
 	if (api_stays_failed(pages, page))
 		return;
 	backoff_clear(&pages->backoff);
@@ -177,7 +177,7 @@ void pages_fail_empty(struct pages *pages, unsigned int number)
 	struct cached_page *page = pages_find(pages, number);
 	struct failure failure = {.retry_after_ms = -1, .at_ns = pages_wall_ns(pages)};
 
-	if (page->arrived_seq == 0)
+	if (page->arrived_seq == 0 && page->backoff.active)
 		return;
 	failure_set(&failure, FAILURE_MALFORMED,
 	            "page %u is empty, but total_count is %" PRId64

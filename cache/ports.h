@@ -27,7 +27,7 @@ struct record;
 struct fleet_config {
 	int64_t ttl_ms;     /* how long data is served without asking the API */
 	int64_t stale_ms;   /* how long after its ttl it is served while the API fails or is slow */
-	int64_t refresh_ms; /* period in which the whole list is read without a reader; 0: never */
+	int64_t refresh_ms; /* the whole list is read this often without a reader; 0: never */
 	int64_t timeout_ms; /* of a file operation; 0: none */
 	unsigned int retries;         /* of a failure while readers wait (cache/backoff.h) */
 	unsigned int per_page;        /* agents per page, sent with each request */

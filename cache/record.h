@@ -26,7 +26,7 @@ struct record {
 	int64_t read_ms;           /* arrival of its page minus the page's age; monotonic */
 	uint64_t read_seq;         /* event number of that arrival */
 	int64_t first_ns;          /* time of values that never changed: when the agent joined, or
-	                              that of the mount; wall clock */
+	                              when the cache was created; wall clock */
 	struct changes changes;    /* time of values that changed: when they last did */
 	unsigned int page;         /* where it was last read, from 1 */
 	uint32_t position;         /* among the agents of that page, from 0 */

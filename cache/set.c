@@ -51,9 +51,3 @@ void set_remove(struct set *set, size_t number)
 	if (number / WORD_BITS < set->word_count)
 		set->words[number / WORD_BITS] &= ~(UINT64_C(1) << (number % WORD_BITS));
 }
-
-void set_clear(struct set *set)
-{
-	if (set->words)
-		memset(set->words, 0, set->word_count * sizeof(*set->words));
-}

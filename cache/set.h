@@ -30,7 +30,4 @@ int set_reserve(struct set *set, size_t number);
 /* Removes a number, which need not be in the set. */
 void set_remove(struct set *set, size_t number);
 
-/* Removes all numbers and keeps the memory. */
-void set_clear(struct set *set);
-
 #endif

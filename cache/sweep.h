@@ -49,8 +49,8 @@ struct sweep {
 	                         any page that is fresh */
 	uint64_t oldest_seq;  /* event number of the oldest arrival; UINT64_MAX: no page yet; 0: it
 	                         has a gap or came from memory */
-	int64_t oldest_ms;  /* arrival of the oldest page minus its age; if from_memory, that of the
-	                       complete sweep before it; INT64_MAX: no page yet */
+	int64_t oldest_ms;  /* arrival of the oldest page minus its age; if no page has data, or if
+	                       from_memory, that of the complete sweep before it; INT64_MAX: none */
 	int64_t expires_ms; /* for queries that began after this sweep; INT64_MAX: no page yet */
 	int64_t used_ms;    /* when it was last advanced or read from */
 	unsigned int readers; /* readers that began to read it and have not reached its end */
@@ -94,8 +94,8 @@ struct sweep {
 	unsigned int empty_count;
 	unsigned int empty_first; /* the first of them, if there is one */
 	bool empty_again;         /* the pass went back to read them again */
-	/* The first pass reads only pages that arrived after this event: the last event before the
-	 * first empty page was requested; after the pass went back, the event of going back. 0: no
+	/* The first pass reads only pages that arrived after this event: the last one before the
+	 * first empty page was requested, or, if that is later, the event of going back. 0: no
 	 * limit. */
 	uint64_t empty_seq;
 
@@ -111,8 +111,8 @@ struct sweeps {
 	struct records *records; /* borrowed */
 	struct sweep *newest;
 	uint64_t last_number; /* of the newest sweep */
-	uint64_t unexplained; /* excess of total_count over the agents of the last complete sweep
-	                         without gaps that was not completed from memory */
+	uint64_t unexplained; /* total_count minus sweep_expected_count() of the last sweep that was
+	                         read to its end without gaps; 0 if that is negative */
 
 	int64_t announced_ms; /* when sweeps_list_mtime_ns() last moved the mtime */
 
@@ -169,7 +169,7 @@ int sweep_append_stale(const struct sweeps *sweeps, struct sweep *sweep,
 /* Appends the agents of a page that are present to the roster. 0 or -ENOMEM. */
 int sweep_append_page(struct sweep *sweep, const struct cached_page *page);
 
-/* Removes a record whose agent left, also from the rosters. 0 or -ENOMEM. */
+/* Removes a record whose agent left, and its index from all rosters. 0; or -ENOMEM: it stays. */
 int sweeps_depart(struct sweeps *sweeps, struct record *record);
 
 /* Returns the newest complete sweep among this one (NULL is allowed) and older ones, or NULL. */

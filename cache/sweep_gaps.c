@@ -5,7 +5,7 @@
 #define MOST_RUN          16    /* gaps in a row, if total_count exceeds FLEET_MAX_AGENTS */
 #define MOST_RUN_UNKNOWN  2     /* gaps in a row, if there is no total_count */
 #define MOST_FIRST_PROBES 2     /* pages to try while no page has ever arrived */
-#define KEEP_MS           60000 /* a missed record is retained so long after its ttl at least */
+#define KEEP_MS           60000 /* a missed record is retained at least this long after its ttl */
 
 /* Whether known agents of a page may be served stale. If not, the listing lacks agents of the page.
  */
@@ -50,7 +50,7 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 		until_ms = page->backoff.until_ms;
 	if (sweep->expires_ms > until_ms)
 		sweep->expires_ms = until_ms;
-	/* It serves no query merely because its pages arrived after the query began. */
+	/* The arrival of other pages after a query began does not make the sweep serve it. */
 	sweep->oldest_seq = 0;
 	if (!stale || page->arrived_seq == 0)
 		return 0;
@@ -69,7 +69,8 @@ void sweep_count_empty(struct sweep *sweep, const struct cached_page *page, unsi
 		sweep->empty_seq = 0;
 	} else if (sweep->empty_count++ == 0) {
 		sweep->empty_first = number;
-		sweep->empty_seq = page->asked_seq;
+		if (sweep->empty_seq < page->asked_seq)
+			sweep->empty_seq = page->asked_seq;
 	}
 }
 
@@ -192,8 +193,8 @@ int sweep_handle_missed_in_gap(struct sweeps *sweeps, struct sweep *sweep, struc
 	int64_t expired_ms = record->read_ms + pages->config->ttl_ms;
 	int64_t now_ms = pages_now_ms(pages);
 
-	/* The number of agents of the bad page itself is limited. That of agents that were missed
-	 * elsewhere grows as agents come and go, so they are not retained for ever. */
+	/* Agents of the bad page itself are limited in number. Those of other pages would add up as
+	 * agents come and go, so they are not retained for ever. */
 	if (!pages_may_serve_stale(pages, record->read_ms) && now_ms >= expired_ms + KEEP_MS &&
 	    !sweep_is_gap(sweep, record->page))
 		return sweeps_depart(sweeps, record);

@@ -27,8 +27,8 @@
 int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number);
 
 /* Call this before the first pass reads a page that has elements. If the pages directly before it
- * are empty, makes the pass go back to the first of them and request them again, once. Returns
- * whether the pass went back. */
+ * are empty, the pass goes back once to read them again, unless the first of them has failed_empty.
+ * Returns whether the pass went back. */
 bool sweep_go_back_to_empty(const struct sweeps *sweeps, struct sweep *sweep);
 
 /* Makes gaps of the empty pages that the first pass just read, if any. Call this before the pass
@@ -75,8 +75,8 @@ int sweep_handle_missed_in_gap(struct sweeps *sweeps, struct sweep *sweep, struc
 
 /* Returns the page to request when the first pass lacks a page: the lacked one, unless the API is
  * in backoff. Then one request probes the API, for a page that has not failed itself if there is
- * one, so that a bad page is not mistaken for an API that is down. Until the second hold of the
- * API, that is a page that the pass has not read yet; after that, one that it has read. last: the
+ * one, so that a bad page is not mistaken for an API that is down. Before the second hold of the
+ * API, a page that the pass has not read is preferred; later, one that it has read. last: the
  * likely last page. */
 unsigned int sweep_probe(const struct sweeps *sweeps, const struct sweep *sweep, unsigned int last);
 

@@ -8,8 +8,7 @@
 
 /* Whether the latest consecutive pages that only repeat agents are more than half of the pages up
  * to this one. If so, the API returns the same page for many numbers. Pages of different ages may
- * repeat agents, too. But for each page that only repeats there is another one that listed its
- * agents first. So at most half of the pages only repeat. */
+ * repeat agents, too, but each needs another page that had its agents first. */
 static bool sweep_only_repeats(const struct sweep *sweep, unsigned int number)
 {
 	return 2 * sweep->repeating > number;
@@ -245,7 +244,7 @@ int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int e
 	if (!before || (!sweep_may_serve_stale(sweeps, before) &&
 	                (err == -EAGAIN || !records_may_serve_stale(sweeps->records))))
 		return -ENOENT;
-	/* Without memory the sweep stays as it is, and reads on later. */
+	/* If this fails, the sweep is unchanged, and reads on later. */
 	if (roster_reserve(&sweep->roster, sweeps->records) < 0)
 		return -ENOMEM;
 	sweep->expires_ms = sweep_memory_expires_ms(pages, lacked);
@@ -253,7 +252,7 @@ int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int e
 	sweep_append_known(sweeps, sweep, before);
 	sweep_end_passes(sweep);
 	sweep->from_memory = true;
-	/* Agents may have come with a page since: then more are known than the API counted. */
+	/* If pages brought new agents since, total_count lacks them, so it is not verified. */
 	sweep->dropped = before->dropped;
 	sweep->total_count = before->total_count;
 	sweep->verified = before->verified && !sweep->lacks_agents &&

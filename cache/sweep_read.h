@@ -28,7 +28,7 @@ int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query);
  *
  * Returns 0; -ENOMEM; or -ENOENT if there is no complete sweep before. If that one may no longer be
  * served stale, also returns -ENOENT if err is -EAGAIN, or if the data of every agent is too old.
- * Without 0 the sweep stays as it was. */
+ * If the result is not 0, the sweep is unchanged. */
 int sweep_complete_from_memory(struct sweeps *sweeps, struct sweep *sweep, int err);
 
 #endif

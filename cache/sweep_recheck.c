@@ -63,8 +63,9 @@ static bool sweep_lacks_counted_agents(const struct sweeps *sweeps, const struct
 	       sweep_expected_count(sweep) + sweeps->unexplained < (uint64_t)sweep->total_count;
 }
 
-/* Whether the passes so far prove that an agent which they all missed departed. */
-static bool recheck_proves_departure(const struct sweeps *sweeps, const struct sweep *sweep)
+/* Whether an agent that all passes so far missed departs now: they prove that it left, or there
+ * were enough of them. */
+static bool recheck_departs_missed(const struct sweeps *sweeps, const struct sweep *sweep)
 {
 	bool lacking = sweep_lacks_counted_agents(sweeps, sweep);
 
@@ -78,7 +79,7 @@ static bool recheck_proves_departure(const struct sweeps *sweeps, const struct s
 static int recheck_handle_missed(struct sweeps *sweeps, struct sweep *sweep,
                                  struct recheck *recheck)
 {
-	bool departed = recheck_proves_departure(sweeps, sweep);
+	bool departs = recheck_departs_missed(sweeps, sweep);
 
 	for (size_t i = 0; i < sweeps->records->count; i++) {
 		struct record *record = sweeps->records->by_index[i];
@@ -91,7 +92,7 @@ static int recheck_handle_missed(struct sweeps *sweeps, struct sweep *sweep,
 			err = roster_append(&sweep->roster, record);
 		} else if (sweep_may_be_in_gap(sweep, record)) {
 			err = sweep_handle_missed_in_gap(sweeps, sweep, record);
-		} else if (departed) {
+		} else if (departs) {
 			err = sweeps_depart(sweeps, record);
 		} else {
 			recheck->missed = true;
@@ -162,13 +163,13 @@ static void sweep_complete(struct sweeps *sweeps, struct sweep *sweep)
 		sweeps->unexplained = expected < total ? total - expected : 0;
 		sweeps->pages->gapless_list_known = true;
 	}
-	sweeps->completed++;
-	/* If all pages are bad, so none was read, the list is as old as the one before. */
+	/* If no page has data, the list was not read, and is as old as the one before. */
 	if (sweep->oldest_ms == INT64_MAX) {
 		if (before)
 			sweep->oldest_ms = before->oldest_ms;
 		return;
 	}
+	sweeps->completed++;
 	sweeps->records->list_known = true;
 	sweeps->completed_ns = pages_wall_ns(sweeps->pages);
 }

@@ -6,10 +6,8 @@
 #define KEPT_BYTES     (16u << 20) /* memory of all sweeps */
 #define KEPT_SWEEPS    1024        /* number of sweeps, however little memory they take */
 #define FINISHED_BYTES (1u << 20)  /* memory of the sweeps that no reader is in the middle of */
-#define FEW_SWEEPS     16          /* so many are kept, however much memory they take */
-#define PARTIAL_MS                                                        \
-	1000 /* after this the kernel lists again if the list has gaps or \
-	        came from memory */
+#define FEW_SWEEPS     16          /* at least this many are kept, however much memory they take */
+#define PARTIAL_MS     1000        /* a list with gaps or from memory moves the mtime this often */
 
 void sweeps_init(struct sweeps *sweeps, struct pages *pages, struct records *records)
 {

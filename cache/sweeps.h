@@ -5,10 +5,10 @@
 /*
  * Which sweep serves a query, and which sweeps are kept for readers that continue in them.
  *
- * A reader of a listing does not report its end: there is no close, and it may pause for any time.
- * So a sweep is forgotten when all sweeps together are too many or take too much memory, or when
- * those without a reader (sweep_count_reader()) take more than a smaller limit. Those without a
- * reader are forgotten first; among equals the one that was used least recently.
+ * The kernel does not report when a reader stops, and a reader may pause for any time. So a sweep
+ * is forgotten when all sweeps together are too many or take too much memory, or when those without
+ * a reader (sweep_count_reader()) take more than a smaller limit. Those without a reader are
+ * forgotten first; among equals the one that was used least recently.
  */
 
 #include <stdbool.h>

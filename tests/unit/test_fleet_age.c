@@ -190,6 +190,33 @@ static void test_recheck_does_not_accept_a_response_from_a_cache(void **state)
 	(void)state;
 }
 
+/* After the list, another HTTP cache responds with an older page 1. So its agents expire before the
+ * list does, and this list no longer shows that they are there. */
+static void test_agent_that_expired_before_its_list_is_not_served_from_it(void **state)
+{
+	for (int leaves = 0; leaves <= 1; leaves++) {
+		struct world world;
+		struct record *record = NULL;
+
+		world_of(&world, 450);
+		world_list_all(&world);
+		world.age_ms = TTL_MS - 1000;
+		assert_int_equal(world_arrive(&world, 1, world_page(&world, 1)), 0);
+		world.age_ms = 0;
+		world.now_ms += 1000;
+		if (leaves)
+			world_remove(&world, 50);
+		else
+			world_move(&world, 50, 449);
+		assert_int_equal(world_find(&world, "p50", &record), leaves ? -ENOENT : 0);
+		if (!leaves)
+			assert_int_equal(fleet_record_left_ms(world.fleet, record), TTL_MS);
+		assert_int_equal(world.departed, leaves);
+		world_done(&world);
+	}
+	(void)state;
+}
+
 /* Outdated pages may differ in age, and therefore in total_count. */
 static void test_outdated_pages_that_disagree_are_listed(void **state)
 {
@@ -216,6 +243,7 @@ int main(void)
 		cmocka_unit_test(test_response_older_than_the_ttl_is_stale_data),
 		cmocka_unit_test(test_response_older_than_the_known_data_is_ignored),
 		cmocka_unit_test(test_recheck_does_not_accept_a_response_from_a_cache),
+		cmocka_unit_test(test_agent_that_expired_before_its_list_is_not_served_from_it),
 		cmocka_unit_test(test_outdated_pages_that_disagree_are_listed),
 	};
 

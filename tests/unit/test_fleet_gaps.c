@@ -225,6 +225,23 @@ static void test_a_list_that_was_never_read_to_its_end_does_not_end_without_an_e
 	(void)state;
 }
 
+static void test_a_list_without_any_page_does_not_count_as_read(void **state)
+{
+	struct world world;
+	struct listing listing;
+
+	world_of(&world, 250);
+	world.cause = FAILURE_MALFORMED;
+	set_run(&world, 1, 3);
+	world_list(&world, &listing);
+	assert_int_equal(listing.err, -EREMOTEIO);
+	listing_done(&listing);
+	assert_int_equal(world_health(&world).sweeps, 0);
+	assert_int_equal(world_health(&world).sweep_ns, 0);
+	world_done(&world);
+	(void)state;
+}
+
 static void world_fill_page(struct world *world)
 {
 	if (world->requests_of[world->empty_page] > 0)
@@ -243,6 +260,74 @@ static void test_a_page_that_is_empty_once_is_read_again(void **state)
 	assert_in_range(world_list_all(&world), 5, 8);
 	assert_true(world_health(&world).verified);
 	assert_false(world_health(&world).failing);
+	world_done(&world);
+	(void)state;
+}
+
+/* When the listing goes back to the empty pages, a lookup has already requested the first of them
+ * again. The others must be requested after that, too. */
+static void test_empty_pages_are_read_again_though_the_first_is_in_flight(void **state)
+{
+	struct reader lister = {.id = NULL}, reader = {.id = "p150"};
+	struct world world;
+
+	world_of(&world, 400);
+	world_list_all(&world);
+	world.now_ms += TTL_MS;
+	world.empty_page = 2;
+	world.last_empty_page = 3;
+	assert_false(reader_ask(&world, &lister));
+	world_deliver(&world, 0);
+	assert_false(reader_ask(&world, &lister));
+	assert_int_equal(world.in_flight, 3);
+	world_deliver(&world, 0);
+	assert_false(reader_ask(&world, &lister));
+	assert_false(reader_ask(&world, &reader));
+	assert_int_equal(world.requests_of[2], 3);
+	world_deliver(&world, 0);
+	world_deliver(&world, 0);
+	assert_false(reader_ask(&world, &lister));
+	assert_int_equal(world.in_flight, 3);
+	world.last_empty_page = 0;
+	world_deliver(&world, 0);
+	assert_false(reader_ask(&world, &lister));
+	world_deliver(&world, 0);
+	world_deliver(&world, 0);
+	assert_true(reader_ask(&world, &lister));
+	assert_int_equal(lister.err, 0);
+	assert_int_equal(lister.listed, 400);
+	assert_int_equal(world_health(&world).failures[FAILURE_MALFORMED], 1); /* page 2 */
+	world_done(&world);
+	(void)state;
+}
+
+/* While a listing goes on behind an empty page, another one finds a short list, and removes the
+ * empty page from the cache. */
+static void test_an_empty_page_that_another_listing_removed_is_malformed(void **state)
+{
+	struct reader lister = {.id = NULL}, other = {.id = NULL};
+	struct world world;
+
+	world_init(&world, 50);
+	drift_join_many(&world, 50, 350);
+	world_mount(&world);
+	world.empty_page = 2;
+	for (int pages = 0; pages < 5; pages++) {
+		assert_false(reader_ask(&world, &lister));
+		world_deliver(&world, 0);
+	}
+	assert_false(reader_ask(&world, &lister)); /* it went back, and read page 2 again */
+	assert_int_equal(world.requests_of[2], 2);
+	fleet_expire(world.fleet);
+	while (world.in_flight > 0)
+		world_deliver(&world, 0);
+	drift_leave_many(&world, 50, 350);
+	readers_ask_all(&world, &other, 1);
+	assert_int_equal(other.err, 0);
+	assert_int_equal(other.listed, 50);
+	drift_join_many(&world, 50, 350);
+	readers_ask_all(&world, &lister, 1);
+	assert_int_equal(lister.err, -EREMOTEIO);
 	world_done(&world);
 	(void)state;
 }
@@ -322,7 +407,10 @@ int main(void)
 		cmocka_unit_test(
 			test_a_list_that_was_never_read_to_its_end_does_not_end_without_an_error),
 		cmocka_unit_test(test_a_page_that_stays_empty_hides_no_other_page),
+		cmocka_unit_test(test_a_list_without_any_page_does_not_count_as_read),
 		cmocka_unit_test(test_a_page_that_is_empty_once_is_read_again),
+		cmocka_unit_test(test_empty_pages_are_read_again_though_the_first_is_in_flight),
+		cmocka_unit_test(test_an_empty_page_that_another_listing_removed_is_malformed),
 		cmocka_unit_test(test_agents_of_a_new_page_that_fails_at_first_have_joined),
 		cmocka_unit_test(test_a_list_that_shrank_ends_at_its_first_empty_page),
 		cmocka_unit_test(test_an_agent_that_leaves_far_from_a_bad_page_leaves_at_once),
