@@ -127,7 +127,7 @@ def test_a_proxy_that_is_not_used_is_not_named(check):
         assert "proxy" not in steps and "proxy" not in line and failed(steps, "resolve")
 
 
-@pytest.mark.parametrize("status,remedy", [(401, "check the token"), (403, "an sk- key reads the API there")])
+@pytest.mark.parametrize("status,remedy", [(401, "an sk- key needs a URL that ends in /r"), (403, "an sk- key reads the API there")])
 def test_rejected_token_fails_the_authenticate_step(sim, check, status, remedy):
     api = sim()
     api.fail(status)
