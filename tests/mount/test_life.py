@@ -315,6 +315,7 @@ def test_stats_count_what_happened(sim, mount, blocked):
     _, cost = counted(fleet, lambda: fleet.text("fleet/agents.tsv"))
     assert cost["hits"] > 0 and cost["requests"] == 0
     fleet.signal(signal.SIGHUP)
+    until(lambda: "SIGHUP" in fleet.output())
     api.fail(503, times=1)
     with contextlib.suppress(OSError):
         fleet.text("fleet/summary")
