@@ -118,9 +118,8 @@ bool sweeps_serves(const struct sweeps *sweeps, const struct sweep *sweep,
 	return pages_now_ms(sweeps->pages) < sweep->expires_ms;
 }
 
-/* Returns the oldest sweep that serves the query, not older than the newest complete one; NULL if
- * there is none. If from_memory is false, a sweep that was completed from memory is skipped: it
- * neither serves nor counts as the newest complete one.
+/* Returns the oldest sweep that serves the query and is not older than the newest complete one, or
+ * NULL. from_memory: whether sweeps that were completed from memory count, too.
  *
  * The oldest one ends first: a query that always took the newest might never end. An unfinished
  * sweep from before the newest complete one, if completed now, would be an older list with newer

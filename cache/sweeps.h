@@ -28,8 +28,8 @@ void sweeps_done(struct sweeps *sweeps);
  * prove that a name is absent. NULL without memory. */
 struct sweep *sweeps_for(struct sweeps *sweeps, const struct query *query, bool from_memory);
 
-/* Of the newest complete sweep and all newer ones, returns the oldest that began after the query
- * and was not completed from memory. If there is none, begins a sweep that reads only pages that
+/* Returns a sweep that began after the query: the oldest one that is neither older than the newest
+ * complete sweep nor completed from memory. If no sweep is, begins one, which reads only pages that
  * arrived after the query began. NULL without memory. */
 struct sweep *sweeps_renewal(struct sweeps *sweeps, const struct query *query);
 

@@ -20,7 +20,7 @@ struct question_field {
 	const struct tree_row *row; /* the file that shows it; NULL: `label`, `gpu` or `task` */
 };
 
-/* Finds a field by its name, which has length bytes. Returns false if there is none. */
+/* Finds a field by its name. length: of the name, in bytes. Returns false if no field has it. */
 bool question_field_find(const char *name, size_t length, struct question_field *ret_field);
 
 /* Appends the name of a field. */

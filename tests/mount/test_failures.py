@@ -201,21 +201,21 @@ def test_each_cause_of_an_outage_is_logged_once(sim, mount):
     fleet = mount(api, ttl=0.1, retries=0)
     assert len(fleet.agents()) == 3
 
-    def told(text):
+    def is_logged(text):
         fleet.agents()
         return text in fleet.output()
     for status in (503, 401, 503):
         api.ok()
         api.fail(status)
-        until(lambda: told(f"the API fails: {status}") and
+        until(lambda: is_logged(f"the API fails: {status}") and
               f"http_status: {status}" in fleet.text(".fleetfs/last_error"))
     # After SIGHUP, perhaps with another token, each cause is new.
     fleet.signal(signal.SIGHUP)
-    until(lambda: told("the API fails") and fleet.output().count("fails: 503") == 2)
+    until(lambda: is_logged("the API fails") and fleet.output().count("fails: 503") == 2)
     api.ok()
-    until(lambda: told("the API responds again"))
+    until(lambda: is_logged("the API responds again"))
     api.fail(503)
-    until(lambda: told("the API fails") and fleet.output().count("fails: 503") == 3)
+    until(lambda: is_logged("the API fails") and fleet.output().count("fails: 503") == 3)
     assert fleet.output().count("fails: 401") == 1
     assert "fleetfs --check names its source; an sk- key needs a URL that ends in /r" in fleet.output()
 

@@ -193,20 +193,25 @@ def test_old_versions(fleet, command):
                                           for name in versions[version])
 
 
-@recipe("Wait until a question has an answer")
-def test_until_an_answer(fleet, command, blocked):
+def waits_for_an_idle_a100(fleet, blocked, interpreter, command):
+    """The command ends, and prints the id, when the first such agent is idle."""
     agents = fleet.api.agents()
     for agent in agents:
         if "a100" in agent["agent_labels"]:
             agent["agent_status"] = "busy"
     fleet.api.put_agents(agents)
     until(lambda: os.listdir(fleet / "where/status=idle/label=a100") == [])
-    waiting = blocked("env", "-C", fleet.path, "bash", "-c", command)
+    waiting = blocked("env", "-C", fleet.path, interpreter, "-c", command)
     time.sleep(1)  # for what must not happen
     assert waiting.running()
     at = next(at for at, agent in enumerate(agents) if "a100" in agent["agent_labels"])
     fleet.api.change(at, agent_status="idle")
     assert waiting.result() == (0, f"{agents[at]['agent_id']}\n".encode(), b"")
+
+
+@recipe("Wait until a question has an answer")
+def test_until_an_answer(fleet, command, blocked):
+    waits_for_an_idle_a100(fleet, blocked, "bash", command)
 
 
 @recipe("Wait until a question has an answer")
@@ -350,18 +355,7 @@ def test_gpus_of_a_model(fleet, command):
 
 @recipe("The id of the best agent")
 def test_best_in_python(fleet, command, blocked):
-    agents = fleet.api.agents()
-    for agent in agents:
-        if "a100" in agent["agent_labels"]:
-            agent["agent_status"] = "busy"
-    fleet.api.put_agents(agents)
-    until(lambda: os.listdir(fleet / "where/status=idle/label=a100") == [])
-    waiting = blocked("env", "-C", fleet.path, "/usr/bin/python3", "-c", command)
-    time.sleep(1)  # for what must not happen
-    assert waiting.running()
-    at = next(at for at, agent in enumerate(agents) if "a100" in agent["agent_labels"])
-    fleet.api.change(at, agent_status="idle")
-    assert waiting.result() == (0, f"{agents[at]['agent_id']}\n".encode(), b"")
+    waits_for_an_idle_a100(fleet, blocked, "/usr/bin/python3", command)
     wrong = blocked("env", "-C", fleet.path, "/usr/bin/python3", "-c", command.replace("label=", "labels="))
     status, output, message = wrong.result()
     assert status == 1 and output == b"" and b"Invalid argument" in message

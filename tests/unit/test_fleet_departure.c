@@ -172,24 +172,31 @@ static void test_each_change_is_reported_once(void **state)
 	(void)state;
 }
 
+/* Page 1 arrives with changes, which the port cannot report. */
+static void arrive_without_memory_to_report(struct world *world)
+{
+	struct query query;
+	struct record *record;
+
+	world->now_ms += TTL_MS;
+	query = fleet_query(world->fleet);
+	assert_int_equal(fleet_find(world->fleet, "p1", &query, &record), -EAGAIN);
+	assert_int_equal(world->in_flight, 1);
+	world->in_flight = 0;
+	world->changes_fail = true;
+	assert_int_equal(world_arrive(world, 1, world_page(world, 1)), -ENOMEM);
+	fleet_failed(world->fleet, 1, &(struct failure){.cause = FAILURE_MEMORY});
+}
+
 static void test_page_is_requested_again_when_a_change_cannot_be_reported(void **state)
 {
 	struct world world;
-	struct query query;
-	struct record *record;
 
 	world_of(&world, 3);
 	world_list_all(&world);
 	world.machines[1].version++;
 	world_add(&world, 3, "new");
-	world.now_ms += TTL_MS;
-	query = fleet_query(world.fleet);
-	assert_int_equal(fleet_find(world.fleet, world.machines[1].id, &query, &record), -EAGAIN);
-	assert_int_equal(world.in_flight, 1);
-	world.in_flight = 0;
-	world.changes_fail = true;
-	assert_int_equal(world_arrive(&world, 1, world_page(&world, 1)), -ENOMEM);
-	fleet_failed(world.fleet, 1, &(struct failure){.cause = FAILURE_MEMORY});
+	arrive_without_memory_to_report(&world);
 	assert_int_equal(world_health(&world).agents, 3);
 	world.changes_fail = false;
 	world.now_ms += TTL_MS;
@@ -204,19 +211,12 @@ static void test_page_is_requested_again_when_a_change_cannot_be_reported(void *
 static void test_change_that_cannot_be_reported_moves_no_modification_time(void **state)
 {
 	struct world world;
-	struct query query;
 	struct record *record;
 
 	world_of(&world, 3);
 	world_list_all(&world);
 	world.machines[1].version++;
-	world.now_ms += TTL_MS;
-	query = fleet_query(world.fleet);
-	assert_int_equal(fleet_find(world.fleet, "p1", &query, &record), -EAGAIN);
-	world.in_flight = 0;
-	world.changes_fail = true;
-	assert_int_equal(world_arrive(&world, 1, world_page(&world, 1)), -ENOMEM);
-	fleet_failed(world.fleet, 1, &(struct failure){.cause = FAILURE_MEMORY});
+	arrive_without_memory_to_report(&world);
 	assert_int_equal(world_find(&world, "p1", &record), 0);
 	assert_string_equal(record->agent->status, "v0");
 	assert_int_equal(record_since(record, AGENT_STATUS, CHANGES_WHOLE), MOUNTED_NS);

@@ -117,7 +117,8 @@ function renderTotals(shown) {
 			bytesOf(add("vramFree"), add("vramSize")), note(add("unknownGpus"), "GPU")));
 }
 
-/* What the controls tell, for print, which hides them. The direction also describes the button Reverse. */
+/* Print hides the controls, so this line states their settings. A screen reader reads the direction as the description
+ * of the button Reverse. */
 function renderOrder(shown) {
 	const isTable = state.view === "table";
 	const statuses = [...state.statuses].map(key => key === OTHERS ? "other statuses" : statusText(visible(key)));
