@@ -7,13 +7,17 @@
 
 #include "fs/tree/tree.h"
 
-#define PATIENCE_MS 2000 /* the time after which the fleet serves stale data */
-#define JUST_NOW_MS 1000 /* for this long after a check of the list, a reader needs no other */
+/* How long a query waits for a slow list if there is a log. It is 3/4 of the timeout if that is
+ * less, so that the reply precedes the timeout. pages_patience_is_over() in cache/pages.c has the
+ * same limits for stale data. */
+#define PATIENCE_MS 2000
+
+#define JUST_NOW_MS 1000 /* for so long after a check of the list, reading needs no new check */
 #define MAX_TEXT    (UINT64_C(1) << 30)
 
 struct events {
 	struct fleet *fleet; /* borrowed */
-	int64_t patience_ms; /* how long a query waits for the list if the log is known */
+	int64_t patience_ms; /* PATIENCE_MS, or 3/4 of the timeout */
 	uint64_t full_bytes;
 	struct event_log *current;  /* NULL: not begun yet */
 	struct event_log *previous; /* NULL: there was none */

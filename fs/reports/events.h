@@ -25,7 +25,7 @@
  * become another file, so no log is replaced that is younger than EVENTS_MIN_AGE_MS, unless it is
  * very large.
  *
- * One thread.
+ * Not thread-safe: only the FUSE thread uses events and logs.
  */
 
 #include <stdbool.h>
@@ -63,9 +63,11 @@ void events_free(struct events *events);
 
 /* Returns 0 and the current log, borrowed; -EAGAIN; or, if there is no log to return, -errno. The
  * first query begins the log. Unless the API fails or is slow, the log has the events of a list
- * that is within its ttl. reading: a program is reading the log, and this query is for its size. If
- * the list was checked less than a second ago, the log is then returned as it is: a reader of a log
- * that grows as fast as it is read would otherwise never reach its end. */
+ * that is within its ttl.
+ *
+ * reading: the kernel asks for the size of the log during a read(2). If the list was checked less
+ * than a second ago, the log is then returned as it is. Otherwise a reader of a log that grows as
+ * fast as it is read would never reach its end. */
 int events_query(struct events *events, struct query *query, bool reading,
                  struct event_log **ret_log);
 

@@ -9,7 +9,9 @@
  * and answers the kernel's requests in between. After a slice a job moves to the end of the queue,
  * so a short job does not wait for the end of a long one.
  *
- * A job is embedded in the struct that it works on; the queue owns nothing. One thread.
+ * A job is embedded in the struct that it works on; the queue owns nothing.
+ *
+ * Not thread-safe: only the FUSE thread uses jobs.
  */
 
 #include <stdbool.h>

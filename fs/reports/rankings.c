@@ -39,9 +39,9 @@ struct ranking {
 	/* The current build. First all agents that match are added to the heap, whose root is the
 	 * last of them in the order. Then the root is moved to `sorted`, before the agents that are
 	 * there already, until the heap is empty. */
-	uint64_t list; /* 0: none */
-	uint64_t cursor;
-	bool is_read; /* the whole list was read: each agent that matches is in heap or sorted */
+	uint64_t list;   /* 0: none */
+	uint64_t cursor; /* of the next agent of the list (fleet_walk()) */
+	bool is_read;    /* the whole list was read: each agent that matches is in heap or sorted */
 	struct ranked *heap;
 	size_t heap_count;
 	size_t heap_capacity;
@@ -299,6 +299,7 @@ static bool ranking_slice(struct job *job)
 	ranking_touch(ranking);
 	if (ranking->list == 0) {
 		ranking->list = fleet_newest_list(fleet);
+		/* A list's number is the cursor of its first agent. */
 		ranking->cursor = ranking->list;
 	}
 	if (!ranking->is_read) {

@@ -11,10 +11,11 @@
  * longest time are freed, except while they are being built. A listing continues after a number,
  * the rank, so it can continue in a later ranking of the question.
  *
- * Time: that of a heap sort. Memory: 8 bytes for each matching agent, a reference to its record.
- * During a build about 50 to 100 bytes more, which the 16 MiB do not include.
+ * A build takes the time of a heap sort. A ranking takes 8 bytes for each agent that matches, for a
+ * reference to its record. During a build it takes 50 to 100 more bytes for each of these agents,
+ * which the limit of 16 MiB does not include.
  *
- * One thread.
+ * Not thread-safe: only the FUSE thread uses rankings.
  */
 
 #include <stdbool.h>

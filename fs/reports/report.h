@@ -20,7 +20,7 @@
  * agents' JSON, are referenced. Thus the stored rows take no more bytes than the agents, which the
  * cache bounds (FLEET_MAX_BYTES).
  *
- * One thread.
+ * Not thread-safe: only the FUSE thread uses reports.
  */
 
 #include <stdbool.h>
@@ -71,7 +71,7 @@ struct report {
 	report_write_row *write_row;
 	struct report_window window;
 	uint64_t bytes;   /* of the finished report */
-	uint64_t hash;    /* differs if the content does; may differ if only the slices do */
+	uint64_t hash;    /* of the content, slice by slice: see report_hash() */
 	int64_t mtime_ns; /* when a report with this content was first built; wall clock */
 	size_t section_count;
 	struct report_section sections[];
@@ -103,7 +103,9 @@ uint64_t report_bytes(const struct report *report);
 int report_reference_row(struct report *report, size_t number, size_t begin,
                          const struct report_row *row);
 
-/* Adds the bytes that were appended since the last call to the hash. Returns 0, or the error of a
+/* Hashes the bytes that were appended since the previous call, which ended the previous slice. So
+ * reports with different content have different hashes. Reports with the same content may have
+ * different hashes, too, if their slices ended at different places. Returns 0, or the error of a
  * section's text. */
 int report_hash(struct report *report);
 

@@ -20,7 +20,7 @@ struct report_builder *report_builder_new(const struct report_kind *kind,
 	builder->fleet = status->fleet;
 	builder->seed = seed;
 	builder->list = list;
-	builder->cursor = list;
+	builder->cursor = list; /* a list's number is the cursor of its first agent */
 	builder->report = report_new(kind->write_row, kind->sections, seed);
 	if (totals_init(&builder->totals, seed) < 0 || !builder->report) {
 		report_builder_free(builder);

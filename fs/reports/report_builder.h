@@ -6,10 +6,12 @@
  * Builds a report of one list of agents, in slices.
  *
  * A report may be long (100,000 agents are 70 MB of JSON), and other requests must not wait for it.
- * So a builder writes one slice of agents at a time. One thread.
+ * So a builder writes one slice of agents at a time.
  *
  * The kind of the report decides what is written: the beginning, then the rows of each agent, then
  * a line for each status, then the end. Each of these can be in several sections.
+ *
+ * Not thread-safe: only the FUSE thread uses builders.
  */
 
 #include <stdbool.h>
@@ -26,7 +28,7 @@ struct report_builder;
 /* What a report contains. A function that is NULL writes nothing. */
 struct report_kind {
 	void (*begin)(struct report_builder *builder);
-	report_write_row *write_row; /* NULL only without sections that have rows */
+	report_write_row *write_row; /* must not be NULL if a section has rows */
 	/* Called for each status: first for the documented ones, in the order of the API's
 	 * documentation, then for the others, sorted. group: of the agents with this status. */
 	void (*write_status)(struct report_builder *builder, const struct group *group);
@@ -44,7 +46,7 @@ struct report_builder {
 	uint64_t seed;               /* random bits, the same in every builder of a mount */
 	struct report *report;
 	uint64_t list;        /* the whole list that the report shows */
-	uint64_t cursor;      /* position of the next agent in the list (fleet_walk()) */
+	uint64_t cursor;      /* of the next agent of the list (fleet_walk()) */
 	struct totals totals; /* of the agents so far */
 	bool has_all_agents;
 	size_t statuses_written; /* of those in totals.statuses */

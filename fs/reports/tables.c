@@ -114,7 +114,7 @@ static void tsv_cell(struct text *text, const struct agent *agent, enum agent_fi
 		text_escaped(text, *(const char *const *)agent_value(agent, field, 0));
 		break;
 	case AGENT_TYPE_NUMBER:
-		number = totals_of_agent(agent, field);
+		number = totals_agent_sum(agent, field);
 		if (number != AGENT_ABSENT)
 			text_printf(text, "%" PRId64, number);
 		break;
@@ -160,8 +160,8 @@ static const struct {
 	{"labels", AGENT_LABELS},
 };
 
-/* Bytes of the labels in a row, about. Each GPU of an agent repeats them, so with more an agent
- * could delay all readers while its rows are written. */
+/* The approximate limit of the labels in a row, in bytes. Each GPU of an agent repeats the labels.
+ * Without a limit, writing the rows of one agent could take so long that it delays all readers. */
 #define GPUS_MAX_LIST 4096
 
 #define GPUS_COLUMNS (sizeof(gpus_columns) / sizeof(gpus_columns[0]))

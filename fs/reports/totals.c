@@ -29,7 +29,7 @@ static void totals_add_value(int64_t *sum, int64_t value)
 		*sum = value > 0 ? INT64_MAX : -INT64_MAX;
 }
 
-int64_t totals_of_agent(const struct agent *agent, enum agent_field_id field)
+int64_t totals_agent_sum(const struct agent *agent, enum agent_field_id field)
 {
 	size_t count = agent_fields[field].place == AGENT_PLACE_GPU ? agent->gpu_count : 1;
 	bool is_present = false;
@@ -67,7 +67,7 @@ int totals_add(struct totals *totals, const struct agent *agent)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		totals_add_value(rows[i].sum, totals_of_agent(agent, rows[i].field));
+		totals_add_value(rows[i].sum, totals_agent_sum(agent, rows[i].field));
 	if (totals_is_available(agent))
 		totals_add_value(&totals->gpu_available, agent->gpu_free);
 	totals->agents++;

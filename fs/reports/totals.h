@@ -2,9 +2,13 @@
 #ifndef FLEETFS_FS_REPORTS_TOTALS_H
 #define FLEETFS_FS_REPORTS_TOTALS_H
 
-/* Sums over all agents of a list. A sum that would exceed INT64_MAX becomes INT64_MAX, and one that
+/*
+ * Sums over all agents of a list. A sum that would exceed INT64_MAX becomes INT64_MAX, and one that
  * would fall below -INT64_MAX becomes -INT64_MAX. Such a sum then stays the same, whatever is
- * added. One thread. */
+ * added.
+ *
+ * Not thread-safe: only the FUSE thread uses totals.
+ */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -36,8 +40,8 @@ void totals_done(struct totals *totals);
 /* Adds an agent. Returns 0 or -ENOMEM. */
 int totals_add(struct totals *totals, const struct agent *agent);
 
-/* The value of a numeric field, summed over the agent's GPUs if it is a field of GPUs. Returns
- * AGENT_ABSENT if no value is present. */
-int64_t totals_of_agent(const struct agent *agent, enum agent_field_id field);
+/* Returns the value of a numeric field of one agent; for a field of GPUs, the sum over its GPUs.
+ * Returns AGENT_ABSENT if no value is present. */
+int64_t totals_agent_sum(const struct agent *agent, enum agent_field_id field);
 
 #endif

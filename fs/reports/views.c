@@ -19,13 +19,14 @@
 #define KEPT_GROUPS_BYTES (16u << 20)
 #define LISTING_MS        60000
 
-/* What is built for one row of the tree: groups or a report. Rankings have no row. */
-struct view {
+/* The place for what is built for one row of the tree: groups or a report. The slot of any other
+ * row stays empty. Rankings have no row, so they have no slot. */
+struct slot {
 	struct views *views;
 	const struct tree_row *row;
 	struct build build;
 	struct groups groups;           /* groups.list: the list of the last or current build */
-	uint64_t cursor;                /* of the current build of groups; 0: none */
+	uint64_t cursor;                /* of the next agent for the groups; 0: no build */
 	uint64_t freed_number;          /* highest number of a group when they were freed */
 	int64_t used_ms;                /* when the groups or the report were last used */
 	struct report *report;          /* NULL: none */
@@ -40,12 +41,12 @@ struct views {
 	int64_t idle_ms;
 	int64_t used_ms; /* last use of a view; INT64_MIN: none since the reports were freed */
 	struct rankings rankings;
-	bool crowded;      /* the groups of all rows take more than KEPT_GROUPS_BYTES */
-	struct view *rows; /* by row of the tree */
+	bool crowded;       /* the groups of all rows take more than KEPT_GROUPS_BYTES */
+	struct slot *slots; /* by row of the tree */
 };
 
-static bool view_groups_slice(struct job *job);
-static bool view_report_slice(struct job *job);
+static bool slot_groups_slice(struct job *job);
+static bool slot_report_slice(struct job *job);
 
 struct views *views_new(const struct status *status, struct jobs *jobs, int64_t ttl_ms,
                         uint64_t seed)
@@ -61,19 +62,19 @@ struct views *views_new(const struct status *status, struct jobs *jobs, int64_t 
 	views->idle_ms = 2 * ttl_ms + IDLE_MS;
 	views->used_ms = INT64_MIN;
 	rankings_init(&views->rankings, views->fleet, jobs, views->idle_ms, seed);
-	views->rows = calloc(tree_row_count, sizeof(*views->rows));
-	if (!views->rows) {
+	views->slots = calloc(tree_row_count, sizeof(*views->slots));
+	if (!views->slots) {
 		free(views);
 		return NULL;
 	}
 	for (size_t i = 0; i < tree_row_count; i++) {
-		struct view *view = &views->rows[i];
+		struct slot *slot = &views->slots[i];
 
-		view->views = views;
-		view->row = &tree_rows[i];
-		view->build = (struct build){.fleet = views->fleet, .jobs = jobs};
-		view->build.job.slice = view->row->report ? view_report_slice : view_groups_slice;
-		groups_init(&view->groups, seed);
+		slot->views = views;
+		slot->row = &tree_rows[i];
+		slot->build = (struct build){.fleet = views->fleet, .jobs = jobs};
+		slot->build.job.slice = slot->row->report ? slot_report_slice : slot_groups_slice;
+		groups_init(&slot->groups, seed);
 	}
 	return views;
 }
@@ -81,15 +82,15 @@ struct views *views_new(const struct status *status, struct jobs *jobs, int64_t 
 static void views_free_reports(struct views *views)
 {
 	for (size_t i = 0; i < tree_row_count; i++) {
-		struct view *view = &views->rows[i];
+		struct slot *slot = &views->slots[i];
 
-		if (!view->row->report)
+		if (!slot->row->report)
 			continue;
-		report_unref(view->report);
-		report_builder_free(view->builder);
-		view->report = NULL;
-		view->builder = NULL;
-		view->build.list = 0;
+		report_unref(slot->report);
+		report_builder_free(slot->builder);
+		slot->report = NULL;
+		slot->builder = NULL;
+		slot->build.list = 0;
 	}
 	views->used_ms = INT64_MIN;
 }
@@ -99,29 +100,29 @@ static void views_measure_groups(struct views *views)
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < tree_row_count; i++)
-		bytes += views->rows[i].groups.bytes;
+		bytes += views->slots[i].groups.bytes;
 	views->crowded = bytes > KEPT_GROUPS_BYTES;
 }
 
-static void view_free_groups(struct view *view)
+static void slot_free_groups(struct slot *slot)
 {
-	groups_done(&view->groups);
-	view->build.list = 0;
-	view->cursor = 0;
-	view->freed_number = view->groups.number;
-	views_measure_groups(view->views);
+	groups_done(&slot->groups);
+	slot->build.list = 0;
+	slot->cursor = 0;
+	slot->freed_number = slot->groups.number;
+	views_measure_groups(slot->views);
 }
 
-/* Returns the view whose groups are to be freed first, and when; NULL if there is room for all. */
-static struct view *views_first_to_free(const struct views *views, int64_t *ret_due_ms)
+/* Returns the slot whose groups are to be freed first, and when; NULL if there is room for all. */
+static struct slot *views_first_to_free(const struct views *views, int64_t *ret_due_ms)
 {
-	struct view *first = NULL;
+	struct slot *first = NULL;
 
 	for (size_t i = 0; views->crowded && i < tree_row_count; i++) {
-		struct view *view = &views->rows[i];
+		struct slot *slot = &views->slots[i];
 
-		if (view->groups.count > 0 && (!first || view->used_ms < first->used_ms))
-			first = view;
+		if (slot->groups.count > 0 && (!first || slot->used_ms < first->used_ms))
+			first = slot;
 	}
 	if (first)
 		*ret_due_ms = first->used_ms +
@@ -136,10 +137,10 @@ void views_free(struct views *views)
 	views_free_reports(views);
 	rankings_done(&views->rankings);
 	for (size_t i = 0; i < tree_row_count; i++) {
-		job_remove(&views->rows[i].build.job);
-		groups_done(&views->rows[i].groups);
+		job_remove(&views->slots[i].build.job);
+		groups_done(&views->slots[i].groups);
 	}
-	free(views->rows);
+	free(views->slots);
 	free(views);
 }
 
@@ -152,14 +153,14 @@ bool views_tidy(struct views *views)
 {
 	int64_t now_ms = fleet_now_ms(views->fleet);
 	bool unused = now_ms >= views_reports_due_ms(views);
-	struct view *view;
+	struct slot *slot;
 	int64_t due_ms;
 
 	if (unused)
 		views_free_reports(views);
 	rankings_tidy(&views->rankings);
-	while ((view = views_first_to_free(views, &due_ms)) && now_ms >= due_ms)
-		view_free_groups(view);
+	while ((slot = views_first_to_free(views, &due_ms)) && now_ms >= due_ms)
+		slot_free_groups(slot);
 	return unused;
 }
 
@@ -180,161 +181,161 @@ void views_touch(struct views *views)
 	views->used_ms = fleet_now_ms(views->fleet);
 }
 
-static void view_touch(struct view *view)
+static void slot_touch(struct slot *slot)
 {
-	views_touch(view->views);
-	view->used_ms = view->views->used_ms;
+	views_touch(slot->views);
+	slot->used_ms = slot->views->used_ms;
 }
 
 /* Groups */
 
-static int view_begin_groups(struct view *view)
+static int slot_begin_groups(struct slot *slot)
 {
 	int err = 0;
 
-	view->groups.list = fleet_newest_list(view->views->fleet);
-	view->cursor = view->groups.list;
-	for (const char *const *at = view->row->always; err == 0 && at && *at; at++)
-		err = groups_expect(&view->groups, *at);
+	slot->groups.list = fleet_newest_list(slot->views->fleet);
+	slot->cursor = slot->groups.list; /* a list's number is the cursor of its first agent */
+	for (const char *const *at = slot->row->always; err == 0 && at && *at; at++)
+		err = groups_expect(&slot->groups, *at);
 	return err;
 }
 
 /* Adds the values of the next agents to the groups. Returns 0 at the end of the list, -EAGAIN, or
  * -errno. */
-static int view_add_agents(struct view *view)
+static int slot_add_agents(struct slot *slot)
 {
-	enum agent_field_id field = view->row->field;
+	enum agent_field_id field = slot->row->field;
 	struct record *record;
 	size_t values = 0;
 
 	for (size_t i = 0; i < SLICE_AGENTS && values < SLICE_VALUES; i++) {
-		int err = fleet_walk(view->views->fleet, &view->cursor, NULL, &record);
+		int err = fleet_walk(slot->views->fleet, &slot->cursor, NULL, &record);
 
 		if (err < 0 || !record)
 			return err;
 		for (size_t at = 0; at < agent_string_count(record->agent, field); at++, values++) {
 			const char *value = agent_string(record->agent, field, at);
 
-			if (value && groups_add(&view->groups, value, record) < 0)
+			if (value && groups_add(&slot->groups, value, record) < 0)
 				return -ENOMEM;
 		}
 	}
 	return -EAGAIN;
 }
 
-static bool view_groups_slice(struct job *job)
+static bool slot_groups_slice(struct job *job)
 {
-	struct view *view = JOB_OWNER(job, struct view, build.job);
-	struct fleet *fleet = view->views->fleet;
+	struct slot *slot = JOB_OWNER(job, struct slot, build.job);
+	struct fleet *fleet = slot->views->fleet;
 	int err = 0;
 
-	view_touch(view);
-	if (view->cursor == 0)
-		err = view_begin_groups(view);
+	slot_touch(slot);
+	if (slot->cursor == 0)
+		err = slot_begin_groups(slot);
 	if (err == 0)
-		err = view_add_agents(view);
-	views_measure_groups(view->views);
+		err = slot_add_agents(slot);
+	views_measure_groups(slot->views);
 	if (err == -EAGAIN)
-		return build_end_slice(&view->build, err);
-	view->cursor = 0;
+		return build_end_slice(&slot->build, err);
+	slot->cursor = 0;
 	/* Groups can be listed although a page is missing. */
-	if (err < 0 && err == fleet_list_end(fleet, view->groups.list))
+	if (err < 0 && err == fleet_list_end(fleet, slot->groups.list))
 		err = 0;
 	if (err == 0) {
-		view->groups.absent = fleet_list_absent(fleet, view->groups.list);
-		view->groups.end = fleet_list_end(fleet, view->groups.list);
-		groups_finish(&view->groups);
-		view->build.list = view->groups.list;
+		slot->groups.absent = fleet_list_absent(fleet, slot->groups.list);
+		slot->groups.end = fleet_list_end(fleet, slot->groups.list);
+		groups_finish(&slot->groups);
+		slot->build.list = slot->groups.list;
 	}
-	return build_end_slice(&view->build, err);
+	return build_end_slice(&slot->build, err);
 }
 
 int views_groups(struct views *views, const struct tree_row *row, struct query *query,
                  const struct groups **ret_groups)
 {
-	struct view *view = &views->rows[row - tree_rows];
+	struct slot *slot = &views->slots[row - tree_rows];
 	int err;
 
-	view_touch(view);
-	err = build_wait(&view->build, query);
+	slot_touch(slot);
+	err = build_wait(&slot->build, query);
 	if (err == 0)
-		*ret_groups = &view->groups;
+		*ret_groups = &slot->groups;
 	return err;
 }
 
 const struct groups *views_groups_after(struct views *views, const struct tree_row *row,
                                         struct query *query, uint64_t number)
 {
-	struct view *view = &views->rows[row - tree_rows];
+	struct slot *slot = &views->slots[row - tree_rows];
 
-	view_touch(view);
-	query->list = view->build.list;
-	return number > view->freed_number ? &view->groups : NULL;
+	slot_touch(slot);
+	query->list = slot->build.list;
+	return number > slot->freed_number ? &slot->groups : NULL;
 }
 
 /* Reports */
 
 /* Stores the finished report, unless it equals the previous one. */
-static void view_store_report(struct view *view)
+static void slot_store_report(struct slot *slot)
 {
-	uint64_t list = view->builder->list;
-	struct report *report = report_builder_finish(view->builder);
+	uint64_t list = slot->builder->list;
+	struct report *report = report_builder_finish(slot->builder);
 
-	view->builder = NULL;
-	view->build.list = list;
-	if (view->report && view->report->hash == report->hash &&
-	    view->report->bytes == report->bytes) {
+	slot->builder = NULL;
+	slot->build.list = list;
+	if (slot->report && slot->report->hash == report->hash &&
+	    slot->report->bytes == report->bytes) {
 		report_unref(report);
 		return;
 	}
-	report->mtime_ns = fleet_wall_ns(view->views->fleet);
-	report_unref(view->report);
-	view->report = report;
+	report->mtime_ns = fleet_wall_ns(slot->views->fleet);
+	report_unref(slot->report);
+	slot->report = report;
 }
 
-static int view_begin_report(struct view *view)
+static int slot_begin_report(struct slot *slot)
 {
-	struct views *views = view->views;
+	struct views *views = slot->views;
 	uint64_t list = fleet_newest_list(views->fleet);
 	/* A report without the agents of a page that is missing would be wrong. */
 	int err = fleet_list_end(views->fleet, list);
 
 	if (err < 0)
 		return err;
-	view->builder = report_builder_new(report_kinds[view->row->report], views->status, list,
+	slot->builder = report_builder_new(report_kinds[slot->row->report], views->status, list,
 	                                   views->seed);
-	return view->builder ? 0 : -ENOMEM;
+	return slot->builder ? 0 : -ENOMEM;
 }
 
-static bool view_report_slice(struct job *job)
+static bool slot_report_slice(struct job *job)
 {
-	struct view *view = JOB_OWNER(job, struct view, build.job);
+	struct slot *slot = JOB_OWNER(job, struct slot, build.job);
 	int err = 0;
 
-	view_touch(view);
-	if (!view->builder)
-		err = view_begin_report(view);
+	slot_touch(slot);
+	if (!slot->builder)
+		err = slot_begin_report(slot);
 	if (err == 0)
-		err = report_builder_continue(view->builder, SLICE_AGENTS);
+		err = report_builder_continue(slot->builder, SLICE_AGENTS);
 	if (err == 0) {
-		view_store_report(view);
+		slot_store_report(slot);
 	} else if (err != -EAGAIN) {
-		report_builder_free(view->builder);
-		view->builder = NULL;
+		report_builder_free(slot->builder);
+		slot->builder = NULL;
 	}
-	return build_end_slice(&view->build, err);
+	return build_end_slice(&slot->build, err);
 }
 
 int views_report(struct views *views, const struct tree_row *row, struct query *query,
                  struct report **ret_report)
 {
-	struct view *view = &views->rows[row - tree_rows];
+	struct slot *slot = &views->slots[row - tree_rows];
 	int err;
 
-	view_touch(view);
-	err = build_wait(&view->build, query);
+	slot_touch(slot);
+	err = build_wait(&slot->build, query);
 	if (err == 0)
-		*ret_report = view->report;
+		*ret_report = slot->report;
 	return err;
 }
 

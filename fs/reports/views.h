@@ -3,9 +3,9 @@
 #define FLEETFS_FS_REPORTS_VIEWS_H
 
 /*
- * All that is built from the whole list of agents: the groups of a view of the tree (by-status/,
- * tasks/), a report of fleet/, or a ranking (where/…/sort=FIELD/). Here each of them is called a
- * view; fs/tree/tree.h uses the word only for directories with groups or links.
+ * Everything that is built from the whole list of agents: the groups of a directory (by-status/,
+ * tasks/), a report of fleet/, or a ranking (where/…/sort=FIELD/). In this header, each of the
+ * three is a view. In fs/tree/tree.h, a view is only a directory with groups or links.
  *
  * A view is built when a request needs it, once for each list, by a job in slices
  * (fs/reports/build.h): building one takes 0.8 s for 100,000 agents.
@@ -16,7 +16,7 @@
  * for the longest time are freed: at the earliest a minute after their last use, or two ttls and a
  * second if that is longer.
  *
- * One thread.
+ * Not thread-safe: only the FUSE thread uses views.
  */
 
 #include <stdbool.h>
@@ -65,8 +65,9 @@ int views_report(struct views *views, const struct tree_row *row, struct query *
 int views_ranking(struct views *views, struct question *question, struct query *query,
                   bool continues, const struct ranking **ret_ranking);
 
-/* Counts as a use of a view. For the use of questions below where/, whose directory entries are
- * invalidated when views_tidy() returns true. */
+/* Records that a view is in use, so that views_tidy() returns true later. The caller also calls it
+ * when a program uses a question below where/. A question may need no view, but its directory
+ * entries are invalidated, too, when views_tidy() returns true. */
 void views_touch(struct views *views);
 
 /* Frees the views that are due. Returns true, once, when no view was used for two ttls and a

@@ -11,9 +11,10 @@
 #include "fs/tree/names.h"
 
 /*
- * A pattern and a value are sequences of codes. A code is a code point; an invalid byte with
- * CODE_INVALID; CODE_CUT; or, in a pattern only, one of the codes from CODE_MANY on. CODE_SET and
- * CODE_SET_NOT are followed by the number of ranges, and by the first and last code of each range.
+ * A pattern and a value are sequences of codes. A code is a code point, an invalid byte ORed with
+ * CODE_INVALID, or CODE_CUT. Only a pattern also contains CODE_MANY (`*`), CODE_ONE (`?`), CODE_SET
+ * (`[...]`) and CODE_SET_NOT (`[!...]`). The number of ranges follows the code of a set, and then
+ * the first and the last code of each range.
  */
 #define CODE_INVALID UINT32_C(0x80000000)
 #define CODE_CUT     UINT32_C(0x40000000) /* `%~`, before the hash of a cut name */

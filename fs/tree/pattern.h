@@ -12,11 +12,13 @@
  * differ.
  *
  * The text of a pattern is encoded like a name (fs/tree/names.h): `%XX` is a byte, and never
- * special, so `%2A` is an asterisk. Any byte may be written like that; a control character, invalid
- * UTF-8, `/`, `%`, and a space at an end must be. The pattern `%` matches the empty string.
+ * special, so `%2A` is an asterisk. Any byte may be written as `%XX`. A control character, an
+ * invalid byte, `/`, `%`, and a space at the beginning or the end must be written so. The pattern
+ * `%` matches the empty string.
  *
  * If the name of a value is cut, the pattern is compared with the name instead of the value. So
- * the pattern can match the beginning of the value and the hash, but not the rest.
+ * the pattern can match the beginning of the value and the hash, but not the rest. `%~` in a
+ * pattern matches the `%~` that precedes the hash, and nothing else.
  *
  * The time of a match is at most proportional to the product of the lengths of pattern and value.
  * These are below PATTERN_MAX_BYTES and NAME_BYTES.

@@ -12,10 +12,17 @@
  * between. The last one may be `sort=FIELD` or `sort=-FIELD` instead. An agent matches the question
  * if all conditions hold for it.
  *
- * FIELD is the name of a file of agents/<agent>/ (fs/tree/tree.h), with `system_stats.` before the
- * files of system_stats/; of a numeric file of gpus/<n>/, such as vram_free; or `label`, `gpu` (the
- * model) or `task`. An agent has any number of values in a field: one for each label, task or GPU;
- * none if the value is absent; otherwise one.
+ * FIELD is one of these:
+ *
+ *	NAME                 a file of agents/<agent>/, such as status (fs/tree/tree.h)
+ *	NAME                 a file of gpus/<n>/ that contains a number, such as vram_free
+ *	system_stats.NAME    a file of system_stats/
+ *	label                the labels
+ *	gpu                  the models of the GPUs
+ *	task                 the running tasks and current_task_id
+ *
+ * An agent has any number of values in a field: one for each label, task or GPU; none if the value
+ * is absent; otherwise one.
  *
  * `=` holds if a value matches one of the patterns in VALUE (fs/tree/pattern.h), which commas
  * separate. `=` with an empty VALUE holds if there is no value. `!=` holds if `=` with the same

@@ -73,7 +73,8 @@ void question_field_print(const struct question_field *field, struct text *text)
 			text_printf(text, "%s", aliases[i].name);
 }
 
-/* Appends a word to the line that began at *line. */
+/* Appends a word, on a new line if the current one has no room for it. *line: where the current
+ * line begins in the text; updated. */
 static void question_field_print_word(const char *indent, const char *prefix, const char *name,
                                       size_t *line, struct text *text)
 {
@@ -105,7 +106,9 @@ void question_field_print_all(const char *indent, struct text *text)
 
 size_t question_value_count(const struct question_field *field, const struct agent *agent)
 {
-	if (field->id == AGENT_RUNNING_TASKS && field->row) /* without current_task_id */
+	/* The file running_tasks does not contain current_task_id, which agent_string_count()
+	 * counts. */
+	if (field->id == AGENT_RUNNING_TASKS && field->row)
 		return agent->running_tasks.count;
 	return agent_string_count(agent, field->id);
 }

@@ -45,7 +45,7 @@ struct status {
 	uint64_t operations[STATUS_OPERATIONS]; /* FUSE requests handled */
 	uint64_t timeouts;                      /* operations that took longer than `timeout` */
 	uint64_t interrupts; /* operations whose reader was interrupted while it waited */
-	uint64_t nodes;      /* values and directories that the kernel holds */
+	uint64_t nodes;      /* inodes that the kernel holds (fs/fuse/node.h) */
 };
 
 /* The word of each state in `health`. */

@@ -24,9 +24,11 @@ enum counter {
 	COUNTERS
 };
 
+/* Scripts rely on both names of a counter. So pages_asked and pages_arrived keep these names,
+ * although the metrics use standard terms. */
 static const struct {
-	const char *key; /* in `stats` */
-	const char *metric;
+	const char *key;    /* in `stats` */
+	const char *metric; /* in `metrics.prom` */
 	const char *type;
 	const char *help;
 } counters[COUNTERS] = {
@@ -58,7 +60,7 @@ static const struct {
 	[COUNTER_INTERRUPTS] = {"interrupts", "fleetfs_interrupts_total", "counter",
                                 "File operations whose reader was interrupted."},
 	[COUNTER_NODES] = {"nodes", "fleetfs_nodes", "gauge",
-                           "Values and directories that the kernel holds."},
+                           "Inodes that the kernel holds; equal files may share one."},
 };
 
 static const char *const operation_words[STATUS_OPERATIONS] = {
@@ -69,8 +71,9 @@ static const char *const operation_words[STATUS_OPERATIONS] = {
 	[STATUS_OTHER] = "other",
 };
 
-static void status_count(const struct status *status, const struct fleet_health *health,
-                         uint64_t ret_values[static COUNTERS])
+/* Fills in the value of each counter. */
+static void status_read_counters(const struct status *status, const struct fleet_health *health,
+                                 uint64_t ret_values[static COUNTERS])
 {
 	ret_values[COUNTER_REQUESTS] = status->http_requests;
 	ret_values[COUNTER_BYTES] = status->http_bytes;
@@ -95,7 +98,7 @@ void status_stats(const struct status *status, struct text *text)
 	uint64_t values[COUNTERS];
 
 	fleet_health(status->fleet, &health);
-	status_count(status, &health, values);
+	status_read_counters(status, &health, values);
 	text_printf(text, "mounted: ");
 	text_time(text, status->started_ns);
 	text_printf(text, "\n");
@@ -182,7 +185,7 @@ void status_metrics(const struct status *status, struct text *text)
 	uint64_t values[COUNTERS];
 
 	fleet_health(status->fleet, &health);
-	status_count(status, &health, values);
+	status_read_counters(status, &health, values);
 	status_health_metrics(status, &health, text);
 	for (size_t i = 0; i < COUNTERS; i++) {
 		prometheus_head(text, counters[i].metric, counters[i].type, counters[i].help);

@@ -107,10 +107,14 @@ void tree_field_text(const struct tree_row *row, const struct agent *agent, size
 /* Whether the row is a file whose text never changes: README, where/README, .fleetfs/version. */
 bool tree_is_constant(const struct tree_row *row);
 
-/* The modification time of an agent's file or directory, wall clock: when it last changed; for
- * agents/<agent>/ the last heartbeat; without one, and for system_stats/ and gpus/<n>/,
- * record->first_ns. A directory's time is up to 999 ns later, so that the kernel notices new data.
- * index: as for tree_field_text(). */
+/* Returns the modification time of an agent's file or directory; wall clock:
+ *
+ *	agents/<agent>/             the last heartbeat, or record->first_ns without a valid one
+ *	system_stats/, gpus/<n>/    record->first_ns
+ *	any other                   when its content last changed
+ *
+ * A directory's time is up to 999 ns later, so that the kernel notices new data. index: as for
+ * tree_field_text(). */
 int64_t tree_mtime_ns(const struct tree_row *row, const struct record *record, size_t index);
 
 /* Files of an agent, in any of its directories */

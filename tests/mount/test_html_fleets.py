@@ -156,6 +156,25 @@ def test_legend_of_a_heat_map_has_the_looks_of_its_squares(heat, browser):
     assert len(browser.texts("#legend .square")) == 4
 
 
+def test_ages_in_a_heat_map_have_units(sim, mount, browser):
+    """In at most three characters. The patterns allow for a minute that the test may take."""
+    ages = {"101 s": "[12]m", "30 min": "3[01]m", "110 min": "1h", "50 h": "50h", "5 d": "5d", "400 d": "99d"}
+    units = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+    agents = [agent_of(age, last_heartbeat=stamp(-int(age.split()[0]) * units[age.split()[1]]))
+              for age in ages]
+    agents += [agent_of("ahead", last_heartbeat=stamp(300)), agent_of("silent", last_heartbeat=None)]
+    agents += [agent_of(f"node-{i}") for i in range(1600)]
+    fleet = mount(served(sim, agents), ttl=LONG, timeout=60)
+    browser.open(fleet, "#group=none&sort=heartbeat")
+    shown = browser.js("Object.fromEntries([...document.querySelectorAll('.heat .tile')].map(tile => "
+                       "[tile.agent, tile.textContent]))")
+    for name, pattern in (ages | {"ahead": "[+]", "silent": "[?]"}).items():
+        assert re.fullmatch(pattern, shown[name]), name
+    assert all(re.fullmatch(r"\d{1,2}s", text) for name, text in shown.items() if "node" in name)
+    assert "+ ahead of this machine's clock" in browser.text("#legend")
+    assert re.search("heartbeat [345] min ahead", spoken_of(browser, "ahead"))
+
+
 def test_a_heat_map_uses_the_whole_width(heat, browser):
     for size in "phone", "desktop", "wide":
         browser.open(heat, size=size)
@@ -404,7 +423,8 @@ def test_free_gpus_that_are_not_available_are_struck_through(sim, mount, browser
     """Those of an agent that is neither idle nor busy."""
     statuses = "unhealthy", "idle", "busy", "syncing", "tunnel"
     agents = [agent_of(status, (48, 24), agent_status=status) for status in statuses] + \
-        [agent_of("none free", (48, 24), agent_status="tunnel", running_count=1)]
+        [agent_of("none free", (48, 24), agent_status="tunnel", running_count=1),
+         agent_of("unknown", (48, 24), agent_status="tunnel", running_count=None)]
     few = mount(served(sim, agents), ttl=LONG)
     many = mount(served(sim, agents + [agent_of(f"node-{i}", (48, 24)) for i in range(200)]), ttl=LONG)
     for fleet, value in (few, ".free-GPUs"), (many, ".value"):
@@ -413,6 +433,7 @@ def test_free_gpus_that_are_not_available_are_struck_through(sim, mount, browser
                             "getComputedStyle(e).textDecorationLine === 'line-through')"
                             ".map(e => e.closest('.tile').agent)", value)
         assert sorted(struck) == ["syncing", "tunnel", "unhealthy"]
+        assert "?/1" in tile_of(browser, "unknown")
         assert "free but not available" in "".join(browser.texts("#legend li"))
         assert browser.texts("#fleet > section > p")[0] == "0 GPUs available"
         assert "1/1 GPUs free but not available" in spoken_of(browser, "tunnel")

@@ -338,17 +338,17 @@ static void test_values_of_an_agent_are_summed_up_to_the_maximum(void **state)
 	};
 	struct agent agent = agents_blank("a");
 
-	assert_int_equal(totals_of_agent(&agent, AGENT_GPU_VRAM_TOTAL), AGENT_ABSENT);
-	assert_int_equal(totals_of_agent(&agent, AGENT_GPU_CAPACITY), AGENT_ABSENT);
+	assert_int_equal(totals_agent_sum(&agent, AGENT_GPU_VRAM_TOTAL), AGENT_ABSENT);
+	assert_int_equal(totals_agent_sum(&agent, AGENT_GPU_CAPACITY), AGENT_ABSENT);
 	agent.gpu_capacity = 0;
 	agent.gpus = gpus;
 	agent.gpu_count = 2;
-	assert_int_equal(totals_of_agent(&agent, AGENT_GPU_CAPACITY), 0);
-	assert_int_equal(totals_of_agent(&agent, AGENT_GPU_VRAM_TOTAL), 100);
-	assert_int_equal(totals_of_agent(&agent, AGENT_GPU_VRAM_FREE), 47);
+	assert_int_equal(totals_agent_sum(&agent, AGENT_GPU_CAPACITY), 0);
+	assert_int_equal(totals_agent_sum(&agent, AGENT_GPU_VRAM_TOTAL), 100);
+	assert_int_equal(totals_agent_sum(&agent, AGENT_GPU_VRAM_FREE), 47);
 	agent.gpu_count = 3;
-	assert_int_equal(totals_of_agent(&agent, AGENT_GPU_VRAM_TOTAL), INT64_MAX);
-	assert_int_equal(totals_of_agent(&agent, AGENT_GPU_VRAM_USED), 60);
+	assert_int_equal(totals_agent_sum(&agent, AGENT_GPU_VRAM_TOTAL), INT64_MAX);
+	assert_int_equal(totals_agent_sum(&agent, AGENT_GPU_VRAM_USED), 60);
 	(void)state;
 }
 
@@ -363,9 +363,9 @@ static void test_sum_that_reached_a_limit_stays_there(void **state)
 
 	agent.gpus = gpus;
 	for (agent.gpu_count = 2; agent.gpu_count <= 3; agent.gpu_count++) {
-		assert_int_equal(totals_of_agent(&agent, AGENT_GPU_VRAM_TOTAL), INT64_MAX);
-		assert_int_equal(totals_of_agent(&agent, AGENT_GPU_VRAM_FREE), -INT64_MAX);
-		assert_int_equal(totals_of_agent(&agent, AGENT_GPU_VRAM_USED), -INT64_MAX);
+		assert_int_equal(totals_agent_sum(&agent, AGENT_GPU_VRAM_TOTAL), INT64_MAX);
+		assert_int_equal(totals_agent_sum(&agent, AGENT_GPU_VRAM_FREE), -INT64_MAX);
+		assert_int_equal(totals_agent_sum(&agent, AGENT_GPU_VRAM_USED), -INT64_MAX);
 	}
 	(void)state;
 }

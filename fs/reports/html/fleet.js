@@ -117,7 +117,7 @@ function nameAll(key, limit, text) {
 
 /* Changes */
 
-/* From before the page was opened: the last change of status of each agent. */
+/* Returns the last change of each agent's status before the page was opened. */
 function changesBefore() {
 	const start = agents.reduce((least, agent) => Math.min(least, agent.first), Infinity);
 	return agents.filter(agent => agent.since > start)
@@ -146,8 +146,8 @@ function changesSince(before) {
 
 const ofCapacity = agent => `${agent.free ?? "?"}/${agent.gpu_capacity === null ? "?" :
 	count(agent.gpu_capacity)}`;
-/* Its free GPUs get no task, since it is neither idle nor busy. */
-const isOutOfReach = agent => agent.available === 0 && agent.free !== 0;
+/* Whether an agent has free GPUs that get no task, since it is neither idle nor busy. */
+const isOutOfReach = agent => agent.available === 0 && agent.free > 0;
 const tasks = agent => agent.running_count === null || agent.running_count < 0 ? "?" :
 	count(agent.running_count);
 const brand = /^(NVIDIA|AMD|Intel)( Corporation)? (GeForce |Radeon )?/;
@@ -182,15 +182,27 @@ function spoken(agent) {
 
 /* Columns: what agents are sorted by, and what the table shows.
  *
- * value: null and "" are unknown. most: the largest come first. text: in the table, and on a
- * tile that has no other place for it. short: on a small
- * tile. cell: in the heat map, at most three characters. inTile: a large tile shows it anyway. */
+ * value: what is compared; null and "" are unknown. most: the largest values come first. text: the value
+ * in the table, and on a tile that has no other place for it. short: the value on a small tile, if it
+ * differs from the text. cell: the value in the heat map, at most three characters. inTile: a large tile
+ * shows the value anyway. */
 
 const gib = value => value === null ? "?" : value >= 999.5 * 2 ** 30 ?
 	`${Math.min(99, Math.round(value / 2 ** 40))}T` : `${Math.round(value / 2 ** 30)}`;
-const cellAge = agent => age(agent.heartbeat, "").replace(/^(\d+) (.).*$/, "$1$2").slice(0, 3);
 const cellCount = value => value === null ? "?" : value > 99 ? "99+" : `${value}`;
 const cellStatus = agent => agent.available === 0 ? letter(agent.status) : cellCount(agent.available);
+
+/* A smaller number of a larger unit than that of age(): "1m" for "110 s", since "110s" is too long. */
+function cellAge(agent) {
+	const units = [["s", 1], ["m", 60], ["h", 3600], ["d", 86400]];
+	if (agent.heartbeat === null)
+		return "?";
+	if (isAhead(agent.heartbeat))
+		return "+";
+	const passed = Math.max(0, Math.round((Date.now() - agent.heartbeat) / 1000));
+	const [unit, seconds] = units.find(([, seconds]) => passed < 100 * seconds) ?? units.at(-1);
+	return `${Math.min(99, Math.floor(passed / seconds))}${unit}`;
+}
 
 const columns = {
 	name: {value: agent => agent.place, text: agent => agent.long, short: ofCapacity, inTile: true},
@@ -214,7 +226,7 @@ const columns = {
 		text: agent => shorten(visible(agent.version), SHORT_NAME)},
 };
 
-/* Of the order that is chosen. */
+/* Whether the chosen order is ascending. */
 const isAscending = () => !columns[state.sort].most === !state.reverse;
 
 /* Unknown values come last, also in the reverse order. */
@@ -241,8 +253,8 @@ const groups = {
 	none: {values: () => [], none: "all agents"},
 };
 
-/* {key, name, members} of each group, in the order of the page; The smallest groups are merged into
- * one, with the key null, so that hundreds of groups with one member do not hide the others. */
+/* Returns {key, name, members} of each group, in the order of the page. The smallest groups are merged
+ * into one, with the key null, so that hundreds of groups with one member do not hide the others. */
 function grouped(shown) {
 	const {values, none, others} = groups[state.group];
 	const members = new Map();

@@ -127,7 +127,8 @@ function renderTiles(shown) {
 	return size;
 }
 
-/* Of the longest name and the longest value, in characters. */
+/* Returns the width of the texts on a small tile: of the longest name and the longest value, in
+ * characters of a name. A character of a value takes about 0.9 of that: its font is proportional. */
 function compactWidth(shown) {
 	const {short, text} = columns[state.sort];
 	const longest = text => shown.reduce((most, agent) => Math.max(most, text(agent).length), 0);
@@ -179,6 +180,7 @@ function renderLegend(size) {
 		compact: [...shortened, ...((short ?? text) === ofCapacity ? ofGpus("") :
 			[sample("", "right:", state.sort)]), bars("VRAM used")],
 		heat: [...(cell ? [sample("", "number:", `sorted by ${state.sort}`)] : []),
+			...(cell === cellAge ? [sample("", "+", "ahead of this machine's clock")] : []),
 			square("loud", "unhealthy", orEmpty("!"), "unhealthy"),
 			square("loud", "", orEmpty("3"), "GPUs available"),
 			square("unknown", "", orEmpty("?"), "unknown how many are free"),

@@ -51,14 +51,17 @@ function duration(ms) {
 	return s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
 }
 
-const CLOCKS_MS = 5000; /* two clocks may differ by so much */
+const CLOCKS_MS = 5000; /* a time that is ahead by less counts as now, since clocks differ */
+
+/* Whether a time is ahead of this machine's clock. */
+const isAhead = ms => Date.now() - ms < -CLOCKS_MS;
 
 /* How long ago a time was, with a suffix; or how far it is ahead of this machine's clock. */
 function age(ms, suffix) {
 	if (ms === null)
 		return "unknown";
 	const passed = Date.now() - ms;
-	return passed < -CLOCKS_MS ? `${duration(-passed)} ahead` : duration(passed) + suffix;
+	return isAhead(ms) ? `${duration(-passed)} ahead` : duration(passed) + suffix;
 }
 
 const when = ms => ms === null ? "" : `${new Date(ms).toLocaleString()}, ${age(ms, " ago")}`;
