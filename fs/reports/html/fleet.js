@@ -194,7 +194,8 @@ const cellStatus = agent => agent.available === 0 ? letter(agent.status) : cellC
 
 /* A smaller number of a larger unit than that of age(): "1m" for "110 s", since "110s" is too long. */
 function cellAge(agent) {
-	const units = [["s", 1], ["m", 60], ["h", 3600], ["d", 86400]];
+	const units = [["s", 1], ["m", 60], ["h", 3600], ["d", 86400],
+		["w", 604800], ["y", 31536000]];
 	if (agent.heartbeat === null)
 		return "?";
 	if (isAhead(agent.heartbeat))
