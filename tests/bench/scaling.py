@@ -269,7 +269,7 @@ def measured(size, points):
     return text(f"""A fleet of {size.agents} agents, which are {pages} pages, and a ttl of {size.ttl} s. Both
         pages are read in each mount eight times per ttl, for {size.ttls} ttls. One agent of each page has a
         number that increases every {STAMP_S} s. The age of a number is how long it had been outdated when it
-        was read.""") + "\n" + rig.table(
+        was read. No agent joins, leaves or moves.""") + "\n" + rig.table(
         "Measured", "Requests that reached the API, per ttl; ages in seconds.",
         ["mounts", "without: requests", "age, median", "age, max", "with the cache: requests",
          "age, median", "age, max"], rows)
@@ -289,10 +289,10 @@ def on_paper(size, real):
                          f"{asked * cpu / 1000:,.1f}"])
     table = rig.table(
         "On paper: 10,000 mounts and a million agents",
-        "What each mount reads; requests per second, all of which reach the API without a cache; those "
-        "that reach it with a cache; bytes per second that the cache sends and receives; the "
-        "processors that the cache uses.",
-        ["", "requests/s", "to the API", "cache sends", "cache takes", "processors"], rows)
+        "The columns: what each mount reads; the requests of all mounts per second, which without a "
+        "cache all reach the API; those that reach the API with a cache; bytes per second that the "
+        "cache sends and receives; the processors that the cache uses.",
+        ["", "requests/s", "to the API", "cache sends", "cache receives", "processors"], rows)
     sweep_s, limit = AGENTS * seconds, 1 << 30
     asked = MOUNTS / TTLS[0]
     return table + "\n" + text(
@@ -317,9 +317,11 @@ def on_paper(size, real):
         f"""**Cache memory** is no limit: the list takes {bytes_of(pages * memory)}, once for each token, team and
         `ttl` that its mounts use. Beyond `MEMORY` the cache drops what was not used for longest. That costs
         requests, and nothing else.""",
-        f"""**The API fails last.** However many mounts there are, it is asked for each page once per ttl,
-        {pages / TTLS[0]:,.0f} requests a second for all pages at {TTLS[0]} s: the cost of a single mount that reads
-        everything.""",
+        f"""**The API fails last.** While no agent joins, leaves or moves, it is asked for each page once per ttl,
+        however many mounts there are: {pages / TTLS[0]:,.0f} requests a second for all pages at {TTLS[0]} s, the cost of a
+        single mount that reads everything. A mount that misses an agent reads pages again, past the cache. Of
+        these requests at most one at a time for each page, token and team reaches the API. They are part of
+        neither table (`contrib/cache/README.md`, "A fleet in motion").""",
         """**What the API could add**, ordered by what it would save: a list of the changes since a given time, so
         that a sweep is as large as the changes; one agent by its id, so that reading one agent is not a page of a
         hundred; `ETag`, so that an unchanged page has no body; more than a hundred agents on a page.""")

@@ -18,6 +18,7 @@ from tls import context
 pytestmark = pytest.mark.once
 
 SOURCE = HERE.parent.parent
+MANUAL = SOURCE / "docs/fleetfs.8"
 URL = "https://core.example.com/api/v1/r"
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root to have an /etc of its own")
 
@@ -88,6 +89,34 @@ def test_every_figure_of_the_readme_is_from_a_measurement():
     assert f"{seeds} mounts list 300 permanent agents {listings} times each" in text
     assert f"Of the {seeds * listings * 300:,} entries {first} were missed" in text
     assert f"at most {worst} were missed" in text
+
+
+def test_cost_of_a_fleet_in_motion_is_that_of_the_simulation():
+    text = (SOURCE / "contrib/cache/README.md").read_text().split("### A fleet in motion")[1].split("\n## ")[0]
+    drift = (SOURCE / "tests/bench/fleet_completeness.c").read_text()
+    still, few, many = (round(float(re.search(rf"^ \*\t{kind} +(?:\d+ +){{6}}([\d.]+) ", drift, re.M)[1]))
+                        for kind in ("none", "one for one, 5 %", "one for one, 30 %"))
+    text = " ".join(text.split())
+    assert f"needs {still} requests for a listing of {still} pages that do not change" in text
+    assert f"before 5 % of the requests, it needs {few} on average; at 30 %, {many}." in text
+
+
+def test_manual_and_readme_have_the_limits_of_the_fleet():
+    ports = (SOURCE / "cache/ports.h").read_text()
+    agents = int(re.search(r"#define FLEET_MAX_AGENTS +(\d+)", ports)[1])
+    assert re.search(r"#define FLEET_MAX_BYTES +\(UINT64_C\(1\) << 30\)", ports)
+    limits = MANUAL.read_text().split(".Sh LIMITS")[1].split(".Sh ")[0]
+    assert "may take 1 GiB of memory" in limits and f"{agents:,} agents at most" in limits
+    assert "may take 1 GiB of memory" in DOCUMENTS[0].read_text()
+
+
+def test_each_unit_in_the_manual_sets_its_source():
+    """Otherwise a copied example sends the token to the host that is the default of the unit."""
+    examples = [block.split(".Ed")[0] for block in MANUAL.read_text().split(".Bd -literal")[1:]]
+    units = [example for example in examples if "enable --now fleetfs@" in example]
+    assert len(units) == 2
+    for example in units:
+        assert re.search(r"SOURCE=https://core\.example\.com/.*prod\.conf", example, re.S), example
 
 
 def test_first_mount(commands, sim, home, folder):

@@ -142,6 +142,24 @@ def test_one_request_at_a_time_for_a_page_also_when_it_has_expired(sim, origin, 
     assert api.stats()["max_parallel"] == 1 and api.requests() == 2
 
 
+def test_requests_past_the_cache_reach_the_api_one_at_a_time(sim, origin, cache):
+    """Those of mounts that recheck the same page. Not all that wait share the response."""
+    api = sim(agents=3)
+    shared = cache(origin(api))
+    api.hold()
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.extend(
+        at_once([lambda: shared.get(headers=[("Cache-Control", "no-cache")])[0]] * MOUNTS)))
+    waiting.start()
+    until(lambda: api.held() == 1)
+    time.sleep(1.2)  # nobody else comes
+    assert api.held() == 1
+    api.release()
+    waiting.join(60)
+    assert answers == [200] * MOUNTS
+    assert api.stats()["max_parallel"] == 1
+
+
 # What it does not keep
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 301])
