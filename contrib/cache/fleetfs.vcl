@@ -186,6 +186,7 @@ sub response_fresh {
 	if (beresp.ttl < 1ms) {
 		set beresp.ttl = 1ms;
 	}
+	set beresp.keep = 10s; # an object that is deleted before they are woken is not found by them
 	set beresp.uncacheable = false;
 	set beresp.grace = std.duration(bereq.http.X-Stale + "s", 0s);
 }

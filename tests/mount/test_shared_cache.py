@@ -122,15 +122,18 @@ def test_responses_are_shared_by_the_same_token_and_team_only(sim, origin, cache
     assert ours.stats()["status"]["200"] == 2
 
 
-@pytest.mark.parametrize("max_age", [1, 0])
-def test_one_request_at_a_time_for_a_page_also_when_it_has_expired(sim, origin, cache, max_age):
+@pytest.mark.parametrize("limit", [
+    {"max_age": 1}, {"max_age": 0}, {"headers": [("Cache-Control", "no-cache")]},
+], ids=["max-age=1", "max-age=0", "no-cache"])
+def test_all_that_wait_for_a_page_share_one_request_also_when_it_has_expired(
+        sim, origin, cache, limit):
     api = sim(agents=3)
     shared = cache(origin(api))
     for _ in range(2):
         api.hold()
         answers = []
         waiting = threading.Thread(target=lambda: answers.extend(
-            at_once([lambda: shared.get(max_age=max_age)[0]] * MOUNTS)))
+            at_once([lambda: shared.get(**limit)[0]] * MOUNTS)))
         waiting.start()
         until(lambda: api.held() == 1)
         time.sleep(1.2)  # nobody else comes
@@ -140,24 +143,6 @@ def test_one_request_at_a_time_for_a_page_also_when_it_has_expired(sim, origin, 
         assert answers == [200] * MOUNTS
         time.sleep(1.2)  # it expires
     assert api.stats()["max_parallel"] == 1 and api.requests() == 2
-
-
-def test_requests_past_the_cache_reach_the_api_one_at_a_time(sim, origin, cache):
-    """Those of mounts that recheck the same page. Not all that wait share the response."""
-    api = sim(agents=3)
-    shared = cache(origin(api))
-    api.hold()
-    answers = []
-    waiting = threading.Thread(target=lambda: answers.extend(
-        at_once([lambda: shared.get(headers=[("Cache-Control", "no-cache")])[0]] * MOUNTS)))
-    waiting.start()
-    until(lambda: api.held() == 1)
-    time.sleep(1.2)  # nobody else comes
-    assert api.held() == 1
-    api.release()
-    waiting.join(60)
-    assert answers == [200] * MOUNTS
-    assert api.stats()["max_parallel"] == 1
 
 
 # What it does not keep
