@@ -66,8 +66,9 @@ struct query fleet_query(struct fleet *fleet);
 int fleet_find(struct fleet *fleet, const char *name, struct query *query,
                struct record **ret_record);
 
-/* Renews the data of a record that the caller holds. Returns 0 when it may be served; -ENOENT if
- * the agent left; -EAGAIN; or -errno like fleet_find(). */
+/* Renews the data of a record that the caller holds. Returns 0 when it may be served, and the agent
+ * is then present; -EAGAIN; -ENOENT if the agent left; or -errno like fleet_find(). The call that
+ * finds that the agent left returns -errno of a page if the list does without that page. */
 int fleet_renew(struct fleet *fleet, struct record *record, struct query *query);
 
 /* Returns for how many ms a record's data is still within its ttl; 0: it has expired. */
