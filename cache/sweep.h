@@ -45,8 +45,8 @@ struct sweep {
 	struct sweep *older;
 	uint64_t number;      /* from 1; the upper half of a cursor */
 	uint64_t began_seq;   /* event number when it began */
-	uint64_t renewed_seq; /* the first pass reads only pages that arrived after this event; 0:
-	                         any page that is fresh */
+	uint64_t renewed_seq; /* the first pass reads no more pages except those that arrived after
+	                         this event; 0: it reads any page that is fresh */
 	uint64_t oldest_seq;  /* event number of the oldest arrival; UINT64_MAX: no page yet; 0: it
 	                         has a gap or came from memory */
 	int64_t oldest_ms;  /* arrival of the oldest page minus its age; if no page has data, or if
