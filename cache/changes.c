@@ -51,10 +51,11 @@ static void changes_carry(struct changes_builder *builder, enum agent_field_id f
 	                    : changes_since(builder->old, field, index, builder->first_ns));
 }
 
-/* Adds the strings of a field; those that the agent had before keep their time. noted_field: the
- * field of the changes, which differs for GPU models. Returns how many the agent had before. */
+/* Adds the strings of a field; those that the agent had before keep their time. stored_field: the
+ * field under which the times are stored; CHANGES_GPU_MODEL for the strings of AGENT_GPU_NAME, else
+ * the same as field. Returns how many of the strings the agent had before. */
 static size_t changes_carry_strings(struct changes_builder *builder, enum agent_field_id field,
-                                    enum agent_field_id noted_field)
+                                    enum agent_field_id stored_field)
 {
 	const struct agent *after = builder->after;
 	struct agent_finder finder;
@@ -68,9 +69,9 @@ static size_t changes_carry_strings(struct changes_builder *builder, enum agent_
 		if (!string)
 			continue;
 		kept += old != SIZE_MAX;
-		changes_add(builder, noted_field, (uint16_t)i,
+		changes_add(builder, stored_field, (uint16_t)i,
 		            old == SIZE_MAX ? builder->now_ns
-		                            : changes_since(builder->old, noted_field,
+		                            : changes_since(builder->old, stored_field,
 		                                            (uint16_t)old, builder->first_ns));
 	}
 	return kept;

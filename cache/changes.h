@@ -24,8 +24,9 @@
  * move to another position, since the symlinks to the agent in by-label/, tasks/ and by-gpu/ stay
  * the same. Equal strings of a field have the same time.
  *
- * Memory: 16 bytes for each value that has changed. The number of values for which there is memory
- * is 8, or a larger power of two. So this memory is at most proportional to the agent's.
+ * Memory: 16 bytes for each value that has changed. The capacity is 8 values, or a larger power of
+ * two. An agent has only as many values as its own memory holds, so the memory of its changes is at
+ * most proportional to that of the agent.
  */
 
 #include <stdint.h>

@@ -66,8 +66,9 @@ struct query fleet_query(struct fleet *fleet);
 int fleet_find(struct fleet *fleet, const char *name, struct query *query,
                struct record **ret_record);
 
-/* Renews the data of a record that the caller holds. Returns 0 when it may be served; -ENOENT if
- * the agent left; -EAGAIN; or -errno like fleet_find(). */
+/* Renews the data of a record that the caller holds. Returns 0 when it may be served, and the agent
+ * is then present; -EAGAIN; -ENOENT if the agent left; or -errno like fleet_find(). The call that
+ * finds that the agent left returns -errno of a page if the list does without that page. */
 int fleet_renew(struct fleet *fleet, struct record *record, struct query *query);
 
 /* Returns for how many ms a record's data is still within its ttl; 0: it has expired. */
@@ -79,8 +80,9 @@ int64_t fleet_record_left_ms(const struct fleet *fleet, const struct record *rec
 /*
  * Returns the next agent of a listing: 0 and its record, borrowed until the next call, or NULL at
  * the end. Else -EAGAIN; -ESTALE if the list was forgotten because later ones needed the memory; or
- * -errno of the failure. If a page stays bad, the agents of the other pages come first, and then
- * its -errno.
+ * -errno of the failure. The end of a list that lacks agents is the -errno of fleet_list_end(). For
+ * example, if a page stays bad and its agents are not known or too old, the agents of the other
+ * pages come first, and then the page's -errno.
  *
  * *cursor: 0 to begin with a list that answers the query. A call that returns a record advances it.
  * A value that this function returned always means the same position in the same list; it is at
@@ -110,9 +112,10 @@ uint64_t fleet_newest_list(const struct fleet *fleet);
  * found earlier belong to the first list, and may have been there all the time. */
 bool fleet_list_is_known(const struct fleet *fleet);
 
-/* Returns the result for a name that is not in this list: -ENOENT; -errno of a page that the list
- * does without, since the name may be on it; or, if the list was completed from memory, -errno of
- * the failure. -ENOENT for a list that was forgotten. */
+/* Returns the result for a name that is not in this list. If the list was completed from memory
+ * because the API failed: -errno of that failure. Else -errno of a page that the list does without,
+ * since the name may be on it; -ETIMEDOUT if the list was completed because the API was slow, and
+ * lacks agents; or -ENOENT. -ENOENT for a list that was forgotten. */
 int fleet_list_absent(struct fleet *fleet, uint64_t list);
 
 /* Returns the result at the end of this list: 0; or if it lacks agents, since they never arrived or
@@ -203,7 +206,8 @@ struct fleet_health {
 	int64_t list_age_ms; /* of the oldest page of the last whole list; -1: none */
 	int64_t success_ns;  /* when a page last arrived, wall clock; 0: never */
 	int64_t sweep_ns;    /* when a whole list was last read to its end, wall clock; 0: never */
-	int64_t retry_ms;    /* until what failed may be requested; 0: now, or nothing failed */
+	int64_t retry_ms;    /* until the API, or else the first page in backoff, may be requested
+	                        again; 0: now, or there is no backoff */
 	int64_t refresh_ms;  /* until the next refresh; 0: it is under way; -1: refreshing is off */
 	uint64_t asked;      /* pages that were requested */
 	uint64_t arrived;    /* pages that arrived; without failures and ignored responses */
@@ -211,7 +215,7 @@ struct fleet_health {
 	uint64_t coalesced;  /* queries whose first request was for a page already in flight */
 	uint64_t hits;       /* queries answered from memory, with 0 or -ENOENT */
 	uint64_t sweeps;     /* whole lists that were read to their end */
-	uint64_t passes;     /* over all pages, repetitions included */
+	uint64_t passes;     /* first passes of the sweeps, and rechecks of all pages */
 	uint64_t duplicates; /* agents dropped: an earlier page, or the same response, has the id */
 	uint64_t malformed;  /* elements that were no agents */
 	uint64_t failures[FAILURE_CAUSES]; /* by cause */

@@ -73,8 +73,9 @@ static int fleet_serve_stale_or_fail(struct fleet *fleet, const struct record *r
 	return 0;
 }
 
-/* Returns -errno if the newest list is fresh, so there is nothing to request, and lacks a page that
- * this agent may be on; else 0. */
+/* Returns -errno if the newest list is fresh, so there is nothing to request, and does without a
+ * page that this agent may be on; else 0. The agent is not on a missing page if its own page is not
+ * missing and still had the agent when that page last arrived. */
 static int fleet_lost_in_gap(const struct fleet *fleet, const struct record *record,
                              const struct query *query)
 {
@@ -89,9 +90,33 @@ static int fleet_lost_in_gap(const struct fleet *fleet, const struct record *rec
 	return sweep->missing_err;
 }
 
-int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
+/* Renews the data of an agent that is not on the pages that may have it. Only a whole sweep proves
+ * that it left. Returns 0: the data may be served; -EAGAIN; -errno of a failure; or, if the agent
+ * left, -ENOENT or the error of a gap. The caller holds a reference. */
+static int fleet_renew_by_sweep(struct fleet *fleet, const struct record *record,
+                                struct query *query)
 {
 	struct sweep *sweep = NULL;
+	int err = fleet_advance_sweep(fleet, query, &sweep);
+
+	if (err == 0 && sweep->missing_err == 0 && record->present &&
+	    !fleet_may_serve(fleet, record, query)) {
+		/* The agent's data has expired, but this list has not: responses differ in age, or
+		 * one was outdated. The agent may have left since, so a new list is read. */
+		sweep->expires_ms = pages_now_ms(&fleet->pages);
+		err = fleet_advance_sweep(fleet, query, &sweep);
+	}
+	if (!record->present)
+		return sweep && sweep->missing_err != 0 ? sweep->missing_err : -ENOENT;
+	if (fleet_may_serve(fleet, record, query))
+		return 0;
+	if (err == -EAGAIN && sweep)
+		return sweep_ask(&fleet->sweeps, sweep, query);
+	return err == 0 ? sweep->missing_err : err; /* 0: the list has the agent */
+}
+
+int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
+{
 	int err;
 
 	query->wake_ms = INT64_MAX;
@@ -99,33 +124,18 @@ int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)
 		return fleet_count_hit(fleet, query, -ENOENT);
 	if (fleet_may_serve(fleet, record, query))
 		return fleet_count_hit(fleet, query, 0);
+	/* fleet_find() holds no reference, and a sweep releases that of the cache if the agent
+	 * left. */
+	record_ref(record);
 	err = fleet_lost_in_gap(fleet, record, query);
 	if (err == 0)
 		err = fleet_read_around(fleet, record, query);
-	if (err == 0) {
-		/* The agent is not on these pages. Only a whole sweep proves that it left. */
-		record_ref(record);
-		err = fleet_advance_sweep(fleet, query, &sweep);
-		if (err == 0 && sweep->missing_err == 0 && record->present &&
-		    !fleet_may_serve(fleet, record, query)) {
-			/* The agent's data expired before this list, since responses differ in age
-			 * or one was outdated. So the list does not show that it is there. */
-			sweep->expires_ms = pages_now_ms(&fleet->pages);
-			err = fleet_advance_sweep(fleet, query, &sweep);
-		}
-		if (!record->present)
-			err = sweep && sweep->missing_err != 0 ? sweep->missing_err : -ENOENT;
-		else if (fleet_may_serve(fleet, record, query))
-			err = 0;
-		else if (err == -EAGAIN && sweep)
-			err = sweep_ask(&fleet->sweeps, sweep, query);
-		else if (err == 0)
-			err = sweep->missing_err; /* 0: the list has the agent */
-		record_unref(record);
-	}
-	if (err == 0 || err == -ENOENT)
-		return err;
-	return fleet_serve_stale_or_fail(fleet, record, query, err);
+	if (err == 0)
+		err = fleet_renew_by_sweep(fleet, record, query);
+	if (err < 0 && record->present)
+		err = fleet_serve_stale_or_fail(fleet, record, query, err);
+	record_unref(record);
+	return err;
 }
 
 /* Decides about an unknown name while the sweep that looks for it is incomplete. If the last whole

@@ -18,8 +18,9 @@ static bool record_is_on_its_page(const struct pages *pages, const struct record
 	return record->page > 0 && pages->pages[record->page - 1].arrived_seq == record->read_seq;
 }
 
-/* Whether the agent was on record->page and record->other_page when each of them last arrived. The
- * other page may be the one that is being ingested, whose arrived_seq is set at the end. */
+/* Whether the agent was on record->page and record->other_page when each of them last arrived. If
+ * other_page is the page that is being ingested, the response counts as its last arrival; its
+ * arrived_seq is set at the end. */
 static bool record_is_on_two_pages(const struct ingest *ingest, const struct pages *pages,
                                    const struct record *record)
 {
@@ -32,12 +33,12 @@ static bool record_is_on_two_pages(const struct ingest *ingest, const struct pag
 /* Whether an agent of the response is on an earlier page too. It is then listed for that page only.
  *
  * If the earlier page has expired and did not arrive during the pass under way, the agent may have
- * moved from there to this page. It is taken to be still there if it was on the earlier page and on
- * other_page when each of them last arrived, and one of these holds:
- * - it stays on both pages (stays_on_two);
- * - other_page is not this page: the agent is taken to have moved here from other_page;
+ * moved from there to this page. It is taken to be still on the earlier page if it was there and on
+ * record->other_page when each of them last arrived, and one of these holds:
+ * - it stays on these two pages (stays_on_two);
+ * - record->other_page is a third page: the agent is taken to have moved from there to this page;
  * - this response has it for the second time;
- * - it is at the position where this page had it before. */
+ * - record->other_page is this page, which has it at the same position as before. */
 static bool ingest_is_on_earlier_page(const struct ingest *ingest, const struct pages *pages,
                                       const struct record *record, uint64_t pass_seq)
 {
@@ -79,7 +80,8 @@ static void ingest_note_read(const struct ingest *ingest, const struct pages *pa
                              struct record *record, uint32_t position)
 {
 	if (record->page == ingest->number) {
-		/* The other page had it after it was last read here, and it is still here. */
+		/* Since the agent was last read on this page, the other page had it, and now this
+		 * page has it again. So it is on both pages, and did not move. */
 		record->stays_on_two |= record_is_on_two_pages(ingest, pages, record) &&
 		                        record->other_seq > record->read_seq;
 	} else if (record->page > ingest->number && record_is_on_its_page(pages, record)) {

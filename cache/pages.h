@@ -122,8 +122,9 @@ int pages_ask(struct pages *pages, unsigned int number, bool no_cache, struct qu
  * of the timeout if that is less. If not, sets query->wake_ms.
  *
  * The wait counts from the beginning of the query, or from awaited_ms of the page if that is
- * earlier. So several queries in turn do not each wait for the same request. While the API is in
- * backoff, a page in flight replaces one that is neither in flight nor being retried. */
+ * earlier. So several queries in turn do not each wait for the same request. If this page is
+ * neither in flight nor being retried, and the API is in backoff, awaited_ms of any page in flight
+ * counts instead. */
 bool pages_patience_is_over(const struct pages *pages, unsigned int number, struct query *query);
 
 /* Notes that expired data was served while this page is in flight. If it is not in flight, notes

@@ -17,8 +17,9 @@
  * blame the API. Before any page has arrived since the mount, every such failure counts for the
  * API.
  *
- * If a page is too large, the client requests it in parts. Any such failure of a part (page_only)
- * is always the page's own, because the API answered the request of the whole page.
+ * If a page is too large, the client requests it in parts. If a part fails in one of the ways of
+ * the last paragraph (page_only), that is always the page's own failure, because the API answered
+ * the request of the whole page.
  */
 
 #include "cache/pages.h"

@@ -28,8 +28,8 @@ struct roster {
 	struct roster_entry *entries;
 	size_t count;
 	size_t capacity;
-	struct set indices; /* of the records in entries that are present; empty after
-	                       roster_shrink() */
+	struct set indices; /* indices of those records in entries whose agents are present; empty
+	                       after roster_shrink() */
 };
 
 /* Frees the memory; the roster is empty afterwards. */

@@ -88,7 +88,7 @@ void sweep_note_count(struct sweep *sweep, const struct cached_page *page)
 	sweep->total_count = page->total_count;
 }
 
-bool sweep_fills_page(const struct sweep *sweep, const struct cached_page *page)
+bool sweep_page_is_full(const struct sweep *sweep, const struct cached_page *page)
 {
 	return page->arrived_seq > 0 && page->items >= (uint64_t)sweep->page_size;
 }

@@ -32,9 +32,10 @@
 /* A reading of pages. */
 struct pass {
 	unsigned int *numbers; /* pages to read first, ascending; NULL: none */
-	size_t number_count;   /* length of numbers. Further pages follow the last of these; without
-	                          numbers, they follow from page 1 on */
-	size_t count;          /* pages to read; SIZE_MAX: the end of the list is not known yet */
+	size_t number_count;   /* length of numbers */
+	size_t count;          /* pages to read; SIZE_MAX: the end of the list is not known yet. If
+	                          it exceeds number_count, the pages after the last of numbers
+	                          follow. Without numbers, the pass reads from page 1 on */
 	size_t at;             /* pages read or skipped so far */
 	uint64_t began_seq;    /* event number when it began */
 	int64_t began_ms;      /* time when it began */
@@ -45,8 +46,8 @@ struct sweep {
 	struct sweep *older;
 	uint64_t number;      /* from 1; the upper half of a cursor */
 	uint64_t began_seq;   /* event number when it began */
-	uint64_t renewed_seq; /* the first pass reads only pages that arrived after this event; 0:
-	                         any page that is fresh */
+	uint64_t renewed_seq; /* the first pass reads no more pages except those that arrived after
+	                         this event; 0: it reads any page that is fresh */
 	uint64_t oldest_seq;  /* event number of the oldest arrival; UINT64_MAX: no page yet; 0: it
 	                         has a gap or came from memory */
 	int64_t oldest_ms;  /* arrival of the oldest page minus its age; if no page has data, or if
@@ -86,17 +87,18 @@ struct sweep {
 	int64_t total_count;     /* of the page that arrived last; AGENT_ABSENT if it has none; if
 	                            from_memory, that of the sweep before */
 	uint64_t count_seq;      /* event number of that arrival */
-	/* Number of the latest consecutive pages that have agents, but none that the roster lacked.
-	 * In a recheck, each page up to list_pages restarts the count. */
+	/* Length of the run of pages, up to the page read last, that have agents but none that the
+	 * roster lacked. A page without agents neither counts nor ends the run. In a recheck, each
+	 * page up to list_pages begins a new run. */
 	unsigned int repeating;
 
 	/* The run of empty pages that ends at the page that the first pass read most recently */
 	unsigned int empty_count;
 	unsigned int empty_first; /* the first of them, if there is one */
 	bool empty_again;         /* the pass went back to read them again */
-	/* The first pass reads only pages that arrived after this event: the last one before the
-	 * first empty page was requested, or, if that is later, the event of going back. 0: no
-	 * limit. */
+	/* The first pass reads only pages that arrived after this event. It is the last event
+	 * before the request for the first empty page (asked_seq); or, if the pass went back after
+	 * that, the event of going back. 0: no limit. */
 	uint64_t empty_seq;
 
 	/* Pages that it skipped because they stay bad (cache/sweep_gaps.h) */
@@ -159,7 +161,7 @@ uint64_t sweep_expected_count(const struct sweep *sweep);
 bool sweep_may_serve_stale(const struct sweeps *sweeps, const struct sweep *sweep);
 
 /* Returns whether a page arrived and has as many elements as a full page. */
-bool sweep_fills_page(const struct sweep *sweep, const struct cached_page *page);
+bool sweep_page_is_full(const struct sweep *sweep, const struct cached_page *page);
 
 /* Appends a record whose data may have expired, and lets the list expire when that data may no
  * longer be served stale. If that is so already, only sets lacks_agents. 0 or -ENOMEM. */

@@ -7,10 +7,10 @@
 #define MOST_FIRST_PROBES 2     /* pages to try while no page has ever arrived */
 #define KEEP_MS           60000 /* a missed record is retained at least this long after its ttl */
 
-/* Whether known agents of a page may be served stale. If not, the listing lacks agents of the page.
- */
-static bool page_may_serve_stale(const struct sweeps *sweeps, const struct cached_page *page,
-                                 unsigned int number)
+/* Whether known agents of a page that becomes a gap may be served stale. If not, the listing lacks
+ * agents of the page. */
+static bool sweep_gap_may_serve_stale(const struct sweeps *sweeps, const struct cached_page *page,
+                                      unsigned int number)
 {
 	const struct records *records = sweeps->records;
 
@@ -31,7 +31,7 @@ static bool page_may_serve_stale(const struct sweeps *sweeps, const struct cache
 int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number)
 {
 	const struct cached_page *page = pages_find(sweeps->pages, number);
-	bool stale = page_may_serve_stale(sweeps, page, number);
+	bool stale = sweep_gap_may_serve_stale(sweeps, page, number);
 	int64_t until_ms = pages_now_ms(sweeps->pages) + BACKOFF_HOLD_MS;
 	int err = set_add(&sweep->gaps, number);
 
@@ -50,7 +50,8 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 		until_ms = page->backoff.until_ms;
 	if (sweep->expires_ms > until_ms)
 		sweep->expires_ms = until_ms;
-	/* The arrival of other pages after a query began does not make the sweep serve it. */
+	/* A query needs the missing page as well. So it is not enough for sweeps_serves() that all
+	 * other pages arrived after the query began. */
 	sweep->oldest_seq = 0;
 	if (!stale || page->arrived_seq == 0)
 		return 0;
@@ -155,7 +156,9 @@ bool sweep_ends_in_gap(const struct sweeps *sweeps, struct sweep *sweep)
 		return true;
 	if (number < sweeps->pages->last)
 		return false;
-	/* Without a count the list has as many pages as before, if there was a whole list. */
+	/* Without a plausible total_count, the list is taken to end at the highest known page.
+	 * Before the first whole list, that is only the highest page that has arrived, so agents
+	 * may be lacking. */
 	if (!counted && sweeps->pages->last > 0) {
 		sweep->lacks_agents |= !sweeps->records->list_known;
 		return true;

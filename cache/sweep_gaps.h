@@ -43,8 +43,9 @@ void sweep_count_empty(struct sweep *sweep, const struct cached_page *page, unsi
 bool sweep_ends_in_empty_page(const struct sweeps *sweeps, const struct sweep *sweep,
                               const struct cached_page *page);
 
-/* Returns the last page of the list at the end of the first pass: the page that the pass read last,
- * or the first of the empty pages at its end. That empty page does not count as failed any more. */
+/* Returns the last page of the list at the end of the first pass: the last page that the pass read
+ * or skipped; or, if the pass ended with empty pages, the first of them. That empty page does not
+ * count as failed any more. */
 unsigned int sweep_end_list(const struct sweeps *sweeps, const struct sweep *sweep);
 
 /* Returns whether the first pass ends after the gap that was just added. Sets sweep->endless if

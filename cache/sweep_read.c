@@ -6,9 +6,10 @@
 #include "cache/sweep_gaps.h"
 #include "cache/sweep_recheck.h"
 
-/* Whether the latest consecutive pages that only repeat agents are more than half of the pages up
- * to this one. If so, the API returns the same page for many numbers. Pages of different ages may
- * repeat agents, too, but each needs another page that had its agents first. */
+/* Whether the run of pages that only repeat agents (`repeating` of struct sweep) is longer than
+ * half of the pages up to this one. If so, the API returns the same page for many numbers. Pages of
+ * different ages may repeat agents, too. But each of them needs another page that had its agents
+ * first, so they are at most half of the pages. */
 static bool sweep_only_repeats(const struct sweep *sweep, unsigned int number)
 {
 	return 2 * sweep->repeating > number;
@@ -31,10 +32,10 @@ static bool sweep_ends_in_page(const struct sweeps *sweeps, const struct sweep *
 		return true;
 	if (sweep_count_is_plausible(sweep))
 		return sweep_covered_items(sweep) >= (uint64_t)sweep->total_count;
-	return !sweep_fills_page(sweep, page);
+	return !sweep_page_is_full(sweep, page);
 }
 
-/* Counts pages in a row that have agents, but none that the roster lacked. */
+/* Counts a page for the run of pages that only repeat agents. */
 static void sweep_count_repeating(struct sweep *sweep, const struct cached_page *page,
                                   bool brought_new)
 {
@@ -69,7 +70,7 @@ static bool recheck_goes_on(const struct pages *pages, const struct sweep *sweep
                             const struct cached_page *page, unsigned int number)
 {
 	return sweep->pass.at == sweep->pass.count && number >= pages->last &&
-	       number < FLEET_MAX_PAGES && sweep_fills_page(sweep, page) &&
+	       number < FLEET_MAX_PAGES && sweep_page_is_full(sweep, page) &&
 	       (sweep->repeating == 0 || number > sweep->list_pages) &&
 	       !sweep_only_repeats(sweep, number);
 }

@@ -63,8 +63,8 @@ static bool sweep_lacks_counted_agents(const struct sweeps *sweeps, const struct
 	       sweep_expected_count(sweep) + sweeps->unexplained < (uint64_t)sweep->total_count;
 }
 
-/* Whether an agent that all passes so far missed departs now: they prove that it left, or there
- * were enough of them. */
+/* Whether an agent that all passes so far missed departs now: the last recheck proves that it left,
+ * or the limit of rechecks is reached. */
 static bool recheck_departs_missed(const struct sweeps *sweeps, const struct sweep *sweep)
 {
 	bool lacking = sweep_lacks_counted_agents(sweeps, sweep);
@@ -125,7 +125,7 @@ static int recheck_plan(struct sweeps *sweeps, struct sweep *sweep, unsigned int
 	unsigned int last = sweep->list_pages;
 	struct recheck recheck = {
 		.last_page =
-			last < FLEET_MAX_PAGES && sweep_fills_page(sweep, end) ? last + 1 : last,
+			last < FLEET_MAX_PAGES && sweep_page_is_full(sweep, end) ? last + 1 : last,
 		.marks = calloc(last + 2, sizeof(*recheck.marks)),
 	};
 	unsigned int *numbers = calloc(last + 1, sizeof(*numbers));

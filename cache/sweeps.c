@@ -157,7 +157,8 @@ static struct sweep *sweeps_begin(struct sweeps *sweeps)
 {
 	struct sweep *sweep;
 
-	/* Moves the mtime, so that the kernel does not keep the old listing for the new one. */
+	/* If a list has expired, moves the mtime, so that the kernel drops its copy of that list
+	 * and reads the new one. */
 	sweeps_list_mtime_ns(sweeps);
 	sweep = sweep_new(sweeps);
 	if (!sweep)
@@ -178,22 +179,32 @@ struct sweep *sweeps_for(struct sweeps *sweeps, const struct query *query, bool 
 	return sweep ? sweep : sweeps_begin(sweeps);
 }
 
+/* Whether all pages that the sweep has read arrived after the query began. A sweep that a reader
+ * began may have read pages that were fresh already. */
+static bool sweep_has_renewed(const struct sweep *sweep, const struct query *query)
+{
+	return sweep->renewed_seq >= query->began || sweep->oldest_seq > query->began;
+}
+
 struct sweep *sweeps_renewal(struct sweeps *sweeps, const struct query *query)
 {
 	struct sweep *found = NULL;
 
 	for (struct sweep *at = sweeps->newest; at && at->began_seq > query->began;
 	     at = at->older) {
-		if (!at->from_memory)
+		if (!at->from_memory && sweep_has_renewed(at, query))
 			found = at;
 		if (at->complete)
 			break;
 	}
-	if (found)
-		return found;
-	found = sweeps_begin(sweeps);
-	if (found)
-		found->renewed_seq = query->began;
+	if (!found) {
+		found = sweeps_begin(sweeps);
+		if (found)
+			found->renewed_seq = query->began;
+	} else if (found->renewed_seq == 0) {
+		/* A reader began it. Its readers must not get a page that expired before that. */
+		found->renewed_seq = found->began_seq;
+	}
 	return found;
 }
 

@@ -28,9 +28,10 @@ void sweeps_done(struct sweeps *sweeps);
  * prove that a name is absent. NULL without memory. */
 struct sweep *sweeps_for(struct sweeps *sweeps, const struct query *query, bool from_memory);
 
-/* Returns a sweep that began after the query: the oldest one that is neither older than the newest
- * complete sweep nor completed from memory. If no sweep is, begins one, which reads only pages that
- * arrived after the query began. NULL without memory. */
+/* Returns a sweep that began after the query and reads only pages that arrived after the query
+ * began: the oldest one that is neither older than the newest complete sweep nor completed from
+ * memory. A sweep that a reader began counts if its pages so far are such pages; it then reads no
+ * others. If there is none, begins one. NULL without memory. */
 struct sweep *sweeps_renewal(struct sweeps *sweeps, const struct query *query);
 
 /* Returns the sweep of this number, or NULL if it was forgotten. */

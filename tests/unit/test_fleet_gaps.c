@@ -152,6 +152,38 @@ static void test_an_agent_that_leaves_far_from_a_bad_page_leaves_at_once(void **
 	(void)state;
 }
 
+/* An agent that leaves is not served stale, although another page stays bad. */
+static void test_an_agent_that_left_gets_the_error_of_the_bad_page(void **state)
+{
+	for (size_t i = 0; i < CAUSES * 2; i++) {
+		bool held = i >= CAUSES;
+		struct record *record;
+		struct world world;
+		int err;
+
+		world_of(&world, 400);
+		world_list_all(&world);
+		assert_int_equal(world_find(&world, "p50", &record), 0);
+		if (held)
+			record_ref(record);
+		world.cause = causes[i % CAUSES];
+		set_run(&world, 4, 4);
+		world_remove(&world, 50);
+		world.now_ms += TTL_MS;
+		err = held ? world_renew(&world, record) : world_find(&world, "p50", &record);
+		assert_int_equal(err, -failure_errno(world.cause));
+		assert_int_equal(world.departed, 1);
+		assert_string_equal(world.departed_id, "p50");
+		if (held) {
+			assert_int_equal(world_renew(&world, record), -ENOENT);
+			record_unref(record);
+		}
+		assert_int_equal(world_find(&world, "p50", NULL), -failure_errno(world.cause));
+		world_done(&world);
+	}
+	(void)state;
+}
+
 /* A page that stays empty, though total_count and later pages show that it is in the list. */
 static void test_a_page_that_stays_empty_hides_no_other_page(void **state)
 {
@@ -414,6 +446,7 @@ int main(void)
 		cmocka_unit_test(test_agents_of_a_new_page_that_fails_at_first_have_joined),
 		cmocka_unit_test(test_a_list_that_shrank_ends_at_its_first_empty_page),
 		cmocka_unit_test(test_an_agent_that_leaves_far_from_a_bad_page_leaves_at_once),
+		cmocka_unit_test(test_an_agent_that_left_gets_the_error_of_the_bad_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -265,6 +265,43 @@ static void test_slow_api_is_read_to_its_end_beside_impatient_readers(void **sta
 	(void)state;
 }
 
+/* A reader begins the next list after that of the refresh ended in memory. The reader may use pages
+ * that are fresh, but arrived before the refresh began. */
+static void test_fresh_pages_of_a_reader_do_not_end_a_refresh(void **state)
+{
+	for (int i = 0; i < 2; i++) {
+		bool completes = i == 1; /* the reader reads its list to the end */
+		struct reader reader = {0};
+		struct world world;
+
+		world_of_refresh(&world, 250, 8 * TTL_MS / 10 + 100);
+		assert_int_equal(world_find(&world, "p1", NULL), 0);
+		world.now_ms += 2 * TTL_MS / 10;
+		world_run(&world, 1000); /* the first refresh reads pages 2 and 3 */
+		assert_each_page_requested(&world, 3, 1, 1);
+		world.cause = FAILURE_BUSY;
+		world.failing = true;
+		world_run(&world, 7 * TTL_MS / 10 + 200); /* the second one fails */
+		assert_int_equal(world.requests_of[1], 2);
+		world_list_all(&world); /* from memory */
+		world.failing = false;
+		world.now_ms += world_health(&world).retry_ms;
+		if (completes) /* page 1 has expired, pages 2 and 3 are fresh */
+			world_list_all(&world);
+		else
+			assert_false(reader_ask(&world, &reader));
+		assert_int_equal(world.requests_of[1], 3);
+		assert_int_equal(world.requests_of[2] + world.requests_of[3], 2);
+		world_run(&world, 1000); /* the second refresh continues */
+		assert_int_equal(world.requests_of[1], 3);
+		assert_int_equal(world.requests_of[2], 2);
+		assert_int_equal(world.requests_of[3], 2);
+		assert_true(world_health(&world).refresh_ms > 0);
+		world_done(&world);
+	}
+	(void)state;
+}
+
 static void test_health_says_when_the_next_refresh_is(void **state)
 {
 	struct world world;
@@ -294,6 +331,7 @@ int main(void)
 		cmocka_unit_test(test_refresh_that_failed_continues_before_the_next_period),
 		cmocka_unit_test(test_bad_page_costs_its_own_agents_only),
 		cmocka_unit_test(test_slow_api_is_read_to_its_end_beside_impatient_readers),
+		cmocka_unit_test(test_fresh_pages_of_a_reader_do_not_end_a_refresh),
 		cmocka_unit_test(test_health_says_when_the_next_refresh_is),
 	};
 
