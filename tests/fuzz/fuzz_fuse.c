@@ -365,8 +365,9 @@ static void garbage(struct world *world, struct kernel *kernel)
 	if (opcode == 0xff)
 		opcode = take32(&world->input);
 	body = take_bytes(&world->input, &bytes);
-	/* A reply to a notification that was not sent: libfuse keeps it for ever. */
-	if (opcode != FUSE_NOTIFY_REPLY)
+	/* libfuse keeps a reply to a notification that was not sent for ever, and since 3.17 it
+	 * serves no request after a DESTROY, which is the kernel's last one. */
+	if (opcode != FUSE_NOTIFY_REPLY && opcode != FUSE_DESTROY)
 		kernel_send(kernel, opcode, node, body, bytes);
 }
 
