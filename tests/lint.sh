@@ -41,7 +41,7 @@ check_manual() {
 
 mapfile -t files < <(find api cache fs tests -name '*.[ch]' | sort)
 mapfile -t sources < <(find api cache fs tests -name '*.c' | sort)
-mapfile -t scripts < <(grep -rlE '^#!/bin/(ba)?sh' run .ci contrib debian tests | sort)
+mapfile -t scripts < <(grep -rIlE '^#!/bin/(ba)?sh' run .ci contrib debian tests | sort)
 # Versions lay out macros differently, and that of Debian 12 decides.
 if [[ $(clang-format --version) = *' version 14.'* ]]; then
 	check "clang-format" clang-format --dry-run -Werror "${files[@]}"
@@ -52,8 +52,12 @@ CC=gcc check "gcc" tests/build.sh build-lint-gcc -Dwerror=true -Dtests=enabled
 CC=clang check "clang" tests/build.sh build-lint -Dwerror=true -Dtests=enabled -Dfuzz=true \
 	-Dbuildtype=debugoptimized
 check "clang-tidy" check_tidy
+# normalCheckLevelMaxBranches says only that another level would check more. A test without memory crashes,
+# which is enough. FLEETFS_VERSION is a macro of the command line, which cppcheck 2.17 also leaves out.
 check "cppcheck" cppcheck --project=build-lint/compile_commands.json -j "$(nproc)" --quiet \
-	--enable=warning,performance,portability --inline-suppr --error-exitcode=1
+	--enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	--suppress=normalCheckLevelMaxBranches '--suppress=nullPointerOutOfMemory:*tests/*' \
+	'--suppress=unknownMacro:*tests/unit/test_client.c'
 check "shellcheck" shellcheck completions/*.bash "${scripts[@]}"
 check "mandoc" check_manual
 check "pyflakes" /usr/bin/python3 -B -m pyflakes docs/*.py fs/reports/html/*.py tests/*.py tests/*/*.py

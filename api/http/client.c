@@ -61,7 +61,7 @@ int client_new(const struct client_config *config, struct credential *credential
 		return -ENOMEM;
 	client = calloc(1, sizeof(*client));
 	result = client ? mailbox_init(&client->mailbox) : -ENOMEM;
-	if (result < 0) {
+	if (!client || result < 0) {
 		free(client);
 		curl_global_cleanup();
 		return result;

@@ -63,7 +63,7 @@ static XXH128_hash_t name_hash(const char *text, size_t length)
 	const char *end = text + length;
 	XXH3_state_t state;
 
-	if (!memchr(text, UTF8_STORED_NUL[0], length))
+	if (!memchr(text, (unsigned char)UTF8_STORED_NUL[0], length))
 		return XXH3_128bits(text, length);
 	XXH3_128bits_reset(&state);
 	while (text < end) {

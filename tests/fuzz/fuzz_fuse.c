@@ -37,8 +37,11 @@ char *__wrap_strdup(const char *string);
 
 static bool fails(void)
 {
-	if (allocations_left < 0 || allocations_left-- > 0)
+	if (allocations_left != 0) {
+		allocations_left -= allocations_left > 0;
 		return false;
+	}
+	allocations_left--;
 	errno = ENOMEM;
 	return true;
 }

@@ -53,7 +53,7 @@ static void fuzz_pattern(const uint8_t *data, size_t size)
 /* A name matches the value whose name it is. */
 static void fuzz_name(const char *value)
 {
-	char name[NAME_BYTES], text[3 * NAME_BYTES], *out = text;
+	char name[NAME_BYTES], text[3 * NAME_BYTES] = "", *out = text;
 	struct pattern_value prepared;
 	struct pattern *pattern;
 	size_t work = 0;

@@ -127,7 +127,7 @@ static void test_every_value_matches_its_name(void **state)
 		"\x1b[31m", "\xff", "\xc0\x80", "\xc0\x81", "\u202e", "\u00e9", "100%", "a/b/c"};
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-		char name[NAME_BYTES], escaped[3 * NAME_BYTES], *out = escaped;
+		char name[NAME_BYTES], escaped[3 * NAME_BYTES] = "", *out = escaped;
 
 		name_encode(values[i], name);
 		/* What names leave as it is, and patterns do not. */
