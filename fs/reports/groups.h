@@ -12,8 +12,8 @@
  * of other values. So a listing can continue after a number (groups_after()), however the list of
  * agents changes.
  *
- * Values are strings that agents choose. Groups are found by the names of their values in the tree.
- * Different values have different names (fs/tree/names.h).
+ * Values are strings that agents choose. The name of a group is name_encode() of its value, so
+ * different values have different names (fs/tree/names.h). A group is looked up by its name.
  */
 
 #include <stddef.h>
@@ -73,7 +73,7 @@ int groups_add(struct groups *groups, const char *value, struct record *record);
  * the value. Returns 0 or -ENOMEM. */
 int groups_expect(struct groups *groups, const char *value);
 
-/* The group with this name in the tree, or NULL. */
+/* The group with this name, or NULL. */
 struct group *groups_find(const struct groups *groups, const char *name);
 
 #endif
