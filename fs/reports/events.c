@@ -98,8 +98,9 @@ struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full
 
 /* Queries */
 
-/* Whether the log can be served: it has begun, and there is a whole list. A whole list none of whose
- * pages arrived is enough, since the log may be empty. So fleet_list_is_known() is not required. */
+/* Whether the log can be served: it has begun, and there is a whole list. A whole list none of
+ * whose pages arrived is enough, since the log may be empty. So fleet_list_is_known() is not
+ * required. */
 static bool events_are_known(const struct events *events)
 {
 	return events->current && fleet_newest_list(events->fleet) > 0;

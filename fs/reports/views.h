@@ -10,8 +10,8 @@
  * A result is built when a request needs it, once for each list, by a job in slices
  * (fs/reports/build.h): building one takes 0.8 s for 100,000 agents.
  *
- * All reports are freed when no result was used for two ttls and a second. Rankings are freed one by
- * one (fs/reports/rankings.h). Groups stay, since a listing of them may continue at any time
+ * All reports are freed when no result was used for two ttls and a second. Rankings are freed one
+ * by one (fs/reports/rankings.h). Groups stay, since a listing of them may continue at any time
  * (fs/reports/groups.h). But if all groups together take more than 16 MiB, those that were not used
  * for the longest time are freed: at the earliest a minute after their last use, or two ttls and a
  * second if that is longer.

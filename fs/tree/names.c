@@ -39,8 +39,8 @@ static bool name_is_operator(char c)
 	return c == '=' || c == '<' || c == '>';
 }
 
-/* Returns the character at text[at], and whether it has to be escaped. Of a character in is_plain[],
- * only `bytes` and `kind` are valid: it is not decoded. */
+/* Returns the character at text[at], and whether it has to be escaped. Of a character in
+ * is_plain[], only `bytes` and `kind` are valid: it is not decoded. */
 static struct utf8_char name_next_character(const char *text, size_t length, size_t at,
                                             bool in_where, bool *ret_escaped)
 {
