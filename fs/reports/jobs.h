@@ -10,7 +10,7 @@
  * job does not wait for the end of a long one.
  *
  * A few slices take longer, in proportion to what is built. The last slice of a job releases memory
- * of the build, and what was built from the previous list: up to 10 ms for 100,000 agents. A slice
+ * of the build, and what was built from the previous list: up to 12 ms for 100,000 agents. A slice
  * in which a table or an array doubles takes up to 20 ms then. One in which a text of 16 MB doubles
  * takes 20 ms, and up to 50 ms for 32 MB.
  *
