@@ -98,8 +98,9 @@ struct events *events_new(struct fleet *fleet, int64_t timeout_ms, uint64_t full
 
 /* Queries */
 
-/* Whether the log can be served: it has begun, and a list is complete. A list without any page is
- * enough for the empty log, so fleet_list_is_known() is not needed. */
+/* Whether the log can be served: it has begun, and there is a whole list. A whole list none of
+ * whose pages arrived is enough, since the log may be empty. So fleet_list_is_known() is not
+ * required. */
 static bool events_are_known(const struct events *events)
 {
 	return events->current && fleet_newest_list(events->fleet) > 0;
@@ -283,7 +284,8 @@ static int event_log_append(struct event_log *log, const struct text *lines, int
 	return 0;
 }
 
-static bool events_is_full(const struct events *events)
+/* Whether the current log is full, and old enough or large enough to be replaced. */
+static bool events_must_rotate(const struct events *events)
 {
 	size_t bytes = events->current->text.length;
 
@@ -309,7 +311,7 @@ int events_changed(struct events *events, const struct record *record, const str
 	err = text_error(lines);
 	if (err < 0 || lines->length == 0)
 		return err;
-	if (events_is_full(events))
+	if (events_must_rotate(events))
 		err = events_rotate(events);
 	return err < 0 ? err : event_log_append(events->current, lines, at_ns);
 }

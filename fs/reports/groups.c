@@ -51,16 +51,33 @@ void groups_finish(struct groups *groups)
 	groups->count = count;
 }
 
-static int groups_compare(const void *a, const void *b)
+void groups_heap_push(struct groups *groups, size_t first)
 {
-	return strcmp((*(struct group *const *)a)->value, (*(struct group *const *)b)->value);
+	struct group **heap = groups->order + first;
+	size_t at = groups->count - first - 1;
+	struct group *last = heap[at];
+
+	for (; at > 0 && strcmp(heap[(at - 1) / 2]->value, last->value) > 0; at = (at - 1) / 2)
+		heap[at] = heap[(at - 1) / 2];
+	heap[at] = last;
 }
 
-void groups_sort_from(struct groups *groups, size_t first)
+struct group *groups_heap_pop(struct groups *groups, size_t first, size_t end)
 {
-	if (groups->count > first)
-		qsort(groups->order + first, groups->count - first, sizeof(*groups->order),
-		      groups_compare);
+	struct group **heap = groups->order + first;
+	size_t count = end - first - 1, at = 0;
+	struct group *root = heap[0], *last = heap[count];
+
+	for (size_t child; (child = 2 * at + 1) < count; at = child) {
+		if (child + 1 < count && strcmp(heap[child + 1]->value, heap[child]->value) < 0)
+			child++;
+		if (strcmp(heap[child]->value, last->value) >= 0)
+			break;
+		heap[at] = heap[child];
+	}
+	heap[at] = last;
+	heap[count] = root;
+	return root;
 }
 
 size_t groups_after(const struct groups *groups, uint64_t number)

@@ -12,8 +12,8 @@
  * of other values. So a listing can continue after a number (groups_after()), however the list of
  * agents changes.
  *
- * Values are strings that agents choose. Groups are found by the names of their values in the tree.
- * Different values have different names (fs/tree/names.h).
+ * Values are strings that agents choose. The name of a group is name_encode() of its value, so
+ * different values have different names (fs/tree/names.h). A group is looked up by its name.
  */
 
 #include <stddef.h>
@@ -35,7 +35,7 @@ struct group {
 
 struct groups {
 	struct table by_name;
-	struct group **order; /* by number, until groups_sort_from() */
+	struct group **order; /* by number, unless it has a heap: see groups_heap_push() */
 	size_t count;
 	size_t capacity;
 	size_t bytes;    /* memory of the groups themselves */
@@ -58,9 +58,18 @@ void groups_done(struct groups *groups);
 /* Ends building: removes the groups that were neither added nor expected for groups->list. */
 void groups_finish(struct groups *groups);
 
-/* Sorts the groups by value, from this position in groups->order to the end. groups_after() must
- * not be called any more. */
-void groups_sort_from(struct groups *groups, size_t first);
+/*
+ * A heap for sorting groups by value one by one, since qsort() of many groups takes too long for a
+ * slice. It is the part of groups->order that begins at position `first`. Its root is the group
+ * with the lowest value. groups_after() and groups_finish() must not be called for these groups.
+ */
+
+/* Adds the last group of groups->order to the heap, which has all others from `first` on. */
+void groups_heap_push(struct groups *groups, size_t first);
+
+/* Takes the root from the heap, which ends before position `end`, and moves it to position end - 1,
+ * before which the heap then ends. Returns the group. The heap must not be empty. */
+struct group *groups_heap_pop(struct groups *groups, size_t first, size_t end);
 
 /* The position in groups->order of the first group with a higher number; groups->count: none. */
 size_t groups_after(const struct groups *groups, uint64_t number);
@@ -73,7 +82,7 @@ int groups_add(struct groups *groups, const char *value, struct record *record);
  * the value. Returns 0 or -ENOMEM. */
 int groups_expect(struct groups *groups, const char *value);
 
-/* The group with this name in the tree, or NULL. */
+/* The group with this name, or NULL. */
 struct group *groups_find(const struct groups *groups, const char *name);
 
 #endif

@@ -3,7 +3,8 @@
 /*
  * fleet.html: the page of fs/reports/html/ with the fleet embedded as JSON, in a block that no
  * browser executes. Each agent is an array; `fields` names its columns. A string of an agent is a
- * JSON string that cannot end the block (text_json()), and the page puts it into text nodes only.
+ * JSON string that cannot end the block (text_json()). The page never parses it as markup
+ * (fs/reports/html/page.js).
  */
 
 #include <inttypes.h>

@@ -5,9 +5,14 @@
 /*
  * The queue of jobs: work on the whole fleet that takes longer than other requests may wait.
  *
- * A job works in slices of less than a millisecond. The loop runs one slice in each of its turns
- * and answers the kernel's requests in between. After a slice a job moves to the end of the queue,
- * so a short job does not wait for the end of a long one.
+ * A job works in slices of about 0.25 ms. The loop runs one slice in each of its turns and answers
+ * the kernel's requests in between. After a slice a job moves to the end of the queue, so a short
+ * job does not wait for the end of a long one.
+ *
+ * A few slices take longer, in proportion to what is built. The last slice of a job releases memory
+ * of the build, and what was built from the previous list: up to 12 ms for 100,000 agents. A slice
+ * in which a table or an array doubles takes up to 20 ms then. One in which a text of 16 MB doubles
+ * takes 20 ms, and up to 50 ms for 32 MB.
  *
  * A job is embedded in the struct that it works on; the queue owns nothing.
  *

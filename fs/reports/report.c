@@ -68,7 +68,8 @@ static const struct report_chunk *report_chunk_at(const struct report_section *s
 	return &section->chunks[low];
 }
 
-/* The bytes of a chunk, valid until the next call. Returns NULL without memory. */
+/* The bytes of a chunk, valid until the next call. length: of the chunk. Returns NULL without
+ * memory, or if write_row() broke its contract: the row has another length than before. */
 static const char *report_chunk_bytes(struct report *report, size_t section,
                                       const struct report_chunk *chunk, uint64_t length)
 {

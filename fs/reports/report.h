@@ -72,7 +72,7 @@ struct report {
 	struct report_window window;
 	uint64_t bytes;   /* of the finished report */
 	uint64_t hash;    /* of the content, slice by slice: see report_hash() */
-	int64_t mtime_ns; /* when a report with this content was first built; wall clock */
+	int64_t mtime_ns; /* when it was built, wall clock; the caller sets it */
 	size_t section_count;
 	struct report_section sections[];
 };

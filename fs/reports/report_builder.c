@@ -69,6 +69,19 @@ static int report_builder_write_rows(struct report_builder *builder, const struc
 	return err;
 }
 
+/* Adds an agent to the totals. If the kind writes statuses, those that are not documented become a
+ * heap, since the order in which they are found changes from list to list. */
+static int report_builder_add_to_totals(struct report_builder *builder, const struct agent *agent)
+{
+	struct groups *statuses = &builder->totals.statuses;
+	size_t count = statuses->count;
+	int err = totals_add(&builder->totals, agent);
+
+	if (builder->kind->write_status && statuses->count > count)
+		groups_heap_push(statuses, AGENT_STATUSES);
+	return err;
+}
+
 /* Writes the next agent, if there is one. */
 static int report_builder_write_agent(struct report_builder *builder)
 {
@@ -80,7 +93,7 @@ static int report_builder_write_agent(struct report_builder *builder)
 	builder->has_all_agents = !record;
 	if (!record)
 		return 0;
-	err = totals_add(&builder->totals, record->agent);
+	err = report_builder_add_to_totals(builder, record->agent);
 	if (err < 0)
 		return err;
 	return report_builder_write_rows(
@@ -93,18 +106,25 @@ static int report_builder_write_agent(struct report_builder *builder)
 			 });
 }
 
-/* Writes the line of the next status or, after the last one, the end of the report. Returns whether
- * the report has ended. The statuses are sorted because the order in which they are found changes
- * from list to list. */
-static bool report_builder_write_status(struct report_builder *builder)
+/* Returns the next status to write. It must not be called after the last one. */
+static const struct group *report_builder_next_status(struct report_builder *builder)
 {
 	struct groups *statuses = &builder->totals.statuses;
+	size_t at = builder->statuses_written++;
+
+	if (at < AGENT_STATUSES)
+		return statuses->order[at];
+	return groups_heap_pop(statuses, AGENT_STATUSES, statuses->count + AGENT_STATUSES - at);
+}
+
+/* Writes the line of the next status or, after the last one, the end of the report. Returns whether
+ * the report has ended. */
+static bool report_builder_write_status(struct report_builder *builder)
+{
 	const struct report_kind *kind = builder->kind;
 
-	if (builder->statuses_written == 0)
-		groups_sort_from(statuses, AGENT_STATUSES);
-	if (kind->write_status && builder->statuses_written < statuses->count) {
-		kind->write_status(builder, statuses->order[builder->statuses_written++]);
+	if (kind->write_status && builder->statuses_written < builder->totals.statuses.count) {
+		kind->write_status(builder, report_builder_next_status(builder));
 		return false;
 	}
 	if (kind->end)

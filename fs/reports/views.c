@@ -11,7 +11,7 @@
 #define SLICE_AGENTS 64
 #define SLICE_VALUES 512
 
-#define IDLE_MS 1000 /* plus two ttls: reports are freed when no view was used for this time */
+#define IDLE_MS 1000 /* plus two ttls: reports are freed when no result was used for this time */
 
 /* The kernel does not report the end of a listing. So groups stay until those of all rows together
  * take more memory than this. Then those that were not used for the longest time are freed, after
@@ -39,7 +39,7 @@ struct views {
 	struct jobs *jobs;           /* borrowed */
 	uint64_t seed;
 	int64_t idle_ms;
-	int64_t used_ms; /* last use of a view; INT64_MIN: none since the reports were freed */
+	int64_t used_ms; /* last use of a result; INT64_MIN: none since the reports were freed */
 	struct rankings rankings;
 	bool crowded;       /* the groups of all rows take more than KEPT_GROUPS_BYTES */
 	struct slot *slots; /* by row of the tree */
@@ -275,7 +275,8 @@ const struct groups *views_groups_after(struct views *views, const struct tree_r
 
 /* Reports */
 
-/* Stores the finished report, unless it equals the previous one. */
+/* Stores the finished report. If the previous one has the same hash and length, keeps that instead,
+ * so that its mtime stays. */
 static void slot_store_report(struct slot *slot)
 {
 	uint64_t list = slot->builder->list;

@@ -3,20 +3,20 @@
 #define FLEETFS_FS_REPORTS_VIEWS_H
 
 /*
- * Everything that is built from the whole list of agents: the groups of a directory (by-status/,
- * tasks/), a report of fleet/, or a ranking (where/…/sort=FIELD/). In this header, each of the
- * three is a view. In fs/tree/tree.h, a view is only a directory with groups or links.
+ * The results that are built from the whole list of agents: the groups of a directory (by-status/,
+ * tasks/), a report of fleet/, or a ranking (where/…/sort=FIELD/). The groups and links of a
+ * directory are the view in fs/tree/tree.h.
  *
- * A view is built when a request needs it, once for each list, by a job in slices
+ * A result is built when a request needs it, once for each list, by a job in slices
  * (fs/reports/build.h): building one takes 0.8 s for 100,000 agents.
  *
- * All reports are freed when no view was used for two ttls and a second. Rankings are freed one by
- * one (fs/reports/rankings.h). Groups stay, since a listing of them may continue at any time
+ * All reports are freed when no result was used for two ttls and a second. Rankings are freed one
+ * by one (fs/reports/rankings.h). Groups stay, since a listing of them may continue at any time
  * (fs/reports/groups.h). But if all groups together take more than 16 MiB, those that were not used
  * for the longest time are freed: at the earliest a minute after their last use, or two ttls and a
  * second if that is longer.
  *
- * Not thread-safe: only the FUSE thread uses views.
+ * Not thread-safe: only the FUSE thread uses these functions.
  */
 
 #include <stdbool.h>
@@ -34,12 +34,12 @@ struct status;
 struct tree_row;
 struct views;
 
-/* Creates the views of status->fleet; none is built yet. status and jobs are borrowed. seed: random
+/* For the results of status->fleet; none is built yet. status and jobs are borrowed. seed: random
  * bits for hashes. Returns NULL without memory. */
 struct views *views_new(const struct status *status, struct jobs *jobs, int64_t ttl_ms,
                         uint64_t seed);
 
-/* Frees all views, and removes their jobs from the queue. NULL is allowed. */
+/* Frees all results, and removes their jobs from the queue. NULL is allowed. */
 void views_free(struct views *views);
 
 /* Finds the groups of a row (TREE_GROUPS or TREE_LINKS). They are built from the list that
@@ -65,13 +65,13 @@ int views_report(struct views *views, const struct tree_row *row, struct query *
 int views_ranking(struct views *views, struct question *question, struct query *query,
                   bool continues, const struct ranking **ret_ranking);
 
-/* Records that a view is in use, so that views_tidy() returns true later. The caller also calls it
- * when a program uses a question below where/. A question may need no view, but its directory
- * entries are invalidated, too, when views_tidy() returns true. */
+/* Records a use, so that views_tidy() returns true later. The functions above call it. Their caller
+ * calls it when a program uses a question below where/: the question may need no result, but the
+ * kernel's entries of it are to be invalidated, too. */
 void views_touch(struct views *views);
 
-/* Frees the views that are due. Returns true, once, when no view was used for two ttls and a
- * second, even if no report was freed. The caller then invalidates the kernel's entries. */
+/* Frees the results that are due. Returns true, once, when none was used for two ttls and a second,
+ * even if no report was freed. The caller then invalidates the kernel's entries. */
 bool views_tidy(struct views *views);
 
 /* When views_tidy() is due, on the fleet's clock, in ms; INT64_MAX: there is nothing to free. */

@@ -33,13 +33,14 @@ static bool name_is_unsafe_at_end(char c, bool first)
 	return c == ' ' || (first && (c == '.' || c == '-'));
 }
 
-/* Whether a character is an operator of a condition, or a part of one. */
+/* Whether a character is an operator of a component below where/, or a part of one. */
 static bool name_is_operator(char c)
 {
 	return c == '=' || c == '<' || c == '>';
 }
 
-/* The character at text[at], and whether it has to be escaped. */
+/* Returns the character at text[at], and whether it has to be escaped. Of a character in
+ * is_plain[], only `bytes` and `kind` are valid: it is not decoded. */
 static struct utf8_char name_next_character(const char *text, size_t length, size_t at,
                                             bool in_where, bool *ret_escaped)
 {
@@ -237,7 +238,9 @@ static bool name_is_canonical_any(const char *name, bool in_where)
 	kept = name_length_before_hash(name, length);
 	if (!name_decode(name, kept > 0 ? kept : length, &decoded))
 		return false;
-	if (kept > 0) { /* after the cut, the original string continues with any character */
+	/* The original string continues after the cut. So the last character of the name was not at
+	 * the end of the string, and a space there is not escaped. The 'a' stands for the rest. */
+	if (kept > 0) {
 		decoded.bytes[decoded.length] = 'a';
 		decoded.escaped[decoded.length++] = false;
 	}

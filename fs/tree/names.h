@@ -33,16 +33,16 @@ void name_encode(const char *text, char ret_name[static NAME_BYTES]);
 bool name_is_canonical(const char *name);
 
 /*
- * Names below where/. There a name with an operator (`=`, `<`, `>`) is a condition, so each of
- * these characters in the name of an agent becomes %XX, too. Otherwise the name is the same as in
- * agents/. Exception: the escapes can make the name so long that it is cut, or is cut earlier than
- * the name in agents/.
+ * Names below where/. There a name with an operator (`=`, `<`, `>`) is a component of a question
+ * (fs/tree/question.h): a condition or `sort=`. So each of these characters in the name of an agent
+ * becomes %XX, too. Otherwise the name is the same as in agents/. Exception: the escapes can make
+ * the name so long that it is cut, or is cut earlier than the name in agents/.
  */
 
 /* Encodes the id of an agent as its name below where/. */
 void name_encode_in_where(const char *text, char ret_name[static NAME_BYTES]);
 
-/* Whether a name is a condition below where/, valid or not. */
+/* Whether a name below where/ is a component of a question, valid or not. */
 bool name_has_operator(const char *name);
 
 /* Translates a name below where/ to the name of the same agent in agents/. Returns false if no

@@ -288,6 +288,42 @@ static void test_statuses_are_written_in_slices(void **state)
 	(void)state;
 }
 
+/* Writes one byte. Expects the documented statuses, and then the others by value. */
+static void write_sorted_status(struct report_builder *builder, const struct group *group)
+{
+	struct text *text = report_builder_text(builder, 0);
+	static const struct group *previous;
+
+	if (builder->statuses_written - 1 < AGENT_STATUSES)
+		assert_string_equal(group->value, agent_statuses[builder->statuses_written - 1]);
+	else if (builder->statuses_written - 1 > AGENT_STATUSES)
+		assert_true(strcmp(previous->value, group->value) < 0);
+	previous = group;
+	text_bytes(text, "#", 1);
+}
+
+static void test_undocumented_statuses_are_written_in_their_order(void **state)
+{
+	static const struct report_kind kind = {.write_status = write_sorted_status, .sections = 1};
+
+	for (size_t count = 0; count < 400; count = count < 12 ? count + 1 : 3 * count) {
+		struct report_builder *builder;
+		struct report *report;
+
+		world_begin(count);
+		world.own_statuses = true;
+		builder = report_builder_new(&kind, &world.status, world_list(), WORLD_SEED);
+		assert_non_null(builder);
+		while (report_builder_continue(builder, 7) == -EAGAIN)
+			;
+		report = report_builder_finish(builder);
+		assert_int_equal(report->bytes, AGENT_STATUSES + count); /* each once */
+		report_unref(report);
+		world_end();
+	}
+	(void)state;
+}
+
 /* Errors */
 
 static void begin_small(struct report_builder *builder)
@@ -380,6 +416,7 @@ int main(void)
 		cmocka_unit_test(test_hash_depends_on_the_order_of_rows),
 		cmocka_unit_test(test_slice_is_short_although_rows_are_long),
 		cmocka_unit_test(test_statuses_are_written_in_slices),
+		cmocka_unit_test(test_undocumented_statuses_are_written_in_their_order),
 		cmocka_unit_test(test_text_beyond_the_ceiling_is_an_error),
 		cmocka_unit_test(test_forgotten_list_is_an_error),
 		cmocka_unit_test(test_values_of_an_agent_are_summed_up_to_the_maximum),

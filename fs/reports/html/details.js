@@ -1,6 +1,7 @@
 /* All values of one agent. */
 
-/* Quoted for a shell, where users paste it: an agent chose the name. */
+/* Returns the path of an agent in the mount, quoted for a shell. Users paste it into one, and the agent
+ * chose its name. */
 function path(name) {
 	const here = decodeURIComponent(location.pathname).replace(/\/fleet\/[^/]*$/, "");
 	const whole = `${here}/agents/${name}`;

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Writes fleet.html without its data as a C header: embed.py PAGE.HTML PAGE.CSS PART.JS... > PAGE.H
 
-Style and script replace @STYLE@ and @SCRIPT@ in the page. The script is one function of all its parts.
+Style and script replace @STYLE@ and @SCRIPT@ in the page. The script is one function, which contains all
+the parts in their sequence.
 The policy in the page's head contains their hashes, so a browser executes nothing else in the page.
 page_begin ends before @DATA@, and page_end begins after it."""
 

@@ -2,7 +2,7 @@
 
 const order = new Intl.Collator("en", {numeric: true}).compare;
 const LETTERS = {unhealthy: "!", idle: "I", busy: "B", syncing: "S", tunnel: "T"};
-/* In the order of the page: the status that needs repair, then those with free GPUs. */
+/* In the order of the page: unhealthy agents need repair; idle and busy ones accept tasks; then the others. */
 const STATUSES = Object.keys(LETTERS);
 const [LONG_NAME, SHORT_NAME, SHORT_TEXT, SHOWN_CHANGES, SHOWN_GROUPS] = [40, 18, 28, 30, 40];
 
@@ -13,7 +13,7 @@ function rank(status) {
 	return at < 0 ? STATUSES.length : at;
 }
 
-/* An undocumented status has no letter. */
+/* An undocumented status has no letter of its own, but a `*`. */
 const letter = status => Object.hasOwn(LETTERS, status) ? LETTERS[status] : "*";
 const statusText = status => shorten(status, SHORT_TEXT) || "no status";
 

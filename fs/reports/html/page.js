@@ -4,8 +4,9 @@
  * the scroll position and the focus stay. If the file cannot be read, the page stays as it is and
  * shows its age, instead of the browser's error page.
  *
- * Security: a string of an agent becomes the text of a text node, or the value of an attribute that
- * is only a name. No markup is ever parsed.
+ * Security: a string of an agent becomes the text of a text node, or the value of an attribute or a
+ * field that a browser neither executes nor loads (aria-label, data-status, the path). No markup is
+ * ever parsed.
  */
 
 const page = JSON.parse($("data").textContent);

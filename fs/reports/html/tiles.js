@@ -178,8 +178,8 @@ function renderLegend(size) {
 		full: [...ofGpus(" free"), sample("", "5 s", "since the last heartbeat"),
 			bars("VRAM used of each GPU")],
 		compact: [...shortened, ...((short ?? text) === ofCapacity ? ofGpus("") :
-			[sample("", "right:", state.sort)]), bars("VRAM used")],
-		heat: [...(cell ? [sample("", "number:", `sorted by ${state.sort}`)] : []),
+			[sample("", "on the right:", state.sort)]), bars("VRAM used")],
+		heat: [...(cell ? [sample("", "in a square:", state.sort)] : []),
 			...(cell === cellAge ? [sample("", "+", "ahead of this machine's clock")] : []),
 			square("loud", "unhealthy", orEmpty("!"), "unhealthy"),
 			square("loud", "", orEmpty("3"), "GPUs available"),

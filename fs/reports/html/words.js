@@ -28,9 +28,10 @@ function count(value) {
 
 function bytes(value) {
 	const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-	let unit = 0; /* the next one from 999.5 on, which would be shown as 1000 */
+	let unit = 0;
 	if (value === null)
 		return "unknown";
+	/* A value from 999.5 on takes the next unit: rounded, it would be shown as 1000. */
 	for (; Math.abs(value) >= 999.5 && unit < units.length - 1; unit++)
 		value /= 1024;
 	return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
