@@ -58,6 +58,7 @@ debootstrap --variant=minbase "$suite" "$system" "$mirror" >"$system.log" 2>&1 |
 rm -f "$system.log"
 mount -t proc proc "$system/proc"
 mount -t sysfs sysfs "$system/sys"
+mount -t cgroup2 cgroup2 "$system/sys/fs/cgroup" || true # which the test of the package needs
 mount -t tmpfs tmpfs "$system/run"
 mount -t tmpfs -o dev,mode=755 dev "$system/dev"
 while read -r device major minor; do
@@ -112,7 +113,7 @@ status=0
 # count COMMAND...: prints the sum that a command has as its last line. FAILED: it has none.
 count() {
 	local line
-	line=$(as_user "$@" 2>/dev/null | tee /dev/stderr | tail -n 1) || status=1
+	line=$(as_user "$@" 2>/dev/null | tee >(cat >&2) | tail -n 1) || status=1
 	case $line in
 	*' passed, 0 failed') echo "${line%% *}" ;;
 	*' passed, '*' failed') echo "**$line**" ;;
