@@ -90,7 +90,7 @@ void sweep_note_count(struct sweep *sweep, const struct cached_page *page)
 
 bool sweep_page_is_full(const struct sweep *sweep, const struct cached_page *page)
 {
-	return page->arrived_seq > 0 && page->items >= (uint64_t)sweep->page_size;
+	return page->arrived_seq > 0 && page->elements >= (uint64_t)sweep->page_size;
 }
 
 int sweep_append_stale(const struct sweeps *sweeps, struct sweep *sweep,
