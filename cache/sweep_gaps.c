@@ -33,12 +33,15 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 	const struct cached_page *page = pages_find(sweeps->pages, number);
 	bool stale = sweep_gap_may_serve_stale(sweeps, page, number);
 	int64_t until_ms = pages_now_ms(sweeps->pages) + BACKOFF_HOLD_MS;
-	int err = set_add(&sweep->gaps, number);
+	int err = set_reserve(&sweep->gaps, number);
 
 	if (err == 0 && stale)
 		err = sweep_append_page(sweep, page);
 	if (err < 0)
 		return err;
+	/* From here on nothing fails. If the page had been added before, and arrived before the
+	 * next call, it would remain a gap although the pass read it. */
+	set_add(&sweep->gaps, number);
 	sweep->gap_count++;
 	sweep->lacks_agents |= !stale;
 	if (sweep->gap_err == 0)
