@@ -122,7 +122,7 @@ int sweep_append_page(struct sweep *sweep, const struct cached_page *page)
 
 uint64_t sweep_expected_count(const struct sweep *sweep)
 {
-	return sweep->roster.count + sweep->dropped;
+	return sweep->roster.present + sweep->dropped;
 }
 
 bool sweep_may_serve_stale(const struct sweeps *sweeps, const struct sweep *sweep)

@@ -154,7 +154,8 @@ bool sweep_may_take(const struct sweeps *sweeps, const struct sweep *sweep, unsi
 /* Notes the total_count of a page, unless a page that arrived later was noted. */
 void sweep_note_count(struct sweep *sweep, const struct cached_page *page);
 
-/* Returns the total_count that the API should report if the roster has all agents. */
+/* Returns the total_count that the API should report if the roster has all agents. Agents of the
+ * roster that departed by a newer sweep do not count. */
 uint64_t sweep_expected_count(const struct sweep *sweep);
 
 /* Returns whether the list may be served although the API fails or is slow. NULL is allowed. */
