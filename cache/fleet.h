@@ -24,7 +24,8 @@
  * hold, stale data is served at once, and a name that the last whole list lacks gets the failure.
  * While a request is under way or is retried, a query first waits for 2 s (or 3/4 of the timeout,
  * if that is less; see pages_patience_is_over()). Then stale data is served, and such a name gets
- * -ENOENT. A page that stays bad costs its own agents only (cache/sweep_gaps.h).
+ * -ENOENT. A page that stays bad is skipped: it is a gap of the list, and costs its own agents only
+ * (cache/sweep_gaps.h).
  *
  * Refreshing. If it is configured, the cache has one reader of its own, which reads the list
  * periodically: fleet_refresh().
@@ -60,15 +61,15 @@ struct query fleet_query(struct fleet *fleet);
 
 /* One agent */
 
-/* Finds the agent of this name. Returns 0 and its record, borrowed until the next call; -ENOENT if
- * the list does not have it; -EAGAIN; or -errno of the failure if there is no data that may be
- * served stale. */
+/* Finds the agent of this name. Returns 0 and its record, borrowed until the next call; -EAGAIN;
+ * -ENOENT if the list does not have it and has no gap; -errno of the first gap if it has one, since
+ * the agent may be there; or -errno of the failure if there is no data that may be served stale. */
 int fleet_find(struct fleet *fleet, const char *name, struct query *query,
                struct record **ret_record);
 
 /* Renews the data of a record that the caller holds. Returns 0 when it may be served, and the agent
- * is then present; -EAGAIN; -ENOENT if the agent left; or -errno like fleet_find(). The call that
- * finds that the agent left returns -errno of a page if the list does without that page. */
+ * is then present; -EAGAIN; -ENOENT if the agent left; or -errno like fleet_find(). If the list has
+ * a gap, the call that finds that the agent left returns -errno of the first gap, not -ENOENT. */
 int fleet_renew(struct fleet *fleet, struct record *record, struct query *query);
 
 /* Returns for how many ms a record's data is still within its ttl; 0: it has expired. */
@@ -112,10 +113,12 @@ uint64_t fleet_newest_list(const struct fleet *fleet);
  * found earlier belong to the first list, and may have been there all the time. */
 bool fleet_list_is_known(const struct fleet *fleet);
 
-/* Returns the result for a name that is not in this list. If the list was completed from memory
- * because the API failed: -errno of that failure. Else -errno of a page that the list does without,
- * since the name may be on it; -ETIMEDOUT if the list was completed because the API was slow, and
- * lacks agents; or -ENOENT. -ENOENT for a list that was forgotten. */
+/* Returns the result for a name that is not in this list, the first of these that applies:
+ * - -errno of the failure because of which the list was completed from memory;
+ * - -errno of the first gap of the list (if it was completed from memory, of the one before), since
+ *   the name may be there;
+ * - -ETIMEDOUT if the list was completed from memory because the API was slow, and lacks agents;
+ * - -ENOENT, also for a list that was forgotten. */
 int fleet_list_absent(struct fleet *fleet, uint64_t list);
 
 /* Returns the result at the end of this list: 0; or if it lacks agents, since they never arrived or
@@ -127,9 +130,9 @@ int fleet_list_end(struct fleet *fleet, uint64_t list);
 int64_t fleet_list_left_ms(const struct fleet *fleet);
 
 /* Returns the modification time of the list of names, wall clock: when the set of names last
- * changed, and some ns more. The call adds 1 ns if a whole list has expired since the last call,
- * and once a second while the newest whole list has gaps or came from memory. This makes the kernel
- * list again. */
+ * changed after the first list was known, and some ns more. The call adds 1 ns if a whole list has
+ * expired since the last call, and once a second while the newest whole list has gaps or came from
+ * memory. This makes the kernel list again. */
 int64_t fleet_list_mtime_ns(struct fleet *fleet);
 
 /* Refreshing without a reader (refresh_ms of the configuration) */

@@ -30,8 +30,9 @@ static int fleet_read_since(struct fleet *fleet, unsigned int number, struct que
 	return pages_ask(&fleet->pages, number, false, query);
 }
 
-/* Reads the page of the record; and if the agent is not there, the pages next to it: 0 when they
- * were read, -EAGAIN or -errno. */
+/* Reads the page of the record, and then the pages next to it: 0 when all were read, -EAGAIN or
+ * -errno. If the page of the record has the agent, the next fleet_renew() finds that its data may
+ * be served, and does not read the others. */
 static int fleet_read_around(struct fleet *fleet, const struct record *record, struct query *query)
 {
 	unsigned int page = record->page;
@@ -73,9 +74,9 @@ static int fleet_serve_stale_or_fail(struct fleet *fleet, const struct record *r
 	return 0;
 }
 
-/* Returns -errno if the newest list is fresh, so there is nothing to request, and does without a
- * page that this agent may be on; else 0. The agent is not on a missing page if its own page is not
- * missing and still had the agent when that page last arrived. */
+/* Returns the -errno of the first gap of the newest list if this list is fresh, so that there is
+ * nothing to request, and the agent may be on a gap; else 0. The agent is not on a gap if its own
+ * page is not a gap and still had the agent when that page last arrived. */
 static int fleet_lost_in_gap(const struct fleet *fleet, const struct record *record,
                              const struct query *query)
 {
@@ -90,9 +91,9 @@ static int fleet_lost_in_gap(const struct fleet *fleet, const struct record *rec
 	return sweep->missing_err;
 }
 
-/* Renews the data of an agent that is not on the pages that may have it. Only a whole sweep proves
- * that it left. Returns 0: the data may be served; -EAGAIN; -errno of a failure; or, if the agent
- * left, -ENOENT or the error of a gap. The caller holds a reference. */
+/* Renews the data of an agent that is neither on its last page nor on the pages next to that. Only
+ * a whole sweep proves that it left. Returns 0: the data may be served; -EAGAIN; -errno of a
+ * failure; or, if the agent left, -ENOENT or -errno of a gap. The caller holds a reference. */
 static int fleet_renew_by_sweep(struct fleet *fleet, const struct record *record,
                                 struct query *query)
 {
@@ -112,7 +113,10 @@ static int fleet_renew_by_sweep(struct fleet *fleet, const struct record *record
 		return 0;
 	if (err == -EAGAIN && sweep)
 		return sweep_ask(&fleet->sweeps, sweep, query);
-	return err == 0 ? sweep->missing_err : err; /* 0: the list has the agent */
+	/* If the list has no gap, the data is served although its ttl has ended: the list is fresh
+	 * and has the agent. Either the agent's page was outdated on arrival (page_expires_ms()),
+	 * or the page expired while this query waited. */
+	return err == 0 ? sweep->missing_err : err;
 }
 
 int fleet_renew(struct fleet *fleet, struct record *record, struct query *query)

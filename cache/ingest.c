@@ -19,8 +19,8 @@ static bool record_is_on_its_page(const struct pages *pages, const struct record
 }
 
 /* Whether the agent was on record->page and record->other_page when each of them last arrived. If
- * other_page is the page that is being ingested, the response counts as its last arrival; its
- * arrived_seq is set at the end. */
+ * other_page is the page that is being ingested, both its previous arrival and this response count:
+ * the page gets the seq of the response as its arrived_seq only at the end. */
 static bool record_is_on_two_pages(const struct ingest *ingest, const struct pages *pages,
                                    const struct record *record)
 {
@@ -32,12 +32,13 @@ static bool record_is_on_two_pages(const struct ingest *ingest, const struct pag
 
 /* Whether an agent of the response is on an earlier page too. It is then listed for that page only.
  *
- * If the earlier page has expired and did not arrive during the pass under way, the agent may have
- * moved from there to this page. It is taken to be still on the earlier page if it was there and on
- * record->other_page when each of them last arrived, and one of these holds:
- * - it stays on these two pages (stays_on_two);
- * - record->other_page is a third page: the agent is taken to have moved from there to this page;
+ * The earlier page, record->page, must have had the agent when that page last arrived. If it is
+ * fresh or arrived during the pass under way, that is enough. Else the agent may have moved from
+ * the earlier page to this one. It is taken to be still on the earlier page if it was on
+ * record->other_page, too, when that page last arrived, and one of these holds:
+ * - it stays on record->page and record->other_page (stays_on_two);
  * - this response has it for the second time;
+ * - record->other_page is a third page: then it moved from the third page to this one;
  * - record->other_page is this page, which has it at the same position as before. */
 static bool ingest_is_on_earlier_page(const struct ingest *ingest, const struct pages *pages,
                                       const struct record *record, uint64_t pass_seq)
@@ -201,7 +202,7 @@ static void ingest_content(struct ingest *ingest, struct records *records, struc
 	page->count = count;
 	ingest->records = NULL;
 	ingest->count = 0;
-	page->items = response->agent_count + response->dropped;
+	page->elements = response->agent_count + response->dropped;
 	page->dropped = ingest->dropped;
 	page->total_count = response->total_count;
 	page->per_page = response->per_page;

@@ -124,8 +124,9 @@ int pages_ask(struct pages *pages, unsigned int number, bool no_cache, struct qu
 	return pages_request(pages, page, number, no_cache);
 }
 
-/* Returns this page if it is in flight, else any other page in flight. While the API is in backoff,
- * no other page is requested until that one has ended. NULL: none is in flight. */
+/* Returns this page if it is in flight, else any other page in flight; NULL if none is. While the
+ * API is in backoff, pages_ask() requests no page as long as another one is in flight, so a query
+ * for this page waits for that one. */
 static struct cached_page *pages_awaited(const struct pages *pages, unsigned int number)
 {
 	struct cached_page *page = pages_find(pages, number);
@@ -276,7 +277,7 @@ void pages_truncate(struct pages *pages, unsigned int last)
 
 bool page_is_intact(const struct cached_page *page, unsigned int number)
 {
-	if (page->arrived_seq == 0 || page->count + page->dropped != page->items)
+	if (page->arrived_seq == 0 || page->count + page->dropped != page->elements)
 		return false;
 	for (size_t i = 0; i < page->count; i++) {
 		const struct record *record = page->records[i];

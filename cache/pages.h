@@ -9,10 +9,10 @@
  * Lowest layer of the cache. It knows nothing of sweeps, and changes no record: pages hold
  * references to records, and page_is_intact() compares these with the last response.
  *
- * Time is counted twice: in milliseconds for expiry, and in events for before and after, because
- * much happens within one millisecond. Events are: arrivals, failures, queries, calls of
- * pages_expire_all(), the beginning of a sweep or pass, and a pass that goes back to empty pages. A
- * request is no event. Events are numbered from 1.
+ * There are two clocks: milliseconds for expiry, and event numbers for the order in which things
+ * happened, because much happens within one millisecond. Events are numbered from 1. They are:
+ * arrivals, failures, queries, calls of pages_expire_all(), the beginning of a sweep or pass, and a
+ * pass that goes back to empty pages. A request is no event.
  *
  * A page is never requested twice at once: a query that needs a page in flight waits for it.
  */
@@ -31,8 +31,8 @@
 struct cached_page {
 	struct record **records;    /* in the API's order, each once; references */
 	size_t count;               /* of records */
-	size_t items;               /* elements of the response, agents or not */
-	size_t dropped;             /* items that are malformed or repeat an id of the response */
+	size_t elements;            /* of the response, agents or not */
+	size_t dropped;             /* those that are malformed or repeat an id of the response */
 	int64_t total_count;        /* of the response; AGENT_ABSENT if it has none */
 	int64_t per_page;           /* of the response; AGENT_ABSENT if it has none */
 	struct validator validator; /* of the response; empty if it has none */

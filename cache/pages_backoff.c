@@ -17,8 +17,8 @@
  * blame the API. Before any page has arrived since the mount, every such failure counts for the
  * API.
  *
- * If a page is too large, the client requests it in parts. If a part fails in one of the ways of
- * the last paragraph (page_only), that is always the page's own failure, because the API answered
+ * If a page is too large, the client requests it in parts. If a part fails (page_only) in one of
+ * the ways of the paragraph above, that is always the page's own failure, because the API answered
  * the request of the whole page.
  */
 
@@ -95,7 +95,7 @@ static bool api_stays_failed(const struct pages *pages, const struct cached_page
 
 void pages_succeed(struct pages *pages, struct cached_page *page)
 {
-	if (!page->failed_empty || page->items > 0)
+	if (!page->failed_empty || page->elements > 0)
 		pages_end_backoff(pages, page);
 	pages->success_seq = page->arrived_seq;
 	if (api_stays_failed(pages, page))

@@ -132,7 +132,8 @@ int records_add(struct records *records, const struct agent *agent, const char *
 	records->by_index[record->index] = record_ref(record);
 	records->present++;
 	records->agent_bytes += agent->block_bytes;
-	/* The agents of the first list have been there, as far as is known, since the mount. */
+	/* The agents of the first list have been there, as far as is known, since the mount. So
+	 * finding them does not change the set of names. */
 	record->first_ns = records->list_known && report ? at_ns : records->started_ns;
 	if (records->list_known)
 		records_names_changed(records);

@@ -35,7 +35,8 @@ struct records {
 	bool list_known;        /* fleet_list_is_known(): agents that are found later have joined,
 	                           except those of pages with was_missing */
 	int64_t started_ns;     /* wall clock when the cache was created */
-	int64_t names_mtime_ns; /* when the set of names last changed; each move by
+	int64_t names_mtime_ns; /* when the set of names last changed, without additions before
+	                           list_known; started_ns: never. Each move by
 	                           sweeps_list_mtime_ns() since then adds 1 ns */
 
 	/* Counters for struct fleet_health. */

@@ -36,6 +36,7 @@ int roster_append(struct roster *roster, const struct record *record)
 		return err;
 	roster->entries[roster->count++] =
 		(struct roster_entry){.index = record->index, .serial = record->serial};
+	roster->present++;
 	return 0;
 }
 
@@ -69,6 +70,7 @@ struct record *roster_next(const struct roster *roster, const struct records *re
 
 void roster_forget_index(struct roster *roster, size_t index)
 {
+	roster->present -= set_has(&roster->indices, index);
 	set_remove(&roster->indices, index);
 }
 

@@ -28,8 +28,9 @@ struct roster {
 	struct roster_entry *entries;
 	size_t count;
 	size_t capacity;
-	struct set indices; /* indices of those records in entries whose agents are present; empty
-	                       after roster_shrink() */
+	size_t present;     /* entries whose agents are present, or were so at roster_shrink() */
+	struct set indices; /* indices of the records of these entries; empty after
+	                       roster_shrink() */
 };
 
 /* Frees the memory; the roster is empty afterwards. */
@@ -50,8 +51,8 @@ bool roster_has(const struct roster *roster, const struct record *record);
 struct record *roster_next(const struct roster *roster, const struct records *records,
                            size_t *position);
 
-/* Removes the index of a record whose agent left. Another record may get the index; roster_has() is
- * then false for it. */
+/* Removes the index of a record whose agent left, and no longer counts its entry as present.
+ * Another record may get the index; roster_has() is then false for it. */
 void roster_forget_index(struct roster *roster, size_t index);
 
 /* Frees the memory that only roster_append() and roster_has() need. Neither may be called

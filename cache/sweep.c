@@ -90,7 +90,7 @@ void sweep_note_count(struct sweep *sweep, const struct cached_page *page)
 
 bool sweep_page_is_full(const struct sweep *sweep, const struct cached_page *page)
 {
-	return page->arrived_seq > 0 && page->items >= (uint64_t)sweep->page_size;
+	return page->arrived_seq > 0 && page->elements >= (uint64_t)sweep->page_size;
 }
 
 int sweep_append_stale(const struct sweeps *sweeps, struct sweep *sweep,
@@ -122,7 +122,7 @@ int sweep_append_page(struct sweep *sweep, const struct cached_page *page)
 
 uint64_t sweep_expected_count(const struct sweep *sweep)
 {
-	return sweep->roster.count + sweep->dropped;
+	return sweep->roster.present + sweep->dropped;
 }
 
 bool sweep_may_serve_stale(const struct sweeps *sweeps, const struct sweep *sweep)

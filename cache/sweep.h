@@ -5,12 +5,12 @@
 /*
  * A sweep reads all pages and so builds a listing. A complete sweep is that listing.
  *
- * The API pages by offset. While agents come and go between two requests, agents move from page to
- * page, so one reading of all pages may have an agent twice or not at all. The first pass of a
- * sweep reads the pages in order (a page that is fresh without a request), and appends each agent
- * that the roster lacks. Readers walk the roster while it grows. Further passes recheck some pages
- * or all of them if an agent seems to have been missed (cache/sweep_recheck.h). Pages that stay bad
- * are skipped (cache/sweep_gaps.h).
+ * The API cuts its list into pages by position. When agents join or leave between two requests,
+ * those behind them move from page to page, so one reading of all pages may have an agent twice or
+ * not at all. The first pass of a sweep reads the pages in order, and appends each agent that the
+ * roster lacks. A fresh page needs no request. Readers walk the roster while it grows. If an agent
+ * seems to have been missed, further passes recheck some pages or all of them
+ * (cache/sweep_recheck.h). Pages that stay bad are skipped (cache/sweep_gaps.h).
  *
  * An agent that was never seen before may still be missed, if it moves to a page that was already
  * read. The next sweep finds it.
@@ -46,8 +46,8 @@ struct sweep {
 	struct sweep *older;
 	uint64_t number;      /* from 1; the upper half of a cursor */
 	uint64_t began_seq;   /* event number when it began */
-	uint64_t renewed_seq; /* the first pass reads no more pages except those that arrived after
-	                         this event; 0: it reads any page that is fresh */
+	uint64_t renewed_seq; /* once set, the first pass reads only pages that arrived after this
+	                         event; 0: it reads fresh pages, too */
 	uint64_t oldest_seq;  /* event number of the oldest arrival; UINT64_MAX: no page yet; 0: it
 	                         has a gap or came from memory */
 	int64_t oldest_ms;  /* arrival of the oldest page minus its age; if no page has data, or if
@@ -76,9 +76,9 @@ struct sweep {
 	unsigned int rechecks; /* passes after the first, the one under way included */
 
 	/* Of the first pass */
-	size_t items;   /* elements of its pages */
-	size_t dropped; /* items that are malformed or repeat an id of their page; if from_memory,
-	                   those of the sweep before */
+	size_t elements;   /* of its pages, agents or not */
+	size_t dropped;    /* elements that are malformed or repeat an id of their page; if
+	                      from_memory, those of the sweep before */
 	int64_t page_size; /* elements of a full page: per_page of the latest page; the configured
 	                      one if that has none */
 
@@ -154,7 +154,8 @@ bool sweep_may_take(const struct sweeps *sweeps, const struct sweep *sweep, unsi
 /* Notes the total_count of a page, unless a page that arrived later was noted. */
 void sweep_note_count(struct sweep *sweep, const struct cached_page *page);
 
-/* Returns the total_count that the API should report if the roster has all agents. */
+/* Returns the total_count that the API should report if the roster has all agents. Agents of the
+ * roster that departed by a newer sweep do not count. */
 uint64_t sweep_expected_count(const struct sweep *sweep);
 
 /* Returns whether the list may be served although the API fails or is slow. NULL is allowed. */

@@ -3,7 +3,7 @@
 
 #define MOST_EMPTY        8     /* consecutive empty pages */
 #define MOST_RUN          16    /* gaps in a row, if total_count exceeds FLEET_MAX_AGENTS */
-#define MOST_RUN_UNKNOWN  2     /* gaps in a row, if there is no total_count */
+#define MOST_RUN_UNKNOWN  2     /* gaps in a row before any agents or a plausible total_count */
 #define MOST_FIRST_PROBES 2     /* pages to try while no page has ever arrived */
 #define KEEP_MS           60000 /* a missed record is retained at least this long after its ttl */
 
@@ -33,12 +33,15 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 	const struct cached_page *page = pages_find(sweeps->pages, number);
 	bool stale = sweep_gap_may_serve_stale(sweeps, page, number);
 	int64_t until_ms = pages_now_ms(sweeps->pages) + BACKOFF_HOLD_MS;
-	int err = set_add(&sweep->gaps, number);
+	int err = set_reserve(&sweep->gaps, number);
 
 	if (err == 0 && stale)
 		err = sweep_append_page(sweep, page);
 	if (err < 0)
 		return err;
+	/* From here on nothing fails. If the page had been added before, and arrived before the
+	 * next call, it would remain a gap although the pass read it. */
+	set_add(&sweep->gaps, number);
 	sweep->gap_count++;
 	sweep->lacks_agents |= !stale;
 	if (sweep->gap_err == 0)
@@ -65,7 +68,7 @@ int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int
 
 void sweep_count_empty(struct sweep *sweep, const struct cached_page *page, unsigned int number)
 {
-	if (page->items > 0) {
+	if (page->elements > 0) {
 		sweep->empty_again = false;
 		sweep->empty_seq = 0;
 	} else if (sweep->empty_count++ == 0) {
@@ -127,14 +130,14 @@ unsigned int sweep_end_list(const struct sweeps *sweeps, const struct sweep *swe
 	return sweep->empty_first;
 }
 
-uint64_t sweep_covered_items(const struct sweep *sweep)
+uint64_t sweep_covered_elements(const struct sweep *sweep)
 {
-	return sweep->items + sweep->gap_count * (uint64_t)sweep->page_size;
+	return sweep->elements + sweep->gap_count * (uint64_t)sweep->page_size;
 }
 
 bool sweep_count_is_plausible(const struct sweep *sweep)
 {
-	return sweep->total_count >= 0 && sweep->items <= (uint64_t)sweep->total_count;
+	return sweep->total_count >= 0 && sweep->elements <= (uint64_t)sweep->total_count;
 }
 
 /* Whether the last `most` pages up to page `last` are all gaps. */
@@ -152,7 +155,7 @@ bool sweep_ends_in_gap(const struct sweeps *sweeps, struct sweep *sweep)
 	bool counted = sweep_count_is_plausible(sweep);
 	unsigned int most = MOST_RUN_UNKNOWN;
 
-	if (counted && sweep_covered_items(sweep) >= (uint64_t)sweep->total_count)
+	if (counted && sweep_covered_elements(sweep) >= (uint64_t)sweep->total_count)
 		return true;
 	if (number < sweeps->pages->last)
 		return false;

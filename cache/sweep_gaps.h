@@ -3,13 +3,14 @@
 #define FLEETFS_CACHE_SWEEP_GAPS_H
 
 /*
- * Gaps: pages that a sweep does without because they stay bad (pages_may_skip()).
+ * Gaps: pages that a sweep skips because they stay bad (pages_may_skip()).
  *
- * A bad page costs its own agents only. The sweep skips it and goes on with the next one. Agents
- * that are known from the page are listed while they may be served stale; after that the listing
- * ends with the page's error. Any other agent may be on the page as well, so a name that is not
- * listed gets the page's error, not -ENOENT. An agent that the sweep missed does not depart at once
- * if it may be on the page: see sweep_may_be_in_gap() and sweep_handle_missed_in_gap().
+ * A gap costs the agents of its page only, and the sweep goes on with the next page. Agents that
+ * are known from the page are listed while they may be served stale. After that the listing ends
+ * with the error of the gap, the -errno of the page's failure. Any other agent may be on the page
+ * as well, so a name that is not listed gets the error of the first gap, not -ENOENT. An agent that
+ * the sweep missed does not depart at once if it may be on the page: see sweep_may_be_in_gap() and
+ * sweep_handle_missed_in_gap().
  *
  * Empty pages. The first empty page usually ends the list. But if the total_count of that page
  * counts agents behind it, the first pass goes on, for a few pages. If a later page has elements,
@@ -23,7 +24,8 @@
 
 #include "cache/sweep.h"
 
-/* Makes the page a gap. 0, or -ENOMEM: call it again. */
+/* Makes the page a gap. 0; or -ENOMEM: it is none. Then call it again, or read the page if it has
+ * arrived meanwhile. */
 int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number);
 
 /* Call this before the first pass reads a page that has elements. If the pages directly before it
@@ -53,8 +55,9 @@ unsigned int sweep_end_list(const struct sweeps *sweeps, const struct sweep *swe
  * lacks_agents if neither total_count nor an earlier list shows where the list ends. */
 bool sweep_ends_in_gap(const struct sweeps *sweeps, struct sweep *sweep);
 
-/* Returns the elements of the pages of the first pass so far; a gap counts as a full page. */
-uint64_t sweep_covered_items(const struct sweep *sweep);
+/* Returns the number of elements on the pages of the first pass so far; a gap counts as a full
+ * page. */
+uint64_t sweep_covered_elements(const struct sweep *sweep);
 
 /* Returns whether total_count may be right: it is at least the number of elements on the
  * pages of the first pass. */

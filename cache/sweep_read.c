@@ -7,9 +7,9 @@
 #include "cache/sweep_recheck.h"
 
 /* Whether the run of pages that only repeat agents (`repeating` of struct sweep) is longer than
- * half of the pages up to this one. If so, the API returns the same page for many numbers. Pages of
- * different ages may repeat agents, too. But each of them needs another page that had its agents
- * first, so they are at most half of the pages. */
+ * half of the pages up to this one. If so, the API returns the same page for many numbers. A page
+ * may also repeat agents because it is newer or older than others. But each such page repeats those
+ * of an earlier page that had them first, so at most half of the pages do that. */
 static bool sweep_only_repeats(const struct sweep *sweep, unsigned int number)
 {
 	return 2 * sweep->repeating > number;
@@ -26,12 +26,12 @@ static bool sweep_ends_in_page(const struct sweeps *sweeps, const struct sweep *
 
 	if (number >= FLEET_MAX_PAGES)
 		return true;
-	if (page->items == 0)
+	if (page->elements == 0)
 		return sweep_ends_in_empty_page(sweeps, sweep, page);
 	if (number >= sweeps->pages->last && sweep_only_repeats(sweep, number))
 		return true;
 	if (sweep_count_is_plausible(sweep))
-		return sweep_covered_items(sweep) >= (uint64_t)sweep->total_count;
+		return sweep_covered_elements(sweep) >= (uint64_t)sweep->total_count;
 	return !sweep_page_is_full(sweep, page);
 }
 
@@ -41,7 +41,7 @@ static void sweep_count_repeating(struct sweep *sweep, const struct cached_page 
 {
 	if (brought_new)
 		sweep->repeating = 0;
-	else if (page->dropped < page->items)
+	else if (page->dropped < page->elements)
 		sweep->repeating++;
 }
 
@@ -51,7 +51,7 @@ static void sweep_count_page(const struct sweeps *sweeps, struct sweep *sweep,
 {
 	int64_t expires_ms = page_expires_ms(sweeps->pages, page);
 
-	sweep->items += page->items;
+	sweep->elements += page->elements;
 	sweep->dropped += page->dropped;
 	sweep->page_size = page->per_page > 0 ? page->per_page : sweeps->pages->config->per_page;
 	if (sweep->oldest_ms > page->arrived_ms)
@@ -82,7 +82,7 @@ static int sweep_read_page(const struct sweeps *sweeps, struct sweep *sweep, uns
 	size_t count_before = sweep->roster.count;
 	int err = 0;
 
-	if (sweep->rechecks == 0 && page->items > 0) {
+	if (sweep->rechecks == 0 && page->elements > 0) {
 		if (sweep_go_back_to_empty(sweeps, sweep))
 			return 0;
 		err = sweep_skip_empty(sweeps, sweep);
@@ -161,7 +161,7 @@ static size_t sweep_likely_count(const struct sweeps *sweeps, const struct sweep
 		return sweep->pass.count;
 	if (sweep->pass.at == 0 || sweep->total_count <= 0)
 		return sweep->pass.at + 1;
-	size = read > 0 ? sweep->items / read : 0;
+	size = read > 0 ? sweep->elements / read : 0;
 	if (size == 0)
 		size = sweeps->pages->config->per_page;
 	pages = ((uint64_t)sweep->total_count + size - 1) / size;

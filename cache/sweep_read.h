@@ -23,8 +23,8 @@ int sweep_ask(struct sweeps *sweeps, struct sweep *sweep, struct query *query);
  * data of an agent is too old, the listing lacks it.
  *
  * err: result of sweep_ask(). A failure becomes the result for names that are not listed. With
- * -EAGAIN (the API is slow) these names get -ENOENT; -errno of a gap of the sweep before; or
- * -ETIMEDOUT if the listing lacks agents.
+ * -EAGAIN (the API is slow) these names get the -errno of the first gap of the sweep before if it
+ * has one; else -ETIMEDOUT if the listing lacks agents; else -ENOENT.
  *
  * Returns 0; -ENOMEM; or -ENOENT if there is no complete sweep before. If that one may no longer be
  * served stale, also returns -ENOENT if err is -EAGAIN, or if the data of every agent is too old.

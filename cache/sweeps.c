@@ -119,11 +119,16 @@ bool sweeps_serves(const struct sweeps *sweeps, const struct sweep *sweep,
 }
 
 /* Returns the oldest sweep that serves the query and is not older than the newest complete one, or
- * NULL. from_memory: whether sweeps that were completed from memory count, too.
+ * NULL. The oldest one ends first: a query that always took the newest might never end. A sweep
+ * that is older than the newest complete one, but not complete, would become an older list with
+ * newer agents.
  *
- * The oldest one ends first: a query that always took the newest might never end. An unfinished
- * sweep from before the newest complete one, if completed now, would be an older list with newer
- * agents. */
+ * from_memory: whether sweeps that were completed from memory count. If not, this function passes
+ * over them, and the newest complete sweep is the newest one that was read to its end. So a query
+ * for one agent goes on in its unfinished sweep, although readers of the list get a newer list from
+ * memory meanwhile: a new sweep would have to request expired pages again, perhaps from an API that
+ * fails. The query needs only the proof that the agent is absent, so an older list with newer
+ * agents is good enough for it. sweep_newest_complete() still returns the list from memory. */
 static struct sweep *sweeps_usable(const struct sweeps *sweeps, const struct query *query,
                                    bool from_memory)
 {
@@ -163,8 +168,8 @@ static struct sweep *sweeps_begin(struct sweeps *sweeps)
 	sweep = sweep_new(sweeps);
 	if (!sweep)
 		return NULL;
-	/* After sweep_new(): if that failed, the newest roster could be a shrunk one, to which no
-	 * newcomer can be appended. */
+	/* Not before sweep_new() has succeeded. Otherwise an older sweep might remain the newest.
+	 * Its roster may be shrunk, and sweeps_add_newcomer() could not append to that. */
 	sweeps_drop_empty(sweeps);
 	sweep->older = sweeps->newest;
 	sweeps->newest = sweep;
@@ -202,7 +207,9 @@ struct sweep *sweeps_renewal(struct sweeps *sweeps, const struct query *query)
 		if (found)
 			found->renewed_seq = query->began;
 	} else if (found->renewed_seq == 0) {
-		/* A reader began it. Its readers must not get a page that expired before that. */
+		/* A reader began this sweep, after the query. A page that arrived between the two
+		 * may have expired before the reader came. So from now on only pages count that
+		 * arrived after the beginning of the sweep. */
 		found->renewed_seq = found->began_seq;
 	}
 	return found;

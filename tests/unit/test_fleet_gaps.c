@@ -430,6 +430,57 @@ static void test_agents_of_a_new_page_that_fails_at_first_have_joined(void **sta
 	(void)state;
 }
 
+static void swap_machines(struct world *world, size_t one, size_t other)
+{
+	struct machine machine = world->machines[one];
+
+	world->machines[one] = world->machines[other];
+	world->machines[other] = machine;
+}
+
+/* A reader pauses in its listing, which has an agent that then leaves. A newer listing, which skips
+ * a bad page, finds that it left. When the reader goes on, the bad page has recovered, and one of
+ * its agents has moved to a page that both listings have read. total_count shows that this agent is
+ * lacking only if the agent that left is not counted. */
+static void test_an_older_listing_does_not_count_agents_that_departed_meanwhile(void **state)
+{
+	struct world world;
+	struct listing paused = {0}, newer;
+	uint64_t cursor = 0;
+
+	world_init(&world, 59);
+	world_add(&world, 5, "leaver");
+	world.per_page = 10;
+	world_mount(&world);
+	world_list_all(&world);
+	world.now_ms += TTL_MS;
+	assert_int_equal(world_list_some(&world, &cursor, 8, &paused), 1);
+	assert_int_equal(listing_times(&paused, "leaver"), 1);
+
+	world.now_ms += TTL_MS;
+	world_remove(&world, 5);
+	world_add(&world, 5, "joiner");
+	world.cause = FAILURE_OVERSIZED;
+	world_set_bad_pages(&world, "----x-");
+	world_list(&world, &newer);
+	assert_int_equal(newer.err, 0);
+	assert_int_equal(newer.count, 60);
+	listing_done(&newer);
+	assert_int_equal(world.departed, 1);
+	assert_string_equal(world.departed_id, "leaver");
+
+	world_set_bad_pages(&world, "");
+	world.now_ms += 2000;
+	swap_machines(&world, 15, 45);
+	assert_int_equal(world_list_some(&world, &cursor, SIZE_MAX, &paused), 0);
+	world_check_listing(&world, &paused);
+	listing_done(&paused);
+	assert_int_equal(world.departed, 1);
+	assert_int_equal(world.departed_wrongly, 0);
+	world_done(&world);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +498,8 @@ int main(void)
 		cmocka_unit_test(test_a_list_that_shrank_ends_at_its_first_empty_page),
 		cmocka_unit_test(test_an_agent_that_leaves_far_from_a_bad_page_leaves_at_once),
 		cmocka_unit_test(test_an_agent_that_left_gets_the_error_of_the_bad_page),
+		cmocka_unit_test(
+			test_an_older_listing_does_not_count_agents_that_departed_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

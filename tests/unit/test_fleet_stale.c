@@ -320,6 +320,45 @@ static void test_a_name_that_no_list_can_deny_is_waited_for(void **state)
 	(void)state;
 }
 
+/* A lookup waits for two pages of a list. The first page of that list expires, and its next request
+ * fails, so a reader gets a newer list from memory. The two pages still prove that the name is
+ * absent; a new list would need the page that fails. */
+static void test_a_lookup_ends_in_its_list_though_a_newer_one_came_from_memory(void **state)
+{
+	struct reader finder = {.id = "no-such-agent"}, lister = {.id = NULL};
+	struct world world;
+
+	world_init(&world, 250);
+	world.config.ttl_ms = 1000;
+	world_mount(&world);
+	world_list_all(&world);
+	world.now_ms += 1000;
+	assert_false(reader_ask(&world, &finder));
+	world_deliver(&world, 0);
+	assert_false(reader_ask(&world, &finder));
+	assert_int_equal(world.in_flight, 2);
+
+	world.now_ms += 1000;
+	assert_false(reader_ask(&world, &lister));
+	assert_int_equal(world.in_flight, 3);
+	world.bad_pages[1] = true;
+	world.cause = FAILURE_BUSY;
+	world.retry_after_ms = 60000;
+	world_deliver(&world, 2);
+	assert_true(reader_ask(&world, &lister));
+	assert_int_equal(lister.err, 0);
+	assert_int_equal(lister.listed, 250);
+
+	assert_false(reader_ask(&world, &finder));
+	world_deliver(&world, 0);
+	world_deliver(&world, 0);
+	assert_true(reader_ask(&world, &finder));
+	assert_int_equal(finder.err, -ENOENT);
+	assert_int_equal(world.requests, 3 + 4);
+	world_done(&world);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +374,8 @@ int main(void)
 		cmocka_unit_test(test_expired_data_of_a_slow_api_is_said_to_be_stale),
 		cmocka_unit_test(test_a_name_that_the_last_list_lacked_is_denied_after_two_seconds),
 		cmocka_unit_test(test_a_name_that_no_list_can_deny_is_waited_for),
+		cmocka_unit_test(
+			test_a_lookup_ends_in_its_list_though_a_newer_one_came_from_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -593,12 +594,80 @@ static void complete_from_memory(void)
 	unmount();
 }
 
+static bool is_wanted(unsigned int number)
+{
+	for (size_t i = 0; i < kernel.wanted_count; i++)
+		if (kernel.wanted[i] == number)
+			return true;
+	return false;
+}
+
+/* Walks to the next agent. Of the pages that are requested meanwhile only this one arrives. fails:
+ * it is too large. */
+static int walk_with_page(uint64_t *cursor, unsigned int number, bool fails,
+                          struct record **ret_record)
+{
+	struct query query = fleet_query(kernel.fleet);
+	int err;
+
+	while ((err = fleet_walk(kernel.fleet, cursor, &query, ret_record)) == -EAGAIN) {
+		if (!is_wanted(number))
+			kernel_advance(&kernel, 100);
+		else if (fails)
+			kernel_bring(&kernel, number, NULL, FAILURE_OVERSIZED);
+		else
+			bring(number);
+	}
+	return err;
+}
+
+/*
+ * A page of a listing is bad, and its agents make the memory of the listing grow. If there is no
+ * memory to skip the page, it has recovered when the listing goes on. Then an agent moves from the
+ * next page to this one, so the listing must read this page once more.
+ */
+static void skip_page(void)
+{
+	static unsigned int seen[MACHINES];
+	bool fails = true;
+	uint64_t cursor = 0;
+
+	mount(MACHINES, 26);
+	walk_on(&cursor, UINT_MAX, seen);
+	kernel_advance(&kernel, KERNEL_TTL_MS + 1);
+	memset(seen, 0, sizeof(seen));
+	cursor = 0;
+	walk_on(&cursor, 4 * 26, seen);
+	for (int i = 0; i < 26; i++) {
+		struct record *record;
+		int err = walk_with_page(&cursor, 5, fails, &record);
+
+		if (err == -ENOMEM) {
+			allocation_expect_failed();
+			/* So long that the page may be requested again, but not so long that the
+			 * listing is completed from memory instead. */
+			kernel_advance(&kernel, 1000);
+			fails = false;
+			err = walk_with_page(&cursor, 5, fails, &record);
+		}
+		assert_int_equal(err, 0);
+		seen[atoi(record->name + 1)]++;
+	}
+	api_remove(150);
+	api_insert(110, 150);
+	walk_on(&cursor, UINT_MAX, seen);
+	for (unsigned int i = 0; i < MACHINES; i++)
+		assert_int_equal(seen[i], 1);
+	unmount();
+}
+
 static void test_changed_list_is_complete_after_enomem(void **state)
 {
 	(void)state;
 	allocation_fail_each(change_list, 100);
 	allocation_fail_each(join_during_recheck, 300);
 	allocation_fail_each(complete_from_memory, 300);
+	allocation_fail_each(skip_page, 300);
 }
 
 int main(void)
