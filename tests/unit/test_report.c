@@ -296,7 +296,7 @@ static void write_sorted_status(struct report_builder *builder, const struct gro
 
 	if (builder->statuses_written - 1 < AGENT_STATUSES)
 		assert_string_equal(group->value, agent_statuses[builder->statuses_written - 1]);
-	else if (builder->statuses_written - 1 > AGENT_STATUSES)
+	else if (previous && builder->statuses_written - 1 > AGENT_STATUSES)
 		assert_true(strcmp(previous->value, group->value) < 0);
 	previous = group;
 	text_bytes(text, "#", 1);
