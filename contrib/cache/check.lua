@@ -151,7 +151,10 @@ local function check_response(request, response)
 	elseif status == 200 then
 		local kind = headers["content-type"] and headers["content-type"][0] or ""
 		local is_json = kind:lower():find("^application/json") ~= nil
-		local is_list = is_json and is_agent_list(body)
+		if not is_json then
+			return 502, "the Content-Type is not application/json", ""
+		end
+		local is_list = is_agent_list(body)
 		if is_list == nil then
 			return 413, "the page has more values than can be checked", ""
 		elseif not is_list then
