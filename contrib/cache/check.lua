@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Fetches a page for Varnish and checks that it is a list of agents: a JSON object whose "agent_list" is an
--- array. Varnish cannot examine bodies. A response that fails the check becomes a 502, which Varnish
--- handles like any other failure of the API.
+-- Fetches a page for Varnish and checks that it is a list of agents: its Content-Type is application/json, and it is
+-- a JSON object whose "agent_list" is an array. Varnish cannot examine bodies. A response that fails the check becomes
+-- a 502, which Varnish handles like any other failure of the API.
 
 -- Limits of a page. Beyond them the response is 413, and fleetfs requests the page in smaller parts. An agent that
 -- fleetfs accepts is far within them.
