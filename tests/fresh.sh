@@ -6,8 +6,9 @@
 #	tests/fresh.sh SUITE [--user] [--record] [COMMAND...]
 #
 # SUITE: bookworm, trixie or sid, which has only the demo and the tests. --user: as an ordinary user who
-# may use sudo, instead of root. --record: writes the result into docs/platforms.md. COMMAND: runs this
-# one instead. As root. The mirror is that of this machine's apt. Nothing is left behind.
+# may use sudo, instead of root. --record: writes the result into docs/platforms.md, also if it has
+# failures. COMMAND: runs this one instead. As root. The mirror is that of this machine's apt. Nothing is
+# left behind.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 
@@ -157,7 +158,8 @@ row="| Debian $(cat "$system/etc/debian_version"), $suite, $user |"
 row+=" $(date -u +%F) | $versions | $demo | $unit | $mount | $lint | $package | $tarball |"
 echo "$row"
 if [ -n "$record" ]; then
-	sed -i "/^| Debian [^|]*, $suite, $user |/d" "$here/docs/platforms.md"
+	# The previous row, and the paragraph with a note on it ("trixie, root: ...").
+	sed -i -e "/^| Debian [^|]*, $suite, $user |/d" -e "/^$suite, $user: /,/^\$/d" "$here/docs/platforms.md"
 	echo "$row" >>"$here/docs/platforms.md"
 fi
 exit "$status"

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Fetches a page for Varnish and checks that it is a list of agents: a JSON object whose "agent_list" is an
--- array. Varnish cannot examine bodies. A response that fails the check becomes a 502, which Varnish
--- handles like any other failure of the API.
+-- Fetches a page for Varnish and checks that it is a list of agents: its Content-Type is application/json, and it is
+-- a JSON object whose "agent_list" is an array. Varnish cannot examine bodies. A response that fails the check becomes
+-- a 502, which Varnish handles like any other failure of the API.
 
 -- Limits of a page. Beyond them the response is 413, and fleetfs requests the page in smaller parts. An agent that
 -- fleetfs accepts is far within them.
@@ -151,7 +151,10 @@ local function check_response(request, response)
 	elseif status == 200 then
 		local kind = headers["content-type"] and headers["content-type"][0] or ""
 		local is_json = kind:lower():find("^application/json") ~= nil
-		local is_list = is_json and is_agent_list(body)
+		if not is_json then
+			return 502, "the Content-Type is not application/json", ""
+		end
+		local is_list = is_agent_list(body)
 		if is_list == nil then
 			return 413, "the page has more values than can be checked", ""
 		elseif not is_list then

@@ -185,7 +185,7 @@ def test_stale_answer_covers_every_unusable_response(scripted, origin, cache, pa
 def test_unusable_response_is_requested_once_a_second_when_nothing_is_stale(scripted, origin, cache):
     server = scripted(agents=["a"])
     shared = cache(origin(server))
-    for kind in "status 503", "status 520", "short body", "an error", "gzip that is none":
+    for kind in "status 503", "status 520", "short body", "an error", "gzip that is none", "list as HTML":
         server.answer = BROKEN[kind]
         server.heads.clear()
         began = time.monotonic()
@@ -194,6 +194,7 @@ def test_unusable_response_is_requested_once_a_second_when_nothing_is_stale(scri
             assert all(status >= 500 for status, _, _ in results), (kind, results[0])
             assert all(b"the shared cache" in body for _, _, body in results), (kind, results[0])
         assert 1 <= server.requests <= time.monotonic() - began + 1, kind
+    assert all(b"Content-Type" in body for _, _, body in results), results[0]
     server.answer = lambda wire: wire.reply(GOOD)
     until(lambda: shared.get()[0] == 200, seconds=3)
 
