@@ -23,6 +23,8 @@ pytestmark = [  # once: what fleetfs writes there is read in test_reports.py
     pytest.mark.skipif(bool(MISSING), reason=f"{', '.join(MISSING)} is not installed")]
 
 LONG = 600
+PHONES = (360, 740), (390, 844), (400, 860)
+VISIBLE = "document.querySelector(arguments[0]).checkVisibility()"
 
 
 def ids(agents):
@@ -375,7 +377,7 @@ def check_access(browser):
             roles[role] += 1
             name = node.get("name", {}).get("value", "")
             assert name.strip() or role == "generic", node
-            assert role != "button" or name in ("Copy", "Close", "Reverse") or \
+            assert role != "button" or name in ("Copy", "Close", "Reverse", "Options", "Legend") or \
                 ", heartbeat " in name or re.search(r": \d+$", name), node
     for scheme in "light", "dark":
         browser.media(scheme)
@@ -395,7 +397,8 @@ def test_names_contrast_and_width_are_for_everybody(sim, mount, browser):
     for size in SIZES:
         browser.open(fleet, size=size)
         roles = check_access(browser)
-        assert roles["button"] == 42 + 7 and roles["searchbox"] == 1 and roles["combobox"] == 3
+        assert roles["button"] == 42 + (8 if size == "phone" else 7) and roles["searchbox"] == 1 and \
+            roles["combobox"] == (0 if size == "phone" else 3)
         browser.click(".tile")
         check_access(browser)
 
@@ -409,6 +412,51 @@ def test_agents_have_the_whole_width_below_the_panels(sim, mount, browser):
             assert browser.js(box.format("right"), "#fleet") == browser.js(box.format("right"), "aside")
             assert browser.js(box.format("bottom"), "aside") <= browser.js(box.format("top"), "#fleet")
             assert browser.js(box.format("top"), "#fleet") < 400
+
+
+@pytest.mark.parametrize("count", [42, 300, 2000])
+def test_on_a_phone_the_agents_begin_in_the_upper_third(sim, mount, browser, count):
+    """Nothing is lost for that: two buttons show the other controls and the legend."""
+    fleet = mount(sim(agents=count, threads=2), ttl=LONG, timeout=60)
+    hidden = ["#group", "#sort", "#reverse", "#view", "#legend"]
+    for width, height in PHONES:
+        browser.open(fleet, size="phone")
+        browser.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
+                    mobile=True)
+        top = browser.js("document.getElementById('agents').getBoundingClientRect().top")
+        assert top <= 0.35 * height, (width, height)
+        assert browser.js("document.documentElement.scrollWidth <= innerWidth")
+        for control in hidden:
+            assert not browser.js(VISIBLE, control), control
+        for control in "#filter", ".status", "#totals li", "#models summary", "#changes summary":
+            assert browser.js(VISIBLE, control), control
+        for button in browser.driver.find_elements("css selector", ".unfold"):
+            assert button.size["height"] >= 24
+            button.click()
+            assert button.get_attribute("aria-expanded") == "true"
+        for control in hidden:
+            assert browser.js(VISIBLE, control), control
+        assert browser.js("document.documentElement.scrollWidth <= innerWidth")
+        browser.click("[aria-controls=options]")
+        assert not browser.js(VISIBLE, "#sort") and browser.js(VISIBLE, "#legend")
+    browser.open(fleet, "#sort=tasks", size="phone")
+    assert browser.texts("#direction") == ["most tasks first"]  # an unusual order is shown
+    browser.open(fleet)  # in a large window everything is shown, without buttons
+    assert browser.texts(".unfold") == [] and all(browser.js(VISIBLE, control) for control in hidden)
+
+
+def test_no_gap_is_below_the_models_in_a_wide_window(sim, mount, browser):
+    """However many changes there are beside them."""
+    api = sim(agents=42)
+    browser.open(mount(api, ttl=0.5), size="wide")
+    browser.await_newer()
+    while browser.js("document.querySelectorAll('#changes li').length") < 30:
+        api.step()
+        browser.await_newer()
+    bottom = "document.querySelector(arguments[0]).getBoundingClientRect().bottom"
+    below = browser.js("document.getElementById('legend').getBoundingClientRect().top")
+    assert 0 <= below - browser.js(bottom, "#models .wide") < 20
+    assert browser.js(bottom, "#changes ul") <= below
 
 
 def test_nothing_small_is_cut_or_touches_another(sim, mount, browser):

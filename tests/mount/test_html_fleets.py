@@ -188,10 +188,12 @@ def test_a_printed_heat_map_names_the_unhealthy_agents(heat, browser):
     assert "point at a square" not in "".join(browser.texts("#legend li"))
     assert browser.texts("#unhealthy-names li") == ["Unhealthy:", *ids(
         agent for agent in heat.api.agents() if agent["agent_status"] == "unhealthy")]
+    assert len(browser.texts("#nameless")) == 1 and '"Show all"' in browser.texts("#nameless")[0]
     browser.media()
+    assert browser.texts("#nameless") == []
     browser.type("0001")
     browser.media(kind="print")  # large tiles have names themselves
-    assert browser.texts("#unhealthy-names li") == []
+    assert browser.texts("#unhealthy-names li, #nameless") == []
 
 
 def test_many_unhealthy_agents_leave_room_for_the_printed_heat_map(sim, mount, browser):
@@ -227,12 +229,31 @@ def test_a_square_shows_its_name_to_the_pointer_the_keyboard_and_a_finger(heat, 
 
 
 def test_a_long_table_begins_with_its_first_rows(heat, browser):
-    browser.choose("view", "table")
-    assert len(browser.names()) == 500
-    assert browser.texts("#more") == ["Show all 2000 agents"]
-    browser.click("#more")
-    assert browser.names() == ids(heat.api.agents())
-    assert browser.texts("#more") == []
+    for button in "#more", "#table .more":
+        browser.open(heat, "#view=table")
+        assert len(browser.names()) == 500
+        assert browser.texts("#more") == ["Show all 2000 agents"]
+        browser.click(button)
+        assert browser.names() == ids(heat.api.agents())
+        assert browser.texts(".more, caption") == []
+        assert browser.js("[document.activeElement.agent, document.activeElement.className]") == \
+            ([ids(heat.api.agents())[500], "pick link"] if button == "#more" else [None, "scroll"])
+
+
+def test_a_long_table_says_above_it_how_much_it_shows(heat, browser):
+    """Also to a screen reader, as the name of the table, and in print."""
+    browser.open(heat, "#view=table")
+    assert browser.js("document.querySelector('caption').getBoundingClientRect().bottom <= "
+                      "document.querySelector('#table thead').getBoundingClientRect().top")
+    names = [node["name"]["value"] for node in browser.cdp("Accessibility.getFullAXTree")["nodes"]
+             if node.get("role", {}).get("value") == "table" and not node.get("ignored")]
+    assert [name for name in names if name.startswith("The first 500 of 2000 agents.")]
+    browser.media(kind="print")
+    assert browser.texts("caption span") == ["The first 500 of 2000 agents."]
+    assert browser.texts(".more") == []
+    browser.media()
+    browser.type("0001")
+    assert browser.texts("caption") == []
 
 
 # Filters, orders, the table
@@ -305,11 +326,10 @@ def test_tiles_show_what_they_are_sorted_by(sim, mount, browser, count):
 
 
 def direction(browser):
-    """Of the order: as it is shown, and as a screen reader reads it."""
+    """Of the order: the arrow, and the words, which are shown and which a screen reader reads."""
     arrow = browser.js("getComputedStyle(document.getElementById('reverse'), '::after').content")
-    return arrow.split('"')[1].strip(), browser.js(
-        "document.getElementById(document.getElementById('reverse').getAttribute('aria-describedby'))"
-        ".textContent")
+    words, = browser.texts("#" + browser.js("document.getElementById('reverse').getAttribute('aria-describedby')"))
+    return arrow.split('"')[1].strip(), words
 
 
 def test_an_order_can_be_reversed_and_unknown_values_stay_last(sim, mount, browser):
@@ -317,15 +337,15 @@ def test_an_order_can_be_reversed_and_unknown_values_stay_last(sim, mount, brows
                                agent_of("c", (48, 40)), agent_of("d", (48, 20))]), ttl=LONG)
     browser.open(fleet, "#group=none&sort=free+VRAM")
     assert browser.names() == ["c", "d", "a", "b"]
-    assert direction(browser) == ("\u25bc", "Sorted by free VRAM, descending.")
+    assert direction(browser) == ("\u25bc", "most free VRAM first")
     browser.click("#reverse")
     assert browser.names() == ["a", "d", "c", "b"]
-    assert direction(browser) == ("\u25b2", "Sorted by free VRAM, ascending.")
+    assert direction(browser) == ("\u25b2", "least free VRAM first")
     browser.driver.refresh()
     assert browser.names() == ["a", "d", "c", "b"]
     browser.choose("sort", "name")
     assert browser.names() == ["a", "b", "c", "d"]
-    assert direction(browser) == ("\u25b2", "Sorted by name, ascending.")
+    assert direction(browser) == ("\u25b2", "names A to Z")
 
 
 def test_a_table_fits_or_shows_that_it_scrolls(sim, mount, browser):
@@ -357,7 +377,7 @@ def test_a_table_is_sorted_by_its_headings(sim, mount, browser):
         browser.click(f"#table [data-sort='{column}']")
         values = [sum(gpu["vram_free"] for gpu in agents[name]["system_stats"]["gpu_devices"])
                   for name in browser.names()]
-        return values, browser.js("[...document.querySelectorAll('[aria-sort]')].map(head => "
+        return values, browser.js("[...document.querySelectorAll('#table [aria-sort]')].map(head => "
                                   "[head.innerText.split(' ').slice(0, 2).join(' '), "
                                   "head.getAttribute('aria-sort')])")
     values, marks = press("free VRAM")
@@ -526,6 +546,45 @@ def test_what_is_not_known_is_not_made_up(sim, mount, browser):
         browser.keys("\ue00c")
 
 
+def models(browser):
+    return browser.js("[...document.querySelectorAll('#models tbody tr')].map(row => "
+                      "[...row.children].map(cell => cell.textContent).join())")
+
+
+def of_model(model, name, *gpus, **fields):
+    made = agent_of(name, *gpus, **fields)
+    for gpu in made["system_stats"]["gpu_devices"]:
+        gpu["device_name"] = model
+    return made
+
+
+def test_models_tell_what_is_unknown(sim, mount, browser):
+    """No sum counts it as 0, and the words above the table are those of the totals."""
+    fleet = mount(served(sim, [
+        of_model("A", "a1", (48, 24)), of_model("A", "a2", (48, 24), running_count=None),
+        of_model("B", "b1", (48, None), (48, 12)), of_model("C", "c1", (None, None), running_count=None),
+    ]), ttl=LONG)
+    browser.open(fleet)
+    assert models(browser) == ["B,1,2,2,12.0 + ? of 96.0 GiB", "A,2,1 + ?,1 + ?,48.0 of 96.0 GiB",
+                               "C,1,?,?,unknown"]
+    assert browser.texts("#models-note") == [
+        "Most free GPUs first. Unknown (?): free GPUs of 2 agents, VRAM of 2 GPUs."]
+    browser.type("b1")
+    assert browser.texts("#models-note") == ["Most free GPUs first. Unknown (?): VRAM of 1 GPU."]
+    assert browser.js("document.querySelector('#models table').getAttribute('aria-describedby')") == "models-note"
+
+
+def test_models_with_the_most_free_gpus_come_first(sim, mount, browser):
+    """And the page says so."""
+    fleet = mount(served(sim, [
+        of_model("A", "a", (48, 24)), of_model("B", "b", *[(48, 24)] * 8), of_model("C", "c", *[(48, 24)] * 2),
+        of_model("D", "d", (48, 48)), of_model("E", "e", (48, 48), running_count=None)]), ttl=LONG)
+    browser.open(fleet)
+    assert "".join(row[0] for row in models(browser)) == "BCDAE"
+    assert browser.texts("#models-note")[0].startswith("Most free GPUs first.")
+    assert browser.js("document.querySelector('#models [aria-sort=descending]').textContent") == "GPUs free"
+
+
 # For everybody
 
 def test_without_backgrounds_bars_statuses_and_choices_are_still_there(sim, mount, browser):
@@ -572,11 +631,33 @@ def test_print_tells_order_groups_and_filter(sim, mount, browser):
     browser.open(fleet, "#sort=tasks&reverse&group=label&status=busy&status=idle&q=gpu")
     assert browser.texts("#order") == []
     browser.media(kind="print")
-    assert re.fullmatch(r"Sorted by tasks, ascending\. Grouped by label\. Status: busy or idle\. "
-                        r"Filter: gpu\. Read .*\.", browser.texts("#order")[0])
-    browser.open(fleet, "#view=table")
+    assert browser.texts("#order") == ["Sorted: fewest tasks first. Grouped by label. "
+                                       "Status: busy or idle. Filter: gpu."]
+
+
+def test_each_order_is_told_in_words(sim, mount, browser):
+    """Both directions of each column, and the words of no order are those of another."""
+    browser.open(mount(sim(agents=3), ttl=LONG))
+    words = []
+    for column in COLUMNS:
+        browser.choose("sort", column)
+        words.append(direction(browser)[1])
+        browser.click("#reverse")
+        words.append(direction(browser)[1])
+    assert len(set(words)) == 2 * len(COLUMNS)
+    assert all(re.search(" (A to Z|Z to A|first|last)$", text) for text in words)
+
+
+def test_print_has_the_time_of_the_data_instead_of_its_age(sim, mount, browser):
+    browser.open(mount(sim(agents=3), ttl=LONG))
+    seconds = int(browser.time()) / 1000
+
+    def shown():
+        return "".join(browser.texts("#age span"))
+    assert re.fullmatch(r"Read \d+ s ago", shown())
     browser.media(kind="print")
-    assert "The first 500 of 600 agents." in browser.texts("#order")[0]
+    assert re.fullmatch(f"Read .*{time.strftime('%Y.*:%M:%S', time.localtime(seconds))}.*[A-Z]{{3}}.*", shown())
+    assert " ago" not in shown()
 
 
 def test_contrast_is_enough_in_the_heat_map_and_the_table(heat, browser):

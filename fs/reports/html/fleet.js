@@ -182,10 +182,10 @@ function spoken(agent) {
 
 /* Columns: what agents are sorted by, and what the table shows.
  *
- * value: what is compared; null and "" are unknown. most: the largest values come first. text: the value
- * in the table, and on a tile that has no other place for it. short: the value on a small tile, if it
- * differs from the text. cell: the value in the heat map, at most three characters. inTile: a large tile
- * shows the value anyway. */
+ * value: what is compared; null and "" are unknown. most: the largest values come first. orders: the
+ * ascending and the descending order in words. text: the value in the table, and on a tile that has no
+ * other place for it. short: the value on a small tile, if it differs from the text. cell: the value in
+ * the heat map, at most three characters. inTile: a large tile shows the value anyway. */
 
 const gib = value => value === null ? "?" : value >= 999.5 * 2 ** 30 ?
 	`${Math.min(99, Math.round(value / 2 ** 40))}T` : `${Math.round(value / 2 ** 30)}`;
@@ -205,30 +205,41 @@ function cellAge(agent) {
 	return `${Math.min(99, Math.floor(passed / seconds))}${unit}`;
 }
 
+const alphabetic = what => [`${what} A to Z`, `${what} Z to A`];
+const numeric = (least, what) => [`${least} ${what} first`, `most ${what} first`];
+
 const columns = {
-	name: {value: agent => agent.place, text: agent => agent.long, short: ofCapacity, inTile: true},
+	name: {value: agent => agent.place, orders: alphabetic("names"), text: agent => agent.long,
+		short: ofCapacity, inTile: true},
 	status: {value: agent => agent.status && rank(agent.status) + agent.status,
-		text: agent => statusText(agent.status), short: ofCapacity, inTile: true},
+		orders: ["unhealthy first", "unhealthy last"], text: agent => statusText(agent.status),
+		short: ofCapacity, inTile: true},
 	"available GPUs": {value: agent => agent.available, most: true,
+		orders: numeric("fewest", "available GPUs"),
 		text: agent => agent.available === null ? "?" : count(agent.available),
 		cell: agent => cellCount(agent.available)},
-	"free GPUs": {value: agent => agent.free, most: true, text: ofCapacity, inTile: true,
+	"free GPUs": {value: agent => agent.free, most: true, orders: numeric("fewest", "free GPUs"),
+		text: ofCapacity, inTile: true,
 		cell: agent => cellCount(agent.free)},
-	tasks: {value: agent => agent.running_count, most: true, text: tasks,
+	tasks: {value: agent => agent.running_count, most: true, orders: numeric("fewest", "tasks"), text: tasks,
 		cell: agent => cellCount(agent.running_count)},
-	"free VRAM": {value: agent => agent.vramFree, most: true, text: vram, inTile: true,
+	"free VRAM": {value: agent => agent.vramFree, most: true, orders: numeric("least", "free VRAM"),
+		text: vram, inTile: true,
 		short: agent => bytes(agent.vramFree), cell: agent => gib(agent.vramFree)},
 	heartbeat: {value: agent => agent.heartbeat, most: true, inTile: true,
+		orders: ["oldest heartbeat first", "latest heartbeat first"],
 		text: agent => age(agent.heartbeat, ""), cell: cellAge},
-	"GPU model": {value: agent => agent.models.join(), text: hardware, inTile: true},
-	label: {value: agent => agent.labels.join(),
+	"GPU model": {value: agent => agent.models.join(), orders: alphabetic("GPU models"), text: hardware,
+		inTile: true},
+	label: {value: agent => agent.labels.join(), orders: alphabetic("labels"),
 		text: agent => shorten(visible(agent.labels.join(", ")), LONG_NAME)},
-	version: {value: agent => agent.version,
+	version: {value: agent => agent.version, orders: ["lowest version first", "highest version first"],
 		text: agent => shorten(visible(agent.version), SHORT_NAME)},
 };
 
 /* Whether the chosen order is ascending. */
 const isAscending = () => !columns[state.sort].most === !state.reverse;
+const orderInWords = () => columns[state.sort].orders[isAscending() ? 0 : 1];
 
 /* Unknown values come last, also in the reverse order. */
 function comparison(column, reverse) {

@@ -31,11 +31,12 @@ function render() {
 	renderStatuses(counts);
 	renderModels(shown);
 	renderChanges();
-	renderOrder(shown);
+	renderOrder();
 	const isTable = state.view === "table";
 	(isTable ? clearTiles : clearTable)();
 	const size = (isTable ? renderTable : renderTiles)(shown);
 	renderLegend(size);
+	$("nameless").hidden = size !== "heat";
 	renderUnhealthyNames(size === "heat" ? shown : []);
 	$("grouping").hidden = isTable;
 	restoreFocus(focused);
@@ -64,8 +65,11 @@ function renderAge() {
 	const passed = Date.now() - data.time;
 	const stale = passed > 3 * data.ttl + 1000;
 	$("age").dataset.time = data.time;
-	$("age").textContent = `${stale ? "STALE: read" : "Read"} ${duration(passed)} ago` +
-		(data.verified ? "" : ", perhaps not all of it");
+	/* On paper an age would be that of the moment of printing. */
+	const texts = [stale ? "STALE: read " : "Read ", `${duration(passed)} ago`,
+		new Date(data.time).toLocaleString(undefined, {dateStyle: "medium", timeStyle: "long"}),
+		data.verified ? "" : ", perhaps not all of it"];
+	[...$("age").children].forEach((span, i) => { span.textContent = texts[i]; });
 	if (document.body.classList.toggle("stale", stale) !== ($("news").textContent !== ""))
 		$("news").textContent = stale ?
 			"The fleet cannot be read any more, or the API fails: see .fleetfs/health." : "";
@@ -191,9 +195,8 @@ function listenToFleet() {
 			readOut(button);
 		} else if (button) {
 			change({agent: button.agent});
-		} else if (event.target.id === "more") {
-			shownRows = Infinity;
-			render();
+		} else if (event.target.closest(".more")) {
+			showAllRows(event.target);
 		} else if (event.target.dataset.sort) {
 			const sort = event.target.dataset.sort;
 			change({sort, reverse: sort === state.sort && !state.reverse});
@@ -203,6 +206,13 @@ function listenToFleet() {
 		if (event.key === "Escape")
 			readOut(null);
 	});
+}
+
+/* On a phone, options and legend are behind a button each, so that the agents begin in the upper third of the
+ * first screen. */
+function fold(button, isFolded) {
+	button.setAttribute("aria-expanded", !isFolded);
+	$(button.getAttribute("aria-controls")).classList.toggle("folded", isFolded);
 }
 
 function listen() {
@@ -228,6 +238,8 @@ function listen() {
 		if (event.key === "ArrowDown")
 			$("fleet").querySelector('.pick[tabindex="0"]')?.focus();
 	});
+	for (const button of document.querySelectorAll(".unfold"))
+		button.addEventListener("click", () => fold(button, button.getAttribute("aria-expanded") === "true"));
 	$("controls").addEventListener("submit", event => event.preventDefault());
 	$("reverse").addEventListener("click", () => change({reverse: !state.reverse}));
 	for (const name of ["group", "sort", "view"])
@@ -293,6 +305,9 @@ function start() {
 	for (const details of document.querySelectorAll("details"))
 		details.open = window.innerWidth > 700 && page.agents.length > 0;
 	load();
+	/* An order or view that is not the usual one is not hidden behind the button. */
+	fold(document.querySelector("[aria-controls=options]"), state.group === "status" &&
+		state.sort === "name" && state.view === "tiles" && !state.reverse);
 	setData(page);
 	listen();
 	render();

@@ -45,6 +45,12 @@ function fillRow(made, agent) {
 	return made;
 }
 
+function moreButton() {
+	const made = element("button", "more");
+	made.type = "button";
+	return made;
+}
+
 function renderTable(shown) {
 	const old = rows;
 	rows = new Map();
@@ -53,15 +59,17 @@ function renderTable(shown) {
 	if (!$("table")) {
 		const made = element("table");
 		const around = element("div");
-		const more = element("button", "", "");
+		const more = moreButton();
 		made.id = "table";
+		/* A screen reader reads the caption as the name of the table. */
+		made.createCaption().append(element("span"), " ", moreButton());
 		made.createTHead().append(tableHead());
 		made.createTBody();
 		Object.assign(around, {className: "scroll", tabIndex: 0});
 		around.setAttribute("role", "region");
 		around.setAttribute("aria-label", "Table of agents");
 		around.append(made);
-		Object.assign(more, {id: "more", type: "button"});
+		more.id = "more";
 		$("fleet").replaceChildren(around, more);
 	}
 	for (const button of $("table").tHead.querySelectorAll("button")) {
@@ -72,9 +80,21 @@ function renderTable(shown) {
 			button.parentNode.removeAttribute("aria-sort");
 	}
 	arrange($("table").tBodies[0], rows.values());
-	$("more").hidden = shown.length <= shownRows;
-	$("more").textContent = `Show all ${count(shown.length)} agents`;
+	const {caption} = $("table");
+	caption.hidden = $("more").hidden = shown.length <= shownRows;
+	caption.firstChild.textContent = `The first ${shownRows} of ${count(shown.length)} agents.`;
+	for (const button of $("fleet").querySelectorAll(".more"))
+		button.textContent = `Show all ${count(shown.length)} agents`;
 	return "table";
+}
+
+/* The button that was pressed vanishes. The focus moves from the one above the table to the table, and from
+ * the one below to the first of the new rows. */
+function showAllRows(button) {
+	const isAbove = button.closest("caption");
+	shownRows = Infinity;
+	render();
+	(isAbove ? $("fleet").querySelector(".scroll") : [...rows.values()][SHOWN_ROWS]?.pick)?.focus();
 }
 
 function clearTable() {

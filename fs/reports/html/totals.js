@@ -56,43 +56,68 @@ function renderStatuses(counts) {
 	}));
 }
 
-function renderModels(shown) {
+/* The sums of each GPU model. A sum is of the known values: null if none is known. partial: the sums that
+ * lack unknown values. */
+function sumByModel(shown) {
 	const rows = new Map();
+	const add = (row, key, value) => {
+		row[key] = sum([row[key], value]);
+		if (value === null)
+			row.partial.add(key);
+	};
 	for (const agent of shown) {
 		const names = agent.models.length ? agent.models : ["no GPU"];
 		for (const model of names) {
-			const row = getOrMake(rows, model, () => ({model, agents: 0, available: 0, free: 0,
-				vramFree: null, vramSize: null, isMixed: false}));
+			const row = getOrMake(rows, model, () => ({model, agents: 0, available: null, free: null,
+				vramFree: null, vramSize: null, partial: new Set(), isMixed: false}));
 			row.agents++;
-			row.available += agent.available ?? 0;
-			row.free += agent.free ?? 0;
+			add(row, "available", agent.available);
+			add(row, "free", agent.free);
 			/* The API does not report which GPUs of an agent are free. */
 			row.isMixed ||= names.length > 1;
 		}
 		for (const gpu of agent.gpus) {
 			const row = rows.get(gpu.name);
-			row.vramFree = sum([row.vramFree, gpu.known ? gpu.free : null]);
-			row.vramSize = sum([row.vramSize, gpu.size]);
+			add(row, "vramFree", gpu.known ? gpu.free : null);
+			add(row, "vramSize", gpu.size);
 		}
 	}
+	return rows;
+}
+
+function modelRow(its) {
+	const more = key => its.partial.has(key) && its[key] !== null ? " + ?" : "";
+	const most = key => its[key] === null ? "?" :
+		(its.isMixed ? "\u2264 " : "") + count(its[key]) + more(key);
+	const vram = its.vramSize === null ? "unknown" :
+		bytesOf(its.vramFree, its.vramSize).replace(" of ", `${more("vramFree")} of `);
+	const made = element("tr");
+	const name = element("th", "", shorten(its.model.replace(brand, ""), SHORT_TEXT));
+	name.scope = "row";
+	made.append(name, ...[count(its.agents), most("available"), most("free"),
+		vram].map(text => element("td", "", text)));
+	return made;
+}
+
+/* Of too many models, those of the most agents are shown, so one agent with a hundred models and a million
+ * free GPUs does not hide the others. */
+function renderModels(shown) {
+	const rows = sumByModel(shown);
 	const kept = [...rows.values()].sort((a, b) => b.agents - a.agents).slice(0, SHOWN_MODELS)
-		.sort((a, b) => order(a.model, b.model));
-	const body = kept.map(its => {
-		const most = value => (its.isMixed ? "\u2264 " : "") + count(value);
-		const made = element("tr");
-		const vram = its.vramSize === null ? "unknown" : bytesOf(its.vramFree, its.vramSize);
-		const name = element("th", "", shorten(its.model.replace(brand, ""), SHORT_TEXT));
-		name.scope = "row";
-		made.append(name, ...[count(its.agents), most(its.available), most(its.free),
-			vram].map(text => element("td", "", text)));
-		return made;
-	});
+		.sort((a, b) => (b.free ?? -1) - (a.free ?? -1) || (b.vramFree ?? -1) - (a.vramFree ?? -1) ||
+			order(a.model, b.model));
+	const body = kept.map(modelRow);
 	if (rows.size > kept.length) {
 		const made = element("tr");
 		made.append(element("th", "", `and ${count(rows.size - kept.length)} more`));
 		body.push(made);
 	}
 	$("models").querySelector("tbody").replaceChildren(...body);
+	const unknownAgents = shown.filter(agent => agent.free === null).length;
+	const unknownGpus = sum(shown.map(agent => agent.unknownGpus));
+	const unknown = [unknownAgents ? `free GPUs of ${plural(unknownAgents, "agent")}` : "",
+		unknownGpus ? `VRAM of ${plural(unknownGpus, "GPU")}` : ""].filter(Boolean).join(", ");
+	$("models-note").textContent = `Most free GPUs first.${unknown ? ` Unknown (?): ${unknown}.` : ""}`;
 }
 
 function renderTotals(shown) {
@@ -117,19 +142,18 @@ function renderTotals(shown) {
 			bytesOf(add("vramFree"), add("vramSize")), note(add("unknownGpus"), "GPU")));
 }
 
-/* Print hides the controls, so this line states their settings. A screen reader reads the direction as the description
- * of the button Reverse. */
-function renderOrder(shown) {
-	const isTable = state.view === "table";
+/* The order in words: beside the button Reverse, whose description it is for a screen reader, and in a line
+ * for print, which hides the controls and so has their settings, too. */
+function renderOrder() {
+	const words = orderInWords();
 	const statuses = [...state.statuses].map(key => key === OTHERS ? "other statuses" : statusText(visible(key)));
-	const parts = [isTable || state.group === "none" ? "" : `Grouped by ${state.group}.`,
+	const parts = [`Sorted: ${words}.`,
+		state.view === "table" || state.group === "none" ? "" : `Grouped by ${state.group}.`,
 		statuses.length ? `Status: ${shorten(statuses.join(" or "), 4 * LONG_NAME)}.` : "",
-		state.q.trim() ? `Filter: ${shorten(visible(state.q.trim()), 2 * LONG_NAME)}.` : "",
-		isTable && shown.length > shownRows ? `The first ${shownRows} of ${count(shown.length)} agents.` : "",
-		`Read ${new Date(data.time).toLocaleString()}.`];
+		state.q.trim() ? `Filter: ${shorten(visible(state.q.trim()), 2 * LONG_NAME)}.` : ""];
 	$("reverse").classList.toggle("down", !isAscending());
-	$("direction").textContent = `Sorted by ${state.sort}, ${isAscending() ? "ascending" : "descending"}.`;
-	$("choice").textContent = parts.filter(Boolean).join(" ");
+	$("direction").textContent = words;
+	$("order").textContent = parts.filter(Boolean).join(" ");
 }
 
 function renderTitle() {
