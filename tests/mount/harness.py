@@ -321,7 +321,7 @@ class Mount:
     def __truediv__(self, path):
         return self.path / path
 
-    def wait_mounted(self, seconds=20):
+    def wait_mounted(self, seconds=60):
         """Waits until the kernel's mount table has the mount, or the process has ended."""
         end = time.monotonic() + seconds * PATIENCE
         table = os.open("/proc/self/mountinfo", os.O_RDONLY)
