@@ -24,8 +24,8 @@
 
 #include "cache/sweep.h"
 
-/* Makes the page a gap. 0; or -ENOMEM: it is none. Then call it again, or read the page if it has
- * arrived meanwhile. */
+/* Makes the page a gap. Returns 0 or -ENOMEM. After -ENOMEM the page is not a gap: the caller calls
+ * this function again, or reads the page if the page has arrived meanwhile. */
 int sweep_add_gap(const struct sweeps *sweeps, struct sweep *sweep, unsigned int number);
 
 /* Call this before the first pass reads a page that has elements. If the pages directly before it

@@ -30,7 +30,7 @@ struct sweep *sweeps_for(struct sweeps *sweeps, const struct query *query, bool 
 
 /* Returns a sweep that began after the query and reads only pages that arrived after the query
  * began: the oldest one that is neither older than the newest complete sweep nor completed from
- * memory. If there is none, begins one. NULL without memory.
+ * memory. If no sweep is like that, the function begins one. Returns NULL without memory.
  *
  * A sweep that a reader began is returned, too, if every page that it has read so far arrived after
  * the query began. From then on it reads only pages that arrive after its own beginning. */

@@ -58,7 +58,7 @@ BROKEN = {
     "reset in the body": lambda wire: (wire.send(JSON + b"Content-Length: 900\r\n\r\n{"), wire.reset()),
     "no response": lambda wire: wire.close(),
     "no HTTP": raw(b"SSH-2.0-OpenSSH_9.2\r\n"),
-    "gzip that is none": reply(GOOD, "Content-Encoding: gzip"),
+    "text sent as gzip": reply(GOOD, "Content-Encoding: gzip"),
     "gzip that breaks off": reply(gzip.compress(GOOD)[:-9], "Content-Encoding: gzip"),
     "gzip with a wrong checksum": reply(
         gzip.compress(GOOD)[:-8] + b"\0" * 8, "Content-Encoding: gzip"),
@@ -77,7 +77,7 @@ BROKEN = {
     "empty body": reply(b""),
     "HTML": reply(b"<html>", kind="text/html"),
     "HTML as JSON": reply(b"<html>"),
-    "list as HTML": reply(GOOD, kind="text/html"),
+    "list sent as HTML": reply(GOOD, kind="text/html"),
     "an error": reply(b'{"error": "no"}'),
     "null": reply(b"null"),
     "list without its object": reply(b'[{"agent_id": "a"}]'),
@@ -185,7 +185,7 @@ def test_stale_answer_covers_every_unusable_response(scripted, origin, cache, pa
 def test_unusable_response_is_requested_once_a_second_when_nothing_is_stale(scripted, origin, cache):
     server = scripted(agents=["a"])
     shared = cache(origin(server))
-    for kind in "status 503", "status 520", "short body", "an error", "gzip that is none", "list as HTML":
+    for kind in "status 503", "status 520", "short body", "an error", "text sent as gzip", "list sent as HTML":
         server.answer = BROKEN[kind]
         server.heads.clear()
         began = time.monotonic()
